@@ -1,0 +1,84 @@
+//! Guarantees that a promise binds: an acceptor never accepts, and never promises, below what it has promised.
+//!
+//! Phases 1(b) and 2(b) of PMS §2.2. This is the safety kernel; all of an acceptor's state is stable.
+
+use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::cluster::Cluster;
+use crate::effects::{Effects, Part};
+use crate::message::{Msg, PerInstance};
+use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+
+/// All that an acceptor must remember (PMS §2.5), whatever crashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AcceptorState {
+    /// The highest ballot promised. It covers every instance and only ever rises.
+    pub promised: Option<Ballot>,
+    /// The highest ballot in which anything was accepted; never above `promised`.
+    pub accepted_in: Option<Ballot>,
+    /// The highest-numbered proposal accepted, for each instance.
+    pub accepted: PerInstance<Proposal>,
+}
+
+/// Phase 1(b): answer a prepare with a promise and with what was accepted so far.
+pub(crate) fn on_prepare(
+    cluster: &Cluster,
+    mut acceptor: Part<'_, '_, AcceptorState>,
+    proposer: Id,
+    (ballot, from): (Ballot, Instance),
+    fx: &mut Effects,
+) {
+    // Enforces P1a: a promise is never taken back, so the highest one is the one that counts.
+    if let Some(promised) = acceptor.promised.filter(|promised| *promised > ballot) {
+        return refuse(cluster, proposer, ballot, promised, fx);
+    }
+    // Enforces P2c: only proposals *below* the ballot are reported. Once one was accepted in the ballot itself, its
+    // proposer has left phase 1 and this prepare is an echo.
+    if acceptor.accepted_in == Some(ballot) {
+        return;
+    }
+    // An equal ballot is answered again, because the first promise may have been lost; it was saved back then.
+    if acceptor.promised != Some(ballot) {
+        acceptor.edit().promised = Some(ballot);
+        fx.save();
+    }
+    let accepted = acceptor.accepted.range(from..).map(|(i, proposal)| (*i, proposal.clone())).collect();
+    fx.send(proposer, Msg::Promise { ballot, accepted });
+}
+
+/// Phase 2(b): accept a proposal, unless a promise forbids it, and say so.
+pub(crate) fn on_accept(
+    cluster: &Cluster,
+    mut acceptor: Part<'_, '_, AcceptorState>,
+    proposer: Id,
+    (ballot, instance, value): (Ballot, Instance, Value),
+    fx: &mut Effects,
+) {
+    // Enforces P1a, and P1: the very first proposal finds no promise in its way.
+    if let Some(promised) = acceptor.promised.filter(|promised| *promised > ballot) {
+        return refuse(cluster, proposer, ballot, promised, fx);
+    }
+    let proposal = Proposal { ballot, value: value.clone() };
+    if acceptor.accepted.get(&instance) != Some(&proposal) {
+        let acceptor = acceptor.edit();
+        // Enforces P2b: accepting promises too. PMS leaves this open, but without it a later, lower proposal could
+        // replace this one and hide it from the next prepare.
+        acceptor.promised = Some(ballot);
+        acceptor.accepted_in = Some(ballot);
+        acceptor.accepted.insert(instance, proposal);
+        fx.save();
+    }
+    // A repeated proposal is answered again, because the first answer may have been lost.
+    let mut told = cluster.told_of_acceptance();
+    if !told.contains(&proposer) {
+        told.push(proposer);
+    }
+    fx.broadcast(&told, &Msg::Accepted { ballot, instance, value });
+}
+
+/// Tells a proposer that it is behind. A courtesy: ignoring it would be as safe (PMS §2.2, end).
+fn refuse(cluster: &Cluster, proposer: Id, ballot: Ballot, promised: Ballot, fx: &mut Effects) {
+    if cluster.nacks {
+        fx.send(proposer, Msg::Nack { ballot, promised });
+    }
+}

@@ -1,0 +1,57 @@
+//! What every process knows of the others: who plays which part, what a quorum is, who learns how. Fixed for a run.
+
+use crate::quorum::Quorums;
+use stateright::actor::Id;
+
+/// How learners find out that a value was chosen (PMS §2.3). All are configuration of one learner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Learning {
+    /// Every acceptor tells every learner: acceptors times learners messages, one delay.
+    Everyone,
+    /// Acceptors tell these learners (indices into [`Cluster::learners`]), and they inform the rest. With one this is
+    /// the distinguished learner, with more a set of them: fewer messages, one delay more, and some must stay up.
+    Distinguished(Vec<usize>),
+    /// The proposer counts the answers to its own Accept and announces the choice: fewest messages, and lost with it.
+    Proposer,
+}
+
+/// The parts that processes play, by their ids.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// The acceptors, in the order in which quorums count them.
+    pub acceptors: Vec<Id>,
+    /// The learners.
+    pub learners: Vec<Id>,
+    /// Clients that learners answer when they learn a value.
+    pub clients: Vec<Id>,
+    /// Which acceptors make a quorum. Its size is the number of acceptors.
+    pub quorums: Quorums,
+    /// How learners learn.
+    pub learning: Learning,
+    /// Whether an acceptor tells a proposer that it was refused. A courtesy (PMS §2.2, end), never needed for safety.
+    pub nacks: bool,
+}
+
+impl Cluster {
+    /// The index of an acceptor, `None` for any other process.
+    pub(crate) fn acceptor(&self, id: Id) -> Option<usize> {
+        self.acceptors.iter().position(|acceptor| *acceptor == id)
+    }
+
+    /// Who is told of an acceptance, besides the proposer that asked for it.
+    pub(crate) fn told_of_acceptance(&self) -> Vec<Id> {
+        match &self.learning {
+            Learning::Everyone => self.learners.clone(),
+            Learning::Distinguished(indices) => {
+                indices.iter().filter_map(|index| self.learners.get(*index).copied()).collect()
+            }
+            Learning::Proposer => Vec::new(),
+        }
+    }
+
+    /// The learners that are not told by acceptors, and so must be informed by whoever finds out first.
+    pub(crate) fn to_inform(&self) -> Vec<Id> {
+        let told = self.told_of_acceptance();
+        self.learners.iter().filter(|id| !told.contains(id)).copied().collect()
+    }
+}

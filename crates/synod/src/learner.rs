@@ -1,0 +1,81 @@
+//! Guarantees that a value is learned only when a phase-2 quorum accepted it in one ballot, or when someone who knew
+//! that said so, and that what was learned is never replaced (B0; PMS §2.3).
+
+use crate::ballot::{Ballot, Instance, Value};
+use crate::cluster::Cluster;
+use crate::effects::{Effects, Part};
+use crate::message::{Msg, PerInstance};
+use crate::quorum::AcceptorSet;
+use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+use std::collections::BTreeMap;
+
+/// Who accepted what, ballot by ballot, in one instance.
+pub type Votes = BTreeMap<Ballot, (AcceptorSet, Value)>;
+
+/// A learner's state. None of it is stable: what was chosen can always be learned again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LearnerState {
+    /// Acceptances of instances whose value is not known yet.
+    pub votes: PerInstance<Votes>,
+    /// Values known to be chosen.
+    pub learned: PerInstance<Value>,
+}
+
+/// Counts an acceptance.
+pub(crate) fn on_accepted(
+    cluster: &Cluster,
+    mut learner: Part<'_, '_, LearnerState>,
+    me: Id,
+    acceptor: usize,
+    (ballot, instance, value): (Ballot, Instance, Value),
+    fx: &mut Effects,
+) {
+    if learner.learned.contains_key(&instance) {
+        return;
+    }
+    let known = learner.votes.get(&instance).and_then(|votes| votes.get(&ballot));
+    if known.is_some_and(|(by, _)| by.contains(acceptor)) {
+        return;
+    }
+    // Enforces B0: acceptors are counted, not messages, and each ballot by itself.
+    let votes = learner.edit().votes.entry(instance).or_default();
+    let (by, value) = votes.entry(ballot).or_insert((AcceptorSet::EMPTY, value));
+    by.insert(acceptor);
+    // Enforces B0: chosen means accepted by a phase-2 quorum.
+    if cluster.quorums.is_phase2(*by) {
+        let value = value.clone();
+        learn(cluster, learner, me, instance, value, fx);
+    }
+}
+
+/// Learns from someone who knows. Processes are not Byzantine, so being told is enough (PMS §2.3).
+pub(crate) fn on_chosen(
+    cluster: &Cluster,
+    learner: Part<'_, '_, LearnerState>,
+    me: Id,
+    (instance, value): (Instance, Value),
+    fx: &mut Effects,
+) {
+    if !learner.learned.contains_key(&instance) {
+        learn(cluster, learner, me, instance, value, fx);
+    }
+}
+
+/// Remembers the value, answers the clients and informs whoever depends on this learner.
+fn learn(
+    cluster: &Cluster,
+    mut learner: Part<'_, '_, LearnerState>,
+    me: Id,
+    instance: Instance,
+    value: Value,
+    fx: &mut Effects,
+) {
+    let learner = learner.edit();
+    learner.votes.remove(&instance);
+    learner.learned.insert(instance, value.clone());
+    fx.broadcast(&cluster.clients, &Msg::Response { instance, value: value.clone() });
+    if cluster.told_of_acceptance().contains(&me) {
+        fx.broadcast(&cluster.to_inform(), &Msg::Chosen { instance, value });
+    }
+}

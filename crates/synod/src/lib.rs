@@ -1,0 +1,44 @@
+//! Paxos, written once.
+//!
+//! The roles of *Paxos Made Simple* (PMS) as [`stateright`] actors: what the models explore is, function for function,
+//! what a server runs. The only way in is [`Process`]'s implementation of [`stateright::actor::Actor`]; everything
+//! else that is public here is data: configuration, messages and states.
+//!
+//! The crate does no input or output, reads no clock, draws no random number and logs nothing. It holds no fault, no
+//! mutant and no test hook: those live in `synod-model`, outside of what they break.
+//!
+//! | file | guarantees |
+//! |---|---|
+//! | `ballot` | proposal numbers are totally ordered, and no two proposers draw the same one |
+//! | `quorum` | every phase-1 quorum meets every phase-2 quorum, or the system is refused |
+//! | `acceptor` | a promise binds: P1, P1a |
+//! | `proposer` | a proposal is issued only with the value P2c demands |
+//! | `learner` | a value is learned only when a phase-2 quorum accepted it in one ballot |
+//! | `retry` | progress only: when to begin a ballot; nothing in it is needed for safety |
+//! | `client`, `process`, `server` | wiring: which role sees which message |
+//! | `effects` | the step contract: at most one save, before every send |
+
+mod acceptor;
+mod ballot;
+mod client;
+mod cluster;
+mod effects;
+mod learner;
+mod message;
+mod process;
+mod proposer;
+mod quorum;
+mod retry;
+mod server;
+
+pub use acceptor::AcceptorState;
+pub use ballot::{Ballot, Instance, Proposal, Value};
+pub use client::{Client, ClientState};
+pub use cluster::{Cluster, Learning};
+pub use learner::{LearnerState, Votes};
+pub use message::{Msg, PerInstance, Stable, Timer};
+pub use process::{Process, ProcessState};
+pub use proposer::{Obligation, Phase, ProposerState};
+pub use quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, QuorumRule, Quorums};
+pub use retry::Retry;
+pub use server::ServerState;

@@ -1,0 +1,132 @@
+//! What is said, what is kept, and what can ring: the types that all roles share.
+
+use crate::acceptor::AcceptorState;
+use crate::ballot::{Ballot, Instance, Proposal, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One entry an instance.
+pub type PerInstance<T> = BTreeMap<Instance, T>;
+
+/// Every message of the protocol. A reply carries the ballot it answers, so replies cannot be confused (PMS §2.5).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Msg {
+    /// Client to proposer or server: please have this value chosen.
+    Request {
+        /// Where it is to be chosen.
+        instance: Instance,
+        /// What is to be chosen.
+        value: Value,
+    },
+    /// Phase 1(a): promise me, for every instance from `from` on.
+    Prepare {
+        /// The ballot to be promised.
+        ballot: Ballot,
+        /// The first instance to report on.
+        from: Instance,
+    },
+    /// Phase 1(b): a promise never again to accept below `ballot`, with what was accepted so far.
+    Promise {
+        /// The ballot that is promised.
+        ballot: Ballot,
+        /// For each instance asked about, the highest-numbered proposal accepted, if any.
+        accepted: PerInstance<Proposal>,
+    },
+    /// Phase 2(a): accept this proposal.
+    Accept {
+        /// The proposal's number.
+        ballot: Ballot,
+        /// The instance it is for.
+        instance: Instance,
+        /// The proposal's value.
+        value: Value,
+    },
+    /// Phase 2(b): I have accepted this proposal.
+    Accepted {
+        /// The proposal's number.
+        ballot: Ballot,
+        /// The instance it is for.
+        instance: Instance,
+        /// The proposal's value.
+        value: Value,
+    },
+    /// A courtesy: your `ballot` was refused because I promised `promised`.
+    Nack {
+        /// The ballot that was refused.
+        ballot: Ballot,
+        /// The promise it would have broken: a hint which ballots are worth trying.
+        promised: Ballot,
+    },
+    /// Whoever knows that a value was chosen informs a learner.
+    Chosen {
+        /// The instance.
+        instance: Instance,
+        /// The value that was chosen.
+        value: Value,
+    },
+    /// Learner or server to client: this was chosen.
+    Response {
+        /// The instance.
+        instance: Instance,
+        /// The value that was chosen, which need not be the one asked for.
+        value: Value,
+    },
+}
+
+impl fmt::Debug for Msg {
+    /// As in the paper: `Accept(1.2, x)`. The instance is left out where it is the first, as in single-decree Paxos.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct At(Instance);
+        impl fmt::Display for At {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if self.0 == Instance::FIRST { Ok(()) } else { write!(f, "{:?}, ", self.0) }
+            }
+        }
+        match self {
+            Msg::Request { instance, value } => write!(f, "Request({}{value:?})", At(*instance)),
+            Msg::Prepare { ballot, from } if *from == Instance::FIRST => write!(f, "Prepare({ballot:?})"),
+            Msg::Prepare { ballot, from } => write!(f, "Prepare({ballot:?}, {from:?}..)"),
+            Msg::Promise { ballot, accepted } => {
+                write!(f, "Promise({ballot:?}, ")?;
+                match accepted.len() {
+                    0 => f.write_str("null")?,
+                    1 => {
+                        for (instance, proposal) in accepted {
+                            write!(f, "{}{proposal:?}", At(*instance))?;
+                        }
+                    }
+                    _ => write!(f, "{accepted:?}")?,
+                }
+                f.write_str(")")
+            }
+            Msg::Accept { ballot, instance, value } => {
+                write!(f, "Accept({ballot:?}, {}{value:?})", At(*instance))
+            }
+            Msg::Accepted { ballot, instance, value } => {
+                write!(f, "Accepted({ballot:?}, {}{value:?})", At(*instance))
+            }
+            Msg::Nack { ballot, promised } => write!(f, "Nack({ballot:?}, promised {promised:?})"),
+            Msg::Chosen { instance, value } => write!(f, "Chosen({}{value:?})", At(*instance)),
+            Msg::Response { instance, value } => write!(f, "Response({}{value:?})", At(*instance)),
+        }
+    }
+}
+
+/// Timers that a process may set. Their durations matter to the runtime only: a model lets them ring at any moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Timer {
+    /// A proposer gives up on its ballot and tries a higher one.
+    Retry,
+    /// A client sends its request once more.
+    Resend,
+}
+
+/// What must survive a crash (PMS §2.5). Roles that a process does not play leave their part as it was created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stable {
+    /// The acceptor's promise and its accepted proposals.
+    pub acceptor: AcceptorState,
+    /// The proposer's highest round tried.
+    pub tried: u64,
+}

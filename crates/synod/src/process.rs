@@ -1,0 +1,291 @@
+//! Wiring: which role sees which message. The roles decide; nothing here does.
+
+use crate::acceptor::{self, AcceptorState};
+use crate::client::{Client, ClientState};
+use crate::cluster::{Cluster, Learning};
+use crate::effects::{Effects, Part};
+use crate::learner::{self, LearnerState};
+use crate::message::{Msg, Stable, Timer};
+use crate::proposer::{self, Phase, ProposerState};
+use crate::retry::{self, Retry};
+use crate::server::ServerState;
+use stateright::actor::{Actor, Id, Out};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// A process and the part it plays: one role of its own, or all of them at once.
+#[derive(Clone, Debug)]
+pub enum Process {
+    /// Phase 1(b) and 2(b).
+    Acceptor(Arc<Cluster>),
+    /// Phase 1(a) and 2(a).
+    Proposer {
+        /// The others.
+        cluster: Arc<Cluster>,
+        /// The number its ballots carry; unique in the cluster.
+        number: u16,
+        /// When it tries again.
+        retry: Retry,
+    },
+    /// Finds out what was chosen.
+    Learner(Arc<Cluster>),
+    /// Acceptor, proposer and learner in one.
+    Server {
+        /// The others, and itself.
+        cluster: Arc<Cluster>,
+        /// The number its ballots carry; unique in the cluster.
+        number: u16,
+        /// When it tries again.
+        retry: Retry,
+    },
+    /// Wants a value chosen.
+    Client(Client),
+}
+
+/// The state that belongs to a [`Process`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ProcessState {
+    /// Of an acceptor.
+    Acceptor(AcceptorState),
+    /// Of a proposer.
+    Proposer(ProposerState),
+    /// Of a learner.
+    Learner(LearnerState),
+    /// Of a server.
+    Server(ServerState),
+    /// Of a client.
+    Client(ClientState),
+}
+
+/// Makes the functions that find one role's state in a process's state, whichever layout it has.
+macro_rules! part {
+    ($name:ident, $get:ident, $role:ident, $type:ty, $field:ident) => {
+        impl ProcessState {
+            #[doc = concat!("The ", stringify!($get), "'s share of this state, if the process plays that role.")]
+            pub fn $get(&self) -> Option<&$type> {
+                match self {
+                    ProcessState::$role(state) => Some(state),
+                    ProcessState::Server(server) => Some(&server.$field),
+                    _ => None,
+                }
+            }
+        }
+        fn $name<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, $type> {
+            Part::new(whole, ProcessState::$get, |state| match state {
+                ProcessState::$role(state) => Some(state),
+                ProcessState::Server(server) => Some(&mut server.$field),
+                _ => None,
+            })
+        }
+    };
+}
+part!(as_acceptor, acceptor, Acceptor, AcceptorState, acceptor);
+part!(as_proposer, proposer, Proposer, ProposerState, proposer);
+part!(as_learner, learner, Learner, LearnerState, learner);
+
+fn as_client<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, ClientState> {
+    Part::new(whole, ProcessState::client, |state| match state {
+        ProcessState::Client(client) => Some(client),
+        _ => None,
+    })
+}
+
+impl ProcessState {
+    /// The client's state, if the process is one.
+    pub fn client(&self) -> Option<&ClientState> {
+        match self {
+            ProcessState::Client(client) => Some(client),
+            _ => None,
+        }
+    }
+}
+
+/// What the acceptor role does with a message; anything not meant for it is ignored.
+fn as_acceptor_on(c: &Cluster, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
+    match msg {
+        Msg::Prepare { ballot, from } => {
+            acceptor::on_prepare(c, as_acceptor(state), src, (*ballot, *from), fx);
+        }
+        Msg::Accept { ballot, instance, value } => {
+            acceptor::on_accept(c, as_acceptor(state), src, (*ballot, *instance, value.clone()), fx);
+        }
+        _ => {}
+    }
+}
+
+/// What the proposer role does with a message.
+fn as_proposer_on(
+    c: &Cluster,
+    (number, retry): (u16, &Retry),
+    state: &mut Cow<'_, ProcessState>,
+    src: Id,
+    msg: &Msg,
+    fx: &mut Effects,
+) {
+    match msg {
+        Msg::Request { instance, value } => {
+            proposer::on_request(c, as_proposer(state), (*instance, value.clone()), fx);
+            let idle = |p: Part<'_, '_, ProposerState>| p.phase == Phase::Idle && !p.wanted.is_empty();
+            if idle(as_proposer(state)) {
+                retry::begin(c, as_proposer(state), number, retry, fx);
+            }
+        }
+        Msg::Promise { ballot, accepted } => {
+            // Enforces P2c: a promise counts for the acceptor that made it, so it must come from one.
+            if let Some(index) = c.acceptor(src) {
+                proposer::on_promise(c, as_proposer(state), index, (*ballot, accepted.clone()), fx);
+            }
+        }
+        Msg::Accepted { ballot, instance, .. } if retry.is_wanted() || c.learning == Learning::Proposer => {
+            if let Some(index) = c.acceptor(src) {
+                let found_out = proposer::on_accepted(c, as_proposer(state), index, (*ballot, *instance), fx);
+                if found_out {
+                    settle(state, retry, fx);
+                }
+            }
+        }
+        Msg::Nack { ballot, promised } => {
+            retry::on_nack(c, as_proposer(state), number, retry, (*ballot, *promised), fx);
+        }
+        _ => {}
+    }
+}
+
+/// Stops the retry timer of a proposer that has nothing left to do.
+fn settle(state: &mut Cow<'_, ProcessState>, retry: &Retry, fx: &mut Effects) {
+    if retry.after.is_some() && as_proposer(state).wanted.is_empty() {
+        fx.cancel_timer(Timer::Retry);
+    }
+}
+
+/// What the learner role does with a message.
+fn as_learner_on(
+    c: &Cluster,
+    me: Id,
+    state: &mut Cow<'_, ProcessState>,
+    src: Id,
+    msg: &Msg,
+    fx: &mut Effects,
+) {
+    match msg {
+        Msg::Accepted { ballot, instance, value } => {
+            // Enforces B0: only acceptors' acceptances count, and only where this learner is one that they tell.
+            let index = c.acceptor(src).filter(|_| c.told_of_acceptance().contains(&me));
+            if let Some(index) = index {
+                learner::on_accepted(
+                    c,
+                    as_learner(state),
+                    me,
+                    index,
+                    (*ballot, *instance, value.clone()),
+                    fx,
+                );
+            }
+        }
+        Msg::Chosen { instance, value } => {
+            learner::on_chosen(c, as_learner(state), me, (*instance, value.clone()), fx);
+        }
+        _ => {}
+    }
+}
+
+/// What a server does with a message: each role in turn, and no more proposing of what is already known.
+fn as_server_on(
+    c: &Cluster,
+    (me, number, retry): (Id, u16, &Retry),
+    state: &mut Cow<'_, ProcessState>,
+    src: Id,
+    msg: &Msg,
+    fx: &mut Effects,
+) {
+    if let (Msg::Request { instance, .. }, ProcessState::Server(server)) = (msg, &**state)
+        && server.answer(src, *instance, fx)
+    {
+        return;
+    }
+    as_acceptor_on(c, state, src, msg, fx);
+    as_proposer_on(c, (number, retry), state, src, msg, fx);
+    as_learner_on(c, me, state, src, msg, fx);
+    let ProcessState::Server(server) = &**state else { return };
+    let settled: Vec<_> =
+        server.proposer.wanted.keys().filter(|i| server.known(**i).is_some()).copied().collect();
+    if !settled.is_empty() {
+        as_proposer(state).edit().wanted.retain(|instance, _| !settled.contains(instance));
+        settle(state, retry, fx);
+    }
+}
+
+impl Actor for Process {
+    type Msg = Msg;
+    type Timer = Timer;
+    type State = ProcessState;
+    type Storage = Stable;
+    /// Nothing is drawn at random: where chance is wanted, it is in a timer's range.
+    type Random = Infallible;
+
+    /// Starts or restarts from what was saved; everything else is forgotten, as after a crash (spec A3).
+    fn on_start(&self, _: Id, saved: &Option<Stable>, out: &mut Out<Self>) -> ProcessState {
+        let Stable { acceptor, tried } = saved.clone().unwrap_or_default();
+        let proposer = ProposerState { tried, ..ProposerState::default() };
+        let mut fx = Effects::default();
+        let state = match self {
+            Process::Acceptor(_) => ProcessState::Acceptor(acceptor),
+            Process::Proposer { .. } => ProcessState::Proposer(proposer),
+            Process::Learner(_) => ProcessState::Learner(LearnerState::default()),
+            Process::Server { .. } => {
+                ProcessState::Server(ServerState { acceptor, proposer, learner: LearnerState::default() })
+            }
+            Process::Client(client) => {
+                client.ask(&mut fx);
+                ProcessState::Client(ClientState::default())
+            }
+        };
+        fx.flush(&state, out);
+        state
+    }
+
+    fn on_msg(&self, me: Id, state: &mut Cow<'_, ProcessState>, src: Id, msg: Msg, out: &mut Out<Self>) {
+        let mut fx = Effects::default();
+        match self {
+            Process::Acceptor(c) => as_acceptor_on(c, state, src, &msg, &mut fx),
+            Process::Proposer { cluster, number, retry } => {
+                as_proposer_on(cluster, (*number, retry), state, src, &msg, &mut fx);
+            }
+            Process::Learner(c) => as_learner_on(c, me, state, src, &msg, &mut fx),
+            Process::Server { cluster, number, retry } => {
+                as_server_on(cluster, (me, *number, retry), state, src, &msg, &mut fx);
+            }
+            Process::Client(client) => {
+                if let Msg::Response { instance, value } = msg {
+                    client.on_response(as_client(state), (instance, value), &mut fx);
+                }
+            }
+        }
+        fx.flush(state, out);
+    }
+
+    fn on_timeout(&self, _: Id, state: &mut Cow<'_, ProcessState>, timer: &Timer, out: &mut Out<Self>) {
+        let mut fx = Effects::default();
+        match (self, timer) {
+            (
+                Process::Proposer { cluster, number, retry } | Process::Server { cluster, number, retry },
+                Timer::Retry,
+            ) => retry::on_timeout(cluster, as_proposer(state), *number, retry, &mut fx),
+            (Process::Client(client), Timer::Resend) => client.ask(&mut fx),
+            _ => {}
+        }
+        fx.flush(state, out);
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Process::Acceptor(_) => "Acceptor",
+            Process::Proposer { .. } => "Proposer",
+            Process::Learner(_) => "Learner",
+            Process::Server { .. } => "Server",
+            Process::Client(_) => "Client",
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,196 @@
+//! Guarantees that a proposal is issued only with the value that P2c demands, at most one an instance and ballot, and
+//! that no ballot is begun twice.
+//!
+//! Phases 1(a) and 2(a) of PMS §2.2. When to begin a ballot is decided in `retry`; here it is only made safe.
+
+use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::cluster::{Cluster, Learning};
+use crate::effects::{Effects, Part};
+use crate::message::{Msg, PerInstance};
+use crate::quorum::AcceptorSet;
+use serde::{Deserialize, Serialize};
+
+/// A proposer's state. Only `tried` is stable.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ProposerState {
+    /// The highest round this proposer ever began (PMS §2.5).
+    pub tried: u64,
+    /// The highest round that a nack told of: a hint, which may be lost.
+    pub heard: u64,
+    /// What clients asked for and is not known to be settled.
+    pub wanted: PerInstance<Value>,
+    /// Where its current ballot stands.
+    pub phase: Phase,
+}
+
+/// Where a ballot stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// No ballot is under way.
+    #[default]
+    Idle,
+    /// Phase 1: collecting promises.
+    Preparing {
+        /// The ballot.
+        ballot: Ballot,
+        /// Who has promised.
+        promised: AcceptorSet,
+        /// Per instance, the highest-numbered proposal that a promise reported.
+        reports: PerInstance<Proposal>,
+    },
+    /// Phase 2: proposals are issued.
+    Accepting {
+        /// The ballot.
+        ballot: Ballot,
+        /// The phase-1 quorum whose promises ended phase 1.
+        quorum: AcceptorSet,
+        /// What that quorum reported.
+        reports: PerInstance<Proposal>,
+        /// What was issued.
+        issued: PerInstance<Value>,
+        /// Who is known to have accepted; kept only by a proposer that has a use for it.
+        accepted: PerInstance<AcceptorSet>,
+    },
+}
+
+/// What a phase-1 quorum's promises leave a proposer to choose, for one instance: the two cases of P2c.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obligation<'a> {
+    /// P2c (a): nobody in the quorum accepted anything below this ballot; any value will do.
+    Free,
+    /// P2c (b): this is the highest-numbered proposal accepted below this ballot in the quorum; its value it must be.
+    Bound(&'a Proposal),
+}
+
+impl<'a> Obligation<'a> {
+    fn of(reports: &'a PerInstance<Proposal>, instance: Instance) -> Self {
+        reports.get(&instance).map_or(Obligation::Free, Obligation::Bound)
+    }
+}
+
+/// Phase 1(a): begin a new ballot, above all that this proposer tried and heard of, and ask for promises.
+///
+/// Whatever ballot was under way is abandoned, which is allowed at any moment (PMS §2.2, end).
+pub(crate) fn begin(
+    cluster: &Cluster,
+    mut proposer: Part<'_, '_, ProposerState>,
+    number: u16,
+    fx: &mut Effects,
+) {
+    // Enforces V1: a ballot is drawn from the proposer's own set, above every one it ever drew, and saved first.
+    let Some(ballot) = Ballot::above(proposer.tried.max(proposer.heard), number) else {
+        return; // Rounds are used up: this proposer falls silent, which is safe.
+    };
+    let proposer = proposer.edit();
+    proposer.tried = ballot.round;
+    proposer.phase = Phase::Preparing { ballot, promised: AcceptorSet::EMPTY, reports: PerInstance::new() };
+    fx.save();
+    fx.broadcast(&cluster.acceptors, &Msg::Prepare { ballot, from: Instance::FIRST });
+}
+
+/// Collects a promise; the quorum's last one ends phase 1 and issues every proposal that is due.
+pub(crate) fn on_promise(
+    cluster: &Cluster,
+    mut proposer: Part<'_, '_, ProposerState>,
+    acceptor: usize,
+    (ballot, accepted): (Ballot, PerInstance<Proposal>),
+    fx: &mut Effects,
+) {
+    // Enforces P2c: only promises of this very ballot count, and only while it is in phase 1. A late one could change
+    // the value of a proposal that is already issued.
+    match &proposer.phase {
+        Phase::Preparing { ballot: current, promised, .. }
+            if *current == ballot && !promised.contains(acceptor) => {}
+        _ => return,
+    }
+    let proposer = proposer.edit();
+    let Phase::Preparing { promised, reports, .. } = &mut proposer.phase else { return };
+    promised.insert(acceptor);
+    for (instance, proposal) in accepted {
+        // Enforces P2c (b): of all that was reported, the highest-numbered proposal counts, whenever it arrives.
+        match reports.get(&instance) {
+            Some(highest) if highest.ballot >= proposal.ballot => {}
+            _ => drop(reports.insert(instance, proposal)),
+        }
+    }
+    // Enforces P2c, V2: the promises must come from a phase-1 quorum.
+    if !cluster.quorums.is_phase1(*promised) {
+        return;
+    }
+    let (quorum, reports) = (*promised, std::mem::take(reports));
+    let due: Vec<Instance> = reports.keys().chain(proposer.wanted.keys()).copied().collect();
+    let issued = PerInstance::new();
+    proposer.phase = Phase::Accepting { ballot, quorum, reports, issued, accepted: PerInstance::new() };
+    for instance in due {
+        issue(cluster, proposer, instance, fx);
+    }
+}
+
+/// Phase 2(a): issue the proposal of the current ballot for one instance, if it is due and not yet out.
+fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: Instance, fx: &mut Effects) {
+    let Phase::Accepting { ballot, reports, issued, .. } = &mut proposer.phase else { return };
+    // Enforces V1: one ballot never carries two values in one instance.
+    if issued.contains_key(&instance) {
+        return;
+    }
+    let value = match Obligation::of(reports, instance) {
+        Obligation::Free => proposer.wanted.get(&instance),
+        Obligation::Bound(proposal) => Some(&proposal.value),
+    };
+    let Some(value) = value.cloned() else { return };
+    issued.insert(instance, value.clone());
+    fx.broadcast(&cluster.acceptors, &Msg::Accept { ballot: *ballot, instance, value });
+}
+
+/// Takes note of what a client wants, and issues it at once where phase 1 is already done.
+///
+/// The first value asked for stays: changing it later could only confuse, and retries must repeat it.
+pub(crate) fn on_request(
+    cluster: &Cluster,
+    mut proposer: Part<'_, '_, ProposerState>,
+    (instance, value): (Instance, Value),
+    fx: &mut Effects,
+) {
+    let issued = matches!(&proposer.phase, Phase::Accepting { issued, .. } if issued.contains_key(&instance));
+    if issued || proposer.wanted.contains_key(&instance) {
+        return;
+    }
+    let proposer = proposer.edit();
+    proposer.wanted.insert(instance, value);
+    issue(cluster, proposer, instance, fx);
+}
+
+/// Counts an acceptance of the proposer's own ballot; at a quorum the value is chosen, and this proposer knows it.
+///
+/// Returns whether it has just found out.
+pub(crate) fn on_accepted(
+    cluster: &Cluster,
+    mut proposer: Part<'_, '_, ProposerState>,
+    acceptor: usize,
+    (ballot, instance): (Ballot, Instance),
+    fx: &mut Effects,
+) -> bool {
+    // Enforces B0: acceptances of other ballots prove nothing about this one, nor do two from one acceptor.
+    match &proposer.phase {
+        Phase::Accepting { ballot: current, issued, accepted, .. }
+            if *current == ballot
+                && issued.contains_key(&instance)
+                && !accepted.get(&instance).is_some_and(|by| by.contains(acceptor)) => {}
+        _ => return false,
+    }
+    let proposer = proposer.edit();
+    let Phase::Accepting { issued, accepted, .. } = &mut proposer.phase else { return false };
+    let by = accepted.entry(instance).or_default();
+    let before = cluster.quorums.is_phase2(*by);
+    by.insert(acceptor);
+    // Enforces B0: only what a phase-2 quorum accepted is announced.
+    if before || !cluster.quorums.is_phase2(*by) {
+        return false;
+    }
+    let value = issued[&instance].clone();
+    proposer.wanted.remove(&instance);
+    if cluster.learning == Learning::Proposer {
+        fx.broadcast(&cluster.to_inform(), &Msg::Chosen { instance, value });
+    }
+    true
+}
