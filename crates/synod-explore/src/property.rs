@@ -1,0 +1,116 @@
+//! A property is a name, an expectation and a plain function; a breach is told in words.
+
+use crate::Subject;
+use crate::observer::Observer;
+use crate::state::State;
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+
+/// What is expected of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expectation {
+    /// It is to be true everywhere.
+    Always,
+    /// It is to be true somewhere: a witness that the exploration reached its hard case.
+    Sometimes,
+}
+
+/// A shared function that says `Ok` where the property is true, and otherwise why not.
+pub type Predicate<T> = Arc<dyn Fn(&T) -> Result<(), String> + Send + Sync>;
+
+/// What a property looks at. The less it looks at, the less often it has to be asked.
+pub enum Check<A: Subject, O: Observer<A>> {
+    /// Asked once per distinct history.
+    History(Predicate<O::History>),
+    /// Asked once per distinct note.
+    Note(Predicate<O::Note>),
+    /// Asked of every state.
+    State(Predicate<State<A, O>>),
+}
+
+impl<A: Subject, O: Observer<A>> Clone for Check<A, O> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::History(check) => Self::History(Arc::clone(check)),
+            Self::Note(check) => Self::Note(Arc::clone(check)),
+            Self::State(check) => Self::State(Arc::clone(check)),
+        }
+    }
+}
+
+/// A named expectation about every run of a system.
+pub struct Property<A: Subject, O: Observer<A>> {
+    /// Its name, unique in a system.
+    pub name: &'static str,
+    /// Whether it is to hold everywhere or to be reached somewhere.
+    pub expectation: Expectation,
+    /// The function to ask.
+    pub check: Check<A, O>,
+}
+
+impl<A: Subject, O: Observer<A>> Property<A, O> {
+    /// Every history is to be sound; `Err` says what is broken.
+    pub fn always_history(
+        name: &'static str,
+        check: impl Fn(&O::History) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, expectation: Expectation::Always, check: Check::History(Arc::new(check)) }
+    }
+
+    /// Some run is to have such a history.
+    pub fn sometimes_history(
+        name: &'static str,
+        check: impl Fn(&O::History) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, expectation: Expectation::Sometimes, check: Check::History(witness(check)) }
+    }
+
+    /// Some run is to take such a step, be it one that its actor ignores.
+    pub fn sometimes_note(
+        name: &'static str,
+        check: impl Fn(&O::Note) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, expectation: Expectation::Sometimes, check: Check::Note(witness(check)) }
+    }
+
+    /// Every state is to be sound; `Err` says what is broken.
+    pub fn always_state(
+        name: &'static str,
+        check: impl Fn(&State<A, O>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, expectation: Expectation::Always, check: Check::State(Arc::new(check)) }
+    }
+
+    /// Some run is to reach such a state.
+    pub fn sometimes_state(
+        name: &'static str,
+        check: impl Fn(&State<A, O>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, expectation: Expectation::Sometimes, check: Check::State(witness(check)) }
+    }
+
+    /// What an answer of the function means: a finding, or nothing yet.
+    pub(crate) fn finding(&self, answer: Result<(), String>) -> Option<Option<String>> {
+        match (self.expectation, answer) {
+            (Expectation::Always, Err(detail)) => Some(Some(detail)),
+            (Expectation::Sometimes, Ok(())) => Some(None),
+            _ => None,
+        }
+    }
+}
+
+fn witness<T: 'static>(check: impl Fn(&T) -> bool + Send + Sync + 'static) -> Predicate<T> {
+    Arc::new(move |value| if check(value) { Ok(()) } else { Err(String::new()) })
+}
+
+impl<A: Subject, O: Observer<A>> Clone for Property<A, O> {
+    fn clone(&self) -> Self {
+        Self { name: self.name, expectation: self.expectation, check: self.check.clone() }
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Debug for Property<A, O> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.expectation, self.name)
+    }
+}

@@ -1,0 +1,308 @@
+//! A verdict says no more than was explored: *holds* only after everything was, and never without a reason.
+
+use crate::observer::Observer;
+use crate::property::Expectation;
+use crate::system::System;
+use crate::{Action, Subject};
+use std::fmt::{self, Debug, Display, Formatter};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// When to stop before everything is explored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// As soon as an `Always` property is violated.
+    #[default]
+    FirstViolation,
+    /// As soon as this property is violated; violations of others are recorded and passed by.
+    Violation(String),
+    /// Never: a shortest violation of every property is wanted.
+    Exhausted,
+}
+
+/// How to explore. The default is one thread, no limits, and to stop at the first violation.
+#[derive(Clone)]
+pub struct Options<'a> {
+    /// How many threads to use. What is found does not depend on it.
+    pub threads: usize,
+    /// Give up after so long.
+    pub time: Option<Duration>,
+    /// Give up beyond so many bytes.
+    pub memory: Option<u64>,
+    /// When to stop early.
+    pub stop: Stop,
+    /// Give up once this is true.
+    pub interrupt: Option<&'a AtomicBool>,
+    /// Told now and then how far the exploration is.
+    pub progress: Option<&'a (dyn Fn(&Progress) + Sync)>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { threads: 1, time: None, memory: None, stop: Stop::default(), interrupt: None, progress: None }
+    }
+}
+
+/// How far an exploration is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Distinct states so far.
+    pub unique: u64,
+    /// Successors so far, repeats included.
+    pub generated: u64,
+    /// The depth that is being left.
+    pub depth: usize,
+    /// States that were found and not left yet.
+    pub frontier: u64,
+    /// Bytes in use.
+    pub memory_bytes: u64,
+    /// Time since the start.
+    pub elapsed: Duration,
+}
+
+/// Why an exploration gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// The time was up.
+    Time,
+    /// The memory was full.
+    Memory,
+    /// Somebody asked it to.
+    Interrupted,
+}
+
+/// What the whole exploration comes to.
+pub enum Verdict<A: Subject> {
+    /// Everything was explored, nothing is violated, every witness was found.
+    Holds,
+    /// The same within a bound, here in words, and the bound did cut something off.
+    HoldsWithinBound(String),
+    /// A property that should always hold does not; its finding has the trace.
+    Violated {
+        /// Its name.
+        property: &'static str,
+    },
+    /// Neither: the exploration gave up before anything was decided. Never a pass.
+    Incomplete(Why),
+    /// Nothing is violated, but these witnesses were never found: the hard case was not reached.
+    Vacuous(Vec<&'static str>),
+    /// User code panicked, or showed that it cannot be explored.
+    Panicked {
+        /// What it said.
+        message: String,
+        /// A shortest way there; the last action is the one that panicked, unless a property did.
+        trace: Vec<Action<A>>,
+    },
+}
+
+impl<A: Subject> Clone for Verdict<A> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Holds => Self::Holds,
+            Self::HoldsWithinBound(words) => Self::HoldsWithinBound(words.clone()),
+            Self::Violated { property } => Self::Violated { property },
+            Self::Incomplete(why) => Self::Incomplete(*why),
+            Self::Vacuous(names) => Self::Vacuous(names.clone()),
+            Self::Panicked { message, trace } => {
+                Self::Panicked { message: message.clone(), trace: trace.clone() }
+            }
+        }
+    }
+}
+
+impl<A: Subject> PartialEq for Verdict<A> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Holds, Self::Holds) => true,
+            (Self::HoldsWithinBound(a), Self::HoldsWithinBound(b)) => a == b,
+            (Self::Violated { property: a }, Self::Violated { property: b }) => a == b,
+            (Self::Incomplete(a), Self::Incomplete(b)) => a == b,
+            (Self::Vacuous(a), Self::Vacuous(b)) => a == b,
+            (Self::Panicked { message: a, trace: s }, Self::Panicked { message: b, trace: t }) => {
+                a == b && s == t
+            }
+            _ => false,
+        }
+    }
+}
+
+impl<A: Subject> Display for Verdict<A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holds => f.write_str("holds"),
+            Self::HoldsWithinBound(words) => write!(f, "holds within the bound: {words}"),
+            Self::Violated { property } => write!(f, "violated: {property}"),
+            Self::Incomplete(Why::Time) => f.write_str("incomplete: out of time"),
+            Self::Incomplete(Why::Memory) => f.write_str("incomplete: out of memory"),
+            Self::Incomplete(Why::Interrupted) => f.write_str("incomplete: interrupted"),
+            Self::Vacuous(names) if names.is_empty() => {
+                f.write_str("vacuous: the initial state is out of bounds")
+            }
+            Self::Vacuous(names) => write!(f, "vacuous: never reached {}", names.join(", ")),
+            Self::Panicked { message, .. } => write!(f, "panicked: {message}"),
+        }
+    }
+}
+
+impl<A: Subject> Debug for Verdict<A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked { message, trace } => write!(f, "Panicked({message:?}, {trace:?})"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
+/// What became of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// True in all that was to be explored.
+    Holds,
+    /// False somewhere, though it should always hold.
+    Violated,
+    /// True somewhere, as it should.
+    Witnessed,
+    /// True nowhere in all that was to be explored, though it should be somewhere.
+    Unwitnessed,
+    /// Undecided, as the exploration ended before.
+    Unknown,
+}
+
+/// What was found out about one property.
+pub struct Finding<A: Subject> {
+    /// Its name.
+    pub property: &'static str,
+    /// What was expected.
+    pub expectation: Expectation,
+    /// What became of it.
+    pub status: Status,
+    /// The breach, in words.
+    pub detail: Option<String>,
+    /// A shortest way to the breach or witness.
+    pub trace: Option<Vec<Action<A>>>,
+}
+
+impl<A: Subject> Clone for Finding<A> {
+    fn clone(&self) -> Self {
+        Self { detail: self.detail.clone(), trace: self.trace.clone(), ..*self }
+    }
+}
+
+impl<A: Subject> PartialEq for Finding<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.property == other.property
+            && self.expectation == other.expectation
+            && self.status == other.status
+            && self.detail == other.detail
+            && self.trace == other.trace
+    }
+}
+
+impl<A: Subject> Debug for Finding<A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finding")
+            .field("property", &self.property)
+            .field("status", &self.status)
+            .field("detail", &self.detail)
+            .field("trace", &self.trace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an exploration found out.
+pub struct Report<A: Subject> {
+    /// What it comes to.
+    pub verdict: Verdict<A>,
+    /// One finding a property, in the order of the system's properties.
+    pub findings: Vec<Finding<A>>,
+    /// Distinct states.
+    pub unique_states: u64,
+    /// Successors that were no no-ops and within the bounds, repeats included, and the initial state.
+    pub generated_states: u64,
+    /// The greatest depth of a state; the initial state has depth 1.
+    pub depth: usize,
+    /// The odds that a state was taken for another and missed. Zero if states are compared, not their hashes.
+    pub missed_state_odds: f64,
+    /// Time it took.
+    pub elapsed: Duration,
+    /// Bytes it took.
+    pub memory_bytes: u64,
+    /// How often an actor's handler was run.
+    pub handler_calls: u64,
+}
+
+impl<A: Subject> Report<A> {
+    /// What was found out about a property.
+    pub fn finding(&self, property: &str) -> Option<&Finding<A>> {
+        self.findings.iter().find(|finding| finding.property == property)
+    }
+}
+
+impl<A: Subject> Clone for Report<A> {
+    fn clone(&self) -> Self {
+        Self { verdict: self.verdict.clone(), findings: self.findings.clone(), ..*self }
+    }
+}
+
+impl<A: Subject> Debug for Report<A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("verdict", &self.verdict)
+            .field("findings", &self.findings)
+            .field("unique_states", &self.unique_states)
+            .field("generated_states", &self.generated_states)
+            .field("depth", &self.depth)
+            .field("handler_calls", &self.handler_calls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an exploration ended, before it is made a verdict.
+pub(crate) struct Ending<A: Subject> {
+    /// The message and trace of a panic.
+    pub panicked: Option<(String, Vec<Action<A>>)>,
+    /// Why it gave up.
+    pub incomplete: Option<Why>,
+    /// Everything within the bounds was explored.
+    pub exhausted: bool,
+    /// A bound cut something off.
+    pub cut: bool,
+    /// There is not even one state.
+    pub empty: bool,
+}
+
+/// Completes the findings and draws the verdict, the gravest first.
+pub(crate) fn conclude<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    stop: &Stop,
+    findings: &mut [Finding<A>],
+    ending: Ending<A>,
+) -> Verdict<A> {
+    for finding in findings.iter_mut().filter(|finding| finding.status == Status::Unknown) {
+        if ending.exhausted && ending.panicked.is_none() {
+            finding.status = match finding.expectation {
+                Expectation::Always => Status::Holds,
+                Expectation::Sometimes => Status::Unwitnessed,
+            };
+        }
+    }
+    if let Some((message, trace)) = ending.panicked {
+        return Verdict::Panicked { message, trace };
+    }
+    let violated = || findings.iter().filter(|finding| finding.status == Status::Violated);
+    let wanted = violated().find(|finding| matches!(stop, Stop::Violation(name) if name == finding.property));
+    // `min_by_key` keeps the first of equals, so ties go to the property that is listed first.
+    let shortest = violated().min_by_key(|finding| finding.trace.as_ref().map_or(usize::MAX, Vec::len));
+    if let Some(finding) = wanted.or(shortest) {
+        return Verdict::Violated { property: finding.property };
+    }
+    if let Some(why) = ending.incomplete {
+        return Verdict::Incomplete(why);
+    }
+    let unwitnessed = findings.iter().filter(|finding| finding.status == Status::Unwitnessed);
+    let unwitnessed: Vec<_> = unwitnessed.map(|finding| finding.property).collect();
+    if ending.empty || !unwitnessed.is_empty() {
+        return Verdict::Vacuous(unwitnessed);
+    }
+    if ending.cut { Verdict::HoldsWithinBound(system.bounds.describe()) } else { Verdict::Holds }
+}

@@ -1,0 +1,268 @@
+//! The state of a whole system holds what can still matter, in one canonical form, and nothing else.
+//!
+//! Equal situations are equal values with equal hashes: collections are ordered, a crashed actor keeps only
+//! what it saved, and the network does not remember what it delivered.
+
+use crate::Subject;
+use crate::observer::Observer;
+use crate::system::Delivery;
+use stateright::actor::{Actor, Envelope, Id};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::{self, Debug, Formatter};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// Everything one actor is and has, apart from the messages on their way to it.
+pub struct Local<A: Actor> {
+    /// The volatile state; `None` while the actor is down. What died with it is gone and no property sees it.
+    pub state: Option<Arc<A::State>>,
+    /// The timers that are set.
+    pub timers: BTreeSet<A::Timer>,
+    /// The choices that are open, by their keys.
+    pub randoms: BTreeMap<String, Vec<A::Random>>,
+    /// What was saved last.
+    pub storage: Option<A::Storage>,
+}
+
+impl<A: Actor> Local<A> {
+    /// An actor that was never started.
+    pub(crate) fn blank() -> Self {
+        Self { state: None, timers: BTreeSet::new(), randoms: BTreeMap::new(), storage: None }
+    }
+
+    /// Whether the actor is down.
+    pub fn is_down(&self) -> bool {
+        self.state.is_none()
+    }
+}
+
+impl<A: Subject> Clone for Local<A> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+            timers: self.timers.clone(),
+            randoms: self.randoms.clone(),
+            storage: self.storage.clone(),
+        }
+    }
+}
+
+impl<A: Subject> PartialEq for Local<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state
+            && self.timers == other.timers
+            && self.randoms == other.randoms
+            && self.storage == other.storage
+    }
+}
+
+impl<A: Subject> Hash for Local<A> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.state.hash(hasher);
+        self.timers.hash(hasher);
+        self.randoms.hash(hasher);
+        self.storage.hash(hasher);
+    }
+}
+
+impl<A: Subject> Debug for Local<A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // A running actor without timers, choices or storage, the usual case, reads as its state.
+        let plain = self.timers.is_empty() && self.randoms.is_empty() && self.storage.is_none();
+        match &self.state {
+            Some(state) if plain => return state.fmt(f),
+            None if plain => return f.write_str("Down"),
+            _ => {}
+        }
+        let mut out = f.debug_struct(if self.is_down() { "Down" } else { "Up" });
+        if let Some(state) = &self.state {
+            out.field("state", state);
+        }
+        if !self.timers.is_empty() {
+            out.field("timers", &self.timers);
+        }
+        if !self.randoms.is_empty() {
+            out.field("open", &self.randoms);
+        }
+        if let Some(storage) = &self.storage {
+            out.field("saved", storage);
+        }
+        out.finish()
+    }
+}
+
+/// The messages on their way.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum InFlight<M> {
+    /// See [`Delivery::Set`].
+    Set(BTreeSet<Envelope<M>>),
+    /// See [`Delivery::Multiset`]: how often each envelope is on its way, never zero.
+    Multiset(BTreeMap<Envelope<M>, usize>),
+    /// See [`Delivery::Ordered`]: the queue of each sender and receiver, never empty.
+    Ordered(BTreeMap<(Id, Id), VecDeque<M>>),
+}
+
+impl<M: Clone + Ord> InFlight<M> {
+    /// A network without messages.
+    pub fn new(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Set => Self::Set(BTreeSet::new()),
+            Delivery::Multiset => Self::Multiset(BTreeMap::new()),
+            Delivery::Ordered => Self::Ordered(BTreeMap::new()),
+        }
+    }
+
+    /// The envelopes that can arrive or be lost next, each once, ordered by sender, receiver and message.
+    pub fn heads(&self) -> Vec<Envelope<&M>> {
+        match self {
+            Self::Set(set) => set.iter().map(borrowed).collect(),
+            Self::Multiset(counts) => counts.keys().map(borrowed).collect(),
+            Self::Ordered(queues) => queues
+                .iter()
+                .filter_map(|(&(src, dst), queue)| queue.front().map(|msg| Envelope { src, dst, msg }))
+                .collect(),
+        }
+    }
+
+    /// All envelopes, repeats included, a queue in its order.
+    pub fn all(&self) -> Vec<Envelope<&M>> {
+        match self {
+            Self::Set(set) => set.iter().map(borrowed).collect(),
+            Self::Multiset(counts) => {
+                counts.iter().flat_map(|(e, &n)| std::iter::repeat_n(borrowed(e), n)).collect()
+            }
+            Self::Ordered(queues) => queues
+                .iter()
+                .flat_map(|(&(src, dst), queue)| queue.iter().map(move |msg| Envelope { src, dst, msg }))
+                .collect(),
+        }
+    }
+
+    /// Adds a message.
+    pub fn send(&mut self, envelope: Envelope<M>) {
+        match self {
+            Self::Set(set) => {
+                set.insert(envelope);
+            }
+            Self::Multiset(counts) => *counts.entry(envelope).or_insert(0) += 1,
+            Self::Ordered(queues) => {
+                queues.entry((envelope.src, envelope.dst)).or_default().push_back(envelope.msg);
+            }
+        }
+    }
+
+    /// Notes that a message arrived: it is gone, unless messages are never removed.
+    pub fn deliver(&mut self, envelope: &Envelope<M>) {
+        if !matches!(self, Self::Set(_)) {
+            self.lose(envelope);
+        }
+    }
+
+    /// Takes a message out. In a queue it is the first of its kind.
+    pub fn lose(&mut self, envelope: &Envelope<M>) {
+        match self {
+            Self::Set(set) => {
+                set.remove(envelope);
+            }
+            Self::Multiset(counts) => {
+                if let Entry::Occupied(mut count) = counts.entry(envelope.clone()) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
+            Self::Ordered(queues) => {
+                if let Entry::Occupied(mut queue) = queues.entry((envelope.src, envelope.dst)) {
+                    if let Some(at) = queue.get().iter().position(|msg| *msg == envelope.msg) {
+                        queue.get_mut().remove(at);
+                    }
+                    if queue.get().is_empty() {
+                        queue.remove();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn borrowed<M>(envelope: &Envelope<M>) -> Envelope<&M> {
+    Envelope { src: envelope.src, dst: envelope.dst, msg: &envelope.msg }
+}
+
+impl<M: Debug + Clone + Ord> Debug for InFlight<M> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        struct Line<'a, M>(Envelope<&'a M>, usize);
+        impl<M: Debug> Debug for Line<'_, M> {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                write!(f, "{} → {} ", usize::from(self.0.src), usize::from(self.0.dst))?;
+                // One line a message even in the pretty form: a network is read as a list.
+                write!(f, "{:?}", self.0.msg)?;
+                if self.1 > 1 { write!(f, " ×{}", self.1) } else { Ok(()) }
+            }
+        }
+        let mut list = f.debug_list();
+        match self {
+            Self::Multiset(counts) => list.entries(counts.iter().map(|(e, &n)| Line(borrowed(e), n))),
+            _ => list.entries(self.all().into_iter().map(|e| Line(e, 1))),
+        };
+        list.finish()
+    }
+}
+
+/// The state of a whole system.
+pub struct State<A: Subject, O: Observer<A>> {
+    /// What each actor is and has.
+    pub locals: Vec<Arc<Local<A>>>,
+    /// The messages on their way.
+    pub network: InFlight<A::Msg>,
+    /// What the observer remembers.
+    pub history: O::History,
+    /// How many crashes there were; stays 0 if their number is not limited, so that it tells no states apart.
+    pub crashes: u32,
+}
+
+impl<A: Subject, O: Observer<A>> Clone for State<A, O> {
+    fn clone(&self) -> Self {
+        Self {
+            locals: self.locals.clone(),
+            network: self.network.clone(),
+            history: self.history.clone(),
+            crashes: self.crashes,
+        }
+    }
+}
+
+impl<A: Subject, O: Observer<A>> PartialEq for State<A, O> {
+    fn eq(&self, other: &Self) -> bool {
+        self.locals == other.locals
+            && self.network == other.network
+            && self.history == other.history
+            && self.crashes == other.crashes
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Hash for State<A, O> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.locals.hash(hasher);
+        self.network.hash(hasher);
+        self.history.hash(hasher);
+        self.crashes.hash(hasher);
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Debug for State<A, O> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let locals: BTreeMap<usize, &Local<A>> = self.locals.iter().map(|l| &**l).enumerate().collect();
+        let mut out = f.debug_struct("State");
+        out.field("actors", &locals).field("network", &self.network);
+        if size_of::<O::History>() > 0 {
+            out.field("history", &self.history);
+        }
+        if self.crashes > 0 {
+            out.field("crashes", &self.crashes);
+        }
+        out.finish()
+    }
+}

@@ -1,0 +1,262 @@
+//! What one step does: to one actor ([`System::react`]) and to the whole system ([`System::take`]).
+//!
+//! These are the semantics of stateright's `ActorModel`, with three differences by intention: a crash forgets
+//! the volatile state, a network that never removes messages does not remember which it delivered last, and
+//! crashes can be limited in number. Exploring, walking and replaying all end up here.
+
+use crate::observer::{CommandOf, Event, Observer, Step};
+use crate::state::{InFlight, Local, State};
+use crate::system::{Delivery, System};
+use crate::{Action, Subject, panics};
+use stateright::actor::{Command, Envelope, Id, Out, is_no_op, is_no_op_with_timer};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What an event did to one actor, whatever the rest of the system.
+pub(crate) struct Reaction<A: Subject, O: Observer<A>> {
+    /// The actor afterwards; `None` if nothing about it changed.
+    pub local: Option<Local<A>>,
+    /// What it sent, in order.
+    pub sends: Vec<Envelope<A::Msg>>,
+    /// What the observer noted.
+    pub note: Option<O::Note>,
+    /// The event was a no-op: it is no step at all, unless the note changes the history.
+    pub ignored: bool,
+}
+
+/// What an action did to the whole system.
+pub(crate) struct Taken<A: Subject, O: Observer<A>> {
+    /// The state afterwards; `None` if the action was ignored.
+    pub next: Option<State<A, O>>,
+    /// What was sent, in order.
+    pub sends: Vec<Envelope<A::Msg>>,
+    /// What the observer noted, be the action ignored or not.
+    pub note: Option<O::Note>,
+}
+
+impl<A: Subject, O: Observer<A>> System<A, O> {
+    /// Runs the real handler of an actor once.
+    ///
+    /// # Panics
+    /// With the handler or the observer, or if the step contract is asserted and broken.
+    pub(crate) fn react(&self, index: usize, local: &Local<A>, event: Event<'_, A>) -> Reaction<A, O> {
+        let id = Id::from(index);
+        let actor = &self.actors[index];
+        let mut out = Out::<A>::new();
+        let running = || Cow::Borrowed(local.state.as_deref().expect("the actor is up"));
+        let (after, ignored) = match event {
+            Event::Start | Event::Recover => {
+                (Some(Cow::Owned(actor.on_start(id, &local.storage, &mut out))), false)
+            }
+            Event::Crash => (None, false),
+            Event::Deliver { src, msg } => {
+                let mut state = running();
+                actor.on_msg(id, &mut state, src, msg.clone(), &mut out);
+                // In an ordered network even a message that changes nothing unblocks the one behind it.
+                let ignored = self.network.delivery != Delivery::Ordered && is_no_op(&state, &out);
+                (Some(state), ignored)
+            }
+            Event::Timeout(timer) => {
+                let mut state = running();
+                actor.on_timeout(id, &mut state, timer, &mut out);
+                let ignored = is_no_op_with_timer(&state, &out, timer);
+                (Some(state), ignored)
+            }
+            Event::Random { choice, .. } => {
+                let mut state = running();
+                actor.on_random(id, &mut state, choice, &mut out);
+                (Some(state), false)
+            }
+        };
+        if self.assert_contract {
+            assert_contract::<A>(&out);
+        }
+        let note = if ignored && !matches!(event, Event::Deliver { .. }) {
+            None
+        } else {
+            let before = local.state.as_deref();
+            self.observer.note(&Step { actor: id, before, event, after: after.as_deref(), outputs: &out })
+        };
+        if ignored {
+            return Reaction { local: None, sends: Vec::new(), note, ignored };
+        }
+
+        let mut next = match event {
+            Event::Crash => Local { storage: local.storage.clone(), ..Local::blank() },
+            _ => local.clone(),
+        };
+        match event {
+            Event::Timeout(timer) => {
+                next.timers.remove(timer);
+            }
+            Event::Random { key, .. } => {
+                next.randoms.remove(key);
+            }
+            _ => {}
+        }
+        if let Some(Cow::Owned(state)) = after {
+            next.state = Some(Arc::new(state));
+        }
+        let mut sends = Vec::new();
+        for command in out {
+            match command {
+                Command::Send(dst, msg) => sends.push(Envelope { src: id, dst, msg }),
+                Command::SetTimer(timer, _) => {
+                    next.timers.insert(timer);
+                }
+                Command::CancelTimer(timer) => {
+                    next.timers.remove(&timer);
+                }
+                Command::ChooseRandom(key, choices) if choices.is_empty() => {
+                    next.randoms.remove(&key);
+                }
+                Command::ChooseRandom(key, choices) => {
+                    next.randoms.insert(key, choices);
+                }
+                Command::Save(storage) => next.storage = Some(storage),
+            }
+        }
+        Reaction { local: Some(next), sends, note, ignored }
+    }
+
+    /// The state after every actor was started, in actor order.
+    ///
+    /// # Panics
+    /// With an actor or the observer.
+    pub fn initial(&self) -> State<A, O> {
+        let mut state = State {
+            locals: Vec::with_capacity(self.actors.len()),
+            network: InFlight::new(self.network.delivery),
+            history: self.observer.initial(),
+            crashes: 0,
+        };
+        for envelope in &self.initial_envelopes {
+            state.network.send(envelope.clone());
+        }
+        for index in 0..self.actors.len() {
+            state.locals.push(Arc::new(Local::blank()));
+            if self.faults.is_absent(index) {
+                continue;
+            }
+            let reaction = self.react(index, &Local::blank(), Event::Start);
+            self.apply(&mut state, index, reaction);
+        }
+        state
+    }
+
+    /// Every action that is possible in a state, those that will turn out to be ignored included, in an order
+    /// that depends on the state alone.
+    pub fn possible(&self, state: &State<A, O>) -> Vec<Action<A>> {
+        let mut actions = Vec::new();
+        let heads = state.network.heads();
+        if self.network.loss {
+            actions.extend(heads.iter().map(|envelope| Action::<A>::Drop(envelope.to_cloned_msg())));
+        }
+        for Envelope { src, dst, msg } in heads {
+            if usize::from(dst) < self.actors.len() {
+                actions.push(Action::<A>::Deliver { src, dst, msg: msg.clone() });
+            }
+        }
+        let locals = || state.locals.iter().enumerate().map(|(index, local)| (Id::from(index), local));
+        for (id, local) in locals() {
+            actions.extend(local.timers.iter().map(|timer| Action::<A>::Timeout(id, timer.clone())));
+        }
+        let down = state.locals.iter().filter(|local| local.is_down()).count();
+        if self.faults.crash_fits(down, state.crashes) {
+            let can = |id: Id| self.faults.can_crash(id.into());
+            actions.extend(
+                locals().filter(|(id, l)| can(*id) && !l.is_down()).map(|(id, _)| Action::<A>::Crash(id)),
+            );
+        }
+        let can_start = |id: Id| !self.faults.is_absent(id.into());
+        actions.extend(
+            locals().filter(|(id, l)| can_start(*id) && l.is_down()).map(|(id, _)| Action::<A>::Recover(id)),
+        );
+        for (actor, local) in locals() {
+            for (key, choices) in &local.randoms {
+                for random in choices {
+                    let (key, random) = (key.clone(), random.clone());
+                    actions.push(Action::<A>::SelectRandom { actor, key, random });
+                }
+            }
+        }
+        actions
+    }
+
+    /// Takes an action that is possible in a state.
+    ///
+    /// # Panics
+    /// With an actor or the observer.
+    pub(crate) fn take(&self, state: &State<A, O>, action: &Action<A>) -> Taken<A, O> {
+        let nothing = Taken { next: None, sends: Vec::new(), note: None };
+        let (index, event) = match action {
+            Action::<A>::Drop(envelope) => {
+                let mut next = state.clone();
+                next.network.lose(envelope);
+                return Taken { next: Some(next), ..nothing };
+            }
+            Action::<A>::Deliver { src, dst, msg } => (usize::from(*dst), Event::Deliver { src: *src, msg }),
+            Action::<A>::Timeout(id, timer) => (usize::from(*id), Event::Timeout(timer)),
+            Action::<A>::Crash(id) => (usize::from(*id), Event::Crash),
+            Action::<A>::Recover(id) => (usize::from(*id), Event::Recover),
+            Action::<A>::SelectRandom { actor, key, random } => {
+                (usize::from(*actor), Event::Random { key, choice: random })
+            }
+        };
+        let Some(local) = state.locals.get(index) else { return nothing };
+        if local.is_down() != matches!(event, Event::Recover) {
+            return nothing;
+        }
+        let reaction = self.react(index, local, event);
+        let (note, sends) = (reaction.note.clone(), reaction.sends.clone());
+        if reaction.ignored {
+            let history = note.as_ref().and_then(|note| self.observer.update(&state.history, note));
+            if history.is_none_or(|history| history == state.history) {
+                return Taken { next: None, sends, note };
+            }
+        }
+        let mut next = state.clone();
+        match action {
+            Action::<A>::Deliver { src, dst, msg } => {
+                next.network.deliver(&Envelope { src: *src, dst: *dst, msg: msg.clone() });
+            }
+            Action::<A>::Crash(_) => next.crashes = self.faults.count(state.crashes),
+            _ => {}
+        }
+        self.apply(&mut next, index, reaction);
+        Taken { next: Some(next), sends, note }
+    }
+
+    fn apply(&self, state: &mut State<A, O>, index: usize, reaction: Reaction<A, O>) {
+        if let Some(local) = reaction.local {
+            state.locals[index] = Arc::new(local);
+        }
+        for envelope in reaction.sends {
+            state.network.send(envelope);
+        }
+        if let Some(note) = reaction.note
+            && let Some(history) = self.observer.update(&state.history, &note)
+        {
+            state.history = history;
+        }
+    }
+}
+
+/// At most one save in a step, and no send before it.
+fn assert_contract<A: Subject>(outputs: &[CommandOf<A>]) {
+    let mut saved = false;
+    let mut sent = None;
+    for command in outputs {
+        match command {
+            Command::Send(_, msg) => sent = sent.or(Some(msg)),
+            Command::Save(_) if saved => panics::reject("step contract: saves twice in one step".to_owned()),
+            Command::Save(_) => {
+                if let Some(msg) = sent {
+                    panics::reject(format!("step contract: sends {msg:?} before it saves"));
+                }
+                saved = true;
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A system is everything a verdict depends on: actors, network, faults, observer, properties and bounds.
+
+use crate::Subject;
+use crate::observer::Observer;
+use crate::property::Property;
+use crate::state::State;
+use std::sync::Arc;
+
+use stateright::actor::{Envelope, Id};
+
+/// How the network carries messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// A message stays for ever: it can be late, repeated, overtaken, or never arrive, all at once.
+    Set,
+    /// A message arrives at most once, in any order.
+    Multiset,
+    /// A message arrives at most once; those from one sender to one receiver arrive in order.
+    Ordered,
+}
+
+/// The network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// How messages are carried.
+    pub delivery: Delivery,
+    /// Whether losing a message is a step of its own. Needed only where a message that never arrives differs
+    /// from one that is late: in an ordered network, or for properties that look at the network.
+    pub loss: bool,
+}
+
+/// The crashes that can happen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Faults {
+    /// Which actors can crash; those beyond the end cannot.
+    pub crashable: Vec<bool>,
+    /// How many of them at most are down at once, apart from those that are absent.
+    pub max_down: usize,
+    /// How many crashes there are at most in a whole run; `None` for any number, which makes fewer states.
+    pub max_crashes: Option<u32>,
+    /// Which actors are down from the first state on and never start; those beyond the end are not.
+    pub absent: Vec<bool>,
+}
+
+impl Faults {
+    /// No actor ever crashes.
+    pub fn none() -> Self {
+        Self { crashable: Vec::new(), max_down: 0, max_crashes: None, absent: Vec::new() }
+    }
+
+    /// Whether the actor can crash at all.
+    pub(crate) fn can_crash(&self, actor: usize) -> bool {
+        self.max_down > 0 && self.crashable.get(actor).copied().unwrap_or(false)
+    }
+
+    /// Whether the actor never starts.
+    pub(crate) fn is_absent(&self, actor: usize) -> bool {
+        self.absent.get(actor).copied().unwrap_or(false)
+    }
+
+    /// Whether there is room for one more crash when so many actors are down, the absent ones included.
+    pub(crate) fn crash_fits(&self, down: usize, crashes: u32) -> bool {
+        let absent = self.absent.iter().filter(|&&absent| absent).count();
+        down < self.max_down + absent && self.max_crashes.is_none_or(|max| crashes < max)
+    }
+
+    /// The number of crashes after one more.
+    pub(crate) fn count(&self, crashes: u32) -> u32 {
+        if self.max_crashes.is_some() { crashes + 1 } else { crashes }
+    }
+}
+
+/// A bound in words, and the function that says whether a value is within it.
+pub type Bound<T> = (String, Arc<dyn Fn(&T) -> bool + Send + Sync>);
+
+/// What is left unexplored on purpose. A verdict that such a bound had a part in says so.
+pub struct Bounds<A: Subject, O: Observer<A>> {
+    /// States at this depth are checked and not left; the initial state has depth 1.
+    pub depth: Option<usize>,
+    /// A successor with an actor's state outside is not counted and not explored.
+    pub local: Option<Bound<A::State>>,
+    /// A successor outside is not counted and not explored.
+    pub state: Option<Bound<State<A, O>>>,
+}
+
+impl<A: Subject, O: Observer<A>> Bounds<A, O> {
+    /// Whether a state is within the bounds that can be seen from the state alone.
+    pub(crate) fn admit(&self, state: &State<A, O>) -> bool {
+        let local = self.local.as_ref().is_none_or(|(_, within)| {
+            state.locals.iter().all(|local| local.state.as_ref().is_none_or(|s| within(s)))
+        });
+        local && self.state.as_ref().is_none_or(|(_, within)| within(state))
+    }
+
+    /// The bounds in words.
+    pub(crate) fn describe(&self) -> String {
+        let depth = self.depth.map(|depth| format!("depth at most {depth}"));
+        let local = self.local.as_ref().map(|(words, _)| words.clone());
+        let state = self.state.as_ref().map(|(words, _)| words.clone());
+        [depth, local, state].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Default for Bounds<A, O> {
+    fn default() -> Self {
+        Self { depth: None, local: None, state: None }
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Clone for Bounds<A, O> {
+    fn clone(&self) -> Self {
+        Self { depth: self.depth, local: self.local.clone(), state: self.state.clone() }
+    }
+}
+
+/// A system of actors and everything that is assumed and expected of it.
+#[derive(Clone)]
+pub struct System<A: Subject, O: Observer<A>> {
+    /// The actors; an actor's [`Id`] is its index.
+    pub actors: Vec<A>,
+    /// What the actors are called in traces and diagrams: one short word each, no two alike.
+    pub names: Vec<String>,
+    /// The network.
+    pub network: Network,
+    /// Messages that are on their way before the first actor starts.
+    pub initial_envelopes: Vec<Envelope<A::Msg>>,
+    /// The crashes that can happen.
+    pub faults: Faults,
+    /// Keeps the history.
+    pub observer: O,
+    /// What is expected.
+    pub properties: Vec<Property<A, O>>,
+    /// What is left unexplored.
+    pub bounds: Bounds<A, O>,
+    /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
+    /// step would be visible outside, so that exploring whole steps would miss it.
+    pub assert_contract: bool,
+}
+
+impl<A: Subject, O: Observer<A>> System<A, O> {
+    /// A system with a [`Delivery::Multiset`] network, without faults, properties or bounds.
+    pub fn new(actors: Vec<A>, observer: O) -> Self {
+        Self {
+            names: default_names(&actors),
+            actors,
+            network: Network { delivery: Delivery::Multiset, loss: false },
+            initial_envelopes: Vec::new(),
+            faults: Faults::none(),
+            observer,
+            properties: Vec::new(),
+            bounds: Bounds::default(),
+            assert_contract: false,
+        }
+    }
+
+    /// Adds a property.
+    ///
+    /// # Panics
+    /// If there is one of that name already.
+    #[must_use]
+    pub fn property(mut self, property: Property<A, O>) -> Self {
+        let name = property.name;
+        assert!(self.properties.iter().all(|p| p.name != name), "there are two properties named {name:?}");
+        self.properties.push(property);
+        self
+    }
+
+    /// What an actor is called; `#7` for a destination that is no actor of this system.
+    pub fn name(&self, id: Id) -> String {
+        let index = usize::from(id);
+        match self.names.get(index) {
+            Some(name) => name.clone(),
+            None if index < self.actors.len() => index.to_string(),
+            None => format!("#{index}"),
+        }
+    }
+}
+
+/// The actors' own names without blanks, made unique by the index; the bare index if there is no name.
+fn default_names<A: Subject>(actors: &[A]) -> Vec<String> {
+    let own: Vec<String> = actors.iter().map(|a| a.name().split_whitespace().collect()).collect();
+    own.iter()
+        .enumerate()
+        .map(|(index, name)| {
+            if name.is_empty() {
+                index.to_string()
+            } else if own.iter().filter(|other| *other == name).count() > 1 {
+                format!("{name}{index}")
+            } else {
+                name.clone()
+            }
+        })
+        .collect()
+}
