@@ -20,7 +20,10 @@ fn main() {
         // The same properties, each told apart by what it looks at: a history, and a delivery.
         system.properties = vec![
             Property::always_history("linearizable", |history: &paxos::History| {
-                history.serialized_history().map(|_| ()).ok_or_else(|| "no serial order explains it".to_owned())
+                history
+                    .serialized_history()
+                    .map(|_| ())
+                    .ok_or_else(|| "no serial order explains it".to_owned())
             }),
             Property::sometimes_note("value chosen", |note: &synod_explore::plain::Messages<_>| {
                 note.sent.iter().any(|e| matches!(e.msg, RegisterMsg::GetOk(_, v) if v != char::default()))
@@ -30,7 +33,10 @@ fn main() {
     let report = explore(&system, &Options { threads, ..Options::default() });
     println!("{report:?}");
     let ours = report.unique_states as f64 / report.elapsed.as_secs_f64();
-    println!("explore:    {ours:>10.0} states/s, {} bytes a state", report.memory_bytes / report.unique_states);
+    println!(
+        "explore:    {ours:>10.0} states/s, {} bytes a state",
+        report.memory_bytes / report.unique_states
+    );
 
     if args.iter().any(|arg| arg == "alone") {
         return;

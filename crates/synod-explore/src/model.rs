@@ -1,9 +1,118 @@
-//! A system is a stateright [`Model`]: its Explorer and its checkers run what is explored here.
+//! A system is a stateright [`Model`]: stateright's Explorer and checkers run exactly what is explored here.
 
-use crate::observer::Observer;
-use crate::step::Taken;
+use crate::diagram::Diagram;
+use crate::observer::{CommandOf, Event, Observer};
+use crate::property::Check;
+use crate::state::State;
+use crate::step::Handled;
 use crate::system::System;
 use crate::{Action, Subject};
+use stateright::actor::Command;
+use stateright::{Model, Path};
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// How many properties stateright can be told about.
+pub(crate) const SLOTS: usize = 64;
+
+/// One function a property: stateright takes plain function pointers, so there has to be one for each index.
+macro_rules! slots {
+    ($function:ident, $actor:ty, $observer:ty) => {
+        $crate::model::slots!(@ $function, $actor, $observer,
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+            32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63)
+    };
+    (@ $function:ident, $actor:ty, $observer:ty, $($index:literal)*) => {
+        [$($function::<$actor, $observer, $index>),*]
+    };
+}
+pub(crate) use slots;
+
+/// Whether the property of that index is true in a state.
+pub(crate) fn condition<A: Subject, O: Observer<A>, const INDEX: usize>(
+    system: &System<A, O>,
+    state: &State<A, O>,
+) -> bool {
+    match &system.properties[INDEX].check {
+        Check::History(check) => check(&state.history).is_ok(),
+        Check::State(check) => check(state).is_ok(),
+        Check::Note(_) => unreachable!("stateright is not told about properties of steps"),
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Model for System<A, O> {
+    type State = State<A, O>;
+    type Action = Action<A>;
+
+    fn init_states(&self) -> Vec<Self::State> {
+        vec![self.initial()]
+    }
+
+    fn actions(&self, state: &Self::State, actions: &mut Vec<Self::Action>) {
+        actions.append(&mut self.possible(state));
+    }
+
+    fn next_state(&self, state: &Self::State, action: Self::Action) -> Option<Self::State> {
+        self.step(state, &action)
+    }
+
+    fn format_action(&self, action: &Self::Action) -> String {
+        self.describe(action)
+    }
+
+    fn format_step(&self, state: &Self::State, action: Self::Action) -> Option<String> {
+        let (id, event) = match &action {
+            Action::<A>::Drop(_) => return Some(self.describe(&action)),
+            Action::<A>::Deliver { src, dst, msg } => (*dst, Event::Deliver { src: *src, msg }),
+            Action::<A>::Timeout(id, timer) => (*id, Event::Timeout(timer)),
+            Action::<A>::Crash(id) => (*id, Event::Crash),
+            Action::<A>::Recover(id) => (*id, Event::Recover),
+            Action::<A>::SelectRandom { actor, key, random } => {
+                (*actor, Event::Random { key, choice: random })
+            }
+        };
+        let local = state.locals.get(usize::from(id))?;
+        if local.is_down() != matches!(event, Event::Recover) {
+            return None;
+        }
+        let Handled { after, out, .. } = self.handle(id.into(), local, event);
+        let mut text = format!("{}\n", self.describe(&action));
+        for command in &*out {
+            let _ = writeln!(text, "  {}", self.describe_command(command));
+        }
+        let name = self.name(id);
+        // Writing to a string does not fail.
+        let _ = match after {
+            Some(Cow::Owned(after)) => {
+                write!(text, "\n{name} after: {after:#?}\n\n{name} before: {local:#?}\n")
+            }
+            Some(Cow::Borrowed(_)) => write!(text, "\n{name} unchanged: {local:#?}\n"),
+            None => write!(text, "\n{name} before: {local:#?}\n"),
+        };
+        Some(text)
+    }
+
+    fn as_svg(&self, path: Path<Self::State, Self::Action>) -> Option<String> {
+        Some(Diagram::new(self, &path.into_actions()).explorer_svg())
+    }
+
+    /// All properties but those of steps, which stateright cannot be asked about, up to the 64th.
+    fn properties(&self) -> Vec<stateright::Property<Self>> {
+        let conditions: [fn(&Self, &Self::State) -> bool; SLOTS] = slots!(condition, A, O);
+        let told = self.properties.iter().zip(conditions);
+        told.filter(|(property, _)| !matches!(property.check, Check::Note(_)))
+            .map(|(property, condition)| stateright::Property {
+                expectation: property.expectation.into(),
+                name: property.name,
+                condition,
+            })
+            .collect()
+    }
+
+    fn within_boundary(&self, state: &Self::State) -> bool {
+        self.bounds.admit(state)
+    }
+}
 
 impl<A: Subject, O: Observer<A>> System<A, O> {
     /// An action in one line, with the names of the actors.
@@ -24,12 +133,14 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         }
     }
 
-    /// The state after an action that is possible in `state`; `None` if the action is ignored.
-    ///
-    /// # Panics
-    /// With an actor or the observer.
-    pub fn step(&self, state: &crate::State<A, O>, action: &Action<A>) -> Option<crate::State<A, O>> {
-        let Taken { next, .. } = self.take(state, action);
-        next
+    /// A command in one line, with the names of the actors.
+    pub(crate) fn describe_command(&self, command: &CommandOf<A>) -> String {
+        match command {
+            Command::Send(dst, msg) => format!("send {msg:?} to {}", self.name(*dst)),
+            Command::SetTimer(timer, _) => format!("set timer {timer:?}"),
+            Command::CancelTimer(timer) => format!("cancel timer {timer:?}"),
+            Command::ChooseRandom(key, choices) => format!("choose {key} from {choices:?}"),
+            Command::Save(storage) => format!("save {storage:?}"),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Explores a plain stateright `ActorModel`, unchanged: its hooks, properties and boundary mean what they meant.
 
+use crate::Subject;
 use crate::observer::{Event, Observer, Step};
 use crate::property::Property;
 use crate::state::{InFlight, State};
 use crate::system::{Bounds, Delivery, Faults, Network, System};
-use crate::Subject;
 use stateright::actor::{
     ActorModel, ActorModelState, Command, Envelope, Id, LossyNetwork, Network as PlainNetwork, Out,
     RandomChoices, Timers,
@@ -93,7 +93,7 @@ where
                 updated = Some(next);
             }
         };
-        for envelope in &note.received {
+        if let Some(envelope) = &note.received {
             record(self.record_in, envelope);
         }
         for envelope in &note.sent {
@@ -177,9 +177,8 @@ fn contents<M: Clone + Eq + Hash + Ord>(network: &PlainNetwork<M>) -> (Delivery,
     match network {
         PlainNetwork::UnorderedDuplicating(set, _) => (Delivery::Set, set.iter().cloned().collect()),
         PlainNetwork::UnorderedNonDuplicating(counts) => {
-            let repeat = |(envelope, count): (&Envelope<M>, &usize)| {
-                std::iter::repeat_n(envelope.clone(), *count)
-            };
+            let repeat =
+                |(envelope, count): (&Envelope<M>, &usize)| std::iter::repeat_n(envelope.clone(), *count);
             (Delivery::Multiset, counts.iter().flat_map(repeat).collect())
         }
         PlainNetwork::Ordered(queues) => {

@@ -15,6 +15,15 @@ pub enum Expectation {
     Sometimes,
 }
 
+impl From<Expectation> for stateright::Expectation {
+    fn from(expectation: Expectation) -> Self {
+        match expectation {
+            Expectation::Always => Self::Always,
+            Expectation::Sometimes => Self::Sometimes,
+        }
+    }
+}
+
 /// A shared function that says `Ok` where the property is true, and otherwise why not.
 pub type Predicate<T> = Arc<dyn Fn(&T) -> Result<(), String> + Send + Sync>;
 
@@ -89,11 +98,11 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::State(witness(check)) }
     }
 
-    /// What an answer of the function means: a finding, or nothing yet.
-    pub(crate) fn finding(&self, answer: Result<(), String>) -> Option<Option<String>> {
+    /// What an answer of the function decides, in words (none for a witness); `None` if it decides nothing.
+    pub(crate) fn finding(&self, answer: Result<(), String>) -> Option<String> {
         match (self.expectation, answer) {
-            (Expectation::Always, Err(detail)) => Some(Some(detail)),
-            (Expectation::Sometimes, Ok(())) => Some(None),
+            (Expectation::Always, Err(detail)) => Some(detail),
+            (Expectation::Sometimes, Ok(())) => Some(String::new()),
             _ => None,
         }
     }

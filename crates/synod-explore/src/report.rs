@@ -1,7 +1,7 @@
 //! A verdict says no more than was explored: *holds* only after everything was, and never without a reason.
 
 use crate::observer::Observer;
-use crate::property::Expectation;
+use crate::property::{Expectation, Property};
 use crate::system::System;
 use crate::{Action, Subject};
 use std::fmt::{self, Debug, Display, Formatter};
@@ -168,6 +168,24 @@ pub enum Status {
     Unknown,
 }
 
+impl Expectation {
+    /// What becomes of a property that is false where it should hold, or true where it should sometimes be.
+    pub(crate) fn decided(self) -> Status {
+        match self {
+            Self::Always => Status::Violated,
+            Self::Sometimes => Status::Witnessed,
+        }
+    }
+
+    /// What becomes of a property that nothing decided although everything was looked at.
+    pub(crate) fn undecided(self) -> Status {
+        match self {
+            Self::Always => Status::Holds,
+            Self::Sometimes => Status::Unwitnessed,
+        }
+    }
+}
+
 /// What was found out about one property.
 pub struct Finding<A: Subject> {
     /// Its name.
@@ -180,6 +198,21 @@ pub struct Finding<A: Subject> {
     pub detail: Option<String>,
     /// A shortest way to the breach or witness.
     pub trace: Option<Vec<Action<A>>>,
+}
+
+impl<A: Subject> Finding<A> {
+    /// Nothing is known about the property yet.
+    pub(crate) fn undecided<O: Observer<A>>(property: &Property<A, O>) -> Self {
+        let Property { name, expectation, .. } = *property;
+        Self { property: name, expectation, status: Status::Unknown, detail: None, trace: None }
+    }
+
+    /// The property was decided by what a trace leads to.
+    pub(crate) fn decide(&mut self, detail: String, trace: Vec<Action<A>>) {
+        self.status = self.expectation.decided();
+        self.detail = (!detail.is_empty()).then_some(detail);
+        self.trace = Some(trace);
+    }
 }
 
 impl<A: Subject> Clone for Finding<A> {
@@ -280,10 +313,7 @@ pub(crate) fn conclude<A: Subject, O: Observer<A>>(
 ) -> Verdict<A> {
     for finding in findings.iter_mut().filter(|finding| finding.status == Status::Unknown) {
         if ending.exhausted && ending.panicked.is_none() {
-            finding.status = match finding.expectation {
-                Expectation::Always => Status::Holds,
-                Expectation::Sometimes => Status::Unwitnessed,
-            };
+            finding.status = finding.expectation.undecided();
         }
     }
     if let Some((message, trace)) = ending.panicked {

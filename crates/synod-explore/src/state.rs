@@ -125,6 +125,18 @@ impl<M: Clone + Ord> InFlight<M> {
         }
     }
 
+    /// Whether an envelope is among the [`heads`](Self::heads).
+    pub fn is_head(&self, envelope: &Envelope<M>) -> bool {
+        match self {
+            Self::Set(set) => set.contains(envelope),
+            Self::Multiset(counts) => counts.contains_key(envelope),
+            Self::Ordered(queues) => {
+                let queue = queues.get(&(envelope.src, envelope.dst));
+                queue.and_then(VecDeque::front) == Some(&envelope.msg)
+            }
+        }
+    }
+
     /// All envelopes, repeats included, a queue in its order.
     pub fn all(&self) -> Vec<Envelope<&M>> {
         match self {

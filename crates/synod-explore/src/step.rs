@@ -34,12 +34,35 @@ pub(crate) struct Taken<A: Subject, O: Observer<A>> {
     pub note: Option<O::Note>,
 }
 
+/// What an action will do to the whole system.
+pub(crate) enum Outcome<A: Subject, O: Observer<A>> {
+    /// It is ignored; the observer may have noted that.
+    Nothing(Option<O::Note>),
+    /// This happens to the actor it is about.
+    Change(Reaction<A, O>),
+}
+
+/// What a handler did, before it is made effective.
+pub(crate) struct Handled<'l, A: Subject> {
+    /// The volatile state afterwards, borrowed if the handler left it alone; `None` after a crash.
+    pub after: Option<Cow<'l, A::State>>,
+    /// What the handler put out.
+    pub out: Out<A>,
+    /// The event was a no-op.
+    pub ignored: bool,
+}
+
 impl<A: Subject, O: Observer<A>> System<A, O> {
     /// Runs the real handler of an actor once.
     ///
     /// # Panics
-    /// With the handler or the observer, or if the step contract is asserted and broken.
-    pub(crate) fn react(&self, index: usize, local: &Local<A>, event: Event<'_, A>) -> Reaction<A, O> {
+    /// With the handler.
+    pub(crate) fn handle<'l>(
+        &self,
+        index: usize,
+        local: &'l Local<A>,
+        event: Event<'_, A>,
+    ) -> Handled<'l, A> {
         let id = Id::from(index);
         let actor = &self.actors[index];
         let mut out = Out::<A>::new();
@@ -68,6 +91,16 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
                 (Some(state), false)
             }
         };
+        Handled { after, out, ignored }
+    }
+
+    /// Runs the real handler of an actor once, and the observer on what it did.
+    ///
+    /// # Panics
+    /// With the handler or the observer, or if the step contract is asserted and broken.
+    pub(crate) fn react(&self, index: usize, local: &Local<A>, event: Event<'_, A>) -> Reaction<A, O> {
+        let id = Id::from(index);
+        let Handled { after, out, ignored } = self.handle(index, local, event);
         if self.assert_contract {
             assert_contract::<A>(&out);
         }
@@ -183,17 +216,54 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         actions
     }
 
+    /// Whether an action is among the possible ones.
+    pub fn is_possible(&self, state: &State<A, O>, action: &Action<A>) -> bool {
+        let local = |id: &Id| state.locals.get(usize::from(*id));
+        match action {
+            Action::<A>::Drop(envelope) => self.network.loss && state.network.is_head(envelope),
+            Action::<A>::Deliver { src, dst, msg } => {
+                let envelope = Envelope { src: *src, dst: *dst, msg: msg.clone() };
+                local(dst).is_some() && state.network.is_head(&envelope)
+            }
+            Action::<A>::Timeout(id, timer) => local(id).is_some_and(|local| local.timers.contains(timer)),
+            Action::<A>::SelectRandom { actor, key, random } => {
+                let choices = local(actor).and_then(|local| local.randoms.get(key));
+                choices.is_some_and(|choices| choices.contains(random))
+            }
+            Action::<A>::Crash(_) | Action::<A>::Recover(_) => self.possible(state).contains(action),
+        }
+    }
+
     /// Takes an action that is possible in a state.
     ///
     /// # Panics
     /// With an actor or the observer.
     pub(crate) fn take(&self, state: &State<A, O>, action: &Action<A>) -> Taken<A, O> {
-        let nothing = Taken { next: None, sends: Vec::new(), note: None };
-        let (index, event) = match action {
-            Action::<A>::Drop(envelope) => {
+        match self.outcome(state, action) {
+            Outcome::Nothing(note) => Taken { next: None, sends: Vec::new(), note },
+            Outcome::Change(reaction) => {
+                let (note, sends) = (reaction.note.clone(), reaction.sends.clone());
                 let mut next = state.clone();
-                next.network.lose(envelope);
-                return Taken { next: Some(next), ..nothing };
+                self.commit(&mut next, action, reaction);
+                Taken { next: Some(next), sends, note }
+            }
+        }
+    }
+
+    /// The state after an action that is possible in `state`; `None` if the action is ignored.
+    ///
+    /// # Panics
+    /// With an actor or the observer.
+    pub fn step(&self, state: &State<A, O>, action: &Action<A>) -> Option<State<A, O>> {
+        self.take(state, action).next
+    }
+
+    /// What an action will do, before it is done.
+    pub(crate) fn outcome(&self, state: &State<A, O>, action: &Action<A>) -> Outcome<A, O> {
+        let (index, event) = match action {
+            Action::<A>::Drop(_) => {
+                let (local, sends, note) = (None, Vec::new(), None);
+                return Outcome::Change(Reaction { local, sends, note, ignored: false });
             }
             Action::<A>::Deliver { src, dst, msg } => (usize::from(*dst), Event::Deliver { src: *src, msg }),
             Action::<A>::Timeout(id, timer) => (usize::from(*id), Event::Timeout(timer)),
@@ -203,28 +273,39 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
                 (usize::from(*actor), Event::Random { key, choice: random })
             }
         };
-        let Some(local) = state.locals.get(index) else { return nothing };
+        let Some(local) = state.locals.get(index) else { return Outcome::Nothing(None) };
         if local.is_down() != matches!(event, Event::Recover) {
-            return nothing;
+            return Outcome::Nothing(None);
         }
         let reaction = self.react(index, local, event);
-        let (note, sends) = (reaction.note.clone(), reaction.sends.clone());
         if reaction.ignored {
-            let history = note.as_ref().and_then(|note| self.observer.update(&state.history, note));
-            if history.is_none_or(|history| history == state.history) {
-                return Taken { next: None, sends, note };
+            let updated = reaction.note.as_ref().and_then(|note| self.observer.update(&state.history, note));
+            if updated.is_none_or(|history| history == state.history) {
+                return Outcome::Nothing(reaction.note);
             }
         }
-        let mut next = state.clone();
-        match action {
+        Outcome::Change(reaction)
+    }
+
+    /// Does what [`System::outcome`] said an action will do.
+    pub(crate) fn commit(&self, state: &mut State<A, O>, action: &Action<A>, reaction: Reaction<A, O>) {
+        let index = match action {
+            Action::<A>::Drop(envelope) => {
+                state.network.lose(envelope);
+                return;
+            }
             Action::<A>::Deliver { src, dst, msg } => {
-                next.network.deliver(&Envelope { src: *src, dst: *dst, msg: msg.clone() });
+                state.network.deliver(&Envelope { src: *src, dst: *dst, msg: msg.clone() });
+                *dst
             }
-            Action::<A>::Crash(_) => next.crashes = self.faults.count(state.crashes),
-            _ => {}
-        }
-        self.apply(&mut next, index, reaction);
-        Taken { next: Some(next), sends, note }
+            Action::<A>::Crash(id) => {
+                state.crashes = self.faults.count(state.crashes);
+                *id
+            }
+            Action::<A>::Timeout(id, _) | Action::<A>::Recover(id) => *id,
+            Action::<A>::SelectRandom { actor, .. } => *actor,
+        };
+        self.apply(state, index.into(), reaction);
     }
 
     fn apply(&self, state: &mut State<A, O>, index: usize, reaction: Reaction<A, O>) {

@@ -217,12 +217,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     }
 
     /// Runs a handler, without remembering anything.
-    pub(super) fn run(
-        &self,
-        actor: u32,
-        local: u32,
-        cause: Cause,
-    ) -> Result<step::Reaction<A, O>, String> {
+    pub(super) fn run(&self, actor: u32, local: u32, cause: Cause) -> Result<step::Reaction<A, O>, String> {
         let value = self.locals.get(local);
         panics::capture(|| self.system.react(actor as usize, value, self.event(value, cause)))
     }
@@ -253,8 +248,16 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         cause: Cause,
         result: Result<step::Reaction<A, O>, String>,
     ) -> Reaction {
-        let mut reaction =
-            Reaction { actor, local, cause, next: local, sends: 0, note: NONE, ignored: false, failure: NONE };
+        let mut reaction = Reaction {
+            actor,
+            local,
+            cause,
+            next: local,
+            sends: 0,
+            note: NONE,
+            ignored: false,
+            failure: NONE,
+        };
         match result {
             Ok(step::Reaction { local, sends, note, ignored }) => {
                 reaction.ignored = ignored;

@@ -14,7 +14,7 @@ mod search;
 mod tables;
 
 use crate::observer::Observer;
-use crate::report::{Ending, Finding, Options, Report, Status, Stop, conclude};
+use crate::report::{Ending, Finding, Options, Report, Stop, conclude};
 use crate::system::System;
 use crate::{Subject, panics};
 use budget::Budget;
@@ -40,24 +40,11 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         Ok(()) => search.run(options, &budget, &mut ending),
     }
 
-    let mut findings: Vec<Finding<A>> = Vec::new();
-    for (property, hit) in system.properties.iter().zip(&search.hits) {
-        let mut finding = Finding {
-            property: property.name,
-            expectation: property.expectation,
-            status: Status::Unknown,
-            detail: None,
-            trace: None,
-        };
+    let mut findings: Vec<Finding<A>> = system.properties.iter().map(Finding::undecided).collect();
+    for (finding, hit) in findings.iter_mut().zip(&search.hits) {
         if let Some(Hit { row, ordinal, detail }) = hit {
-            finding.status = match property.expectation {
-                crate::Expectation::Always => Status::Violated,
-                crate::Expectation::Sometimes => Status::Witnessed,
-            };
-            finding.detail.clone_from(detail);
-            finding.trace = Some(search.trace(*row, *ordinal));
+            finding.decide(detail.clone(), search.trace(*row, *ordinal));
         }
-        findings.push(finding);
     }
     if ending.panicked.is_none()
         && let Err(Impure { message, trace }) = search.verify()

@@ -1,10 +1,10 @@
 //! One exploration from its first state to its end: levels, blocks, and what is asked of each new state.
 
 use super::budget::Budget;
+use super::intern::NONE;
 use super::retrace::Impure;
 use super::rows::{Rows, tag};
 use super::tables::{Candidates, Kind, Known, Tables};
-use super::intern::NONE;
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::{Ending, Options, Progress, Stop, Why};
@@ -25,7 +25,7 @@ pub(super) struct Hit {
     pub row: u32,
     /// The step out of the row, if it is a step that decided it.
     pub ordinal: Option<u32>,
-    pub detail: Option<String>,
+    pub detail: String,
 }
 
 /// A panic of user code: after the step out of the row, or in a property of the row.
@@ -34,6 +34,9 @@ struct Failure {
     ordinal: Option<u32>,
     message: String,
 }
+
+/// What decided a property, in words; or the panic of a property that could not be asked.
+type Answer = Result<String, String>;
 
 pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub tables: Tables<'s, A, O>,
@@ -302,7 +305,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     fn ask(
         &self,
         question: impl Fn(&Check<A, O>) -> Option<Result<Result<(), String>, String>>,
-    ) -> Vec<(usize, Result<Option<String>, String>)> {
+    ) -> Vec<(usize, Answer)> {
         let mut answers = Vec::new();
         for (index, property) in self.tables.system.properties.iter().enumerate() {
             if self.hits[index].is_some() {
@@ -320,12 +323,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     }
 
     /// Remembers what was decided at a row.
-    fn settle(
-        &mut self,
-        answers: Vec<(usize, Result<Option<String>, String>)>,
-        row: u32,
-        ordinal: Option<u32>,
-    ) {
+    fn settle(&mut self, answers: Vec<(usize, Answer)>, row: u32, ordinal: Option<u32>) {
         for (index, answer) in answers {
             match answer {
                 Ok(detail) => self.hits[index] = Some(Hit { row, ordinal, detail }),
@@ -341,14 +339,19 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     /// Asks the properties that look at whole states about new states, in parallel.
     fn ask_states(&mut self, states: Range<u32>, threads: usize) {
         let undecided = |search: &Self| {
-            search.tables.system.properties.iter().zip(&search.hits)
+            search
+                .tables
+                .system
+                .properties
+                .iter()
+                .zip(&search.hits)
                 .any(|(property, hit)| hit.is_none() && matches!(property.check, Check::State(_)))
         };
         if !self.watches_states || !undecided(self) {
             return;
         }
         let shares = shares(&states, threads);
-        let mut found: Vec<Vec<(u32, usize, Result<Option<String>, String>)>> = Vec::new();
+        let mut found: Vec<Vec<(u32, usize, Answer)>> = Vec::new();
         found.resize_with(shares.len(), Vec::new);
         let search = &*self;
         in_parallel(shares.iter().zip(&mut found), |(share, found)| {

@@ -259,31 +259,22 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 next.clear();
                 next.extend_from_slice(row);
                 next[self.history_column()] = next_history;
-                let moved = self.apply(step, actor, &mut next);
-                if moved.is_ok() {
+                let applied = self.apply(step, actor, &mut next);
+                if applied.is_ok() {
+                    let candidate = |kind| Candidate { parent: number, ordinal, note: step.note, kind };
                     let tag = tag(&next);
-                    if !known.rows.contains(tag, &next) {
-                        found.rows.extend_from_slice(&next);
-                        found.list.push(Candidate {
-                            parent: number,
-                            ordinal,
-                            note: step.note,
-                            kind: Kind::New(tag),
-                        });
-                    } else {
+                    if known.rows.contains(tag, &next) {
                         found.known += 1;
                         if known.is_news(step.note) {
-                            found.list.push(Candidate {
-                                parent: number,
-                                ordinal,
-                                note: step.note,
-                                kind: Kind::Noted,
-                            });
+                            found.list.push(candidate(Kind::Noted));
                         }
+                    } else {
+                        found.rows.extend_from_slice(&next);
+                        found.list.push(candidate(Kind::New(tag)));
                     }
                 }
                 found.scratch = next;
-                moved?;
+                applied?;
             }
             ordinal += moves.len() as u32;
         }

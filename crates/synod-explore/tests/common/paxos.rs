@@ -9,12 +9,12 @@ use stateright::semantics::register::Register;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub type Ballot = (u32, Id);
-pub type Proposal = (u64, Id, char);
-pub type Accepted = Option<(Ballot, Proposal)>;
+pub(crate) type Ballot = (u32, Id);
+pub(crate) type Proposal = (u64, Id, char);
+pub(crate) type Accepted = Option<(Ballot, Proposal)>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Msg {
+pub(crate) enum Msg {
     Prepare(Ballot),
     Promise(Ballot, Accepted),
     Accept(Ballot, Proposal),
@@ -23,7 +23,7 @@ pub enum Msg {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ServerState {
+pub(crate) struct ServerState {
     ballot: Ballot,
     proposal: Option<Proposal>,
     promises: BTreeMap<Id, Accepted>,
@@ -33,8 +33,8 @@ pub struct ServerState {
 }
 
 #[derive(Clone)]
-pub struct Server {
-    pub peers: Vec<Id>,
+pub(crate) struct Server {
+    pub(crate) peers: Vec<Id>,
 }
 
 impl Actor for Server {
@@ -119,11 +119,11 @@ impl Actor for Server {
     }
 }
 
-pub type History = LinearizabilityTester<Id, Register<char>>;
-pub type Model = ActorModel<RegisterActor<Server>, (), History>;
+pub(crate) type History = LinearizabilityTester<Id, Register<char>>;
+pub(crate) type Model = ActorModel<RegisterActor<Server>, (), History>;
 
 /// Servers and clients as a plain stateright model.
-pub fn model(servers: usize, clients: usize) -> Model {
+pub(crate) fn model(servers: usize, clients: usize) -> Model {
     ActorModel::new((), LinearizabilityTester::new(Register(char::default())))
         .actors((0..servers).map(|i| RegisterActor::Server(Server { peers: model_peers(i, servers) })))
         .actors((0..clients).map(|_| RegisterActor::Client { put_count: 1, server_count: servers }))

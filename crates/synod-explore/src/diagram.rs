@@ -1,0 +1,140 @@
+//! A run as a message diagram: one lifeline an actor, one row a step, the same layout in every form.
+//!
+//! Rows are numbered like the steps of the trace. An arrow begins where its message was sent and ends where it
+//! arrived; a message that never arrives is left out.
+
+mod svg;
+mod text;
+
+use crate::observer::Observer;
+use crate::system::System;
+use crate::{Action, Subject, panics};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// What a diagram shows, in rows and columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagram {
+    /// The name of each lifeline.
+    names: Vec<String>,
+    /// What happened, one row an action, from row 1.
+    rows: Vec<Row>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    /// The lifeline it happened on.
+    actor: usize,
+    mark: Mark,
+    /// What is written beside it.
+    label: String,
+    /// It was possible, but the actor ignored it.
+    ignored: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    /// A message from this lifeline, sent in this row (0 for the start), arrived.
+    Arrow {
+        from: usize,
+        sent: usize,
+    },
+    /// Such a message was lost on its way to `Row::actor`.
+    Lost {
+        from: usize,
+        sent: usize,
+    },
+    Timeout,
+    Choice,
+    Crash,
+    Recover,
+}
+
+/// A place without a lifeline: a sender or a receiver that is no actor of the system.
+const OUTSIDE: usize = usize::MAX;
+
+impl Diagram {
+    /// Lays out a run. What cannot be run, if the actions do not fit the system, is shown without its sends.
+    pub fn new<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Action<A>]) -> Self {
+        let column = |id: stateright::actor::Id| {
+            let index = usize::from(id);
+            if index < system.actors.len() { index } else { OUTSIDE }
+        };
+        let mut state = panics::capture(|| system.initial()).ok();
+        // Of each envelope, the rows it was sent in and did not arrive from yet, the earliest first.
+        let mut sent: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        if let Some(state) = &state {
+            for envelope in state.network.all() {
+                sent.entry(envelope.to_cloned_msg()).or_default().push(0);
+            }
+        }
+        let stays = system.network.delivery == crate::Delivery::Set;
+        let mut rows = Vec::new();
+        for (row, action) in (1..).zip(actions) {
+            let taken = state.as_ref().and_then(|state| {
+                let possible = system.is_possible(state, action);
+                let taken = || panics::capture(|| system.take(state, action)).ok();
+                if possible { taken() } else { None }
+            });
+            let mut sending = |envelope| {
+                let rows = sent.entry(envelope).or_default();
+                match rows.len() {
+                    0 => 0,
+                    // A message that stays may arrive again, and then most likely the last copy does.
+                    n if stays => rows[n - 1],
+                    _ => rows.remove(0),
+                }
+            };
+            let (actor, mark, label) = match action {
+                Action::<A>::Deliver { src, dst, msg } => {
+                    let sent =
+                        sending(stateright::actor::Envelope { src: *src, dst: *dst, msg: msg.clone() });
+                    (column(*dst), Mark::Arrow { from: column(*src), sent }, one_line(msg))
+                }
+                Action::<A>::Drop(envelope) => {
+                    let sent = sending(envelope.clone());
+                    let label = format!("lost {}", one_line(&envelope.msg));
+                    (column(envelope.dst), Mark::Lost { from: column(envelope.src), sent }, label)
+                }
+                Action::<A>::Timeout(id, timer) => {
+                    (column(*id), Mark::Timeout, format!("timeout {}", one_line(timer)))
+                }
+                Action::<A>::Crash(id) => (column(*id), Mark::Crash, "crash".to_owned()),
+                Action::<A>::Recover(id) => (column(*id), Mark::Recover, "recover".to_owned()),
+                Action::<A>::SelectRandom { actor, key, random } => {
+                    (column(*actor), Mark::Choice, format!("{key} = {}", one_line(random)))
+                }
+            };
+            let ignored = taken.as_ref().is_some_and(|taken| taken.next.is_none());
+            rows.push(Row { actor, mark, label, ignored });
+            if let Some(taken) = taken {
+                for envelope in taken.sends {
+                    sent.entry(envelope).or_default().push(row);
+                }
+                state = taken.next.or(state);
+            }
+        }
+        let names = (0..system.actors.len()).map(|index| system.name(index.into())).collect();
+        Self { names, rows }
+    }
+
+    /// The rows in which an actor is down, as ranges that begin with its crash.
+    fn downtimes(&self, actor: usize) -> Vec<(usize, usize)> {
+        let mut downtimes = Vec::new();
+        let mut since = None;
+        for (row, step) in (1..).zip(&self.rows).filter(|(_, step)| step.actor == actor) {
+            match step.mark {
+                Mark::Crash => since = since.or(Some(row)),
+                Mark::Recover => downtimes.extend(since.take().map(|since| (since, row))),
+                _ => {}
+            }
+        }
+        downtimes.extend(since.map(|since| (since, self.rows.len() + 1)));
+        downtimes
+    }
+}
+
+fn one_line(value: &impl Debug) -> String {
+    format!("{value:?}").split_whitespace().collect::<Vec<_>>().join(" ")
+}

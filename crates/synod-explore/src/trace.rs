@@ -1,0 +1,364 @@
+//! The one trace grammar: a run as text, a step a line, that reads the same whoever wrote it.
+//!
+//! ```text
+//! # synod trace 1
+//! # model: two acceptors and a crash
+//! deliver C1 -> P1  Request(x)
+//! timeout P1  Retry
+//! crash A1
+//! recover A1
+//! drop P1 -> A2  Prepare(1.1)
+//! random P1  key choice
+//! ```
+//!
+//! The first line is fixed. Lines `# key: value` before the first step are headers, other lines that begin
+//! with `#` are prose, and blank lines are left out. Messages, timers and choices are written as their `Debug`
+//! form, in one line; how much blank there is between words does not matter.
+
+use crate::observer::Observer;
+use crate::property::Expectation;
+use crate::report::Status;
+use crate::state::State;
+use crate::system::System;
+use crate::watch::Watch;
+use crate::{Action, Subject, panics};
+use std::fmt::{self, Display, Formatter, Write};
+
+const FIRST_LINE: &str = "# synod trace 1";
+
+/// A trace as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceText {
+    /// What is said about the trace: key and value.
+    pub headers: Vec<(String, String)>,
+    /// The steps, in order.
+    pub steps: Vec<Line>,
+}
+
+/// A step as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The line it is on, from 1.
+    pub line: usize,
+    /// The column it begins at, from 1.
+    pub column: usize,
+    /// The step.
+    pub text: String,
+}
+
+/// What is wrong with a trace, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Display for TraceError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for TraceError {}
+
+/// A trace with the actions it stands for.
+pub struct Resolved<A: Subject, O: Observer<A>> {
+    /// The actions, in order.
+    pub actions: Vec<Action<A>>,
+    /// The states before, between and after them: one more than there are actions.
+    pub states: Vec<State<A, O>>,
+}
+
+/// What became of a property along a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Its name.
+    pub property: &'static str,
+    /// What is expected of it.
+    pub expectation: Expectation,
+    /// What became of it, as far as the trace goes.
+    pub status: Status,
+    /// After how many steps it was decided.
+    pub step: Option<usize>,
+    /// The breach, in words.
+    pub detail: Option<String>,
+}
+
+/// Why a run could not be done again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayError {
+    /// The step, from 1; 0 for the start.
+    pub step: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Display for ReplayError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {}", self.step, self.message)
+    }
+}
+
+impl std::error::Error for ReplayError {}
+
+/// Reads a trace.
+///
+/// # Errors
+/// If a line is not in the grammar.
+pub fn parse(text: &str) -> Result<TraceText, TraceError> {
+    let mut trace = TraceText::default();
+    let mut lines = (1..).zip(text.lines());
+    if lines.next().is_none_or(|(_, first)| words(first) != FIRST_LINE) {
+        let message = format!("a trace begins with the line {FIRST_LINE:?}");
+        return Err(TraceError { line: 1, column: 1, message });
+    }
+    for (line, raw) in lines {
+        let text = raw.trim();
+        if let Some(comment) = text.strip_prefix('#') {
+            let header = comment.split_once(':').map(|(key, value)| (key.trim(), value.trim()));
+            if let Some((key, value)) = header
+                && trace.steps.is_empty()
+                && !key.is_empty()
+                && !key.contains(char::is_whitespace)
+            {
+                trace.headers.push((key.to_owned(), value.to_owned()));
+            }
+        } else if !text.is_empty() {
+            let column = 1 + raw.chars().take_while(|c| c.is_whitespace()).count();
+            check_grammar(text).map_err(|(offset, message)| TraceError {
+                line,
+                column: column + offset,
+                message,
+            })?;
+            trace.steps.push(Line { line, column, text: text.to_owned() });
+        }
+    }
+    Ok(trace)
+}
+
+/// Whether a step is in the grammar; if not, where it leaves it and why.
+fn check_grammar(text: &str) -> Result<(), (usize, String)> {
+    let mut rest = Words { text, at: 0 };
+    let verb = rest.next().unwrap_or_default();
+    let needs_actor = |rest: &mut Words<'_>| {
+        let at = rest.ahead();
+        let missing = || (at, format!("{verb} what? The name of an actor is missing"));
+        rest.next().map(|_| ()).ok_or_else(missing)
+    };
+    let needs_more = |rest: &mut Words<'_>, what: &str| {
+        let at = rest.ahead();
+        rest.next().map(|_| ()).ok_or((at, format!("{what} is missing")))
+    };
+    match verb {
+        "deliver" | "drop" => {
+            needs_actor(&mut rest)?;
+            let at = rest.ahead();
+            if rest.next() != Some("->") {
+                return Err((at, format!("expected '->', as in '{verb} A -> B  message'")));
+            }
+            needs_actor(&mut rest)?;
+            needs_more(&mut rest, "the message")
+        }
+        "timeout" => {
+            needs_actor(&mut rest)?;
+            needs_more(&mut rest, "the timer")
+        }
+        "crash" | "recover" => {
+            needs_actor(&mut rest)?;
+            let at = rest.ahead();
+            rest.next().map_or(Ok(()), |word| Err((at, format!("nothing is expected here, but {word:?}"))))
+        }
+        "random" => {
+            needs_actor(&mut rest)?;
+            needs_more(&mut rest, "the key of the choice")?;
+            needs_more(&mut rest, "the choice")
+        }
+        _ => Err((0, format!("{verb:?} is no step: deliver, drop, timeout, crash, recover or random is"))),
+    }
+}
+
+/// The words of a text, and where each begins.
+struct Words<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Words<'t> {
+    /// In characters, where the next word begins.
+    fn ahead(&self) -> usize {
+        let blank = self.text[self.at..].len() - self.text[self.at..].trim_start().len();
+        self.text[..self.at + blank].chars().count()
+    }
+
+    fn next(&mut self) -> Option<&'t str> {
+        let rest = self.text[self.at..].trim_start();
+        let start = self.text.len() - rest.len();
+        let end = start + rest.find(char::is_whitespace).unwrap_or(rest.len());
+        self.at = end;
+        (end > start).then(|| &self.text[start..end])
+    }
+}
+
+/// A text with single blanks between words.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl TraceText {
+    /// Writes a run down.
+    pub fn record<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Action<A>]) -> Self {
+        let line = |(line, action)| Line { line, column: 1, text: line_of(system, action) };
+        Self { headers: Vec::new(), steps: (2..).zip(actions).map(line).collect() }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((key.into(), value.into()));
+        self
+    }
+
+    /// Finds the actions a trace stands for by doing it again, step by step.
+    ///
+    /// An action that is possible and ignored is allowed, and leaves the state as it is.
+    ///
+    /// # Errors
+    /// If a step is not possible where it comes up, with what is possible there; or if user code panics.
+    pub fn resolve<A: Subject, O: Observer<A>>(
+        &self,
+        system: &System<A, O>,
+    ) -> Result<Resolved<A, O>, TraceError> {
+        let initial = panics::capture(|| system.initial()).map_err(|message| TraceError {
+            line: 1,
+            column: 1,
+            message,
+        })?;
+        let mut state = initial.clone();
+        let mut resolved = Resolved { actions: Vec::new(), states: vec![initial] };
+        for step in &self.steps {
+            let error = |message| TraceError { line: step.line, column: step.column, message };
+            let asked = words(&step.text);
+            let possible = system.possible(&state);
+            let texts: Vec<String> = possible.iter().map(|action| words(&line_of(system, action))).collect();
+            let Some(index) = texts.iter().position(|text| *text == asked) else {
+                return Err(error(not_possible(&asked, texts)));
+            };
+            let action = possible[index].clone();
+            let taken = panics::capture(|| system.take(&state, &action)).map_err(error)?;
+            state = taken.next.unwrap_or(state);
+            resolved.actions.push(action);
+            resolved.states.push(state.clone());
+        }
+        Ok(resolved)
+    }
+}
+
+impl Display for TraceText {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FIRST_LINE}")?;
+        for (key, value) in &self.headers {
+            writeln!(f, "# {key}: {}", words(value))?;
+        }
+        self.steps.iter().try_for_each(|step| writeln!(f, "{}", step.text))
+    }
+}
+
+/// A run as text.
+pub fn render<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Action<A>]) -> String {
+    TraceText::record(system, actions).to_string()
+}
+
+/// An action as a line of a trace.
+pub fn line_of<A: Subject, O: Observer<A>>(system: &System<A, O>, action: &Action<A>) -> String {
+    let name = |id| system.name(id);
+    match action {
+        Action::<A>::Deliver { src, dst, msg } => {
+            format!("deliver {} -> {}  {}", name(*src), name(*dst), words(&format!("{msg:?}")))
+        }
+        Action::<A>::Drop(e) => {
+            format!("drop {} -> {}  {}", name(e.src), name(e.dst), words(&format!("{:?}", e.msg)))
+        }
+        Action::<A>::Timeout(id, timer) => format!("timeout {}  {}", name(*id), words(&format!("{timer:?}"))),
+        Action::<A>::Crash(id) => format!("crash {}", name(*id)),
+        Action::<A>::Recover(id) => format!("recover {}", name(*id)),
+        Action::<A>::SelectRandom { actor, key, random } => {
+            format!("random {}  {} {}", name(*actor), words(key), words(&format!("{random:?}")))
+        }
+    }
+}
+
+/// How many of the possible actions are shown when another was asked for.
+const SHOWN: usize = 6;
+
+fn not_possible(asked: &str, mut possible: Vec<String>) -> String {
+    let mut message = format!("not possible here: {asked}");
+    if possible.is_empty() {
+        message.push_str("\nnothing is possible here");
+        return message;
+    }
+    possible.sort_by_cached_key(|text| distance(asked, text));
+    message.push_str("\npossible here, the closest first:");
+    for text in possible.iter().take(SHOWN) {
+        message.push_str("\n  ");
+        message.push_str(text);
+    }
+    if possible.len() > SHOWN {
+        // Writing to a string does not fail.
+        let _ = write!(message, "\n  and {} more", possible.len() - SHOWN);
+    }
+    message
+}
+
+/// How many characters have to change to make one text the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Does a run again and asks every property at every state, and about every step that was noted.
+///
+/// One answer a property, in order.
+///
+/// # Errors
+/// If an action is not possible where it comes up, or user code panics.
+pub fn judge<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    actions: &[Action<A>],
+) -> Result<Vec<Judged>, ReplayError> {
+    let failed = |step| move |message| ReplayError { step, message };
+    let mut watch = Watch::new(system);
+    let mut state = panics::capture(|| system.initial()).map_err(failed(0))?;
+    panics::capture(|| watch.see(0, &state, None)).map_err(failed(0))?;
+    for (step, action) in (1..).zip(actions) {
+        if !system.is_possible(&state, action) {
+            return Err(failed(step)(format!("not possible here: {}", system.describe(action))));
+        }
+        let taken = panics::capture(|| system.take(&state, action)).map_err(failed(step))?;
+        state = taken.next.unwrap_or(state);
+        panics::capture(|| watch.see(step, &state, taken.note.as_ref())).map_err(failed(step))?;
+    }
+    let judged = system.properties.iter().zip(watch.decided).map(|(property, decided)| Judged {
+        property: property.name,
+        expectation: property.expectation,
+        status: match &decided {
+            Some(_) => property.expectation.decided(),
+            None => property.expectation.undecided(),
+        },
+        step: decided.as_ref().map(|decided| decided.step),
+        detail: decided.map(|decided| decided.detail).filter(|detail| !detail.is_empty()),
+    });
+    Ok(judged.collect())
+}
