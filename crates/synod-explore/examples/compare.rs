@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p synod-explore --example compare -- 3 [threads] [plain]`
 
-#[path = "../tests/common/paxos.rs"]
+#[path = "../tests/it/paxos.rs"]
 mod paxos;
 
 use stateright::actor::register::RegisterMsg;

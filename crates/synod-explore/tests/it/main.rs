@@ -1,0 +1,10 @@
+//! The engine against stateright's own, every verdict, and everything that reads or shows a run.
+
+mod actors;
+mod diagrams;
+mod differential;
+mod machines;
+mod paxos;
+mod traces;
+mod verdicts;
+mod walks;
