@@ -1,2 +1,40 @@
-//! x
-fn main() {}
+//! The `synod` command: parse, resolve, then one match on what was asked for. Its contract is that of its `--help`:
+//! results on stdout, progress and trouble on stderr, and an exit status that means something.
+
+#![allow(unreachable_pub, reason = "a binary has no outside that could reach anything")]
+
+mod args;
+mod check;
+mod explore;
+mod formats;
+mod list;
+mod output;
+mod progress;
+mod report;
+mod trace;
+
+use args::{Args, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Every model came out as its file expects.
+const OK: u8 = 0;
+/// Some model did not.
+const FAILED: u8 = 1;
+/// It could not be run: bad usage, a bad model file, a missing file.
+const UNUSABLE: u8 = 2;
+/// Time or memory ran out before a verdict.
+const INCOMPLETE: u8 = 3;
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Explore(args) => explore::run(&args),
+        Command::Trace(args) => trace::run(&args),
+    };
+    ExitCode::from(done.unwrap_or_else(|error| {
+        anstream::eprintln!("{}error{}: {error}", output::RED.render(), output::RED.render_reset());
+        UNUSABLE
+    }))
+}

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! What is checked of `synod`: the claims of *Paxos Made Simple* as properties of a ghost history, the faults that
+//! machines have, the mutants that break rules, and the catalogue of models.
+//!
+//! Everything that could weaken the protocol lives here, outside of it: faults are settings of the environment and
+//! mutants are decorators around [`synod::Process`], which itself is never changed.
+
+mod build;
+mod catalogue;
+pub mod claims;
+mod file;
+mod history;
+pub mod mutants;
+mod observer;
+mod run;
+pub mod witnesses;
+
+pub use build::{Built, Model};
+pub use catalogue::{Entry, catalogue, find, from_path};
+pub use file::{Expect, Layout, ModelError, ModelFile, Tier};
+pub use history::{Happened, History, Note};
+pub use observer::{Ghost, Inside};
+pub use run::{Found, Outcome, Replay, Settings, check, replay};

@@ -1,0 +1,197 @@
+//! What can be asked of the command.
+
+use bytesize::ByteSize;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use synod_model::{Model, ModelError, Tier};
+
+/// Paxos whose checked code is the running code.
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "\
+Exit status: 0 as expected, 1 something was not, 2 could not run, 3 time or memory ran out.
+
+Examples:
+  synod check                               the catalogue's fast models
+  synod check --tier full --format json     all but the nightly ones, one JSON object a line
+  synod check my-model.toml                 a model of your own
+  synod explore mutants/any-value           a counterexample, step by step, in the browser"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Checks models and compares what comes out with what their files expect
+    Check(Check),
+    /// Lists the catalogue
+    List(Select),
+    /// Opens the stateright Explorer on a model
+    Explore(Explore),
+    /// Shows, replays or converts a trace
+    Trace(Trace),
+}
+
+/// Which models.
+#[derive(ClapArgs)]
+pub struct Select {
+    /// Model files, folders of them, or names of the catalogue; without any, the catalogue
+    pub paths: Vec<String>,
+    /// Models of the catalogue up to this tier: 2 minutes, 10 minutes, hours [default: fast; all for list]
+    #[arg(long, value_enum)]
+    pub tier: Option<TierArg>,
+    /// Only models whose name contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TierArg {
+    Fast,
+    Full,
+    Nightly,
+}
+
+impl From<TierArg> for Tier {
+    fn from(tier: TierArg) -> Tier {
+        match tier {
+            TierArg::Fast => Tier::Fast,
+            TierArg::Full => Tier::Full,
+            TierArg::Nightly => Tier::Nightly,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table
+    Human,
+    /// One JSON object a line
+    Json,
+    /// JUnit XML
+    Junit,
+    /// Annotations for GitHub Actions
+    Github,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// Ours: exact, parallel, the handlers called once per distinct local step
+    Interned,
+    /// stateright's breadth-first search, for comparison
+    Stateright,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+A model that must fail and does fail is ok. A search that was cut short never is.
+
+Examples:
+  synod check
+  synod check --filter mutants/ --threads 2
+  synod check acceptors/three models/my.toml --time 10m --memory 8GiB --report out")]
+pub struct Check {
+    #[command(flatten)]
+    pub select: Select,
+    /// Threads to explore with [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Time for the whole run, such as 90s or 10m
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub time: Option<Duration>,
+    /// Memory for each model, such as 8GiB
+    #[arg(long)]
+    pub memory: Option<ByteSize>,
+    /// What explores
+    #[arg(long, value_enum, default_value = "interned")]
+    pub engine: Engine,
+    /// Writes an HTML report, with traces and diagrams, into this folder
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  synod explore acceptors/three
+  synod explore mutants/last-value            prints the link to the counterexample
+  synod explore acceptors/three --trace run.trace --listen 127.0.0.1:4000")]
+pub struct Explore {
+    /// A model file or a name of the catalogue
+    pub model: String,
+    /// A trace to open
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Where to serve
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+A trace names its model in a header line, `# model: NAME`.
+
+Examples:
+  synod trace show run.trace
+  synod trace diagram run.trace > run.svg
+  synod trace test run.trace >> tests/regressions.rs")]
+pub struct Trace {
+    #[command(subcommand)]
+    pub what: TraceCommand,
+}
+
+#[derive(Subcommand)]
+pub enum TraceCommand {
+    /// As text, with a diagram for the terminal
+    Show(TraceFile),
+    /// Step by step through the actors, every property evaluated after each
+    Replay(TraceFile),
+    /// As a Rust test
+    Test(TraceFile),
+    /// As an SVG message diagram
+    Diagram(TraceFile),
+}
+
+#[derive(ClapArgs)]
+pub struct TraceFile {
+    /// The trace
+    pub file: PathBuf,
+    /// The model, if the trace does not name it
+    #[arg(long)]
+    pub model: Option<String>,
+}
+
+impl Select {
+    /// The models that were asked for.
+    pub fn models(&self, default: Tier) -> Result<Vec<Model>, String> {
+        let most = self.tier.map_or(default, Tier::from);
+        let mut models = if self.paths.is_empty() {
+            synod_model::catalogue().into_iter().filter(|model| model.file.tier <= most).collect()
+        } else {
+            let all: Result<Vec<_>, ModelError> =
+                self.paths.iter().map(|path| synod_model::from_path(path)).collect();
+            all.map_err(|error| error.to_string())?.into_iter().flatten().collect::<Vec<_>>()
+        };
+        if let Some(text) = &self.filter {
+            models.retain(|model| model.name.contains(text.as_str()));
+        }
+        if models.is_empty() {
+            let filter =
+                self.filter.as_ref().map(|text| format!(" whose name contains {text:?}")).unwrap_or_default();
+            let place =
+                if self.paths.is_empty() { "the catalogue".to_owned() } else { self.paths.join(", ") };
+            return Err(format!("{place}: there is no model{filter}"));
+        }
+        Ok(models)
+    }
+}

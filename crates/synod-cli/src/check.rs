@@ -1,0 +1,191 @@
+//! `synod check`: one model after the other, a row each as it ends, and a sum at the end.
+
+use crate::args::{Check, Engine, Format};
+use crate::formats;
+use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds};
+use crate::progress::Live;
+use crate::report;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+use synod_explore::Progress;
+use synod_model::{Model, Outcome, Settings, Tier};
+
+/// Set by Ctrl-C: the search ends, what is known so far is printed, and the run counts as incomplete.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// What a whole run came to.
+#[derive(Default)]
+pub struct Sum {
+    /// Models that were asked for.
+    pub models: usize,
+    /// As expected.
+    pub ok: usize,
+    /// Not as expected.
+    pub failed: usize,
+    /// Without a verdict.
+    pub incomplete: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: &Outcome) {
+        self.models += 1;
+        match outcome.verdict {
+            "incomplete" => self.incomplete += 1,
+            _ if outcome.ok => self.ok += 1,
+            _ => self.failed += 1,
+        }
+    }
+
+    fn status(&self) -> u8 {
+        match (self.failed, self.incomplete) {
+            (0, 0) => crate::OK,
+            (0, _) => crate::INCOMPLETE,
+            _ => crate::FAILED,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Check) -> Result<u8, String> {
+    let models = args.select.models(Tier::Fast)?;
+    if let Some(folder) = &args.report {
+        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(crate::INCOMPLETE));
+        }
+    })
+    .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
+
+    let started = Instant::now();
+    let mut outcomes = Vec::new();
+    let mut sum = Sum::default();
+    let width = models.iter().map(|model| model.name.len()).max().unwrap_or(0);
+    let shapes = models.iter().map(|model| model.shape().len()).max().unwrap_or(0);
+    if args.select.format == Format::Human {
+        line(&paint(DIM, &heading(width, shapes)));
+    }
+    for (index, model) in models.iter().enumerate() {
+        let mut outcome = check_one(args, model, index + 1, models.len(), started);
+        if let Some(folder) = &args.report {
+            report::save_trace(folder, model, &mut outcome)?;
+        }
+        match args.select.format {
+            Format::Human => row(model, &outcome, width, shapes),
+            Format::Json => line(&formats::json(&outcome)),
+            Format::Github => formats::github(&outcome).iter().for_each(|text| line(text)),
+            Format::Junit => {}
+        }
+        sum.add(&outcome);
+        outcomes.push(outcome);
+    }
+    sum.elapsed = started.elapsed();
+    match args.select.format {
+        Format::Human => total(&sum),
+        Format::Json => line(&formats::json_sum(&sum)),
+        Format::Junit => line(&formats::junit(&outcomes, &sum)),
+        Format::Github => {}
+    }
+    if let Some(folder) = &args.report {
+        let page = report::page(folder, &models, &outcomes, &sum)?;
+        anstream::eprintln!("report: {}", page.display());
+    }
+    Ok(sum.status())
+}
+
+/// Checks one model with what is left of the time.
+fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Instant) -> Outcome {
+    let live = Live::new(place, of, &model.name, model.file.expect.unique_states);
+    let show = |progress: &Progress| live.show(progress);
+    let cores = available_parallelism().map_or(1, usize::from);
+    let settings = Settings {
+        threads: args.threads.map_or(cores, usize::from),
+        time: args.time.map(|time| time.saturating_sub(started.elapsed())),
+        memory: args.memory.map(|size| size.as_u64()),
+        stateright: args.engine == Engine::Stateright,
+        interrupt: Some(&INTERRUPTED),
+        progress: Some(&show),
+        ..Settings::default()
+    };
+    let outcome = synod_model::check(model, &settings);
+    live.clear();
+    outcome
+}
+
+fn heading(width: usize, shapes: usize) -> String {
+    let (model, shape) = ("model", "system");
+    format!(
+        "{:4}  {model:width$}  {shape:shapes$}  {:>11}  {:>5}  {:>7}  verdict",
+        "", "states", "depth", "time"
+    )
+}
+
+/// One row of the table, and under it whatever was not as expected.
+fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
+    let mark = match (outcome.verdict, outcome.ok) {
+        ("incomplete", _) => paint(YELLOW, "cut "),
+        (_, true) => paint(GREEN, "ok  "),
+        _ => paint(RED, "FAIL"),
+    };
+    let shape = model.shape();
+    let name = &outcome.model;
+    let time = seconds(outcome.elapsed);
+    let states = grouped(outcome.unique_states);
+    let verdict = told(outcome);
+    line(&format!(
+        "{mark}  {name:width$}  {shape:shapes$}  {states:>11}  {:>5}  {time:>7}  {verdict}",
+        outcome.depth
+    ));
+    for complaint in &outcome.complaints {
+        line(&format!("      {}", paint(RED, complaint)));
+    }
+    let unexpected = !outcome.ok && outcome.verdict != outcome.expected;
+    if let Some(trace) = outcome.trace.as_ref().filter(|_| unexpected) {
+        trace.lines().for_each(|step| line(&format!("      {step}")));
+    }
+}
+
+/// The verdict in words, with its bound, or with what fell and after how many steps.
+pub fn told(outcome: &Outcome) -> String {
+    let detail = outcome.detail.as_deref().unwrap_or_default();
+    match outcome.verdict {
+        "holds" => "holds (exhausted)".to_owned(),
+        "holds-within-bound" => format!("holds within bound: {detail}"),
+        "violated" => {
+            let fell = outcome.properties.iter().filter(|found| found.status == "violated");
+            let named = fell.clone().find(|found| detail.starts_with(&format!("{}:", found.name)));
+            match named.or_else(|| fell.clone().next()) {
+                Some(found) => {
+                    format!("violated: {} falls in {} steps", found.name, found.steps.unwrap_or(0))
+                }
+                None => "violated".to_owned(),
+            }
+        }
+        verdict => format!("{verdict}: {detail}"),
+    }
+}
+
+fn total(sum: &Sum) {
+    let style = match sum.status() {
+        crate::OK => GREEN,
+        crate::INCOMPLETE => YELLOW,
+        _ => RED,
+    };
+    let text = format!(
+        "{} models: {} ok, {} failed, {} incomplete, in {}",
+        sum.models,
+        sum.ok,
+        sum.failed,
+        sum.incomplete,
+        seconds(sum.elapsed)
+    );
+    line("");
+    line(&paint(style, &text));
+    if let Some(peak) = formats::peak_memory() {
+        line(&paint(DIM, &format!("peak memory {}", bytes(peak))));
+    }
+}

@@ -1,0 +1,108 @@
+//! `synod trace`: a trace as text, replayed, as a Rust test, or as a picture.
+
+use crate::args::{Trace, TraceCommand, TraceFile};
+use crate::output::{GREEN, RED, line, paint};
+use std::fmt::Write;
+use synod_model::{Model, Replay, from_path, replay};
+
+/// Runs the command.
+pub fn run(args: &Trace) -> Result<u8, String> {
+    match &args.what {
+        TraceCommand::Show(file) => {
+            let (_, replay, _) = open(file)?;
+            line(replay.text.trim_end());
+            line("");
+            line(replay.diagram.trim_end());
+            Ok(crate::OK)
+        }
+        TraceCommand::Replay(file) => {
+            let (_, replay, breaks) = open(file)?;
+            Ok(replayed(&replay, breaks.as_deref()))
+        }
+        TraceCommand::Test(file) => {
+            let (model, replay, breaks) = open(file)?;
+            line(&rust_test(&model, &replay, breaks.as_deref()));
+            Ok(crate::OK)
+        }
+        TraceCommand::Diagram(file) => {
+            line(open(file)?.1.svg.trim_end());
+            Ok(crate::OK)
+        }
+    }
+}
+
+/// Reads a trace, finds its model, and replays it: the model, the replay, and the property it says it breaks.
+fn open(args: &TraceFile) -> Result<(Model, Replay, Option<String>), String> {
+    let file = args.file.display();
+    let text = std::fs::read_to_string(&args.file).map_err(|error| format!("{file}: {error}"))?;
+    let headers = synod_explore::trace::parse(&text).map_err(|error| format!("{file}: {error}"))?.headers;
+    let header = |wanted: &str| headers.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone());
+    let name = args.model.clone().or_else(|| header("model"));
+    let Some(name) = name else {
+        return Err(format!("{file}: names no model; add a line `# model: NAME`, or say --model NAME"));
+    };
+    let models = from_path(&name).map_err(|error| error.to_string())?;
+    let [model] = models.as_slice() else { return Err(format!("{name}: is more than one model")) };
+    let replay = replay(model, &text).map_err(|error| format!("{file}: {error}"))?;
+    let breaks = header("breaks").and_then(|text| text.split(':').next().map(str::to_owned));
+    Ok((model.clone(), replay, breaks))
+}
+
+/// Prints every step with what it showed; as expected when just that falls which the trace says.
+fn replayed(replay: &Replay, breaks: Option<&str>) -> u8 {
+    let steps = replay.text.lines().filter(|text| !text.starts_with('#') && !text.trim().is_empty());
+    let mut number = 0;
+    let show = |step: usize| {
+        for (_, property, status, detail) in replay.judged.iter().filter(|judged| judged.0 == step) {
+            let style = if *status == "violated" { RED } else { GREEN };
+            let detail = detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            line(&format!("     {}", paint(style, &format!("{property} {status}{detail}"))));
+        }
+    };
+    show(0);
+    for text in steps {
+        number += 1;
+        line(&format!("{number:3}  {text}"));
+        show(number);
+    }
+    let fell = |name: &str| replay.judged.iter().any(|(_, p, status, _)| *p == name && *status == "violated");
+    let any = replay.judged.iter().any(|(_, _, status, _)| *status == "violated");
+    let (text, ok) = match breaks {
+        Some(property) if fell(property) => (format!("{property} falls, as the trace says"), true),
+        Some(property) => (format!("{property} does not fall, though the trace says so"), false),
+        None if any => ("a property falls, and the trace says nothing of it".to_owned(), false),
+        None => ("every property holds in every state of it".to_owned(), true),
+    };
+    line(&paint(if ok { GREEN } else { RED }, &text));
+    if ok { crate::OK } else { crate::FAILED }
+}
+
+/// A test that replays the trace and expects what it says.
+fn rust_test(model: &Model, replay: &Replay, breaks: Option<&str>) -> String {
+    let identifier = |text: &str| -> String {
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    };
+    let ending = breaks.map_or("holds".to_owned(), |property| format!("breaks_{}", identifier(property)));
+    let embedded = synod_model::find(&model.name).is_ok();
+    let read = if embedded {
+        format!("synod_model::find({:?})", model.name)
+    } else {
+        format!("synod_model::Model::read({:?}, r####\"{}\"####)", model.name, model.text)
+    };
+    let expectation = match breaks {
+        Some(property) => format!(
+            "assert!(replay.judged.iter().any(|(_, property, status, _)| *property == {property:?} && *status == \"violated\"));"
+        ),
+        None => "assert!(replay.judged.iter().all(|(_, _, status, _)| *status != \"violated\"));".to_owned(),
+    };
+    let mut test = String::new();
+    let _ = write!(
+        test,
+        "#[test]\nfn {}_{ending}() {{\n    let model = {read}.expect(\"the model is right\");\n    \
+         let trace = r####\"{}\"####;\n    \
+         let replay = synod_model::replay(&model, trace).expect(\"every step is possible\");\n    {expectation}\n}}",
+        identifier(&model.name),
+        replay.text,
+    );
+    test
+}

@@ -1,0 +1,452 @@
+//! Turns a model file into a system to explore, or says what in it makes no sense, and where.
+
+use crate::claims::{CLAIMS, Claim};
+use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parse};
+use crate::history::{History, Note};
+use crate::mutants::{self, Mutant};
+use crate::observer::{Ghost, Inside};
+use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
+use stateright::actor::Id;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use synod::{
+    AcceptorSet, Client, Cluster, Instance, Learning, Msg, Process, QuorumError, QuorumRule, Quorums, Retry,
+    Value,
+};
+use synod_explore::Subject;
+use synod_explore::{Bounds, Delivery, Faults, Network, Property, System};
+use toml::Spanned;
+
+/// The most proposers, learners or clients that a model may have.
+const MAX_OTHERS: i64 = 16;
+
+/// A model: its name, its file, and what the file means.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The catalogue name or path.
+    pub name: String,
+    /// The file's text.
+    pub text: String,
+    /// The file as read.
+    pub file: ModelFile,
+    /// Names of the processes, in the order of their ids.
+    pub names: Vec<String>,
+    /// Who is who.
+    pub cluster: Arc<Cluster>,
+    processes: Vec<Process>,
+    claims: Vec<&'static Claim>,
+    witnesses: Vec<&'static Witness>,
+    never: Vec<&'static Witness>,
+    crashable: Vec<bool>,
+    down: Vec<bool>,
+}
+
+/// A system to explore: of plain processes, or of a broken sort of them.
+pub enum Built {
+    /// The processes as they run.
+    Plain(System<Process, Ghost>),
+    /// Processes with one rule or machine broken.
+    Mutant(System<Mutant, Ghost>),
+}
+
+/// What is in hand while a file is being judged.
+struct Judge<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Judge<'_> {
+    fn error<T>(&self, span: Range<usize>, message: impl Into<String>) -> Result<T, ModelError> {
+        Err(ModelError::at(self.name, self.text, span, message))
+    }
+
+    /// A count that must lie within bounds.
+    fn count(&self, what: &str, given: &Spanned<i64>, least: i64, most: i64) -> Result<usize, ModelError> {
+        let count = *given.get_ref();
+        if count < least || count > most {
+            return self.error(given.span(), format!("{what} = {count}: must be from {least} to {most}"));
+        }
+        Ok(usize::try_from(count).expect("checked to be small and not negative"))
+    }
+
+    /// Names that must be known.
+    fn known<T>(
+        &self,
+        what: &str,
+        given: Option<&Spanned<Vec<String>>>,
+        all: &'static [T],
+        name: fn(&T) -> &'static str,
+    ) -> Result<Option<Vec<&'static T>>, ModelError> {
+        let Some(given) = given else { return Ok(None) };
+        let find = |wanted: &String| match all.iter().find(|one| name(one) == wanted) {
+            Some(one) => Ok(one),
+            None => {
+                let names: Vec<_> = all.iter().map(name).collect();
+                self.error(
+                    given.span(),
+                    format!("no {what} is named {wanted:?}; there are {}", names.join(", ")),
+                )
+            }
+        };
+        given.get_ref().iter().map(find).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+impl Model {
+    /// Reads and judges a model file.
+    ///
+    /// # Errors
+    /// For anything in the file that cannot be read or makes no sense, with its line and column.
+    pub fn read(name: &str, text: &str) -> Result<Model, ModelError> {
+        let file = parse(name, text)?;
+        let judge = Judge { name, text };
+        let system = &file.system;
+        let acceptors = judge.count("acceptors", &system.acceptors, 1, synod::MAX_ACCEPTORS as i64)?;
+        let separate = system.layout == Layout::Separate;
+        let other = |what, given: &Option<Spanned<i64>>, missing: Option<usize>| match (given, missing) {
+            (Some(given), _) if !separate => judge.error(
+                given.span(),
+                format!("{what}: every server is one in the co-located layout; leave it out"),
+            ),
+            (Some(given), _) => judge.count(what, given, i64::from(missing.is_none()), MAX_OTHERS),
+            (None, Some(count)) => Ok(count),
+            (None, None) => judge.error(system.acceptors.span(), format!("{what} is missing in [system]")),
+        };
+        let proposers = other("proposers", &system.proposers, if separate { None } else { Some(acceptors) })?;
+        let learners = other("learners", &system.learners, Some(if separate { 0 } else { acceptors }))?;
+
+        let values = system.values.get_ref();
+        if values.is_empty() || values.len() > MAX_OTHERS as usize {
+            return judge.error(
+                system.values.span(),
+                format!("values: needs 1 to {MAX_OTHERS} of them, one a client"),
+            );
+        }
+        let ids = |from: usize, count: usize| (from..from + count).map(Id::from).collect::<Vec<_>>();
+        let named = |letter: char, count: usize| (1..=count).map(move |i| format!("{letter}{i}"));
+        let (names, acceptor_ids, proposer_ids, learner_ids): (Vec<_>, _, _, _) = if separate {
+            let names = named('A', acceptors).chain(named('P', proposers)).chain(named('L', learners));
+            let learner_ids = ids(acceptors + proposers, learners);
+            (names.collect(), ids(0, acceptors), ids(acceptors, proposers), learner_ids)
+        } else {
+            (named('S', acceptors).collect(), ids(0, acceptors), ids(0, acceptors), ids(0, acceptors))
+        };
+        let client_ids = ids(names.len(), values.len());
+        let names: Vec<String> = names.into_iter().chain(named('C', values.len())).collect();
+
+        let learning = match system.learning.as_ref().map(Spanned::get_ref) {
+            None | Some(LearningFile::Everyone) => Learning::Everyone,
+            Some(LearningFile::Proposer) => Learning::Proposer,
+            Some(LearningFile::Distinguished(list)) => {
+                let span = system.learning.as_ref().map(Spanned::span).unwrap_or_default();
+                if list.is_empty() || list.iter().any(|l| *l == 0 || *l > learners) {
+                    let message =
+                        format!("learning: distinguished learners are numbered from 1 to {learners}");
+                    return judge.error(span, message);
+                }
+                Learning::Distinguished(list.iter().map(|l| l - 1).collect())
+            }
+        };
+        let cluster = Arc::new(Cluster {
+            acceptors: acceptor_ids,
+            learners: learner_ids,
+            clients: if system.responses { client_ids } else { Vec::new() },
+            quorums: quorums(&judge, &file, acceptors)?,
+            learning,
+            nacks: system.nacks,
+        });
+        let processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
+        let claims = judge
+            .known("claim", file.check.claims.as_ref(), &CLAIMS, |claim| claim.name)?
+            .unwrap_or_else(|| CLAIMS.iter().collect());
+        let witness = |given: &Option<Spanned<Vec<String>>>| {
+            Ok(judge.known("witness", given.as_ref(), &WITNESSES, |w| w.name)?.unwrap_or_default())
+        };
+        let faults = file.faults.as_ref();
+        let crashable = listed(&judge, "crash", faults.and_then(|f| f.crash.as_ref()), &names)?;
+        let down = listed(&judge, "down", faults.and_then(|f| f.down.as_ref()), &names)?;
+        if let Some(mutant) = file.mutant.as_ref().filter(|m| mutants::find(m.get_ref()).is_none()) {
+            let names: Vec<_> = mutants::MUTANTS.iter().map(|m| m.name).collect();
+            let message =
+                format!("no mutant is named {:?}; there are {}", mutant.get_ref(), names.join(", "));
+            return judge.error(mutant.span(), message);
+        }
+        let (witnesses, never) = (witness(&file.check.witnesses)?, witness(&file.check.never)?);
+        if let Some(step) = never.iter().find(|witness| matches!(witness.sign, Sign::Step(_))) {
+            let span = file.check.never.as_ref().map(Spanned::span).unwrap_or_default();
+            return judge.error(
+                span,
+                format!("never: {:?} is seen in a step, and only states can be excluded", step.name),
+            );
+        }
+        expect(&judge, &file, &claims)?;
+        let (name, text) = (name.to_owned(), text.to_owned());
+        Ok(Model { name, text, file, names, cluster, processes, claims, witnesses, never, crashable, down })
+    }
+
+    /// The broken rule or machine, if the model has one.
+    pub fn mutant(&self) -> Option<&'static mutants::Entry> {
+        self.file.mutant.as_ref().and_then(|name| mutants::find(name.get_ref()))
+    }
+
+    /// The system that the file describes.
+    pub fn build(&self) -> Built {
+        match self.mutant() {
+            None => Built::Plain(self.system(self.processes.clone())),
+            Some(entry) => {
+                let broken = |process: &Process| Mutant { process: process.clone(), rule: entry.rule };
+                let actors = self.processes.iter().map(broken).collect();
+                Built::Mutant(self.system(actors))
+            }
+        }
+    }
+
+    fn system<A>(&self, actors: Vec<A>) -> System<A, Ghost>
+    where
+        A: Subject<Msg = Msg>,
+        A::State: Inside,
+    {
+        let mut system = System::new(actors, Ghost { cluster: Arc::clone(&self.cluster) });
+        system.names.clone_from(&self.names);
+        system.network = Network {
+            delivery: match self.file.network.delivery {
+                DeliveryFile::Set => Delivery::Set,
+                DeliveryFile::Multiset => Delivery::Multiset,
+                DeliveryFile::Ordered => Delivery::Ordered,
+            },
+            loss: self.file.network.loss,
+        };
+        if let Some(faults) = &self.file.faults {
+            system.faults = Faults {
+                crashable: self.crashable.clone(),
+                max_down: faults.at_once.unwrap_or(1),
+                max_crashes: Some(faults.in_all.unwrap_or(1)),
+                absent: self.down.clone(),
+            };
+        }
+        system.assert_contract = true;
+        system.bounds = Bounds { depth: self.file.bounds.depth, ..Bounds::default() };
+        if let Some(rounds) = self.file.bounds.rounds {
+            let within = move |state: &A::State| state.inside().proposer().is_none_or(|p| p.tried <= rounds);
+            system.bounds.local = Some((format!("rounds up to {rounds}"), Arc::new(within)));
+        }
+        for claim in &self.claims {
+            let (cluster, judge) = (Arc::clone(&self.cluster), claim.judge);
+            let check = move |history: &History| judge(&cluster.quorums, history);
+            system.properties.push(Property::always_history(claim.name, check));
+        }
+        for witness in &self.witnesses {
+            system.properties.push(match witness.sign {
+                Sign::Step(sign) => {
+                    Property::sometimes_note(witness.name, move |note: &Note| shows(sign, note))
+                }
+                Sign::History(sign) => Property::sometimes_history(witness.name, self.seen(sign)),
+            });
+        }
+        for witness in self.never.iter().copied() {
+            let Sign::History(sign) = witness.sign else { continue };
+            let seen = self.seen(sign);
+            let check = move |history: &History| {
+                if seen(history) { Err(format!("{} was reached", witness.says)) } else { Ok(()) }
+            };
+            system.properties.push(Property::always_history(witnesses::never(witness), check));
+        }
+        system
+    }
+
+    /// A witness of the history, with all it needs to know.
+    fn seen(
+        &self,
+        sign: fn(&Quorums, &History, usize) -> bool,
+    ) -> impl Fn(&History) -> bool + Send + Sync + use<> {
+        let cluster = Arc::clone(&self.cluster);
+        move |history| sign(&cluster.quorums, history, cluster.learners.len())
+    }
+    /// The system in a few words, for tables.
+    pub fn shape(&self) -> String {
+        let count = |letter: char| self.names.iter().filter(|name| name.starts_with(letter)).count();
+        let parts: Vec<String> = ['S', 'A', 'P', 'L', 'C']
+            .into_iter()
+            .filter(|letter| count(*letter) > 0)
+            .map(|letter| format!("{}{letter}", count(letter)))
+            .collect();
+        parts.join(" ")
+    }
+
+    /// What can go wrong in it, in a few words, for tables.
+    pub fn troubles(&self) -> String {
+        let mut parts = vec![match self.file.network.delivery {
+            DeliveryFile::Set => "set".to_owned(),
+            DeliveryFile::Multiset => "multiset".to_owned(),
+            DeliveryFile::Ordered => "ordered".to_owned(),
+        }];
+        parts.extend(self.file.network.loss.then(|| "loss".to_owned()));
+        if let Some(faults) = &self.file.faults {
+            parts.extend(faults.crash.as_ref().map(|_| format!("{} crash", faults.in_all.unwrap_or(1))));
+            parts.extend(faults.down.as_ref().map(|down| format!("{} down", down.get_ref().join(" "))));
+        }
+        parts.extend(self.mutant().map(|m| format!("mutant {}", m.name)));
+        parts.join(", ")
+    }
+}
+
+/// The quorum system, or why it is refused.
+fn quorums(judge: &Judge<'_>, file: &ModelFile, acceptors: usize) -> Result<Quorums, ModelError> {
+    let Some(given) = &file.quorums else {
+        return Ok(
+            Quorums::new(acceptors, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet")
+        );
+    };
+    let rule = |rule: &Spanned<RuleFile>| match rule.get_ref() {
+        RuleFile::Majority => QuorumRule::Majority,
+        RuleFile::AtLeast(count) => QuorumRule::AtLeast(*count),
+        RuleFile::Fraction(part, whole) => QuorumRule::Fraction(*part, *whole),
+        RuleFile::Weighted { weights, at_least } => QuorumRule::Weight(weights.clone(), *at_least),
+        RuleFile::Row { columns } => QuorumRule::Row(*columns),
+        RuleFile::Column { columns } => QuorumRule::Column(*columns),
+        RuleFile::RowAndColumn { columns } => QuorumRule::RowAndColumn(*columns),
+        RuleFile::Listed(sets) => {
+            let set = |set: &Vec<usize>| set.iter().map(|a| a.wrapping_sub(1)).collect::<AcceptorSet>();
+            QuorumRule::Listed(sets.iter().map(set).collect())
+        }
+    };
+    let place = [&given.both, &given.phase1, &given.phase2].into_iter().flatten().next().map(Spanned::span);
+    let place = place.unwrap_or_default();
+    let (phase1, phase2) = match (&given.both, &given.phase1, &given.phase2) {
+        (Some(both), None, None) => (rule(both), rule(both)),
+        (None, Some(phase1), Some(phase2)) => (rule(phase1), rule(phase2)),
+        _ => return judge.error(place, "[quorums] needs either `both`, or `phase1` and `phase2`"),
+    };
+    let made = if given.forced { Quorums::forced } else { Quorums::new };
+    made(acceptors, phase1, phase2).or_else(|error| {
+        let advice = match error {
+            QuorumError::Disjoint { .. } => "; set `forced = true` to see what breaks",
+            _ => "",
+        };
+        judge.error(place, format!("{error}{advice}"))
+    })
+}
+
+/// One process a role and one a client, in the order of their ids.
+fn processes(
+    judge: &Judge<'_>,
+    file: &ModelFile,
+    cluster: &Arc<Cluster>,
+    names: &[String],
+    proposers: &[Id],
+    learners: usize,
+) -> Result<Vec<Process>, ModelError> {
+    let system = &file.system;
+    let numbers: Vec<u16> = match &system.numbers {
+        None => (1..=proposers.len() as u16).collect(),
+        Some(given) if given.get_ref().len() == proposers.len() => given.get_ref().clone(),
+        Some(given) => {
+            let message = format!("numbers: {} proposers need as many numbers", proposers.len());
+            return judge.error(given.span(), message);
+        }
+    };
+    // Durations mean nothing to a model: its timers ring at any moment.
+    let any = || Duration::ZERO..Duration::ZERO;
+    let retry = match system.retry {
+        RetryFile::Never => Retry::default(),
+        RetryFile::OnNack => Retry { on_nack: true, after: None },
+        RetryFile::OnTimeout => Retry { on_nack: false, after: Some(any()) },
+    };
+    let asks: Vec<Vec<Id>> = match &system.asks {
+        None => (0..system.values.get_ref().len()).map(|i| vec![proposers[i % proposers.len()]]).collect(),
+        Some(given) => {
+            let id = |name: &String| {
+                let index = names.iter().position(|known| known == name).map(Id::from);
+                match index.filter(|id| proposers.contains(id)) {
+                    Some(id) => Ok(id),
+                    None => judge.error(given.span(), format!("asks: no proposer is named {name:?}")),
+                }
+            };
+            let lists = given.get_ref().iter().map(|list| list.iter().map(id).collect::<Result<_, _>>());
+            let asks = lists.collect::<Result<Vec<_>, _>>()?;
+            if asks.len() != system.values.get_ref().len() {
+                return judge.error(given.span(), "asks: needs one list of names for each value");
+            }
+            asks
+        }
+    };
+    let mut processes = Vec::new();
+    if system.layout == Layout::Separate {
+        processes.extend(cluster.acceptors.iter().map(|_| Process::Acceptor(Arc::clone(cluster))));
+        processes.extend(numbers.iter().map(|number| Process::Proposer {
+            cluster: Arc::clone(cluster),
+            number: *number,
+            retry: retry.clone(),
+        }));
+        processes.extend((0..learners).map(|_| Process::Learner(Arc::clone(cluster))));
+    } else {
+        processes.extend(numbers.iter().map(|number| Process::Server {
+            cluster: Arc::clone(cluster),
+            number: *number,
+            retry: retry.clone(),
+        }));
+    }
+    processes.extend(system.values.get_ref().iter().zip(asks).map(|(value, asks)| {
+        Process::Client(Client {
+            instance: Instance::FIRST,
+            value: Value::from(value.as_str()),
+            asks,
+            resend: None,
+        })
+    }));
+    Ok(processes)
+}
+
+/// Which processes a list names.
+fn listed(
+    judge: &Judge<'_>,
+    what: &str,
+    given: Option<&Spanned<Vec<String>>>,
+    names: &[String],
+) -> Result<Vec<bool>, ModelError> {
+    let mut listed = vec![false; names.len()];
+    let Some(given) = given else { return Ok(listed) };
+    for wanted in given.get_ref() {
+        let letter = match wanted.as_str() {
+            "acceptors" => Some('A'),
+            "proposers" => Some('P'),
+            "learners" => Some('L'),
+            "servers" => Some('S'),
+            _ => None,
+        };
+        let mut found = false;
+        for (index, name) in names.iter().enumerate() {
+            if name == wanted || letter.is_some_and(|letter| name.starts_with(letter)) {
+                listed[index] = true;
+                found = true;
+            }
+        }
+        if !found {
+            return judge.error(given.span(), format!("{what}: there is no {wanted:?} in this system"));
+        }
+    }
+    Ok(listed)
+}
+
+/// What is expected must be possible to come out.
+fn expect(judge: &Judge<'_>, file: &ModelFile, claims: &[&'static Claim]) -> Result<(), ModelError> {
+    const VERDICTS: [&str; 6] =
+        ["holds", "holds-within-bound", "violated", "incomplete", "vacuous", "panicked"];
+    let place = judge.text.rfind("[expect]").map_or(0..0, |at| at..at);
+    let expect = &file.expect;
+    if !VERDICTS.contains(&expect.verdict.as_str()) || expect.verdict == "incomplete" {
+        let message = format!("verdict {:?}: must be one of {}", expect.verdict, VERDICTS.join(", "));
+        return judge.error(place, message.replace("incomplete, ", ""));
+    }
+    match (&expect.property, expect.verdict.as_str()) {
+        (None, "violated") => judge.error(place, "a violated model must name the property that falls"),
+        (Some(name), "violated") if !claims.iter().any(|claim| claim.name == name) => {
+            judge.error(place, format!("property {name:?} is not among the claims that this model checks"))
+        }
+        (Some(_), verdict) if verdict != "violated" => {
+            judge.error(place, format!("no property falls where the verdict is {verdict}"))
+        }
+        _ => Ok(()),
+    }
+}

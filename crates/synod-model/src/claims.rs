@@ -1,0 +1,217 @@
+//! The claims of PMS §2.2 and the constraints of *The Part-Time Parliament* (PTP), each as one function of the history.
+//!
+//! Each function is the claim's sentence in Rust; an error says in words what broke it. None looks at the network or
+//! at what processes remember at present.
+
+#![allow(clippy::missing_errors_doc, reason = "for every claim alike: the error is the breach, in words")]
+
+use crate::history::History;
+use synod::Quorums;
+
+/// One claim: its name, where it stands, and the function that judges a history.
+#[derive(Debug)]
+pub struct Claim {
+    /// The name used in model files, reports and tables.
+    pub name: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What it says, in one sentence.
+    pub says: &'static str,
+    /// Judges a history.
+    pub judge: fn(&Quorums, &History) -> Result<(), String>,
+}
+
+/// All claims, in the order in which the paper leads from one to the next.
+pub const CLAIMS: [Claim; 10] = [
+    Claim {
+        name: "B0",
+        source: "PMS §2.1",
+        says: "Only a proposed value is chosen, only one is chosen, and only a chosen one is learned.",
+        judge: b0,
+    },
+    Claim {
+        name: "P1",
+        source: "PMS §2.2",
+        says: "An acceptor accepts the first proposal it receives.",
+        judge: p1,
+    },
+    Claim {
+        name: "P1a",
+        source: "PMS §2.2",
+        says: "An acceptor accepts proposal n iff it has not answered a prepare above n.",
+        judge: p1a,
+    },
+    Claim {
+        name: "P2",
+        source: "PMS §2.2",
+        says: "Every higher-numbered proposal that is chosen has the chosen value.",
+        judge: p2,
+    },
+    Claim {
+        name: "P2a",
+        source: "PMS §2.2",
+        says: "Every higher-numbered proposal accepted by any acceptor has the chosen value.",
+        judge: p2a,
+    },
+    Claim {
+        name: "P2b",
+        source: "PMS §2.2",
+        says: "Every higher-numbered proposal issued by any proposer has the chosen value.",
+        judge: p2b,
+    },
+    Claim {
+        name: "P2c",
+        source: "PMS §2.2",
+        says: "For each issued (n, v) a quorum accepted nothing below n, or v is its highest below n.",
+        judge: p2c,
+    },
+    Claim {
+        name: "V1",
+        source: "PTP §2.1, B1",
+        says: "Each ballot is begun once and carries one value.",
+        judge: v1,
+    },
+    Claim {
+        name: "V2",
+        source: "PTP §2.1, B2",
+        says: "The quorum a ballot rests on meets every quorum that chose a value.",
+        judge: v2,
+    },
+    Claim {
+        name: "V3",
+        source: "PTP §2.1, B3",
+        says: "A ballot's value is that of the latest earlier vote among its own quorum's members, if any.",
+        judge: v3,
+    },
+];
+
+/// B0 (PMS §2.1): only a proposed value is chosen; only one value is chosen an instance; nobody learns any other.
+pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
+    for (instance, ballot, value) in history.chosen(quorums) {
+        if !history.proposed.contains(&(instance, value.clone())) {
+            return Err(format!("{value:?} was chosen in {instance:?} and nobody proposed it"));
+        }
+        let other = history.chosen(quorums).find(|(i, _, other)| *i == instance && *other != value);
+        if let Some((_, at, other)) = other {
+            return Err(format!(
+                "two values are chosen: {value:?} in ballot {ballot:?}, {other:?} in {at:?}"
+            ));
+        }
+    }
+    let unchosen = history.learned.iter().find(|(_, instance, value)| {
+        !history.chosen(quorums).any(|(i, _, chosen)| i == *instance && chosen == value)
+    });
+    match unchosen {
+        Some((_, instance, value)) => Err(format!("{value:?} was learned in {instance:?} and is not chosen")),
+        None => Ok(()),
+    }
+}
+
+/// P1 (PMS §2.2): an acceptor accepts the first proposal it receives, unless it has promised not to.
+pub fn p1(_: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "P1")
+}
+
+/// P1a (PMS §2.2): an acceptor accepts a proposal numbered n iff it has not answered a prepare numbered above n.
+///
+/// The "if" is read with the paper's licence to ignore any message: a refusal needs a reason, and having accepted a
+/// proposal above n is one.
+pub fn p1a(_: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "P1a")
+}
+
+/// P2 (PMS §2.2): if (m, v) is chosen, every chosen proposal numbered above m has value v.
+pub fn p2(quorums: &Quorums, history: &History) -> Result<(), String> {
+    for (instance, m, v) in history.chosen(quorums) {
+        if let Some((_, n, w)) = history.chosen(quorums).find(|(i, n, w)| *i == instance && *n > m && *w != v)
+        {
+            return Err(format!("{v:?} was chosen in ballot {m:?}, and {w:?} in {n:?} above it"));
+        }
+    }
+    Ok(())
+}
+
+/// P2a (PMS §2.2): if (m, v) is chosen, every proposal above m that any acceptor accepts has value v.
+pub fn p2a(quorums: &Quorums, history: &History) -> Result<(), String> {
+    for (instance, m, v) in history.chosen(quorums) {
+        let vote = history.votes.iter().find(|((i, n, w), _)| *i == instance && *n > m && w != v);
+        if let Some(((_, n, w), by)) = vote {
+            return Err(format!(
+                "{v:?} was chosen in ballot {m:?}, and {by:?} accepted {n:?}:{w:?} above it"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// P2b (PMS §2.2): if (m, v) is chosen, every proposal above m that any proposer issues has value v.
+pub fn p2b(quorums: &Quorums, history: &History) -> Result<(), String> {
+    for (instance, m, v) in history.chosen(quorums) {
+        for ((i, n), values) in &history.issued {
+            if let (true, Some(w)) = (*i == instance && *n > m, values.keys().find(|w| *w != v)) {
+                return Err(format!("{v:?} was chosen in ballot {m:?}, and {n:?}:{w:?} was issued above it"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// P2c (PMS §2.2): for an issued (n, v) some quorum S has (a) no member that accepted anything below n, or (b) v as
+/// the value of the highest-numbered proposal below n that its members accepted.
+pub fn p2c(quorums: &Quorums, history: &History) -> Result<(), String> {
+    let everyone = || 0..quorums.acceptors();
+    for ((instance, n), values) in &history.issued {
+        let latest = |acceptor| history.latest_vote_below(acceptor, *instance, *n);
+        let case_a = quorums.is_phase1(everyone().filter(|a| latest(*a).is_none()).collect());
+        for v in values.keys() {
+            // Quorums are closed upwards, so it is enough to ask about the largest set whose latest vote is m.
+            let case_b = everyone().filter_map(latest).filter(|(_, w)| *w == v).any(|(m, _)| {
+                quorums.is_phase1(everyone().filter(|a| latest(*a).is_none_or(|(at, _)| at <= m)).collect())
+            });
+            if !case_a && !case_b {
+                return Err(format!("{n:?}:{v:?} was issued, and no quorum justifies {v:?} below {n:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// V1 (PTP B1): ballots are unique. Each is begun once, and carries one value an instance.
+pub fn v1(_: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "V1")
+}
+
+/// V2 (PTP B2): the quorums of any two ballots meet: what a proposal rests on, and what chose a value.
+pub fn v2(quorums: &Quorums, history: &History) -> Result<(), String> {
+    let choosing = || history.votes.iter().filter(|(_, by)| quorums.is_phase2(**by));
+    for ((instance, n), values) in &history.issued {
+        for quorum in values.values() {
+            let missed = choosing().find(|((i, m, _), by)| i == instance && m != n && !by.meets(*quorum));
+            if let Some(((_, m, _), by)) = missed {
+                return Err(format!(
+                    "ballot {n:?} rests on {quorum:?}, and {by:?} chose in {m:?}: none in common"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// V3 (PTP B3): if a member of a ballot's quorum voted earlier, the ballot has the value of the latest such vote.
+pub fn v3(_: &Quorums, history: &History) -> Result<(), String> {
+    for ((instance, n), values) in &history.issued {
+        for (v, quorum) in values {
+            let latest = quorum.iter().filter_map(|a| history.latest_vote_below(a, *instance, *n)).max();
+            if let Some((m, w)) = latest.filter(|(_, w)| *w != v) {
+                return Err(format!(
+                    "{n:?}:{v:?} rests on {quorum:?}, where the latest earlier vote is {m:?}:{w:?}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unbroken(history: &History, claim: &'static str) -> Result<(), String> {
+    history.broken.get(claim).map_or(Ok(()), |breach| Err(breach.clone()))
+}

@@ -1,0 +1,316 @@
+//! Model files: what may stand in one, and one clear error, at line and column, for whatever may not.
+
+use serde::Deserialize;
+use std::fmt;
+use std::ops::Range;
+use toml::Spanned;
+
+/// A model file, as it stands; [`crate::Model`] is what it means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// What the model shows, in a sentence or two.
+    pub about: String,
+    /// How long one must be willing to wait for it.
+    pub tier: Tier,
+    /// The numbered requirements it is evidence for.
+    #[serde(default)]
+    pub spec: Vec<String>,
+    /// A broken rule or machine, by name.
+    pub mutant: Option<Spanned<String>>,
+    /// Who takes part.
+    pub system: SystemFile,
+    /// What a quorum is; majorities if left out.
+    pub quorums: Option<QuorumsFile>,
+    /// What the network does; by default messages are never removed.
+    #[serde(default)]
+    pub network: NetworkFile,
+    /// What crashes; by default nothing.
+    pub faults: Option<FaultsFile>,
+    /// What is not explored; by default everything is.
+    #[serde(default)]
+    pub bounds: BoundsFile,
+    /// What is checked; by default every claim and no witness.
+    #[serde(default)]
+    pub check: CheckFile,
+    /// One run of the system, to be replayed step by step.
+    pub scenario: Option<ScenarioFile>,
+    /// What must come out.
+    pub expect: Expect,
+}
+
+/// How long a model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// All of these together: two minutes on two cores.
+    Fast,
+    /// These and the fast ones: ten minutes.
+    Full,
+    /// Hours.
+    Nightly,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Tier::Fast => "fast",
+            Tier::Full => "full",
+            Tier::Nightly => "nightly",
+        })
+    }
+}
+
+/// Whether each role is a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Every role is a process of its own.
+    Separate,
+    /// A server is acceptor, proposer and learner.
+    CoLocated,
+}
+
+/// Who takes part.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemFile {
+    /// One process a role, or all roles in one.
+    pub layout: Layout,
+    /// How many acceptors; in a co-located layout, servers.
+    pub acceptors: Spanned<i64>,
+    /// How many proposers; separate layout only.
+    pub proposers: Option<Spanned<i64>>,
+    /// How many learners; separate layout only, none if left out.
+    pub learners: Option<Spanned<i64>>,
+    /// One client a value, each asking for its own.
+    pub values: Spanned<Vec<String>>,
+    /// Whom client *i* asks: the names of proposers or servers. By default client *i* asks proposer *i*, cyclically.
+    pub asks: Option<Spanned<Vec<Vec<String>>>>,
+    /// Whether learners answer the clients.
+    #[serde(default)]
+    pub responses: bool,
+    /// How learners learn; by default from every acceptor.
+    pub learning: Option<Spanned<LearningFile>>,
+    /// Whether a refused proposer is told so.
+    #[serde(default = "yes")]
+    pub nacks: bool,
+    /// When a proposer tries again; by default never.
+    #[serde(default)]
+    pub retry: RetryFile,
+    /// The numbers that proposers' ballots carry; by default 1, 2, 3 and so on.
+    pub numbers: Option<Spanned<Vec<u16>>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How learners learn.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LearningFile {
+    /// From every acceptor.
+    Everyone,
+    /// From these learners, counted from 1, which learn from the acceptors.
+    Distinguished(Vec<usize>),
+    /// From the proposer.
+    Proposer,
+}
+
+/// When a proposer tries again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryFile {
+    /// It tries once.
+    #[default]
+    Never,
+    /// When a nack tells it that it was refused.
+    OnNack,
+    /// At any moment.
+    OnTimeout,
+}
+
+/// What a quorum is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuorumsFile {
+    /// The rule of both phases.
+    pub both: Option<Spanned<RuleFile>>,
+    /// The rule of phase 1.
+    pub phase1: Option<Spanned<RuleFile>>,
+    /// The rule of phase 2.
+    pub phase2: Option<Spanned<RuleFile>>,
+    /// Lets quorums that do not intersect through, to see what breaks.
+    #[serde(default)]
+    pub forced: bool,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RuleFile {
+    /// More than half.
+    Majority,
+    /// At least this many.
+    AtLeast(usize),
+    /// At least this fraction.
+    Fraction(usize, usize),
+    /// Weights, and the sum to be reached.
+    Weighted {
+        /// In acceptor order.
+        weights: Vec<u32>,
+        /// The sum to be reached.
+        at_least: u32,
+    },
+    /// A full row of a grid with this many columns.
+    Row {
+        /// How many columns.
+        columns: usize,
+    },
+    /// A full column.
+    Column {
+        /// How many columns.
+        columns: usize,
+    },
+    /// A full row and a full column.
+    RowAndColumn {
+        /// How many columns.
+        columns: usize,
+    },
+    /// One of these sets, acceptors counted from 1.
+    Listed(Vec<Vec<usize>>),
+}
+
+/// What the network does.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkFile {
+    /// How messages travel.
+    #[serde(default)]
+    pub delivery: DeliveryFile,
+    /// Whether a message can be dropped as a step of its own.
+    #[serde(default)]
+    pub loss: bool,
+}
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryFile {
+    /// Never removed: lost, repeated and reordered at will.
+    #[default]
+    Set,
+    /// Delivered once, in any order.
+    Multiset,
+    /// Delivered once, in order between any two processes.
+    Ordered,
+}
+
+/// What crashes. A crashed process may come back at any moment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultsFile {
+    /// Who may crash: processes by name, or `acceptors`, `proposers`, `learners`, `servers`.
+    pub crash: Option<Spanned<Vec<String>>>,
+    /// Who is down from the start and never comes up.
+    pub down: Option<Spanned<Vec<String>>>,
+    /// How many may be down at once; one if left out.
+    pub at_once: Option<usize>,
+    /// How many crashes a run has; one if left out.
+    pub in_all: Option<u32>,
+}
+
+/// What is not explored.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoundsFile {
+    /// Rounds a proposer may begin.
+    pub rounds: Option<u64>,
+    /// States on a path.
+    pub depth: Option<usize>,
+}
+
+/// What is checked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckFile {
+    /// Claims by name; all if left out.
+    pub claims: Option<Spanned<Vec<String>>>,
+    /// Hard cases that must be reached.
+    #[serde(default)]
+    pub witnesses: Option<Spanned<Vec<String>>>,
+    /// Hard cases that must be out of reach.
+    #[serde(default)]
+    pub never: Option<Spanned<Vec<String>>>,
+}
+
+/// One run, replayed step by step.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioFile {
+    /// The run, in the trace grammar.
+    pub steps: Spanned<String>,
+    /// What is chosen at its end, as proposals `ballot:value`, in order.
+    pub chosen: Option<Vec<String>>,
+    /// How many messages were sent in it.
+    pub messages: Option<usize>,
+}
+
+/// What must come out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The verdict, as in `--format json`.
+    pub verdict: String,
+    /// The claim that must fall.
+    pub property: Option<String>,
+    /// The steps of the shortest trace to it.
+    pub steps: Option<usize>,
+    /// Distinct states.
+    pub unique_states: Option<u64>,
+    /// Successors, repeats included.
+    pub generated_states: Option<u64>,
+    /// States on the longest shortest path.
+    pub depth: Option<usize>,
+}
+
+/// What is wrong with a model file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelError {
+    /// The file, or the catalogue name.
+    pub file: String,
+    /// Line and column, from 1.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl ModelError {
+    /// An error at a stretch of the text.
+    pub fn at(file: &str, text: &str, span: Range<usize>, message: impl Into<String>) -> ModelError {
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        ModelError { file: file.to_owned(), place: Some((line, column)), message: message.into() }
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some((line, column)) => write!(f, "{}:{line}:{column}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+/// Reads a model file; its values are not yet judged.
+pub(crate) fn parse(file: &str, text: &str) -> Result<ModelFile, ModelError> {
+    toml::from_str(text).map_err(|error| {
+        let message = error.message().trim().replace('\n', " ");
+        ModelError::at(file, text, error.span().unwrap_or(0..0), message)
+    })
+}

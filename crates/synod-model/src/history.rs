@@ -1,0 +1,178 @@
+//! The ghost history: what really happened, kept outside the processes, so that no crash can make it forgotten.
+//!
+//! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
+
+/// One thing that happened in a step and that matters to some claim or witness.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Happened {
+    /// A client asked for a value.
+    Proposed(Instance, Value),
+    /// A proposer began a ballot.
+    Begun(Ballot),
+    /// An acceptor answered a prepare with a promise.
+    Answered(usize, Ballot),
+    /// An acceptor was offered a proposal; the last part says whether it accepted.
+    Offered(usize, Instance, Ballot, Value, bool),
+    /// An acceptor told somebody that it accepted a proposal.
+    Voted(usize, Instance, Ballot, Value),
+    /// A proposer issued a proposal.
+    Issued {
+        /// The instance.
+        instance: Instance,
+        /// The number.
+        ballot: Ballot,
+        /// The value.
+        value: Value,
+        /// The acceptors whose promises the proposer counted.
+        quorum: AcceptorSet,
+        /// Whether the value was reported by a promise.
+        reported: bool,
+        /// Whether it is what this proposer's own client wants.
+        own: bool,
+    },
+    /// A learner (by its id) learned a value.
+    Learned(usize, Instance, Value),
+    /// A client got its answer.
+    Served,
+    /// An acceptor told a proposer that it was refused.
+    Nacked,
+    /// A process with an acceptor in it came back after a crash.
+    AcceptorRecovered,
+    /// A process with a proposer in it came back after a crash.
+    ProposerRecovered,
+}
+
+/// All that happened in one step of one process.
+pub type Note = Vec<Happened>;
+
+/// What happened so far, as far as a claim needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct History {
+    /// Values that clients asked for.
+    pub proposed: BTreeSet<(Instance, Value)>,
+    /// Ballots that were begun.
+    pub begun: BTreeSet<Ballot>,
+    /// Proposals that were issued, each with the promises it rests on.
+    pub issued: BTreeMap<(Instance, Ballot), BTreeMap<Value, AcceptorSet>>,
+    /// The highest prepare each acceptor answered, whether or not it still knows.
+    pub answered: BTreeMap<usize, Ballot>,
+    /// Who accepted which proposal.
+    pub votes: BTreeMap<(Instance, Ballot, Value), AcceptorSet>,
+    /// What was learned, and by whom.
+    pub learned: BTreeSet<(usize, Instance, Value)>,
+    /// Claims about single steps that were broken, in words.
+    pub broken: BTreeMap<&'static str, String>,
+}
+
+impl History {
+    /// The history after one more thing happened.
+    pub fn record(&mut self, happened: &Happened) {
+        match happened.clone() {
+            Happened::Proposed(instance, value) => drop(self.proposed.insert((instance, value))),
+            Happened::Begun(ballot) => {
+                if !self.begun.insert(ballot) {
+                    self.breach("V1", format!("ballot {ballot:?} was begun twice"));
+                }
+            }
+            Happened::Answered(acceptor, ballot) => {
+                let highest = self.answered.entry(acceptor).or_insert(ballot);
+                *highest = ballot.max(*highest);
+            }
+            Happened::Offered(acceptor, instance, ballot, value, accepted) => {
+                self.judge_offer(acceptor, instance, ballot, &value, accepted);
+            }
+            Happened::Voted(acceptor, instance, ballot, value) => {
+                self.votes.entry((instance, ballot, value)).or_default().insert(acceptor);
+            }
+            Happened::Issued { instance, ballot, value, quorum, .. } => {
+                let issued = self.issued.entry((instance, ballot)).or_default();
+                issued.entry(value).or_insert(quorum);
+                if issued.len() > 1 {
+                    let values: Vec<_> = issued.keys().collect();
+                    let breach = format!("ballot {ballot:?} carries more than one value: {values:?}");
+                    self.breach("V1", breach);
+                }
+            }
+            Happened::Learned(learner, instance, value) => {
+                self.learned.insert((learner, instance, value));
+            }
+            Happened::Served
+            | Happened::Nacked
+            | Happened::AcceptorRecovered
+            | Happened::ProposerRecovered => {}
+        }
+    }
+
+    /// P1 and P1a speak of what an acceptor does when it is offered a proposal; here is where it does it.
+    fn judge_offer(
+        &mut self,
+        acceptor: usize,
+        instance: Instance,
+        ballot: Ballot,
+        value: &Value,
+        accepted: bool,
+    ) {
+        let name = acceptor + 1;
+        let answered = self.answered.get(&acceptor).copied();
+        let voted = self.highest_vote(acceptor);
+        if let (true, Some(promise)) = (accepted, answered.filter(|answered| *answered > ballot)) {
+            self.breach(
+                "P1a",
+                format!("A{name} accepted {ballot:?}:{value:?} in {instance:?} after it answered prepare {promise:?}"),
+            );
+        }
+        if accepted {
+            return;
+        }
+        if answered.is_none() && voted.is_none() {
+            self.breach(
+                "P1",
+                format!("A{name} did not accept {ballot:?}:{value:?}, the first proposal it received"),
+            );
+        }
+        // Having accepted above is as good a reason to refuse as having promised above.
+        if answered.max(voted).is_none_or(|reason| reason <= ballot) {
+            self.breach(
+                "P1a",
+                format!("A{name} refused {ballot:?}:{value:?} and had promised nothing above it"),
+            );
+        }
+    }
+
+    fn breach(&mut self, claim: &'static str, breach: String) {
+        self.broken.entry(claim).or_insert(breach);
+    }
+
+    /// The highest ballot in which an acceptor ever accepted anything.
+    pub fn highest_vote(&self, acceptor: usize) -> Option<Ballot> {
+        self.votes.iter().filter(|(_, by)| by.contains(acceptor)).map(|((_, ballot, _), _)| *ballot).max()
+    }
+
+    /// The latest vote that an acceptor cast below a ballot, in one instance.
+    pub fn latest_vote_below(
+        &self,
+        acceptor: usize,
+        instance: Instance,
+        below: Ballot,
+    ) -> Option<(Ballot, &Value)> {
+        self.votes
+            .iter()
+            .filter(|((i, ballot, _), by)| *i == instance && *ballot < below && by.contains(acceptor))
+            .map(|((_, ballot, value), _)| (*ballot, value))
+            .max()
+    }
+
+    /// What was chosen: every proposal that some phase-2 quorum accepted, at whatever times its members did.
+    pub fn chosen<'a>(
+        &'a self,
+        quorums: &'a Quorums,
+    ) -> impl Iterator<Item = (Instance, Ballot, &'a Value)> + 'a {
+        self.votes
+            .iter()
+            .filter(|(_, by)| quorums.is_phase2(**by))
+            .map(|((instance, ballot, value), _)| (*instance, *ballot, value))
+    }
+}

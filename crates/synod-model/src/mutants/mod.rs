@@ -1,0 +1,359 @@
+//! Mutants: processes with one rule or one machine broken, each to show what breaks without a guard.
+//!
+//! A mutant is a decorator around the real [`Process`]: it doctors what the real handler is given, or what it gives
+//! back, and never repeats the handler's code. So a mutant dies for the one thing that it changes.
+
+mod rules;
+
+use crate::observer::Inside;
+pub use rules::Rule;
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::time::Duration;
+use synod::{Msg, Process, ProcessState, Stable, Timer};
+
+/// A mutant in the catalogue of mutants.
+pub struct Entry {
+    /// The name used in model files.
+    pub name: &'static str,
+    /// The guard or rule that it takes away, and where that stands.
+    pub guard: &'static str,
+    /// What it does instead.
+    pub does: &'static str,
+    /// How.
+    pub rule: Rule,
+}
+
+/// Makes an entry of the table below.
+const fn entry(name: &'static str, rule: Rule, guard: &'static str, does: &'static str) -> Entry {
+    Entry { name, guard, does, rule }
+}
+
+/// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
+pub const MUTANTS: [Entry; 33] = [
+    entry(
+        "last-value",
+        Rule::LastValue,
+        "proposer: highest report counts",
+        "adopts the report that arrived last",
+    ),
+    entry(
+        "lowest-value",
+        Rule::LowestValue,
+        "proposer: highest report counts",
+        "adopts the lowest-numbered report",
+    ),
+    entry(
+        "any-value",
+        Rule::AnyValue,
+        "proposer: bound by reports",
+        "proposes its own value whatever is reported",
+    ),
+    entry(
+        "other-ballots-promises",
+        Rule::OtherBallotsPromises,
+        "proposer: promises of this ballot only",
+        "counts promises that were made to another of its ballots",
+    ),
+    entry(
+        "late-promise",
+        Rule::LatePromise,
+        "proposer: promises in phase 1 only",
+        "lets a promise that comes after the quorum decide again",
+    ),
+    entry(
+        "counts-promises",
+        Rule::CountsPromises,
+        "proposer: one promise an acceptor",
+        "counts messages, not acceptors, in phase 1",
+    ),
+    entry(
+        "changes-its-mind",
+        Rule::ChangesItsMind,
+        "proposer: one value an instance and ballot",
+        "issues a second client's value in the ballot it already used",
+    ),
+    entry(
+        "forgets-ballot",
+        Rule::ForgetsBallot,
+        "proposer: ballot saved",
+        "begins its first ballot again after a crash",
+    ),
+    entry(
+        "same-ballot-retry",
+        Rule::SameBallotRetry,
+        "proposer: every retry draws a higher ballot (H3)",
+        "prepares again with the same ballot after a timeout",
+    ),
+    entry(
+        "announces-first",
+        Rule::AnnouncesFirst,
+        "proposer: announces at a quorum",
+        "announces its value at the first acceptance",
+    ),
+    entry(
+        "announces-other-ballots",
+        Rule::AnnouncesOtherBallots,
+        "proposer: acceptances of this ballot only",
+        "counts acceptances of its earlier ballots",
+    ),
+    entry(
+        "announces-by-messages",
+        Rule::AnnouncesByMessages,
+        "proposer: one acceptance an acceptor",
+        "counts messages, not acceptors, in phase 2",
+    ),
+    entry(
+        "accepts-below-promise",
+        Rule::AcceptsBelowPromise,
+        "acceptor: on_accept's promise guard",
+        "accepts a proposal below its promise",
+    ),
+    entry(
+        "accepts-without-raising",
+        Rule::AcceptsWithoutRaising,
+        "acceptor: accepting promises too",
+        "accepts without raising its promise, P1a to the letter",
+    ),
+    entry(
+        "lowers-promise",
+        Rule::LowersPromise,
+        "acceptor: on_prepare's promise guard",
+        "promises whatever is asked, also below its promise",
+    ),
+    entry(
+        "answers-below-promise",
+        Rule::AnswersBelowPromise,
+        "acceptor: on_prepare's promise guard",
+        "answers a prepare below its promise, and keeps the higher one",
+    ),
+    entry(
+        "promise-not-kept",
+        Rule::PromiseNotKept,
+        "acceptor: a promise is remembered",
+        "promises and does not remember it",
+    ),
+    entry(
+        "reports-nothing",
+        Rule::ReportsNothing,
+        "acceptor: reports what it accepted",
+        "promises without a report",
+    ),
+    entry(
+        "keeps-first",
+        Rule::KeepsFirst,
+        "acceptor: remembers its highest acceptance",
+        "keeps reporting the first proposal it accepted",
+    ),
+    entry("rejects-first", Rule::RejectsFirst, "acceptor: P1", "ignores the first proposal it receives"),
+    entry(
+        "refuses-promised",
+        Rule::RefusesPromised,
+        "acceptor: refuses only below its promise",
+        "refuses the very ballot that it has promised",
+    ),
+    entry(
+        "echoes-prepare",
+        Rule::EchoesPrepare,
+        "acceptor: no promise in a ballot it accepted in",
+        "answers a prepare of the ballot in which it has accepted",
+    ),
+    entry(
+        "forgets-promise",
+        Rule::ForgetsPromise,
+        "acceptor: the promise is stable",
+        "comes back from a crash without its promise",
+    ),
+    entry(
+        "forgets-accepted",
+        Rule::ForgetsAccepted,
+        "acceptor: acceptances are stable",
+        "comes back from a crash without what it accepted",
+    ),
+    entry("amnesia", Rule::Amnesia, "stable storage (A3)", "comes back from a crash as if new"),
+    entry(
+        "learns-first",
+        Rule::LearnsFirst,
+        "learner: learns at a quorum",
+        "learns from the first acceptance",
+    ),
+    entry(
+        "learns-by-messages",
+        Rule::LearnsByMessages,
+        "learner: one acceptance an acceptor",
+        "counts messages, not acceptors",
+    ),
+    entry(
+        "learns-across-ballots",
+        Rule::LearnsAcrossBallots,
+        "learner: each ballot by itself",
+        "adds up acceptances of different ballots",
+    ),
+    entry(
+        "sends-before-save",
+        Rule::SendsBeforeSave,
+        "step contract: save before send",
+        "answers first, and saves some time later",
+    ),
+    entry(
+        "stale-disk",
+        Rule::StaleDisk,
+        "stable storage (A3)",
+        "comes back with the save before the last one",
+    ),
+    entry(
+        "saves-last",
+        Rule::SavesLast,
+        "step contract: save before send",
+        "puts the save after the sends of a step",
+    ),
+    entry(
+        "ignores-nack",
+        Rule::IgnoresNack,
+        "none: a nack is a courtesy",
+        "ignores every nack; must do no harm",
+    ),
+    entry(
+        "ignores-half",
+        Rule::IgnoresHalf,
+        "none: an acceptor may ignore any message (A7)",
+        "ignores prepares of even proposers; must do no harm",
+    ),
+];
+
+/// The mutant with this name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    MUTANTS.iter().find(|entry| entry.name == name)
+}
+
+/// A process with one rule broken.
+#[derive(Clone, Debug)]
+pub struct Mutant {
+    /// The real process.
+    pub process: Process,
+    /// What is broken.
+    pub rule: Rule,
+}
+
+/// The real state, and what a broken machine knows besides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MutantState {
+    inner: ProcessState,
+    /// What was told to others and is not on the disk yet.
+    unsaved: Option<Stable>,
+    /// What the disk holds, as far as a broken disk needs to know.
+    saved: Option<Stable>,
+}
+
+impl Inside for MutantState {
+    fn inside(&self) -> &ProcessState {
+        &self.inner
+    }
+}
+
+/// What a disk holds: the last save, and for a stale one the save before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MutantStable {
+    now: Stable,
+    before: Option<Stable>,
+}
+
+/// The real timers, and the moment at which a slow disk gets round to saving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MutantTimer {
+    /// One of the process's own.
+    Real(Timer),
+    /// The save happens.
+    Flush,
+}
+
+impl Mutant {
+    /// Translates what the real process wants done, and breaks the machine on the way if that is the mutant's rule.
+    fn flush(&self, real: Out<Process>, state: &mut Cow<'_, MutantState>, out: &mut Out<Self>) {
+        let mut commands: Vec<_> = real.into_iter().collect();
+        self.rule.doctor_commands(&mut commands);
+        for command in commands {
+            match command {
+                Command::Send(to, msg) => out.send(to, msg),
+                Command::SetTimer(timer, after) => out.set_timer(MutantTimer::Real(timer), after),
+                Command::CancelTimer(timer) => out.cancel_timer(MutantTimer::Real(timer)),
+                Command::ChooseRandom(_, never) => debug_assert!(never.is_empty()),
+                // What is saved is the state as the mutant left it, which need not be what the real process meant.
+                Command::Save(_) if self.rule == Rule::SendsBeforeSave => {
+                    state.to_mut().unsaved = Some(rules::stable(&state.inner));
+                    out.set_timer(MutantTimer::Flush, Duration::ZERO..Duration::ZERO);
+                }
+                Command::Save(_) => {
+                    let now = rules::stable(&state.inner);
+                    let before = match self.rule {
+                        Rule::StaleDisk => state.to_mut().saved.replace(now.clone()),
+                        _ => None,
+                    };
+                    out.save(MutantStable { now, before });
+                }
+            }
+        }
+    }
+}
+
+impl Actor for Mutant {
+    type Msg = Msg;
+    type Timer = MutantTimer;
+    type State = MutantState;
+    type Storage = MutantStable;
+    type Random = Infallible;
+
+    fn on_start(&self, me: Id, saved: &Option<MutantStable>, out: &mut Out<Self>) -> MutantState {
+        let mut found = saved.as_ref().map(|disk| match self.rule {
+            Rule::StaleDisk => disk.before.clone().unwrap_or_default(),
+            _ => disk.now.clone(),
+        });
+        self.rule.doctor_start(&mut found);
+        let mut real = Out::new();
+        let inner = self.process.on_start(me, &found, &mut real);
+        let saved = found.filter(|_| self.rule == Rule::StaleDisk);
+        let mut state = Cow::Owned(MutantState { inner, unsaved: None, saved });
+        self.flush(real, &mut state, out);
+        state.into_owned()
+    }
+
+    fn on_msg(&self, me: Id, state: &mut Cow<'_, MutantState>, src: Id, msg: Msg, out: &mut Out<Self>) {
+        let (mut inner, mut src, mut msg) = (state.inner.clone(), src, msg);
+        let heard = msg.clone();
+        if !self.rule.doctor_input(&self.process, &mut inner, &mut src, &mut msg) {
+            return;
+        }
+        let mut real = Out::new();
+        let mut next = Cow::Owned(inner);
+        self.process.on_msg(me, &mut next, src, msg, &mut real);
+        let mut next = next.into_owned();
+        self.rule.doctor_state(&heard, &state.inner, &mut next);
+        if next != state.inner {
+            state.to_mut().inner = next;
+        }
+        self.flush(real, state, out);
+    }
+
+    fn on_timeout(&self, me: Id, state: &mut Cow<'_, MutantState>, timer: &MutantTimer, out: &mut Out<Self>) {
+        let MutantTimer::Real(timer) = timer else {
+            if let Some(now) = state.to_mut().unsaved.take() {
+                out.save(MutantStable { now, before: None });
+            }
+            return;
+        };
+        let mut inner = state.inner.clone();
+        self.rule.doctor_timeout(&mut inner);
+        let mut real = Out::new();
+        let mut next = Cow::Owned(inner);
+        self.process.on_timeout(me, &mut next, timer, &mut real);
+        if *next != state.inner {
+            state.to_mut().inner = next.into_owned();
+        }
+        self.flush(real, state, out);
+    }
+
+    fn name(&self) -> String {
+        self.process.name()
+    }
+}

@@ -1,0 +1,312 @@
+//! What each mutant doctors: the state and message before the real handler, and the state and outputs after it.
+
+use stateright::actor::{Command, Id};
+use std::convert::Infallible;
+use synod::{
+    AcceptorSet, AcceptorState, Cluster, LearnerState, Msg, Phase, Process, ProcessState, ProposerState,
+};
+use synod::{Stable, Timer};
+
+/// The broken rule; see [`super::MUTANTS`] for what each does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is told of in the table of mutants")]
+pub enum Rule {
+    LastValue,
+    LowestValue,
+    AnyValue,
+    OtherBallotsPromises,
+    LatePromise,
+    CountsPromises,
+    ChangesItsMind,
+    ForgetsBallot,
+    SameBallotRetry,
+    AnnouncesFirst,
+    AnnouncesOtherBallots,
+    AnnouncesByMessages,
+    AcceptsBelowPromise,
+    AcceptsWithoutRaising,
+    LowersPromise,
+    AnswersBelowPromise,
+    PromiseNotKept,
+    ReportsNothing,
+    KeepsFirst,
+    RejectsFirst,
+    RefusesPromised,
+    EchoesPrepare,
+    ForgetsPromise,
+    ForgetsAccepted,
+    Amnesia,
+    LearnsFirst,
+    LearnsByMessages,
+    LearnsAcrossBallots,
+    SendsBeforeSave,
+    StaleDisk,
+    SavesLast,
+    IgnoresNack,
+    IgnoresHalf,
+}
+
+type ProcessCommand = Command<Msg, Timer, Infallible, Stable>;
+
+impl Rule {
+    /// Before the real handler. `false`: the message is swallowed.
+    pub(super) fn doctor_input(
+        self,
+        process: &Process,
+        state: &mut ProcessState,
+        src: &mut Id,
+        msg: &mut Msg,
+    ) -> bool {
+        match msg {
+            Msg::Prepare { ballot, .. } if self == Rule::IgnoresHalf => return ballot.proposer % 2 == 1,
+            Msg::Nack { .. } if self == Rule::IgnoresNack => return false,
+            _ => {}
+        }
+        if let Some(acceptor) = acceptor_of(state)
+            && !self.doctor_acceptor(acceptor, msg)
+        {
+            return false;
+        }
+        let Some(cluster) = cluster_of(process) else { return true };
+        let Some(index) = cluster.acceptors.iter().position(|id| id == src) else {
+            if let (Some(proposer), Rule::ChangesItsMind) = (proposer_of(state), self) {
+                change_mind(proposer, msg);
+            }
+            return true;
+        };
+        // Whoever counts messages instead of acceptors takes a repeated one for that of the next acceptor.
+        let mut counted = None;
+        if let Some(proposer) = proposer_of(state) {
+            counted = self.doctor_proposer(cluster, proposer, index, msg);
+        }
+        if let Some(learner) = learner_of(state) {
+            counted = counted.or(self.doctor_learner(cluster, learner, index, msg));
+        }
+        if let Some(index) = counted {
+            *src = cluster.acceptors[index];
+        }
+        true
+    }
+
+    fn doctor_acceptor(self, acceptor: &mut AcceptorState, msg: &Msg) -> bool {
+        match (self, msg) {
+            (Rule::AcceptsBelowPromise, Msg::Accept { .. })
+            | (Rule::LowersPromise | Rule::AnswersBelowPromise, Msg::Prepare { .. }) => {
+                acceptor.promised = None;
+            }
+            (Rule::EchoesPrepare, Msg::Prepare { .. }) => acceptor.accepted_in = None,
+            (Rule::RejectsFirst, Msg::Accept { .. }) => {
+                return acceptor.promised.is_some() || !acceptor.accepted.is_empty();
+            }
+            (Rule::RefusesPromised, Msg::Accept { ballot, .. }) => {
+                return acceptor.promised != Some(*ballot);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// May return the acceptor for which the message is to be taken.
+    fn doctor_proposer(
+        self,
+        cluster: &Cluster,
+        proposer: &mut ProposerState,
+        index: usize,
+        msg: &mut Msg,
+    ) -> Option<usize> {
+        match (&mut proposer.phase, msg) {
+            (Phase::Preparing { ballot: current, promised, reports }, Msg::Promise { ballot, accepted }) => {
+                match self {
+                    Rule::LastValue => reports.retain(|instance, _| !accepted.contains_key(instance)),
+                    Rule::LowestValue => {
+                        accepted.retain(|i, new| reports.get(i).is_none_or(|old| new.ballot < old.ballot));
+                        reports.retain(|i, _| !accepted.contains_key(i));
+                    }
+                    Rule::AnyValue => accepted.clear(),
+                    Rule::OtherBallotsPromises => *ballot = *current,
+                    Rule::CountsPromises if ballot == current => return another(cluster, *promised, index),
+                    _ => {}
+                }
+            }
+            (Phase::Accepting { ballot: current, quorum, reports, .. }, Msg::Promise { ballot, .. })
+                if self == Rule::LatePromise && ballot == current && !quorum.contains(index) =>
+            {
+                proposer.phase =
+                    Phase::Preparing { ballot: *current, promised: *quorum, reports: reports.clone() };
+            }
+            (Phase::Accepting { ballot: current, accepted, .. }, Msg::Accepted { ballot, instance, .. }) => {
+                match self {
+                    Rule::AnnouncesOtherBallots => *ballot = *current,
+                    Rule::AnnouncesByMessages if ballot == current => {
+                        return another(cluster, accepted.get(instance).copied().unwrap_or_default(), index);
+                    }
+                    Rule::AnnouncesFirst if ballot == current => {
+                        accepted.insert(*instance, all_but_enough(cluster, index));
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn doctor_learner(
+        self,
+        cluster: &Cluster,
+        learner: &mut LearnerState,
+        index: usize,
+        msg: &mut Msg,
+    ) -> Option<usize> {
+        let Msg::Accepted { ballot, instance, value } = msg else { return None };
+        if learner.learned.contains_key(instance) {
+            return None;
+        }
+        let votes = learner.votes.get(instance);
+        match self {
+            Rule::LearnsAcrossBallots => {
+                let first = votes.and_then(|votes| votes.keys().next());
+                *ballot = first.copied().unwrap_or(*ballot);
+            }
+            Rule::LearnsByMessages => {
+                let by = votes.and_then(|votes| votes.get(ballot)).map(|(by, _)| *by).unwrap_or_default();
+                return another(cluster, by, index);
+            }
+            Rule::LearnsFirst => {
+                let entry = (all_but_enough(cluster, index), value.clone());
+                learner.votes.entry(*instance).or_default().insert(*ballot, entry);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// After the real handler: what it should not have changed, or should have.
+    pub(super) fn doctor_state(self, msg: &Msg, before: &ProcessState, after: &mut ProcessState) {
+        let (Some(old), Some(new)) = (before.acceptor(), acceptor_of(after)) else { return };
+        match (self, msg) {
+            (Rule::AcceptsBelowPromise, Msg::Accept { .. })
+            | (Rule::AnswersBelowPromise, Msg::Prepare { .. }) => {
+                new.promised = new.promised.max(old.promised);
+            }
+            (Rule::AcceptsWithoutRaising, Msg::Accept { .. })
+            | (Rule::PromiseNotKept, Msg::Prepare { .. }) => new.promised = old.promised,
+            (Rule::EchoesPrepare, Msg::Prepare { .. }) => new.accepted_in = old.accepted_in,
+            (Rule::KeepsFirst, Msg::Accept { instance, .. }) => {
+                if let Some(first) = old.accepted.get(instance) {
+                    new.accepted.insert(*instance, first.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn doctor_timeout(self, state: &mut ProcessState) {
+        if let (Rule::SameBallotRetry, Some(proposer)) = (self, proposer_of(state)) {
+            proposer.tried = proposer.tried.saturating_sub(1);
+            proposer.heard = 0;
+        }
+    }
+
+    pub(super) fn doctor_start(self, found: &mut Option<Stable>) {
+        if self == Rule::Amnesia {
+            *found = None;
+        }
+        let Some(stable) = found else { return };
+        match self {
+            Rule::ForgetsBallot => stable.tried = 0,
+            Rule::ForgetsPromise => stable.acceptor.promised = None,
+            Rule::ForgetsAccepted => {
+                stable.acceptor.accepted.clear();
+                stable.acceptor.accepted_in = None;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn doctor_commands(self, commands: &mut [ProcessCommand]) {
+        match self {
+            Rule::SavesLast => commands.sort_by_key(|command| matches!(command, Command::Save(_))),
+            Rule::ReportsNothing => {
+                for command in commands {
+                    if let Command::Send(_, Msg::Promise { accepted, .. }) = command {
+                        accepted.clear();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A second client's request pushes the first one's value aside.
+fn change_mind(proposer: &mut ProposerState, msg: &Msg) {
+    let Msg::Request { instance, value } = msg else { return };
+    if proposer.wanted.get(instance).is_some_and(|wanted| wanted != value) {
+        proposer.wanted.remove(instance);
+        if let Phase::Accepting { issued, .. } = &mut proposer.phase {
+            issued.remove(instance);
+        }
+    }
+}
+
+/// If this acceptor is counted already, one that is not.
+fn another(cluster: &Cluster, counted: AcceptorSet, index: usize) -> Option<usize> {
+    counted.contains(index).then(|| (0..cluster.acceptors.len()).find(|i| !counted.contains(*i))).flatten()
+}
+
+/// As many other acceptors as it takes for this one to complete a phase-2 quorum.
+fn all_but_enough(cluster: &Cluster, index: usize) -> AcceptorSet {
+    let mut counted = AcceptorSet::EMPTY;
+    for other in (0..cluster.acceptors.len()).filter(|other| *other != index) {
+        let mut with_it = counted;
+        with_it.insert(index);
+        if cluster.quorums.is_phase2(with_it) {
+            break;
+        }
+        counted.insert(other);
+    }
+    counted
+}
+
+fn cluster_of(process: &Process) -> Option<&Cluster> {
+    match process {
+        Process::Acceptor(cluster)
+        | Process::Learner(cluster)
+        | Process::Proposer { cluster, .. }
+        | Process::Server { cluster, .. } => Some(cluster),
+        Process::Client(_) => None,
+    }
+}
+
+fn acceptor_of(state: &mut ProcessState) -> Option<&mut AcceptorState> {
+    match state {
+        ProcessState::Acceptor(acceptor) => Some(acceptor),
+        ProcessState::Server(server) => Some(&mut server.acceptor),
+        _ => None,
+    }
+}
+
+fn proposer_of(state: &mut ProcessState) -> Option<&mut ProposerState> {
+    match state {
+        ProcessState::Proposer(proposer) => Some(proposer),
+        ProcessState::Server(server) => Some(&mut server.proposer),
+        _ => None,
+    }
+}
+
+fn learner_of(state: &mut ProcessState) -> Option<&mut LearnerState> {
+    match state {
+        ProcessState::Learner(learner) => Some(learner),
+        ProcessState::Server(server) => Some(&mut server.learner),
+        _ => None,
+    }
+}
+
+/// What the real process would have to save in this state.
+pub(super) fn stable(state: &ProcessState) -> Stable {
+    Stable {
+        acceptor: state.acceptor().cloned().unwrap_or_default(),
+        tried: state.proposer().map_or(0, |proposer| proposer.tried),
+    }
+}

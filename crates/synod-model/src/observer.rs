@@ -1,0 +1,142 @@
+//! Watches single steps of processes and says what happened in them, in the words of the paper.
+
+use crate::history::{Happened, History, Note};
+use stateright::actor::{Command, Id};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use synod::{AcceptorSet, Cluster, Msg, Phase, ProcessState};
+use synod_explore::{Event, Observer, Step, Subject};
+
+/// States that hold a process's state, possibly with something around it.
+pub trait Inside {
+    /// The process's state.
+    fn inside(&self) -> &ProcessState;
+}
+
+impl Inside for ProcessState {
+    fn inside(&self) -> &ProcessState {
+        self
+    }
+}
+
+/// Keeps the ghost history of any system whose actors are processes, or decorated ones.
+#[derive(Clone, Debug)]
+pub struct Ghost {
+    /// Who is who.
+    pub cluster: Arc<Cluster>,
+}
+
+impl<A> Observer<A> for Ghost
+where
+    A: Subject<Msg = Msg>,
+    A::State: Inside,
+{
+    type History = History;
+    type Note = Note;
+
+    fn initial(&self) -> History {
+        History::default()
+    }
+
+    fn note(&self, step: &Step<'_, A>) -> Option<Note> {
+        let mut note = Note::new();
+        let before = step.before.map(Inside::inside);
+        let after = step.after.map(Inside::inside);
+        if let (Event::Recover, Some(after)) = (&step.event, after) {
+            note.extend(after.acceptor().map(|_| Happened::AcceptorRecovered));
+            note.extend(after.proposer().map(|_| Happened::ProposerRecovered));
+        }
+        let sent = step.outputs.iter().filter_map(|output| match output {
+            Command::Send(_, msg) => Some(msg),
+            _ => None,
+        });
+        // A broadcast is one thing that happened, however many were told.
+        let sent: BTreeSet<&Msg> = sent.collect();
+        let acceptor = self.cluster.acceptors.iter().position(|id| *id == step.actor);
+        if let (Some(me), Event::Deliver { msg: Msg::Accept { ballot, instance, value }, .. }) =
+            (acceptor, &step.event)
+        {
+            let answer = Msg::Accepted { ballot: *ballot, instance: *instance, value: value.clone() };
+            note.push(Happened::Offered(me, *instance, *ballot, value.clone(), sent.contains(&answer)));
+        }
+        for msg in sent {
+            note.extend(Self::said(msg, acceptor, before, after));
+        }
+        note.extend(Self::found_out(step.actor, before, after));
+        (!note.is_empty()).then_some(note)
+    }
+
+    fn update(&self, history: &History, note: &Note) -> Option<History> {
+        let mut next = history.clone();
+        for happened in note {
+            next.record(happened);
+        }
+        (next != *history).then_some(next)
+    }
+}
+
+impl Ghost {
+    /// What it means that a process said this.
+    fn said(
+        msg: &Msg,
+        acceptor: Option<usize>,
+        before: Option<&ProcessState>,
+        after: Option<&ProcessState>,
+    ) -> Option<Happened> {
+        match (msg, acceptor) {
+            (Msg::Request { instance, value }, _) => Some(Happened::Proposed(*instance, value.clone())),
+            (Msg::Prepare { ballot, .. }, _) => {
+                // A prepare that is repeated within its ballot begins nothing.
+                let preparing = |state: &ProcessState| {
+                    let phase = state.proposer().map(|proposer| &proposer.phase);
+                    matches!(phase, Some(Phase::Preparing { ballot: b, promised, .. }) if b == ballot && promised.is_empty())
+                };
+                (!before.is_some_and(preparing)).then_some(Happened::Begun(*ballot))
+            }
+            (Msg::Promise { ballot, .. }, Some(me)) => Some(Happened::Answered(me, *ballot)),
+            (Msg::Accepted { ballot, instance, value }, Some(me)) => {
+                Some(Happened::Voted(me, *instance, *ballot, value.clone()))
+            }
+            (Msg::Accept { ballot, instance, value }, _) => {
+                let proposer = after.and_then(ProcessState::proposer);
+                let (quorum, reported) = match proposer.map(|p| &p.phase) {
+                    Some(Phase::Accepting { quorum, reports, .. }) => {
+                        (*quorum, reports.contains_key(instance))
+                    }
+                    _ => (AcceptorSet::EMPTY, false),
+                };
+                let own = proposer.and_then(|p| p.wanted.get(instance)) == Some(value);
+                Some(Happened::Issued {
+                    instance: *instance,
+                    ballot: *ballot,
+                    value: value.clone(),
+                    quorum,
+                    reported,
+                    own,
+                })
+            }
+            (Msg::Nack { .. }, _) => Some(Happened::Nacked),
+            _ => None,
+        }
+    }
+
+    /// What a process knows now and did not know before.
+    fn found_out(
+        actor: Id,
+        before: Option<&ProcessState>,
+        after: Option<&ProcessState>,
+    ) -> impl Iterator<Item = Happened> {
+        let known = |state: Option<&ProcessState>| {
+            state.and_then(ProcessState::learner).map(|learner| learner.learned.clone()).unwrap_or_default()
+        };
+        let answer = |state: Option<&ProcessState>| {
+            state.and_then(ProcessState::client).is_some_and(|client| client.answer.is_some())
+        };
+        let old = known(before);
+        let learned = known(after).into_iter().filter(move |(i, value)| old.get(i) != Some(value));
+        let served = answer(after) && !answer(before);
+        learned
+            .map(move |(instance, value)| Happened::Learned(usize::from(actor), instance, value))
+            .chain(served.then_some(Happened::Served))
+    }
+}

@@ -1,0 +1,297 @@
+//! Checks one model: explores it, replays its scenario, and compares what came out with what its file expects.
+
+use crate::build::{Built, Model};
+use crate::file::ScenarioFile;
+use crate::observer::{Ghost, Inside};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use synod::Msg;
+use synod_explore::diagram::Diagram;
+use synod_explore::trace::{self, TraceText};
+use synod_explore::{Options, Progress, Report, Status, Stop, Subject, System, Verdict, explore, oracle};
+
+/// How to check.
+pub struct Settings<'a> {
+    /// Threads to explore with.
+    pub threads: usize,
+    /// Time for one model.
+    pub time: Option<Duration>,
+    /// Memory for one model, in bytes.
+    pub memory: Option<u64>,
+    /// Explore with stateright's own breadth-first search instead of ours.
+    pub stateright: bool,
+    /// Never stop early: find the shortest fall of every claim.
+    pub exhaust: bool,
+    /// Set to stop.
+    pub interrupt: Option<&'a AtomicBool>,
+    /// Called now and then.
+    pub progress: Option<&'a (dyn Fn(&Progress) + Sync)>,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        let (time, memory, interrupt, progress) = (None, None, None, None);
+        Settings { threads: 1, time, memory, stateright: false, exhaust: false, interrupt, progress }
+    }
+}
+
+/// What came out of one model.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The model's name.
+    pub model: String,
+    /// The verdict that its file expects.
+    pub expected: String,
+    /// The verdict.
+    pub verdict: &'static str,
+    /// More about the verdict, in words: the bound, what was not reached, what the panic said.
+    pub detail: Option<String>,
+    /// Whether all came out as the file expects.
+    pub ok: bool,
+    /// What did not.
+    pub complaints: Vec<String>,
+    /// Each property and what is known of it.
+    pub properties: Vec<Found>,
+    /// Distinct states.
+    pub unique_states: u64,
+    /// Successors, repeats included.
+    pub generated_states: u64,
+    /// States on the longest shortest path.
+    pub depth: usize,
+    /// The odds that a state was missed.
+    pub missed_state_odds: f64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// How much memory it took.
+    pub memory_bytes: u64,
+    /// The counterexample, in the trace grammar.
+    pub trace: Option<String>,
+    /// Where the counterexample was written, if it was.
+    pub trace_file: Option<String>,
+}
+
+/// What is known of one property.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its name.
+    pub name: &'static str,
+    /// `holds`, `violated`, `witnessed`, `unwitnessed` or `unknown`.
+    pub status: &'static str,
+    /// What broke it, in words.
+    pub detail: Option<String>,
+    /// Steps of the shortest trace to it.
+    pub steps: Option<usize>,
+}
+
+/// Checks one model.
+pub fn check(model: &Model, settings: &Settings<'_>) -> Outcome {
+    match model.build() {
+        Built::Plain(system) => check_system(model, &system, settings),
+        Built::Mutant(system) => check_system(model, &system, settings),
+    }
+}
+
+fn check_system<A>(model: &Model, system: &System<A, Ghost>, settings: &Settings<'_>) -> Outcome
+where
+    A: Subject<Msg = Msg> + Clone,
+    A::State: Inside,
+{
+    let expect = &model.file.expect;
+    let stop = match &expect.property {
+        _ if settings.exhaust => Stop::Exhausted,
+        Some(property) => Stop::Violation(property.clone()),
+        None => Stop::FirstViolation,
+    };
+    let options = Options {
+        threads: settings.threads,
+        time: settings.time,
+        memory: settings.memory,
+        stop,
+        interrupt: settings.interrupt,
+        progress: settings.progress,
+    };
+    let report = if settings.stateright {
+        oracle::stateright_bfs(system, settings.threads, settings.time)
+    } else {
+        explore(system, &options)
+    };
+    let mut outcome = outcome(model, system, &report);
+    outcome.complaints = complaints(model, &outcome);
+    if let Some(scenario) = &model.file.scenario {
+        outcome.complaints.extend(replay_scenario(system, scenario).err());
+    }
+    outcome.ok = outcome.complaints.is_empty();
+    outcome
+}
+
+/// Puts a report in words.
+fn outcome<A>(model: &Model, system: &System<A, Ghost>, report: &Report<A>) -> Outcome
+where
+    A: Subject<Msg = Msg>,
+    A::State: Inside,
+{
+    let (verdict, detail, counterexample) = match &report.verdict {
+        Verdict::Holds => ("holds", None, None),
+        Verdict::HoldsWithinBound(bound) => ("holds-within-bound", Some(bound.clone()), None),
+        Verdict::Vacuous(missing) => {
+            ("vacuous", Some(format!("never reached: {}", missing.join(", "))), None)
+        }
+        Verdict::Violated { property } => {
+            let wanted = model.file.expect.property.as_deref();
+            let fell = |f: &&synod_explore::Finding<A>| f.status == Status::Violated;
+            let named = report.findings.iter().filter(fell).find(|f| Some(f.property) == wanted);
+            let finding =
+                named.or_else(|| report.findings.iter().filter(fell).find(|f| f.property == *property));
+            let detail = finding.map(|f| format!("{}: {}", f.property, f.detail.clone().unwrap_or_default()));
+            ("violated", detail, finding.and_then(|f| f.trace.as_ref()))
+        }
+        Verdict::Incomplete(why) => ("incomplete", Some(format!("{why:?} ran out").to_lowercase()), None),
+        Verdict::Panicked { message, trace } => ("panicked", Some(message.clone()), Some(trace)),
+    };
+    let found = |f: &synod_explore::Finding<A>| Found {
+        name: f.property,
+        status: match f.status {
+            Status::Holds => "holds",
+            Status::Violated => "violated",
+            Status::Witnessed => "witnessed",
+            Status::Unwitnessed => "unwitnessed",
+            Status::Unknown => "unknown",
+        },
+        detail: f.detail.clone(),
+        steps: f.trace.as_ref().map(Vec::len),
+    };
+    Outcome {
+        model: model.name.clone(),
+        expected: model.file.expect.verdict.clone(),
+        verdict,
+        trace: counterexample.map(|actions| {
+            let breaks = detail.as_deref().unwrap_or(verdict);
+            TraceText::record(system, actions)
+                .header("model", &model.name)
+                .header("breaks", breaks)
+                .to_string()
+        }),
+        detail,
+        trace_file: None,
+        ok: false,
+        complaints: Vec::new(),
+        properties: report.findings.iter().map(found).collect(),
+        unique_states: report.unique_states,
+        generated_states: report.generated_states,
+        depth: report.depth,
+        missed_state_odds: report.missed_state_odds,
+        elapsed: report.elapsed,
+        memory_bytes: report.memory_bytes,
+    }
+}
+
+/// Everything that did not come out as expected.
+fn complaints(model: &Model, outcome: &Outcome) -> Vec<String> {
+    let expect = &model.file.expect;
+    let mut complaints = Vec::new();
+    if outcome.verdict != expect.verdict {
+        let detail = outcome.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        complaints.push(format!("verdict is {}{detail}, expected {}", outcome.verdict, expect.verdict));
+        if outcome.verdict == "incomplete" {
+            return complaints;
+        }
+    }
+    let found = |name: &str| outcome.properties.iter().find(|found| found.name == name);
+    if let Some(name) = &expect.property {
+        match found(name) {
+            Some(Found { status: "violated", steps, .. })
+                if expect.steps.is_some() && *steps != expect.steps =>
+            {
+                let (is, expected) = (steps.unwrap_or(0), expect.steps.unwrap_or(0));
+                complaints.push(format!("{name} falls after {is} steps, expected {expected}"));
+            }
+            Some(Found { status: "violated", .. }) => {}
+            _ => complaints.push(format!("{name} does not fall")),
+        }
+    }
+    let counts = [
+        ("unique_states", outcome.unique_states, expect.unique_states),
+        ("generated_states", outcome.generated_states, expect.generated_states),
+        ("depth", outcome.depth as u64, expect.depth.map(|depth| depth as u64)),
+    ];
+    for (name, is, expected) in counts {
+        if let Some(expected) = expected.filter(|expected| *expected != is) {
+            complaints.push(format!("{name} = {is}, expected {expected}"));
+        }
+    }
+    complaints
+}
+
+/// Replays a scripted run through the actors, judging every property at every step.
+fn replay_scenario<A>(system: &System<A, Ghost>, scenario: &ScenarioFile) -> Result<(), String>
+where
+    A: Subject<Msg = Msg>,
+    A::State: Inside,
+{
+    let text = trace::parse(scenario.steps.get_ref()).map_err(|error| format!("scenario: {error}"))?;
+    let run = text.resolve(system).map_err(|error| format!("scenario: {error}"))?;
+    let judged = trace::judge(system, &run.actions).map_err(|error| format!("scenario: {error}"))?;
+    if let Some(fallen) = judged.iter().find(|judged| judged.status == Status::Violated) {
+        let (step, detail) = (fallen.step.unwrap_or(0), fallen.detail.clone().unwrap_or_default());
+        return Err(format!("scenario: step {step}: {} falls: {detail}", fallen.property));
+    }
+    let last = run.states.last().expect("a run has at least its initial state");
+    let chosen: Vec<String> = last
+        .history
+        .chosen(&system.observer.cluster.quorums)
+        .map(|(_, ballot, value)| format!("{ballot:?}:{value:?}"))
+        .collect();
+    match &scenario.chosen {
+        Some(expected) if *expected != chosen => {
+            Err(format!("scenario: chosen at its end is {chosen:?}, expected {expected:?}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What replaying a trace on a model showed.
+pub struct Replay {
+    /// The trace as it was understood, rendered anew.
+    pub text: String,
+    /// Properties that fell or were witnessed: after which step, which, and the breach in words.
+    pub judged: Vec<(usize, &'static str, &'static str, Option<String>)>,
+    /// The diagram for a terminal.
+    pub diagram: String,
+    /// The diagram as SVG.
+    pub svg: String,
+}
+
+/// Replays a trace file on a model, step by step through its actors.
+///
+/// # Errors
+/// When the text is no trace, or asks for a step that is not possible; the message says where.
+pub fn replay(model: &Model, text: &str) -> Result<Replay, String> {
+    match model.build() {
+        Built::Plain(system) => replay_system(model, &system, text),
+        Built::Mutant(system) => replay_system(model, &system, text),
+    }
+}
+
+fn replay_system<A>(model: &Model, system: &System<A, Ghost>, text: &str) -> Result<Replay, String>
+where
+    A: Subject<Msg = Msg>,
+    A::State: Inside,
+{
+    let run = trace::parse(text).and_then(|text| text.resolve(system)).map_err(|error| error.to_string())?;
+    let judged = trace::judge(system, &run.actions).map_err(|error| error.to_string())?;
+    let seen = judged.into_iter().filter_map(|judged| {
+        let status = match judged.status {
+            Status::Violated => "violated",
+            Status::Witnessed => "witnessed",
+            _ => return None,
+        };
+        Some((judged.step.unwrap_or(0), judged.property, status, judged.detail))
+    });
+    let diagram = Diagram::new(system, &run.actions);
+    Ok(Replay {
+        text: TraceText::record(system, &run.actions).header("model", &model.name).to_string(),
+        judged: seen.collect(),
+        diagram: diagram.text(),
+        svg: diagram.svg(),
+    })
+}

@@ -1,0 +1,129 @@
+//! Hard cases that a model must have reached before its verdict means anything; a model that names one and never
+//! reaches it is vacuous.
+
+use crate::history::{Happened, History, Note};
+use std::collections::BTreeSet;
+use synod::{AcceptorSet, Ballot, Instance, Quorums};
+
+/// How a witness is recognised.
+#[derive(Clone, Copy, Debug)]
+pub enum Sign {
+    /// By something that happens in a step.
+    Step(fn(&Happened) -> bool),
+    /// By the history; the last argument is the number of learners.
+    History(fn(&Quorums, &History, usize) -> bool),
+}
+
+/// The name of the property that a hard case is out of reach.
+pub fn never(witness: &Witness) -> &'static str {
+    match witness.name {
+        "chosen" => "never chosen",
+        "learned" => "never learned by all",
+        "informed" => "never learned",
+        _ => "never reached",
+    }
+}
+
+/// One hard case.
+#[derive(Debug)]
+pub struct Witness {
+    /// The name used in model files.
+    pub name: &'static str,
+    /// What it means to have seen it.
+    pub says: &'static str,
+    /// How it is recognised.
+    pub sign: Sign,
+}
+
+/// All hard cases that a model file can ask for.
+pub const WITNESSES: [Witness; 13] = [
+    Witness {
+        name: "chosen",
+        says: "a value was chosen",
+        sign: Sign::History(|q, h, _| h.chosen(q).next().is_some()),
+    },
+    Witness {
+        name: "learned",
+        says: "every learner learned a value",
+        sign: Sign::History(|_, h, learners| {
+            let who: BTreeSet<_> = h.learned.iter().map(|(learner, ..)| learner).collect();
+            learners > 0 && who.len() == learners
+        }),
+    },
+    Witness {
+        name: "served",
+        says: "a client got its answer",
+        sign: Sign::Step(|e| matches!(e, Happened::Served)),
+    },
+    Witness {
+        name: "adopted",
+        says: "a value was adopted from an earlier ballot",
+        sign: Sign::Step(|e| matches!(e, Happened::Issued { reported: true, own: false, .. })),
+    },
+    Witness {
+        name: "bound",
+        says: "a proposal was bound by one of an earlier ballot, perhaps of the same value",
+        sign: Sign::Step(|e| matches!(e, Happened::Issued { reported: true, .. })),
+    },
+    Witness {
+        name: "informed",
+        says: "some learner learned a value",
+        sign: Sign::History(|_, h, _| !h.learned.is_empty()),
+    },
+    Witness {
+        name: "raced",
+        says: "two ballots raced: a proposal was refused because of a later prepare",
+        sign: Sign::Step(|e| matches!(e, Happened::Offered(.., false))),
+    },
+    Witness { name: "nacked", says: "a nack was sent", sign: Sign::Step(|e| matches!(e, Happened::Nacked)) },
+    Witness {
+        name: "acceptor_recovered",
+        says: "an acceptor recovered",
+        sign: Sign::Step(|e| matches!(e, Happened::AcceptorRecovered)),
+    },
+    Witness {
+        name: "proposer_recovered",
+        says: "a proposer recovered",
+        sign: Sign::Step(|e| matches!(e, Happened::ProposerRecovered)),
+    },
+    Witness {
+        name: "split",
+        says: "acceptors accepted different values",
+        sign: Sign::History(|_, h, _| {
+            let mut votes = h.votes.keys();
+            votes
+                .next()
+                .is_some_and(|(instance, _, value)| votes.any(|(i, _, v)| i == instance && v != value))
+        }),
+    },
+    Witness {
+        name: "buried",
+        says: "a value is chosen though no quorum still holds it in one ballot: choice is a fact of history (S1)",
+        sign: Sign::History(|q, h, _| h.chosen(q).next().is_some() && !held_at_present(q, h)),
+    },
+    Witness {
+        name: "third_round",
+        says: "a proposer was driven to its third ballot",
+        sign: Sign::Step(|e| matches!(e, Happened::Begun(ballot) if ballot.round >= 3)),
+    },
+];
+
+/// Whether some quorum's members all still hold, as their latest vote, one and the same ballot.
+fn held_at_present(quorums: &Quorums, history: &History) -> bool {
+    let top = Ballot { round: u64::MAX, proposer: u16::MAX };
+    let instances: BTreeSet<Instance> = history.votes.keys().map(|(instance, ..)| *instance).collect();
+    instances.into_iter().any(|instance| {
+        let latest = |acceptor| history.latest_vote_below(acceptor, instance, top).map(|(ballot, _)| ballot);
+        let ballots: BTreeSet<Ballot> = (0..quorums.acceptors()).filter_map(latest).collect();
+        ballots.into_iter().any(|ballot| {
+            let holders: AcceptorSet =
+                (0..quorums.acceptors()).filter(|a| latest(*a) == Some(ballot)).collect();
+            quorums.is_phase2(holders)
+        })
+    })
+}
+
+/// Whether a note shows a step witness.
+pub fn shows(sign: fn(&Happened) -> bool, note: &Note) -> bool {
+    note.iter().any(sign)
+}

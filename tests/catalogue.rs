@@ -1,0 +1,59 @@
+//! The catalogue: whatever it says comes out, and it holds what the project promises to check.
+
+use crate::synod::run;
+use synod_model::{catalogue, claims, mutants, witnesses};
+
+#[test]
+fn every_fast_model_comes_out_as_its_file_expects() {
+    let ran = run(&["check", "--format", "json"]);
+    let wrong: Vec<_> = ran.out.lines().filter(|line| line.contains("\"ok\":false")).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+}
+
+#[test]
+fn every_model_states_what_it_expects_to_the_last_number() {
+    for model in catalogue() {
+        let expect = &model.file.expect;
+        match expect.verdict.as_str() {
+            "violated" => assert!(expect.steps.is_some(), "{} says in how many steps", model.name),
+            "panicked" => {}
+            _ => assert!(
+                expect.unique_states.is_some() && expect.generated_states.is_some() && expect.depth.is_some(),
+                "{} states its counts",
+                model.name
+            ),
+        }
+    }
+}
+
+#[test]
+fn every_mutant_has_a_model_that_kills_it_or_shows_it_harmless() {
+    let models = catalogue();
+    for mutant in &mutants::MUTANTS {
+        let of_it: Vec<_> =
+            models.iter().filter(|m| m.mutant().is_some_and(|entry| entry.name == mutant.name)).collect();
+        assert!(!of_it.is_empty(), "{} has a model", mutant.name);
+        let harmless = of_it.iter().any(|model| model.name.starts_with("harmless/"));
+        let killed = of_it
+            .iter()
+            .any(|model| model.file.expect.property.is_some() || model.file.expect.verdict == "panicked");
+        assert!(harmless != killed, "{} is either killed or harmless", mutant.name);
+    }
+}
+
+#[test]
+fn every_claim_has_a_model_that_breaks_it_and_every_witness_one_that_reaches_it() {
+    let models = catalogue();
+    for claim in &claims::CLAIMS {
+        let falls = models.iter().any(|model| model.file.expect.property.as_deref() == Some(claim.name));
+        assert!(falls, "some model breaks {}", claim.name);
+    }
+    for witness in &witnesses::WITNESSES {
+        let wanted = |model: &&synod_model::Model| {
+            let named = model.file.check.witnesses.as_ref().map(|names| names.get_ref().clone());
+            named.unwrap_or_default().iter().any(|name| name == witness.name)
+        };
+        assert!(models.iter().any(|model| wanted(&model)), "some model must reach {}", witness.name);
+    }
+}

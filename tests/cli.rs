@@ -1,0 +1,254 @@
+//! The command-line contract: exit statuses, errors with their place, formats, and expectations that bite.
+
+use crate::synod::{Ran, run, run_in};
+use std::fs;
+use std::path::Path;
+
+const SMALL: &str = r#"about = "One proposer, three acceptors."
+tier = "fast"
+
+[system]
+layout = "separate"
+acceptors = 3
+proposers = 1
+values = ["x"]
+
+[expect]
+verdict = "holds"
+"#;
+
+/// Checks a model file with this text.
+fn check_text(text: &str, more: &[&str]) -> Ran {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    fs::write(folder.path().join("model.toml"), text).expect("a file can be written");
+    run_in(folder.path(), &[&["check", "model.toml"], more].concat())
+}
+
+/// Expects one clear line at this place, status 2, and no stack trace.
+fn refused(text: &str, place: &str, says: &str) {
+    let ran = check_text(text, &[]);
+    assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
+    let lines: Vec<_> = ran.err.lines().collect();
+    assert_eq!(lines.len(), 1, "{}", ran.err);
+    assert!(lines[0].contains(&format!("model.toml:{place}: ")), "place {place} in {}", lines[0]);
+    assert!(lines[0].contains(says), "{says:?} in {}", lines[0]);
+    assert!(!ran.err.contains("panicked"));
+}
+
+#[test]
+fn a_model_that_comes_out_as_expected_is_status_0() {
+    let ran = check_text(SMALL, &[]);
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("holds (exhausted)") && ran.out.contains("1 models: 1 ok"), "{}", ran.out);
+}
+
+#[test]
+fn errors_in_a_file_stand_at_their_place() {
+    refused(&SMALL.replace("acceptors = 3", "aceptors = 3"), "6:1", "unknown field `aceptors`");
+    refused(&SMALL.replace("acceptors = 3\n", ""), "4:1", "missing field `acceptors`");
+    refused(&SMALL.replace("acceptors = 3", "acceptors = 0"), "6:13", "must be from 1 to 16");
+    refused(&SMALL.replace("acceptors = 3", "acceptors = 1000000000"), "6:13", "must be from 1 to 16");
+    refused(&SMALL.replace("acceptors = 3", "acceptors = \"three\""), "6:13", "invalid type");
+    refused(&SMALL.replace("proposers = 1\n", ""), "6:13", "proposers is missing");
+    refused(&SMALL.replace("proposers = 1", "proposers = 17"), "7:13", "must be from 1 to 16");
+    refused(&SMALL.replace("separate", "together"), "5:10", "unknown variant");
+    refused(&SMALL.replace("separate", "co-located"), "7:13", "every server is one");
+    refused(&SMALL.replace("[\"x\"]", "[]"), "8:10", "one a client");
+    refused(&SMALL.replace("\"holds\"", "\"fine\""), "10:1", "must be one of");
+    refused(&SMALL.replace("[expect", "[expect\nx"), "10:8", "");
+    refused(&SMALL.replace("about", "mutant = \"any-valu\"\nabout"), "1:10", "no mutant is named");
+}
+
+#[test]
+fn a_model_that_makes_no_sense_is_refused() {
+    let with = |more: &str| SMALL.replace("[expect]", &format!("{more}\n\n[expect]"));
+    refused(&with("[quorums]\nboth = { at-least = 1 }"), "11:8", "{A1} and phase-2 quorum {A2}");
+    refused(&with("[quorums]\nboth = { at-least = 9 }"), "11:8", "not even all acceptors");
+    refused(&with("[quorums]\nphase1 = \"majority\""), "11:10", "needs either `both`");
+    refused(&with("[faults]\ncrash = [\"A9\"]"), "11:9", "there is no \"A9\"");
+    refused(&with("[check]\nclaims = [\"P3\"]"), "11:10", "no claim is named \"P3\"");
+    refused(&with("[check]\nwitnesses = [\"luck\"]"), "11:13", "no witness is named \"luck\"");
+    let property = |claim: &str| SMALL.replace("\"holds\"", &format!("\"violated\"\n{claim}"));
+    refused(&property(""), "10:1", "must name the property");
+    refused(&property("property = \"P9\""), "10:1", "not among the claims");
+}
+
+#[test]
+fn quorums_that_do_not_meet_can_be_forced() {
+    let text = SMALL.replace("[expect]", "[quorums]\nboth = { at-least = 1 }\nforced = true\n\n[expect]");
+    assert_eq!(check_text(&text, &[]).status, 0, "with one proposer even these do no harm");
+}
+
+#[test]
+fn every_expectation_bites() {
+    let ran = check_text(SMALL, &["--format", "json"]);
+    let count = |key: &str| -> u64 {
+        let after = ran.out.split(&format!("\"{key}\":")).nth(1).expect("the key is printed");
+        after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number")
+    };
+    for key in ["unique_states", "generated_states", "depth"] {
+        let right = format!("{SMALL}{key} = {}\n", count(key));
+        assert_eq!(check_text(&right, &[]).status, 0, "{key} as counted");
+        let wrong = check_text(&format!("{SMALL}{key} = {}\n", count(key) + 1), &[]);
+        assert_eq!(wrong.status, 1, "{key} one more");
+        assert!(wrong.out.contains(&format!("{key} = {}, expected", count(key))), "{}", wrong.out);
+    }
+    let wrong = check_text(&SMALL.replace("\"holds\"", "\"violated\"\nproperty = \"P2b\""), &[]);
+    assert_eq!(wrong.status, 1);
+    assert!(
+        wrong.out.contains("verdict is holds") && wrong.out.contains("P2b does not fall"),
+        "{}",
+        wrong.out
+    );
+    let wrong = check_text(&SMALL.replace("\"holds\"", "\"holds-within-bound\""), &[]);
+    assert!(wrong.status == 1 && wrong.out.contains("expected holds-within-bound"), "{}", wrong.out);
+}
+
+#[test]
+fn a_mutant_must_fall_by_the_property_and_in_the_steps_that_its_file_names() {
+    let mutant = SMALL
+        .replace("about", "mutant = \"rejects-first\"\nabout")
+        .replace("\"holds\"", "\"violated\"\nproperty = \"P1\"");
+    assert_eq!(check_text(&mutant, &[]).status, 0);
+    let steps = check_text(&format!("{mutant}steps = 99\n"), &[]);
+    assert!(steps.status == 1 && steps.out.contains("expected 99"), "{}", steps.out);
+    let survived = check_text(&mutant.replace("\"P1\"", "\"P2\""), &[]);
+    assert!(survived.status == 1 && survived.out.contains("P2 does not fall"), "{}", survived.out);
+}
+
+#[test]
+fn a_hard_case_that_is_never_reached_makes_a_model_vacuous() {
+    let text = SMALL.replace("[expect]", "[check]\nwitnesses = [\"raced\"]\n\n[expect]");
+    let ran = check_text(&text, &[]);
+    assert!(ran.status == 1 && ran.out.contains("vacuous: never reached: raced"), "{}", ran.out);
+    let text = SMALL.replace("[expect]", "[check]\nnever = [\"chosen\"]\n\n[expect]");
+    let ran = check_text(&text, &[]);
+    assert!(
+        ran.status == 1
+            && ran.out.contains("verdict is violated (never chosen: a value was chosen was reached)"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn running_out_is_status_3_with_partial_figures_and_never_a_pass() {
+    for budget in [["--time", "1ms"], ["--memory", "1MiB"]] {
+        let ran =
+            run(&[&["check", "acceptors/three-three-proposers", "--format", "json"], &budget[..]].concat());
+        assert_eq!(ran.status, 3, "{budget:?}: {}{}", ran.out, ran.err);
+        assert!(
+            ran.out.contains("\"verdict\":\"incomplete\"") && ran.out.contains("\"ok\":false"),
+            "{}",
+            ran.out
+        );
+        assert!(ran.out.contains("\"incomplete\":1"), "{}", ran.out);
+        assert!(!ran.out.contains("\"unique_states\":0,"), "{budget:?} leaves partial figures: {}", ran.out);
+    }
+}
+
+#[test]
+fn json_keeps_to_the_contract() {
+    let ran = run(&["check", "--filter", "mutants/any-value", "--format", "json"]);
+    let lines: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect();
+    let [model, summary] = lines.as_slice() else { panic!("a model and a summary: {}", ran.out) };
+    for key in [
+        "model",
+        "expected",
+        "verdict",
+        "ok",
+        "properties",
+        "unique_states",
+        "generated_states",
+        "depth",
+        "missed_state_odds",
+        "seconds",
+        "peak_memory_bytes",
+    ] {
+        assert!(model.get(key).is_some(), "{key} in {model}");
+    }
+    assert_eq!(model["verdict"], "violated");
+    assert_eq!(model["ok"], true);
+    assert_eq!(model["properties"]["P2b"], "violated");
+    for key in ["models", "ok", "failed", "incomplete", "seconds"] {
+        assert!(summary["summary"].get(key).is_some(), "{key} in {summary}");
+    }
+}
+
+#[test]
+fn what_is_missing_or_misspelt_is_status_2() {
+    for args in [
+        &["check", "no/such/model"][..],
+        &["check", "--filter", "no such name"],
+        &["check", "--time", "soon"],
+        &["check", "--threads", "0"],
+        &["check", "--memory", "lots"],
+        &["chek"],
+        &["trace", "show", "no.trace"],
+        &["explore", "no/such/model"],
+        &["explore", "acceptors/three", "--listen", "nowhere"],
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.status, 2, "{args:?}: {}{}", ran.out, ran.err);
+        assert!(!ran.err.is_empty() && !ran.err.contains("panicked"), "{args:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let help = run(&["--help"]);
+    assert!(help.status == 0 && help.out.contains("Examples:") && help.out.contains("Exit status"));
+    assert!(run(&["check", "--help"]).out.contains("Examples:"));
+    assert!(run(&["--version"]).out.starts_with("synod 0."));
+}
+
+#[test]
+fn the_other_formats_name_what_failed() {
+    let wrong = SMALL.replace("\"holds\"", "\"holds\"\ndepth = 999");
+    let junit = check_text(&wrong, &["--format", "junit"]);
+    assert!(junit.out.contains("failures=\"1\"") && junit.out.contains("<failure message="), "{}", junit.out);
+    let github = check_text(&wrong, &["--format", "github"]);
+    assert!(github.out.contains("::error title=model.toml::depth = "), "{}", github.out);
+    assert_eq!((junit.status, github.status), (1, 1));
+}
+
+#[test]
+fn a_report_holds_the_table_the_trace_and_the_picture() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let ran = run_in(folder.path(), &["check", "mutants/any-value", "--report", "out", "--format", "json"]);
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    let page = fs::read_to_string(folder.path().join("out/index.html")).expect("the page is written");
+    assert!(page.contains("mutants/any-value") && page.contains("<svg"), "the page has a picture");
+    assert!(ran.out.contains("\"trace\":\"out"), "{}", ran.out);
+    trace_commands(folder.path(), "out/mutants.any-value.trace");
+}
+
+/// A trace can be shown, replayed, drawn and turned into a test.
+fn trace_commands(folder: &Path, file: &str) {
+    let show = run_in(folder, &["trace", "show", file]);
+    assert!(show.status == 0 && show.out.contains("deliver C1 -> P1  Request(x)"), "{}", show.out);
+    let replay = run_in(folder, &["trace", "replay", file]);
+    assert!(replay.status == 0 && replay.out.contains("P2b falls, as the trace says"), "{}", replay.out);
+    let diagram = run_in(folder, &["trace", "diagram", file]);
+    assert!(
+        diagram.out.trim_end().ends_with("</svg>") && diagram.out.contains("Promise(1.1"),
+        "{}",
+        diagram.out
+    );
+    let test = run_in(folder, &["trace", "test", file]);
+    assert!(test.out.contains("#[test]\nfn mutants_any_value_breaks_p2b()"), "{}", test.out);
+
+    let text = fs::read_to_string(folder.join(file)).expect("it was just read");
+    let wrong = |name: &str, text: String, status: i32, says: &str| {
+        fs::write(folder.join(name), text).expect("a file can be written");
+        let ran = run_in(folder, &["trace", "replay", name]);
+        assert_eq!(ran.status, status, "{}{}", ran.out, ran.err);
+        assert!(format!("{}{}", ran.out, ran.err).contains(says), "{}{}", ran.out, ran.err);
+    };
+    wrong("nameless.trace", text.replace("# model:", "# modl:"), 2, "names no model");
+    wrong("plain.trace", text.replace("mutants/any-value", "acceptors/three-two-proposers"), 2, "line");
+    let last = text.trim_end().rfind('\n').expect("many lines");
+    wrong("short.trace", text[..last].to_owned(), 1, "does not fall, though the trace says so");
+    wrong("bad.trace", format!("{text}fly A1 to the moon\n"), 2, "fly");
+}

@@ -1,0 +1,190 @@
+//! The house rules that a reader relies on: what crates may not know, and that the chain from a claim to its code,
+//! its model and its mutant is whole.
+
+use crate::synod::root;
+use std::fs;
+use std::path::{Path, PathBuf};
+use synod_model::{catalogue, claims::CLAIMS, mutants::MUTANTS};
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every Rust file below a folder.
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What a crate depends on, tests aside.
+fn dependencies(name: &str) -> Vec<String> {
+    let manifest: toml::Table = read(format!("crates/{name}/Cargo.toml")).parse().expect("a manifest");
+    manifest["dependencies"].as_table().expect("a table").keys().cloned().collect()
+}
+
+#[test]
+fn crates_do_not_know_what_they_must_not() {
+    assert_eq!(dependencies("synod"), ["serde", "stateright"]);
+    for (name, unknown) in [
+        ("synod-explore", &["synod", "synod-model", "synod-runtime"][..]),
+        ("synod-runtime", &["synod", "synod-model", "synod-explore"]),
+        ("synod-model", &["synod-runtime", "synod-cli"]),
+    ] {
+        let known = dependencies(name);
+        assert!(
+            unknown.iter().all(|crate_name| !known.iter().any(|k| k == crate_name)),
+            "{name} knows {known:?}"
+        );
+    }
+}
+
+#[test]
+fn the_protocol_does_nothing_but_compute() {
+    for file in rust_files("crates/synod/src") {
+        let text = fs::read_to_string(&file).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().expect("the part before the tests");
+        for banned in [
+            "std::fs",
+            "std::net",
+            "std::io",
+            "std::thread",
+            "std::env",
+            "Instant",
+            "SystemTime",
+            "rand",
+            "println!",
+            "eprintln!",
+            "log::",
+            "cfg(feature",
+            "unsafe",
+            "static mut",
+            "Mutex",
+            "Cell<",
+            "HashMap",
+            "HashSet",
+        ] {
+            let found =
+                code.lines().find(|line| !line.trim_start().starts_with("//") && line.contains(banned));
+            assert!(found.is_none(), "{}: {banned} in {found:?}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_can_be_read_in_a_sitting() {
+    for folder in ["crates", "tests"] {
+        for file in rust_files(folder) {
+            let lines = fs::read_to_string(&file).expect("a source file").lines().count();
+            assert!(lines <= 600, "{} has {lines} lines", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_claim_leads_to_its_property_guard_model_and_mutant() {
+    let readme = read("README.md");
+    let models = catalogue();
+    for claim in &CLAIMS {
+        let row = readme
+            .lines()
+            .filter(|line| line.starts_with(&format!("| {} |", claim.name)))
+            .collect::<Vec<_>>();
+        let [row] = row.as_slice() else { panic!("README has one row for {}: {row:?}", claim.name) };
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, _, says, property, guard, model, mutant, _] = cells.as_slice() else {
+            panic!("six cells: {row}")
+        };
+        assert_eq!(*says, claim.says, "README says what the code says of {}", claim.name);
+        let function = format!("pub fn {}(", claim.name.to_lowercase());
+        assert!(
+            read("crates/synod-model/src/claims.rs").contains(&function) && property.contains("claims.rs")
+        );
+        // The guard's file must say so itself, in a comment that names the claim.
+        let file =
+            guard.split(['(', ')']).find(|part| part.starts_with("crates/")).expect("a link to a file");
+        let named = |line: &str| {
+            line.split_once("Enforces ").is_some_and(|(_, claims)| {
+                claims
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .split([',', ' '])
+                    .any(|name| name.trim() == claim.name)
+            })
+        };
+        assert!(read(file).lines().any(named), "{file} has a guard that enforces {}", claim.name);
+        let linked = |cell: &str| -> String {
+            let path =
+                cell.split(['(', ')']).find(|part| part.starts_with("models/")).expect("a link to a model");
+            path.trim_start_matches("models/").trim_end_matches(".toml").to_owned()
+        };
+        let holds = models.iter().find(|m| m.name == linked(model)).expect("the model is in the catalogue");
+        assert!(holds.file.expect.verdict.starts_with("holds"), "{} holds in {}", claim.name, holds.name);
+        let falls = models.iter().find(|m| m.name == linked(mutant)).expect("the mutant is in the catalogue");
+        assert_eq!(falls.file.expect.property.as_deref(), Some(claim.name), "{}", falls.name);
+    }
+}
+
+#[test]
+fn every_enforcing_guard_names_a_claim_that_exists() {
+    let mut guards = 0;
+    for file in rust_files("crates/synod/src") {
+        for line in fs::read_to_string(&file).expect("a source file").lines() {
+            let Some((_, rest)) = line.split_once("// Enforces ") else { continue };
+            guards += 1;
+            let named =
+                rest.split(':').next().expect("a name").split([',', ' ']).filter(|word| !word.is_empty());
+            for name in named.filter(|word| !["and", "(a)", "(b)"].contains(word)) {
+                assert!(
+                    CLAIMS.iter().any(|claim| claim.name == name),
+                    "{}: {name:?} in {line}",
+                    file.display()
+                );
+            }
+        }
+    }
+    assert!(guards >= 10, "there are {guards} enforcing guards");
+}
+
+#[test]
+fn every_requirement_is_accounted_for() {
+    let notes = read("proofs-notes/README.md");
+    let models = catalogue();
+    let ids = "A1 A2 A3 A4 A5 A6 A7 B0 P1 P1a P2 P2a P2b P2c V1 V2 V3 S1 C1 C2 C3 C4 C5 D1 D2 D3 D4 D5 D6 D7 D8 D9 \
+               E1 E2 E3 E4 E5 F1 F2 F3 G1 G2 G3";
+    let ids: Vec<&str> = ids.split_whitespace().collect();
+    for id in &ids {
+        let rows: Vec<_> = notes.lines().filter(|line| line.starts_with(&format!("| {id} |"))).collect();
+        assert_eq!(rows.len(), 1, "proofs-notes/README.md has one row for {id}");
+        // A row either names models that are there, or says that the requirement is not met yet.
+        let named: Vec<_> =
+            rows[0].split('`').filter(|word| models.iter().any(|model| model.name == *word)).collect();
+        assert!(!named.is_empty() || rows[0].contains("not yet") || rows[0].contains("test"), "{}", rows[0]);
+    }
+    for model in &models {
+        for id in &model.file.spec {
+            assert!(ids.contains(&id.as_str()), "{}: spec {id}", model.name);
+        }
+    }
+}
+
+#[test]
+fn the_matrix_of_mutants_shows_every_one() {
+    let matrix = read("proofs-notes/mutants.md");
+    for mutant in &MUTANTS {
+        assert!(matrix.contains(&format!("`{}`", mutant.name)), "{} is in the matrix", mutant.name);
+    }
+}

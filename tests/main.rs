@@ -1,0 +1,8 @@
+//! The project's integration tests, in one binary.
+#![allow(clippy::needless_raw_string_hashes, reason = "a file's text stands as it would in the file")]
+
+mod catalogue;
+mod cli;
+mod house;
+mod schedules;
+mod synod;
