@@ -259,7 +259,7 @@ fn random_model(machines: Vec<Machine>, asked: Asked) -> ActorModel<Machine, Ask
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
-    (2..5usize, 0..4u8, 0..4u8).prop_map(|(messages, a, b)| Asked { messages, a, b })
+    (5..8usize, 0..4u8, 0..4u8).prop_map(|(messages, a, b)| Asked { messages, a, b })
 }
 
 /// Notes every step by what it did to the actor, and keeps a small digest of the last ones.
