@@ -1,4 +1,72 @@
 //! Explores every behaviour of a system of stateright actors and draws a verdict that can be trusted.
+//!
+//! A verdict is *holds* only after everything was explored, *holds within a bound* if a bound that was asked
+//! for cut something off, *violated* with a shortest trace that was run again before it was reported,
+//! *incomplete* if time or memory ran out, *vacuous* if a witness was never found, and *panicked* if user code
+//! panicked or turned out to be no function of its inputs. States are compared whole, so none is missed.
+//!
+//! # A stateright model of your own
+//!
+//! An `ActorModel` is explored as it is:
+//!
+//! ```
+//! use stateright::Expectation;
+//! use stateright::actor::{Actor, ActorModel, Id, Network, Out};
+//! use std::borrow::Cow;
+//! use synod_explore::{Options, Verdict, explore, plain, trace};
+//!
+//! /// Counts what it receives. The first one also sends.
+//! #[derive(Clone)]
+//! struct Counter;
+//!
+//! impl Actor for Counter {
+//!     type Msg = char;
+//!     type State = usize;
+//!     type Timer = ();
+//!     type Random = ();
+//!     type Storage = ();
+//!
+//!     fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> usize {
+//!         if id == Id::from(0) {
+//!             "abc".chars().for_each(|letter| o.send(Id::from(1), letter));
+//!         }
+//!         0
+//!     }
+//!
+//!     fn on_msg(&self, _: Id, count: &mut Cow<usize>, _: Id, _: char, _: &mut Out<Self>) {
+//!         *count.to_mut() += 1;
+//!     }
+//! }
+//!
+//! let model = ActorModel::new((), ())
+//!     .actors([Counter, Counter])
+//!     .init_network(Network::new_unordered_nonduplicating([]))
+//!     .property(Expectation::Always, "at most two arrive", |_, state| *state.actor_states[1] <= 2);
+//!
+//! let system = plain::from_actor_model(&model)?;
+//! let report = explore(&system, &Options::default());
+//! assert_eq!(report.verdict, Verdict::Violated { property: "at most two arrive" });
+//! assert_eq!(report.unique_states, 8);
+//!
+//! let found = report.findings[0].trace.as_ref().unwrap();
+//! assert_eq!(trace::render(&system, found), "\
+//! ## synod trace 1
+//! deliver 0 -> 1  'a'
+//! deliver 0 -> 1  'b'
+//! deliver 0 -> 1  'c'
+//! ");
+//! # Ok::<(), plain::Unsupported>(())
+//! ```
+//!
+//! # More than a model can say
+//!
+//! A [`System`] is built from the same actors, with a history that an [`Observer`] keeps, properties that say
+//! what is broken, faults that are limited in number, and bounds in words. Properties of the history are asked
+//! once per distinct history and cost next to nothing; those of whole states are asked of every state.
+//!
+//! # How it is fast
+//!
+//! An actor is run once per distinct local situation, and a state is a row of small numbers; see [`engine`].
 
 pub mod diagram;
 pub mod engine;
@@ -8,7 +76,7 @@ pub mod oracle;
 mod panics;
 pub mod plain;
 mod property;
-pub mod report;
+mod report;
 mod state;
 mod step;
 mod system;

@@ -13,6 +13,8 @@ const NAME_GLYPH: usize = 9;
 const SPACING: usize = 120;
 /// What stays free left and right.
 const MARGIN: usize = 16;
+/// How far from its destination a lost message ends.
+const SHORT: usize = 20;
 /// The column of row numbers.
 const NUMBERS: usize = 34;
 
@@ -227,12 +229,13 @@ impl Diagram {
                         "<path d='M{x},{from_y} C{bulge},{from_y} {bulge},{y} {x},{y}' class='svg-event-line'{end}/>"
                     );
                 }
-                // A lost message ends half-way.
-                let (to_x, to_y) = if lost {
-                    (usize::midpoint(from_x, to_x), usize::midpoint(from_y, y))
-                } else {
-                    (to_x, y)
+                // A lost message ends just before it would have arrived.
+                let to_x = match (lost, from_x > to_x) {
+                    (false, _) => to_x,
+                    (true, true) => to_x + SHORT,
+                    (true, false) => to_x.saturating_sub(SHORT),
                 };
+                let to_y = y;
                 writeln!(
                     out,
                     "<line x1='{from_x}' y1='{from_y}' x2='{to_x}' y2='{to_y}' class='svg-event-line'{end}/>"

@@ -1,7 +1,7 @@
 //! Breadth-first exploration of every state, exact, and the same whatever the number of threads.
 //!
-//! States are rows of numbers ([`tables`]), kept once ([`rows`]). Actors are run only to fill the tables
-//! ([`fill`]), once per distinct local situation. The frontier is expanded block by block: first in parallel
+//! States are rows of numbers (`tables`), kept once (`rows`). Actors are run only to fill the tables
+//! (`fill`), once per distinct local situation. The frontier is expanded block by block: first in parallel
 //! from the tables as they are, then, in order, the states for which something was missing, and at last the
 //! successors are numbered in order. So numbers, counts and traces depend on the system alone.
 

@@ -167,7 +167,7 @@ impl Actor for Saver {
     fn on_msg(&self, _: Id, state: &mut Cow<'_, u8>, src: Id, _: u8, o: &mut Out<Self>) {
         if **state < 3 {
             *state.to_mut() += 1;
-            if **state % 2 == 0 {
+            if state.is_multiple_of(2) {
                 o.save(**state);
             }
             o.send(src, **state);
