@@ -48,8 +48,6 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     /// The histories and notes that every property was asked about.
     asked_histories: Vec<bool>,
     asked_notes: Vec<bool>,
-    watches_notes: bool,
-    watches_states: bool,
     failure: Option<Failure>,
     pruned: bool,
     buffers: Vec<Candidates>,
@@ -58,7 +56,6 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
 impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     pub(super) fn new(system: &'s System<A, O>) -> Self {
         let tables = Tables::new(system);
-        let has = |f: fn(&Check<A, O>) -> bool| system.properties.iter().any(|p| f(&p.check));
         Self {
             rows: Rows::new(tables.width()),
             tables,
@@ -67,8 +64,6 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             depth: 0,
             asked_histories: Vec::new(),
             asked_notes: Vec::new(),
-            watches_notes: has(|check| matches!(check, Check::Note(_))),
-            watches_states: has(|check| matches!(check, Check::State(_))),
             failure: None,
             pruned: false,
             buffers: Vec::new(),
@@ -165,7 +160,8 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             buffer.clear();
         }
         let (late, parallel) = buffers.split_at_mut(1);
-        let known = Known { rows: &self.rows, notes: &self.asked_notes };
+        let notes = self.waits_for(|check| matches!(check, Check::Note(_))).then_some(&*self.asked_notes);
+        let known = Known { rows: &self.rows, notes };
         let tables = &self.tables;
         in_parallel(shares.iter().zip(parallel.iter_mut()), |(share, found)| {
             for number in share.clone() {
@@ -288,9 +284,6 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Asks about a note, if it is new. A no-op is a step too where only the note matters.
     fn ask_note(&mut self, note: u32, parent: u32, ordinal: u32) {
-        if !self.watches_notes {
-            return;
-        }
         if is_first(&mut self.asked_notes, note) {
             let value = self.tables.notes.get(note);
             let answers = self.ask(|check| match check {
@@ -322,6 +315,12 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         answers
     }
 
+    /// Whether a property of some kind is still undecided.
+    fn waits_for(&self, kind: impl Fn(&Check<A, O>) -> bool) -> bool {
+        let mut properties = self.tables.system.properties.iter().zip(&self.hits);
+        properties.any(|(property, hit)| hit.is_none() && kind(&property.check))
+    }
+
     /// Remembers what was decided at a row.
     fn settle(&mut self, answers: Vec<(usize, Answer)>, row: u32, ordinal: Option<u32>) {
         for (index, answer) in answers {
@@ -338,16 +337,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Asks the properties that look at whole states about new states, in parallel.
     fn ask_states(&mut self, states: Range<u32>, threads: usize) {
-        let undecided = |search: &Self| {
-            search
-                .tables
-                .system
-                .properties
-                .iter()
-                .zip(&search.hits)
-                .any(|(property, hit)| hit.is_none() && matches!(property.check, Check::State(_)))
-        };
-        if !self.watches_states || !undecided(self) {
+        if !self.waits_for(|check| matches!(check, Check::State(_))) {
             return;
         }
         let shares = shares(&states, threads);

@@ -154,13 +154,14 @@ impl Candidates {
 /// What expanding needs to know beside the tables.
 pub(super) struct Known<'k> {
     pub rows: &'k Rows,
-    /// The notes that every property was asked about.
-    pub notes: &'k [bool],
+    /// The notes that every property was asked about; `None` if no property waits for a note.
+    pub notes: Option<&'k [bool]>,
 }
 
 impl Known<'_> {
     fn is_news(&self, note: u32) -> bool {
-        note != NONE && !self.notes.get(note as usize).copied().unwrap_or(false)
+        let asked = |notes: &[bool]| notes.get(note as usize).copied().unwrap_or(false);
+        note != NONE && self.notes.is_some_and(|notes| !asked(notes))
     }
 }
 

@@ -18,6 +18,7 @@ use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use synod_explore::plain::from_actor_model;
 use synod_explore::{
     Delivery, Event, Faults, Network, Observer, Options, Property as OurProperty, Report, Status, Step, Stop,
@@ -121,7 +122,9 @@ where
 {
     let mut system = from_actor_model(model).expect("the model is supported");
     system.bounds.depth = depth;
-    let options = Options { stop: Stop::Exhausted, ..Options::default() };
+    // An engine that finds no end is to fail here, not to hang.
+    let options =
+        Options { stop: Stop::Exhausted, time: Some(Duration::from_secs(60)), ..Options::default() };
     let ours = explore(&system, &options);
 
     let fell = Arc::new(model.properties.iter().map(|_| AtomicBool::new(false)).collect::<Vec<_>>());

@@ -3,6 +3,7 @@
 mod actors;
 mod diagrams;
 mod differential;
+mod explorer;
 mod machines;
 mod paxos;
 mod traces;
