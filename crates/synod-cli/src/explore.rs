@@ -5,7 +5,7 @@ use crate::output::{DIM, line, paint, seconds};
 use stateright::{Model as _, Path};
 use std::net::{SocketAddr, TcpListener};
 use synod_explore::{Observer, Subject, System, trace};
-use synod_model::{Built, Settings, check, from_path};
+use synod_model::{Built, ScenarioFile, Settings, check, from_path};
 
 /// Runs the command; it ends only when it is stopped.
 pub fn run(args: &Explore) -> Result<u8, String> {
@@ -27,7 +27,7 @@ pub fn run(args: &Explore) -> Result<u8, String> {
             outcome.detail.iter().for_each(|detail| line(detail));
             outcome.trace
         }
-        None => model.file.scenario.as_ref().map(|scenario| scenario.steps.get_ref().clone()),
+        None => model.file.scenario.as_ref().map(ScenarioFile::trace),
     };
     line(&format!("{}: {}", model.name, model.file.about));
     match model.build() {

@@ -263,6 +263,14 @@ impl Model {
         let cluster = Arc::clone(&self.cluster);
         move |history| sign(&cluster.quorums, history, cluster.learners.len())
     }
+    /// Makes the model check every claim and nothing else, on paths of at most so many states.
+    pub fn ask_everything(&mut self, depth: usize) {
+        self.claims = CLAIMS.iter().collect();
+        self.witnesses.clear();
+        self.never.clear();
+        self.file.bounds.depth = Some(depth);
+    }
+
     /// The system in a few words, for tables.
     pub fn shape(&self) -> String {
         let count = |letter: char| self.names.iter().filter(|name| name.starts_with(letter)).count();

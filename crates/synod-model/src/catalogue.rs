@@ -50,7 +50,13 @@ pub fn from_path(path: &str) -> Result<Vec<Model>, ModelError> {
         return Ok(vec![Model::read(path, &text)?]);
     }
     if !at.is_dir() {
-        return Ok(vec![find(path)?]);
+        // A folder of the catalogue, such as `mutants`, stands for all that is in it.
+        let folder = format!("{}/", path.trim_end_matches('/'));
+        let below: Vec<&Entry> = CATALOGUE.iter().filter(|(name, _)| name.starts_with(&folder)).collect();
+        return match below.as_slice() {
+            [] => Ok(vec![find(path)?]),
+            below => below.iter().map(|(name, text)| Model::read(name, text)).collect(),
+        };
     }
     let mut models = Vec::new();
     let entries = std::fs::read_dir(at).map_err(|error| trouble(at, error))?;

@@ -253,8 +253,13 @@ pub struct ScenarioFile {
     pub steps: Spanned<String>,
     /// What is chosen at its end, as proposals `ballot:value`, in order.
     pub chosen: Option<Vec<String>>,
-    /// How many messages were sent in it.
-    pub messages: Option<usize>,
+}
+
+impl ScenarioFile {
+    /// The run as a trace of its own.
+    pub fn trace(&self) -> String {
+        format!("# synod trace 1\n{}", self.steps.get_ref())
+    }
 }
 
 /// What must come out.

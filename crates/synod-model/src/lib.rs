@@ -16,7 +16,7 @@ pub mod witnesses;
 
 pub use build::{Built, Model};
 pub use catalogue::{Entry, catalogue, find, from_path};
-pub use file::{Expect, Layout, ModelError, ModelFile, Tier};
+pub use file::{Expect, Layout, ModelError, ModelFile, ScenarioFile, Tier};
 pub use history::{Happened, History, Note};
 pub use observer::{Ghost, Inside};
 pub use run::{Found, Outcome, Replay, Settings, check, replay};

@@ -228,8 +228,9 @@ where
     A: Subject<Msg = Msg>,
     A::State: Inside,
 {
-    let text = trace::parse(scenario.steps.get_ref()).map_err(|error| format!("scenario: {error}"))?;
-    let run = text.resolve(system).map_err(|error| format!("scenario: {error}"))?;
+    let run = trace::parse(&scenario.trace())
+        .and_then(|text| text.resolve(system))
+        .map_err(|error| format!("scenario, step {}: {}", error.line.saturating_sub(1), error.message))?;
     let judged = trace::judge(system, &run.actions).map_err(|error| format!("scenario: {error}"))?;
     if let Some(fallen) = judged.iter().find(|judged| judged.status == Status::Violated) {
         let (step, detail) = (fallen.step.unwrap_or(0), fallen.detail.clone().unwrap_or_default());

@@ -32,8 +32,8 @@ pub(crate) fn on_prepare(
     if let Some(promised) = acceptor.promised.filter(|promised| *promised > ballot) {
         return refuse(cluster, proposer, ballot, promised, fx);
     }
-    // Enforces P2c: only proposals *below* the ballot are reported. Once one was accepted in the ballot itself, its
-    // proposer has left phase 1 and this prepare is an echo.
+    // Only proposals *below* the ballot are to be reported. Once one was accepted in the ballot itself its proposer has
+    // left phase 1, so this prepare is an echo; answering it would do no harm (model `harmless/echoes-prepare`).
     if acceptor.accepted_in == Some(ballot) {
         return;
     }

@@ -170,9 +170,8 @@ fn as_learner_on(
 ) {
     match msg {
         Msg::Accepted { ballot, instance, value } => {
-            // Enforces B0: only acceptors' acceptances count, and only where this learner is one that they tell.
-            let index = c.acceptor(src).filter(|_| c.told_of_acceptance().contains(&me));
-            if let Some(index) = index {
+            // Enforces B0: an acceptance counts for the acceptor that made it, so it must come from one.
+            if let Some(index) = c.acceptor(src) {
                 learner::on_accepted(
                     c,
                     as_learner(state),

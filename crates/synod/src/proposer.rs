@@ -133,6 +133,7 @@ fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: Instance, fx
     if issued.contains_key(&instance) {
         return;
     }
+    // Enforces P2c, V3, P2b, P2a, P2: the first two are what is done here, the others follow from it (PMS §2.2).
     let value = match Obligation::of(reports, instance) {
         Obligation::Free => proposer.wanted.get(&instance),
         Obligation::Bound(proposal) => Some(&proposal.value),

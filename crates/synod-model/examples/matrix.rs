@@ -1,0 +1,84 @@
+//! Writes `proofs-notes/mutants.md`: which claims fall for which mutant, and after how many steps at the shortest.
+//!
+//! `cargo run --release -p synod-model --example matrix`; with `--check` it writes nothing and fails if the file is
+//! not what the runs say. A run goes on past the first fall, until everything is explored or a fixed number of states
+//! is: what it says is the same on every machine.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use synod_model::{Model, Outcome, Settings, catalogue, check, claims::CLAIMS};
+
+/// Where a run is cut, in states on a path: the shortest falls are all found before.
+const DEPTH: usize = 19;
+
+fn main() -> ExitCode {
+    let models: Vec<Model> = catalogue()
+        .into_iter()
+        .filter(|model| model.name.starts_with("mutants/") || model.mutant().is_some())
+        .collect();
+    let mut text = HEAD.to_owned();
+    let names: Vec<&str> = CLAIMS.iter().map(|claim| claim.name).collect();
+    let _ = writeln!(text, "| model | mutant | guard taken away | {} |", names.join(" | "));
+    let _ = writeln!(text, "|---|---|---|{}", "---:|".repeat(names.len()));
+    for mut model in models {
+        eprintln!("{}", model.name);
+        // Every claim is asked, whichever the model's own file asks.
+        model.ask_everything(DEPTH);
+        let settings = Settings { threads: 2, exhaust: true, ..Settings::default() };
+        let outcome = check(&model, &settings);
+        let _ = writeln!(text, "{}", row(&model, &outcome));
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proofs-notes/mutants.md");
+    if std::env::args().any(|argument| argument == "--check") {
+        let there = std::fs::read_to_string(&file).unwrap_or_default();
+        if there != text {
+            eprintln!("proofs-notes/mutants.md is not what the runs say; run the example without --check");
+            return ExitCode::FAILURE;
+        }
+        return ExitCode::SUCCESS;
+    }
+    match std::fs::write(&file, text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const HEAD: &str = "# Mutants\n\n\
+Which claims fall when a guard is taken away, and after how many steps at the shortest. Written by\n\
+`cargo run --release -p synod-model --example matrix`, never by hand; `.ci/run` compares. Each model is explored past its\n\
+first fall, until it is exhausted or 18 steps deep. **Bold** is the claim that the model's file names; a dot is a claim that stands\n\
+as far as was explored; a dagger at the model says that the depth cut the exploration. The models below `harmless/` take away\n\
+what is not needed for safety, and must stand.\n\n";
+
+fn row(model: &Model, outcome: &Outcome) -> String {
+    let (mutant, guard) = match model.mutant() {
+        Some(entry) => (format!("`{}`", entry.name), entry.guard),
+        None => ("plain configuration".to_owned(), "quorums that meet, or ballots of one's own"),
+    };
+    let cut = if outcome.verdict == "holds-within-bound" || outcome.depth >= DEPTH { " †" } else { "" };
+    let mut row = format!("| `{}`{cut} | {mutant} | {guard} |", model.name);
+    if outcome.verdict == "panicked" {
+        let _ = write!(
+            row,
+            " stopped at once: {} |{}",
+            outcome.detail.as_deref().unwrap_or_default(),
+            " |".repeat(9)
+        );
+        return row;
+    }
+    for claim in &CLAIMS {
+        let found = outcome.properties.iter().find(|found| found.name == claim.name);
+        let steps = found.filter(|found| found.status == "violated").and_then(|found| found.steps);
+        let named = model.file.expect.property.as_deref() == Some(claim.name);
+        let _ = match steps {
+            Some(steps) if named => write!(row, " **{steps}** |"),
+            Some(steps) => write!(row, " {steps} |"),
+            None => write!(row, " · |"),
+        };
+    }
+    row
+}
