@@ -123,8 +123,7 @@ where
     let mut system = from_actor_model(model).expect("the model is supported");
     system.bounds.depth = depth;
     // An engine that finds no end is to fail here, not to hang.
-    let options =
-        Options { stop: Stop::Exhausted, time: Some(Duration::from_secs(60)), ..Options::default() };
+    let options = Options { stop: Stop::Exhausted, time: Some(Duration::from_mins(1)), ..Options::default() };
     let ours = explore(&system, &options);
 
     let fell = Arc::new(model.properties.iter().map(|_| AtomicBool::new(false)).collect::<Vec<_>>());

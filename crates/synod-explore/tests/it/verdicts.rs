@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use synod_explore::{
-    Action, Event, Observer, Options, Progress, Property, Report, Status, Step, Stop, System, Verdict, Why,
-    explore, oracle,
+    Action, Event, Faults, Observer, Options, Progress, Property, Report, Status, Step, Stop, System,
+    Verdict, Why, explore, oracle,
 };
 
 /// What a walker does beside walking.
@@ -392,6 +392,22 @@ fn panicked_if_an_actor_is_no_function_of_its_inputs() {
     let Verdict::Panicked { message, trace } = report.verdict else { panic!("{report:?}") };
     assert!(message.contains("the outcome of the step differs"), "{message}");
     assert!(matches!(trace.last(), Some(Action::<Walker>::SelectRandom { .. })));
+}
+
+#[test]
+fn an_absent_actor_never_starts_and_takes_up_nobodys_crash() {
+    let explore = |faults| {
+        let mut system = walkers(2, 3);
+        system.faults = faults;
+        check(&system, Stop::FirstViolation).unique_states
+    };
+    let absent =
+        |max_down| Faults { crashable: vec![true; 2], max_down, max_crashes: Some(1), absent: vec![true] };
+    // One walker has 0 to 4 and the history tells the number of its last step, which is where it is.
+    assert_eq!(explore(absent(0)), 5);
+    // With a crash: the 5 of before, 5 while it is down with the history of before, and after it came up the 5
+    // again, with its start once for each of the 5 histories of before.
+    assert_eq!(explore(absent(1)), 19);
 }
 
 /// Ticks for ever: every tick is a no-op that only renews the timer.
