@@ -84,7 +84,8 @@ fn counts(acceptors: usize, learning: &str) -> String {
     let mut to_learners = 0;
     let mut to_proposer = 0;
     for action in &run.actions {
-        if let ActorModelAction::Deliver { dst, msg: Msg::Accepted { .. } | Msg::Chosen { .. }, .. } = action {
+        if let ActorModelAction::Deliver { dst, msg: Msg::Accepted { .. } | Msg::Chosen { .. }, .. } = action
+        {
             *if usize::from(*dst) == proposer { &mut to_proposer } else { &mut to_learners } += 1;
         }
     }

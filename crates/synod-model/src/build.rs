@@ -263,12 +263,12 @@ impl Model {
         let cluster = Arc::clone(&self.cluster);
         move |history| sign(&cluster.quorums, history, cluster.learners.len())
     }
-    /// Makes the model check every claim and nothing else, on paths of at most so many states.
-    pub fn ask_everything(&mut self, depth: usize) {
+    /// Makes the model check every claim and nothing else; with a depth, on paths of at most so many states.
+    pub fn ask_everything(&mut self, depth: Option<usize>) {
         self.claims = CLAIMS.iter().collect();
         self.witnesses.clear();
         self.never.clear();
-        self.file.bounds.depth = Some(depth);
+        self.file.bounds.depth = depth.or(self.file.bounds.depth);
     }
 
     /// The system in a few words, for tables.
