@@ -74,6 +74,11 @@ impl Rows {
     /// Adds a row that is not there yet.
     pub(crate) fn push(&mut self, tag: u32, state: &[u32], parent: u32, ordinal: u32) -> u32 {
         let row = self.len;
+        // Breadth first, and in order: the first way found to a state is a shortest one.
+        debug_assert!(
+            row == 0 || self.origin(row - 1).0 <= parent,
+            "rows come in the order of their parents"
+        );
         let stride = self.width + 2;
         let (chunk, at) = (row as usize / CHUNK, (row as usize % CHUNK) * stride);
         if chunk == self.chunks.len() {
