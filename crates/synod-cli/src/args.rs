@@ -10,6 +10,7 @@ use synod_model::{Model, ModelError, Tier};
 /// Paxos whose checked code is the running code.
 #[derive(Parser)]
 #[command(
+    name = "synod",
     version,
     about,
     max_term_width = 100,
