@@ -11,6 +11,29 @@ fn every_fast_model_comes_out_as_its_file_expects() {
     assert_eq!(ran.status, 0, "{}", ran.err);
 }
 
+/// The same counts from an engine that shares nothing with ours but the meaning of one step.
+#[test]
+fn stateright_counts_the_same_states() {
+    for name in [
+        "acceptors/two",
+        "acceptors/three",
+        "acceptors/three-one-down",
+        "acceptors/three-two-proposers",
+        "co-located/three",
+        "crash/acceptor",
+        "learning/distinguished-set",
+        "learning/distinguished-down",
+        "network/multiset",
+        "network/ordered-loss",
+        "harmless/ignores-nack",
+        "mutants/learns-first",
+        "mutants/saves-last",
+    ] {
+        let ran = run(&["check", name, "--engine", "stateright", "--threads", "1"]);
+        assert_eq!(ran.status, 0, "{name}: {}{}", ran.out, ran.err);
+    }
+}
+
 #[test]
 fn every_model_states_what_it_expects_to_the_last_number() {
     for model in catalogue() {

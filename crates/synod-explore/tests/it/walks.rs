@@ -2,7 +2,6 @@
 
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
-use std::time::Instant;
 use synod_explore::walk::{Dice, Priorities, Walk, follow, shrink, walk, walk_by};
 use synod_explore::{Event, Observer, Options, Property, Step, System, Verdict, explore};
 
@@ -181,19 +180,4 @@ fn a_panic_ends_a_run() {
     assert!(run.panicked.as_ref().is_some_and(|message| message.starts_with("a grant!")), "{run:?}");
     let short = shrink(&system, &run.actions, |walk| walk.panicked.is_some());
     assert_eq!(short.len(), 2, "an ask and the grant");
-}
-
-/// Not a test of speed, which depends on the machine, but a run of it: `-- --ignored --nocapture`.
-#[test]
-#[ignore = "prints a figure"]
-fn steps_a_second() {
-    let mut system = locks();
-    system.properties.clear();
-    let start = Instant::now();
-    let mut steps = 0;
-    for seed in 0..1000 {
-        let mut priorities = Priorities::new(seed, 200, 3);
-        steps += walk_by(&system, |possible| priorities.pick::<Lock>(possible), 200).actions.len();
-    }
-    println!("{:.0} steps/s", f64::from(u32::try_from(steps).unwrap()) / start.elapsed().as_secs_f64());
 }
