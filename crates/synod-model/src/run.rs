@@ -202,9 +202,9 @@ fn complaints(model: &Model, outcome: &Outcome, stateright: bool) -> Vec<String>
     if let Some(name) = &expect.property {
         match found(name) {
             Some(Found { status: "violated", steps, .. })
-                if expect.steps.is_some() && *steps != expect.steps =>
+                if expected_steps.is_some() && *steps != expected_steps =>
             {
-                let (is, expected) = (steps.unwrap_or(0), expect.steps.unwrap_or(0));
+                let (is, expected) = (steps.unwrap_or(0), expected_steps.unwrap_or(0));
                 complaints.push(format!("{name} falls after {is} steps, expected {expected}"));
             }
             Some(Found { status: "violated", .. }) => {}
