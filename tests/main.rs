@@ -4,5 +4,6 @@
 mod catalogue;
 mod cli;
 mod house;
+mod regressions;
 mod schedules;
 mod synod;

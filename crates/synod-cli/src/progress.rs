@@ -36,7 +36,7 @@ impl Live {
         // The only honest estimate is one that knows the size: from the count that the model's file states.
         let left = self.expected.filter(|expected| *expected > progress.unique).map(|expected| {
             let left = (expected - progress.unique) as f64 / rate.max(1.0);
-            format!(", about {} left by its file's count", seconds(Duration::from_secs_f64(left)))
+            format!(", about {} left (by the file's count)", seconds(Duration::from_secs_f64(left)))
         });
         let text = format!(
             "{}: {} states, {}/s, depth {}, queue {}, {}, {}{}",
@@ -49,9 +49,13 @@ impl Live {
             seconds(progress.elapsed),
             left.unwrap_or_default(),
         );
-        // Trouble with stderr is no reason to stop checking.
-        let _ =
-            if self.terminal { write!(stderr(), "\r\x1b[2K{text}") } else { writeln!(stderr(), "{text}") };
+        // Trouble with stderr is no reason to stop checking. A line that is too long is cut, not wrapped: only one
+        // line can be taken back.
+        let _ = if self.terminal {
+            write!(stderr(), "\r\x1b[2K\x1b[?7l{text}\x1b[?7h")
+        } else {
+            writeln!(stderr(), "{text}")
+        };
         let _ = stderr().flush();
     }
 
