@@ -65,6 +65,8 @@ fn a_model_that_makes_no_sense_is_refused() {
     refused(&with("[quorums]\nboth = { at-least = 1 }"), "11:8", "{A1} and phase-2 quorum {A2}");
     refused(&with("[quorums]\nboth = { at-least = 9 }"), "11:8", "not even all acceptors");
     refused(&with("[quorums]\nphase1 = \"majority\""), "11:10", "needs either `both`");
+    refused(&with("[quorums]\nboth = { listed = [[0, 1]] }"), "11:8", "there is no acceptor 0");
+    refused(&with("[quorums]\nboth = { listed = [[1, 17]] }"), "11:8", "there is no acceptor 17");
     refused(&with("[faults]\ncrash = [\"A9\"]"), "11:9", "there is no \"A9\"");
     refused(&with("[check]\nclaims = [\"P3\"]"), "11:10", "no claim is named \"P3\"");
     refused(&with("[check]\nwitnesses = [\"luck\"]"), "11:13", "no witness is named \"luck\"");
@@ -145,6 +147,19 @@ fn running_out_is_status_3_with_partial_figures_and_never_a_pass() {
         assert!(ran.out.contains("\"incomplete\":1"), "{}", ran.out);
         assert!(!ran.out.contains("\"unique_states\":0,"), "{budget:?} leaves partial figures: {}", ran.out);
     }
+}
+
+/// P1 never falls for this mutant, other claims do early, and the search is cut before all is explored.
+#[test]
+fn a_search_cut_before_the_named_claim_is_decided_has_no_verdict() {
+    let text = SMALL
+        .replace("about", "mutant = \"accepts-below-promise\"\nabout")
+        .replace("proposers = 1", "proposers = 3")
+        .replace("[\"x\"]", "[\"x\", \"y\", \"z\"]")
+        .replace("\"holds\"", "\"violated\"\nproperty = \"P1\"");
+    let ran = check_text(&text, &["--memory", "32MiB"]);
+    assert_eq!(ran.status, 3, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("search was cut before P1 was decided"), "{}", ran.out);
 }
 
 #[test]

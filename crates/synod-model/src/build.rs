@@ -263,6 +263,7 @@ impl Model {
         let cluster = Arc::clone(&self.cluster);
         move |history| sign(&cluster.quorums, history, cluster.learners.len())
     }
+
     /// Makes the model check every claim and nothing else; with a depth, on paths of at most so many states.
     pub fn ask_everything(&mut self, depth: Option<usize>) {
         self.claims = CLAIMS.iter().collect();
@@ -315,12 +316,20 @@ fn quorums(judge: &Judge<'_>, file: &ModelFile, acceptors: usize) -> Result<Quor
         RuleFile::Column { columns } => QuorumRule::Column(*columns),
         RuleFile::RowAndColumn { columns } => QuorumRule::RowAndColumn(*columns),
         RuleFile::Listed(sets) => {
-            let set = |set: &Vec<usize>| set.iter().map(|a| a.wrapping_sub(1)).collect::<AcceptorSet>();
+            let set = |set: &Vec<usize>| set.iter().map(|a| a - 1).collect::<AcceptorSet>();
             QuorumRule::Listed(sets.iter().map(set).collect())
         }
     };
     let place = [&given.both, &given.phase1, &given.phase2].into_iter().flatten().next().map(Spanned::span);
     let place = place.unwrap_or_default();
+    for rule in [&given.both, &given.phase1, &given.phase2].into_iter().flatten() {
+        let RuleFile::Listed(sets) = rule.get_ref() else { continue };
+        if let Some(wrong) = sets.iter().flatten().find(|a| !(1..=acceptors).contains(*a)) {
+            let message =
+                format!("listed: there is no acceptor {wrong}; they are numbered from 1 to {acceptors}");
+            return judge.error(rule.span(), message);
+        }
+    }
     let (phase1, phase2) = match (&given.both, &given.phase1, &given.phase2) {
         (Some(both), None, None) => (rule(both), rule(both)),
         (None, Some(phase1), Some(phase2)) => (rule(phase1), rule(phase2)),

@@ -136,6 +136,15 @@ where
         Verdict::Vacuous(missing) => {
             ("vacuous", Some(format!("never reached: {}", missing.join(", "))), None)
         }
+        // Another claim fell, and the search was cut before it could tell of the one that the file names.
+        Verdict::Violated { property } if is_open(model, report) => {
+            let wanted = model.file.expect.property.as_deref().unwrap_or_default();
+            (
+                "incomplete",
+                Some(format!("{property} fell, and the search was cut before {wanted} was decided")),
+                None,
+            )
+        }
         Verdict::Violated { property } => {
             let wanted = model.file.expect.property.as_deref();
             let fell = |f: &&synod_explore::Finding<A>| f.status == Status::Violated;
@@ -183,6 +192,12 @@ where
         elapsed: report.elapsed,
         memory_bytes: report.memory_bytes,
     }
+}
+
+/// Whether the claim that must fall is still undecided.
+fn is_open<A: Subject>(model: &Model, report: &Report<A>) -> bool {
+    let wanted = model.file.expect.property.as_deref();
+    wanted.and_then(|name| report.finding(name)).is_some_and(|finding| finding.status == Status::Unknown)
 }
 
 /// Everything that did not come out as expected.
