@@ -27,9 +27,21 @@ fn large(
     Model::read("schedules.toml", &text).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// So many servers, a client that writes, and clients that read.
+fn reading(mutant: Option<&str>, servers: usize, readers: &str, environment: &str) -> Model {
+    let mutant = mutant.map(|name| format!("mutant = {name:?}\n")).unwrap_or_default();
+    let text = format!(
+        "about = \"random schedules\"\ntier = \"nightly\"\n{mutant}\n[system]\nlayout = \"co-located\"\n\
+         acceptors = {servers}\nvalues = [\"x\"]\nasks = [[\"S3\"]]\nreaders = {readers}\n{environment}\n[expect]\nverdict = \"holds\"\n"
+    );
+    Model::read("schedules.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
 const RETRY: &str = "retry = \"on-timeout\"\n";
 const LEARNER: &str = "learners = 1\n";
 const ANNOUNCED: &str = "learners = 1\nlearning = \"proposer\"\n";
+const READERS: &str = "[[\"S2\"], [\"S2\"], [\"S1\"]]\nlearning = \"proposer\"\n";
+const ONE_READER: &str = "[[\"S2\"]]\nlearning = \"proposer\"\n";
 const CRASHES: &str = "[faults]\ncrash = [\"acceptors\", \"proposers\"]\nat_once = 2\nin_all = 4\n";
 const LOSSY: &str = "[network]\ndelivery = \"multiset\"\nloss = true\n";
 
@@ -47,6 +59,13 @@ fn shapes(mutant: &str) -> Vec<Model> {
         "announces-other-ballots" => {
             let announced = format!("{ANNOUNCED}{RETRY}");
             vec![large(Some(mutant), (5, 1), &announced, ""), large(Some(mutant), (3, 1), &announced, "")]
+        }
+        // A read that came earlier would keep the value from being chosen.
+        "reads-bound" => {
+            vec![reading(Some(mutant), 5, ONE_READER, ""), reading(Some(mutant), 3, ONE_READER, "")]
+        }
+        name if name.starts_with("reads") => {
+            vec![reading(Some(mutant), 5, READERS, ""), reading(Some(mutant), 3, READERS, "")]
         }
         name if name.starts_with("announces") => vec![of(5, ANNOUNCED, "")],
         name if name.starts_with("learns") => vec![of(5, LEARNER, ""), of(3, LEARNER, "")],
@@ -96,6 +115,15 @@ fn the_roles_stand_random_schedules() {
     let lossy = format!("{LOSSY}{CRASHES}");
     for (system, environment) in [(&everything, CRASHES), (&everything, &lossy), (&announced, CRASHES)] {
         let Built::Plain(system) = large(None, (5, 3), system, environment).build() else {
+            panic!("no mutant")
+        };
+        let found = search(&system, 300, 250);
+        assert!(found.is_none(), "seed and trace: {found:?}");
+    }
+    for servers in [3, 5] {
+        let crashes = "[faults]\ncrash = [\"servers\"]\nat_once = 2\nin_all = 4\n";
+        let Built::Plain(system) = reading(None, servers, &format!("{READERS}{RETRY}"), crashes).build()
+        else {
             panic!("no mutant")
         };
         let found = search(&system, 300, 250);

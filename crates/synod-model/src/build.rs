@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, Client, Cluster, Instance, Learning, Msg, Process, QuorumError, QuorumRule, Quorums, Retry,
-    Value,
+    AcceptorSet, Asking, Client, Cluster, Instance, Learning, Msg, Process, QuorumError, QuorumRule, Quorums,
+    Retry, Value, Want,
 };
 use synod_explore::Subject;
 use synod_explore::{Bounds, Delivery, Faults, Network, Property, System};
@@ -132,8 +132,20 @@ impl Model {
         } else {
             (named('S', acceptors).collect(), ids(0, acceptors), ids(0, acceptors), ids(0, acceptors))
         };
+        let readers = match &system.readers {
+            None => 0,
+            Some(given) if separate => {
+                return judge
+                    .error(given.span(), "readers: only servers answer reads, in the co-located layout");
+            }
+            Some(given) => given.get_ref().len(),
+        };
         let client_ids = ids(names.len(), values.len());
-        let names: Vec<String> = names.into_iter().chain(named('C', values.len())).collect();
+        let names: Vec<String> = names.into_iter().chain(named('C', values.len() + readers)).collect();
+        if values.len() + readers > MAX_OTHERS as usize {
+            let span = system.readers.as_ref().map(Spanned::span).unwrap_or_default();
+            return judge.error(span, format!("readers: there may be {MAX_OTHERS} clients, values included"));
+        }
 
         let learning = match system.learning.as_ref().map(Spanned::get_ref) {
             None | Some(LearningFile::Everyone) => Learning::Everyone,
@@ -152,6 +164,7 @@ impl Model {
             acceptors: acceptor_ids,
             learners: learner_ids,
             clients: if system.responses { client_ids } else { Vec::new() },
+            remembers: if readers == 0 { 0 } else { readers + values.len() },
             quorums: quorums(&judge, &file, acceptors)?,
             learning,
             nacks: system.nacks,
@@ -369,25 +382,30 @@ fn processes(
         RetryFile::Never => Retry::default(),
         RetryFile::OnNack => Retry { on_nack: true, after: None },
         RetryFile::OnTimeout => Retry { on_nack: false, after: Some(any()) },
+        RetryFile::OnEither => Retry { on_nack: true, after: Some(any()) },
+    };
+    let lists = |what: &str, given: &Spanned<Vec<Vec<String>>>| {
+        let id = |name: &String| {
+            let index = names.iter().position(|known| known == name).map(Id::from);
+            match index.filter(|id| proposers.contains(id)) {
+                Some(id) => Ok(id),
+                None => judge.error(given.span(), format!("{what}: no proposer is named {name:?}")),
+            }
+        };
+        let lists = given.get_ref().iter().map(|list| list.iter().map(id).collect::<Result<_, _>>());
+        lists.collect::<Result<Vec<Vec<Id>>, _>>()
     };
     let asks: Vec<Vec<Id>> = match &system.asks {
         None => (0..system.values.get_ref().len()).map(|i| vec![proposers[i % proposers.len()]]).collect(),
         Some(given) => {
-            let id = |name: &String| {
-                let index = names.iter().position(|known| known == name).map(Id::from);
-                match index.filter(|id| proposers.contains(id)) {
-                    Some(id) => Ok(id),
-                    None => judge.error(given.span(), format!("asks: no proposer is named {name:?}")),
-                }
-            };
-            let lists = given.get_ref().iter().map(|list| list.iter().map(id).collect::<Result<_, _>>());
-            let asks = lists.collect::<Result<Vec<_>, _>>()?;
+            let asks = lists("asks", given)?;
             if asks.len() != system.values.get_ref().len() {
                 return judge.error(given.span(), "asks: needs one list of names for each value");
             }
             asks
         }
     };
+    let readers = system.readers.as_ref().map_or(Ok(Vec::new()), |given| lists("readers", given))?;
     let mut processes = Vec::new();
     if system.layout == Layout::Separate {
         processes.extend(cluster.acceptors.iter().map(|_| Process::Acceptor(Arc::clone(cluster))));
@@ -404,13 +422,11 @@ fn processes(
             retry: retry.clone(),
         }));
     }
-    processes.extend(system.values.get_ref().iter().zip(asks).map(|(value, asks)| {
-        Process::Client(Client {
-            instance: Instance::FIRST,
-            value: Value::from(value.as_str()),
-            asks,
-            resend: None,
-        })
+    let wants = system.values.get_ref().iter().map(|value| Want::Write(Value::from(value.as_str())));
+    let questions = wants.zip(asks).chain(readers.into_iter().map(|asks| (Want::Read, asks)));
+    processes.extend(questions.map(|(want, asks)| {
+        let (instance, asking) = (Instance::FIRST, Asking::Everyone);
+        Process::Client(Client { instance, want, asks, asking, pause: None, resend: None })
     }));
     Ok(processes)
 }

@@ -22,7 +22,7 @@ pub struct Claim {
 }
 
 /// All claims, in the order in which the paper leads from one to the next.
-pub const CLAIMS: [Claim; 10] = [
+pub const CLAIMS: [Claim; 11] = [
     Claim {
         name: "B0",
         source: "PMS §2.1",
@@ -82,6 +82,12 @@ pub const CLAIMS: [Claim; 10] = [
         source: "PTP §2.1, B3",
         says: "A ballot's value is that of the latest earlier vote among its own quorum's members, if any.",
         judge: v3,
+    },
+    Claim {
+        name: "R1",
+        source: "reads",
+        says: "A client is told a value only if it is chosen, and \"unset\" only if none was when its read arrived.",
+        judge: r1,
     },
 ];
 
@@ -210,6 +216,12 @@ pub fn v3(_: &Quorums, history: &History) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// R1 (our own): whoever is told a value is told a chosen one; whoever is told that nothing was chosen is told the truth
+/// about some moment after its question arrived. With B0 it makes every instance a linearizable write-once register.
+pub fn r1(_: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "R1")
 }
 
 fn unbroken(history: &History, claim: &'static str) -> Result<(), String> {

@@ -87,6 +87,9 @@ pub struct SystemFile {
     pub values: Spanned<Vec<String>>,
     /// Whom client *i* asks: the names of proposers or servers. By default client *i* asks proposer *i*, cyclically.
     pub asks: Option<Spanned<Vec<Vec<String>>>>,
+    /// Clients that ask what was chosen, without a value: the names of the servers that each asks. Co-located layout only.
+    /// Their servers answer everyone who asks.
+    pub readers: Option<Spanned<Vec<Vec<String>>>>,
     /// Whether learners answer the clients.
     #[serde(default)]
     pub responses: bool,
@@ -129,6 +132,8 @@ pub enum RetryFile {
     OnNack,
     /// At any moment.
     OnTimeout,
+    /// On either occasion, as servers do.
+    OnEither,
 }
 
 /// What a quorum is.

@@ -35,6 +35,10 @@ pub enum Happened {
     },
     /// A learner (by its id) learned a value.
     Learned(usize, Instance, Value),
+    /// A client's read arrived at a server: server, client, instance.
+    Asked(usize, usize, Instance),
+    /// A server or learner told a client what was chosen, or that nothing was.
+    Told(usize, usize, Instance, Option<Value>),
     /// A client got its answer.
     Served,
     /// An acceptor told a proposer that it was refused.
@@ -43,6 +47,27 @@ pub enum Happened {
     AcceptorRecovered,
     /// A process with a proposer in it came back after a crash.
     ProposerRecovered,
+}
+
+impl Happened {
+    /// The instance it is about; `None` for what concerns all of them.
+    pub fn instance(&self) -> Option<Instance> {
+        match self {
+            Happened::Proposed(instance, _)
+            | Happened::Offered(_, instance, ..)
+            | Happened::Voted(_, instance, ..)
+            | Happened::Issued { instance, .. }
+            | Happened::Learned(_, instance, _)
+            | Happened::Asked(_, _, instance)
+            | Happened::Told(_, _, instance, _) => Some(*instance),
+            Happened::Begun(_)
+            | Happened::Answered(..)
+            | Happened::Served
+            | Happened::Nacked
+            | Happened::AcceptorRecovered
+            | Happened::ProposerRecovered => None,
+        }
+    }
 }
 
 /// All that happened in one step of one process.
@@ -59,17 +84,21 @@ pub struct History {
     pub issued: BTreeMap<(Instance, Ballot), BTreeMap<Value, AcceptorSet>>,
     /// The highest prepare each acceptor answered, whether or not it still knows.
     pub answered: BTreeMap<usize, Ballot>,
+    /// The highest ballot in which each acceptor ever accepted anything.
+    pub voted: BTreeMap<usize, Ballot>,
     /// Who accepted which proposal.
     pub votes: BTreeMap<(Instance, Ballot, Value), AcceptorSet>,
     /// What was learned, and by whom.
     pub learned: BTreeSet<(usize, Instance, Value)>,
+    /// Reads that were not answered yet, by server, client and instance: what was chosen when each arrived.
+    pub asked: BTreeMap<(usize, usize, Instance), Option<Value>>,
     /// Claims about single steps that were broken, in words.
     pub broken: BTreeMap<&'static str, String>,
 }
 
 impl History {
-    /// The history after one more thing happened.
-    pub fn record(&mut self, happened: &Happened) {
+    /// The history after one more thing happened. Whether a value was chosen depends on what a quorum is.
+    pub fn record(&mut self, quorums: &Quorums, happened: &Happened) {
         match happened.clone() {
             Happened::Proposed(instance, value) => drop(self.proposed.insert((instance, value))),
             Happened::Begun(ballot) => {
@@ -86,6 +115,8 @@ impl History {
             }
             Happened::Voted(acceptor, instance, ballot, value) => {
                 self.votes.entry((instance, ballot, value)).or_default().insert(acceptor);
+                let highest = self.voted.entry(acceptor).or_insert(ballot);
+                *highest = ballot.max(*highest);
             }
             Happened::Issued { instance, ballot, value, quorum, .. } => {
                 let issued = self.issued.entry((instance, ballot)).or_default();
@@ -99,11 +130,44 @@ impl History {
             Happened::Learned(learner, instance, value) => {
                 self.learned.insert((learner, instance, value));
             }
+            Happened::Asked(server, client, instance) => {
+                let chosen = self.chosen_in(quorums, instance).cloned();
+                self.asked.entry((server, client, instance)).or_insert(chosen);
+            }
+            Happened::Told(server, client, instance, value) => {
+                self.judge_answer(quorums, (server, client, instance), value);
+            }
             Happened::Served
             | Happened::Nacked
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered => {}
         }
+    }
+
+    /// R1 speaks of what a client is told; here is where it is told.
+    fn judge_answer(&mut self, quorums: &Quorums, asked: (usize, usize, Instance), value: Option<Value>) {
+        let then = self.asked.remove(&asked);
+        let instance = asked.2;
+        match (value, then) {
+            (Some(value), _) => {
+                if !self.chosen(quorums).any(|(i, _, chosen)| i == instance && *chosen == value) {
+                    self.breach("R1", format!("a client was told {value:?} of {instance:?}, which is not chosen"));
+                }
+            }
+            (None, Some(None)) => {}
+            (None, Some(Some(value))) => self.breach(
+                "R1",
+                format!("a client was told that {instance:?} is unset, and {value:?} was chosen when its read arrived"),
+            ),
+            (None, None) => {
+                self.breach("R1", format!("a client was told that {instance:?} is unset, and had not asked"));
+            }
+        }
+    }
+
+    /// A value that was chosen in one instance, if any was.
+    fn chosen_in<'a>(&'a self, quorums: &'a Quorums, instance: Instance) -> Option<&'a Value> {
+        self.chosen(quorums).find(|(i, ..)| *i == instance).map(|(_, _, value)| value)
     }
 
     /// P1 and P1a speak of what an acceptor does when it is offered a proposal; here is where it does it.
@@ -117,7 +181,7 @@ impl History {
     ) {
         let name = acceptor + 1;
         let answered = self.answered.get(&acceptor).copied();
-        let voted = self.highest_vote(acceptor);
+        let voted = self.voted.get(&acceptor).copied();
         if let (true, Some(promise)) = (accepted, answered.filter(|answered| *answered > ballot)) {
             self.breach(
                 "P1a",
@@ -144,11 +208,6 @@ impl History {
 
     fn breach(&mut self, claim: &'static str, breach: String) {
         self.broken.entry(claim).or_insert(breach);
-    }
-
-    /// The highest ballot in which an acceptor ever accepted anything.
-    pub fn highest_vote(&self, acceptor: usize) -> Option<Ballot> {
-        self.votes.iter().filter(|(_, by)| by.contains(acceptor)).map(|((_, ballot, _), _)| *ballot).max()
     }
 
     /// The latest vote that an acceptor cast below a ballot, in one instance.

@@ -4,7 +4,7 @@ use crate::history::{Happened, History, Note};
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use synod::{AcceptorSet, Cluster, Msg, Phase, ProcessState};
+use synod::{AcceptorSet, Cluster, DiffItem, Msg, PerInstance, Phase, ProcessState};
 use synod_explore::{Event, Observer, Step, Subject};
 
 /// States that hold a process's state, possibly with something around it.
@@ -59,9 +59,18 @@ where
             let answer = Msg::Accepted { ballot: *ballot, instance: *instance, value: value.clone() };
             note.push(Happened::Offered(me, *instance, *ballot, value.clone(), sent.contains(&answer)));
         }
+        if let (Event::Deliver { src, msg: Msg::Read { instance } }, Some(_)) =
+            (&step.event, after.and_then(ProcessState::server))
+        {
+            note.push(Happened::Asked(step.actor.into(), (*src).into(), *instance));
+        }
         for msg in sent {
             note.extend(Self::said(msg, acceptor, before, after));
         }
+        note.extend(step.outputs.iter().filter_map(|output| match output {
+            Command::Send(client, msg) => Self::told(step.actor, *client, msg),
+            _ => None,
+        }));
         note.extend(Self::found_out(step.actor, before, after));
         (!note.is_empty()).then_some(note)
     }
@@ -69,7 +78,7 @@ where
     fn update(&self, history: &History, note: &Note) -> Option<History> {
         let mut next = history.clone();
         for happened in note {
-            next.record(happened);
+            next.record(&self.cluster.quorums, happened);
         }
         (next != *history).then_some(next)
     }
@@ -120,23 +129,36 @@ impl Ghost {
         }
     }
 
-    /// What a process knows now and did not know before.
-    fn found_out(
-        actor: Id,
-        before: Option<&ProcessState>,
-        after: Option<&ProcessState>,
-    ) -> impl Iterator<Item = Happened> {
-        let known = |state: Option<&ProcessState>| {
-            state.and_then(ProcessState::learner).map(|learner| learner.learned.clone()).unwrap_or_default()
+    /// What a client was told.
+    fn told(actor: Id, client: Id, msg: &Msg) -> Option<Happened> {
+        let (instance, value) = match msg {
+            Msg::Response { instance, value } => (*instance, Some(value.clone())),
+            Msg::Unset { instance } => (*instance, None),
+            _ => return None,
         };
+        Some(Happened::Told(actor.into(), client.into(), instance, value))
+    }
+
+    /// What a process knows now and did not know before.
+    fn found_out<'a>(
+        actor: Id,
+        before: Option<&'a ProcessState>,
+        after: Option<&'a ProcessState>,
+    ) -> Vec<Happened> {
         let answer = |state: Option<&ProcessState>| {
             state.and_then(ProcessState::client).is_some_and(|client| client.answer.is_some())
         };
-        let old = known(before);
-        let learned = known(after).into_iter().filter(move |(i, value)| old.get(i) != Some(value));
-        let served = answer(after) && !answer(before);
-        learned
-            .map(move |(instance, value)| Happened::Learned(usize::from(actor), instance, value))
-            .chain(served.then_some(Happened::Served))
+        // What two copies share is skipped: a long run knows many values, and a step adds one at most.
+        let none = PerInstance::new();
+        let known =
+            |state: Option<&'a ProcessState>| state.and_then(ProcessState::learner).map(|l| &l.learned);
+        let mut found = Vec::new();
+        for item in known(before).unwrap_or(&none).diff(known(after).unwrap_or(&none)) {
+            if let DiffItem::Add(instance, value) | DiffItem::Update { new: (instance, value), .. } = item {
+                found.push(Happened::Learned(usize::from(actor), *instance, value.clone()));
+            }
+        }
+        found.extend((answer(after) && !answer(before)).then_some(Happened::Served));
+        found
     }
 }

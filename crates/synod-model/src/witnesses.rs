@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 13] = [
+pub const WITNESSES: [Witness; 14] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -54,6 +54,11 @@ pub const WITNESSES: [Witness; 13] = [
         name: "served",
         says: "a client got its answer",
         sign: Sign::Step(|e| matches!(e, Happened::Served)),
+    },
+    Witness {
+        name: "unset",
+        says: "a client was told that nothing was chosen",
+        sign: Sign::Step(|e| matches!(e, Happened::Told(_, _, _, None))),
     },
     Witness {
         name: "adopted",

@@ -5,7 +5,8 @@
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
-use crate::message::{Msg, PerInstance};
+use crate::message::Msg;
+use crate::per_instance::PerInstance;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 

@@ -1,6 +1,7 @@
 //! Guarantees that proposal numbers are totally ordered and that no two proposers draw the same one.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,13 +29,14 @@ impl fmt::Debug for Ballot {
     }
 }
 
-/// The position of a command in the log (PMS §3): instance *i* decides command *i*. Counted from 1.
+/// The position of a command in the log (PMS §3): instance *i* decides command *i*. Counted from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Instance(pub u64);
 
 impl Instance {
-    /// The first instance, and the only one of single-decree Paxos.
-    pub const FIRST: Instance = Instance(1);
+    /// The first instance, and the only one of single-decree Paxos. None is below it, so that a phase 1 from here on covers
+    /// whatever a client can name.
+    pub const FIRST: Instance = Instance(0);
 }
 
 impl fmt::Debug for Instance {
@@ -44,7 +46,7 @@ impl fmt::Debug for Instance {
 }
 
 /// A value that can be proposed: opaque bytes, cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(Arc<[u8]>);
 
 impl Value {
@@ -78,6 +80,40 @@ impl fmt::Debug for Value {
     }
 }
 
+impl Serialize for Value {
+    /// As one run of bytes, which a compact format copies whole instead of visiting each.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Value;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Value, E> {
+                Ok(Value::from(bytes))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::from(text))
+            }
+            /// Text formats have no bytes and list numbers; how many there are to come is not believed.
+            fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Value, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = numbers.next_element::<u8>()? {
+                    bytes.push(byte);
+                }
+                Ok(Value(bytes.into()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
 /// A proposal of PMS §2.2: a number and a value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Proposal {
@@ -108,6 +144,24 @@ mod tests {
     fn rounds_run_out_without_a_panic() {
         assert_eq!(Ballot::above(u64::MAX, 1), None);
         assert_eq!(Ballot::above(0, 7), Some(Ballot { round: 1, proposer: 7 }));
+    }
+
+    #[test]
+    fn values_are_read_from_bytes_text_and_lists_of_numbers() {
+        use serde::de::IntoDeserializer;
+        use serde::de::value::{BytesDeserializer, Error, SeqDeserializer};
+        let x1 = Value::from("x1");
+        assert_eq!(Value::deserialize(BytesDeserializer::<Error>::new(b"x1")), Ok(x1.clone()));
+        assert_eq!(Value::deserialize(IntoDeserializer::<Error>::into_deserializer("x1")), Ok(x1.clone()));
+        let numbers = |numbers: Vec<u32>| SeqDeserializer::<_, Error>::new(numbers.into_iter());
+        assert_eq!(Value::deserialize(numbers(vec![120, 49])), Ok(x1.clone()));
+        assert!(Value::deserialize(numbers(vec![120, 256])).is_err(), "256 is no byte");
+        let json = serde_json::to_string(&x1).expect("a list of numbers");
+        assert_eq!(json, "[120,49]");
+        assert_eq!(serde_json::from_str::<Value>(&json).ok(), Some(x1));
+        assert!(
+            serde_json::from_str::<Value>("7").is_err() && serde_json::from_str::<Value>("[300]").is_err()
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A client asks for one value and waits for an answer. It may ask any number of proposers, any number of times.
+//! A client asks one question and waits for an answer. It may ask any number of servers, any number of times.
 
 use crate::ballot::{Instance, Value};
 use crate::effects::{Effects, Part};
@@ -7,46 +7,120 @@ use stateright::actor::Id;
 use std::ops::Range;
 use std::time::Duration;
 
-/// What a client wants.
+/// Asks for one thing. A client asks one question in its life: messages carry no number of the question, so an answer to an
+/// earlier one of the same id could be mistaken for an answer to a later one.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Where it wants its value chosen.
+    /// The instance it asks about.
     pub instance: Instance,
-    /// The value.
-    pub value: Value,
-    /// Whom it asks: proposers or servers.
+    /// What it asks for.
+    pub want: Want,
+    /// Whom it asks: proposers or servers. Only servers answer reads.
     pub asks: Vec<Id>,
+    /// Whether it asks all of them at once.
+    pub asking: Asking,
+    /// How long it waits before it asks for the first time; `None`: it asks as it starts.
+    pub pause: Option<Range<Duration>>,
     /// When it asks again, as long as no answer came; `None`: never.
     pub resend: Option<Range<Duration>>,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Have this value chosen, if none is.
+    Write(Value),
+    /// Say what was chosen, without having anything chosen.
+    Read,
+}
+
+/// Whom a client asks each time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asking {
+    /// Everyone on its list.
+    #[default]
+    Everyone,
+    /// One on its list, and the next one each time it asks again; after the last the first.
+    InTurn,
 }
 
 /// A client's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClientState {
-    /// What it was told to be chosen, which need not be what it asked for.
-    pub answer: Option<Value>,
+    /// Where on its list the one stands that it asked last, or 0 if it asks everyone; `None`: it has not asked yet.
+    pub asked: Option<usize>,
+    /// What it was told.
+    pub answer: Option<Answer>,
+}
+
+/// What a client was told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// This was chosen, which need not be what it asked for.
+    Chosen(Value),
+    /// To a read only: at a moment after it asked, nothing was chosen.
+    Unset,
 }
 
 impl Client {
-    /// Asks everyone on its list.
-    pub(crate) fn ask(&self, fx: &mut Effects) {
-        fx.broadcast(&self.asks, &Msg::Request { instance: self.instance, value: self.value.clone() });
+    /// Asks at once, or later if there is a pause.
+    pub(crate) fn start(&self, fx: &mut Effects) -> ClientState {
+        if let Some(pause) = &self.pause {
+            fx.set_timer(Timer::Resend, pause.clone());
+            return ClientState::default();
+        }
+        self.ask(0, fx);
+        ClientState { asked: Some(0), answer: None }
+    }
+
+    /// Asks for the first time after the pause, or once more; with an answer in hand there is nothing to ask.
+    pub(crate) fn on_timeout(&self, mut client: Part<'_, '_, ClientState>, fx: &mut Effects) {
+        if client.answer.is_some() {
+            return;
+        }
+        let next = match client.asked {
+            Some(last) if self.asking == Asking::InTurn && last + 1 < self.asks.len() => last + 1,
+            _ => 0,
+        };
+        if client.asked != Some(next) {
+            client.edit().asked = Some(next);
+        }
+        self.ask(next, fx);
+    }
+
+    /// Asks everyone, or the one at this place of the list.
+    fn ask(&self, place: usize, fx: &mut Effects) {
+        let instance = self.instance;
+        let question = match &self.want {
+            Want::Write(value) => Msg::Request { instance, value: value.clone() },
+            Want::Read => Msg::Read { instance },
+        };
+        let asked = match self.asking {
+            Asking::Everyone => self.asks.as_slice(),
+            Asking::InTurn => self.asks.get(place..=place).unwrap_or_default(),
+        };
+        fx.broadcast(asked, &question);
         if let Some(after) = &self.resend {
             fx.set_timer(Timer::Resend, after.clone());
         }
     }
 
-    /// Takes the first answer for its instance; later ones can only repeat it.
-    pub(crate) fn on_response(
+    /// Takes the first answer for its instance; later ones come too late for its question.
+    pub(crate) fn on_answer(
         &self,
         mut client: Part<'_, '_, ClientState>,
-        (instance, value): (Instance, Value),
+        (instance, answer): (Instance, Answer),
         fx: &mut Effects,
     ) {
-        if instance != self.instance || client.answer.is_some() {
+        // Learners tell every client they know of, also one that has not asked yet; only questions can be answered.
+        if instance != self.instance || client.asked.is_none() || client.answer.is_some() {
             return;
         }
-        client.edit().answer = Some(value);
+        // A writer goes on until something is chosen.
+        if answer == Answer::Unset && self.want != Want::Read {
+            return;
+        }
+        client.edit().answer = Some(answer);
         if self.resend.is_some() {
             fx.cancel_timer(Timer::Resend);
         }

@@ -24,6 +24,10 @@ pub struct Cluster {
     pub learners: Vec<Id>,
     /// Clients that learners answer when they learn a value.
     pub clients: Vec<Id>,
+    /// At how many instances a server lets other clients wait for an answer, and how many at each. What is asked beyond
+    /// that is ignored, and asked again. With 0 nobody is remembered, and no read is answered that needs a ballot. Whoever is
+    /// among `clients` is told by the learners.
+    pub remembers: usize,
     /// Which acceptors make a quorum. Its size is the number of acceptors.
     pub quorums: Quorums,
     /// How learners learn.
@@ -36,6 +40,12 @@ impl Cluster {
     /// The index of an acceptor, `None` for any other process.
     pub(crate) fn acceptor(&self, id: Id) -> Option<usize> {
         self.acceptors.iter().position(|acceptor| *acceptor == id)
+    }
+
+    /// Whether one more client may wait, where some wait at so many instances, and so many `here` if any does: what is
+    /// kept is bounded, whatever is asked.
+    pub(crate) fn has_room(&self, instances: usize, here: Option<usize>) -> bool {
+        here.unwrap_or(instances) < self.remembers
     }
 
     /// Who is told of an acceptance, besides the proposer that asked for it.

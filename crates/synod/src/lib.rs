@@ -14,6 +14,8 @@
 //! | `acceptor` | a promise binds: P1, P1a |
 //! | `proposer` | a proposal is issued only with the value P2c demands |
 //! | `learner` | a value is learned only when a phase-2 quorum accepted it in one ballot |
+//! | `read` | "unset" is answered only if nothing was chosen when the read began |
+//! | `per_instance` | a map by instance that is cheap to copy and to compare with an earlier copy |
 //! | `retry` | progress only: when to begin a ballot; nothing in it is needed for safety |
 //! | `client`, `process`, `server` | wiring: which role sees which message |
 //! | `effects` | the step contract: at most one save, before every send |
@@ -25,20 +27,24 @@ mod cluster;
 mod effects;
 mod learner;
 mod message;
+mod per_instance;
 mod process;
 mod proposer;
 mod quorum;
+mod read;
 mod retry;
 mod server;
 
 pub use acceptor::AcceptorState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
-pub use client::{Client, ClientState};
+pub use client::{Answer, Asking, Client, ClientState, Want};
 pub use cluster::{Cluster, Learning};
 pub use learner::{LearnerState, Votes};
-pub use message::{Msg, PerInstance, Stable, Timer};
+pub use message::{Msg, Stable, Timer};
+pub use per_instance::{DiffItem, PerInstance};
 pub use process::{Process, ProcessState};
 pub use proposer::{Obligation, Phase, ProposerState};
 pub use quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, QuorumRule, Quorums};
+pub use read::Readers;
 pub use retry::Retry;
 pub use server::ServerState;

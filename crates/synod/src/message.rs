@@ -2,12 +2,9 @@
 
 use crate::acceptor::AcceptorState;
 use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::per_instance::PerInstance;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
-
-/// One entry an instance.
-pub type PerInstance<T> = BTreeMap<Instance, T>;
 
 /// Every message of the protocol. A reply carries the ballot it answers, so replies cannot be confused (PMS §2.5).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +69,16 @@ pub enum Msg {
         /// The value that was chosen, which need not be the one asked for.
         value: Value,
     },
+    /// Client to server: what was chosen here? Nothing is proposed.
+    Read {
+        /// The instance.
+        instance: Instance,
+    },
+    /// Server to client: at a moment after you asked, nothing was chosen.
+    Unset {
+        /// The instance.
+        instance: Instance,
+    },
 }
 
 impl fmt::Debug for Msg {
@@ -109,6 +116,8 @@ impl fmt::Debug for Msg {
             Msg::Nack { ballot, promised } => write!(f, "Nack({ballot:?}, promised {promised:?})"),
             Msg::Chosen { instance, value } => write!(f, "Chosen({}{value:?})", At(*instance)),
             Msg::Response { instance, value } => write!(f, "Response({}{value:?})", At(*instance)),
+            Msg::Read { instance } => write!(f, "Read({instance:?})"),
+            Msg::Unset { instance } => write!(f, "Unset({instance:?})"),
         }
     }
 }
@@ -118,7 +127,7 @@ impl fmt::Debug for Msg {
 pub enum Timer {
     /// A proposer gives up on its ballot and tries a higher one.
     Retry,
-    /// A client sends its request once more.
+    /// A client asks, or asks once more.
     Resend,
 }
 

@@ -1,14 +1,15 @@
 //! Wiring: which role sees which message. The roles decide; nothing here does.
 
 use crate::acceptor::{self, AcceptorState};
-use crate::client::{Client, ClientState};
+use crate::client::{Answer, Client, ClientState};
 use crate::cluster::{Cluster, Learning};
 use crate::effects::{Effects, Part};
 use crate::learner::{self, LearnerState};
 use crate::message::{Msg, Stable, Timer};
 use crate::proposer::{self, Phase, ProposerState};
+use crate::read;
 use crate::retry::{self, Retry};
-use crate::server::ServerState;
+use crate::server::{self, ServerState};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -39,7 +40,7 @@ pub enum Process {
         /// When it tries again.
         retry: Retry,
     },
-    /// Wants a value chosen.
+    /// Wants a value chosen, or wants to know which one was.
     Client(Client),
 }
 
@@ -91,7 +92,22 @@ fn as_client<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, Clien
     })
 }
 
+fn as_server<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, ServerState> {
+    Part::new(whole, ProcessState::server, |state| match state {
+        ProcessState::Server(server) => Some(server),
+        _ => None,
+    })
+}
+
 impl ProcessState {
+    /// The server's state, if the process is one.
+    pub fn server(&self) -> Option<&ServerState> {
+        match self {
+            ProcessState::Server(server) => Some(server),
+            _ => None,
+        }
+    }
+
     /// The client's state, if the process is one.
     pub fn client(&self) -> Option<&ClientState> {
         match self {
@@ -133,8 +149,15 @@ fn as_proposer_on(
         }
         Msg::Promise { ballot, accepted } => {
             // Enforces P2c: a promise counts for the acceptor that made it, so it must come from one.
-            if let Some(index) = c.acceptor(src) {
-                proposer::on_promise(c, as_proposer(state), index, (*ballot, accepted.clone()), fx);
+            let Some(index) = c.acceptor(src) else { return };
+            let ended = proposer::on_promise(c, as_proposer(state), index, (*ballot, accepted.clone()), fx);
+            // Only servers take reads, so that for any other proposer there is none to answer.
+            if ended && !as_proposer(state).reads.is_empty() {
+                read::on_phase1(as_proposer(state), fx);
+                settle(state, retry, fx);
+                if read::needs_another_ballot(&as_proposer(state)) {
+                    retry::soon(retry, fx);
+                }
             }
         }
         Msg::Accepted { ballot, instance, .. } if retry.is_wanted() || c.learning == Learning::Proposer => {
@@ -154,7 +177,7 @@ fn as_proposer_on(
 
 /// Stops the retry timer of a proposer that has nothing left to do.
 fn settle(state: &mut Cow<'_, ProcessState>, retry: &Retry, fx: &mut Effects) {
-    if retry.after.is_some() && as_proposer(state).wanted.is_empty() {
+    if retry.after.is_some() && !as_proposer(state).is_busy() {
         fx.cancel_timer(Timer::Retry);
     }
 }
@@ -198,19 +221,27 @@ fn as_server_on(
     msg: &Msg,
     fx: &mut Effects,
 ) {
-    if let (Msg::Request { instance, .. }, ProcessState::Server(server)) = (msg, &**state)
-        && server.answer(src, *instance, fx)
+    if let Msg::Request { instance, .. } | Msg::Read { instance } = msg
+        && as_server(state).answer(src, *instance, fx)
     {
         return;
+    }
+    if let Msg::Request { instance, .. } = msg
+        && !server::on_request(c, as_server(state), src, *instance)
+    {
+        return;
+    }
+    if let Msg::Read { instance } = msg
+        && read::on_read(c, as_proposer(state), src, *instance)
+    {
+        retry::begin(c, as_proposer(state), number, retry, fx);
     }
     as_acceptor_on(c, state, src, msg, fx);
     as_proposer_on(c, (number, retry), state, src, msg, fx);
     as_learner_on(c, me, state, src, msg, fx);
-    let ProcessState::Server(server) = &**state else { return };
-    let settled: Vec<_> =
-        server.proposer.wanted.keys().filter(|i| server.known(**i).is_some()).copied().collect();
-    if !settled.is_empty() {
-        as_proposer(state).edit().wanted.retain(|instance, _| !settled.contains(instance));
+    if let Msg::Accepted { instance, .. } | Msg::Chosen { instance, .. } = msg
+        && server::settle(c, as_server(state), *instance, fx)
+    {
         settle(state, retry, fx);
     }
 }
@@ -233,12 +264,9 @@ impl Actor for Process {
             Process::Proposer { .. } => ProcessState::Proposer(proposer),
             Process::Learner(_) => ProcessState::Learner(LearnerState::default()),
             Process::Server { .. } => {
-                ProcessState::Server(ServerState { acceptor, proposer, learner: LearnerState::default() })
+                ProcessState::Server(ServerState { acceptor, proposer, ..ServerState::default() })
             }
-            Process::Client(client) => {
-                client.ask(&mut fx);
-                ProcessState::Client(ClientState::default())
-            }
+            Process::Client(client) => ProcessState::Client(client.start(&mut fx)),
         };
         fx.flush(&state, out);
         state
@@ -256,9 +284,12 @@ impl Actor for Process {
                 as_server_on(cluster, (me, *number, retry), state, src, &msg, &mut fx);
             }
             Process::Client(client) => {
-                if let Msg::Response { instance, value } = msg {
-                    client.on_response(as_client(state), (instance, value), &mut fx);
-                }
+                let answer = match msg {
+                    Msg::Response { instance, value } => (instance, Answer::Chosen(value)),
+                    Msg::Unset { instance } => (instance, Answer::Unset),
+                    _ => return,
+                };
+                client.on_answer(as_client(state), answer, &mut fx);
             }
         }
         fx.flush(state, out);
@@ -271,7 +302,7 @@ impl Actor for Process {
                 Process::Proposer { cluster, number, retry } | Process::Server { cluster, number, retry },
                 Timer::Retry,
             ) => retry::on_timeout(cluster, as_proposer(state), *number, retry, &mut fx),
-            (Process::Client(client), Timer::Resend) => client.ask(&mut fx),
+            (Process::Client(client), Timer::Resend) => client.on_timeout(as_client(state), &mut fx),
             _ => {}
         }
         fx.flush(state, out);

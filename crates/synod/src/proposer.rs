@@ -6,8 +6,10 @@
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::{Cluster, Learning};
 use crate::effects::{Effects, Part};
-use crate::message::{Msg, PerInstance};
+use crate::message::Msg;
+use crate::per_instance::PerInstance;
 use crate::quorum::AcceptorSet;
+use crate::read::Readers;
 use serde::{Deserialize, Serialize};
 
 /// A proposer's state. Only `tried` is stable.
@@ -19,6 +21,8 @@ pub struct ProposerState {
     pub heard: u64,
     /// What clients asked for and is not known to be settled.
     pub wanted: PerInstance<Value>,
+    /// Who wants to know what was chosen and was not told yet.
+    pub reads: Readers,
     /// Where its current ballot stands.
     pub phase: Phase,
 }
@@ -62,6 +66,13 @@ pub enum Obligation<'a> {
     Bound(&'a Proposal),
 }
 
+impl ProposerState {
+    /// Whether somebody waits for something that a ballot could settle.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.wanted.is_empty() || !self.reads.is_empty()
+    }
+}
+
 impl<'a> Obligation<'a> {
     fn of(reports: &'a PerInstance<Proposal>, instance: Instance) -> Self {
         reports.get(&instance).map_or(Obligation::Free, Obligation::Bound)
@@ -89,22 +100,24 @@ pub(crate) fn begin(
 }
 
 /// Collects a promise; the quorum's last one ends phase 1 and issues every proposal that is due.
+///
+/// Returns whether it has just ended.
 pub(crate) fn on_promise(
     cluster: &Cluster,
     mut proposer: Part<'_, '_, ProposerState>,
     acceptor: usize,
     (ballot, accepted): (Ballot, PerInstance<Proposal>),
     fx: &mut Effects,
-) {
+) -> bool {
     // Enforces P2c: only promises of this very ballot count, and only while it is in phase 1. A late one could change
     // the value of a proposal that is already issued.
     match &proposer.phase {
         Phase::Preparing { ballot: current, promised, .. }
             if *current == ballot && !promised.contains(acceptor) => {}
-        _ => return,
+        _ => return false,
     }
     let proposer = proposer.edit();
-    let Phase::Preparing { promised, reports, .. } = &mut proposer.phase else { return };
+    let Phase::Preparing { promised, reports, .. } = &mut proposer.phase else { return false };
     promised.insert(acceptor);
     for (instance, proposal) in accepted {
         // Enforces P2c (b): of all that was reported, the highest-numbered proposal counts, whenever it arrives.
@@ -115,7 +128,7 @@ pub(crate) fn on_promise(
     }
     // Enforces P2c, V2: the promises must come from a phase-1 quorum.
     if !cluster.quorums.is_phase1(*promised) {
-        return;
+        return false;
     }
     let (quorum, reports) = (*promised, std::mem::take(reports));
     let due: Vec<Instance> = reports.keys().chain(proposer.wanted.keys()).copied().collect();
@@ -124,6 +137,7 @@ pub(crate) fn on_promise(
     for instance in due {
         issue(cluster, proposer, instance, fx);
     }
+    true
 }
 
 /// Phase 2(a): issue the proposal of the current ballot for one instance, if it is due and not yet out.

@@ -39,6 +39,14 @@ pub(crate) fn begin(
     }
 }
 
+/// Has the next ballot begun as soon as this step is over. Without a timer whatever waits for it has to wait for
+/// something else to begin it.
+pub(crate) fn soon(retry: &Retry, fx: &mut Effects) {
+    if retry.after.is_some() {
+        fx.set_timer(Timer::Retry, Duration::ZERO..Duration::ZERO);
+    }
+}
+
 /// Notes how far others are, and gives up a ballot that was refused.
 pub(crate) fn on_nack(
     cluster: &Cluster,
@@ -59,7 +67,7 @@ pub(crate) fn on_nack(
     if proposer.heard < promised.round {
         proposer.edit().heard = promised.round;
     }
-    if retry.on_nack && !proposer.wanted.is_empty() {
+    if retry.on_nack && proposer.is_busy() {
         begin(cluster, proposer, number, retry, fx);
     }
 }
@@ -72,7 +80,7 @@ pub(crate) fn on_timeout(
     retry: &Retry,
     fx: &mut Effects,
 ) {
-    if !proposer.wanted.is_empty() {
+    if proposer.is_busy() {
         begin(cluster, proposer, number, retry, fx);
     }
 }

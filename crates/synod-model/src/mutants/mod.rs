@@ -7,6 +7,7 @@ mod rules;
 
 use crate::observer::Inside;
 pub use rules::Rule;
+use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -31,7 +32,7 @@ const fn entry(name: &'static str, rule: Rule, guard: &'static str, does: &'stat
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Entry; 33] = [
+pub const MUTANTS: [Entry; 36] = [
     entry(
         "last-value",
         Rule::LastValue,
@@ -209,6 +210,24 @@ pub const MUTANTS: [Entry; 33] = [
         "puts the save after the sends of a step",
     ),
     entry(
+        "reads-locally",
+        Rule::ReadsLocally,
+        "server: not known here may be chosen elsewhere",
+        "answers a read \"unset\" when it does not know itself",
+    ),
+    entry(
+        "reads-older-ballot",
+        Rule::ReadsOlderBallot,
+        "read: the ballot was begun after the read",
+        "answers a read from a ballot that was begun before",
+    ),
+    entry(
+        "reads-bound",
+        Rule::ReadsBound,
+        "read: nothing was reported or issued",
+        "answers a read \"unset\" where a proposal was issued",
+    ),
+    entry(
         "ignores-nack",
         Rule::IgnoresNack,
         "none: a nack is a courtesy",
@@ -253,14 +272,16 @@ impl Inside for MutantState {
 }
 
 /// What a disk holds: the last save, and for a stale one the save before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MutantStable {
-    now: Stable,
-    before: Option<Stable>,
+    /// The last save.
+    pub now: Stable,
+    /// The one before it, for a stale disk.
+    pub before: Option<Stable>,
 }
 
 /// The real timers, and the moment at which a slow disk gets round to saving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MutantTimer {
     /// One of the process's own.
     Real(Timer),
@@ -320,15 +341,18 @@ impl Actor for Mutant {
 
     fn on_msg(&self, me: Id, state: &mut Cow<'_, MutantState>, src: Id, msg: Msg, out: &mut Out<Self>) {
         let (mut inner, mut src, mut msg) = (state.inner.clone(), src, msg);
-        let heard = msg.clone();
+        let (asker, heard) = (src, msg.clone());
+        let mut real = Out::new();
         if !self.rule.doctor_input(&self.process, &mut inner, &mut src, &mut msg) {
+            self.rule.doctor_answers((asker, &heard), &state.inner, &state.inner, &mut real);
+            self.flush(real, state, out);
             return;
         }
-        let mut real = Out::new();
         let mut next = Cow::Owned(inner);
         self.process.on_msg(me, &mut next, src, msg, &mut real);
         let mut next = next.into_owned();
         self.rule.doctor_state(&heard, &state.inner, &mut next);
+        self.rule.doctor_answers((asker, &heard), &state.inner, &next, &mut real);
         if next != state.inner {
             state.to_mut().inner = next;
         }

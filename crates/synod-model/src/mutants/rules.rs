@@ -1,6 +1,6 @@
 //! What each mutant doctors: the state and message before the real handler, and the state and outputs after it.
 
-use stateright::actor::{Command, Id};
+use stateright::actor::{Command, Id, Out};
 use std::convert::Infallible;
 use synod::{
     AcceptorSet, AcceptorState, Cluster, LearnerState, Msg, Phase, Process, ProcessState, ProposerState,
@@ -42,6 +42,9 @@ pub enum Rule {
     SendsBeforeSave,
     StaleDisk,
     SavesLast,
+    ReadsLocally,
+    ReadsOlderBallot,
+    ReadsBound,
     IgnoresNack,
     IgnoresHalf,
 }
@@ -60,12 +63,20 @@ impl Rule {
         match msg {
             Msg::Prepare { ballot, .. } if self == Rule::IgnoresHalf => return ballot.proposer % 2 == 1,
             Msg::Nack { .. } if self == Rule::IgnoresNack => return false,
+            Msg::Read { instance } if self == Rule::ReadsLocally => {
+                return state.learner().is_some_and(|learner| learner.learned.contains_key(instance));
+            }
             _ => {}
         }
         if let Some(acceptor) = acceptor_of(state)
             && !self.doctor_acceptor(acceptor, msg)
         {
             return false;
+        }
+        if let (Rule::ReadsOlderBallot, Some(proposer), Msg::Promise { .. }) =
+            (self, proposer_of(state), &*msg)
+        {
+            forget_when(proposer);
         }
         let Some(cluster) = cluster_of(process) else { return true };
         let Some(index) = cluster.acceptors.iter().position(|id| id == src) else {
@@ -117,10 +128,10 @@ impl Rule {
         match (&mut proposer.phase, msg) {
             (Phase::Preparing { ballot: current, promised, reports }, Msg::Promise { ballot, accepted }) => {
                 match self {
-                    Rule::LastValue => reports.retain(|instance, _| !accepted.contains_key(instance)),
+                    Rule::LastValue => reports.retain(|instance, _| !accepted.contains_key(&instance)),
                     Rule::LowestValue => {
-                        accepted.retain(|i, new| reports.get(i).is_none_or(|old| new.ballot < old.ballot));
-                        reports.retain(|i, _| !accepted.contains_key(i));
+                        accepted.retain(|i, new| reports.get(&i).is_none_or(|old| new.ballot < old.ballot));
+                        reports.retain(|i, _| !accepted.contains_key(&i));
                     }
                     Rule::AnyValue => accepted.clear(),
                     Rule::OtherBallotsPromises => *ballot = *current,
@@ -201,6 +212,31 @@ impl Rule {
         }
     }
 
+    /// After the real handler: answers that it should not have given.
+    pub(super) fn doctor_answers(
+        self,
+        (src, msg): (Id, &Msg),
+        before: &ProcessState,
+        after: &ProcessState,
+        out: &mut Out<Process>,
+    ) {
+        let (Some(old), Some(new)) = (before.server(), after.server()) else { return };
+        match (self, msg) {
+            (Rule::ReadsLocally, Msg::Read { instance }) if !old.learner.learned.contains_key(instance) => {
+                out.send(src, Msg::Unset { instance: *instance });
+            }
+            (Rule::ReadsBound, Msg::Promise { .. }) if old.proposer.phase != new.proposer.phase => {
+                let Phase::Accepting { issued, .. } = &new.proposer.phase else { return };
+                for (instance, readers) in &new.proposer.reads {
+                    for client in readers.keys().filter(|_| issued.contains_key(instance)) {
+                        out.send(*client, Msg::Unset { instance: *instance });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(super) fn doctor_timeout(self, state: &mut ProcessState) {
         if let (Rule::SameBallotRetry, Some(proposer)) = (self, proposer_of(state)) {
             proposer.tried = proposer.tried.saturating_sub(1);
@@ -235,6 +271,18 @@ impl Rule {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Lets every read look as if it had come before any ballot was begun.
+fn forget_when(proposer: &mut ProposerState) {
+    let instances: Vec<_> = proposer.reads.keys().copied().collect();
+    for instance in instances {
+        if let Some(readers) = proposer.reads.get_mut(&instance) {
+            for begun in readers.values_mut() {
+                *begun = 0;
+            }
         }
     }
 }

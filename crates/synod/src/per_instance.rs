@@ -1,0 +1,174 @@
+//! Guarantees that a map by instance is cheap to copy and to compare with an earlier copy of itself, however long the log.
+//!
+//! A save hands over all that is stable, and a runtime writes only what differs from the save before. Both are cheap
+//! with a map that shares what did not change between its copies (imbl's `OrdMap`). Two things of it are not used
+//! as they come: its hash does not tell where one map ends and the next begins, and its way of reading makes room for as many
+//! entries as the input says it has.
+
+use crate::ballot::Instance;
+use imbl::OrdMap;
+pub use imbl::ordmap::DiffItem;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+/// One entry an instance. A copy costs a constant, and a difference between two copies costs what differs.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PerInstance<T>(OrdMap<Instance, T>);
+
+impl<T> PerInstance<T> {
+    /// A map without an entry.
+    pub fn new() -> Self {
+        PerInstance(OrdMap::new())
+    }
+}
+
+impl<T: Clone> PerInstance<T> {
+    /// Keeps the entries for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(Instance, &T) -> bool) {
+        let gone: Vec<Instance> =
+            self.iter().filter(|(instance, entry)| !keep(**instance, entry)).map(|(i, _)| *i).collect();
+        for instance in gone {
+            self.remove(&instance);
+        }
+    }
+}
+
+impl<T> Default for PerInstance<T> {
+    fn default() -> Self {
+        PerInstance::new()
+    }
+}
+
+impl<T> Deref for PerInstance<T> {
+    type Target = OrdMap<Instance, T>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for PerInstance<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<T: Hash> Hash for PerInstance<T> {
+    /// The length goes first, so that an entry cannot wander into the map that is hashed next and leave no trace.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_usize(self.0.len());
+        self.0.hash(hasher);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for PerInstance<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: Clone> FromIterator<(Instance, T)> for PerInstance<T> {
+    fn from_iter<I: IntoIterator<Item = (Instance, T)>>(entries: I) -> Self {
+        PerInstance(entries.into_iter().collect())
+    }
+}
+
+impl<T: Clone> IntoIterator for PerInstance<T> {
+    type Item = (Instance, T);
+    type IntoIter = <OrdMap<Instance, T> as IntoIterator>::IntoIter;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a PerInstance<T> {
+    type Item = (&'a Instance, &'a T);
+    type IntoIter = <&'a OrdMap<Instance, T> as IntoIterator>::IntoIter;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<T: Serialize> Serialize for PerInstance<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self)
+    }
+}
+
+impl<'de, T: Clone + Deserialize<'de>> Deserialize<'de> for PerInstance<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Clone + Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = PerInstance<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map with one entry an instance")
+            }
+            /// Room is made entry by entry: how many the input claims to have is not believed.
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut map = PerInstance::new();
+                while let Some((instance, entry)) = entries.next_entry()? {
+                    map.insert(instance, entry);
+                }
+                Ok(map)
+            }
+        }
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::DefaultHasher;
+
+    fn map(entries: &[(u64, u32)]) -> PerInstance<u32> {
+        entries.iter().map(|(instance, entry)| (Instance(*instance), *entry)).collect()
+    }
+
+    #[test]
+    fn neighbours_do_not_hash_alike() {
+        let hash = |maps: [PerInstance<u32>; 2]| {
+            let mut hasher = DefaultHasher::new();
+            maps.hash(&mut hasher);
+            hasher.finish()
+        };
+        let entry = [(1, 7)];
+        assert_ne!(hash([map(&entry), map(&[])]), hash([map(&[]), map(&entry)]));
+        assert_eq!(hash([map(&[(1, 7), (2, 8)]), map(&[])]), hash([map(&[(2, 8), (1, 7)]), map(&[])]));
+    }
+
+    #[test]
+    fn looks_and_sorts_as_an_ordered_map_does() {
+        assert_eq!(format!("{:?}", map(&[(2, 20), (1, 10)])), "{#1: 10, #2: 20}");
+        assert!(
+            map(&[(1, 10)]) < map(&[(1, 11)])
+                && map(&[(1, 11)]) < map(&[(2, 0)])
+                && map(&[]) < map(&[(1, 0)])
+        );
+        let mut kept = map(&[(1, 10), (2, 20), (3, 30)]);
+        kept.retain(|instance, entry| instance == Instance(2) || *entry == 30);
+        assert_eq!(kept, map(&[(2, 20), (3, 30)]));
+    }
+
+    #[test]
+    fn a_length_that_is_claimed_is_not_believed() {
+        let bytes = postcard::to_allocvec(&map(&[(1, 10), (2, 20)])).expect("plain data");
+        assert_eq!(postcard::from_bytes(&bytes).ok(), Some(map(&[(1, 10), (2, 20)])));
+        // The same entries, and the claim that there are more than fit into any memory.
+        let mut boastful = vec![0xff; 8];
+        boastful.push(0x7f);
+        boastful.extend(&bytes[1..]);
+        assert!(postcard::from_bytes::<PerInstance<u32>>(&boastful).is_err());
+    }
+
+    #[test]
+    fn what_is_no_map_is_refused() {
+        let json = |text| serde_json::from_str::<PerInstance<u32>>(text);
+        assert_eq!(json(r#"{"2":20,"1":10}"#).ok(), Some(map(&[(1, 10), (2, 20)])));
+        assert!(json("[1, 10]").is_err() && json(r#"{"x":1}"#).is_err());
+        assert_eq!(serde_json::to_string(&map(&[(1, 10)])).ok().as_deref(), Some(r#"{"1":10}"#));
+    }
+}

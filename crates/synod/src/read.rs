@@ -1,0 +1,78 @@
+//! Guarantees that a read is answered "unset" only if no value was chosen when it reached this server (R1).
+//!
+//! A read asks what was chosen and proposes nothing. A server that does not know must not take its ignorance for an answer:
+//! it runs phase 1 of a ballot that it begins *after* the read arrived. If nobody in the quorum had accepted anything,
+//! no value was chosen when the ballot was begun. For suppose one was, in a ballot m: then the quorum that chose it
+//! shares an acceptor with the one that promised. That acceptor had accepted in m before it made its promise, so it either
+//! reports an acceptance, or m is above this ballot and it refuses to promise. Hence the read may be taken to have happened at
+//! the moment at which the ballot was begun, which lies between its question and its answer. Whatever is chosen from then
+//! on, even before the last promise is in, is chosen later.
+//!
+//! A ballot begun *before* the read arrived proves nothing about it: its promises may be older than a choice that the
+//! reader has heard of. So every read is kept with the highest round begun when it came, and waits for a higher one.
+
+use crate::ballot::Instance;
+use crate::cluster::Cluster;
+use crate::effects::{Effects, Part};
+use crate::message::Msg;
+use crate::per_instance::PerInstance;
+use crate::proposer::{Phase, ProposerState};
+use stateright::actor::Id;
+use std::collections::BTreeMap;
+
+/// Who waits for an answer to a read: each client once, with the highest round begun when its read arrived.
+pub type Readers = PerInstance<BTreeMap<Id, u64>>;
+
+/// Takes note of a read. Returns whether a ballot has to be begun for it now; a read that waits already stays as it is.
+///
+/// While a ballot is in phase 1 the next one has to wait for its end, or a stream of reads would let none ever end.
+pub(crate) fn on_read(
+    cluster: &Cluster,
+    mut proposer: Part<'_, '_, ProposerState>,
+    client: Id,
+    instance: Instance,
+) -> bool {
+    let here = proposer.reads.get(&instance);
+    if here.is_some_and(|readers| readers.contains_key(&client))
+        || !cluster.has_room(proposer.reads.len(), here.map(BTreeMap::len))
+    {
+        return false;
+    }
+    let proposer = proposer.edit();
+    proposer.reads.entry(instance).or_default().insert(client, proposer.tried);
+    !matches!(proposer.phase, Phase::Preparing { .. })
+}
+
+/// Phase 1 has ended and every proposal that is due was issued: answers the reads of instances that were left free.
+///
+/// Where something was issued, be it an earlier ballot's proposal or a client's, readers wait to learn what is chosen.
+pub(crate) fn on_phase1(mut proposer: Part<'_, '_, ProposerState>, fx: &mut Effects) {
+    let Phase::Accepting { ballot, issued, .. } = &proposer.phase else { return };
+    let mut unset = Vec::new();
+    for (instance, readers) in &proposer.reads {
+        // Enforces R1: nothing was reported by the quorum, or it would have been issued.
+        if issued.contains_key(instance) {
+            continue;
+        }
+        // Enforces R1: the ballot was begun after the read arrived.
+        let answered = readers.iter().filter(|(_, begun)| **begun < ballot.round);
+        unset.extend(answered.map(|(client, _)| (*instance, *client)));
+    }
+    if unset.is_empty() {
+        return;
+    }
+    let reads = &mut proposer.edit().reads;
+    for (instance, client) in unset {
+        if let Some(readers) = reads.get_mut(&instance) {
+            readers.remove(&client);
+        }
+        fx.send(client, Msg::Unset { instance });
+    }
+    reads.retain(|_, readers| !readers.is_empty());
+}
+
+/// Whether some read came after the current ballot was begun, so that only the next one can answer it.
+pub(crate) fn needs_another_ballot(proposer: &ProposerState) -> bool {
+    let Phase::Accepting { ballot, .. } = &proposer.phase else { return false };
+    proposer.reads.values().any(|readers| readers.values().any(|begun| *begun >= ballot.round))
+}
