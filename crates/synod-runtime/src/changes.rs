@@ -1,0 +1,124 @@
+//! How a stable state becomes bytes: as a difference from the one before, or whole.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A way of writing stable states of type `S` to a journal.
+///
+/// It is a strategy apart from `S`, so that a crate can provide one for a storage type that it does not own.
+/// For all states, `apply` after `difference` gives back the new state, and `restore` after `snapshot` the same.
+///
+/// The bytes that come back were checksummed, but a reader must still neither panic on any bytes, nor allocate
+/// more than in proportion to them: a program of another version may have written them.
+pub trait Changes<S> {
+    /// Appends to `out` what turns `old` into `new`.
+    fn difference(new: &S, old: &S, out: &mut Vec<u8>);
+
+    /// Makes the change that [`Changes::difference`] wrote. After an error the state is not to be used.
+    ///
+    /// # Errors
+    /// Says what is wrong with bytes that are no change of this state.
+    fn apply(state: &mut S, bytes: &[u8]) -> Result<(), String>;
+
+    /// Appends the whole state to `out`.
+    fn snapshot(state: &S, out: &mut Vec<u8>);
+
+    /// The state that [`Changes::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// Says what is wrong with bytes that are no such state.
+    fn restore(bytes: &[u8]) -> Result<S, String>;
+}
+
+/// Writes the whole state each time: right for every serde type, and cheap enough for small ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole;
+
+impl<S: Serialize + DeserializeOwned> Changes<S> for Whole {
+    fn difference(new: &S, _: &S, out: &mut Vec<u8>) {
+        Self::snapshot(new, out);
+    }
+
+    fn apply(state: &mut S, bytes: &[u8]) -> Result<(), String> {
+        *state = Self::restore(bytes)?;
+        Ok(())
+    }
+
+    /// # Panics
+    /// When the type's own `Serialize` fails.
+    fn snapshot(state: &S, out: &mut Vec<u8>) {
+        let written = std::mem::take(out);
+        *out = postcard::to_extend(state, written).expect("a stable state can be serialised");
+    }
+
+    fn restore(bytes: &[u8]) -> Result<S, String> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((state, [])) => Ok(state),
+            Ok((_, rest)) => Err(format!("{} bytes too many after a state", rest.len())),
+            Err(error) => Err(format!("not a state: {error}")),
+        }
+    }
+}
+
+const WHOLE: u8 = 0;
+const DIFFERENCE: u8 = 1;
+
+/// Appends one change as journals and recordings hold it: whole when there is no state before.
+pub fn encode<S, C: Changes<S>>(new: &S, old: Option<&S>, out: &mut Vec<u8>) {
+    match old {
+        None => {
+            out.push(WHOLE);
+            C::snapshot(new, out);
+        }
+        Some(old) => {
+            out.push(DIFFERENCE);
+            C::difference(new, old, out);
+        }
+    }
+}
+
+/// Makes a change that [`encode`] wrote. After an error the state is not to be used.
+///
+/// # Errors
+/// Says what is wrong with bytes that are no change of this state.
+pub fn decode<S, C: Changes<S>>(state: &mut Option<S>, bytes: &[u8]) -> Result<(), String> {
+    match (bytes, state) {
+        ([WHOLE, whole @ ..], state) => {
+            *state = Some(C::restore(whole)?);
+            Ok(())
+        }
+        ([DIFFERENCE, change @ ..], Some(state)) => C::apply(state, change),
+        ([DIFFERENCE, ..], None) => Err("a difference from a state that there is not".into()),
+        ([kind, ..], _) => Err(format!("a change of the unknown kind {kind}")),
+        ([], _) => Err("an empty change".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type State = (u64, Vec<String>);
+
+    #[test]
+    fn a_whole_state_comes_back_and_nothing_else_does() {
+        let old: State = (1, vec![]);
+        let new: State = (1 << 40, vec!["a".into(), String::new()]);
+        let mut bytes = Vec::new();
+        encode::<State, Whole>(&old, None, &mut bytes);
+        let first = bytes.len();
+        encode::<State, Whole>(&new, Some(&old), &mut bytes);
+        let mut state = None;
+        decode::<State, Whole>(&mut state, &bytes[..first]).unwrap();
+        assert_eq!(state.as_ref(), Some(&old));
+        decode::<State, Whole>(&mut state, &bytes[first..]).unwrap();
+        assert_eq!(state.as_ref(), Some(&new));
+        for cut in 0..bytes.len() - first {
+            assert!(decode::<State, Whole>(&mut state.clone(), &bytes[first..first + cut]).is_err(), "{cut}");
+        }
+        assert!(decode::<State, Whole>(&mut None, &bytes[first..]).is_err(), "there is no state before");
+        assert!(decode::<State, Whole>(&mut None, &[7, 0]).is_err());
+        bytes.push(0);
+        assert!(decode::<State, Whole>(&mut state, &bytes[first..]).is_err(), "a byte too many");
+    }
+}

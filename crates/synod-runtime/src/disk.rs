@@ -1,0 +1,309 @@
+//! The few file operations that stable storage needs, inside one data directory.
+//!
+//! They are a trait so that a simulated disk ([`crate::sim_disk`]), which loses and tears what was not flushed, can
+//! stand in for the real one. Nothing here is durable before it is flushed: a file's bytes by [`DiskFile::sync`],
+//! and the directory's entries by [`Disk::sync`].
+
+use crate::refusal::{Refusal, Why};
+use std::fmt::Debug;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Bytes that can be read at any place.
+pub trait ReadAt {
+    /// The length in bytes.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Reads some bytes at `offset`: fewer than asked for where the end is near, none at the end.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Fills `bytes` from `offset` on, as far as there is something, and says how far.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read_full_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.read_at(&mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// An open file.
+pub trait DiskFile: ReadAt + Debug {
+    /// Writes all of `bytes` at `offset`, making the file longer where need be.
+    ///
+    /// # Errors
+    /// As the operating system says; any part of the bytes may then have been written.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts the file to `size` bytes, or makes it longer with zeros.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn set_size(&self, size: u64) -> io::Result<()>;
+
+    /// Makes the file's bytes and its length durable, but not its name.
+    ///
+    /// # Errors
+    /// As the operating system says. What was written since the last flush may then be lost even if a later
+    /// flush succeeds.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// One data directory, which no other process uses while this lives.
+pub trait Disk: Debug {
+    /// An open file of it.
+    type File: DiskFile;
+
+    /// The name for messages of a file, or of the directory itself for the empty name.
+    fn path(&self, name: &str) -> String;
+
+    /// The names of all files, sorted.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn names(&self) -> io::Result<Vec<String>>;
+
+    /// Makes an empty file, in the place of any other of that name.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens a file that exists.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Gives a file another name, in the place of any other of that name.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes all names durable: what was created, renamed and removed.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn sync(&self) -> io::Result<()>;
+}
+
+impl ReadAt for [u8] {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
+        let read = bytes.len().min(self.len() - from);
+        bytes[..read].copy_from_slice(&self[from..from + read]);
+        Ok(read)
+    }
+}
+
+impl ReadAt for File {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, bytes, offset)
+    }
+}
+
+impl DiskFile for File {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, offset)
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.set_len(size)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // This includes the length, which is needed to read the bytes back, and leaves out times, which are not.
+        self.sync_data()
+    }
+}
+
+/// The name of the file whose lock says that the directory is in use. It stays empty and is never removed: to
+/// remove it would let two processes lock two files of that name.
+const LOCK: &str = "lock";
+
+/// A directory of the operating system.
+#[derive(Debug)]
+pub struct DirDisk {
+    path: PathBuf,
+    directory: File,
+    /// Locked as long as it is open, which the end of the process by any cause ends.
+    _lock: File,
+}
+
+impl DirDisk {
+    /// Opens a data directory for this process alone. It is made where it is missing, with access for its owner
+    /// only, as are the directories above it; each made one is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Why::InUse`] when another process has it open, and what the operating system says otherwise.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Refusal> {
+        let path = path.into();
+        let shown = path.display().to_string();
+        make_directory(&path)?;
+        let directory = File::open(&path).map_err(|error| Refusal::io("open", &shown, &error))?;
+        let lock = path.join(LOCK);
+        let lock_shown = lock.display().to_string();
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock)
+            .map_err(|error| Refusal::io("open", &lock_shown, &error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, directory, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Refusal::whole(shown, Why::InUse)),
+            Err(TryLockError::Error(error)) => Err(Refusal::io("lock", lock_shown, &error)),
+        }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        assert!(!name.is_empty() && !name.contains('/'), "{name:?} is the name of a file in the directory");
+        self.path.join(name)
+    }
+}
+
+/// Makes a directory and those above it, and the entry of each that was made durable.
+fn make_directory(path: &Path) -> Result<(), Refusal> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if parent != path {
+        make_directory(parent)?;
+    }
+    let made = DirBuilder::new().mode(0o700).create(path);
+    if let Err(error) = made
+        && !path.is_dir()
+    {
+        return Err(Refusal::io("make the directory", path.display().to_string(), &error));
+    }
+    File::open(parent)
+        .and_then(|parent| parent.sync_all())
+        .map_err(|error| Refusal::io("flush the directory", parent.display().to_string(), &error))
+}
+
+impl Disk for DirDisk {
+    type File = File;
+
+    fn path(&self, name: &str) -> String {
+        if name.is_empty() { self.path.display().to_string() } else { self.at(name).display().to_string() }
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            // A name that is not text is none of ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(0o600).open(self.at(name))
+    }
+
+    fn open(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(self.at(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.at(from), self.at(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.at(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.directory.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_directory_is_made_for_its_owner_alone_and_opened_once() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("a/b/data");
+        let disk = DirDisk::open(&path).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        assert_eq!(mode(&temporary.path().join("a")), 0o700);
+        let refusal = DirDisk::open(&path).unwrap_err();
+        assert_eq!(refusal.why, Why::InUse);
+        assert!(refusal.to_string().contains("another process uses it"), "{refusal}");
+        drop(disk);
+        DirDisk::open(&path).expect("the lock ends with its holder");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(DirDisk::open(&path).unwrap_err().why, Why::Io { .. }));
+        assert!(matches!(DirDisk::open(path.join("below")).unwrap_err().why, Why::Io { .. }));
+    }
+
+    #[test]
+    fn files_do_what_their_names_say() {
+        let temporary = tempfile::tempdir().unwrap();
+        let disk = DirDisk::open(temporary.path()).unwrap();
+        assert!(disk.open("one").is_err());
+        let file = disk.create("one").unwrap();
+        DiskFile::write_all_at(&file, b"abc", 2).unwrap();
+        file.set_size(4).unwrap();
+        DiskFile::sync(&file).unwrap();
+        disk.rename("one", "two").unwrap();
+        disk.sync().unwrap();
+        let mut bytes = [9; 8];
+        assert_eq!(disk.open("two").unwrap().read_full_at(&mut bytes, 0).unwrap(), 4);
+        assert_eq!(bytes, [0, 0, b'a', b'b', 9, 9, 9, 9]);
+        assert_eq!(disk.names().unwrap(), ["lock", "two"]);
+        disk.remove("two").unwrap();
+        assert!(disk.remove("two").is_err());
+        assert_eq!(disk.names().unwrap(), ["lock"]);
+    }
+}

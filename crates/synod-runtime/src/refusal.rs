@@ -1,0 +1,125 @@
+//! Why storage says no: one error type, which names the file and the place, and what the operator can do.
+
+use std::fmt;
+use std::io;
+
+/// What an operator is told when a member may not go on with what its disk still has.
+const REJOIN: &str = "this member must not come back under its id with less than it had: \
+    give the machine a new id and a new, empty data directory";
+
+/// Storage refused: to start on what it found, or to go on after a failure.
+///
+/// Nothing that was not durable before a refusal may be acted upon after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub why: Why,
+    /// The file or directory in question.
+    pub file: String,
+    /// The place in the file, in bytes from its start, where there is one.
+    pub offset: Option<u64>,
+}
+
+/// The kinds of [`Refusal`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Another process holds the lock of the data directory.
+    InUse,
+    /// The operating system failed an operation.
+    Io {
+        /// What was being done, as in "cannot *write*".
+        doing: &'static str,
+        /// The class of the failure (disk full, read-only and so on).
+        kind: io::ErrorKind,
+        /// The words of the operating system.
+        message: String,
+    },
+    /// The file is not what was written: no crash leaves it so.
+    Damaged(String),
+    /// The journal is that of another cluster or member.
+    Foreign {
+        /// The cluster tag found.
+        cluster: u64,
+        /// The member id found.
+        member: u64,
+        /// The cluster tag and the member id expected.
+        expected: (u64, u64),
+    },
+    /// The journal has a format version that this program does not read.
+    Version(u32),
+    /// The data directory had a journal, which is gone.
+    Lost,
+    /// One batch was larger than a journal takes.
+    TooLarge {
+        /// Its length in bytes.
+        bytes: u64,
+        /// The greatest length in bytes.
+        max: u64,
+    },
+    /// A write or a flush failed earlier, so what the disk has is not known; the process has to stop.
+    Stopped,
+}
+
+impl Refusal {
+    /// A failed operation of the operating system on `file`.
+    pub fn io(doing: &'static str, file: impl Into<String>, error: &io::Error) -> Self {
+        let why = Why::Io { doing, kind: error.kind(), message: error.to_string() };
+        Self { why, file: file.into(), offset: None }
+    }
+
+    /// Damage at a byte of `file`.
+    pub fn damaged(file: impl Into<String>, offset: u64, what: impl Into<String>) -> Self {
+        Self { why: Why::Damaged(what.into()), file: file.into(), offset: Some(offset) }
+    }
+
+    /// A refusal that concerns the whole of `file`.
+    pub fn whole(file: impl Into<String>, why: Why) -> Self {
+        Self { why, file: file.into(), offset: None }
+    }
+
+    /// What the operator can do about it.
+    pub fn advice(&self) -> &'static str {
+        match &self.why {
+            Why::InUse => "stop the other process first, or give this one a data directory of its own",
+            Why::Io { kind: io::ErrorKind::StorageFull, .. } => {
+                "free some space and start again; nothing that was acknowledged is lost"
+            }
+            Why::Io { kind: io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied, .. } => {
+                "make the data directory writable for this user and start again; \
+                 nothing that was acknowledged is lost"
+            }
+            Why::Io { .. } => "look at the disk and the kernel's log before starting again",
+            Why::Damaged(_) | Why::Lost => REJOIN,
+            Why::Foreign { .. } => "start with the data directory of this member of this cluster",
+            Why::Version(_) => "start with the version of the program that wrote it",
+            Why::TooLarge { .. } => "lower the limits of values and batches",
+            Why::Stopped => "start the process again; it goes on from what is durable",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(offset) = self.offset {
+            write!(f, " at byte {offset}")?;
+        }
+        match &self.why {
+            Why::InUse => write!(f, ": another process uses it"),
+            Why::Io { doing, message, .. } => write!(f, ": cannot {doing}: {message}"),
+            Why::Damaged(what) => write!(f, ": damaged: {what}"),
+            Why::Foreign { cluster, member, expected } => write!(
+                f,
+                ": belongs to member {member} of cluster {cluster:016x}, not to member {} of cluster {:016x}",
+                expected.1, expected.0
+            ),
+            Why::Version(version) => write!(f, ": has format version {version}, which is not read here"),
+            Why::Lost => write!(f, ": the journal of this data directory is gone"),
+            Why::TooLarge { bytes, max } => write!(f, ": a batch of {bytes} bytes; at most {max} are taken"),
+            Why::Stopped => write!(f, ": storage failed earlier"),
+        }?;
+        write!(f, "; {}", self.advice())
+    }
+}
+
+impl std::error::Error for Refusal {}

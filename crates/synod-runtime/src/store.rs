@@ -1,0 +1,265 @@
+//! Stable storage of one member: its stable state, how often it started, and what it knows of its peers.
+//!
+//! [`Store::save`], [`Store::know`] and [`Store::admit`] add to a batch in memory; [`Store::commit`] makes the batch
+//! durable with one flush. Nothing that depends on a batch may leave the process before its commit returned, and
+//! after a [`Refusal`] the process has to stop.
+
+mod record;
+
+use crate::changes::{Changes, encode};
+use crate::disk::Disk;
+use crate::journal::{self, Found, Journal, Opening};
+use crate::refusal::Refusal;
+use crate::standing::Standing;
+use record::{Facts, Record, Replay};
+use std::marker::PhantomData;
+
+pub use crate::journal::{Counts, Identity, Limits};
+pub use record::Known;
+
+/// The length of the pieces that a snapshot is written in, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// What was found when a data directory was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The journal.
+    pub journal: Found,
+    /// How often the directory was opened, this time included.
+    pub boot: u64,
+    /// How many saves are durable in it.
+    pub saves: u64,
+}
+
+/// The stable storage of a member whose stable state is an `S`, written the way of `C` on a `D`.
+#[derive(Debug)]
+pub struct Store<S, C: Changes<S>, D: Disk> {
+    journal: Journal<D>,
+    facts: Facts,
+    state: Option<S>,
+    durable_saves: u64,
+    dirty: bool,
+    way: PhantomData<C>,
+}
+
+impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
+    /// Opens the data directory `disk` for `who`, and counts the start durably before it returns. A directory that
+    /// never had a journal gets one, with `fresh_disk_id` as its disk id; otherwise that number is not used. It has
+    /// to be random.
+    ///
+    /// # Errors
+    /// When the journal is damaged, another's, of another version or gone, and as the operating system says.
+    pub fn open(disk: D, who: Identity, fresh_disk_id: u64) -> Result<(Self, Opened), Refusal> {
+        Self::open_with(disk, who, fresh_disk_id, Limits::default())
+    }
+
+    /// As [`Store::open`], with other sizes.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    ///
+    /// # Panics
+    /// When the limits are out of their bounds.
+    pub fn open_with(
+        disk: D,
+        who: Identity,
+        fresh_disk_id: u64,
+        limits: Limits,
+    ) -> Result<(Self, Opened), Refusal> {
+        let mut replay = Replay::<S, C>::new();
+        let (journal, found) = Journal::open(
+            disk,
+            who,
+            fresh_disk_id,
+            limits,
+            |opening| write_opening::<S, C, D>(opening, &Facts::default(), None),
+            &mut |bytes| replay.record(bytes),
+        )?;
+        let (facts, state) = replay.finish().map_err(|what| Refusal::damaged(found.file.clone(), 0, what))?;
+        let durable_saves = facts.saves;
+        let mut store = Self { journal, facts, state, durable_saves, dirty: false, way: PhantomData };
+        store.facts.boot += 1;
+        store.add(Record::Boot(store.facts.boot));
+        store.commit()?;
+        let opened = Opened { journal: found, boot: store.facts.boot, saves: store.facts.saves };
+        Ok((store, opened))
+    }
+
+    fn add(&mut self, record: Record<'_>) {
+        self.journal.record(|out| record.encode(out));
+        self.dirty = true;
+    }
+
+    /// The random number that this data directory was made with.
+    pub fn disk_id(&self) -> u64 {
+        self.journal.disk_id()
+    }
+
+    /// How often this data directory was opened, this time included: 1 in its first process.
+    pub fn boot(&self) -> u64 {
+        self.facts.boot
+    }
+
+    /// Whether this process is the first on this data directory: it remembers nothing.
+    pub fn fresh(&self) -> bool {
+        self.facts.boot == 1
+    }
+
+    /// How many saves are durable since the data directory was made; those of the present batch do not count.
+    pub fn saves(&self) -> u64 {
+        self.durable_saves
+    }
+
+    /// What this member can say of itself.
+    pub fn standing(&self) -> Standing {
+        Standing { disk: self.disk_id(), boot: self.boot(), saves: self.saves(), admitted: self.admitted() }
+    }
+
+    /// Whether [`Store::admit`] was ever called.
+    pub fn admitted(&self) -> bool {
+        self.facts.admitted
+    }
+
+    /// The stable state last saved, durable or not; none before the first save.
+    pub fn state(&self) -> Option<&S> {
+        self.state.as_ref()
+    }
+
+    /// What was last said to be known of a peer, durable or not.
+    pub fn known(&self, peer: u64) -> Option<Known> {
+        self.facts.known.get(&peer).copied()
+    }
+
+    /// Whether there is something to commit.
+    pub fn dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// The length of the batch so far, in bytes: [`Store::commit`] refuses one above [`Limits::batch`].
+    pub fn pending(&self) -> u64 {
+        self.journal.pending()
+    }
+
+    /// What was written since this was opened.
+    pub fn counts(&self) -> Counts {
+        self.journal.counts()
+    }
+
+    /// The data directory.
+    pub fn disk(&self) -> &D {
+        self.journal.disk()
+    }
+
+    /// Adds a stable state to the batch. Gives the change as it is written, for [`crate::changes::decode`].
+    pub fn save(&mut self, new: &S) -> &[u8] {
+        self.facts.saves += 1;
+        let (number, old) = (self.facts.saves, self.state.as_ref());
+        let mut start = 0;
+        let range = self.journal.record(|out| {
+            record::begin_save(number, out);
+            start = out.len();
+            encode::<S, C>(new, old, out);
+        });
+        self.state = Some(new.clone());
+        self.dirty = true;
+        self.journal.batched(start..range.end)
+    }
+
+    /// Adds to the batch what is known of a peer, instead of what was known before.
+    pub fn know(&mut self, peer: u64, known: Known) {
+        if self.facts.known.insert(peer, known) != Some(known) {
+            self.add(Record::Known(peer, known));
+        }
+    }
+
+    /// Adds to the batch that this member, as it is on this disk, may take part.
+    pub fn admit(&mut self) {
+        if !std::mem::replace(&mut self.facts.admitted, true) {
+            self.add(Record::Admitted);
+        }
+    }
+
+    /// Makes the batch durable with one write and one flush, and compacts the journal where it has become long.
+    ///
+    /// # Errors
+    /// When the batch is too large or something cannot be written or flushed. Nothing that the batch was for may be
+    /// acted upon then, and every later call is refused.
+    pub fn commit(&mut self) -> Result<(), Refusal> {
+        self.journal.commit()?;
+        self.dirty = false;
+        self.durable_saves = self.facts.saves;
+        if self.journal.wants_compaction() { self.compact() } else { Ok(()) }
+    }
+
+    /// Goes over to a new journal file that has no more than the present state.
+    ///
+    /// # Errors
+    /// As the operating system says; every later call is then refused.
+    ///
+    /// # Panics
+    /// When something was not committed.
+    pub fn compact(&mut self) -> Result<(), Refusal> {
+        let (facts, state) = (&self.facts, self.state.as_ref());
+        self.journal.compact(|opening| write_opening::<S, C, D>(opening, facts, state))
+    }
+}
+
+fn write_opening<S, C: Changes<S>, D: Disk>(
+    opening: &mut Opening<'_, D>,
+    facts: &Facts,
+    state: Option<&S>,
+) -> Result<(), Refusal> {
+    let mut snapshot = Vec::new();
+    if let Some(state) = state {
+        C::snapshot(state, &mut snapshot);
+    }
+    let length = state.map(|_| snapshot.len() as u64);
+    opening.record(|out| Record::Base(facts.boot, facts.saves, facts.admitted, length).encode(out))?;
+    for (peer, known) in &facts.known {
+        opening.record(|out| Record::Known(*peer, *known).encode(out))?;
+    }
+    for piece in snapshot.chunks(PIECE) {
+        opening.record(|out| Record::Piece(piece).encode(out))?;
+    }
+    Ok(())
+}
+
+/// What a journal says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered<S> {
+    /// How often the data directory was opened.
+    pub boot: u64,
+    /// How many saves were made durable.
+    pub saves: u64,
+    /// Whether the member was admitted.
+    pub admitted: bool,
+    /// The stable state last saved.
+    pub state: Option<S>,
+    /// The length in bytes of a torn batch at the end.
+    pub cut: u64,
+}
+
+fn recovered<S, C: Changes<S>>(replay: Replay<S, C>, cut: u64) -> Result<Recovered<S>, String> {
+    let (Facts { boot, saves, admitted, .. }, state) = replay.finish()?;
+    Ok(Recovered { boot, saves, admitted, state, cut })
+}
+
+/// Reads any bytes as a journal file, as [`Store::open`] would.
+///
+/// # Errors
+/// When they are no journal.
+pub fn read_journal<S, C: Changes<S>>(bytes: &[u8]) -> Result<Recovered<S>, Refusal> {
+    let mut replay = Replay::<S, C>::new();
+    let cut = journal::examine(bytes, &mut |record| replay.record(record))?;
+    recovered(replay, cut).map_err(|what| Refusal::damaged("(bytes)", 0, what))
+}
+
+/// Reads any bytes as the records of a journal, without the checksums around them.
+///
+/// # Errors
+/// When they are no such records.
+pub fn read_records<S, C: Changes<S>>(bytes: &[u8]) -> Result<Recovered<S>, String> {
+    let mut replay = Replay::<S, C>::new();
+    journal::examine_batch(bytes, &mut |record| replay.record(record))?;
+    recovered(replay, 0)
+}

@@ -1,0 +1,270 @@
+//! The records of a journal, and what they add up to.
+
+use crate::changes::{Changes, decode};
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+pub use crate::standing::Known;
+
+/// One record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Record<'a> {
+    /// The first of each file: boots, saves, whether admitted, and the length of the snapshot that follows.
+    Base(u64, u64, bool, Option<u64>),
+    /// The next part of that snapshot.
+    Piece(&'a [u8]),
+    /// The directory was opened for this time.
+    Boot(u64),
+    Admitted,
+    Known(u64, Known),
+    /// The number of a save and its change.
+    Save(u64, &'a [u8]),
+}
+
+const BASE: u8 = 1;
+const PIECE: u8 = 2;
+const BOOT: u8 = 3;
+const ADMITTED: u8 = 4;
+const KNOWN: u8 = 5;
+const SAVE: u8 = 6;
+
+/// Writes what of a save comes before its change.
+pub(super) fn begin_save(number: u64, out: &mut Vec<u8>) {
+    out.push(SAVE);
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let mut words = |kind: u8, words: &[u64]| {
+            out.push(kind);
+            out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        };
+        match *self {
+            Self::Base(boot, saves, admitted, snapshot) => {
+                let (there, length) = (u64::from(snapshot.is_some()), snapshot.unwrap_or(0));
+                words(BASE, &[boot, saves, u64::from(admitted), there, length]);
+            }
+            Self::Piece(bytes) => {
+                words(PIECE, &[]);
+                out.extend_from_slice(bytes);
+            }
+            Self::Boot(boot) => words(BOOT, &[boot]),
+            Self::Admitted => words(ADMITTED, &[]),
+            Self::Known(peer, Known { disk, boot, saves }) => words(KNOWN, &[peer, disk, boot, saves]),
+            Self::Save(number, change) => {
+                begin_save(number, out);
+                out.extend_from_slice(change);
+            }
+        }
+    }
+
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, String> {
+        let (&kind, body) = bytes.split_first().ok_or("an empty record")?;
+        let wrong = || format!("a record of kind {kind} with {} bytes", body.len());
+        let record = match kind {
+            BASE => {
+                let [boot, saves, admitted, there, length] = words(body).ok_or_else(wrong)?;
+                if admitted > 1 || there > 1 || (there == 0 && length > 0) {
+                    return Err("a base that says neither yes nor no".into());
+                }
+                Self::Base(boot, saves, admitted == 1, (there == 1).then_some(length))
+            }
+            PIECE => Self::Piece(body),
+            BOOT => {
+                let [boot] = words(body).ok_or_else(wrong)?;
+                Self::Boot(boot)
+            }
+            ADMITTED => {
+                let [] = words(body).ok_or_else(wrong)?;
+                Self::Admitted
+            }
+            KNOWN => {
+                let [peer, disk, boot, saves] = words(body).ok_or_else(wrong)?;
+                Self::Known(peer, Known { disk, boot, saves })
+            }
+            SAVE => {
+                let (number, change) = body.split_first_chunk().ok_or_else(wrong)?;
+                Self::Save(u64::from_le_bytes(*number), change)
+            }
+            _ => return Err(format!("a record of the unknown kind {kind}")),
+        };
+        Ok(record)
+    }
+}
+
+/// Exactly so many numbers.
+fn words<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
+    let mut words = [0; N];
+    if bytes.len() != 8 * N {
+        return None;
+    }
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    }
+    Some(words)
+}
+
+/// What a member remembers besides its stable state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) boot: u64,
+    pub(super) saves: u64,
+    pub(super) admitted: bool,
+    pub(super) known: BTreeMap<u64, Known>,
+}
+
+/// Above this no honest count comes, and below it none can overflow while a process lives.
+const ABSURD: u64 = 1 << 62;
+
+/// The records read so far.
+pub(super) struct Replay<S, C> {
+    facts: Option<Facts>,
+    state: Option<S>,
+    snapshot: Vec<u8>,
+    /// The length of the snapshot while it is being read.
+    awaited: Option<u64>,
+    way: PhantomData<C>,
+}
+
+impl<S, C: Changes<S>> Replay<S, C> {
+    pub(super) fn new() -> Self {
+        Self { facts: None, state: None, snapshot: Vec::new(), awaited: None, way: PhantomData }
+    }
+
+    pub(super) fn record(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let record = Record::decode(bytes)?;
+        let Some(facts) = &mut self.facts else {
+            let Record::Base(boot, saves, admitted, awaited) = record else {
+                return Err("a journal that does not start with a base".into());
+            };
+            if boot >= ABSURD || saves >= ABSURD {
+                return Err(format!("{boot} boots and {saves} saves"));
+            }
+            self.facts = Some(Facts { boot, saves, admitted, known: BTreeMap::new() });
+            self.awaited = awaited;
+            return self.restore();
+        };
+        match record {
+            Record::Base(..) => Err("a second base".into()),
+            Record::Known(peer, known) => {
+                facts.known.insert(peer, known);
+                Ok(())
+            }
+            Record::Piece(piece) => {
+                let Some(awaited) = self.awaited else { return Err("a piece of no snapshot".into()) };
+                self.snapshot.extend_from_slice(piece);
+                if self.snapshot.len() as u64 > awaited {
+                    return Err(format!("more than the {awaited} bytes of a snapshot"));
+                }
+                self.restore()
+            }
+            _ if self.awaited.is_some() => Err("a snapshot that is not whole".into()),
+            Record::Boot(boot) if boot == facts.boot + 1 => {
+                facts.boot = boot;
+                Ok(())
+            }
+            Record::Boot(boot) => Err(format!("boot {boot} after boot {}", facts.boot)),
+            Record::Admitted => {
+                facts.admitted = true;
+                Ok(())
+            }
+            Record::Save(number, change) if number == facts.saves + 1 => {
+                facts.saves = number;
+                decode::<S, C>(&mut self.state, change).map_err(|what| format!("save {number}: {what}"))
+            }
+            Record::Save(number, _) => Err(format!("save {number} after save {}", facts.saves)),
+        }
+    }
+
+    /// Takes the snapshot as soon as it is whole.
+    fn restore(&mut self) -> Result<(), String> {
+        if self.awaited == Some(self.snapshot.len() as u64) {
+            self.awaited = None;
+            let snapshot = std::mem::take(&mut self.snapshot);
+            self.state = Some(C::restore(&snapshot).map_err(|what| format!("the snapshot: {what}"))?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<(Facts, Option<S>), String> {
+        match self.facts {
+            None => Err("a journal without a base".into()),
+            Some(_) if self.awaited.is_some() => Err("a snapshot that is not whole".into()),
+            Some(facts) => Ok((facts, self.state)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changes::Whole;
+
+    const KNOWN: Known = Known { disk: 1, boot: 2, saves: 3 };
+
+    fn replayed(records: &[Record<'_>]) -> Result<(Facts, Option<u8>), String> {
+        let mut replay = Replay::<u8, Whole>::new();
+        for record in records {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            assert_eq!(Record::decode(&bytes).as_ref(), Ok(record));
+            replay.record(&bytes)?;
+        }
+        replay.finish()
+    }
+
+    #[test]
+    fn records_add_up() {
+        let (facts, state) = replayed(&[
+            Record::Base(4, 6, false, Some(1)),
+            Record::Known(9, Known { saves: 0, ..KNOWN }),
+            Record::Piece(&[5]),
+            Record::Boot(5),
+            Record::Known(9, KNOWN),
+            Record::Admitted,
+            Record::Save(7, &[0, 8]),
+            Record::Save(8, &[1, 9]),
+        ])
+        .unwrap();
+        assert_eq!((facts.boot, facts.saves, facts.admitted), (5, 8, true));
+        assert_eq!((facts.known[&9], facts.known.len(), state), (KNOWN, 1, Some(9)));
+    }
+
+    #[test]
+    fn what_no_store_writes_is_refused() {
+        let base = Record::Base(0, 0, false, None);
+        for (records, says) in [
+            (&[][..], "without a base"),
+            (&[Record::Boot(1)], "does not start with a base"),
+            (&[base, base], "second base"),
+            (&[Record::Base(0, ABSURD, false, None)], "saves"),
+            (&[Record::Base(0, 0, false, Some(2)), Record::Piece(&[1])], "not whole"),
+            (&[Record::Base(0, 0, false, Some(2)), Record::Boot(1)], "not whole"),
+            (&[Record::Base(0, 0, false, Some(1)), Record::Piece(&[1, 2])], "more than"),
+            (&[Record::Base(0, 0, false, Some(0))], "the snapshot"),
+            (&[base, Record::Piece(&[])], "a piece of no snapshot"),
+            (&[base, Record::Boot(2)], "boot 2 after boot 0"),
+            (&[base, Record::Save(2, &[0, 1])], "save 2 after save 0"),
+            (&[base, Record::Save(1, &[1, 1])], "that there is not"),
+            (&[base, Record::Save(1, &[])], "an empty change"),
+        ] {
+            let refused = replayed(records).unwrap_err();
+            assert!(refused.contains(says), "{refused:?} says {says:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_refused() {
+        let mut bytes = Vec::new();
+        Record::Base(0, 0, true, Some(9)).encode(&mut bytes);
+        for cut in 0..bytes.len() {
+            assert!(Record::decode(&bytes[..cut]).is_err(), "{cut}");
+        }
+        bytes[17] = 2;
+        assert!(Record::decode(&bytes).is_err(), "neither yes nor no");
+        for bytes in [&[0][..], &[7], &[SAVE, 1], &[ADMITTED, 0], &[BOOT, 1], &[super::KNOWN; 32]] {
+            assert!(Record::decode(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! How batches and compactions use the disk.
+
+use crate::reference::*;
+use synod_runtime::changes::decode;
+use synod_runtime::refusal::Why;
+use synod_runtime::sim_disk::SimDisk;
+use synod_runtime::store::{Known, Limits};
+
+#[test]
+fn a_batch_takes_one_write_and_one_flush_however_many_saves_it_has() {
+    let disk = SimDisk::new();
+    let (mut store, _) = open_with(&disk, Limits { chunk: 1 << 20, ..SMALL }).unwrap();
+    let mut account = Account::default();
+    for saves in [1, 16, 256] {
+        let before = disk.counts();
+        for key in 0..saves {
+            put(&mut store, &mut account, key as u8, solid(100, 1));
+        }
+        assert!(store.dirty());
+        store.commit().unwrap();
+        assert!(!store.dirty());
+        store.commit().unwrap();
+        let after = disk.counts();
+        assert_eq!((after.writes - before.writes, after.syncs - before.syncs), (1, 1), "{saves} saves");
+        assert_eq!(after.operations - before.operations, 2);
+    }
+    let counts = store.counts();
+    assert_eq!((counts.batches, counts.records, counts.flushes), (4, 1 + 1 + 16 + 256, 4));
+    assert_eq!(store.saves(), 273);
+}
+
+#[test]
+fn only_what_changed_is_written_and_a_recorder_can_follow_it() {
+    let disk = SimDisk::new();
+    let (mut store, _) = open(&disk).unwrap();
+    let mut state = Map::from([(1, solid(5000, 1))]);
+    let mut followed = None;
+    decode::<Map, Puts>(&mut followed, store.save(&state)).unwrap();
+    state.insert(2, vec![1]);
+    let change = store.save(&state).to_vec();
+    assert!(change.len() < 10, "{} bytes", change.len());
+    decode::<Map, Puts>(&mut followed, &change).unwrap();
+    assert_eq!(followed.as_ref(), Some(&state));
+    assert_eq!((store.state(), store.saves()), (Some(&state), 0));
+}
+
+#[test]
+fn what_is_known_already_is_not_written_again() {
+    let disk = SimDisk::new();
+    let (mut store, _) = open(&disk).unwrap();
+    let known = Known { disk: 1, boot: 2, saves: 3 };
+    store.know(1, known);
+    store.admit();
+    store.commit().unwrap();
+    store.know(1, known);
+    store.admit();
+    assert!(!store.dirty());
+    store.know(1, Known { saves: 4, ..known });
+    assert!(store.dirty());
+    assert_eq!((store.known(1).unwrap().saves, store.known(2)), (4, None));
+}
+
+#[test]
+fn a_journal_is_compacted_when_it_is_long_and_stays_in_bounds() {
+    let limits = Limits { compact_above: 8000, ..SMALL };
+    let disk = SimDisk::new();
+    let (mut store, _) = open_with(&disk, limits).unwrap();
+    let mut account = Account { boot: 1, ..Account::default() };
+    let mut longest = 0;
+    for step in 0..400 {
+        put(&mut store, &mut account, step as u8 % 5, solid(200, step as u8));
+        store.commit().unwrap();
+        longest = longest.max(disk.read(&live(&disk)).unwrap().len());
+    }
+    assert!((8000..=9728).contains(&longest), "{longest}");
+    assert!((8..=20).contains(&store.counts().compactions), "{}", store.counts().compactions);
+    drop(store);
+    let (store, _) = open_with(&disk, limits).unwrap();
+    assert_eq!(Account::of(&store), Account { boot: 2, ..account });
+}
+
+#[test]
+fn a_large_state_is_not_compacted_again_and_again() {
+    let disk = SimDisk::new();
+    let (mut store, _) = open_with(&disk, Limits { batch: 1 << 24, compact_above: 0, ..SMALL }).unwrap();
+    let mut account = Account { boot: 1, ..Account::default() };
+    // More than a frame of an opening, and more than a piece.
+    put(&mut store, &mut account, 0, solid(3_000_000, 1));
+    store.commit().unwrap();
+    let before = store.counts().compactions;
+    for step in 0..100 {
+        put(&mut store, &mut account, 1, solid(10_000, step));
+        store.commit().unwrap();
+    }
+    assert_eq!(store.counts().compactions - before, 0, "100 changes are less than the snapshot");
+    drop(store);
+    let (store, opened) = open(&disk).unwrap();
+    assert!(opened.journal.batches >= 3 + 100);
+    assert_eq!(Account::of(&store), Account { boot: 2, ..account });
+}
+
+#[test]
+fn two_files_are_one_too_many_unless_a_compaction_left_them() {
+    let disk = SimDisk::new();
+    let (mut store, _) = open(&disk).unwrap();
+    let mut account = Account { boot: 1, ..Account::default() };
+    put(&mut store, &mut account, 1, solid(100, 1));
+    store.commit().unwrap();
+    let old = disk.read("journal-00000001").unwrap();
+    store.compact().unwrap();
+    drop(store);
+    let new = disk.read("journal-00000002").unwrap();
+    let identity = disk.read("identity").unwrap();
+    // As a crash between the rename and the removal leaves it, with a file that a later one had begun.
+    let both = [("identity", &identity[..]), ("journal-00000001", &old), ("journal-00000002", &new)];
+    let both_and_more = disk_with(&both);
+    both_and_more.put("journal-00000003.new", b"begun");
+    both_and_more.put("journal-notes", b"not ours");
+    let (store, _) = open(&both_and_more).unwrap();
+    assert_eq!(Account::of(&store), Account { boot: 2, ..account });
+    assert_eq!(both_and_more.names(), ["identity", "journal-00000002", "journal-notes"]);
+    // The newer one is damaged: the older one is not fallen back to.
+    let damaged = disk_with(&both);
+    damaged.put("journal-00000002", &new[..new.len() - 1]);
+    assert!(matches!(open(&damaged).unwrap_err().why, Why::Damaged(_)));
+    assert!(damaged.names().contains(&"journal-00000001".into()), "nothing is removed by a refusal");
+    // No crash leaves files that are not neighbours, or the file of another directory.
+    let apart = disk_with(&both);
+    apart.put("journal-00000003", &new);
+    assert!(open(&apart).unwrap_err().to_string().contains("stands beside"));
+    let renamed = disk_with(&[("identity", &identity), ("journal-00000007", &new)]);
+    assert!(open(&renamed).unwrap_err().to_string().contains("written as journal-00000002"));
+    let stranger = SimDisk::new();
+    drop(
+        synod_runtime::store::Store::<Map, Puts, _>::open_with(stranger.open().unwrap(), WHO, 5, SMALL)
+            .unwrap(),
+    );
+    let strange = disk_with(&both);
+    strange.put("journal-00000001", &stranger.read("journal-00000001").unwrap());
+    assert!(open(&strange).unwrap_err().to_string().contains("another directory"));
+}
