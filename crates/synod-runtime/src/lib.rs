@@ -1,10 +1,27 @@
 //! Runs any [`stateright::actor::Actor`] over UDP: the loop, the disk and the wire. Knows neither Paxos nor models; it may
 //! not depend on `synod`, so that the actors which are explored can only be run as they are.
+//!
+//! Start reading at [`node`]: the loop. Around it: [`store`] (what an actor saved, durable), [`transport`] (authenticated
+//! datagrams between members known by id), [`wire`] (sockets and clock), [`record`] (the flight recorder), and [`sim`], a
+//! simulated world in which the same loop runs from a seed.
 
+pub mod admission;
 pub mod changes;
 pub mod disk;
+pub mod inbox;
 pub mod journal;
+pub mod keys;
+pub mod node;
+pub mod record;
 pub mod refusal;
+pub mod sim;
 pub mod sim_disk;
 pub mod standing;
+mod stopped;
 pub mod store;
+mod timers;
+pub mod transport;
+mod varint;
+pub mod wire;
+
+pub use stopped::{Counts, Stopped};

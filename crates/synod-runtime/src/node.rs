@@ -1,0 +1,419 @@
+//! The loop: receive a batch, step each event through the actor, make what was saved durable with one flush, send.
+//!
+//! Nothing that follows from a save leaves before the save is durable (spec G1). What was sent before the first
+//! save of a batch need not wait for it, and does not: so a leader's proposal is on the wire while its own
+//! acceptance is being flushed.
+
+use crate::admission::{Admission, Admittance};
+use crate::changes::Changes;
+use crate::disk::Disk;
+use crate::inbox::{Event, Limits, Queues};
+use crate::record::{self, Output, Recorder};
+use crate::standing::{Known, Standing};
+use crate::store::Store;
+use crate::timers::Timers;
+use crate::transport::{self, Transport};
+use crate::wire::Wire;
+use crate::{Counts, Stopped};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Ids from here on are of clients, which come and go; below are members, which are configured.
+pub const FIRST_CLIENT: u64 = 1 << 63;
+
+/// One actor with its disk, its wire and its timers.
+pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
+    actor: A,
+    me: Id,
+    state: Option<A::State>,
+    timers: Timers<A::Timer>,
+    queues: Queues<A>,
+    limits: Limits,
+    store: Option<Store<A::Storage, C, D>>,
+    admittance: Admittance,
+    transport: Transport,
+    wire: W,
+    recorder: Option<Recorder>,
+    rng: fastrand::Rng,
+    batch: Batch,
+    counts: Counts,
+}
+
+/// What the steps of one batch want sent.
+#[derive(Default)]
+struct Batch {
+    /// Encoded messages, one after another.
+    bytes: Vec<u8>,
+    sends: Vec<(u64, Range<usize>)>,
+    /// From which of the sends on something durable must come first.
+    after_save: Option<usize>,
+}
+
+impl<A, C, D, W> Node<A, C, D, W>
+where
+    A: Actor,
+    A::Msg: Serialize + DeserializeOwned,
+    A::Timer: Serialize,
+    C: Changes<A::Storage>,
+    D: Disk,
+    W: Wire,
+{
+    /// Puts a process together. Without a store it cannot save; that is for clients, which take part at once.
+    ///
+    /// `rng` draws the moments of timers and random choices.
+    pub fn new(
+        actor: A,
+        transport: Transport,
+        wire: W,
+        store: Option<Store<A::Storage, C, D>>,
+        recorder: Option<Recorder>,
+        limits: Limits,
+        rng: fastrand::Rng,
+    ) -> Self {
+        let standing = store.as_ref().map_or(Standing::default(), Store::standing);
+        let peers: Vec<u64> = if store.is_some() { transport.peers().collect() } else { Vec::new() };
+        let mut node = Node {
+            actor,
+            me: Id::from(transport.me() as usize),
+            state: None,
+            timers: Timers::new(),
+            queues: Queues::default(),
+            limits,
+            admittance: Admittance::new(standing, peers.iter().copied()),
+            store,
+            transport,
+            wire,
+            recorder,
+            rng,
+            batch: Batch::default(),
+            counts: Counts::default(),
+        };
+        for peer in peers {
+            node.tell_known(peer);
+        }
+        node
+    }
+
+    /// The actor's state; `None` as long as it may not take part.
+    pub fn state(&self) -> Option<&A::State> {
+        self.state.as_ref()
+    }
+
+    /// Whether it may take part.
+    pub fn admission(&mut self) -> Admission {
+        self.admittance.verdict()
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The datagrams' side of it.
+    pub fn transport(&mut self) -> &mut Transport {
+        &mut self.transport
+    }
+
+    /// The wire.
+    pub fn wire(&self) -> &W {
+        &self.wire
+    }
+
+    /// The wire's time.
+    pub fn now(&mut self) -> Duration {
+        self.wire.now()
+    }
+
+    /// Its stable storage.
+    pub fn store(&self) -> Option<&Store<A::Storage, C, D>> {
+        self.store.as_ref()
+    }
+
+    /// When there will be something to do even if nothing comes, in the wire's time.
+    pub fn wakes(&mut self) -> Duration {
+        let starts = self.state.is_none() && self.admittance.verdict() == Admission::Admitted;
+        if starts || self.queues.pending() {
+            return Duration::ZERO;
+        }
+        let greeting = self.transport.next_greeting();
+        self.timers.next().map_or(greeting, |timer| timer.min(greeting))
+    }
+
+    /// One round of the loop; waits no longer than until something is due, or `most` has come.
+    ///
+    /// # Errors
+    /// Whatever stops the process: after an error no further call is allowed.
+    pub fn turn(&mut self, most: Duration) -> Result<(), Stopped<A>> {
+        let until = self.wakes().min(most);
+        self.receive(until)?;
+        let now = self.wire.now();
+        self.transport.tick(now);
+        if self.state.is_none() {
+            self.start(now)?;
+        }
+        for _ in 0..self.limits.batch {
+            let Some(event) = self.queues.next(&mut self.timers, now) else { break };
+            self.step(now, event)?;
+        }
+        self.commit()
+    }
+
+    /// Takes what the network has: messages into the inbox, the peers' words about this member to its admittance.
+    fn receive(&mut self, until: Duration) -> Result<(), Stopped<A>> {
+        let Node { wire, transport, queues, limits, admittance, state, counts, .. } = self;
+        let mut busy = Vec::new();
+        let received = wire.receive(until, &mut |now, from, datagram| {
+            transport.receive(now, from, datagram, &mut |event| match event {
+                transport::Event::Hello { from, known, .. } => admittance.hear(from, known),
+                // Before the start there is no one to hear it; whoever sent it will send it again.
+                transport::Event::Message { .. } if state.is_none() => counts.early += 1,
+                transport::Event::Message { from, bytes } => {
+                    if !queues.receive(from, bytes, limits, counts) && from >= FIRST_CLIENT {
+                        busy.push(from);
+                    }
+                }
+                transport::Event::Busy { .. } => counts.busy += 1,
+            });
+        });
+        for client in busy {
+            self.transport.refuse(client);
+        }
+        received.map_err(Stopped::Wire)
+    }
+
+    /// Starts the actor, once it is known that its disk is not behind.
+    fn start(&mut self, now: Duration) -> Result<(), Stopped<A>> {
+        match self.admittance.verdict() {
+            Admission::Waiting { .. } => return Ok(()),
+            Admission::Admitted => {}
+            Admission::Abstains(reason) => {
+                // A wiped member stays up, so that its peers hear of it; an older copy has nothing to say to anyone.
+                return if reason.known.disk == reason.mine.disk {
+                    Err(Stopped::Older(reason))
+                } else {
+                    Ok(())
+                };
+            }
+        }
+        let mut stable = 0;
+        let mut saved = None;
+        if let Some(store) = &mut self.store {
+            if !store.admitted() {
+                store.admit();
+                store.commit().map_err(Stopped::Disk)?;
+            }
+            saved = store.state().cloned();
+            if let (Some(state), true) = (&saved, self.recorder.is_some()) {
+                let mut snapshot = Vec::new();
+                C::snapshot(state, &mut snapshot);
+                stable = xxh3_64(&snapshot);
+            }
+            self.transport.set_standing(store.standing());
+        }
+        let saves = self.store.as_ref().map_or(0, Store::saves);
+        self.record(record::Event::Start { saves, stable });
+        let mut out = Out::new();
+        let started = catch_unwind(AssertUnwindSafe(|| self.actor.on_start(self.me, &saved, &mut out)));
+        self.state = Some(started.map_err(|_| Stopped::Panicked { event: None })?);
+        self.outputs(now, out, None)
+    }
+
+    /// One event through the actor.
+    fn step(&mut self, now: Duration, event: Event<A>) -> Result<(), Stopped<A>> {
+        self.counts.steps += 1;
+        match &event {
+            Event::Deliver { src, bytes, .. } => {
+                self.note_peer(*src);
+                self.record(record::Event::Deliver { src: *src, msg: bytes });
+            }
+            Event::Timeout { timer } => {
+                let timer = encode(timer);
+                self.record(record::Event::Timeout { timer: &timer });
+            }
+            Event::Random { key, index, .. } => {
+                self.record(record::Event::Random { key, index: *index as u64 });
+            }
+        }
+        let state = self.state.take().expect("no event is stepped before the start");
+        let mut out = Out::new();
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            let mut state = Cow::Owned(state);
+            match &event {
+                Event::Deliver { src, msg, .. } => {
+                    self.actor.on_msg(self.me, &mut state, Id::from(*src as usize), msg.clone(), &mut out);
+                }
+                Event::Timeout { timer } => self.actor.on_timeout(self.me, &mut state, timer, &mut out),
+                Event::Random { random, .. } => self.actor.on_random(self.me, &mut state, random, &mut out),
+            }
+            state.into_owned()
+        }));
+        match stepped {
+            Ok(state) => self.state = Some(state),
+            Err(_) => return Err(Stopped::Panicked { event: Some(event) }),
+        }
+        self.outputs(now, out, Some(event))
+    }
+
+    /// Before a peer's message has any effect, that the peer takes part must be remembered: otherwise it could come
+    /// back with an empty disk, and nobody would know.
+    fn note_peer(&mut self, src: u64) {
+        let (Some(store), Some(standing)) = (&mut self.store, self.transport.peer_standing(src)) else {
+            return;
+        };
+        let known = store.known(src);
+        if known.is_none_or(|known| (known.disk, known.boot) != (standing.disk, standing.boot)) {
+            store.know(src, Known { disk: standing.disk, boot: standing.boot, saves: standing.saves });
+            self.batch.after_save.get_or_insert(self.batch.sends.len());
+        }
+    }
+
+    /// Carries out what a step asked for, and holds it to the step contract: at most one save, and before every send.
+    fn outputs(&mut self, now: Duration, out: Out<A>, event: Option<Event<A>>) -> Result<(), Stopped<A>> {
+        let (mut saved, mut sent) = (false, false);
+        let mut last: Option<(A::Msg, Range<usize>)> = None;
+        for command in out {
+            match command {
+                Command::Save(state) => {
+                    if saved || sent {
+                        let what = if saved { "it saved twice" } else { "it sent before it saved" };
+                        return Err(Stopped::Contract { what, event });
+                    }
+                    saved = true;
+                    let Some(store) = &mut self.store else {
+                        return Err(Stopped::Contract { what: "it saved, and has no stable storage", event });
+                    };
+                    let change = store.save(&state);
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.entries.output(Output::Save { change });
+                    }
+                    self.counts.saves += 1;
+                    self.batch.after_save.get_or_insert(self.batch.sends.len());
+                }
+                Command::Send(to, msg) => {
+                    sent = true;
+                    let range = match last.take() {
+                        Some((same, range)) if same == msg => range,
+                        _ => self.batch.encode(&msg),
+                    };
+                    let (to, bytes) = (usize::from(to) as u64, &self.batch.bytes[range.clone()]);
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.entries.output(Output::Send { to, msg: bytes });
+                    }
+                    if to == usize::from(self.me) as u64 {
+                        self.queues.local(to, msg.clone(), bytes, &self.limits, &mut self.counts);
+                    } else {
+                        self.batch.sends.push((to, range.clone()));
+                    }
+                    last = Some((msg, range));
+                }
+                Command::SetTimer(timer, after) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        let (from, to) = (record::nanoseconds(after.start), record::nanoseconds(after.end));
+                        recorder.entries.output(Output::SetTimer { timer: &encode(&timer), from, to });
+                    }
+                    self.timers.set(timer, now, &after, &mut self.rng);
+                }
+                Command::CancelTimer(timer) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.entries.output(Output::CancelTimer { timer: &encode(&timer) });
+                    }
+                    self.timers.cancel(&timer);
+                }
+                Command::ChooseRandom(key, choices) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        let choices = choices.len() as u64;
+                        recorder.entries.output(Output::Choose { key: &key, choices });
+                    }
+                    self.queues.choose(key, choices, &mut self.rng);
+                }
+            }
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.entries.end();
+        }
+        Ok(())
+    }
+
+    /// Ends the batch: what need not wait is sent, what was saved is flushed once, the rest is sent.
+    fn commit(&mut self) -> Result<(), Stopped<A>> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write().map_err(Stopped::Record)?;
+        }
+        let free = self.batch.after_save.unwrap_or(self.batch.sends.len());
+        self.send(0..free);
+        if let Some(store) = self.store.as_mut().filter(|store| store.dirty()) {
+            // What peers have claimed meanwhile rides along.
+            let mut told = Vec::new();
+            for peer in self.transport.peers() {
+                if let (Some(known), Some(standing)) = (store.known(peer), self.transport.peer_standing(peer))
+                    && (known.disk, known.boot) == (standing.disk, standing.boot)
+                    && known.saves < standing.saves
+                {
+                    store.know(peer, Known { saves: standing.saves, ..known });
+                }
+                told.push(peer);
+            }
+            store.commit().map_err(Stopped::Disk)?;
+            self.counts.flushes += 1;
+            self.transport.set_standing(store.standing());
+            for peer in told {
+                self.tell_known(peer);
+            }
+        }
+        self.send(free..self.batch.sends.len());
+        self.batch.clear();
+        Ok(())
+    }
+
+    /// Lets a peer hear what is durably known of it.
+    fn tell_known(&mut self, peer: u64) {
+        let known = self.store.as_ref().and_then(|store| store.known(peer));
+        self.transport.set_known(peer, known);
+    }
+
+    fn send(&mut self, which: Range<usize>) {
+        let Node { batch, transport, wire, counts, .. } = self;
+        for (to, range) in &batch.sends[which] {
+            counts.sends += 1;
+            if let Err(refused) = transport.send(*to, &batch.bytes[range.clone()]) {
+                counts.refuse(&refused);
+            }
+        }
+        transport.flush(&mut |to, datagram| wire.send(to, datagram));
+        wire.flush();
+    }
+
+    fn record(&mut self, event: record::Event<'_>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.entries.event(event);
+        }
+    }
+}
+
+impl Batch {
+    fn encode(&mut self, msg: &impl Serialize) -> Range<usize> {
+        let start = self.bytes.len();
+        let bytes = std::mem::take(&mut self.bytes);
+        self.bytes = postcard::to_extend(msg, bytes).expect(ENCODES);
+        start..self.bytes.len()
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.sends.clear();
+        self.after_save = None;
+    }
+}
+
+/// Messages and timers are plain data; a type that refuses to be encoded is a mistake in the program.
+const ENCODES: &str = "messages and timers can be encoded";
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect(ENCODES)
+}

@@ -1,0 +1,251 @@
+//! A simulated world for the very same loop: network, disks and time, all drawn from one seed.
+//!
+//! Nothing here imitates the loop. A [`World`] owns nodes whose wire is [`SimWire`] and whose disk is a
+//! [`SimDisk`](crate::sim_disk::SimDisk), wakes each when its time has come or a datagram arrived, and lets what they send be lost, delayed, doubled, reordered
+//! or held back by cuts. The same seed gives the same run, byte for byte.
+
+use crate::Stopped;
+use crate::changes::Changes;
+use crate::node::Node;
+use crate::sim_disk::SimDir;
+use crate::wire::Wire;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stateright::actor::Actor;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What the network does to datagrams.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// Odds that a datagram is lost.
+    pub loss: f64,
+    /// Odds that it comes twice.
+    pub doubled: f64,
+    /// How long it takes; a wide range reorders.
+    pub delay: Range<Duration>,
+}
+
+impl Default for Weather {
+    fn default() -> Weather {
+        Weather { loss: 0.0, doubled: 0.0, delay: Duration::from_micros(50)..Duration::from_micros(150) }
+    }
+}
+
+/// The simulated network and its clock.
+pub struct Net {
+    now: Duration,
+    rng: fastrand::Rng,
+    /// What it does to datagrams at present.
+    pub weather: Weather,
+    /// Directions in which nothing passes: from, to.
+    pub cuts: BTreeSet<(SocketAddr, SocketAddr)>,
+    flying: BTreeMap<(Duration, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    arrived: BTreeMap<SocketAddr, VecDeque<(SocketAddr, Vec<u8>)>>,
+    sent: u64,
+    /// A running checksum over everything that was sent, in order: equal for equal runs.
+    digest: u64,
+}
+
+impl Net {
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        self.sent += 1;
+        self.digest = xxhash_rust::xxh3::xxh3_64_with_seed(datagram, self.digest);
+        if self.cuts.contains(&(from, to)) || self.rng.f64() < self.weather.loss {
+            return;
+        }
+        let copies = if self.rng.f64() < self.weather.doubled { 2 } else { 1 };
+        for copy in 0..copies {
+            let Range { start, end } = self.weather.delay;
+            let spread = u64::try_from(end.saturating_sub(start).as_nanos()).unwrap_or(u64::MAX).max(1);
+            let at = self.now + start + Duration::from_nanos(self.rng.u64(..spread));
+            self.flying.insert((at, self.sent * 2 + copy), (from, to, datagram.to_vec()));
+        }
+    }
+}
+
+/// One process's end of the simulated network.
+pub struct SimWire {
+    net: Rc<RefCell<Net>>,
+    address: SocketAddr,
+    /// When the process began: its own clock starts there.
+    began: Duration,
+}
+
+impl Wire for SimWire {
+    fn now(&mut self) -> Duration {
+        self.net.borrow().now.saturating_sub(self.began)
+    }
+
+    fn receive(
+        &mut self,
+        _: Duration,
+        take: &mut dyn FnMut(Duration, SocketAddr, &mut [u8]),
+    ) -> io::Result<()> {
+        let now = self.now();
+        for _ in 0..64 {
+            let next = self.net.borrow_mut().arrived.get_mut(&self.address).and_then(VecDeque::pop_front);
+            let Some((from, mut datagram)) = next else { break };
+            take(now, from, &mut datagram);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
+        self.net.borrow_mut().send(self.address, to, datagram);
+    }
+
+    fn flush(&mut self) {}
+}
+
+/// Processes, their disks and the network between them.
+pub struct World<A: Actor, C: Changes<A::Storage>> {
+    net: Rc<RefCell<Net>>,
+    nodes: Vec<Option<Running<A, C>>>,
+    rng: fastrand::Rng,
+}
+
+struct Running<A: Actor, C: Changes<A::Storage>> {
+    node: Node<A, C, SimDir, SimWire>,
+    began: Duration,
+    address: SocketAddr,
+}
+
+/// The address of the process at a place.
+pub fn address(place: usize) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, (place >> 8) as u8, place as u8)), 7000)
+}
+
+impl<A, C> World<A, C>
+where
+    A: Actor,
+    A::Msg: Serialize + DeserializeOwned,
+    A::Timer: Serialize,
+    C: Changes<A::Storage>,
+{
+    /// An empty world.
+    pub fn new(seed: u64) -> World<A, C> {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let net = Net {
+            now: Duration::ZERO,
+            rng: rng.fork(),
+            weather: Weather::default(),
+            cuts: BTreeSet::new(),
+            flying: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            sent: 0,
+            digest: seed,
+        };
+        World { net: Rc::new(RefCell::new(net)), nodes: Vec::new(), rng }
+    }
+
+    /// Randomness for whoever builds processes or faults, from the same seed.
+    pub fn rng(&mut self) -> &mut fastrand::Rng {
+        &mut self.rng
+    }
+
+    /// The time since the world began.
+    pub fn now(&self) -> Duration {
+        self.net.borrow().now
+    }
+
+    /// Changes the network: its weather and its cuts.
+    pub fn net(&self, change: impl FnOnce(&mut Net)) {
+        change(&mut self.net.borrow_mut());
+    }
+
+    /// A checksum over every datagram sent so far, in order.
+    pub fn digest(&self) -> u64 {
+        self.net.borrow().digest
+    }
+
+    /// Datagrams sent so far.
+    pub fn sent(&self) -> u64 {
+        self.net.borrow().sent
+    }
+
+    /// The wire of the process at a place; datagrams on their way to an earlier process there will reach this one.
+    pub fn wire(&self, place: usize) -> SimWire {
+        let mut net = self.net.borrow_mut();
+        net.arrived.entry(address(place)).or_default().clear();
+        SimWire { net: self.net.clone(), address: address(place), began: net.now }
+    }
+
+    /// Puts a process at a place, which must be free. It must have been built with the place's [`World::wire`].
+    ///
+    /// # Panics
+    /// When someone is there.
+    pub fn start(&mut self, place: usize, node: Node<A, C, SimDir, SimWire>) {
+        if self.nodes.len() <= place {
+            self.nodes.resize_with(place + 1, || None);
+        }
+        assert!(self.nodes[place].is_none(), "place {place} is taken");
+        let began = self.now();
+        self.nodes[place] = Some(Running { node, began, address: address(place) });
+    }
+
+    /// Ends a process between two turns of its loop, without a word. What its disk makes of that is another question:
+    /// see [`crate::sim_disk::SimDisk::crash`].
+    pub fn kill(&mut self, place: usize) -> bool {
+        self.nodes.get_mut(place).is_some_and(|node| node.take().is_some())
+    }
+
+    /// The process at a place.
+    pub fn node(&mut self, place: usize) -> Option<&mut Node<A, C, SimDir, SimWire>> {
+        self.nodes.get_mut(place)?.as_mut().map(|running| &mut running.node)
+    }
+
+    /// Lets time pass until `until`. A process that stops is taken away and reported, and time stands still there.
+    ///
+    /// # Errors
+    /// The place and the reason.
+    pub fn run(&mut self, until: Duration) -> Result<(), (usize, Stopped<A>)> {
+        loop {
+            let now = self.now();
+            self.arrive(now);
+            let mut next = until;
+            for place in 0..self.nodes.len() {
+                let Some(running) = &mut self.nodes[place] else { continue };
+                let inbox =
+                    self.net.borrow().arrived.get(&running.address).is_some_and(|all| !all.is_empty());
+                let mut wakes = running.began.saturating_add(running.node.wakes());
+                if inbox || wakes <= now {
+                    if let Err(stopped) = running.node.turn(Duration::ZERO) {
+                        self.nodes[place] = None;
+                        return Err((place, stopped));
+                    }
+                    wakes = running.began.saturating_add(running.node.wakes());
+                    if self.net.borrow().arrived.get(&running.address).is_some_and(|all| !all.is_empty()) {
+                        wakes = now;
+                    }
+                    // A turn takes time: otherwise a process with endless work would stop the world.
+                    wakes = wakes.max(now + Duration::from_micros(1));
+                }
+                next = next.min(wakes);
+            }
+            if now >= until {
+                return Ok(());
+            }
+            let mut net = self.net.borrow_mut();
+            let arrives = net.flying.first_key_value().map_or(Duration::MAX, |((at, _), _)| *at);
+            net.now = next.min(arrives).max(now).min(until);
+        }
+    }
+
+    fn arrive(&mut self, now: Duration) {
+        let mut net = self.net.borrow_mut();
+        while let Some(entry) = net.flying.first_entry().filter(|entry| entry.key().0 <= now) {
+            let (from, to, datagram) = entry.remove();
+            let inbox = net.arrived.entry(to).or_default();
+            // What the kernel's buffer cannot take is lost, as with sockets.
+            if inbox.len() < 4096 {
+                inbox.push_back((from, datagram));
+            }
+        }
+    }
+}

@@ -1,0 +1,540 @@
+//! Datagrams that can be believed: sealed, bound to cluster, sender, receiver and session, never taken twice.
+//!
+//! Pure: time and randomness are handed in, datagrams come and go as bytes. Members are known by id; where a datagram
+//! came from proves nothing, and matters only for clients, which are answered where they last were.
+//!
+//! Every start of a process draws a *session*. Two processes talk under a key made of the secret they share, both their
+//! sessions and both their ids, one key a direction, with a counter as nonce. A session is taken as a peer's only when
+//! the peer proves, by repeating mine, that it said so after I started; so nothing of an earlier run can be replayed.
+
+mod counts;
+mod frames;
+mod hello;
+mod link;
+mod peer;
+mod seal;
+
+pub use counts::{Counts, Dropped};
+
+use crate::keys::Keys;
+use crate::node::FIRST_CLIENT;
+use crate::standing::{Known, Standing};
+use frames::{Frame, Partials};
+use hello::Hello;
+use link::Link;
+use peer::{Around, Peer};
+use seal::{Header, Kind, OVERHEAD, Secrets};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a transport needs to know.
+pub struct Config {
+    /// The cluster's tag; datagrams of another are dropped.
+    pub cluster: u64,
+    /// Who this is.
+    pub me: u64,
+    /// The members it talks to, and where they listen.
+    pub peers: Vec<(u64, SocketAddr)>,
+    /// The keys among members; a client has none.
+    pub cluster_keys: Option<Keys>,
+    /// The keys between clients and members.
+    pub client_keys: Option<Keys>,
+    /// The longest datagram, in bytes of UDP payload: 508 to 65,507.
+    pub datagram: usize,
+    /// The longest message, in bytes.
+    pub max_message: usize,
+    /// What this process says of itself.
+    pub standing: Standing,
+    /// Random bytes, drawn for this start.
+    pub session: [u8; 16],
+}
+
+/// What came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message of a member that takes part, or of a client.
+    Message {
+        /// Who sent it.
+        from: u64,
+        /// The message.
+        bytes: &'a [u8],
+    },
+    /// A greeting that answers this very start.
+    Hello {
+        /// Who sent it.
+        from: u64,
+        /// What it says of itself.
+        standing: Standing,
+        /// What it durably knows of this process.
+        known: Option<Known>,
+    },
+    /// A server dropped something of ours because too much was waiting there.
+    Busy {
+        /// Who said so.
+        from: u64,
+    },
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is longer than the longest message.
+    TooLarge {
+        /// Its length in bytes.
+        len: usize,
+        /// The longest, in bytes.
+        most: usize,
+    },
+    /// There is no session with the receiver, yet or any more.
+    NoSession,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::TooLarge { len, most } => write!(f, "a message of {len} bytes; {most} is the most"),
+            Refused::NoSession => f.write_str("there is no session with the receiver"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Clients that are remembered at a time; whoever was silent longest makes room.
+const MOST_CLIENTS: usize = 4096;
+/// Disks of one peer that are remembered as replaced.
+const MOST_RETIRED: usize = 16;
+/// Greetings to a peer that does not answer: soon at first, then slower.
+const FIRST_GREETING: Duration = Duration::from_millis(20);
+const SLOWEST_GREETING: Duration = Duration::from_millis(500);
+/// Greetings to one that does.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Answers to greetings of one peer are at least so far apart.
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(5);
+/// Messages in pieces: of all clients together, at most so many of the longest kind.
+const CLIENT_PARTIALS: usize = 16;
+
+/// Seals and opens datagrams.
+pub struct Transport {
+    me: u64,
+    cluster: u64,
+    session: [u8; 16],
+    standing: Standing,
+    datagram: usize,
+    max_message: usize,
+    member_secrets: Secrets,
+    client_secrets: Secrets,
+    peers: BTreeMap<u64, Peer>,
+    clients: BTreeMap<u64, Peer>,
+    /// Bytes held for clients' messages of which some pieces are missing.
+    client_pieces: usize,
+    /// Whom there is something to be sent to.
+    ready: Vec<u64>,
+    /// Answers to clients that are not remembered.
+    loose: Vec<(SocketAddr, Vec<u8>)>,
+    hellos: u64,
+    rng: fastrand::Rng,
+    counts: Counts,
+}
+
+impl Transport {
+    /// A transport that knows nobody yet.
+    ///
+    /// # Panics
+    /// When the longest datagram is not from 508 to 65,507 bytes, or a peer is a client or this process itself.
+    pub fn new(config: Config, rng: fastrand::Rng) -> Transport {
+        assert!((508..=65_507).contains(&config.datagram), "a datagram of {} bytes", config.datagram);
+        let peers: BTreeMap<u64, Peer> =
+            config.peers.into_iter().map(|(id, address)| (id, Peer::at(address))).collect();
+        assert!(
+            peers.keys().all(|id| *id < FIRST_CLIENT && *id != config.me),
+            "a peer is a member, and another"
+        );
+        Transport {
+            me: config.me,
+            cluster: config.cluster,
+            session: config.session,
+            standing: config.standing,
+            datagram: config.datagram,
+            max_message: config.max_message,
+            member_secrets: Secrets::new(config.cluster_keys.as_ref()),
+            client_secrets: Secrets::new(config.client_keys.as_ref()),
+            peers,
+            clients: BTreeMap::new(),
+            client_pieces: 0,
+            ready: Vec::new(),
+            loose: Vec::new(),
+            hellos: 0,
+            rng,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Who this is.
+    pub fn me(&self) -> u64 {
+        self.me
+    }
+
+    /// The members it talks to.
+    pub fn peers(&self) -> impl Iterator<Item = u64> {
+        self.peers.keys().copied()
+    }
+
+    /// Whether there is a session with a peer or client.
+    pub fn connected(&self, id: u64) -> bool {
+        self.peer(id).is_some_and(|peer| peer.link.is_some())
+    }
+
+    /// What a peer said of itself last.
+    pub fn peer_standing(&self, id: u64) -> Option<Standing> {
+        self.peers.get(&id).filter(|peer| peer.link.is_some()).map(|peer| peer.standing)
+    }
+
+    /// Bytes held for messages of which some pieces are missing. Bounded: four of the longest kind for each member, and
+    /// sixteen for all clients together.
+    pub fn in_pieces(&self) -> usize {
+        self.client_pieces + self.peers.values().map(|peer| peer.partials.bytes()).sum::<usize>()
+    }
+
+    /// What was sent, received and dropped.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Changes what this process says of itself. That it takes part is said at once.
+    pub fn set_standing(&mut self, standing: Standing) {
+        if standing.admitted != self.standing.admitted {
+            for peer in self.peers.values_mut() {
+                peer.next_greeting = Duration::ZERO;
+            }
+        }
+        self.standing = standing;
+    }
+
+    /// Changes what this process durably knows of a peer.
+    pub fn set_known(&mut self, peer: u64, known: Option<Known>) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.known = known;
+        }
+    }
+
+    /// Takes other keys from now on. Sessions go on: what is sealed from now on is sealed with the first key, and what is
+    /// opened may be sealed with any.
+    pub fn replace_keys(&mut self, cluster_keys: Option<&Keys>, client_keys: Option<&Keys>) {
+        self.member_secrets = Secrets::new(cluster_keys);
+        self.client_secrets = Secrets::new(client_keys);
+        let ids: Vec<u64> = self.peers.keys().chain(self.clients.keys()).copied().collect();
+        for id in ids {
+            let secrets = Self::secrets(self.me, id, &self.member_secrets, &self.client_secrets);
+            let peer = if id < FIRST_CLIENT { self.peers.get_mut(&id) } else { self.clients.get_mut(&id) };
+            if let Some(link) = peer.and_then(|peer| peer.link.as_mut()) {
+                link.rekey(secrets, (self.cluster, self.me, id), (&self.session, self.standing.boot));
+            }
+        }
+    }
+
+    /// Which keys are between two: the clients' if either is one.
+    fn secrets<'a>(me: u64, other: u64, members: &'a Secrets, clients: &'a Secrets) -> &'a Secrets {
+        if me >= FIRST_CLIENT || other >= FIRST_CLIENT { clients } else { members }
+    }
+
+    fn peer(&self, id: u64) -> Option<&Peer> {
+        if id < FIRST_CLIENT { self.peers.get(&id) } else { self.clients.get(&id) }
+    }
+
+    fn peer_mut(&mut self, id: u64) -> Option<&mut Peer> {
+        if id < FIRST_CLIENT { self.peers.get_mut(&id) } else { self.clients.get_mut(&id) }
+    }
+
+    /// Takes a datagram; whatever cannot be believed is dropped and counted.
+    pub fn receive(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        on: &mut dyn FnMut(Event<'_>),
+    ) {
+        self.counts.received += 1;
+        if let Err(dropped) = self.take(now, from, datagram, on) {
+            self.counts.drop(dropped);
+        }
+    }
+
+    fn take(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        on: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Dropped> {
+        let header = Header::read(datagram)?;
+        if header.cluster != self.cluster {
+            return Err(Dropped::OtherCluster);
+        }
+        if header.to != self.me {
+            return Err(Dropped::OtherReceiver);
+        }
+        // Clients talk to members only.
+        if header.from == self.me || (self.me >= FIRST_CLIENT && header.from >= FIRST_CLIENT) {
+            return Err(Dropped::UnknownSender);
+        }
+        if header.from < FIRST_CLIENT && !self.peers.contains_key(&header.from) {
+            return Err(Dropped::UnknownSender);
+        }
+        match header.kind {
+            Kind::Hello => self.take_hello(now, from, header, datagram, on),
+            Kind::Data => self.take_data(now, from, header, datagram, on),
+        }
+    }
+
+    fn take_hello(
+        &mut self,
+        now: Duration,
+        address: SocketAddr,
+        header: Header,
+        datagram: &mut [u8],
+        on: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Dropped> {
+        let secrets = Self::secrets(self.me, header.from, &self.member_secrets, &self.client_secrets);
+        let (session, hello) = Hello::open(secrets, &header, datagram)?;
+        if hello.echo != self.session {
+            // It does not know me yet, or it is a recording: answering teaches it my session, and me nothing.
+            return self.answer(now, header.from, address, &session);
+        }
+        let is_client = header.from >= FIRST_CLIENT;
+        if is_client && !self.clients.contains_key(&header.from) {
+            self.make_room();
+            self.clients.insert(header.from, Peer::at(address));
+        }
+        let (cluster, me, mine) = (self.cluster, self.me, (self.session, self.standing.boot));
+        let secrets = Self::secrets(me, header.from, &self.member_secrets, &self.client_secrets);
+        let peer =
+            if is_client { self.clients.get_mut(&header.from) } else { self.peers.get_mut(&header.from) };
+        let peer = peer.ok_or(Dropped::UnknownSender)?;
+        let fresh = peer.link.as_ref().is_none_or(|link| *link.theirs() != session);
+        if fresh {
+            peer.may_replace(&hello.standing)?;
+            if peer.link.is_some() && peer.standing.disk != hello.standing.disk {
+                peer.retire();
+            }
+            let theirs = (session, hello.standing.boot);
+            peer.link = Some(Link::new(secrets, (cluster, me, header.from), mine, theirs));
+            self.client_pieces -= if is_client { peer.partials.bytes() } else { 0 };
+            peer.partials = Partials::default();
+            peer.standing = hello.standing;
+            peer.clear();
+        } else {
+            peer.standing.saves = peer.standing.saves.max(hello.standing.saves);
+            peer.standing.admitted |= hello.standing.admitted;
+        }
+        if is_client {
+            peer.address = address;
+        }
+        peer.heard = now;
+        peer.pause = FIRST_GREETING;
+        let waiting = if fresh { peer.waiting.take() } else { None };
+        on(Event::Hello { from: header.from, standing: hello.standing, known: hello.known });
+        if let Some(bytes) = waiting {
+            // There is a session now, and the message was measured when it was kept.
+            let _ = self.send(header.from, &bytes);
+        }
+        if fresh { self.answer(now, header.from, address, &session) } else { Ok(()) }
+    }
+
+    /// Answers a greeting, repeating the session it named.
+    fn answer(
+        &mut self,
+        now: Duration,
+        to: u64,
+        address: SocketAddr,
+        echo: &[u8; 16],
+    ) -> Result<(), Dropped> {
+        if let Some(peer) = self.peer_mut(to) {
+            if peer.last_answer.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
+                return Err(Dropped::TooOften);
+            }
+            peer.last_answer = Some(now);
+        }
+        let datagram = self.hello(to, echo);
+        // A member is answered where the configuration says it is, a client where it spoke from.
+        let address = self.peers.get(&to).map_or(address, |peer| peer.address);
+        self.loose.push((address, datagram));
+        Ok(())
+    }
+
+    fn hello(&mut self, to: u64, echo: &[u8; 16]) -> Vec<u8> {
+        self.hellos += 1;
+        let known = self.peers.get(&to).and_then(|peer| peer.known);
+        let hello = Hello { standing: self.standing, echo: *echo, known };
+        let secrets = Self::secrets(self.me, to, &self.member_secrets, &self.client_secrets);
+        hello.seal(secrets, (self.cluster, self.me, to), &self.session, self.hellos)
+    }
+
+    fn make_room(&mut self) {
+        if self.clients.len() >= MOST_CLIENTS
+            && let Some(silent) =
+                self.clients.iter().min_by_key(|(id, peer)| (peer.heard, **id)).map(|(id, _)| *id)
+        {
+            let forgotten = self.clients.remove(&silent);
+            self.client_pieces -= forgotten.map_or(0, |client| client.partials.bytes());
+            self.counts.forgotten_clients += 1;
+        }
+    }
+
+    fn take_data(
+        &mut self,
+        now: Duration,
+        address: SocketAddr,
+        header: Header,
+        datagram: &mut [u8],
+        on: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Dropped> {
+        let (me, max) = (self.me, self.max_message);
+        let is_client = header.from >= FIRST_CLIENT;
+        let peer =
+            if is_client { self.clients.get_mut(&header.from) } else { self.peers.get_mut(&header.from) };
+        let peer = peer.ok_or(Dropped::NoSession)?;
+        let link = peer.link.as_mut().ok_or(Dropped::NoSession)?;
+        let payload = link.open(&header, datagram)?;
+        peer.heard = now;
+        if is_client {
+            peer.address = address;
+        }
+        let (said, mut rest) = frames::preamble(payload)?;
+        peer.standing.saves = peer.standing.saves.max(said.saves);
+        peer.standing.admitted |= said.admitted;
+        let counts = &mut self.counts;
+        // A member that does not take part has nothing to say to another.
+        let silenced = header.from < FIRST_CLIENT && me < FIRST_CLIENT && !peer.standing.admitted;
+        let mut deliver = |bytes: &[u8], on: &mut dyn FnMut(Event<'_>)| {
+            if silenced {
+                counts.drop(Dropped::NotAdmitted);
+            } else {
+                counts.messages_received += 1;
+                on(Event::Message { from: header.from, bytes });
+            }
+        };
+        let before = peer.partials.bytes();
+        let others = self.client_pieces - if is_client { before } else { 0 };
+        let room = if is_client { CLIENT_PARTIALS * max - others } else { usize::MAX };
+        let mut done = Ok(());
+        while !rest.is_empty() && done.is_ok() {
+            done = match frames::next(&mut rest) {
+                Ok(Frame::Message(bytes)) => {
+                    deliver(bytes, on);
+                    Ok(())
+                }
+                Ok(Frame::Piece(piece)) => peer.partials.take(&piece, max, room).map(|whole| {
+                    if let Some(whole) = whole {
+                        deliver(&whole, on);
+                    }
+                }),
+                Ok(Frame::Busy) => {
+                    on(Event::Busy { from: header.from });
+                    Ok(())
+                }
+                Err(dropped) => Err(dropped),
+            };
+        }
+        if is_client {
+            self.client_pieces = others + peer.partials.bytes();
+        }
+        done
+    }
+
+    /// Has a message sent with the next [`Transport::flush`], together with others for the same receiver. A client's last
+    /// message to a member waits until there is a session with that member.
+    ///
+    /// # Errors
+    /// When it is too long, or there is no session with the receiver.
+    pub fn send(&mut self, to: u64, bytes: &[u8]) -> Result<(), Refused> {
+        if bytes.len() > self.max_message {
+            return Err(Refused::TooLarge { len: bytes.len(), most: self.max_message });
+        }
+        let room = self.datagram - OVERHEAD;
+        let Transport { peers, clients, ready, counts, standing, cluster, me, .. } = self;
+        let peer = if to < FIRST_CLIENT { peers.get_mut(&to) } else { clients.get_mut(&to) };
+        let peer = peer.ok_or(Refused::NoSession)?;
+        if peer.link.is_none() {
+            // Members say again what is not heard, and old news does more harm than good; a client asks rarely.
+            if *me < FIRST_CLIENT {
+                return Err(Refused::NoSession);
+            }
+            peer.waiting = Some(bytes.to_vec());
+            return Ok(());
+        }
+        if peer.is_idle() {
+            ready.push(to);
+        }
+        let mut around = Around { room, standing, address: (*cluster, *me, to), counts };
+        peer.push(bytes, &mut around);
+        Ok(())
+    }
+
+    /// Tells a client that something of it was dropped because too much was waiting.
+    pub fn refuse(&mut self, client: u64) {
+        let room = self.datagram - OVERHEAD;
+        let Transport { clients, ready, counts, standing, cluster, me, .. } = self;
+        let Some(peer) = clients.get_mut(&client).filter(|peer| peer.link.is_some()) else { return };
+        if peer.is_idle() {
+            ready.push(client);
+        }
+        counts.refusals += 1;
+        let around = Around { room, standing, address: (*cluster, *me, client), counts };
+        peer.make_space(frames::BUSY_LEN, &around);
+        frames::busy(&mut peer.open);
+    }
+
+    /// When a greeting is due.
+    pub fn next_greeting(&self) -> Duration {
+        self.peers.values().map(|peer| peer.next_greeting).min().unwrap_or(Duration::MAX)
+    }
+
+    /// Says what is to be said even if nobody asks, if the time has come: greetings.
+    pub fn tick(&mut self, now: Duration) {
+        let due: Vec<u64> =
+            self.peers.iter().filter(|(_, peer)| peer.next_greeting <= now).map(|(id, _)| *id).collect();
+        for id in due {
+            let echo = self.peers[&id].link.as_ref().map_or([0; 16], |link| *link.theirs());
+            let datagram = self.hello(id, &echo);
+            let jitter = self.rng.f64() * 0.5 + 0.75;
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            let pause = if peer.link.is_some() {
+                KEEP_ALIVE
+            } else {
+                let slower = (peer.pause * 2).min(SLOWEST_GREETING);
+                std::mem::replace(&mut peer.pause, slower)
+            };
+            peer.next_greeting = now + pause.mul_f64(jitter);
+            self.loose.push((peer.address, datagram));
+        }
+    }
+
+    /// Hands out everything that is to be sent; datagrams for one receiver come together.
+    pub fn flush(&mut self, emit: &mut dyn FnMut(SocketAddr, &[u8])) {
+        for (address, datagram) in self.loose.drain(..) {
+            self.counts.sent += 1;
+            emit(address, &datagram);
+        }
+        let Transport { peers, clients, ready, counts, standing, cluster, me, datagram, .. } = self;
+        let room = *datagram - OVERHEAD;
+        for id in ready.drain(..) {
+            let peer = if id < FIRST_CLIENT { peers.get_mut(&id) } else { clients.get_mut(&id) };
+            // Whoever was forgotten meanwhile to make room, or began a new session, has nothing waiting.
+            let Some(peer) = peer else { continue };
+            if !peer.open.is_empty() {
+                peer.seal(&Around { room, standing, address: (*cluster, *me, id), counts });
+            }
+            let mut rest = peer.sealed.as_slice();
+            for length in peer.lengths.drain(..) {
+                let (datagram, after) = rest.split_at(length);
+                rest = after;
+                counts.sent += 1;
+                emit(peer.address, datagram);
+            }
+            peer.sealed.clear();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What is known of one other process, and what is to be sent to it.
+
+use super::counts::{Counts, Dropped};
+use super::frames::{self, Partials};
+use super::link::Link;
+use super::seal::HEADER;
+use super::{FIRST_GREETING, MOST_RETIRED};
+use crate::standing::{Known, Standing};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What is known of one other process.
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    pub(super) link: Option<Link>,
+    pub(super) standing: Standing,
+    /// What is durably known of it: said in greetings.
+    pub(super) known: Option<Known>,
+    /// Data directories it had and has no more.
+    pub(super) retired: Vec<u64>,
+    pub(super) partials: Partials,
+    /// Sealed datagrams to be handed out, one after another, and their lengths.
+    pub(super) sealed: Vec<u8>,
+    pub(super) lengths: Vec<usize>,
+    /// A client's last message, if there is no session to send it in yet: its first question would be lost otherwise.
+    pub(super) waiting: Option<Vec<u8>>,
+    /// The datagram under way: room for the header, then the payload.
+    pub(super) open: Vec<u8>,
+    pub(super) heard: Duration,
+    pub(super) next_greeting: Duration,
+    pub(super) pause: Duration,
+    pub(super) last_answer: Option<Duration>,
+}
+
+impl Peer {
+    pub(super) fn at(address: SocketAddr) -> Peer {
+        Peer {
+            address,
+            link: None,
+            standing: Standing::default(),
+            known: None,
+            retired: Vec::new(),
+            partials: Partials::default(),
+            sealed: Vec::new(),
+            lengths: Vec::new(),
+            waiting: None,
+            open: Vec::new(),
+            heard: Duration::ZERO,
+            next_greeting: Duration::ZERO,
+            pause: FIRST_GREETING,
+            last_answer: None,
+        }
+    }
+}
+
+/// What sealing needs besides the peer.
+pub(super) struct Around<'a> {
+    pub(super) room: usize,
+    pub(super) standing: &'a Standing,
+    /// Cluster, sender, receiver.
+    pub(super) address: (u64, u64, u64),
+    pub(super) counts: &'a mut Counts,
+}
+
+impl Peer {
+    /// Whether a greeting may take the place of the session there is.
+    pub(super) fn may_replace(&self, new: &Standing) -> Result<(), Dropped> {
+        if self.retired.contains(&new.disk) {
+            return Err(Dropped::StaleSession);
+        }
+        // An earlier start than one already seen is a recording; so is another session of the same start.
+        let behind =
+            |disk, boot, same: bool| disk == new.disk && (new.boot < boot || (same && new.boot == boot));
+        if self.known.is_some_and(|known| behind(known.disk, known.boot, false))
+            || (self.link.is_some() && behind(self.standing.disk, self.standing.boot, true))
+        {
+            return Err(Dropped::StaleSession);
+        }
+        Ok(())
+    }
+
+    pub(super) fn retire(&mut self) {
+        if self.retired.len() >= MOST_RETIRED {
+            self.retired.remove(0);
+        }
+        self.retired.push(self.standing.disk);
+    }
+
+    /// Whether nothing is to be sent to it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.lengths.is_empty()
+    }
+
+    /// Forgets what was to be sent in a session that is over.
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+        self.sealed.clear();
+        self.lengths.clear();
+    }
+
+    /// Adds a message to what is to be sent, in pieces if it fits no datagram.
+    pub(super) fn push(&mut self, bytes: &[u8], around: &mut Around<'_>) {
+        around.counts.messages_sent += 1;
+        let whole = frames::message_len(bytes.len());
+        if whole + frames::PREAMBLE <= around.room {
+            self.make_space(whole, &*around);
+            frames::message(bytes, &mut self.open);
+            return;
+        }
+        let number = self.link.as_mut().map_or(0, Link::next_message);
+        let piece = around.room - frames::PREAMBLE - frames::PIECE;
+        for (index, chunk) in bytes.chunks(piece).enumerate() {
+            let need = chunk.len() + frames::PIECE;
+            self.make_space(need, around);
+            frames::piece(number, index * piece, bytes.len(), chunk, &mut self.open);
+        }
+    }
+
+    /// Sees to it that so much fits the datagram under way.
+    pub(super) fn make_space(&mut self, need: usize, around: &Around<'_>) {
+        let standing = around.standing;
+        if !self.open.is_empty() && self.open.len() - HEADER + need > around.room {
+            self.seal(around);
+        }
+        if self.open.is_empty() {
+            self.open.resize(HEADER, 0);
+            frames::begin(standing, &mut self.open);
+        }
+    }
+
+    /// Seals the datagram under way. When a session has used up its counter nothing more is sent in it; 2^64 datagrams
+    /// take longer than any process lives.
+    pub(super) fn seal(&mut self, around: &Around<'_>) {
+        if let Some(link) = &mut self.link
+            && link.seal(around.address, &mut self.open)
+        {
+            self.lengths.push(self.open.len());
+            self.sealed.extend_from_slice(&self.open);
+        }
+        self.open.clear();
+    }
+}

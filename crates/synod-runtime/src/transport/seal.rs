@@ -1,0 +1,146 @@
+//! The header of a datagram, and the keys under which what follows is sealed.
+
+use super::counts::Dropped;
+use crate::keys::{Key, Keys};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
+
+/// Bytes of a header: two of protocol and version, one of kind, one unused, then key id, cluster, sender, receiver,
+/// the sender's session tag and the counter.
+pub(super) const HEADER: usize = 48;
+/// Bytes that a datagram has besides its payload: the header and the seal.
+pub(super) const OVERHEAD: usize = HEADER + SEAL;
+pub(super) const SEAL: usize = 16;
+
+const PROTOCOL: [u8; 2] = [b'S', 1];
+
+/// What a datagram carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A greeting.
+    Hello,
+    /// Messages.
+    Data,
+}
+
+/// Everything in it is authenticated together with the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    pub(super) key: u32,
+    pub(super) cluster: u64,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) session: u64,
+    pub(super) counter: u64,
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+impl Header {
+    pub(super) fn read(datagram: &[u8]) -> Result<Header, Dropped> {
+        if datagram.len() < OVERHEAD {
+            return Err(Dropped::TooShort);
+        }
+        let kind = match (datagram[..2] == PROTOCOL, datagram[2], datagram[3]) {
+            (true, 1, 0) => Kind::Hello,
+            (true, 2, 0) => Kind::Data,
+            _ => return Err(Dropped::OtherVersion),
+        };
+        Ok(Header {
+            kind,
+            key: u32::from_le_bytes(datagram[4..8].try_into().expect("four bytes")),
+            cluster: u64_at(datagram, 8),
+            from: u64_at(datagram, 16),
+            to: u64_at(datagram, 24),
+            session: u64_at(datagram, 32),
+            counter: u64_at(datagram, 40),
+        })
+    }
+
+    pub(super) fn write(&self, to: &mut [u8]) {
+        to[..2].copy_from_slice(&PROTOCOL);
+        to[2] = if self.kind == Kind::Hello { 1 } else { 2 };
+        to[3] = 0;
+        to[4..8].copy_from_slice(&self.key.to_le_bytes());
+        for (at, field) in [self.cluster, self.from, self.to, self.session, self.counter].iter().enumerate() {
+            to[8 + 8 * at..16 + 8 * at].copy_from_slice(&field.to_le_bytes());
+        }
+    }
+}
+
+/// The tag by which a session is named in headers; the whole of it is in the keys.
+pub(super) fn tag(session: &[u8; 16]) -> u64 {
+    u64_at(session, 0)
+}
+
+/// Seals what follows the first `clear` bytes, and appends the seal.
+pub(super) fn seal(key: &LessSafeKey, counter: u64, datagram: &mut Vec<u8>, clear: usize) {
+    let (head, body) = datagram.split_at_mut(clear);
+    let sealed = key.seal_in_place_separate_tag(nonce(counter), Aad::from(&*head), body);
+    let tag = sealed.expect("no datagram is as long as AES-GCM's limit");
+    datagram.extend_from_slice(tag.as_ref());
+}
+
+/// Opens what follows the first `clear` bytes.
+pub(super) fn open<'a>(
+    key: &LessSafeKey,
+    counter: u64,
+    datagram: &'a mut [u8],
+    clear: usize,
+) -> Result<&'a [u8], Dropped> {
+    let (head, body) = datagram.split_at_mut_checked(clear).ok_or(Dropped::TooShort)?;
+    match key.open_in_place(nonce(counter), Aad::from(&*head), body) {
+        Ok(body) => Ok(body),
+        Err(_) => Err(Dropped::Forged),
+    }
+}
+
+fn nonce(counter: u64) -> Nonce {
+    let mut bytes = [0; 12];
+    bytes[4..].copy_from_slice(&counter.to_be_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}
+
+/// The secrets that two kinds of processes share: the first seals, all open.
+pub(super) struct Secrets(Vec<Key>);
+
+impl Secrets {
+    pub(super) fn new(keys: Option<&Keys>) -> Secrets {
+        Secrets(keys.map(|keys| keys.iter().cloned().collect()).unwrap_or_default())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
+
+    /// The one that seals, if there is any.
+    pub(super) fn first(&self) -> Option<&Key> {
+        self.0.first()
+    }
+
+    pub(super) fn find(&self, id: u32) -> Option<&Key> {
+        self.0.iter().find(|key| key.id() == id)
+    }
+}
+
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+/// Derives a key for one purpose; `salt` and `info` say which.
+pub(super) fn derive(secret: &Key, salt: &[u8], info: &[&[u8]]) -> LessSafeKey {
+    let mut bytes = [0; 32];
+    Salt::new(HKDF_SHA256, salt)
+        .extract(secret.bytes())
+        .expand(info, Length)
+        .and_then(|derived| derived.fill(&mut bytes))
+        .expect("HKDF gives 32 bytes");
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).expect("a key of 32 bytes"))
+}

@@ -1,0 +1,87 @@
+//! How a process stops: by its actor's fault, or by its disk's; and that nothing leaves it which should not.
+
+use crate::world::{Do, Scene, Scripted, client, member, pass, plain, said};
+use std::io::ErrorKind;
+use synod_runtime::inbox::Limits;
+use synod_runtime::sim_disk::{Fault, Op, SimDisk};
+
+/// Runs one script against a fresh member; what stopped it, and what the client heard.
+fn run(script: &[Do], disk: &SimDisk, actor: Scripted) -> (Result<(), String>, Vec<u32>) {
+    let mut scene = Scene::new(1);
+    member(&mut scene, disk, actor, Limits::default());
+    client(&mut scene, script);
+    let ended = pass(&mut scene, 50);
+    // Whatever is still on its way arrives.
+    let _ = pass(&mut scene, 50);
+    let heard = said(&mut scene);
+    (ended, heard)
+}
+
+#[test]
+fn a_save_comes_before_every_send_and_once() {
+    let (ended, heard) = run(&[Do::Save(1)], &SimDisk::new(), plain());
+    assert_eq!((ended, heard), (Ok(()), vec![1]));
+    let (ended, heard) = run(&[Do::SaveLate(2)], &SimDisk::new(), plain());
+    let stopped = ended.expect_err("the contract is broken");
+    assert!(stopped.contains("sent before it saved") && stopped.contains("SaveLate(2)"), "{stopped}");
+    assert!(heard.is_empty(), "{heard:?}");
+    let (ended, heard) = run(&[Do::SaveTwice(3)], &SimDisk::new(), plain());
+    let stopped = ended.expect_err("the contract is broken");
+    assert!(stopped.contains("saved twice") && stopped.contains("SaveTwice(3)"), "{stopped}");
+    assert!(heard.is_empty(), "{heard:?}");
+}
+
+#[test]
+fn a_panic_stops_the_process_and_names_the_event() {
+    let (ended, heard) = run(&[Do::Panic(9)], &SimDisk::new(), plain());
+    let stopped = ended.expect_err("it panicked");
+    assert!(stopped.contains("panicked") && stopped.contains("Panic(9)"), "{stopped}");
+    assert!(heard.is_empty(), "{heard:?}");
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), Scripted { panics: true, ..plain() }, Limits::default());
+    let stopped = pass(&mut scene, 50).expect_err("it panicked");
+    assert!(stopped.contains("at its start"), "{stopped}");
+}
+
+#[test]
+fn what_rests_on_a_save_that_failed_never_leaves() {
+    for (op, error) in [(Op::Sync, ErrorKind::Other), (Op::Write, ErrorKind::StorageFull)] {
+        let disk = SimDisk::new();
+        let mut scene = Scene::new(1);
+        member(&mut scene, &disk, plain(), Limits::default());
+        client(&mut scene, &[Do::Save(1)]);
+        pass(&mut scene, 50).expect("the disk is well");
+        assert_eq!(said(&mut scene), [1]);
+        client(&mut scene, &[Do::Save(2)]);
+        disk.fail(Fault { op, after: 0, error, forever: true });
+        let stopped = pass(&mut scene, 50).expect_err("the disk failed");
+        assert!(stopped.contains(&std::io::Error::from(error).to_string()), "{stopped}");
+        let _ = pass(&mut scene, 50);
+        assert!(said(&mut scene).is_empty(), "an answer left that rests on what was not saved");
+        // What was acknowledged before is still there.
+        disk.heal();
+        disk.crash(&mut fastrand::Rng::with_seed(5));
+        let mut scene = Scene::new(2);
+        member(&mut scene, &disk, plain(), Limits::default());
+        pass(&mut scene, 50).expect("it starts again");
+        let saved = scene.node(0).and_then(|node| node.state()).and_then(|state| state.saved);
+        assert!(saved.is_some_and(|saved| saved >= 1), "{saved:?}");
+    }
+}
+
+#[test]
+fn an_actor_without_stable_storage_must_not_save() {
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), Scripted { script: Vec::new(), panics: false }, Limits::default());
+    client(&mut scene, &[Do::Echo(1)]);
+    // The client is told to save, by a member that says so.
+    let bytes = postcard::to_allocvec(&Do::Save(5)).expect("plain data");
+    pass(&mut scene, 20).expect("all is well so far");
+    let id = scene.node(1).expect("it is there").transport().me();
+    scene.node(0).expect("it is there").transport().send(id, &bytes).expect("there is a session");
+    // Something must make the member flush.
+    let poke = postcard::to_allocvec(&Do::Echo(2)).expect("plain data");
+    scene.node(1).expect("it is there").transport().send(0, &poke).expect("there is a session");
+    let stopped = pass(&mut scene, 3000).expect_err("it has nowhere to save");
+    assert!(stopped.contains("no stable storage"), "{stopped}");
+}

@@ -1,0 +1,5 @@
+//! The loop, with tiny actors in a simulated world: what it promises to any actor, and how it stops.
+
+mod contract;
+mod serving;
+mod world;

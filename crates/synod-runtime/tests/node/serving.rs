@@ -1,0 +1,110 @@
+//! Batches, fairness and bounds.
+
+use crate::world::{Do, Scene, client, member, pass, plain, said};
+use std::collections::BTreeSet;
+use synod_runtime::inbox::Limits;
+use synod_runtime::record::{Event, Reader};
+use synod_runtime::sim_disk::SimDisk;
+
+#[test]
+fn many_saves_share_one_flush() {
+    let (mut scene, disk) = (Scene::new(1), SimDisk::new());
+    member(&mut scene, &disk, plain(), Limits::default());
+    let script: Vec<Do> = (0..100).map(Do::Save).collect();
+    client(&mut scene, &script);
+    pass(&mut scene, 100).expect("nobody stops");
+    assert_eq!(said(&mut scene), (0..100).collect::<Vec<_>>());
+    let counts = scene.node(0).expect("it runs").counts().clone();
+    assert_eq!(counts.saves, 100);
+    assert!(counts.flushes <= 3, "{} flushes for {} saves", counts.flushes, counts.saves);
+}
+
+#[test]
+fn a_timer_that_never_rests_starves_nobody() {
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), plain(), Limits { batch: 8, ..Limits::default() });
+    let script: Vec<Do> = std::iter::once(Do::Spin).chain((0..100).map(Do::Echo)).collect();
+    client(&mut scene, &script);
+    pass(&mut scene, 2).expect("nobody stops");
+    assert_eq!(said(&mut scene).len(), 100);
+    let spins = scene.node(0).and_then(|node| node.state()).map_or(0, |state| state.spins);
+    assert!(spins > 100, "and the timer rang: {spins}");
+}
+
+#[test]
+fn messages_that_never_end_do_not_keep_a_timer_waiting() {
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), plain(), Limits { batch: 64, ..Limits::default() });
+    client(&mut scene, &[Do::Spin]);
+    pass(&mut scene, 1).expect("nobody stops");
+    let before = scene.node(0).and_then(|node| node.state()).map_or(0, |state| state.spins);
+    client(&mut scene, &(0..5000).map(Do::Echo).collect::<Vec<_>>());
+    let steps = scene.node(0).expect("it runs").counts().steps;
+    pass(&mut scene, 1).expect("nobody stops");
+    let after = scene.node(0).and_then(|node| node.state()).map_or(0, |state| state.spins);
+    let steps = scene.node(0).expect("it runs").counts().steps - steps;
+    assert!((after - before) * 4 >= steps, "of {steps} steps {} were the timer's", after - before);
+}
+
+#[test]
+fn a_choice_is_one_of_those_offered_and_a_later_one_takes_its_place() {
+    let mut scene = Scene::new(1);
+    let tape = member(&mut scene, &SimDisk::new(), plain(), Limits::default());
+    for _ in 0..20 {
+        client(&mut scene, &[Do::Draw(vec![10, 20, 30])]);
+        pass(&mut scene, 20).expect("nobody stops");
+        let heard = said(&mut scene);
+        assert!(heard.len() == 1 && [10, 20, 30].contains(&heard[0]), "{heard:?}");
+    }
+    client(&mut scene, &[Do::DrawAgain(vec![1], vec![2])]);
+    pass(&mut scene, 20).expect("nobody stops");
+    assert_eq!(said(&mut scene), [2]);
+    client(&mut scene, &[Do::Draw(Vec::new()), Do::Echo(4)]);
+    pass(&mut scene, 20).expect("nobody stops");
+    assert_eq!(said(&mut scene), [4], "no choice, nothing drawn");
+    // Each draw is an event of its own in the record, and more than one of the three came up.
+    let bytes = tape.0.borrow().clone();
+    let mut reader = Reader::open(&bytes).expect("it is a record");
+    let mut drawn = BTreeSet::new();
+    while let Some(entry) = reader.next() {
+        if let Event::Random { index, .. } = entry.expect("it is whole").event {
+            drawn.insert(index);
+        }
+    }
+    assert!(drawn.len() > 1, "{drawn:?}");
+}
+
+#[test]
+fn what_does_not_fit_the_inbox_is_refused_and_the_client_is_told() {
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), plain(), Limits { inbox: 10, ..Limits::default() });
+    client(&mut scene, &(0..50).map(Do::Echo).collect::<Vec<_>>());
+    pass(&mut scene, 50).expect("nobody stops");
+    let heard = said(&mut scene).len();
+    let refused = scene.node(0).expect("it runs").counts().inbox_full as usize;
+    assert!(heard >= 10 && refused > 0 && heard + refused == 50, "{heard} heard, {refused} refused");
+    assert_eq!(scene.node(1).expect("it runs").counts().busy as usize, refused);
+    // The same by bytes, and for what an actor sends to itself.
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), plain(), Limits { inbox_bytes: 20, local: 10, ..Limits::default() });
+    client(&mut scene, &(0..50).map(Do::Echo).collect::<Vec<_>>());
+    pass(&mut scene, 50).expect("nobody stops");
+    assert!(scene.node(0).expect("it runs").counts().inbox_full > 0);
+    client(&mut scene, &[Do::Flood(25)]);
+    pass(&mut scene, 50).expect("nobody stops");
+    assert_eq!(scene.node(0).expect("it runs").counts().local_full, 15);
+}
+
+#[test]
+fn messages_that_are_none_of_the_actors_are_counted_and_dropped() {
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), plain(), Limits::default());
+    client(&mut scene, &[]);
+    let node = scene.node(1).expect("it is there");
+    // No such kind, cut short, and one byte too many.
+    for bytes in [&[99][..], &[8], &[0, 1, 0]] {
+        node.transport().send(0, bytes).expect("there is a session");
+    }
+    pass(&mut scene, 3000).expect("nobody stops");
+    assert_eq!(scene.node(0).expect("it runs").counts().undecodable, 3);
+}
