@@ -134,7 +134,7 @@ fn more_clients_than_are_remembered_make_room_and_may_come_back() {
     }
     assert_eq!(server.transport.counts().forgotten_clients, 4);
     assert_eq!(server.send(FIRST_CLIENT, b"x"), Err(Refused::NoSession));
-    assert_eq!(server.send(FIRST_CLIENT | 4099, b"x"), Ok(()));
+    assert_eq!(server.send(FIRST_CLIENT | 0x1003, b"x"), Ok(()));
     greet(&mut server, FIRST_CLIENT, &mut clock);
 }
 
@@ -144,7 +144,7 @@ fn keys_change_one_end_at_a_time_and_nobody_is_cut_off() {
     let keys = |lines: &[&String]| {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys");
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text = lines.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n");
         synod_runtime::keys::create(&path, &[0; 32]).expect("a file for its owner alone");
         std::fs::write(&path, text).expect("it can be written");
         Keys::load(&path).expect("they are keys")

@@ -1,0 +1,119 @@
+//! Evaluates the claims on a long run: the ghost history is kept apart for each instance, and after a step only those
+//! instances are judged of which the step said something.
+
+use crate::member::{Happening, Stepped};
+use rustc_hash::FxHashMap;
+use stateright::actor::Id;
+use std::fmt;
+use std::sync::Arc;
+use synod::{Cluster, Instance, Msg};
+use synod_explore::{self as explore, Observer, Step, Subject};
+use synod_model::claims::CLAIMS;
+use synod_model::{Ghost, Happened, History, Inside};
+use synod_runtime::node::FIRST_CLIENT;
+
+/// A claim that fell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name.
+    pub claim: &'static str,
+    /// What broke it, in words.
+    pub breach: String,
+    /// The instance in which it fell.
+    pub instance: Instance,
+    /// The member whose step it was.
+    pub member: u64,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Violation { claim, breach, instance, member } = self;
+        write!(f, "{claim} falls in instance {} with a step of member {member}: {breach}", instance.0)
+    }
+}
+
+pub(crate) struct Judge {
+    ghost: Ghost,
+    /// What is not of any one instance: ballots begun, promises given, the highest votes.
+    common: History,
+    instances: FxHashMap<Instance, History>,
+    touched: Vec<Instance>,
+}
+
+impl Judge {
+    pub(crate) fn new(cluster: Cluster) -> Judge {
+        Judge {
+            ghost: Ghost { cluster: Arc::new(cluster) },
+            common: History::default(),
+            instances: FxHashMap::default(),
+            touched: Vec::new(),
+        }
+    }
+
+    /// Instances in which a value was chosen.
+    pub(crate) fn chosen(&self) -> u64 {
+        let quorums = &self.ghost.cluster.quorums;
+        self.instances.values().filter(|history| history.chosen(quorums).next().is_some()).count() as u64
+    }
+
+    /// Takes note of a step, and judges what it touched.
+    pub(crate) fn step<A>(&mut self, member: u64, step: &Stepped<'_, A>) -> Option<Violation>
+    where
+        A: Subject<Msg = Msg>,
+        A::State: Inside,
+    {
+        self.touched.clear();
+        // Clients keep no record; that one asked for a value shows where the question arrives.
+        if let Some((src, Msg::Request { instance, value })) = step.delivered()
+            && src >= FIRST_CLIENT
+        {
+            self.record(&Happened::Proposed(*instance, value.clone()));
+        }
+        let event: explore::Event<'_, A> = match &step.event {
+            Happening::Start if step.first => explore::Event::Start,
+            Happening::Start => explore::Event::Recover,
+            Happening::Deliver(src, msg) => explore::Event::Deliver { src: *src, msg },
+            Happening::Timeout(timer) => explore::Event::Timeout(timer),
+            Happening::Random(key, choice) => explore::Event::Random { key, choice },
+        };
+        let before = step.before.filter(|_| !matches!(step.event, Happening::Start));
+        let seen = Step {
+            actor: Id::from(member as usize),
+            before,
+            event,
+            after: Some(step.after),
+            outputs: step.outputs,
+        };
+        for happened in self.ghost.note(&seen).into_iter().flatten() {
+            self.record(&happened);
+        }
+        let quorums = &self.ghost.cluster.quorums;
+        for claim in &CLAIMS {
+            for instance in &self.touched {
+                if let Err(breach) = (claim.judge)(quorums, &self.instances[instance]) {
+                    return Some(Violation { claim: claim.name, breach, instance: *instance, member });
+                }
+            }
+            if let Err(breach) = (claim.judge)(quorums, &self.common) {
+                return Some(Violation { claim: claim.name, breach, instance: Instance::FIRST, member });
+            }
+        }
+        None
+    }
+
+    fn record(&mut self, happened: &Happened) {
+        let Some(instance) = happened.instance() else {
+            self.common.record(&self.ghost.cluster.quorums, happened);
+            return;
+        };
+        let history = self.instances.entry(instance).or_default();
+        // A promise covers every instance, and so does the reason that a vote in another instance is.
+        history.answered.clone_from(&self.common.answered);
+        history.voted.clone_from(&self.common.voted);
+        history.record(&self.ghost.cluster.quorums, happened);
+        self.common.voted.clone_from(&history.voted);
+        if !self.touched.contains(&instance) {
+            self.touched.push(instance);
+        }
+    }
+}

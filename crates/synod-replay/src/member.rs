@@ -1,0 +1,277 @@
+//! One member, run again: every recorded event through the same handler, every output compared.
+
+use crate::Unreadable;
+use crate::merge::Verdict;
+use crate::records::Life;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use synod::Msg;
+use synod_runtime::changes::{Changes, encode as encode_change};
+use synod_runtime::record::{self, Entries, Entry, Event, Output, Reader};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What an actor wants done.
+type Wanted<A> = Command<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random, <A as Actor>::Storage>;
+
+/// What an actor's step was, for whoever watches.
+pub(crate) struct Stepped<'s, A: Actor> {
+    pub(crate) before: Option<&'s A::State>,
+    pub(crate) event: Happening<A>,
+    pub(crate) after: &'s A::State,
+    pub(crate) outputs: &'s [Wanted<A>],
+    /// Whether it is the member's first start.
+    pub(crate) first: bool,
+}
+
+/// An event with its parts decoded.
+pub(crate) enum Happening<A: Actor> {
+    Start,
+    Deliver(Id, A::Msg),
+    Timeout(A::Timer),
+    Random(String, A::Random),
+}
+
+/// One member on its way through its record.
+pub(crate) struct Member<'a, A: Actor> {
+    pub(crate) id: u64,
+    actor: A,
+    lives: std::vec::IntoIter<Life<'a>>,
+    /// How many saves the next start after this one found: what was saved beyond did not outlive this one.
+    until: u64,
+    file: &'a str,
+    reader: Option<Reader<'a>>,
+    next: Option<Entry<'a>>,
+    state: Option<A::State>,
+    stable: Option<A::Storage>,
+    saves: u64,
+    started: bool,
+    choices: BTreeMap<String, Vec<A::Random>>,
+    /// What the present step makes of it, to be compared.
+    again: Entries,
+    scratch: Vec<u8>,
+    pub(crate) steps: u64,
+    pub(crate) cut: u64,
+}
+
+impl<'a, A> Member<'a, A>
+where
+    A: Actor<Msg = Msg>,
+    A::Timer: Serialize + DeserializeOwned,
+{
+    pub(crate) fn new(id: u64, actor: A, lives: Vec<Life<'a>>) -> Result<Self, Unreadable> {
+        let mut member = Member {
+            id,
+            actor,
+            lives: lives.into_iter(),
+            until: 0,
+            file: "",
+            reader: None,
+            next: None,
+            state: None,
+            stable: None,
+            saves: 0,
+            started: false,
+            choices: BTreeMap::new(),
+            again: Entries::default(),
+            scratch: Vec::new(),
+            steps: 0,
+            cut: 0,
+        };
+        member.go_on()?;
+        Ok(member)
+    }
+
+    /// The event that comes next, if there is one.
+    pub(crate) fn next(&self) -> Option<&Entry<'a>> {
+        self.next.as_ref()
+    }
+
+    /// Where it is: file and byte.
+    pub(crate) fn place(&self) -> String {
+        match &self.next {
+            Some(entry) => format!("{} at byte {}", self.file, entry.offset),
+            None => format!("the end of {}", self.file),
+        }
+    }
+
+    /// Reads on to the next event that took effect: in this life or in the next.
+    fn go_on(&mut self) -> Result<(), Unreadable> {
+        loop {
+            let Some(reader) = &mut self.reader else {
+                // A start that ended before it took part has nothing to tell.
+                let Some(life) = self.lives.by_ref().find(|life| life.found.is_some()) else { return Ok(()) };
+                let later = self.lives.as_slice().iter().find_map(|life| life.found);
+                self.until = later.unwrap_or(u64::MAX);
+                self.file = life.file;
+                let opened = Reader::open(life.bytes).map_err(|damaged| self.unreadable(&damaged))?;
+                self.reader = Some(opened);
+                continue;
+            };
+            let entry = match reader.next() {
+                Some(Ok(entry)) => entry,
+                Some(Err(damaged)) => return Err(self.unreadable(&damaged)),
+                None => {
+                    self.reader = None;
+                    continue;
+                }
+            };
+            let saves = record::outputs(entry.outputs)
+                .take_while(|output| !matches!(output, Output::Send { .. }))
+                .any(|output| matches!(output, Output::Save { .. }));
+            if saves && self.saves_after(&entry) >= self.until {
+                // Recorded, and lost with the flush that did not end; nothing after it had left the process.
+                self.cut += 1;
+                self.reader = None;
+                continue;
+            }
+            self.next = Some(entry);
+            return Ok(());
+        }
+    }
+
+    /// How many saves there are before this entry's own.
+    fn saves_after(&self, entry: &Entry<'_>) -> u64 {
+        match entry.event {
+            Event::Start { saves, .. } => saves,
+            _ => self.saves,
+        }
+    }
+
+    fn unreadable(&self, damaged: &record::Damaged) -> Unreadable {
+        Unreadable { file: self.file.to_owned(), what: damaged.to_string() }
+    }
+
+    /// Takes the next event through the actor, and compares what it makes of it with what is recorded.
+    pub(crate) fn step<C: Changes<A::Storage>>(
+        &mut self,
+        watch: &mut dyn FnMut(Stepped<'_, A>) -> Option<Verdict>,
+    ) -> Result<Option<Verdict>, Unreadable> {
+        let entry = self.next.take().expect("whoever steps has looked whether there is something");
+        let me = Id::from(self.id as usize);
+        let mut out = Out::new();
+        let before = self.state.take();
+        let file = self.file;
+        let differs =
+            |what: String| Verdict::Differs { place: format!("{file} at byte {}", entry.offset), what };
+        let (happening, after) = match entry.event {
+            Event::Start { saves, stable } => {
+                let mut snapshot = Vec::new();
+                let mine = self.stable.as_ref().map_or(0, |state| {
+                    C::snapshot(state, &mut snapshot);
+                    xxh3_64(&snapshot)
+                });
+                if saves != self.saves || stable != mine {
+                    let had = self.saves;
+                    return Ok(Some(differs(format!(
+                        "it started from {saves} saves, and what is recorded up to here leaves it with {had}{}",
+                        if saves == had { " of another content" } else { "" }
+                    ))));
+                }
+                self.choices.clear();
+                (Happening::Start, self.actor.on_start(me, &self.stable, &mut out))
+            }
+            event => {
+                let Some(state) = &before else {
+                    return Ok(Some(differs("it did not begin with a start".into())));
+                };
+                let mut next = Cow::Borrowed(state);
+                let happening = match self.decode(event) {
+                    Ok(happening) => happening,
+                    Err(what) => return Ok(Some(differs(what))),
+                };
+                match &happening {
+                    Happening::Start => unreachable!("starts are handled above"),
+                    Happening::Deliver(src, msg) => {
+                        self.actor.on_msg(me, &mut next, *src, msg.clone(), &mut out);
+                    }
+                    Happening::Timeout(timer) => self.actor.on_timeout(me, &mut next, timer, &mut out),
+                    Happening::Random(_, random) => self.actor.on_random(me, &mut next, random, &mut out),
+                }
+                (happening, next.into_owned())
+            }
+        };
+        self.steps += 1;
+        self.encode::<C>(&out);
+        if self.again.bytes() != entry.outputs {
+            let recorded: Vec<_> = record::outputs(entry.outputs).collect();
+            return Ok(Some(differs(format!(
+                "the same event makes other outputs now: {out:?}; recorded, in encoded form, are {recorded:?}"
+            ))));
+        }
+        let first = !std::mem::replace(&mut self.started, true);
+        for command in out.iter() {
+            if let Command::ChooseRandom(key, choices) = command {
+                self.choices.insert(key.clone(), choices.clone());
+            }
+        }
+        let verdict =
+            watch(Stepped { before: before.as_ref(), event: happening, after: &after, outputs: &out, first });
+        for command in out {
+            if let Command::Save(state) = command {
+                self.saves += 1;
+                self.stable = Some(state);
+            }
+        }
+        self.state = Some(after);
+        self.go_on()?;
+        Ok(verdict)
+    }
+
+    fn decode(&self, event: Event<'_>) -> Result<Happening<A>, String> {
+        Ok(match event {
+            Event::Start { .. } => Happening::Start,
+            Event::Deliver { src, msg } => {
+                let msg = postcard::from_bytes(msg)
+                    .map_err(|error| format!("its message cannot be read: {error}"))?;
+                Happening::Deliver(Id::from(src as usize), msg)
+            }
+            Event::Timeout { timer } => Happening::Timeout(
+                postcard::from_bytes(timer).map_err(|error| format!("its timer cannot be read: {error}"))?,
+            ),
+            Event::Random { key, index } => {
+                let choices = self.choices.get(key).map_or(&[][..], Vec::as_slice);
+                let choice = usize::try_from(index).ok().and_then(|index| choices.get(index));
+                let choice = choice.ok_or_else(|| format!("{key:?} was not offered to be chosen"))?;
+                Happening::Random(key.to_owned(), choice.clone())
+            }
+        })
+    }
+
+    /// Encodes a step's outputs just as the recorder does.
+    fn encode<C: Changes<A::Storage>>(&mut self, out: &Out<A>) {
+        let Member { again, scratch, stable, .. } = self;
+        again.clear();
+        for command in out.iter() {
+            scratch.clear();
+            match command {
+                Command::Save(state) => {
+                    encode_change::<A::Storage, C>(state, stable.as_ref(), scratch);
+                    again.output(Output::Save { change: scratch });
+                }
+                Command::Send(to, msg) => {
+                    encode(msg, scratch);
+                    again.output(Output::Send { to: usize::from(*to) as u64, msg: scratch });
+                }
+                Command::SetTimer(timer, after) => {
+                    encode(timer, scratch);
+                    let (from, to) = (record::nanoseconds(after.start), record::nanoseconds(after.end));
+                    again.output(Output::SetTimer { timer: scratch, from, to });
+                }
+                Command::CancelTimer(timer) => {
+                    encode(timer, scratch);
+                    again.output(Output::CancelTimer { timer: scratch });
+                }
+                Command::ChooseRandom(key, choices) => {
+                    again.output(Output::Choose { key, choices: choices.len() as u64 });
+                }
+            }
+        }
+    }
+}
+
+fn encode(value: &impl Serialize, to: &mut Vec<u8>) {
+    *to = postcard::to_extend(value, std::mem::take(to)).expect("messages and timers can be encoded");
+}

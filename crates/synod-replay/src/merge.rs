@@ -1,0 +1,184 @@
+//! Merges the members' records into one history: any order in which nothing is received before it was sent.
+//!
+//! Every such order is a run the system could have had, and one in which each member saw exactly what it saw. So a
+//! claim that falls in it has fallen.
+
+use crate::Unreadable;
+use crate::judge::{Judge, Violation};
+use crate::member::{Happening, Member, Stepped};
+use crate::records::Lives;
+use rustc_hash::FxHashSet;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stateright::actor::Actor;
+use std::fmt;
+use synod::Msg;
+use synod_explore::Subject;
+use synod_model::Inside;
+use synod_runtime::changes::Changes;
+use synod_runtime::node::FIRST_CLIENT;
+use synod_runtime::record::{self, Entry, Event, Output};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What a replay came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// An event makes other outputs, or a start found something else than was saved.
+    Differs {
+        /// File and byte.
+        place: String,
+        /// What is different.
+        what: String,
+    },
+    /// Members took messages that nobody sent, or sent only after something that was lost.
+    Unsent {
+        /// File and byte, and the message, of every member that cannot go on.
+        waiting: Vec<String>,
+    },
+    /// A claim fell.
+    Violated(Violation),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Differs { place, what } => write!(f, "{place}: {what}"),
+            Verdict::Unsent { waiting } => {
+                write!(
+                    f,
+                    "no member can go on, since what each took next was sent by nobody: {}",
+                    waiting.join("; ")
+                )
+            }
+            Verdict::Violated(violation) => write!(f, "{violation}"),
+        }
+    }
+}
+
+/// What was replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Events re-run.
+    pub events: u64,
+    /// Starts that had lost something recorded but never flushed.
+    pub cut: u64,
+    /// Instances in which a value was chosen.
+    pub chosen: u64,
+    /// What is wrong with the run; `None` if nothing is.
+    pub verdict: Option<Verdict>,
+}
+
+/// So many events of one member are taken before another has its turn.
+const STRIDE: usize = 64;
+
+fn fingerprint(src: u64, dst: u64, msg: &[u8]) -> u64 {
+    xxh3_64_with_seed(msg, src.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ dst.rotate_left(32))
+}
+
+/// One step of the merged run, for whoever follows along.
+pub(crate) struct Seen<'s, A: Actor> {
+    pub(crate) member: u64,
+    pub(crate) step: &'s Stepped<'s, A>,
+}
+
+/// Replays the records of a cluster; `actor` makes the actor of a member.
+///
+/// # Errors
+/// When a record is damaged. A run that went wrong is no error but a verdict.
+pub fn replay<A, C>(lives: Lives<'_>, actor: impl Fn(u64) -> A) -> Result<Replayed, Unreadable>
+where
+    A: Subject<Msg = Msg>,
+    A::Msg: Serialize,
+    A::Timer: Serialize + DeserializeOwned,
+    A::State: Inside,
+    C: Changes<A::Storage>,
+{
+    follow::<A, C>(lives, actor, &mut |_| {})
+}
+
+pub(crate) fn follow<A, C>(
+    lives: Lives<'_>,
+    actor: impl Fn(u64) -> A,
+    along: &mut dyn FnMut(Seen<'_, A>),
+) -> Result<Replayed, Unreadable>
+where
+    A: Subject<Msg = Msg>,
+    A::Timer: Serialize + DeserializeOwned,
+    A::State: Inside,
+    C: Changes<A::Storage>,
+{
+    let mut judge = Judge::new(lives.wiring.cluster());
+    let mut members: Vec<Member<'_, A>> = lives
+        .members
+        .into_iter()
+        .map(|(id, lives)| Member::new(id, actor(id), lives))
+        .collect::<Result<_, _>>()?;
+    let mut sent: FxHashSet<u64> = FxHashSet::default();
+    let mut done = Replayed { events: 0, cut: 0, chosen: 0, verdict: None };
+    while done.verdict.is_none() && members.iter().any(|member| member.next().is_some()) {
+        let mut moved = false;
+        for member in &mut members {
+            for _ in 0..STRIDE {
+                if !member.next().is_some_and(|entry| is_possible(member.id, entry, &sent)) {
+                    break;
+                }
+                moved = true;
+                let Some(entry) = member.next() else { break };
+                for output in record::outputs(entry.outputs) {
+                    if let Output::Send { to, msg } = output
+                        && to < FIRST_CLIENT
+                    {
+                        sent.insert(fingerprint(member.id, to, msg));
+                    }
+                }
+                let id = member.id;
+                done.verdict = member.step::<C>(&mut |step| {
+                    along(Seen { member: id, step: &step });
+                    judge.step(id, &step).map(Verdict::Violated)
+                })?;
+                if done.verdict.is_some() {
+                    break;
+                }
+            }
+            if done.verdict.is_some() {
+                break;
+            }
+        }
+        if !moved {
+            done.verdict = Some(Verdict::Unsent { waiting: members.iter().filter_map(waiting).collect() });
+        }
+    }
+    done.events = members.iter().map(|member| member.steps).sum();
+    done.cut = members.iter().map(|member| member.cut).sum();
+    done.chosen = judge.chosen();
+    Ok(done)
+}
+
+/// Whether what a member took next had been sent. Clients keep no records, so theirs always had.
+fn is_possible(member: u64, entry: &Entry<'_>, sent: &FxHashSet<u64>) -> bool {
+    match entry.event {
+        Event::Deliver { src, msg } if src < FIRST_CLIENT => sent.contains(&fingerprint(src, member, msg)),
+        _ => true,
+    }
+}
+
+fn waiting<A>(member: &Member<'_, A>) -> Option<String>
+where
+    A: Subject<Msg = Msg>,
+    A::Timer: Serialize + DeserializeOwned,
+{
+    let Event::Deliver { src, msg } = member.next()?.event else { return None };
+    let said = postcard::from_bytes::<Msg>(msg)
+        .map_or_else(|_| "an unreadable message".to_owned(), |m| format!("{m:?}"));
+    Some(format!("{}: {said} from member {src}", member.place()))
+}
+
+impl<A: Actor> Stepped<'_, A> {
+    /// The message it took, and from whom, if it took one.
+    pub(crate) fn delivered(&self) -> Option<(u64, &A::Msg)> {
+        match &self.event {
+            Happening::Deliver(src, msg) => Some((usize::from(*src) as u64, msg)),
+            _ => None,
+        }
+    }
+}

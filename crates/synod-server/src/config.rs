@@ -1,0 +1,267 @@
+//! The configuration file: one for the whole cluster, the same on every machine, and one clear error, at line and column,
+//! for whatever may not stand in it.
+
+use serde::Deserialize;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+
+/// The members of a cluster and what they share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The cluster's name; messages and journals of another are refused.
+    pub cluster: String,
+    /// The file of the keys that members use among themselves.
+    pub cluster_key: PathBuf,
+    /// The file of the keys that clients and members use.
+    pub client_key: PathBuf,
+    /// The members, in the order in which quorums count them.
+    pub members: Vec<Member>,
+    /// How long a proposer waits before it tries a higher ballot.
+    pub retry: Range<Duration>,
+    /// The longest value, in bytes.
+    pub max_value: usize,
+    /// The longest datagram, in bytes of UDP payload: at most what the path carries without fragmentation.
+    pub datagram: usize,
+    /// Whether each member keeps a flight record in its data directory.
+    pub record: bool,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// By which it is known; never used again for another machine or another data directory.
+    pub id: u64,
+    /// Where it listens, and where the others send to.
+    pub address: SocketAddr,
+    /// Its data directory, on its machine.
+    pub data: PathBuf,
+}
+
+/// What is wrong with a configuration file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file.
+    pub file: String,
+    /// Line and column, from 1.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some((line, column)) => write!(f, "{}:{line}:{column}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ConfigFile {
+    cluster: Spanned<String>,
+    cluster_key: PathBuf,
+    client_key: PathBuf,
+    #[serde(default)]
+    member: Vec<MemberFile>,
+    retry: Option<Spanned<[u64; 2]>>,
+    max_value: Option<Spanned<i64>>,
+    datagram: Option<Spanned<i64>>,
+    #[serde(default)]
+    record: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemberFile {
+    id: Spanned<i64>,
+    address: Spanned<String>,
+    data: Option<PathBuf>,
+}
+
+/// More members than quorums can count make no sense.
+const MOST_MEMBERS: usize = synod::MAX_ACCEPTORS;
+const MOST_VALUE: i64 = 16 << 20;
+
+impl Config {
+    /// Reads a configuration file. Paths in it are relative to it.
+    ///
+    /// # Errors
+    /// When it cannot be read, and for anything in it that makes no sense, at line and column.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            file: file.clone(),
+            place: None,
+            message: format!("cannot be read: {error}"),
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Config::read(&file, &text, folder)
+    }
+
+    /// Reads the text of a configuration file. Paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    /// For anything in it that makes no sense, at line and column.
+    pub fn read(name: &str, text: &str, folder: &Path) -> Result<Config, ConfigError> {
+        let at = |span: Range<usize>, message: String| {
+            let before = text.get(..span.start).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            ConfigError { file: name.to_owned(), place: Some((line, column)), message }
+        };
+        let file: ConfigFile = toml::from_str(text)
+            .map_err(|error| at(error.span().unwrap_or(0..0), error.message().trim().replace('\n', " ")))?;
+        if file.cluster.get_ref().trim().is_empty() {
+            return Err(at(file.cluster.span(), "cluster: needs a name".to_owned()));
+        }
+        let number =
+            |what: &str, given: &Option<Spanned<i64>>, least: i64, most: i64, otherwise: i64| match given {
+                Some(given) if !(least..=most).contains(given.get_ref()) => Err(at(
+                    given.span(),
+                    format!("{what} = {}: must be from {least} to {most}", given.get_ref()),
+                )),
+                given => Ok(given.as_ref().map_or(otherwise, |given| *given.get_ref()) as usize),
+            };
+        let max_value = number("max-value", &file.max_value, 1, MOST_VALUE, 64 << 10)?;
+        let datagram = number("datagram", &file.datagram, 508, 65_507, 1200)?;
+        let retry = match &file.retry {
+            None => Duration::from_millis(100)..Duration::from_millis(300),
+            Some(given) => {
+                let [from, to] = *given.get_ref();
+                if from == 0 || to <= from {
+                    let message = "retry: needs two numbers of milliseconds, the second larger, neither 0";
+                    return Err(at(given.span(), message.to_owned()));
+                }
+                Duration::from_millis(from)..Duration::from_millis(to)
+            }
+        };
+        let given = &file.member;
+        if given.is_empty() || given.len() > MOST_MEMBERS {
+            let message =
+                format!("there must be from 1 to {MOST_MEMBERS} [[member]] tables, not {}", given.len());
+            return Err(at(0..0, message));
+        }
+        let mut members: Vec<Member> = Vec::new();
+        for member in given {
+            let (id, span) = (*member.id.get_ref(), member.id.span());
+            if !(0..=i64::from(u16::MAX)).contains(&id) {
+                return Err(at(span, format!("id = {id}: must be from 0 to {}", u16::MAX)));
+            }
+            let id = id as u64;
+            if members.iter().any(|other| other.id == id) {
+                return Err(at(span, format!("id = {id}: another member has it")));
+            }
+            let (address, span) = (member.address.get_ref(), member.address.span());
+            let address: SocketAddr = address.parse().map_err(|_| {
+                let message =
+                    "must be an IP address and a port, such as \"127.0.0.1:7000\" or \"[::1]:7000\"";
+                at(span.clone(), format!("address = {address:?}: {message}"))
+            })?;
+            if address.port() == 0 || address.ip().is_unspecified() {
+                let message = "the others send to it, so it needs a port and the address of one machine";
+                return Err(at(span, format!("address = \"{address}\": {message}")));
+            }
+            if let Some(other) = members.iter().find(|other| other.address == address) {
+                return Err(at(span, format!("address = \"{address}\": member {} has it", other.id)));
+            }
+            if let Some(other) = members.iter().find(|other| other.address.is_ipv4() != address.is_ipv4()) {
+                let message = format!("and member {} are not both IPv4 or both IPv6", other.id);
+                return Err(at(span, format!("address = \"{address}\" {message}")));
+            }
+            let data = member.data.clone().unwrap_or_else(|| PathBuf::from(format!("data/{id}")));
+            members.push(Member { id, address, data: folder.join(data) });
+        }
+        Ok(Config {
+            cluster: file.cluster.into_inner(),
+            cluster_key: folder.join(file.cluster_key),
+            client_key: folder.join(file.client_key),
+            members,
+            retry,
+            max_value,
+            datagram,
+            record: file.record,
+        })
+    }
+
+    /// What stands for the cluster in datagrams and journals.
+    pub fn tag(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(self.cluster.as_bytes())
+    }
+
+    /// A member.
+    pub fn member(&self, id: u64) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// The longest message: one that carries a value of the longest kind, and its names.
+    pub fn max_message(&self) -> usize {
+        // A promise reports on every instance accepted in; until phase 1 runs in pieces it must fit one message.
+        (self.max_value + 1024).max(4 << 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RIGHT: &str = r#"cluster = "demo"
+cluster-key = "keys/cluster"
+client-key = "keys/client"
+
+[[member]]
+id = 0
+address = "127.0.0.1:7000"
+
+[[member]]
+id = 1
+address = "127.0.0.1:7001"
+data = "/var/lib/one"
+"#;
+
+    fn refused(from: &str, to: &str, place: (usize, usize), says: &str) {
+        assert!(RIGHT.contains(from), "{from:?} stands in the example");
+        let text = RIGHT.replacen(from, to, 1);
+        let error = Config::read("c.toml", &text, Path::new("")).expect_err("it makes no sense");
+        assert_eq!(error.place, Some(place), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+
+    #[test]
+    fn a_file_with_the_least_in_it_has_sensible_defaults() {
+        let config = Config::read("c.toml", RIGHT, Path::new("/etc/synod")).expect("it is right");
+        assert_eq!(config.cluster_key, Path::new("/etc/synod/keys/cluster"));
+        assert_eq!(config.members[0].data, Path::new("/etc/synod/data/0"));
+        assert_eq!(config.members[1].data, Path::new("/var/lib/one"));
+        assert_eq!((config.max_value, config.datagram, config.record), (65_536, 1200, false));
+        let other = Config { cluster: "other".to_owned(), ..config.clone() };
+        assert_ne!(config.tag(), other.tag());
+    }
+
+    #[test]
+    fn whatever_makes_no_sense_is_refused_at_its_place() {
+        refused("cluster = \"demo\"", "cluster = \" \"", (1, 11), "needs a name");
+        refused("id = 1", "id = 0", (10, 6), "another member has it");
+        refused("id = 1", "id = -1", (10, 6), "must be from 0 to 65535");
+        refused("127.0.0.1:7001", "localhost:7001", (11, 11), "must be an IP address and a port");
+        refused("127.0.0.1:7001", "127.0.0.1:0", (11, 11), "needs a port");
+        refused("127.0.0.1:7001", "0.0.0.0:7001", (11, 11), "the address of one machine");
+        refused("127.0.0.1:7001", "127.0.0.1:7000", (11, 11), "member 0 has it");
+        refused("127.0.0.1:7001", "[::1]:7001", (11, 11), "not both IPv4");
+        refused("[[member]]\nid = 0", "retry = [5, 5]\n[[member]]\nid = 0", (5, 9), "the second larger");
+        refused("[[member]]\nid = 0", "max-value = 0\n[[member]]\nid = 0", (5, 13), "must be from 1 to");
+        refused("[[member]]\nid = 0", "datagram = 100\n[[member]]\nid = 0", (5, 12), "must be from 508");
+        refused("[[member]]\nid = 0", "colour = 1\n[[member]]\nid = 0", (5, 1), "unknown field");
+        refused("cluster-key = \"keys/cluster\"", "cluster-key = 7", (2, 15), "invalid type");
+        let none = "cluster = \"a\"\ncluster-key = \"k\"\nclient-key = \"c\"\n";
+        let error = Config::read("c.toml", none, Path::new("")).expect_err("it has no members");
+        assert!(error.to_string().contains("[[member]]"), "{error}");
+    }
+}

@@ -1,0 +1,15 @@
+//! Serves data with the verified actors: what is in the configuration file, which actor a member runs, how its stable
+//! state is written, and the first client. `synod-runtime` does the rest and knows no Paxos; `synod` is the Paxos and
+//! knows no IO; here they meet.
+
+mod ask;
+mod config;
+mod serve;
+mod stable;
+mod wiring;
+
+pub use ask::{Answer, AskError, Question, ask};
+pub use config::{Config, ConfigError, Member};
+pub use serve::{MemberStore, Notice, Orders, ServeError, UdpMember, obey_signals, open, run};
+pub use stable::PaxosChanges;
+pub use wiring::Wiring;

@@ -1,0 +1,234 @@
+//! One member: its disk, its keys, its socket, and the loop until it is told to stop.
+
+use crate::config::{Config, Member};
+use crate::stable::PaxosChanges;
+use crate::wiring::Wiring;
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use synod::{Process, Stable};
+use synod_runtime::admission::{Admission, Reason};
+use synod_runtime::disk::DirDisk;
+use synod_runtime::inbox::Limits;
+use synod_runtime::keys::Keys;
+use synod_runtime::node::Node;
+use synod_runtime::record::{Header, Recorder};
+use synod_runtime::store::{Identity, Store};
+use synod_runtime::transport::{self, Transport};
+use synod_runtime::wire::UdpWire;
+use synod_runtime::{Counts, Stopped};
+
+/// A member's store.
+pub type MemberStore<D> = Store<Stable, PaxosChanges, D>;
+/// A member over real sockets and a real disk.
+pub type UdpMember = Node<Process, PaxosChanges, DirDisk, UdpWire>;
+
+/// What is worth telling whoever runs a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The journal ended in a batch that was never acknowledged; so many bytes were cut.
+    Cut(u64),
+    /// It listens, and waits for others before it takes part.
+    Waiting(Vec<u64>),
+    /// It takes part.
+    TakesPart,
+    /// It must not take part, ever.
+    Abstains(Reason),
+    /// The keys were read anew.
+    KeysRead,
+    /// The keys could not be read anew; the old ones stay.
+    KeysKept(String),
+}
+
+/// Asks a running member for things, from another thread.
+#[derive(Clone, Default)]
+pub struct Orders {
+    /// Stop after the present batch.
+    pub stop: Arc<AtomicBool>,
+    /// Read the keys anew.
+    pub read_keys: Arc<AtomicBool>,
+}
+
+/// Why a member did not start, or stopped.
+#[derive(Debug)]
+pub struct ServeError(String);
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+fn because(error: impl fmt::Display) -> ServeError {
+    ServeError(error.to_string())
+}
+
+/// Random bytes of the operating system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], ServeError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| ServeError(format!("no randomness: {error}")))?;
+    Ok(bytes)
+}
+
+/// Opens a member: everything but the loop.
+///
+/// # Errors
+/// One clear message, for whatever stands against it.
+pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeError> {
+    let Some(member) = config.member(id) else {
+        let ids: Vec<String> = config.members.iter().map(|member| member.id.to_string()).collect();
+        return Err(ServeError(format!("no member has id {id}; there are {}", ids.join(", "))));
+    };
+    let cluster_keys = Keys::load(&config.cluster_key).map_err(because)?;
+    let client_keys = Keys::load(&config.client_key).map_err(because)?;
+    // Bound first: whoever starts a member twice by mistake is to leave no trace in its journal.
+    let wire = UdpWire::bind(member.address).map_err(because)?;
+    let disk = DirDisk::open(&member.data).map_err(because)?;
+    let who = Identity { cluster: config.tag(), member: id };
+    let (store, opened) = MemberStore::open(disk, who, u64::from_le_bytes(random()?)).map_err(because)?;
+    let mut notices = Vec::new();
+    if opened.journal.cut > 0 {
+        notices.push(Notice::Cut(opened.journal.cut));
+    }
+    let recorder = if config.record { Some(recorder(config, member, &store)?) } else { None };
+    let settings = transport::Config {
+        cluster: config.tag(),
+        me: id,
+        peers: others(config, id),
+        cluster_keys: Some(cluster_keys),
+        client_keys: Some(client_keys),
+        datagram: config.datagram,
+        max_message: config.max_message(),
+        standing: store.standing(),
+        session: random()?,
+    };
+    let transport = Transport::new(settings, seeded()?);
+    let process = Wiring::from(config).server(id);
+    let node = Node::new(process, transport, wire, Some(store), recorder, Limits::default(), seeded()?);
+    Ok((node, notices))
+}
+
+/// A generator for what need not be secret: the moments of timers, jitter.
+pub(crate) fn seeded() -> Result<fastrand::Rng, ServeError> {
+    Ok(fastrand::Rng::with_seed(u64::from_le_bytes(random()?)))
+}
+
+/// Every member but one, and where it listens.
+pub(crate) fn others(config: &Config, me: u64) -> Vec<(u64, std::net::SocketAddr)> {
+    let others = config.members.iter().filter(|member| member.id != me);
+    others.map(|member| (member.id, member.address)).collect()
+}
+
+fn recorder(config: &Config, member: &Member, store: &MemberStore<DirDisk>) -> Result<Recorder, ServeError> {
+    let standing = store.standing();
+    let path = member.data.join(format!("flight-{}.rec", standing.boot));
+    let header = Header {
+        cluster: config.tag(),
+        member: member.id,
+        disk: standing.disk,
+        boot: standing.boot,
+        application: postcard::to_allocvec(&Wiring::from(config)).expect("a wiring is plain data"),
+    };
+    // A start that ended before its first event may have left an empty record of the same number.
+    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+    file.and_then(|file| Recorder::begin(Box::new(file), &header))
+        .map_err(|error| ServeError(format!("{}: {error}", path.display())))
+}
+
+/// Runs a member until it is told to stop.
+///
+/// # Errors
+/// One clear message, for whatever stopped it. If the actor went wrong, the event at which it did is written into
+/// the data directory.
+pub fn run(
+    config: &Config,
+    id: u64,
+    orders: &Orders,
+    ready: &mut dyn FnMut(&UdpMember),
+    notice: &mut dyn FnMut(Notice),
+) -> Result<Counts, ServeError> {
+    let (mut node, notices) = open(config, id)?;
+    for one in notices {
+        notice(one);
+    }
+    ready(&node);
+    let mut last = None;
+    while !orders.stop.load(Ordering::Relaxed) {
+        if orders.read_keys.swap(false, Ordering::Relaxed) {
+            notice(read_keys(config, &mut node));
+        }
+        if last != Some(Notice::TakesPart) {
+            let now = match node.admission() {
+                Admission::Waiting { silent, .. } => Notice::Waiting(silent),
+                Admission::Admitted => Notice::TakesPart,
+                Admission::Abstains(reason) => Notice::Abstains(reason),
+            };
+            if last.as_ref() != Some(&now) {
+                notice(now.clone());
+                last = Some(now);
+            }
+        }
+        if let Err(stopped) = node.turn(Duration::MAX) {
+            return Err(explain(config, id, &node, &stopped));
+        }
+    }
+    Ok(node.counts().clone())
+}
+
+fn read_keys(config: &Config, node: &mut UdpMember) -> Notice {
+    let both =
+        Keys::load(&config.cluster_key).and_then(|cluster| Ok((cluster, Keys::load(&config.client_key)?)));
+    match both {
+        Ok((cluster, client)) => {
+            node.transport().replace_keys(Some(&cluster), Some(&client));
+            Notice::KeysRead
+        }
+        Err(error) => Notice::KeysKept(error.to_string()),
+    }
+}
+
+/// Says why a member stopped; keeps the event if the actor is to blame.
+fn explain(config: &Config, id: u64, node: &UdpMember, stopped: &Stopped<Process>) -> ServeError {
+    let Some(member) = config.member(id).filter(|_| stopped.is_actors_fault()) else {
+        return because(stopped);
+    };
+    let boot = node.store().map_or(0, |store| store.standing().boot);
+    let path = member.data.join(format!("stopped-{boot}.txt"));
+    match keep(&path, stopped) {
+        Ok(()) => ServeError(format!("{stopped}\nThis was written to {}.", path.display())),
+        Err(error) => {
+            ServeError(format!("{stopped}\nIt could not be written to {}: {error}", path.display()))
+        }
+    }
+}
+
+fn keep(path: &Path, stopped: &Stopped<Process>) -> io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    writeln!(file, "{stopped}")?;
+    file.sync_all()
+}
+
+/// Lets SIGTERM and SIGINT stop a member, and SIGHUP make it read its keys anew. Call it once, with what wakes its loop.
+///
+/// # Errors
+/// When the signals cannot be caught.
+pub fn obey_signals(orders: &Orders, waker: Arc<synod_runtime::wire::Waker>) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let orders = orders.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in &mut signals {
+            let order = if signal == SIGHUP { &orders.read_keys } else { &orders.stop };
+            order.store(true, Ordering::Relaxed);
+            // Without a wake-up the order waits for the loop's next turn; nothing is lost.
+            let _ = waker.wake();
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Which actor a member or a client runs: the very functions that the models explore, with the ids of the configuration.
+
+use crate::config::Config;
+use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use synod::{Cluster, Learning, Process, QuorumRule, Quorums, Retry};
+
+/// How many instances may be waited for at a member, and by how many clients each.
+const REMEMBERS: usize = 1024;
+
+/// All that decides how the members of a cluster behave. It goes into every flight record, so that a replay builds
+/// the same actors again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wiring {
+    /// The members' ids, in the order in which quorums count them.
+    pub members: Vec<u64>,
+    /// How long a proposer waits before it tries a higher ballot.
+    pub retry: Range<Duration>,
+}
+
+impl From<&Config> for Wiring {
+    fn from(config: &Config) -> Wiring {
+        Wiring {
+            members: config.members.iter().map(|member| member.id).collect(),
+            retry: config.retry.clone(),
+        }
+    }
+}
+
+impl Wiring {
+    /// What the members know of each other. Clients come and go, so none is named.
+    ///
+    /// # Panics
+    /// When there are no members or more than quorums can count; configurations and flight records are checked for that.
+    pub fn cluster(&self) -> Cluster {
+        let members: Vec<Id> = self.members.iter().map(|id| Id::from(*id as usize)).collect();
+        Cluster {
+            quorums: Quorums::new(members.len(), QuorumRule::Majority, QuorumRule::Majority)
+                .expect("a configuration has 1 to 64 members"),
+            acceptors: members.clone(),
+            learners: members,
+            clients: Vec::new(),
+            remembers: REMEMBERS,
+            learning: Learning::Everyone,
+            nacks: true,
+        }
+    }
+
+    /// The server that a member runs.
+    ///
+    /// # Panics
+    /// When an id does not fit a ballot; configurations and flight records are checked for that too.
+    pub fn server(&self, id: u64) -> Process {
+        Process::Server {
+            cluster: Arc::new(self.cluster()),
+            number: u16::try_from(id).expect("ids are checked to fit a ballot"),
+            retry: Retry { on_nack: true, after: Some(self.retry.clone()) },
+        }
+    }
+}
