@@ -3,7 +3,11 @@
 
 mod catalogue;
 mod cli;
+mod cluster;
 mod house;
+mod proxy;
 mod regressions;
 mod schedules;
+mod serving;
+mod simulated;
 mod synod;

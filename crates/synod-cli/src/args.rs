@@ -21,7 +21,10 @@ Examples:
   synod check                               the catalogue's fast models
   synod check --tier full --format json     all but the nightly ones, one JSON object a line
   synod check my-model.toml                 a model of your own
-  synod explore mutants/any-value           a counterexample, step by step, in the browser"
+  synod explore mutants/any-value           a counterexample, step by step, in the browser
+  synod serve --config cluster.toml --id 0  one member of a cluster, over UDP
+  synod put 1 hello                         has a value chosen
+  synod get 1                               says what was chosen"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -36,8 +39,16 @@ pub enum Command {
     List(Select),
     /// Opens the stateright Explorer on a model
     Explore(Explore),
-    /// Shows, replays or converts a trace
+    /// Shows, replays or converts a trace, or replays flight records
     Trace(Trace),
+    /// Makes the key files that a configuration names
+    Keygen(Keygen),
+    /// Runs one member of a cluster, over UDP, until SIGTERM
+    Serve(Serve),
+    /// Has a value chosen for an instance, unless another one was
+    Put(Put),
+    /// Says which value was chosen for an instance
+    Get(Get),
 }
 
 /// Which models.
@@ -144,6 +155,7 @@ A trace names its model in a header line, `# model: NAME`.
 
 Examples:
   synod trace show run.trace
+  synod trace replay data/                     every flight record in the folder: all members of a cluster
   synod trace diagram run.trace > run.svg
   synod trace test run.trace >> tests/regressions.rs")]
 pub struct Trace {
@@ -155,8 +167,8 @@ pub struct Trace {
 pub enum TraceCommand {
     /// As text, with a diagram for the terminal
     Show(TraceFile),
-    /// Step by step through the actors, every property evaluated after each
-    Replay(TraceFile),
+    /// Step by step through the actors, every property evaluated after each; also the flight records of a real run
+    Replay(Replay),
     /// As a Rust test
     Test(TraceFile),
     /// As an SVG message diagram
@@ -170,6 +182,110 @@ pub struct TraceFile {
     /// The model, if the trace does not name it
     #[arg(long)]
     pub model: Option<String>,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Of a trace: exit status 0 if just that falls which the trace says. Of flight records: 0 if every member did what
+the actors do and no claim fell, 1 if not; a claim that fell is written as a model and a trace for `synod explore`.
+
+Examples:
+  synod trace replay run.trace
+  synod trace replay data/                     all members' data directories below one folder
+  synod trace replay /srv/a /srv/b /srv/c      copies of the data directories of three members")]
+pub struct Replay {
+    /// A trace; or data directories or flight records, of all members of one cluster
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The model, if a trace does not name it
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Where a run that breaks a claim is explained
+    #[arg(long, value_name = "DIR", default_value = "replay-failed")]
+    pub explain: PathBuf,
+}
+
+/// Which cluster.
+#[derive(ClapArgs)]
+pub struct Cluster {
+    /// The configuration file of the cluster
+    #[arg(long, value_name = "FILE", default_value = "cluster.toml", env = "SYNOD_CONFIG")]
+    pub config: PathBuf,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+The file with the cluster key goes to every member, the one with the client key to members and clients. To change a key without
+stopping anything: add the new one as second line everywhere and send SIGHUP to every member, then move it to the
+first line everywhere and SIGHUP, then remove the old one and SIGHUP.")]
+pub struct Keygen {
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// Prints one new key on stdout, to be added to a file by hand, and makes no file
+    #[arg(long)]
+    pub print: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Every member has the same configuration file:
+
+  cluster = \"demo\"                   # a name; members and journals of another are refused
+  cluster-key = \"cluster.key\"        # made by `synod keygen`; paths are relative to this file
+  client-key = \"client.key\"
+  record = true                        # keep flight records, for `synod trace replay`
+  # retry = [100, 300]                 # milliseconds before a proposer tries a higher ballot
+  # max-value = 65536                  # bytes
+  # datagram = 1200                    # bytes of UDP payload that the path carries
+
+  [[member]]
+  id = 0                               # never again another machine or another data directory
+  address = \"127.0.0.1:7100\"
+  data = \"data/0\"
+
+Signals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew.")]
+pub struct Serve {
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// Which member this is
+    #[arg(long)]
+    pub id: u64,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Prints the value that was chosen. Exit status: 0 it is yours, 1 it is another one, 2 it could not be asked,
+3 no answer came in time (the value may yet be chosen; asking again is safe).")]
+pub struct Put {
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// The instance, from 0
+    pub instance: u64,
+    /// The value, or - for stdin
+    pub value: String,
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Prints the value that was chosen. Exit status: 0 there is one, 1 none had been chosen when it was asked,
+2 it could not be asked, 3 no answer came in time.")]
+pub struct Get {
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// The instance, from 0
+    pub instance: u64,
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+/// How long to wait.
+#[derive(ClapArgs)]
+pub struct Patience {
+    /// How long to wait for an answer, such as 500ms or 10s
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
+    pub timeout: Duration,
 }
 
 impl Select {

@@ -6,11 +6,14 @@
 mod args;
 mod check;
 mod explore;
+mod flight;
 mod formats;
 mod list;
 mod output;
 mod progress;
+mod register;
 mod report;
+mod serve;
 mod trace;
 
 use args::{Args, Command};
@@ -32,6 +35,10 @@ fn main() -> ExitCode {
         Command::List(args) => list::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Keygen(args) => serve::keygen(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Put(args) => register::put(&args),
+        Command::Get(args) => register::get(&args),
     };
     ExitCode::from(done.unwrap_or_else(|error| {
         anstream::eprintln!("{}error{}: {error}", output::RED.render(), output::RED.render_reset());

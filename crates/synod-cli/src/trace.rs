@@ -15,8 +15,12 @@ pub fn run(args: &Trace) -> Result<u8, String> {
             line(replay.diagram.trim_end());
             Ok(crate::OK)
         }
-        TraceCommand::Replay(file) => {
-            let (_, replay, breaks) = open(file)?;
+        TraceCommand::Replay(args) => {
+            let [file] = args.paths.as_slice() else { return crate::flight::run(args) };
+            if crate::flight::is_flight(file) {
+                return crate::flight::run(args);
+            }
+            let (_, replay, breaks) = open(&TraceFile { file: file.clone(), model: args.model.clone() })?;
             Ok(replayed(&replay, breaks.as_deref()))
         }
         TraceCommand::Test(file) => {

@@ -1,0 +1,101 @@
+//! `synod serve` and `synod keygen`: one member of a cluster, and the keys it needs.
+
+use crate::args::{Keygen, Serve};
+use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
+use std::path::Path;
+use synod_runtime::keys;
+use synod_server::{Config, Notice, Orders};
+
+/// Runs a member until a signal stops it.
+pub fn run(args: &Serve) -> Result<u8, String> {
+    let config = Config::load(&args.cluster.config).map_err(|error| error.to_string())?;
+    let orders = Orders::default();
+    let id = args.id;
+    let mut unheard = None;
+    let counts = synod_server::run(
+        &config,
+        id,
+        &orders,
+        &mut |node| {
+            let address =
+                node.wire().address().map_or_else(|_| "?".to_owned(), |address| address.to_string());
+            say(id, &format!("listens on UDP {address}"));
+            unheard = synod_server::obey_signals(&orders, node.wire().waker()).err();
+        },
+        &mut |notice| tell(id, &notice),
+    )
+    .map_err(|error| error.to_string())?;
+    if let Some(error) = unheard {
+        return Err(format!("signals could not be caught: {error}"));
+    }
+    let text = format!(
+        "stopped: {} events, {} saves in {} flushes",
+        grouped(counts.steps),
+        grouped(counts.saves),
+        grouped(counts.flushes)
+    );
+    say(id, &text);
+    Ok(crate::OK)
+}
+
+fn say(id: u64, text: &str) {
+    anstream::eprintln!("{} {text}", paint(DIM, &format!("member {id}")));
+}
+
+fn tell(id: u64, notice: &Notice) {
+    let others = |ids: &[u64]| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    say(
+        id,
+        &match notice {
+            Notice::Cut(bytes) => {
+                format!("cut {bytes} bytes off its journal: a batch that was never acknowledged")
+            }
+            Notice::Waiting(silent) => paint(
+                YELLOW,
+                &format!("waits to hear from member {} that its disk is not behind", others(silent)),
+            ),
+            Notice::TakesPart => paint(GREEN, "takes part"),
+            Notice::Abstains(reason) => paint(
+                RED,
+                &format!(
+                    "abstains for good: {reason}. To bring the machine back, give it a new member id and an empty \
+                     data directory, or bring back the right one"
+                ),
+            ),
+            Notice::KeysRead => "has read its keys anew".to_owned(),
+            Notice::KeysKept(error) => paint(RED, &format!("keeps its old keys: {error}")),
+        },
+    );
+}
+
+/// Makes the key files that a configuration names, or prints a key.
+pub fn keygen(args: &Keygen) -> Result<u8, String> {
+    if args.print {
+        line(&keys::line(&new_key()?));
+        return Ok(crate::OK);
+    }
+    let config = Config::load(&args.cluster.config).map_err(|error| error.to_string())?;
+    let mut made = 0;
+    for (path, what) in [
+        (&config.cluster_key, "for the members, and nobody else"),
+        (&config.client_key, "for the members and their clients"),
+    ] {
+        if Path::new(path).exists() {
+            anstream::eprintln!("{}: is there already, and stays as it is", path.display());
+            continue;
+        }
+        keys::create(path, &new_key()?).map_err(|error| error.to_string())?;
+        line(&format!("{}: {what}", path.display()));
+        made += 1;
+    }
+    if made == 0 {
+        anstream::eprintln!("no key was made; `synod keygen --print` prints one to be added to a file");
+    }
+    Ok(crate::OK)
+}
+
+fn new_key() -> Result<[u8; 32], String> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| format!("no randomness: {error}"))?;
+    Ok(key)
+}

@@ -1,0 +1,263 @@
+//! A cluster of real processes on loopback, with real disks, for tests that hurt it.
+
+use crate::proxy::Proxy;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use synod_server::{Answer, Config, Question, ask};
+
+/// A cluster and all that belongs to it; ends its processes when it goes.
+pub(crate) struct Cluster {
+    /// Its folder: configurations, keys, data.
+    pub(crate) folder: tempfile::TempDir,
+    /// What clients use.
+    pub(crate) config: Config,
+    members: Vec<Member>,
+    /// The network between the members, if it can be made to misbehave.
+    pub(crate) proxy: Option<Proxy>,
+}
+
+struct Member {
+    config: PathBuf,
+    running: Option<(Child, Receiver<String>)>,
+    stopped: bool,
+    log: Vec<String>,
+}
+
+/// How long anything may take before a test is given up; never how long something should take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Loopback addresses that were free a moment ago.
+pub(crate) fn free_addresses(count: usize, ip: &str) -> Vec<SocketAddr> {
+    let sockets: Vec<UdpSocket> =
+        (0..count).map(|_| UdpSocket::bind(format!("{ip}:0")).expect("a loopback socket")).collect();
+    sockets.iter().map(|socket| socket.local_addr().expect("its address")).collect()
+}
+
+impl Cluster {
+    /// Lays out a cluster of so many members; starts nothing.
+    pub(crate) fn new(members: usize, through_proxy: Option<u64>, more: &str) -> Cluster {
+        Cluster::at("127.0.0.1", members, through_proxy, more)
+    }
+
+    /// The same at another loopback address.
+    pub(crate) fn at(ip: &str, members: usize, through_proxy: Option<u64>, more: &str) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder");
+        let real = free_addresses(members, ip);
+        let proxy = through_proxy.map(|seed| Proxy::between(&real, seed));
+        let write = |name: &str, address: &dyn Fn(usize) -> SocketAddr| {
+            let mut text = format!(
+                "cluster = \"test\"\ncluster-key = \"cluster.key\"\nclient-key = \"client.key\"\nrecord = true\n{more}\n"
+            );
+            for id in 0..members {
+                let _ = write!(text, "\n[[member]]\nid = {id}\naddress = \"{}\"\n", address(id));
+            }
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            path
+        };
+        let clients = write("cluster.toml", &|id| real[id]);
+        let configs = (0..members).map(|me| {
+            // A member listens at its own address and sends to the others' sides of the proxy.
+            write(&format!("member-{me}.toml"), &|id| match &proxy {
+                Some(proxy) if id != me => proxy.address(me, id),
+                _ => real[id],
+            })
+        });
+        let members =
+            configs.map(|config| Member { config, running: None, stopped: false, log: Vec::new() }).collect();
+        let made = synod().args(["keygen", "--config"]).arg(&clients).output().expect("synod runs");
+        assert!(made.status.success(), "{made:?}");
+        let config = Config::load(&clients).expect("the configuration is right");
+        Cluster { folder, config, members, proxy }
+    }
+
+    /// Starts a member.
+    pub(crate) fn start(&mut self, id: usize) {
+        let member = &mut self.members[id];
+        assert!(member.running.is_none(), "member {id} runs");
+        let mut child = synod()
+            .args(["serve", "--id", &id.to_string(), "--config"])
+            .arg(&member.config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("synod runs");
+        let (send, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        member.running = Some((child, lines));
+        member.stopped = false;
+    }
+
+    /// Starts every member and waits until all take part.
+    pub(crate) fn start_all(&mut self) {
+        for id in 0..self.members.len() {
+            self.start(id);
+        }
+        for id in 0..self.members.len() {
+            self.wait_for(id, "takes part");
+        }
+    }
+
+    /// Waits until a member has said something on stderr.
+    ///
+    /// # Panics
+    /// When it ends, or does not say it for a long time.
+    pub(crate) fn wait_for(&mut self, id: usize, says: &str) {
+        let began = Instant::now();
+        loop {
+            let member = &mut self.members[id];
+            if member.log.iter().any(|line| line.contains(says)) {
+                return;
+            }
+            let Some((_, lines)) = &member.running else {
+                panic!("member {id} does not run: {:?}", member.log)
+            };
+            match lines.recv_timeout(Duration::from_millis(100)) {
+                Ok(line) => member.log.push(line),
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+                    panic!("member {id} ended and did not say {says:?}: {:?}", member.log)
+                }
+            }
+            assert!(began.elapsed() < PATIENCE, "member {id} did not say {says:?}: {:?}", member.log);
+        }
+    }
+
+    /// Ends a member as a power cut would, as far as the process is concerned.
+    pub(crate) fn kill(&mut self, id: usize) {
+        if let Some((mut child, lines)) = self.members[id].running.take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it is ours");
+            self.members[id].log.clear();
+            drop(lines);
+        }
+    }
+
+    /// Asks a member to stop, and waits until it has: its exit status and what it said.
+    pub(crate) fn stop(&mut self, id: usize) -> (Option<i32>, Vec<String>) {
+        let member = &mut self.members[id];
+        let Some((mut child, lines)) = member.running.take() else { return (None, Vec::new()) };
+        signal(&child, Signal::CONT);
+        signal(&child, Signal::TERM);
+        let status = child.wait().expect("it is ours");
+        let mut log = std::mem::take(&mut member.log);
+        log.extend(lines);
+        (status.code(), log)
+    }
+
+    /// Waits until a member has ended of itself: its exit status and what it said.
+    pub(crate) fn ended(&mut self, id: usize) -> (Option<i32>, Vec<String>) {
+        let member = &mut self.members[id];
+        let (mut child, lines) = member.running.take().expect("it was started");
+        let status = child.wait().expect("it is ours");
+        let mut log = std::mem::take(&mut member.log);
+        log.extend(lines);
+        (status.code(), log)
+    }
+
+    /// Whether a member runs.
+    pub(crate) fn runs(&self, id: usize) -> bool {
+        self.members[id].running.is_some()
+    }
+
+    /// Sends a signal to a member that runs.
+    pub(crate) fn signal(&mut self, id: usize, which: Signal) {
+        if let Some((child, _)) = &self.members[id].running {
+            signal(child, which);
+            self.members[id].stopped = which == Signal::STOP;
+        }
+    }
+
+    /// Whether a member is held by SIGSTOP.
+    pub(crate) fn is_held(&self, id: usize) -> bool {
+        self.members[id].stopped
+    }
+
+    /// A member's resident memory, in bytes.
+    pub(crate) fn memory(&self, id: usize) -> Option<u64> {
+        let (child, _) = self.members[id].running.as_ref()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+
+    /// A member's data directory.
+    pub(crate) fn data(&self, id: usize) -> PathBuf {
+        self.folder.path().join(format!("data/{id}"))
+    }
+
+    /// Has a value chosen, or learns which one was.
+    pub(crate) fn put(&self, instance: u64, value: &[u8]) -> Answer {
+        ask(&self.config, instance, &Question::Put(value.to_vec()), PATIENCE).expect("it can be asked")
+    }
+
+    /// Asks what was chosen.
+    pub(crate) fn get(&self, instance: u64) -> Answer {
+        ask(&self.config, instance, &Question::Get, PATIENCE).expect("it can be asked")
+    }
+
+    /// Stops what runs, and replays everything that was recorded.
+    ///
+    /// # Panics
+    /// When a member does not stop cleanly, or the replay finds anything.
+    pub(crate) fn stop_and_replay(&mut self) -> synod_replay::Replayed {
+        for id in 0..self.members.len() {
+            if self.runs(id) {
+                let (status, log) = self.stop(id);
+                assert_eq!(status, Some(0), "member {id}: {log:?}");
+            }
+        }
+        replay(&self.folder.path().join("data"))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for id in 0..self.members.len() {
+            self.kill(id);
+        }
+        if std::thread::panicking() {
+            // What was recorded is what one wants to see then.
+            eprintln!("the cluster's files are kept in {}", self.folder.path().display());
+            self.folder.disable_cleanup(true);
+        }
+    }
+}
+
+/// Replays flight records, and expects nothing to be wrong with them.
+pub(crate) fn replay(folder: &Path) -> synod_replay::Replayed {
+    let records = synod_replay::Records::read(&[folder.to_owned()]).unwrap_or_else(|error| panic!("{error}"));
+    let lives = records.lives().unwrap_or_else(|error| panic!("{error}"));
+    let wiring = lives.wiring.clone();
+    let replayed =
+        synod_replay::replay::<synod::Process, synod_server::PaxosChanges>(lives, |id| wiring.server(id))
+            .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(replayed.verdict, None, "{}", folder.display());
+    replayed
+}
+
+fn signal(child: &Child, which: Signal) {
+    let pid = Pid::from_raw(child.id() as i32).expect("a process id");
+    // It may just have ended; whoever cares looks at how.
+    let _ = kill_process(pid, which);
+}
+
+/// The command under test.
+pub(crate) fn synod() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_synod"))
+}

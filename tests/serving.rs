@@ -1,0 +1,420 @@
+//! Real processes, real disks, real sockets: what a member does when it is killed, held, cut off, wiped or misled. Every run
+//! is recorded and replayed.
+
+use crate::cluster::{Cluster, synod};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use synod_server::{Answer, Config, Question, ask};
+
+fn value(text: &str) -> Answer {
+    Answer::Value(text.as_bytes().to_vec())
+}
+
+#[test]
+fn a_value_is_put_and_read_and_outlives_any_one_member() {
+    let mut cluster = Cluster::new(3, None, "");
+    cluster.start_all();
+    assert_eq!(cluster.get(7), Answer::Unset);
+    assert_eq!(cluster.put(7, b"x"), value("x"));
+    assert_eq!(cluster.put(7, b"y"), value("x"), "what is chosen stays");
+    for id in 0..3 {
+        cluster.kill(id);
+        assert_eq!(cluster.get(7), value("x"), "without member {id}");
+        assert_eq!(cluster.put(100 + id as u64, b"z"), value("z"), "without member {id}");
+        cluster.start(id);
+        cluster.wait_for(id, "takes part");
+    }
+    // All at once, and nothing is lost.
+    for id in 0..3 {
+        cluster.kill(id);
+    }
+    cluster.start_all();
+    assert_eq!(cluster.get(7), value("x"));
+    assert_eq!(cluster.get(101), value("z"));
+    let replayed = cluster.stop_and_replay();
+    assert!(replayed.chosen >= 4 && replayed.events > 50, "{replayed:?}");
+}
+
+#[test]
+fn the_same_over_ipv6() {
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        // There is no way to test what the machine cannot do; the loopback of any machine with IPv6 can.
+        eprintln!("this machine has no IPv6 loopback");
+        return;
+    }
+    let mut cluster = Cluster::at("[::1]", 3, None, "");
+    cluster.start_all();
+    assert_eq!(cluster.put(1, b"six"), value("six"));
+    assert_eq!(cluster.get(1), value("six"));
+    cluster.stop_and_replay();
+}
+
+#[test]
+fn large_values_travel_in_fragments_and_larger_ones_are_refused() {
+    let mut cluster = Cluster::new(3, None, "max-value = 200000");
+    cluster.start_all();
+    let large: Vec<u8> = (0..200_000_u32).map(|i| (i % 251) as u8).collect();
+    assert_eq!(cluster.put(1, &large), Answer::Value(large.clone()));
+    assert_eq!(cluster.get(1), Answer::Value(large.clone()));
+    let too_large = [large, vec![0]].concat();
+    let error =
+        ask(&cluster.config, 2, &Question::Put(too_large), Duration::from_secs(1)).expect_err("it is");
+    assert!(error.to_string().contains("200001 bytes") && error.to_string().contains("200000"), "{error}");
+    cluster.stop_and_replay();
+}
+
+#[test]
+fn the_command_puts_and_gets_with_its_exit_statuses() {
+    let mut cluster = Cluster::new(3, None, "");
+    cluster.start_all();
+    let run = |args: &[&str]| {
+        let ran = synod().args(args).current_dir(cluster.folder.path()).output().expect("synod runs");
+        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    assert_eq!(run(&["get", "5"]), (Some(1), String::new()));
+    assert_eq!(run(&["put", "5", "hello"]), (Some(0), "hello\n".to_owned()));
+    assert_eq!(run(&["put", "5", "other"]), (Some(1), "hello\n".to_owned()));
+    assert_eq!(run(&["get", "5"]), (Some(0), "hello\n".to_owned()));
+    let (status, log) = cluster.stop(0);
+    assert_eq!(status, Some(0), "{log:?}");
+    assert!(log.last().is_some_and(|line| line.contains("stopped: ")), "{log:?}");
+    cluster.stop(1);
+    let ran = synod()
+        .args(["put", "6", "late", "--timeout", "1s"])
+        .current_dir(cluster.folder.path())
+        .output()
+        .expect("synod runs");
+    assert_eq!(ran.status.code(), Some(3), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("1 of 3 members"), "{ran:?}");
+    cluster.stop_and_replay();
+    let ran = synod().args(["trace", "replay", "data"]).current_dir(cluster.folder.path()).output();
+    let ran = ran.expect("synod runs");
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("no claim fell"), "{ran:?}");
+}
+
+#[test]
+fn a_wiped_member_abstains_and_the_others_go_on() {
+    let mut cluster = Cluster::new(3, None, "");
+    cluster.start_all();
+    assert_eq!(cluster.put(1, b"x"), value("x"));
+    cluster.kill(2);
+    fs::remove_dir_all(cluster.data(2)).expect("its disk is wiped");
+    cluster.start(2);
+    cluster.wait_for(2, "abstains for good");
+    // One more down, and the wiped one must not make up a majority.
+    cluster.kill(1);
+    let answer = ask(&cluster.config, 2, &Question::Put(b"y".to_vec()), Duration::from_secs(2));
+    assert!(matches!(answer, Ok(Answer::Unknown { .. })), "{answer:?}");
+    cluster.start(1);
+    assert_eq!(cluster.put(2, b"y"), value("y"));
+    assert_eq!(cluster.get(1), value("x"));
+}
+
+#[test]
+fn an_older_copy_of_a_data_directory_is_refused() {
+    let mut cluster = Cluster::new(3, None, "");
+    cluster.start_all();
+    assert_eq!(cluster.put(1, b"x"), value("x"));
+    cluster.stop(2);
+    let copy = cluster.folder.path().join("copy");
+    copy_folder(&cluster.data(2), &copy);
+    cluster.start(2);
+    cluster.wait_for(2, "takes part");
+    // Every member has heard of the later start once it took part in something.
+    for instance in 10..20 {
+        assert_eq!(cluster.put(instance, b"later"), value("later"));
+    }
+    cluster.stop(2);
+    fs::remove_dir_all(cluster.data(2)).expect("its disk is taken out");
+    copy_folder(&copy, &cluster.data(2));
+    cluster.start(2);
+    let (status, log) = cluster.ended(2);
+    assert_eq!(status, Some(2), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("older copy") && line.contains("new member id")), "{log:?}");
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
+
+#[test]
+fn a_damaged_or_foreign_journal_is_refused_with_its_place() {
+    let mut cluster = Cluster::new(3, None, "");
+    cluster.start_all();
+    for instance in 0..20 {
+        cluster.put(instance, b"x");
+    }
+    cluster.stop(0);
+    cluster.stop(1);
+    let journal = |id: usize| {
+        fs::read_dir(cluster.data(id))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+            .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("journal-")))
+            .expect("a journal")
+    };
+    let (mine, other) = (journal(0), journal(1));
+    let mut bytes = fs::read(&mine).expect("a journal");
+    bytes[300] ^= 4;
+    fs::write(&mine, &bytes).expect("a journal");
+    cluster.start(0);
+    let (status, log) = cluster.ended(0);
+    assert_eq!(status, Some(2), "{log:?}");
+    let name = mine.display().to_string();
+    assert!(log.iter().any(|line| line.contains(&name) && line.contains("byte")), "{log:?}");
+    // The journal of another member in its place.
+    fs::copy(&other, &mine).expect("a copy");
+    cluster.start(0);
+    let (status, log) = cluster.ended(0);
+    assert_eq!(status, Some(2), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("member 1")), "{log:?}");
+}
+
+#[test]
+fn what_stands_against_a_start_is_said_in_one_line() {
+    let mut cluster = Cluster::new(3, None, "");
+    // Someone else's eyes on the key.
+    let key = cluster.config.cluster_key.clone();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(&key, open).expect("it is ours");
+    let refused = |cluster: &mut Cluster, id: usize, says: &str| {
+        cluster.start(id);
+        let (status, log) = cluster.ended(id);
+        assert_eq!(status, Some(2), "{log:?}");
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(log[0].contains(says), "{says:?} in {log:?}");
+    };
+    refused(&mut cluster, 0, "cluster.key");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&key, closed).expect("it is ours");
+    cluster.start_all();
+    // Twice the same member: the address is taken.
+    let twice = synod()
+        .args(["serve", "--id", "0", "--config"])
+        .arg(cluster.folder.path().join("member-0.toml"))
+        .output()
+        .expect("synod runs");
+    assert_eq!(twice.status.code(), Some(2), "{twice:?}");
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("cannot listen on UDP"), "{twice:?}");
+    let nobody = synod()
+        .args(["serve", "--id", "9", "--config"])
+        .arg(cluster.folder.path().join("cluster.toml"))
+        .output()
+        .expect("synod runs");
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("there are 0, 1, 2"), "{nobody:?}");
+}
+
+#[test]
+fn keys_change_without_anyone_stopping() {
+    let mut cluster = Cluster::new(3, None, "");
+    cluster.start_all();
+    let paths = [cluster.config.cluster_key.clone(), cluster.config.client_key.clone()];
+    let old: Vec<String> = paths.iter().map(|path| fs::read_to_string(path).expect("a key")).collect();
+    let new: Vec<String> = (0..2)
+        .map(|_| {
+            let printed = synod().args(["keygen", "--print"]).output().expect("synod runs");
+            String::from_utf8(printed.stdout).expect("a key is text")
+        })
+        .collect();
+    let mut instance = 0;
+    for step in 0..3 {
+        for index in 0..2 {
+            let text = match step {
+                0 => format!("{}\n{}", old[index].trim_end(), new[index]),
+                1 => format!("{}\n{}", new[index].trim_end(), old[index]),
+                _ => new[index].clone(),
+            };
+            fs::write(&paths[index], text).expect("a key file");
+        }
+        for id in 0..3 {
+            cluster.signal(id, Signal::HUP);
+            // Between one member's change and the next everything goes on.
+            instance += 1;
+            assert_eq!(cluster.put(instance, b"x"), value("x"), "step {step}, member {id}");
+            cluster.wait_for(id, "has read its keys anew");
+        }
+    }
+    cluster.stop_and_replay();
+}
+
+/// How long a test that hurts a cluster goes on, in seconds: short, unless `SYNOD_SOAK` says otherwise.
+fn soak_seconds() -> u64 {
+    std::env::var("SYNOD_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
+}
+
+/// A seed that is printed and can be given again.
+fn seed() -> u64 {
+    let seed = std::env::var("SYNOD_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("SYNOD_SEED={seed}");
+    seed
+}
+
+/// What clients were told: for each instance, every answer must be the same value.
+#[derive(Default)]
+struct Told {
+    values: Mutex<BTreeMap<u64, Vec<u8>>>,
+    answers: AtomicU64,
+    silent: AtomicU64,
+    unset: AtomicU64,
+}
+
+impl Told {
+    fn hear(&self, instance: u64, answer: Answer) {
+        match answer {
+            Answer::Value(value) => {
+                let mut values = self.values.lock().expect("no client panics with it");
+                let first = values.entry(instance).or_insert_with(|| value.clone());
+                assert_eq!(*first, value, "instance {instance} changed its value");
+                self.answers.fetch_add(1, Ordering::Relaxed);
+            }
+            Answer::Unset => {
+                self.unset.fetch_add(1, Ordering::Relaxed);
+            }
+            Answer::Unknown { .. } => {
+                self.silent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// One client that puts and gets until it is told to stop; what was answered before must be answered again.
+fn client(config: &Config, told: &Told, stop: &AtomicBool, mut rng: fastrand::Rng, instances: u64) {
+    while !stop.load(Ordering::Relaxed) {
+        let instance = rng.u64(..instances);
+        let known = told.values.lock().expect("no client panics with it").get(&instance).cloned();
+        let question =
+            if rng.bool() { Question::Get } else { Question::Put(format!("{}", rng.u64(..)).into_bytes()) };
+        let answer = ask(config, instance, &question, Duration::from_secs(3)).expect("it can be asked");
+        // A value that was known before the question cannot have gone.
+        assert!(known.is_none() || answer != Answer::Unset, "instance {instance} lost its value");
+        told.hear(instance, answer);
+    }
+}
+
+/// Kills, holds, cuts off and rains on a cluster for a while, with clients at work; then lets it recover and looks.
+fn hurt(seed: u64, seconds: u64) -> String {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let size = if rng.bool() { 3 } else { 5 };
+    let mut cluster = Cluster::new(size, Some(rng.u64(..)), "retry = [30, 90]");
+    cluster.start_all();
+    let told = Arc::new(Told::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let instances = 40 + seconds * 4;
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (config, told, stop) = (cluster.config.clone(), told.clone(), stop.clone());
+            let rng = rng.fork();
+            std::thread::spawn(move || client(&config, &told, &stop, rng, instances))
+        })
+        .collect();
+    let began = Instant::now();
+    let (mut kills, mut holds, mut cuts) = (0, 0, 0);
+    let mut most_memory = 0;
+    while began.elapsed() < Duration::from_secs(seconds) {
+        std::thread::sleep(Duration::from_millis(rng.u64(20..400)));
+        let id = rng.usize(..size);
+        let hurt = (0..size).filter(|id| !cluster.runs(*id) || cluster.is_held(*id)).count();
+        let may_hurt = hurt < (size - 1) / 2;
+        match rng.u8(..10) {
+            0..=2 if may_hurt && cluster.runs(id) => {
+                cluster.kill(id);
+                kills += 1;
+            }
+            3 if may_hurt && cluster.runs(id) => {
+                cluster.signal(id, Signal::STOP);
+                holds += 1;
+            }
+            4..=6 => {
+                for id in 0..size {
+                    if !cluster.runs(id) {
+                        cluster.start(id);
+                    } else if cluster.is_held(id) {
+                        cluster.signal(id, Signal::CONT);
+                    }
+                }
+            }
+            7 => {
+                cuts += 1;
+                let (a, b, both) = (rng.usize(..size), rng.usize(..size), rng.bool());
+                let proxy = cluster.proxy.as_ref().expect("there is one");
+                proxy.weather(|weather| {
+                    weather.cuts.insert((a, b));
+                    if both {
+                        weather.cuts.insert((b, a));
+                    }
+                });
+            }
+            8 => cluster.proxy.as_ref().expect("there is one").weather(|weather| weather.cuts.clear()),
+            _ => {
+                let (loss, doubled, late) = (rng.f64() * 0.3, rng.f64() * 0.3, rng.u64(1..20_000));
+                cluster.proxy.as_ref().expect("there is one").weather(|weather| {
+                    weather.loss = loss;
+                    weather.doubled = doubled;
+                    weather.delay = 0..late;
+                });
+            }
+        }
+        most_memory = (0..size).filter_map(|id| cluster.memory(id)).max().unwrap_or(0).max(most_memory);
+    }
+    // The sky clears, everyone comes back, and every answer that was ever given still stands.
+    cluster
+        .proxy
+        .as_ref()
+        .expect("there is one")
+        .weather(|weather| *weather = crate::proxy::Weather::default());
+    for id in 0..size {
+        if !cluster.runs(id) {
+            cluster.start(id);
+        } else if cluster.is_held(id) {
+            cluster.signal(id, Signal::CONT);
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.join().expect("a client found something wrong");
+    }
+    for id in 0..size {
+        cluster.wait_for(id, "takes part");
+    }
+    let values = told.values.lock().expect("no client panics with it").clone();
+    for (instance, expected) in &values {
+        assert_eq!(cluster.get(*instance), Answer::Value(expected.clone()), "instance {instance}");
+    }
+    assert!(!values.is_empty(), "nothing was ever chosen");
+    assert!(most_memory < 512 << 20, "a member took {most_memory} bytes of memory");
+    let passed = cluster.proxy.as_ref().expect("there is one").passed();
+    let replayed = cluster.stop_and_replay();
+    format!(
+        "seed {seed}: {size} members, {kills} kills, {holds} holds, {cuts} cuts, {} values, {} answers, {} unset, {} \
+         without answer, {passed} datagrams, {} MiB at most, {} events replayed, {} starts cut short",
+        values.len(),
+        told.answers.load(Ordering::Relaxed),
+        told.unset.load(Ordering::Relaxed),
+        told.silent.load(Ordering::Relaxed),
+        most_memory >> 20,
+        replayed.events,
+        replayed.cut,
+    )
+}
+
+#[test]
+fn soak_real_processes() {
+    let mut seed = seed();
+    let began = Instant::now();
+    let whole = Duration::from_secs(soak_seconds());
+    while began.elapsed() < whole {
+        let left = whole.saturating_sub(began.elapsed()).as_secs().clamp(1, 60);
+        eprintln!("{}", hurt(seed, left));
+        seed = seed.wrapping_add(1);
+    }
+}

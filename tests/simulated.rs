@@ -1,0 +1,464 @@
+//! The very same loop, transport, journal and recorder in a simulated world: whole clusters, thousands of faults, one seed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::Duration;
+use synod::{Answer, Asking, Client, Instance, Process, Stable, Value, Want};
+use synod_explore::Subject;
+use synod_model::mutants::{MUTANTS, Mutant, MutantStable};
+use synod_replay::{Explained, Records, Replayable, Replayed, Verdict};
+use synod_runtime::changes::{Changes, Whole};
+use synod_runtime::inbox::Limits;
+use synod_runtime::keys::Keys;
+use synod_runtime::node::{FIRST_CLIENT, Node};
+use synod_runtime::record::{Header, Recorder};
+use synod_runtime::sim::{Weather, World, address};
+use synod_runtime::sim_disk::{SimDir, SimDisk};
+use synod_runtime::standing::Standing;
+use synod_runtime::store::{Identity, Store};
+use synod_runtime::transport::{self, Transport};
+use synod_server::{PaxosChanges, Wiring};
+
+const CLUSTER: u64 = 0x5ca1_ab1e;
+
+/// A record in memory.
+#[derive(Clone, Default)]
+struct Tape(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Tape {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A cluster in a simulated world, of real actors or broken ones.
+struct Sim<A: Subject, C: Changes<A::Storage>> {
+    world: World<A, C>,
+    members: usize,
+    wiring: Wiring,
+    disks: Vec<SimDisk>,
+    tapes: Vec<(u64, u64, Tape)>,
+    /// What is asked at present, by place: the instance.
+    asked: BTreeMap<usize, u64>,
+    told: BTreeMap<u64, Value>,
+    make: fn(Process) -> A,
+    client: fn(&A::State) -> Option<&Answer>,
+    kills: u64,
+    answers: u64,
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+impl<A, C> Sim<A, C>
+where
+    A: Replayable,
+    C: Changes<A::Storage>,
+{
+    fn new(
+        seed: u64,
+        members: usize,
+        make: fn(Process) -> A,
+        client: fn(&A::State) -> Option<&Answer>,
+    ) -> Self {
+        let wiring = Wiring { members: (0..members as u64).collect(), retry: ms(20)..ms(60) };
+        Sim {
+            world: World::new(seed),
+            members,
+            wiring,
+            disks: (0..members).map(|_| SimDisk::new()).collect(),
+            tapes: Vec::new(),
+            asked: BTreeMap::new(),
+            told: BTreeMap::new(),
+            make,
+            client,
+            kills: 0,
+            answers: 0,
+        }
+    }
+
+    fn settings(&mut self, me: u64, client: bool, standing: Standing) -> transport::Config {
+        let mut session = [0; 16];
+        self.world.rng().fill(&mut session);
+        let peers = (0..self.members).filter(|place| *place as u64 != me || client);
+        transport::Config {
+            cluster: CLUSTER,
+            me,
+            peers: peers.map(|place| (place as u64, address(place))).collect(),
+            cluster_keys: (!client).then(|| Keys::single([1; 32])),
+            client_keys: Some(Keys::single([2; 32])),
+            datagram: 1200,
+            max_message: 1 << 20,
+            standing,
+            session,
+        }
+    }
+
+    fn start(&mut self, place: usize) {
+        let who = Identity { cluster: CLUSTER, member: place as u64 };
+        let disk_id = self.world.rng().u64(..);
+        let (store, _) =
+            Store::<A::Storage, C, SimDir>::open(self.disks[place].open().expect("it is free"), who, disk_id)
+                .unwrap_or_else(|refusal| panic!("member {place}: {refusal}"));
+        let standing = store.standing();
+        let tape = Tape::default();
+        let header = Header {
+            cluster: CLUSTER,
+            member: place as u64,
+            disk: standing.disk,
+            boot: standing.boot,
+            application: postcard::to_allocvec(&self.wiring).expect("plain data"),
+        };
+        let recorder = Recorder::begin(Box::new(tape.clone()), &header).expect("memory takes everything");
+        self.tapes.push((place as u64, standing.boot, tape));
+        let settings = self.settings(place as u64, false, standing);
+        let (for_transport, for_node) = (self.world.rng().fork(), self.world.rng().fork());
+        let transport = Transport::new(settings, for_transport);
+        let actor = (self.make)(self.wiring.server(place as u64));
+        let wire = self.world.wire(place);
+        let limits = Limits { batch: 16, ..Limits::default() };
+        let node = Node::new(actor, transport, wire, Some(store), Some(recorder), limits, for_node);
+        self.world.start(place, node);
+    }
+
+    fn kill(&mut self, place: usize) {
+        if self.world.kill(place) {
+            self.kills += 1;
+            let mut rng = self.world.rng().fork();
+            self.disks[place].crash(&mut rng);
+        }
+    }
+
+    fn ask(&mut self, place: usize, instance: u64, want: Want) {
+        self.world.kill(place);
+        let id = FIRST_CLIENT | self.world.rng().u64(..);
+        let settings = self.settings(id, true, Standing::default());
+        let (for_transport, for_node) = (self.world.rng().fork(), self.world.rng().fork());
+        let mut asks: Vec<_> = (0..self.members).map(stateright::actor::Id::from).collect();
+        asks.rotate_left(self.world.rng().usize(..self.members));
+        let resend = Some(ms(60)..ms(120));
+        let client =
+            Client { instance: Instance(instance), want, asks, asking: Asking::InTurn, pause: None, resend };
+        let wire = self.world.wire(place);
+        let actor = (self.make)(Process::Client(client));
+        let transport = Transport::new(settings, for_transport);
+        let node = Node::new(actor, transport, wire, None, None, Limits::default(), for_node);
+        self.world.start(place, node);
+        self.asked.insert(place, instance);
+    }
+
+    /// Hears what clients were told; whoever was answered is free again.
+    fn hear(&mut self) {
+        for (place, instance) in self.asked.clone() {
+            let Some(node) = self.world.node(place) else { continue };
+            let Some(answer) = node.state().and_then(self.client).cloned() else { continue };
+            self.asked.remove(&place);
+            self.answers += 1;
+            if let Answer::Chosen(value) = answer {
+                let first = self.told.entry(instance).or_insert_with(|| value.clone()).clone();
+                if first != value {
+                    let replayed = self.replay_as::<A, C>(self.make);
+                    eprintln!("{:?}", replayed.verdict.map(|v| v.to_string()));
+                    panic!("instance {instance} changed its value");
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, until: Duration) {
+        if let Err((place, stopped)) = self.world.run(until) {
+            panic!("member {place} stopped: {stopped}");
+        }
+    }
+
+    fn records(&self) -> Records {
+        let mut records = Records::default();
+        for (member, boot, tape) in &self.tapes {
+            records.add(&format!("member {member} start {boot}"), tape.0.borrow().clone());
+        }
+        records
+    }
+
+    fn replay_as<B: Replayable, D: Changes<B::Storage>>(&self, make: fn(Process) -> B) -> Replayed {
+        let records = self.records();
+        let lives = records.lives().unwrap_or_else(|error| panic!("{error}"));
+        let wiring = lives.wiring.clone();
+        synod_replay::replay::<B, D>(lives, |id| make(wiring.server(id)))
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// So many rounds of faults and questions.
+    fn storm(&mut self, rounds: usize, instances: u64) {
+        for place in 0..self.members {
+            self.start(place);
+        }
+        self.run(ms(200));
+        let clients = self.members..self.members + 3;
+        for _ in 0..rounds {
+            let rng = self.world.rng();
+            let (dice, place, span) = (rng.u8(..12), rng.usize(..self.members), rng.u64(1..60));
+            let down = (0..self.members).filter(|place| self.world.node(*place).is_none()).count();
+            match dice {
+                0 | 1 if down < (self.members - 1) / 2 => self.kill(place),
+                2..=4 => {
+                    for place in 0..self.members {
+                        if self.world.node(place).is_none() {
+                            self.start(place);
+                        }
+                    }
+                }
+                5 => {
+                    let other = self.world.rng().usize(..self.members);
+                    let both = self.world.rng().bool();
+                    self.world.net(|net| {
+                        net.cuts.insert((address(place), address(other)));
+                        if both {
+                            net.cuts.insert((address(other), address(place)));
+                        }
+                    });
+                }
+                6 => self.world.net(|net| net.cuts.clear()),
+                7 => {
+                    let rng = self.world.rng();
+                    let (loss, doubled) = (rng.f64() * 0.3, rng.f64() * 0.3);
+                    let slow = rng.u64(1..30);
+                    let delay = Duration::from_micros(20)..ms(slow);
+                    self.world.net(|net| net.weather = Weather { loss, doubled, delay });
+                }
+                _ => {
+                    for place in clients.clone() {
+                        if !self.asked.contains_key(&place) {
+                            let rng = self.world.rng();
+                            let (instance, read, value) = (rng.u64(..instances), rng.bool(), rng.u32(..));
+                            let value = Value::from(value.to_string().as_bytes());
+                            self.ask(place, instance, if read { Want::Read } else { Want::Write(value) });
+                        }
+                    }
+                }
+            }
+            let until = self.world.now() + ms(span);
+            self.run(until);
+            self.hear();
+        }
+        // Fair weather: whoever asked is answered, and everything that was told still stands.
+        self.world.net(|net| {
+            net.weather = Weather::default();
+            net.cuts.clear();
+        });
+        for place in 0..self.members {
+            if self.world.node(place).is_none() {
+                self.start(place);
+            }
+        }
+        for _ in 0..400 {
+            if self.asked.is_empty() {
+                break;
+            }
+            let until = self.world.now() + ms(50);
+            self.run(until);
+            self.hear();
+        }
+        assert!(self.asked.is_empty(), "in fair weather every client is answered: {:?}", self.asked);
+    }
+}
+
+fn real(process: Process) -> Process {
+    process
+}
+
+fn real_answer(state: &synod::ProcessState) -> Option<&Answer> {
+    state.client()?.answer.as_ref()
+}
+
+type RealSim = Sim<Process, PaxosChanges>;
+
+fn stormy(seed: u64, rounds: usize) -> (RealSim, Replayed) {
+    let members = if seed.is_multiple_of(3) { 5 } else { 3 };
+    let mut sim = RealSim::new(seed, members, real, real_answer);
+    sim.storm(rounds, 30);
+    let replayed = sim.replay_as::<Process, PaxosChanges>(real);
+    assert_eq!(replayed.verdict, None, "seed {seed}");
+    (sim, replayed)
+}
+
+#[test]
+fn storms_break_nothing_and_replay_whole() {
+    let first: u64 = std::env::var("SYNOD_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let runs: u64 = std::env::var("SYNOD_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let (mut events, mut kills, mut cut, mut answers, mut chosen) = (0, 0, 0, 0, 0);
+    for seed in first..first + runs {
+        eprintln!("SYNOD_SEED={seed} SYNOD_RUNS=1");
+        let (sim, replayed) = stormy(seed, 300);
+        events += replayed.events;
+        cut += replayed.cut;
+        chosen += replayed.chosen;
+        kills += sim.kills;
+        answers += sim.answers;
+    }
+    eprintln!(
+        "{runs} storms: {events} events, {kills} kills, {cut} cut short, {answers} answers, {chosen} chosen"
+    );
+    // The storm must have been one.
+    assert!(kills > runs && answers > 10 * runs && chosen > 5 * runs);
+}
+
+#[test]
+fn a_seed_replays_a_run_byte_for_byte() {
+    let run = |seed| {
+        let (sim, replayed) = stormy(seed, 120);
+        let tapes: Vec<_> = sim.tapes.iter().map(|(m, b, tape)| (*m, *b, tape.0.borrow().clone())).collect();
+        (sim.world.digest(), sim.world.sent(), tapes, replayed)
+    };
+    let (once, again, other) = (run(42), run(42), run(43));
+    assert!(once == again, "the same seed gave two different runs");
+    assert!(once.0 != other.0, "another seed gave the same run");
+}
+
+#[test]
+fn one_lost_save_in_a_record_is_noticed() {
+    // The disk loses an acknowledged save between two lives: the record of the first says so.
+    let mut sim = RealSim::new(5, 3, real, real_answer);
+    for place in 0..3 {
+        sim.start(place);
+    }
+    sim.run(ms(200));
+    let before = copy(&sim.disks[1]);
+    sim.ask(3, 1, Want::Write(Value::from(b"x".as_slice())));
+    let until = sim.world.now() + ms(500);
+    sim.run(until);
+    sim.hear();
+    for place in 0..4 {
+        let node = sim.world.node(place).expect("up");
+        eprintln!("{place}: {:?} {:?}", node.admission(), node.counts().clone());
+        eprintln!("{:?}", node.transport().counts());
+    }
+    assert_eq!(sim.answers, 1);
+    // Everyone is stopped, so that no peer can object, and one comes back with what it had before.
+    for place in 0..3 {
+        sim.kill(place);
+    }
+    sim.disks[1] = before;
+    sim.tapes.retain(|(member, boot, _)| (*member, *boot) == (*member, 1));
+    for place in 1..2 {
+        sim.start(place);
+    }
+    sim.start(0);
+    let until = sim.world.now() + ms(500);
+    match sim.world.run(until) {
+        // A peer's disk knew better: the member did not get as far as forgetting anything.
+        Err((1, stopped)) => assert!(stopped.to_string().contains("older copy"), "{stopped}"),
+        other => panic!("member 1 came back with an older disk, and nobody noticed: {:?}", other.err()),
+    }
+}
+
+/// A disk with the same files.
+fn copy(disk: &SimDisk) -> SimDisk {
+    let other = SimDisk::new();
+    for name in disk.names() {
+        other.put(&name, &disk.read(&name).expect("it has this file"));
+    }
+    other
+}
+
+fn broken(name: &str) -> synod_model::mutants::Rule {
+    MUTANTS.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("no mutant {name}")).rule
+}
+
+type MutantSim = Sim<Mutant, Whole>;
+
+fn mutant_answer(state: &synod_model::mutants::MutantState) -> Option<&Answer> {
+    synod_model::Inside::inside(state).client()?.answer.as_ref()
+}
+
+macro_rules! mutant {
+    ($test:ident, $name:literal) => {
+        #[test]
+        fn $test() {
+            fn make(process: Process) -> Mutant {
+                Mutant { process, rule: broken($name) }
+            }
+            let (claim, explained) = falls($name, make);
+            eprintln!("{} falls, explained in {} steps", claim, explained.steps);
+            // What is written is a model and a trace like any other.
+            let model = synod_model::Model::read("model.toml", &explained.model).expect("it is a model");
+            let replay = synod_model::replay(&model, &explained.trace).expect("it is a trace of it");
+            assert!(replay.judged.iter().any(|(_, name, status, _)| *name == claim && *status == "violated"));
+        }
+    };
+}
+
+mutant!(an_acceptor_that_accepts_below_its_promise_is_found_in_its_records, "accepts-below-promise");
+mutant!(a_proposer_that_takes_any_value_is_found_in_its_records, "any-value");
+mutant!(an_acceptor_that_forgets_is_found_in_its_records, "amnesia");
+
+/// Runs broken servers until a claim falls in the replay of their records, with the broken handlers; and shows that with the
+/// right handlers the records of the very same run do not even replay.
+fn falls(name: &str, make: fn(Process) -> Mutant) -> (&'static str, Explained) {
+    for seed in 1..200 {
+        let mut sim = MutantSim::new(seed, 3, make, mutant_answer);
+        // A broken cluster may give two answers, or stop answering; the claims are what is to notice.
+        let stormed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.storm(120, 4)));
+        drop(stormed);
+        let replayed = sim.replay_as::<Mutant, Whole>(make);
+        let Some(Verdict::Violated(violation)) = &replayed.verdict else {
+            eprintln!("{name} seed {seed}: {:?}", replayed.verdict.as_ref().map(ToString::to_string));
+            continue;
+        };
+        let records = sim.records();
+        let lives = || records.lives().expect("they were read before");
+        let wiring = sim.wiring.clone();
+        eprintln!("{name} seed {seed}: {violation}");
+        let explained = synod_replay::explain::<Mutant, Whole>(
+            lives(),
+            |id| make(wiring.server(id)),
+            violation,
+            "model.toml",
+            Some(name),
+        );
+        match explained {
+            Ok(explained) => return (violation.claim, explained),
+            Err(reason) => eprintln!("not explained: {reason}"),
+        }
+    }
+    panic!("{name}: no claim fell in any storm");
+}
+
+#[test]
+fn right_handlers_do_not_replay_what_broken_ones_did() {
+    // A saved state of the same form, so that only what the handlers do can differ.
+    fn make(process: Process) -> Mutant {
+        Mutant { process, rule: broken("any-value") }
+    }
+    struct AsMutant;
+    impl Changes<Stable> for AsMutant {
+        fn difference(new: &Stable, old: &Stable, out: &mut Vec<u8>) {
+            let wrap = |now: &Stable| MutantStable { now: now.clone(), before: None };
+            Whole::difference(&wrap(new), &wrap(old), out);
+        }
+        fn apply(state: &mut Stable, change: &[u8]) -> Result<(), String> {
+            *state = Self::restore(change)?;
+            Ok(())
+        }
+        fn snapshot(state: &Stable, out: &mut Vec<u8>) {
+            Whole::snapshot(&MutantStable { now: state.clone(), before: None }, out);
+        }
+        fn restore(bytes: &[u8]) -> Result<Stable, String> {
+            <Whole as Changes<MutantStable>>::restore(bytes).map(|wrapped| wrapped.now)
+        }
+    }
+    let differs = (1..60).any(|seed| {
+        let mut sim = MutantSim::new(seed, 3, make, mutant_answer);
+        let stormed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sim.storm(120, 4)));
+        drop(stormed);
+        matches!(sim.replay_as::<Process, AsMutant>(real).verdict, Some(Verdict::Differs { .. }))
+    });
+    assert!(differs, "the records of broken servers replayed with the right ones");
+}
