@@ -210,6 +210,27 @@ impl History {
         self.broken.entry(claim).or_insert(breach);
     }
 
+    /// Forgets what cannot break a claim any more by itself, so that a run may be as long as it likes.
+    ///
+    /// Let (m, v) be the first proposal chosen in an instance. A proposal (n, v) above m, and the votes for it, may go: whatever
+    /// contradicts it later is another value above m or chosen below it, and contradicts (m, v) as well, under the same
+    /// claim or one that stands before it in the table. P2c and V3 ask for the latest vote below a ballot; above m it is a
+    /// vote for v, and in every quorum stands one for (m, v) in its place. This takes for granted that quorums intersect, that
+    /// every proposal rests on one, and that votes are for what was issued: whoever forgets must see to that.
+    pub fn settle(&mut self, quorums: &Quorums) {
+        let mut first: BTreeMap<Instance, (Ballot, Value)> = BTreeMap::new();
+        for (instance, ballot, value) in self.chosen(quorums) {
+            first.entry(instance).or_insert_with(|| (ballot, value.clone()));
+        }
+        let settled = |instance: Instance, ballot: Ballot, value: &Value| {
+            first.get(&instance).is_some_and(|(m, v)| ballot > *m && value == v)
+        };
+        self.issued.retain(|(instance, ballot), values| {
+            !(values.len() == 1 && values.keys().all(|value| settled(*instance, *ballot, value)))
+        });
+        self.votes.retain(|(instance, ballot, value), _| !settled(*instance, *ballot, value));
+    }
+
     /// The latest vote that an acceptor cast below a ballot, in one instance.
     pub fn latest_vote_below(
         &self,
@@ -233,5 +254,81 @@ impl History {
             .iter()
             .filter(|(_, by)| quorums.is_phase2(**by))
             .map(|((instance, ballot, value), _)| (*instance, *ballot, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::CLAIMS;
+    use synod::QuorumRule;
+
+    /// The first claim that is broken, in the order of the table.
+    fn broken(quorums: &Quorums, history: &History) -> Option<&'static str> {
+        CLAIMS.iter().find(|claim| (claim.judge)(quorums, history).is_err()).map(|claim| claim.name)
+    }
+
+    /// Something that may happen, more or less as Paxos would have it.
+    fn anything(draw: &mut impl FnMut(u64) -> u64, history: &History, quorums: &Quorums) -> Happened {
+        let instance = Instance::FIRST;
+        let ballot = Ballot { round: 1 + draw(9), proposer: 1 };
+        let chosen = history.chosen(quorums).next().map(|(_, _, value)| value.clone());
+        let any = Value::from(if draw(2) == 0 { "x" } else { "y" });
+        let value = if draw(10) == 0 { any } else { chosen.unwrap_or_else(|| Value::from("x")) };
+        let at = draw(history.issued.len().max(1) as u64) as usize;
+        let issued = history.issued.iter().nth(at).and_then(|((_, ballot), values)| {
+            values.keys().next_back().map(|value| (*ballot, value.clone()))
+        });
+        match (draw(30), issued) {
+            (0..10, _) | (_, None) => {
+                let out = draw(4) as usize;
+                let quorum = (0..3).filter(|acceptor| *acceptor != out).collect();
+                Happened::Issued { instance, ballot, value, quorum, reported: false, own: false }
+            }
+            (10, _) => Happened::Learned(draw(3) as usize, instance, value),
+            (_, Some((ballot, value))) => Happened::Voted(draw(3) as usize, instance, ballot, value),
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_breaks_nothing_that_is_not_broken_anyway() {
+        let quorums =
+            Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities intersect");
+        let mut state = 7_u64;
+        let mut draw = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let (mut fallen, mut forgotten) = (BTreeMap::new(), 0);
+        for _ in 0..20_000 {
+            let (mut whole, mut short) = (History::default(), History::default());
+            for name in ["x", "y"] {
+                let proposed = Happened::Proposed(Instance::FIRST, Value::from(name));
+                whole.record(&quorums, &proposed);
+                short.record(&quorums, &proposed);
+            }
+            for _ in 0..30 {
+                let happened = anything(&mut draw, &whole, &quorums);
+                whole.record(&quorums, &happened);
+                short.record(&quorums, &happened);
+                let (expected, found) = (broken(&quorums, &whole), broken(&quorums, &short));
+                assert_eq!(found, expected, "at {happened:?}\n{whole:?}\n{short:?}");
+                if let Some(claim) = found {
+                    *fallen.entry(claim).or_insert(0) += 1;
+                    break;
+                }
+                short.settle(&quorums);
+                forgotten += usize::from(short.votes.len() < whole.votes.len());
+            }
+        }
+        for claim in ["B0", "P2a", "P2b", "P2c", "V1"] {
+            assert!(
+                fallen.get(claim).is_some_and(|count| *count > 20),
+                "{claim} hardly ever fell: {fallen:?}"
+            );
+        }
+        assert!(forgotten > 1000, "hardly anything was forgotten: {forgotten}");
     }
 }

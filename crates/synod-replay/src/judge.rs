@@ -84,8 +84,19 @@ impl Judge {
             after: Some(step.after),
             outputs: step.outputs,
         };
-        for happened in self.ghost.note(&seen).into_iter().flatten() {
-            self.record(&happened);
+        let quorums = &self.ghost.cluster.quorums;
+        let note: Vec<Happened> = self.ghost.note(&seen).into_iter().flatten().collect();
+        // Settled histories cannot tell which quorums a later proposal has to meet; so it must rest on one.
+        let unfounded = note.iter().find_map(|happened| match happened {
+            Happened::Issued { instance, ballot, value, quorum, .. } if !quorums.is_phase1(*quorum) => {
+                let breach =
+                    format!("ballot {ballot:?} issued {value:?} and rests on {quorum:?}, which is no quorum");
+                Some(Violation { claim: "V2", breach, instance: *instance, member })
+            }
+            _ => None,
+        });
+        for happened in &note {
+            self.record(happened);
         }
         let quorums = &self.ghost.cluster.quorums;
         for claim in &CLAIMS {
@@ -98,7 +109,12 @@ impl Judge {
                 return Some(Violation { claim: claim.name, breach, instance: Instance::FIRST, member });
             }
         }
-        None
+        for instance in &self.touched {
+            if let Some(history) = self.instances.get_mut(instance) {
+                history.settle(quorums);
+            }
+        }
+        unfounded
     }
 
     fn record(&mut self, happened: &Happened) {
