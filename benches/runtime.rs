@@ -1,7 +1,7 @@
 //! Events a second through the loop: without a disk, with one, with a flight record; and through stateright's `spawn`,
 //! the same actors, in the same run. Ratios are what counts: the figures of one machine say little about another.
 //!
-//! `cargo bench -p synod-server --bench runtime [-- --seconds N]`
+//! `cargo bench -p synod-server --bench runtime [-- --seconds N --rounds N]`
 
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
@@ -310,33 +310,59 @@ fn main() {
         spawn(number(1), number(2) as usize, number(3), &args[at + 4]).expect("a report can be written");
         return;
     }
-    let seconds =
-        args.iter().position(|arg| arg == "--seconds").and_then(|at| args.get(at + 1)?.parse().ok());
-    let seconds: u64 = seconds.unwrap_or(4);
+    let number = |name: &str, default: u64| {
+        let at = args.iter().position(|arg| arg == name);
+        at.and_then(|at| args.get(at + 1)?.parse().ok()).unwrap_or(default)
+    };
+    let (seconds, rounds) = (number("--seconds", 3), number("--rounds", 3));
     println!(
-        "3 members and a load on loopback, {seconds} s each; an event is one message or timer through a handler"
+        "3 members and a load on loopback; medians of {rounds} rounds of {seconds} s, taken in turn\n\
+         an event is one message or timer through a handler; a value counts when its client was told"
     );
     for (window, size) in [(1, 16), (64, 16), (1024, 16), (64, 4096)] {
         println!("\n{window} values of {size} bytes at a time");
         println!(
-            "{:<14}{:>12}{:>12}{:>9}{:>16}{:>18}{:>16}",
-            "", "events/s", "values/s", "ratio", "events/flush", "events/datagram", "datagrams/call"
+            "{:<14}{:>12}{:>12}{:>9}{:>20}{:>22}{:>16}",
+            "",
+            "events/s",
+            "values/s",
+            "ratio",
+            "flushes/1000 events",
+            "datagrams/1000 events",
+            "datagrams/call"
         );
-        let mut base = None;
-        for (name, way) in [("no disk", Way::NoDisk), ("disk", Way::Disk), ("disk, record", Way::Recorded)] {
-            let it = ours(way, window, size, seconds);
-            let base = *base.get_or_insert(it.rate());
+        let ways = [("no disk", Way::NoDisk), ("disk", Way::Disk), ("disk, record", Way::Recorded)];
+        let mut measured: Vec<Vec<Measured>> = ways.iter().map(|_| Vec::new()).collect();
+        let mut spawned: Vec<f64> = Vec::new();
+        for round in 1..=rounds {
+            eprintln!("{window} values of {size} bytes: round {round} of {rounds}");
+            for ((_, way), all) in ways.iter().zip(&mut measured) {
+                all.push(ours(*way, window, size, seconds));
+            }
+            spawned.push(theirs(window, size, seconds) as f64 / seconds as f64);
+        }
+        let base = median(&measured[0], Measured::rate);
+        for ((name, _), all) in ways.iter().zip(&measured) {
+            let per_1000 = |count: fn(&Measured) -> u64| {
+                median(all, |it| count(it) as f64 * 1000.0 / it.events.max(1) as f64)
+            };
             println!(
-                "{name:<14}{:>12.0}{:>12.0}{:>9.2}{:>16.1}{:>18.1}{:>16.1}",
-                it.rate(),
-                it.answers as f64 / it.took.as_secs_f64(),
-                it.rate() / base,
-                it.events as f64 / it.flushes.max(1) as f64,
-                it.events as f64 / it.wire.sent.max(1) as f64,
-                it.wire.sent as f64 / it.wire.send_calls.max(1) as f64,
+                "{name:<14}{:>12.0}{:>12.0}{:>9.2}{:>20.1}{:>22.1}{:>16.1}",
+                median(all, Measured::rate),
+                median(all, |it| it.answers as f64 / it.took.as_secs_f64()),
+                median(all, Measured::rate) / base,
+                per_1000(|it| it.flushes),
+                per_1000(|it| it.wire.sent),
+                median(all, |it| it.wire.sent as f64 / it.wire.send_calls.max(1) as f64),
             );
         }
-        let answers = theirs(window, size, seconds);
-        println!("{:<14}{:>12}{:>12.0}", "spawn", "", answers as f64 / seconds as f64);
+        println!("{:<14}{:>12}{:>12.0}", "spawn", "", median(&spawned, |rate| *rate));
     }
+}
+
+/// The middle one of what was measured.
+fn median<T>(all: &[T], of: impl Fn(&T) -> f64) -> f64 {
+    let mut rates: Vec<f64> = all.iter().map(of).collect();
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or(0.0)
 }
