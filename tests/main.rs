@@ -4,6 +4,7 @@
 mod catalogue;
 mod cli;
 mod cluster;
+mod decoders;
 mod house;
 mod proxy;
 mod regressions;

@@ -1,0 +1,162 @@
+//! Writes the first files of each corpus, with the real encoders.
+//!
+//! `cargo run --manifest-path tests/fuzz/Cargo.toml --example seeds`
+
+use std::fs;
+use std::path::Path;
+use synod::{Ballot, Instance, Msg, PerInstance, Proposal, Stable, Value};
+use synod_runtime::changes::Changes;
+use synod_runtime::record::{Entries, Event, Output};
+use synod_runtime::sim_disk::{SimDir, SimDisk};
+use synod_runtime::store::{Identity, Store};
+use synod_server::PaxosChanges;
+
+fn write(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join(name), bytes).expect("a file");
+}
+
+fn encode(value: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("plain data")
+}
+
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+fn frame(tag: u8, numbers: &[u64], bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    numbers.iter().for_each(|number| out.extend(varint(*number)));
+    out.extend(bytes);
+    out
+}
+
+fn main() {
+    let ballot = Ballot { round: 3, proposer: 1 };
+    let value = Value::from("hello");
+    let (instance, from) = (Instance(4), Instance::FIRST);
+    let mut accepted = PerInstance::new();
+    for at in 0..3 {
+        accepted.insert(Instance(at * 200), Proposal { ballot, value: value.clone() });
+    }
+    let messages = [
+        ("request", Msg::Request { instance, value: value.clone() }),
+        ("prepare", Msg::Prepare { ballot, from }),
+        ("promise", Msg::Promise { ballot, accepted: accepted.clone() }),
+        ("accept", Msg::Accept { ballot, instance, value: value.clone() }),
+        ("accepted", Msg::Accepted { ballot, instance, value: value.clone() }),
+        ("nack", Msg::Nack { ballot, promised: ballot }),
+        ("chosen", Msg::Chosen { instance, value: value.clone() }),
+        ("response", Msg::Response { instance, value: value.clone() }),
+        ("read", Msg::Read { instance }),
+        ("unset", Msg::Unset { instance }),
+    ];
+    for (name, msg) in &messages {
+        write("message", name, &encode(msg));
+    }
+
+    // Stable states, their changes, and a journal of both.
+    let disk = SimDisk::new();
+    let who = Identity { cluster: 1, member: 0 };
+    let open = || Store::<Stable, PaxosChanges, SimDir>::open(disk.open().expect("it is free"), who, 5);
+    let (mut store, _) = open().expect("it can be opened");
+    let mut state = Stable::default();
+    store.admit();
+    for round in 1..6 {
+        let before = state.clone();
+        state.tried = round;
+        state.acceptor.promised = Some(Ballot { round, proposer: 1 });
+        state.acceptor.accepted.insert(Instance(round), Proposal { ballot, value: value.clone() });
+        store.save(&state);
+        store.commit().expect("the disk works");
+        let mut change = Vec::new();
+        PaxosChanges::difference(&state, &before, &mut change);
+        write("message", &format!("change-{round}"), &change);
+    }
+    drop(store);
+    drop(open().expect("it can be opened"));
+    let mut snapshot = Vec::new();
+    PaxosChanges::snapshot(&state, &mut snapshot);
+    write("message", "snapshot", &snapshot);
+    for name in disk.names().iter().filter(|name| name.starts_with("journal")) {
+        let mut bytes = disk.read(name).expect("it is there");
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        write("journal", &format!("{name}-short"), &bytes[..end / 2]);
+        // What is prepared and not yet written is zeros; a few of them are enough.
+        bytes.truncate(end + 64);
+        write("journal", name, &bytes);
+        write("journal", "zeros", &[0; 600]);
+    }
+
+    // Entries of a flight record: a start, a question, a ballot begun, a timer.
+    let mut entries = Entries::default();
+    entries.event(Event::Start { saves: 0, stable: 0 });
+    entries.end();
+    write("record", "start", entries.bytes());
+    let client = 1 << 63 | 9;
+    entries.event(Event::Deliver { src: client, msg: &encode(&messages[0].1) });
+    let mut change = Vec::new();
+    let tried = Stable { tried: 1, ..Stable::default() };
+    PaxosChanges::difference(&tried, &Stable::default(), &mut change);
+    entries.output(Output::Save { change: &change });
+    let prepare = encode(&Msg::Prepare { ballot: Ballot { round: 1, proposer: 0 }, from });
+    for to in 0..3 {
+        entries.output(Output::Send { to, msg: &prepare });
+    }
+    let (first, last) = (20_000_000, 60_000_000);
+    entries.output(Output::SetTimer { timer: &encode(&synod::Timer::Retry), from: first, to: last });
+    entries.end();
+    write("record", "request", entries.bytes());
+    entries.event(Event::Deliver { src: 0, msg: &prepare });
+    entries.end();
+    entries.event(Event::Timeout { timer: &encode(&synod::Timer::Retry) });
+    entries.output(Output::CancelTimer { timer: &encode(&synod::Timer::Retry) });
+    entries.end();
+    entries.event(Event::Random { key: "draw", index: 1 });
+    entries.output(Output::Choose { key: "draw", choices: 3 });
+    entries.end();
+    write("record", "more", entries.bytes());
+    write("record", "header", &synod_fuzz::header());
+
+    // Payloads: messages, pieces of one, and busy.
+    let begin = |saves: u64| frame(1, &[saves], &[]);
+    let whole = [begin(5), frame(0, &[3], b"one"), frame(0, &[0], b""), vec![2]].concat();
+    write("payload", "messages", &whole);
+    let piece = |offset: u64, bytes: &[u8]| {
+        [begin(300), frame(1, &[7, offset, 900, bytes.len() as u64], bytes)].concat()
+    };
+    let pieces = [piece(0, &[1; 300]), piece(600, &[3; 300]), piece(300, &[2; 300])];
+    write("payload", "pieces", &pieces.join(&0xee));
+    write("payload", "piece", &pieces[0]);
+
+    write("hello", "zeros", &[0; 66]);
+    let mut greeting = [3; 66];
+    (greeting[24], greeting[41]) = (1, 1);
+    write("hello", "known", &greeting);
+    write("hello", "short", &[1; 40]);
+
+    for (index, datagram) in synod_fuzz::connected().1.iter().enumerate() {
+        write("datagram", &format!("sealed-{index}"), datagram);
+        write("datagram", &format!("over-{index}"), &[index as u8, 3, 1]);
+    }
+
+    let (one, two) = ("0123456789abcdef".repeat(4), "fedcba9876543210".repeat(4));
+    write("keys", "one", format!("{one}\n").as_bytes());
+    write("keys", "two", format!("# the new one\n{two}\n\n{one}\n").as_bytes());
+    write("keys", "short", b"0123456789abcdef\n");
+
+    let config = "cluster = \"demo\"\ncluster-key = \"a\"\nclient-key = \"b\"\nrecord = true\nretry = [30, 90]\n\
+                  max-value = 1000\ndatagram = 1200\nmember = [\n    { id = 0, address = \"127.0.0.1:1\" },\n    \
+                  { id = 7, address = \"[::1]:2\", data = \"d\" },\n]\n";
+    write("config", "inline", config.as_bytes());
+    let tables = "cluster = \"x\"\ncluster-key = \"a\"\nclient-key = \"b\"\n\n[[member]]\nid = 1\naddress = \"10.0.0.1:65535\"\n";
+    write("config", "tables", tables.as_bytes());
+    write("config", "wrong", b"cluster = 1\nmember = [{ id = -1, address = \"x\" }]\n");
+}
