@@ -95,6 +95,24 @@ fn the_command_puts_and_gets_with_its_exit_statuses() {
     let ran = ran.expect("synod runs");
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
     assert!(String::from_utf8_lossy(&ran.stdout).contains("no claim fell"), "{ran:?}");
+    // Without the end of one member's record the others took what nobody sent; the way there becomes a model and a trace.
+    let record = cluster.data(1).join("flight-1.rec");
+    let bytes = fs::read(&record).expect("it was there");
+    fs::write(&record, &bytes[..bytes.len() / 2]).expect("it can be cut");
+    let run = |args: &[&str]| {
+        let ran = synod().args(args).current_dir(cluster.folder.path()).output().expect("synod runs");
+        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    let (status, said) = run(&["trace", "replay", "data", "--explain", "way"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("sent by nobody") && said.contains("synod explore"), "{said}");
+    let (status, said) = run(&["trace", "replay", "way/run.trace"]);
+    assert_eq!(status, Some(0), "{said}");
+    fs::remove_file(&record).expect("it was there");
+    let ran = synod().args(["trace", "replay", "data"]).current_dir(cluster.folder.path()).output();
+    let ran = ran.expect("synod runs");
+    assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("no record of member"), "{ran:?}");
 }
 
 #[test]

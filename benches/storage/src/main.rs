@@ -116,7 +116,7 @@ impl Keeper for Fjall {
     }
 }
 
-/// TiKV's log engine.
+/// The log engine of `TiKV`.
 struct RaftEngine(Engine);
 
 impl Keeper for RaftEngine {

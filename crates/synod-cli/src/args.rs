@@ -200,7 +200,7 @@ pub struct Replay {
     /// The model, if a trace does not name it
     #[arg(long)]
     pub model: Option<String>,
-    /// Where a run that breaks a claim is explained
+    /// Where a run that went wrong is written as a model and a trace
     #[arg(long, value_name = "DIR", default_value = "replay-failed")]
     pub explain: PathBuf,
 }

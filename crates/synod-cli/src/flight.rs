@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 use synod::Process;
-use synod_replay::{Records, Verdict, explain, replay};
+use synod_replay::{Records, Verdict, explain, replay, show};
 use synod_server::{PaxosChanges, Wiring};
 
 /// Whether a path is of flight records and not of a trace.
@@ -41,21 +41,30 @@ pub fn run(args: &Replay) -> Result<u8, String> {
         return Ok(crate::OK);
     };
     line(&paint(RED, &verdict.to_string()));
-    if let Verdict::Violated(violation) = &verdict {
-        let model = args.explain.join("model.toml");
-        let name = model.display().to_string();
-        match explain::<Process, PaxosChanges>(lives()?, |id| wiring.server(id), violation, &name, None) {
-            Ok(explained) => {
-                let trace = args.explain.join("run.trace");
-                let written = fs::create_dir_all(&args.explain)
-                    .and_then(|()| fs::write(&model, &explained.model))
-                    .and_then(|()| fs::write(&trace, &explained.trace));
-                written.map_err(|error| format!("{}: {error}", args.explain.display()))?;
-                line(&format!("{} steps of a model show it; look at them with", explained.steps));
-                line(&format!("  synod explore {name} --trace {}", trace.display()));
-            }
-            Err(reason) => line(&format!("there is no model of it: {reason}")),
+    let model = args.explain.join("model.toml");
+    let name = model.display().to_string();
+    let actor = |id| wiring.server(id);
+    let (explained, says) = match &verdict {
+        Verdict::Violated(violation) => {
+            let explained = explain::<Process, PaxosChanges>(lives()?, actor, violation, &name, None);
+            (explained, "steps of a model show it; look at them with")
         }
+        Verdict::Differs { .. } | Verdict::Unsent { .. } => {
+            let shown = show::<Process, PaxosChanges>(&records, &actor, &name, None);
+            (shown, "steps of a model lead there; look at them with")
+        }
+    };
+    match explained {
+        Ok(explained) => {
+            let trace = args.explain.join("run.trace");
+            let written = fs::create_dir_all(&args.explain)
+                .and_then(|()| fs::write(&model, &explained.model))
+                .and_then(|()| fs::write(&trace, &explained.trace));
+            written.map_err(|error| format!("{}: {error}", args.explain.display()))?;
+            line(&format!("{} {says}", explained.steps));
+            line(&format!("  synod explore {name} --trace {}", trace.display()));
+        }
+        Err(reason) => line(&format!("there is no model of it: {reason}")),
     }
     Ok(crate::FAILED)
 }

@@ -7,11 +7,11 @@
 use crate::judge::Violation;
 use crate::member::Happening;
 use crate::merge::{Seen, follow};
-use crate::records::Lives;
+use crate::records::{Lives, Records};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::actor::Id;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use synod::{Instance, Msg, PerInstance, Process, Proposal, Value};
 use synod_explore::trace::TraceText;
@@ -66,7 +66,7 @@ pub struct Explained {
 struct Schedule<A: Subject> {
     members: Vec<u64>,
     instance: Instance,
-    claim: &'static str,
+    claim: Option<&'static str>,
     /// The values asked for, and whom they were first asked of.
     values: Vec<(Value, usize)>,
     /// Clients that read.
@@ -81,6 +81,8 @@ const FIRST_READER: usize = 1 << 32;
 const MOST_READERS: usize = 8;
 /// The longest schedule that is tried; beyond it shrinking would take hours.
 const MOST_ACTIONS: usize = 20_000;
+/// The longest run that is shown whole; nobody looks at a longer one.
+const MOST_SHOWN: usize = 2_000;
 
 /// Explains a violation. The trace will say that its model is in the file `name`; `mutant` names the broken rule if the
 /// actors have one.
@@ -99,28 +101,9 @@ where
     A: Replayable,
     C: Changes<A::Storage>,
 {
-    let members = lives.wiring.members.clone();
-    let mut schedule = Schedule {
-        members,
-        instance: violation.instance,
-        claim: violation.claim,
-        values: Vec::new(),
-        readers: Vec::new(),
-        actions: Vec::new(),
-        starts: BTreeMap::new(),
-    };
-    follow::<A, C>(lives, actor, &mut |seen| schedule.add(&seen)).map_err(|error| error.to_string())?;
-    schedule.place_readers();
-    if schedule.values.is_empty() {
-        return Err("no client asked for a value in that instance".to_owned());
-    }
-    let actions = schedule.actions.len();
-    if actions > MOST_ACTIONS {
-        return Err(format!("the run has {actions} steps that may matter, and {MOST_ACTIONS} can be shrunk"));
-    }
-    let text = schedule.model(&A::mutant(mutant));
-    let model = Model::read(name, &text).map_err(|error| error.to_string())?;
-    let system = A::system(model.build()).ok_or("there is no model of these actors")?;
+    let schedule =
+        Schedule::of::<C>(lives, actor, (violation.instance, Some(violation.claim)), MOST_ACTIONS)?;
+    let (text, system) = schedule.build(name, mutant)?;
     let falls = |walk: &walk::Walk<A>| {
         walk.violation.as_ref().is_some_and(|(property, _)| *property == violation.claim)
     };
@@ -135,6 +118,90 @@ where
         .header("model", name)
         .header("breaks", format!("{}: {}", violation.claim, violation.breach));
     Ok(Explained { model: text, trace: trace.to_string(), steps: actions.len() })
+}
+
+/// Shows a run that could not be replayed to its end, up to there: as a run of a model with the one instance of which a
+/// client wanted a value and a step spoke last. What the records say beyond it is not in it.
+///
+/// # Errors
+/// Why it cannot be shown: nobody asked for a value, or the run is too long to look at.
+pub fn show<A, C>(
+    records: &Records,
+    actor: &dyn Fn(u64) -> A,
+    name: &str,
+    mutant: Option<&str>,
+) -> Result<Explained, String>
+where
+    A: Replayable,
+    C: Changes<A::Storage>,
+{
+    let lives = || records.lives().map_err(|error| error.to_string());
+    let (mut wanted, mut last) = (BTreeSet::new(), None);
+    follow::<A, C>(lives()?, actor, &mut |seen| {
+        let Some((_, msg)) = seen.step.delivered() else { return };
+        if let Msg::Request { instance, .. } = msg {
+            wanted.insert(*instance);
+        }
+        last = instance_of(msg).filter(|instance| wanted.contains(instance)).or(last);
+    })
+    .map_err(|error| error.to_string())?;
+    let instance = last.ok_or("no client asked for a value")?;
+    let schedule = Schedule::of::<C>(lives()?, actor, (instance, None), MOST_SHOWN)?;
+    let (text, system) = schedule.build(name, mutant)?;
+    let actions = walk::follow(&system, &schedule.actions).actions;
+    let trace = TraceText::record(&system, &actions).header("model", name);
+    Ok(Explained { model: text, trace: trace.to_string(), steps: actions.len() })
+}
+
+fn instance_of(msg: &Msg) -> Option<Instance> {
+    match msg {
+        Msg::Request { instance, .. }
+        | Msg::Accept { instance, .. }
+        | Msg::Accepted { instance, .. }
+        | Msg::Chosen { instance, .. }
+        | Msg::Response { instance, .. }
+        | Msg::Read { instance }
+        | Msg::Unset { instance } => Some(*instance),
+        Msg::Prepare { .. } | Msg::Promise { .. } | Msg::Nack { .. } => None,
+    }
+}
+
+impl<A: Replayable> Schedule<A> {
+    /// What concerns one instance in a run.
+    fn of<C: Changes<A::Storage>>(
+        lives: Lives<'_>,
+        actor: impl Fn(u64) -> A,
+        (instance, claim): (Instance, Option<&'static str>),
+        most: usize,
+    ) -> Result<Self, String> {
+        let mut schedule = Schedule {
+            members: lives.wiring.members.clone(),
+            instance,
+            claim,
+            values: Vec::new(),
+            readers: Vec::new(),
+            actions: Vec::new(),
+            starts: BTreeMap::new(),
+        };
+        follow::<A, C>(lives, actor, &mut |seen| schedule.add(&seen)).map_err(|error| error.to_string())?;
+        schedule.place_readers();
+        if schedule.values.is_empty() {
+            return Err("no client asked for a value in that instance".to_owned());
+        }
+        let actions = schedule.actions.len();
+        if actions > most {
+            return Err(format!("the run has {actions} steps that may matter, and {most} is the most"));
+        }
+        Ok(schedule)
+    }
+
+    /// The model's text, and its system.
+    fn build(&self, name: &str, mutant: Option<&str>) -> Result<(String, System<A, Ghost>), String> {
+        let text = self.model(&A::mutant(mutant));
+        let model = Model::read(name, &text).map_err(|error| error.to_string())?;
+        let system = A::system(model.build()).ok_or("there is no model of these actors")?;
+        Ok((text, system))
+    }
 }
 
 impl<A: Subject<Msg = Msg>> Schedule<A> {
@@ -266,7 +333,10 @@ impl<A: Subject<Msg = Msg>> Schedule<A> {
                 servers.len()
             );
         }
-        let _ = write!(text, "\n[expect]\nverdict = \"violated\"\nproperty = {:?}\n", self.claim);
+        let _ = match self.claim {
+            Some(claim) => write!(text, "\n[expect]\nverdict = \"violated\"\nproperty = {claim:?}\n"),
+            None => write!(text, "\n[expect]\nverdict = \"holds\"\n"),
+        };
         text
     }
 }

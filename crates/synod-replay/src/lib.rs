@@ -12,7 +12,7 @@ mod member;
 mod merge;
 mod records;
 
-pub use explain::{Explained, Replayable, explain};
+pub use explain::{Explained, Replayable, explain, show};
 pub use judge::Violation;
 pub use merge::{Replayed, Verdict, replay};
 pub use records::{Life, Lives, Records};

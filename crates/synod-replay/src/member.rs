@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use synod::Msg;
 use synod_runtime::changes::{Changes, encode as encode_change};
 use synod_runtime::record::{self, Entries, Entry, Event, Output, Reader};
@@ -24,6 +25,17 @@ pub(crate) struct Stepped<'s, A: Actor> {
     pub(crate) outputs: &'s [Wanted<A>],
     /// Whether it is the member's first start.
     pub(crate) first: bool,
+}
+
+impl<A: Actor> fmt::Display for Happening<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Happening::Start => f.write_str("its start"),
+            Happening::Deliver(src, msg) => write!(f, "{msg:?} from {}", usize::from(*src)),
+            Happening::Timeout(timer) => write!(f, "{timer:?}"),
+            Happening::Random(key, choice) => write!(f, "{choice:?} drawn for {key:?}"),
+        }
+    }
 }
 
 /// An event with its parts decoded.
@@ -196,10 +208,17 @@ where
         self.steps += 1;
         self.encode::<C>(&out);
         if self.again.bytes() != entry.outputs {
-            let recorded: Vec<_> = record::outputs(entry.outputs).collect();
-            return Ok(Some(differs(format!(
-                "the same event makes other outputs now: {out:?}; recorded, in encoded form, are {recorded:?}"
-            ))));
+            let (now, then) = (told::<A>(self.again.bytes()), told::<A>(entry.outputs));
+            let what = format!("of {happening}, the actor makes now: {now}; recorded is: {then}");
+            // Whoever follows along may want to see the step as it is made now.
+            watch(Stepped {
+                before: before.as_ref(),
+                event: happening,
+                after: &after,
+                outputs: &out,
+                first: false,
+            });
+            return Ok(Some(differs(what)));
         }
         let first = !std::mem::replace(&mut self.started, true);
         for command in out.iter() {
@@ -270,6 +289,31 @@ where
             }
         }
     }
+}
+
+/// Outputs in words.
+fn told<A>(outputs: &[u8]) -> String
+where
+    A: Actor<Msg = Msg>,
+    A::Timer: DeserializeOwned,
+{
+    let timer = |bytes: &[u8]| match postcard::from_bytes::<A::Timer>(bytes) {
+        Ok(timer) => format!("{timer:?}"),
+        Err(_) => "an unreadable timer".to_owned(),
+    };
+    let words: Vec<String> = record::outputs(outputs)
+        .map(|output| match output {
+            Output::Save { change } => format!("save ({} bytes)", change.len()),
+            Output::Send { to, msg } => match postcard::from_bytes::<Msg>(msg) {
+                Ok(msg) => format!("{msg:?} to {to}"),
+                Err(_) => format!("an unreadable message to {to}"),
+            },
+            Output::SetTimer { timer: bytes, .. } => format!("set {}", timer(bytes)),
+            Output::CancelTimer { timer: bytes } => format!("cancel {}", timer(bytes)),
+            Output::Choose { key, choices } => format!("choose {key:?} of {choices}"),
+        })
+        .collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
 fn encode(value: &impl Serialize, to: &mut Vec<u8>) {

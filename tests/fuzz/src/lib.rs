@@ -16,8 +16,11 @@ use synod_runtime::store;
 use synod_runtime::transport::{Config, Event, Transport, decoders};
 use synod_server::{PaxosChanges, Wiring};
 
-/// Every decoder by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+/// A decoder's name, and what tries it.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every decoder.
+pub const TARGETS: [Target; 8] = [
     ("datagram", datagram),
     ("payload", payload),
     ("hello", hello),

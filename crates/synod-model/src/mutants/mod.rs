@@ -32,7 +32,7 @@ const fn entry(name: &'static str, rule: Rule, guard: &'static str, does: &'stat
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Entry; 36] = [
+pub const MUTANTS: [Entry; 37] = [
     entry(
         "last-value",
         Rule::LastValue,
@@ -232,6 +232,12 @@ pub const MUTANTS: [Entry; 36] = [
         Rule::IgnoresNack,
         "none: a nack is a courtesy",
         "ignores every nack; must do no harm",
+    ),
+    entry(
+        "control",
+        Rule::Control,
+        "none: the decorator alone",
+        "does what the real process does; must do no harm",
     ),
     entry(
         "ignores-half",

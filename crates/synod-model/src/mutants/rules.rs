@@ -45,6 +45,7 @@ pub enum Rule {
     ReadsLocally,
     ReadsOlderBallot,
     ReadsBound,
+    Control,
     IgnoresNack,
     IgnoresHalf,
 }
