@@ -232,3 +232,40 @@ pub fn obey_signals(orders: &Orders, waker: Arc<synod_runtime::wire::Waker>) -> 
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member whose actor is to blame for stopping; the real one gives no occasion.
+    #[test]
+    fn what_an_actor_went_wrong_at_is_kept_beside_its_journal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = |name: &str| {
+            let path = folder.path().join(name);
+            synod_runtime::keys::create(&path, &[7; 32]).expect("a key file");
+        };
+        key("a");
+        key("b");
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let free = free.expect("a loopback socket");
+        let text = format!(
+            "cluster = \"x\"\ncluster-key = \"a\"\nclient-key = \"b\"\n\
+             member = [{{ id = 0, address = \"{free}\", data = \"d\" }}]\n"
+        );
+        let config = Config::read("cluster.toml", &text, folder.path()).expect("it is right");
+        let (node, _) = open(&config, 0).expect("it can be opened");
+        let ballot = synod::Ballot { round: 1, proposer: 9 };
+        let msg = synod::Msg::Prepare { ballot, from: synod::Instance::FIRST };
+        let event = synod_runtime::inbox::Event::Deliver { src: 9, msg, bytes: Box::default() };
+        let stopped: Stopped<Process> = Stopped::Panicked { event: Some(event) };
+        let said = explain(&config, 0, &node, &stopped).to_string();
+        let path = folder.path().join("d").join("stopped-1.txt");
+        assert!(said.contains(&path.display().to_string()), "{said}");
+        let kept = std::fs::read_to_string(&path).expect("it was written");
+        assert!(kept.contains("panicked") && kept.contains("Prepare(1.9)"), "{kept}");
+        // What is not the actor's fault is said, and kept nowhere.
+        let stopped: Stopped<Process> = Stopped::Wire(io::Error::other("no network"));
+        assert!(explain(&config, 0, &node, &stopped).to_string().contains("no network"));
+    }
+}
