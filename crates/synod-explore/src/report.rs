@@ -334,5 +334,5 @@ pub(crate) fn conclude<A: Subject, O: Observer<A>>(
     if ending.empty || !unwitnessed.is_empty() {
         return Verdict::Vacuous(unwitnessed);
     }
-    if ending.cut { Verdict::HoldsWithinBound(system.bounds.describe()) } else { Verdict::Holds }
+    if ending.cut { Verdict::HoldsWithinBound(system.describe_bounds()) } else { Verdict::Holds }
 }

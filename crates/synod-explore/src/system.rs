@@ -3,6 +3,7 @@
 use crate::Subject;
 use crate::observer::Observer;
 use crate::property::Property;
+use crate::quotient::{Normal, Symmetry};
 use crate::state::State;
 use std::sync::Arc;
 
@@ -132,6 +133,10 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub properties: Vec<Property<A, O>>,
     /// What is left unexplored.
     pub bounds: Bounds<A, O>,
+    /// Which actors play the same part, if the engine is to make use of it.
+    pub symmetry: Option<Symmetry<A, O>>,
+    /// How each state is rewritten, if it is.
+    pub normal: Option<Arc<dyn Normal<A, O>>>,
     /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
     /// step would be visible outside, so that exploring whole steps would miss it.
     pub assert_contract: bool,
@@ -149,8 +154,17 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             observer,
             properties: Vec::new(),
             bounds: Bounds::default(),
+            symmetry: None,
+            normal: None,
             assert_contract: false,
         }
+    }
+
+    /// The bounds in words.
+    pub(crate) fn describe_bounds(&self) -> String {
+        let normal = self.normal.as_ref().map(|normal| normal.bound());
+        let bounds = Some(self.bounds.describe()).filter(|bounds| !bounds.is_empty());
+        [normal, bounds].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Adds a property.
