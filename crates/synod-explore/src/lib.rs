@@ -3,7 +3,8 @@
 //! A verdict is *holds* only after everything was explored, *holds within a bound* if a bound that was asked
 //! for cut something off, *violated* with a shortest trace that was run again before it was reported,
 //! *incomplete* if time or memory ran out, *vacuous* if a witness was never found, and *panicked* if user code
-//! panicked or turned out to be no function of its inputs. States are compared whole, so none is missed.
+//! panicked or turned out to be no function of its inputs. States are compared whole, so none is missed, unless a table of
+//! fingerprints is asked for; then the odds are told.
 //!
 //! # A stateright model of your own
 //!
@@ -87,9 +88,9 @@ mod watch;
 
 pub use engine::explore;
 pub use observer::{CommandOf, Event, Observer, Step};
-pub use property::{Check, Expectation, Predicate, Property};
+pub use property::{Check, Expectation, LocalPredicate, Predicate, Property};
 pub use quotient::{Normal, Permutation, Permute, Symmetry};
-pub use report::{Finding, Options, Progress, Report, Status, Stop, Verdict, Why};
+pub use report::{Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
 pub use system::{Bound, Bounds, Delivery, Faults, Network, System};
 

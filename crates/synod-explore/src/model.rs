@@ -33,11 +33,8 @@ pub(crate) fn condition<A: Subject, O: Observer<A>, const INDEX: usize>(
     system: &System<A, O>,
     state: &State<A, O>,
 ) -> bool {
-    match &system.properties[INDEX].check {
-        Check::History(check) => check(&state.history).is_ok(),
-        Check::State(check) => check(state).is_ok(),
-        Check::Note(_) => unreachable!("stateright is not told about properties of steps"),
-    }
+    let answer = system.properties[INDEX].of_state(state);
+    answer.expect("stateright is not told about properties of steps").is_ok()
 }
 
 impl<A: Subject, O: Observer<A>> Model for System<A, O> {

@@ -140,12 +140,7 @@ where
         if noted.load(Ordering::Relaxed) {
             finding.status = property.expectation.decided();
         } else if let Some(path) = discoveries.remove(property.name) {
-            let detail = path.last_state();
-            let detail = match &property.check {
-                Check::History(check) => check(&detail.history).err(),
-                Check::State(check) => check(detail).err(),
-                Check::Note(_) => None,
-            };
+            let detail = property.of_state(path.last_state()).and_then(Result::err);
             finding.decide(detail.unwrap_or_default(), path.into_actions());
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::Subject;
 use crate::observer::Observer;
-use crate::state::State;
+use crate::state::{Local, State};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
@@ -33,15 +33,21 @@ pub enum Check<A: Subject, O: Observer<A>> {
     History(Predicate<O::History>),
     /// Asked once per distinct note.
     Note(Predicate<O::Note>),
+    /// Asked once per actor and distinct [`Local`] of it: by its index, what it is and has.
+    Local(LocalPredicate<A>),
     /// Asked of every state.
     State(Predicate<State<A, O>>),
 }
+
+/// A [`Predicate`] of an actor's index and its local.
+pub type LocalPredicate<A> = Arc<dyn Fn(&(usize, &Local<A>)) -> Result<(), String> + Send + Sync>;
 
 impl<A: Subject, O: Observer<A>> Clone for Check<A, O> {
     fn clone(&self) -> Self {
         match self {
             Self::History(check) => Self::History(Arc::clone(check)),
             Self::Note(check) => Self::Note(Arc::clone(check)),
+            Self::Local(check) => Self::Local(Arc::clone(check)),
             Self::State(check) => Self::State(Arc::clone(check)),
         }
     }
@@ -82,6 +88,25 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::Note(witness(check)) }
     }
 
+    /// Every actor is to be sound, by itself; `Err` says what is broken.
+    pub fn always_local(
+        name: &'static str,
+        check: impl Fn(usize, &Local<A>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let check: LocalPredicate<A> = Arc::new(move |(actor, local)| check(*actor, local));
+        Self { name, expectation: Expectation::Always, check: Check::Local(check) }
+    }
+
+    /// Some actor is to come to such a local.
+    pub fn sometimes_local(
+        name: &'static str,
+        check: impl Fn(usize, &Local<A>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let check: LocalPredicate<A> =
+            Arc::new(move |(actor, local)| if check(*actor, local) { Ok(()) } else { Err(String::new()) });
+        Self { name, expectation: Expectation::Sometimes, check: Check::Local(check) }
+    }
+
     /// Every state is to be sound; `Err` says what is broken.
     pub fn always_state(
         name: &'static str,
@@ -96,6 +121,26 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         check: impl Fn(&State<A, O>) -> bool + Send + Sync + 'static,
     ) -> Self {
         Self { name, expectation: Expectation::Sometimes, check: Check::State(witness(check)) }
+    }
+
+    /// The answer of the function for a state as a whole; `None` for a property of steps.
+    pub(crate) fn of_state(&self, state: &State<A, O>) -> Option<Result<(), String>> {
+        match &self.check {
+            Check::History(check) => Some(check(&state.history)),
+            Check::State(check) => Some(check(state)),
+            Check::Note(_) => None,
+            Check::Local(check) => {
+                let mut answers =
+                    state.locals.iter().enumerate().map(|(actor, local)| check(&(actor, local)));
+                // One actor decides, for better or for worse.
+                let decisive =
+                    answers.find(|answer| answer.is_ok() == (self.expectation == Expectation::Sometimes));
+                Some(decisive.unwrap_or(match self.expectation {
+                    Expectation::Always => Ok(()),
+                    Expectation::Sometimes => Err(String::new()),
+                }))
+            }
+        }
     }
 
     /// What an answer of the function decides, in words (none for a witness); `None` if it decides nothing.

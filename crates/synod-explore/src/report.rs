@@ -20,9 +20,31 @@ pub enum Stop {
     Exhausted,
 }
 
-/// How to explore. The default is one thread, no limits, and to stop at the first violation.
+/// What is remembered of the states that were seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Table {
+    /// All of it: no state is taken for another.
+    #[default]
+    Exact,
+    /// 64 bits that are as good as random; [`Report::missed_state_odds`] says what that risks.
+    Fingerprint64,
+    /// 128 such bits.
+    Fingerprint128,
+}
+
+/// How to explore. The default is one thread, an exact table, no limits, to leave nothing out that stateright would count, to
+/// make use of a [`Symmetry`](crate::Symmetry) if one is declared, and to stop at the first violation.
 #[derive(Clone)]
 pub struct Options<'a> {
+    /// What is remembered of states.
+    pub table: Table,
+    /// Leave messages out of the states that their receivers will ignore for ever, which changes no verdict and makes fewer
+    /// states. Refused where a property or a bound looks at whole states.
+    pub dead_messages: bool,
+    /// Explore states in which like actors have changed places once, if the system says which are alike.
+    pub symmetry: bool,
+    /// A folder for a file in which states wait that do not fit into memory; used only if memory is limited.
+    pub spill: Option<&'a std::path::Path>,
     /// How many threads to use. What is found does not depend on it.
     pub threads: usize,
     /// Give up after so long.
@@ -39,7 +61,18 @@ pub struct Options<'a> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { threads: 1, time: None, memory: None, stop: Stop::default(), interrupt: None, progress: None }
+        Self {
+            table: Table::Exact,
+            dead_messages: false,
+            symmetry: true,
+            spill: None,
+            threads: 1,
+            time: None,
+            memory: None,
+            stop: Stop::default(),
+            interrupt: None,
+            progress: None,
+        }
     }
 }
 
@@ -69,6 +102,8 @@ pub enum Why {
     Memory,
     /// Somebody asked it to.
     Interrupted,
+    /// The disk on which states wait failed.
+    Disk(std::io::ErrorKind),
 }
 
 /// What the whole exploration comes to.
@@ -135,6 +170,7 @@ impl<A: Subject> Display for Verdict<A> {
             Self::Incomplete(Why::Time) => f.write_str("incomplete: out of time"),
             Self::Incomplete(Why::Memory) => f.write_str("incomplete: out of memory"),
             Self::Incomplete(Why::Interrupted) => f.write_str("incomplete: interrupted"),
+            Self::Incomplete(Why::Disk(error)) => write!(f, "incomplete: the disk failed: {error}"),
             Self::Vacuous(names) if names.is_empty() => {
                 f.write_str("vacuous: the initial state is out of bounds")
             }

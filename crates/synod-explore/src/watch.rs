@@ -33,11 +33,10 @@ impl<'s, A: Subject, O: Observer<A>> Watch<'s, A, O> {
                 continue;
             }
             let answer = match (&property.check, note) {
-                (Check::History(check), _) => check(&state.history),
-                (Check::State(check), _) => check(state),
-                (Check::Note(check), Some(note)) => check(note),
-                (Check::Note(_), None) => continue,
+                (Check::Note(check), Some(note)) => Some(check(note)),
+                _ => property.of_state(state),
             };
+            let Some(answer) = answer else { continue };
             *decided = property.finding(answer).map(|detail| Decided { step, detail });
         }
     }

@@ -1,74 +1,70 @@
 //! The only place that runs actors and observers: each handler once per distinct local situation.
 
-use super::intern::{Interner, Lists, NONE};
-use super::tables::{Candidates, Cause, FAILED, Known, Miss, Move, Reaction, Tables, pair};
+use super::intern::NONE;
+use super::tables::{Cause, FAILED, Miss, Move, Reaction, Tables, pair};
 use crate::observer::{Event, Observer};
 use crate::state::{Local, State};
 use crate::step;
-use crate::system::{Delivery, System};
+use crate::system::Delivery;
 use crate::{Subject, panics};
-use rustc_hash::FxHashMap;
 use stateright::actor::Envelope;
 use std::sync::Arc;
 
-impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
-    pub(super) fn new(system: &'s System<A, O>) -> Self {
-        Self {
-            system,
-            locals: Interner::new(),
-            down: Vec::new(),
-            within: Vec::new(),
-            envelopes: Interner::new(),
-            lists: Lists::new(),
-            histories: Interner::new(),
-            notes: Interner::new(),
-            failures: Vec::new(),
-            reactions: Vec::new(),
-            inner: FxHashMap::default(),
-            outer: FxHashMap::default(),
-            views: std::iter::repeat_with(FxHashMap::default).take(system.actors.len() + 1).collect(),
-            moves: Vec::new(),
-            appends: FxHashMap::default(),
-            updates: FxHashMap::default(),
-            handler_calls: 0,
-        }
-    }
-
-    /// The row that stands for a state.
+impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
+    /// The row that stands for a state. Fails if user code panics.
     pub(super) fn row(&mut self, state: &State<A, O>) -> Result<Vec<u32>, String> {
         let mut row = vec![0; self.width()];
-        for (actor, local) in state.locals.iter().enumerate() {
-            row[actor] = self.intern_local(Arc::clone(local))?;
-        }
+        let mut inboxes = vec![0; self.actors() + 1];
         for envelope in state.network.all() {
-            let column = self.inbox_column(envelope.dst.into());
+            let column = self.column(envelope.dst.into());
             let envelope = self.envelopes.intern(envelope.to_cloned_msg());
-            row[column] = self.with(row[column], envelope);
+            inboxes[column] = self.with(inboxes[column], envelope);
         }
+        for (actor, local) in state.locals.iter().enumerate() {
+            let local = self.intern_local(Arc::clone(local))?;
+            row[actor] = self.view(actor, local, inboxes[actor]);
+        }
+        let stray = self.actors();
+        row[stray] = self.view(stray, 0, inboxes[stray]);
         let (crashes, history) = (self.crashes_column(), self.history_column());
         row[crashes] = state.crashes;
+        self.most_crashes = self.most_crashes.max(state.crashes);
         row[history] = self.histories.intern(state.history.clone());
         Ok(row)
     }
 
-    /// Expands a row, finding out whatever is missing.
-    pub(super) fn expand_filling(&mut self, number: u32, known: &Known<'_>, found: &mut Candidates) {
-        while let Err(miss) = self.try_expand(number, known, found) {
-            self.fill(miss);
+    /// Rewrites a row as its system does. False if it is out of bounds; the number of a message if that panics.
+    pub(super) fn rewrite(&mut self, row: &mut [u32]) -> Result<bool, u32> {
+        let Some(normal) = &self.system.normal else { return Ok(true) };
+        let state = self.state(row);
+        let rewritten = panics::capture(|| normal.normal(state));
+        let rewritten = rewritten.and_then(|state| state.map(|state| self.row(&state)).transpose());
+        match rewritten {
+            Ok(None) => Ok(false),
+            Ok(Some(rewritten)) => {
+                row.copy_from_slice(&rewritten);
+                Ok(true)
+            }
+            Err(message) => Err(self.fail(message)),
         }
     }
 
-    fn fill(&mut self, miss: Miss) {
+    /// Finds out what is missing.
+    pub(super) fn fill(&mut self, miss: Miss) {
         match miss {
-            Miss::View { actor, local, inbox } => {
+            Miss::Moves { column, view } => {
                 let start = self.moves.len() as u32;
-                self.fill_view(actor, local, inbox);
-                let range = (start, self.moves.len() as u32);
-                self.views[actor as usize].insert(pair(local, inbox), range);
+                let (local, inbox) = self.columns[column].of[view as usize];
+                self.fill_moves(column, local, inbox);
+                self.columns[column].moves[view as usize] = (start, self.moves.len() as u32);
             }
-            Miss::Append { inbox, envelope } => {
-                let appended = self.with(inbox, envelope);
-                self.appends.insert(pair(inbox, envelope), appended);
+            Miss::Append { column, view, list } => {
+                let (local, mut inbox) = self.columns[column].of[view as usize];
+                for envelope in self.lists.get(list).to_vec() {
+                    inbox = self.with(inbox, envelope);
+                }
+                let appended = self.view(column, local, inbox);
+                self.columns[column].appends.insert(pair(view, list), appended);
             }
             Miss::Update { history, note } => {
                 let (from, with) = (self.histories.get(history), self.notes.get(note));
@@ -79,25 +75,40 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
                 };
                 self.updates.insert(pair(history, note), updated);
             }
+            Miss::Image { column, number, by } => self.fill_image(column, number, by),
+            Miss::Rest => {}
         }
     }
 
-    fn fill_view(&mut self, actor: u32, local: u32, inbox: u32) {
-        let is_actor = (actor as usize) < self.actors();
+    /// The view of an actor in a local with an inbox, dead messages left out.
+    pub(super) fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
+        let inbox = if self.drop_dead { self.without_dead(column, local, inbox) } else { inbox };
+        let column = &mut self.columns[column];
+        let next = column.of.len() as u32;
+        let view = *column.ids.entry(pair(local, inbox)).or_insert(next);
+        if view == next {
+            column.of.push((local, inbox));
+            column.moves.push((NONE, 0));
+        }
+        view
+    }
+
+    fn fill_moves(&mut self, column: usize, local: u32, inbox: u32) {
+        let is_actor = column < self.actors();
         for envelope in self.heads(inbox) {
             if is_actor && !self.down[local as usize] {
                 let stays = self.system.network.delivery == Delivery::Set;
                 let left = if stays { inbox } else { self.without(inbox, envelope) };
-                let reaction = self.deliver(actor, local, envelope);
+                let reaction = self.deliver(column as u32, local, envelope);
                 self.push_move(reaction, left);
             }
             if self.system.network.loss {
                 let inbox = self.without(inbox, envelope);
+                let view = self.view(column, local, inbox);
                 self.moves.push(Move {
                     cause: Cause::Drop(envelope),
-                    next: local,
-                    inbox,
-                    sends: 0,
+                    view,
+                    posts: (0, 0),
                     note: NONE,
                     failure: NONE,
                     ignored: false,
@@ -106,7 +117,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             }
         }
         if is_actor {
-            for reaction in self.spontaneous(actor, local) {
+            for reaction in self.spontaneous(column as u32, local) {
                 self.push_move(reaction, inbox);
             }
         }
@@ -115,32 +126,50 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     /// A reaction as a move of a view whose inbox is `inbox` once the delivered message is gone.
     fn push_move(&mut self, reaction: u32, inbox: u32) {
         let reaction = self.reactions[reaction as usize].clone();
-        if reaction.ignored && reaction.note == NONE && reaction.failure == NONE {
+        if reaction.is_nothing() {
             return;
         }
-        let mut inbox = inbox;
-        let mut others = Vec::new();
-        for envelope in self.lists.get(reaction.sends).to_vec() {
-            if usize::from(self.envelopes.get(envelope).dst) == reaction.actor as usize {
-                inbox = self.with(inbox, envelope);
-            } else {
-                others.push(envelope);
+        let actor = reaction.actor as usize;
+        let pruned = reaction.failure == NONE && !self.within[reaction.next as usize];
+        let (view, posts) = if pruned || reaction.failure != NONE {
+            (0, (0, 0))
+        } else {
+            let mut inbox = inbox;
+            let mut lists: Vec<(usize, Vec<u32>)> = Vec::new();
+            for envelope in self.lists.get(reaction.sends).to_vec() {
+                let column = self.column(self.envelopes.get(envelope).dst.into());
+                if column == actor {
+                    inbox = self.with(inbox, envelope);
+                } else if let Some((_, list)) = lists.iter_mut().find(|(to, _)| *to == column) {
+                    list.push(envelope);
+                } else {
+                    lists.push((column, vec![envelope]));
+                }
             }
+            let view = self.view(actor, reaction.next, inbox);
+            let start = self.posts.len() as u32;
+            for (column, list) in lists {
+                let list = self.lists.intern(&list);
+                self.posts.push((column as u32, list));
+            }
+            (view, (start, self.posts.len() as u32))
+        };
+        if reaction.cause == Cause::Crash && self.system.faults.max_crashes.is_some() {
+            self.most_crashes = self.system.faults.max_crashes.unwrap_or(0);
         }
         self.moves.push(Move {
             cause: reaction.cause,
-            next: reaction.next,
-            inbox,
-            sends: self.lists.intern(&others),
+            view,
+            posts,
             note: reaction.note,
             failure: reaction.failure,
             ignored: reaction.ignored,
-            pruned: reaction.failure == NONE && !self.within[reaction.next as usize],
+            pruned,
         });
     }
 
     /// The envelopes of an inbox that can arrive or be lost next, each once.
-    fn heads(&self, inbox: u32) -> Vec<u32> {
+    pub(super) fn heads(&self, inbox: u32) -> Vec<u32> {
         let mut heads: Vec<u32> = self.lists.get(inbox).to_vec();
         if self.system.network.delivery == Delivery::Ordered {
             heads.dedup_by_key(|envelope| self.channel(*envelope));
@@ -156,7 +185,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     }
 
     /// An inbox with one more envelope, in the canonical order: by number, or by channel and then age.
-    fn with(&mut self, inbox: u32, envelope: u32) -> u32 {
+    pub(super) fn with(&mut self, inbox: u32, envelope: u32) -> u32 {
         let mut list = self.lists.get(inbox).to_vec();
         let at = if self.system.network.delivery == Delivery::Ordered {
             let channel = self.channel(envelope);
@@ -171,7 +200,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         self.lists.intern(&list)
     }
 
-    fn without(&mut self, inbox: u32, envelope: u32) -> u32 {
+    pub(super) fn without(&mut self, inbox: u32, envelope: u32) -> u32 {
         let mut list = self.lists.get(inbox).to_vec();
         if let Some(at) = list.iter().position(|other| *other == envelope) {
             list.remove(at);
@@ -179,7 +208,8 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         self.lists.intern(&list)
     }
 
-    fn deliver(&mut self, actor: u32, local: u32, envelope: u32) -> u32 {
+    /// What an actor that is up does with a message.
+    pub(super) fn deliver(&mut self, actor: u32, local: u32, envelope: u32) -> u32 {
         if let Some(&reaction) = self.outer.get(&pair(local, envelope)) {
             return reaction;
         }
@@ -222,7 +252,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         panics::capture(|| self.system.react(actor as usize, value, self.event(value, cause)))
     }
 
-    fn event<'e>(&'e self, local: &'e Local<A>, cause: Cause) -> Event<'e, A> {
+    pub(super) fn event<'e>(&'e self, local: &'e Local<A>, cause: Cause) -> Event<'e, A> {
         match cause {
             Cause::Deliver(envelope) | Cause::Drop(envelope) => {
                 let Envelope { src, msg, .. } = self.envelopes.get(envelope);
@@ -257,6 +287,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             note: NONE,
             ignored: false,
             failure: NONE,
+            born: self.leaving,
         };
         match result {
             Ok(step::Reaction { local, sends, note, ignored }) => {
@@ -276,7 +307,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     }
 
     /// The number of a local. Fails if the bound, which is user code too, panics.
-    fn intern_local(&mut self, local: Arc<Local<A>>) -> Result<u32, String> {
+    pub(super) fn intern_local(&mut self, local: Arc<Local<A>>) -> Result<u32, String> {
         let within = match (&self.system.bounds.local, &local.state) {
             (Some((_, bound)), Some(state)) => panics::capture(|| bound(state))?,
             _ => true,
@@ -290,7 +321,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         Ok(id)
     }
 
-    fn fail(&mut self, message: String) -> u32 {
+    pub(super) fn fail(&mut self, message: String) -> u32 {
         self.failures.push(message);
         self.failures.len() as u32 - 1
     }

@@ -1,25 +1,39 @@
-//! Breadth-first exploration of every state, exact, and the same whatever the number of threads.
+//! Breadth-first exploration of every state, the same whatever the number of threads.
 //!
-//! States are rows of numbers (`tables`), kept once (`rows`). Actors are run only to fill the tables
-//! (`fill`), once per distinct local situation. The frontier is expanded block by block: first in parallel
-//! from the tables as they are, then, in order, the states for which something was missing, and at last the
-//! successors are numbered in order. So numbers, counts and traces depend on the system alone.
+//! States are rows of numbers (`tables`). Actors are run only to fill the tables (`fill`), once per distinct local
+//! situation; the successors of a state are sums and look-ups (`expand`). The states that were seen are a table of keys (`seen`),
+//! exact or fingerprinted (`key`); those that were not left yet wait in line (`frontier`), on disk if need be; and two bytes a
+//! state tell how it was found (`origins`). States are expanded block by block (`blocks`), so that numbers, counts and traces
+//! depend on the system alone.
+//!
+//! Two reductions can be asked for. Messages that cannot matter any more are left out (`dead`), and states in which like actors
+//! have changed places are explored once (`symmetry`). Either is checked on all that was explored.
 
+mod ask;
+mod blocks;
 mod budget;
+mod dead;
+mod expand;
 mod fill;
+mod frontier;
 mod intern;
+mod key;
+mod origins;
 mod retrace;
-mod rows;
 mod search;
+mod seen;
+mod sets;
+mod symmetry;
 mod tables;
 
 use crate::observer::Observer;
-use crate::report::{Ending, Finding, Options, Report, Stop, conclude};
+use crate::report::{Ending, Finding, Options, Report, Stop, Table, conclude};
 use crate::system::System;
 use crate::{Subject, panics};
+use ask::Hit;
 use budget::Budget;
 use retrace::Impure;
-use search::{Hit, Search};
+use search::Search;
 
 /// Explores every behaviour of a system, breadth first.
 ///
@@ -31,35 +45,72 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         assert!(known, "there is no property named {name:?} to stop at");
     }
     let budget = Budget::start(options);
-    let mut search = Search::new(system);
+    let mut search = Search::new(system, options);
     let mut ending = Ending { panicked: None, incomplete: None, exhausted: false, cut: false, empty: false };
-    let begun = panics::capture(|| system.initial())
-        .and_then(|initial| search.begin(&initial).map(|within| ending.empty = !within));
-    match begun {
+    match refusal(system, options).map_or_else(|| panics::capture(|| system.initial()), Err) {
         Err(message) => ending.panicked = Some((message, Vec::new())),
-        Ok(()) => search.run(options, &budget, &mut ending),
+        Ok(initial) => match search.begin(&initial) {
+            Err(message) => ending.panicked = Some((message, Vec::new())),
+            Ok(false) => (ending.empty, ending.exhausted) = (true, true),
+            Ok(true) => ending = search.run(&initial, options, &budget),
+        },
     }
 
+    let mut impure = None;
+    if let Some(failure) = search.failure.take() {
+        match search.trace(failure.state, failure.ordinal) {
+            Ok(trace) => ending.panicked = Some((failure.message, trace)),
+            Err(found) => impure = Some(found),
+        }
+    }
     let mut findings: Vec<Finding<A>> = system.properties.iter().map(Finding::undecided).collect();
-    for (finding, hit) in findings.iter_mut().zip(&search.hits) {
-        if let Some(Hit { row, ordinal, detail }) = hit {
-            finding.decide(detail.clone(), search.trace(*row, *ordinal));
+    for (finding, hit) in findings.iter_mut().zip(std::mem::take(&mut search.asked.hits)) {
+        if let Some(Hit { state, ordinal, detail }) = hit {
+            match search.trace(state, ordinal) {
+                Ok(trace) => finding.decide(detail, trace),
+                Err(found) => impure = impure.or(Some(found)),
+            }
         }
     }
     if ending.panicked.is_none()
-        && let Err(Impure { message, trace }) = search.verify()
+        && let Err(Impure { message, trace }) = impure.map_or_else(|| search.verify(), Err)
     {
         ending.panicked = Some((message, trace));
     }
+    let unique = u64::from(search.origins.len());
     Report {
         verdict: conclude(system, &options.stop, &mut findings, ending),
         findings,
-        unique_states: u64::from(search.rows.len()),
+        unique_states: unique,
         generated_states: search.generated,
         depth: search.depth,
-        missed_state_odds: 0.0,
+        missed_state_odds: odds(unique, options.table),
         elapsed: budget.elapsed(),
         memory_bytes: budget.memory(search.bytes()),
         handler_calls: search.tables.handler_calls,
+    }
+}
+
+/// Why the system cannot be explored in the way that was asked for, if so.
+fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> Option<String> {
+    let symmetry = options.symmetry && system.symmetry.is_some();
+    if !Search::looks_at_states(system) {
+        return None;
+    }
+    let what = match (symmetry, options.dead_messages) {
+        (true, _) => "one state stand for all that are like it",
+        (false, true) => "messages be left out",
+        (false, false) => return None,
+    };
+    Some(format!("a property or a bound looks at whole states, so that none can {what}: switch that off"))
+}
+
+/// The odds that two of so many states have the same fingerprint: pairs of states over fingerprints.
+fn odds(states: u64, table: Table) -> f64 {
+    let pairs = states as f64 * states.saturating_sub(1) as f64 / 2.0;
+    match table {
+        Table::Exact => 0.0,
+        Table::Fingerprint64 => pairs / 2_f64.powi(64),
+        Table::Fingerprint128 => pairs / 2_f64.powi(128),
     }
 }

@@ -1,8 +1,14 @@
 //! A trace that is reported was run again with the real actors, step by step, and gave the same states.
 
-use super::rows::Rows;
-use super::tables::{Cause, Tables};
+use super::expand::{Candidates, Kind, Known, expand};
+use super::intern::NONE;
+use super::key::Hashed;
+use super::origins::Origins;
+use super::seen::Table;
+use super::symmetry::exchange;
+use super::tables::{Cause, Reaction, Tables};
 use crate::observer::Observer;
+use crate::state::State;
 use crate::{Action, Subject, panics};
 use stateright::actor::Id;
 
@@ -16,48 +22,41 @@ pub(super) struct Impure<A: Subject> {
     pub trace: Vec<Action<A>>,
 }
 
-impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
-    /// The rows on the way to a row, from the initial one on, with the ordinals of the steps between them.
-    fn path(rows: &Rows, row: u32) -> Vec<(u32, u32)> {
-        let mut path = Vec::new();
-        let mut at = row;
-        while at != 0 {
-            let (parent, ordinal) = rows.origin(at);
-            path.push((at, ordinal));
-            at = parent;
-        }
-        path.reverse();
-        path
-    }
+/// The way to a state, and the state at its end.
+pub(super) struct Retraced<A: Subject, O: Observer<A>> {
+    pub trace: Vec<Action<A>>,
+    pub state: State<A, O>,
+    /// The row that stands for it.
+    pub row: Vec<u32>,
+}
 
-    /// The actions on the way to a row.
-    pub(super) fn trace(&self, rows: &Rows, row: u32) -> Vec<Action<A>> {
-        let mut parent = 0;
-        let step = |(row, ordinal)| {
-            let action = self.action(rows.get(parent), ordinal);
-            parent = row;
-            action
-        };
-        Self::path(rows, row).into_iter().map(step).collect()
+impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
+    /// The row after a step of a row.
+    fn after(&mut self, row: &[u32], ordinal: u32) -> Option<Vec<u32>> {
+        let seen = Table::new();
+        let known = Known { scheme: &Hashed::<1>, seen: &seen, notes: None };
+        let mut found = Candidates::new();
+        expand(&mut *self, (0, row), &known, &mut found).ok()?;
+        let rows = found.list.iter().filter(|candidate| matches!(candidate.kind, Kind::Row(_)));
+        let at = rows.clone().position(|candidate| candidate.ordinal == ordinal)?;
+        found.rows.chunks_exact(row.len()).nth(at).map(<[u32]>::to_vec)
     }
 
     /// The action behind a step of a row that was expanded.
     pub(super) fn action(&self, row: &[u32], ordinal: u32) -> Action<A> {
-        let mut left = ordinal as usize;
-        for actor in 0..self.view_count() {
-            let Ok(moves) = self.view(row, actor) else { break };
-            match moves.get(left) {
-                Some(step) => {
-                    let local = row.get(actor).copied().unwrap_or(0);
-                    return self.action_of(actor as u32, local, step.cause);
-                }
-                None => left -= moves.len(),
+        let mut left = ordinal;
+        for (column, &view) in row.iter().enumerate().take(self.movers()) {
+            let (start, end) = self.columns[column].moves[view as usize];
+            if left < end - start {
+                let step = self.moves[(start + left) as usize];
+                return self.action_of(column as u32, self.parts(row, column).0, step.cause);
             }
+            left -= end - start;
         }
-        unreachable!("a row that was expanded has all its views")
+        unreachable!("a row that was expanded has all its moves")
     }
 
-    fn action_of(&self, actor: u32, local: u32, cause: Cause) -> Action<A> {
+    pub(super) fn action_of(&self, actor: u32, local: u32, cause: Cause) -> Action<A> {
         let id = Id::from(actor as usize);
         match cause {
             Cause::Deliver(envelope) => {
@@ -79,76 +78,95 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         }
     }
 
-    /// Runs the way to a row again, through the plain semantics, and compares every state on it.
-    pub(super) fn verify(&self, rows: &Rows, row: u32) -> Result<(), Impure<A>> {
-        let mut trace = Vec::new();
-        let mut state = panics::capture(|| self.system.initial())
-            .map_err(|message| Impure { message: twice("starting", &message), trace: Vec::new() })?;
-        if state != self.state(rows.get(0)) {
-            let message = twice("starting", "the initial state differs");
-            return Err(Impure { message, trace });
+    /// The row that stands for a state and all that are like it; also the row of the state itself.
+    fn rows_of(&mut self, state: &State<A, O>) -> Result<(Vec<u32>, Vec<u32>), String> {
+        let own = self.row(state)?;
+        let mut least = own.clone();
+        if self.symmetric.is_some() {
+            let filled = super::symmetry::canonical(&mut &mut *self, &mut least);
+            filled.expect("whatever is missing is found out");
         }
-        let mut parent = 0;
-        for (number, ordinal) in Self::path(rows, row) {
-            let action = self.action(rows.get(parent), ordinal);
-            trace.push(action.clone());
+        Ok((own, least))
+    }
+
+    /// The action of a state that a step of the least row is.
+    pub(super) fn action_in(&mut self, state: &State<A, O>, least: &[u32], ordinal: u32) -> Action<A> {
+        let action = self.action(least, ordinal);
+        let Some(symmetry) = &self.system.symmetry else { return action };
+        let Ok((own, _)) = self.rows_of(state) else { return action };
+        match self.permutation_to(least, &own) {
+            Some(by) => exchange(symmetry, &by, action),
+            None => action,
+        }
+    }
+
+    /// Runs the way to a state again, through the plain semantics, and compares every state on it.
+    pub(super) fn retrace(
+        &mut self,
+        origins: &Origins,
+        first: &[u32],
+        state: u32,
+    ) -> Result<Retraced<A, O>, Impure<A>> {
+        let starting = |message: &str| Impure { message: twice("starting", message), trace: Vec::new() };
+        let begun = panics::capture(|| self.system.initial()).map_err(|message| starting(&message))?;
+        let rows = self.rows_of(&begun).map_err(|message| starting(&message))?;
+        if rows.1 != first {
+            return Err(starting("the initial state differs"));
+        }
+        let mut at = Retraced { trace: Vec::new(), state: begun, row: first.to_vec() };
+        for (_, ordinal) in origins.path(state) {
+            let action = self.action_in(&at.state, &at.row, ordinal);
+            let expected = self.after(&at.row, ordinal);
             let what = self.system.describe(&action);
-            match panics::capture(|| self.system.take(&state, &action).next) {
-                Ok(Some(next)) if next == self.state(rows.get(number)) => state = next,
-                Ok(Some(_)) => {
-                    return Err(Impure { message: twice(&what, "the state after it differs"), trace });
-                }
-                Ok(None) => return Err(Impure { message: twice(&what, "it was ignored"), trace }),
-                Err(message) => return Err(Impure { message: twice(&what, &message), trace }),
-            }
-            parent = number;
+            at.trace.push(action);
+            let action = at.trace.last().expect("it was just added");
+            let difference = match panics::capture(|| self.system.take(&at.state, action).next) {
+                Ok(Some(next)) => match (self.rows_of(&next), expected) {
+                    (Ok((_, row)), Some(expected)) if row == expected => {
+                        (at.state, at.row) = (next, row);
+                        continue;
+                    }
+                    (Err(message), _) => message,
+                    _ => "the state after it differs".to_owned(),
+                },
+                Ok(None) => "it was ignored".to_owned(),
+                Err(message) => message,
+            };
+            return Err(Impure { message: twice(&what, &difference), trace: at.trace });
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Runs some of the handler calls again, evenly spread, and compares what they give.
-    pub(super) fn verify_sample(&self, rows: &Rows) -> Result<(), Impure<A>> {
+    pub(super) fn verify_sample(&mut self, origins: &Origins, first: &[u32]) -> Result<(), Impure<A>> {
         let step = self.reactions.len().div_ceil(SAMPLE).max(1);
-        for reaction in self.reactions.iter().step_by(step) {
-            let again = self.run(reaction.actor, reaction.local, reaction.cause);
-            if self.agrees(reaction, &again) {
+        for at in (0..self.reactions.len()).step_by(step) {
+            let Reaction { actor, local, cause, born, .. } = self.reactions[at];
+            let again = self.run(actor, local, cause);
+            if self.agrees(&self.reactions[at], &again) {
                 continue;
             }
-            let action = self.action_of(reaction.actor, reaction.local, reaction.cause);
+            let action = self.action_of(actor, local, cause);
             let message = twice(&self.system.describe(&action), "the outcome of the step differs");
-            let mut trace = self.first_with(rows, reaction.actor, reaction.local, reaction.cause);
+            // The way to the state in which the step was taken for the first time, as far as it can be gone again.
+            let mut trace = match self.retrace(origins, first, if born < origins.len() { born } else { 0 }) {
+                Ok(Retraced { trace, .. }) | Err(Impure { trace, .. }) => trace,
+            };
             trace.push(action);
             return Err(Impure { message, trace });
         }
         Ok(())
     }
 
-    fn agrees(
-        &self,
-        first: &super::tables::Reaction,
-        again: &Result<crate::step::Reaction<A, O>, String>,
-    ) -> bool {
-        let Ok(again) = again else { return first.failure != super::intern::NONE };
-        let note = (first.note != super::intern::NONE).then(|| self.notes.get(first.note));
+    fn agrees(&self, first: &Reaction, again: &Result<crate::step::Reaction<A, O>, String>) -> bool {
+        let Ok(again) = again else { return first.failure != NONE };
+        let note = (first.note != NONE).then(|| self.notes.get(first.note));
         let sends = self.lists.get(first.sends).iter().map(|&envelope| self.envelopes.get(envelope));
-        first.failure == super::intern::NONE
+        first.failure == NONE
             && first.ignored == again.ignored
             && again.note.as_ref() == note
             && again.sends.iter().eq(sends)
             && again.local.as_ref().unwrap_or(self.locals.get(first.local)) == &**self.locals.get(first.next)
-    }
-
-    /// The way to the first row in which an actor is in a local and the cause can occur.
-    fn first_with(&self, rows: &Rows, actor: u32, local: u32, cause: Cause) -> Vec<Action<A>> {
-        let inbox = self.inbox_column(actor as usize);
-        let fits = |row: &[u32]| {
-            row[actor as usize] == local
-                && match cause {
-                    Cause::Deliver(envelope) => self.lists.get(row[inbox]).contains(&envelope),
-                    _ => true,
-                }
-        };
-        (0..rows.len()).find(|&row| fits(rows.get(row))).map_or(Vec::new(), |row| self.trace(rows, row))
     }
 }
 

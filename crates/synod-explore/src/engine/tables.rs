@@ -1,16 +1,15 @@
 //! What is known of the system in numbers. Reading it calls no user code; what is missing is said to be.
 //!
-//! A row is `[local of each actor, inbox of each actor, stray inbox, crashes, history]`. A *local* is
-//! everything about an actor, an *inbox* the messages on their way to it, the *stray* inbox those on their way
-//! to nobody. A *view* is an actor in a local with an inbox: it has the same steps wherever it occurs.
+//! A row is `[view of each actor, stray inbox, crashes, history]`. A *local* is everything about an actor, an *inbox* the
+//! messages on their way to it, and a *view* is a local with an inbox: it has the same steps wherever it occurs. The
+//! *stray* inbox holds the messages on their way to nobody; it is the view of one more actor, in local 0.
 
 use super::intern::{Interner, Lists, NONE};
-use super::rows::{Rows, tag};
 use crate::Subject;
 use crate::observer::Observer;
 use crate::state::{InFlight, Local, State};
 use crate::system::System;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use stateright::actor::Envelope;
 use std::sync::Arc;
 
@@ -42,17 +41,25 @@ pub(super) struct Reaction {
     pub ignored: bool,
     /// The message of its panic, or [`NONE`].
     pub failure: u32,
+    /// The state that was being left when the handler was run for the first time.
+    pub born: u32,
+}
+
+impl Reaction {
+    /// Whether the event is no step at all, whatever the history.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.ignored && self.note == NONE && self.failure == NONE
+    }
 }
 
 /// A step of a view.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Move {
     pub cause: Cause,
-    pub next: u32,
-    /// The inbox without the delivered message and with what the actor sent itself.
-    pub inbox: u32,
-    /// The envelopes sent to others, a list.
-    pub sends: u32,
+    /// The view of the actor afterwards: without the delivered message, with what it sent itself.
+    pub view: u32,
+    /// What it sent to others: a range of [`Tables::posts`].
+    pub posts: (u32, u32),
     pub note: u32,
     pub failure: u32,
     /// A no-op that counts only if its note changes the history.
@@ -64,12 +71,16 @@ pub(super) struct Move {
 /// Something that is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Miss {
-    /// The steps of an actor in a local with an inbox.
-    View { actor: u32, local: u32, inbox: u32 },
-    /// An inbox with one more envelope.
-    Append { inbox: u32, envelope: u32 },
+    /// The steps of a view.
+    Moves { column: usize, view: u32 },
+    /// A view with some more envelopes in its inbox.
+    Append { column: usize, view: u32, list: u32 },
     /// A history after a note.
     Update { history: u32, note: u32 },
+    /// How a number of a column looks after a permutation.
+    Image { column: usize, number: u32, by: usize },
+    /// Something that has to be found out anew each time.
+    Rest,
 }
 
 /// Two numbers as one key.
@@ -79,6 +90,38 @@ pub(super) fn pair(a: u32, b: u32) -> u64 {
 
 /// A history number with this bit is the number of a panic message instead.
 pub(super) const FAILED: u32 = 1 << 31;
+
+/// The views of one actor.
+pub(super) struct Column {
+    /// (local, inbox) to view.
+    pub ids: FxHashMap<u64, u32>,
+    /// The local and the inbox of each view.
+    pub of: Vec<(u32, u32)>,
+    /// The moves of each view, a range of [`Tables::moves`]; it begins with [`NONE`] if they are not known.
+    pub moves: Vec<(u32, u32)>,
+    /// (view, list of envelopes) to view.
+    pub appends: FxHashMap<u64, u32>,
+    /// What each view looks like after each permutation; see `symmetry`.
+    pub images: Vec<u32>,
+}
+
+impl Column {
+    fn new() -> Self {
+        Self {
+            ids: FxHashMap::default(),
+            of: Vec::new(),
+            moves: Vec::new(),
+            appends: FxHashMap::default(),
+            images: Vec::new(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        (self.ids.capacity() + self.appends.capacity()) * 17
+            + (self.of.capacity() + self.moves.capacity()) * 8
+            + self.images.capacity() * 4
+    }
+}
 
 pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub system: &'s System<A, O>,
@@ -97,225 +140,115 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub inner: FxHashMap<u64, Vec<u32>>,
     /// (local, envelope) to the reaction.
     pub outer: FxHashMap<u64, u32>,
-    /// Of each actor and the stray inbox: (local, inbox) to a range of moves.
-    pub views: Vec<FxHashMap<u64, (u32, u32)>>,
+    /// One an actor, and one for the stray inbox.
+    pub columns: Vec<Column>,
     pub moves: Vec<Move>,
-    pub appends: FxHashMap<u64, u32>,
+    /// A column, and the list of envelopes that goes to its inbox.
+    pub posts: Vec<(u32, u32)>,
     pub updates: FxHashMap<u64, u32>,
     pub handler_calls: u64,
+    /// The state that is being left.
+    pub leaving: u32,
+    /// Messages that are no-ops at their receivers are left out of inboxes, except for these: (local, envelope).
+    pub drop_dead: bool,
+    pub alive: FxHashSet<u64>,
+    /// What was left out: (local, envelope).
+    pub dropped: FxHashSet<u64>,
+    /// What is known of a declared symmetry.
+    pub symmetric: Option<super::symmetry::Symmetric>,
+    /// The most crashes that any row has.
+    pub most_crashes: u32,
 }
 
-/// A successor, a witness or a failure that was found while expanding a row.
-pub(super) struct Candidate {
-    pub parent: u32,
-    pub ordinal: u32,
-    pub note: u32,
-    pub kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A successor that was not known when the block began, with its tag; the row is in `Candidates::rows`.
-    New(u32),
-    /// A step to nowhere new, reported for its note alone.
-    Noted,
-    /// A panic, by the number of its message.
-    Failed(u32),
-}
-
-/// Everything found while expanding some rows, in order.
-#[derive(Default)]
-pub(super) struct Candidates {
-    pub list: Vec<Candidate>,
-    pub rows: Vec<u32>,
-    /// Successors that were known when the block began.
-    pub known: u64,
-    /// A bound cut something off.
-    pub pruned: bool,
-    /// The rows that could not be expanded from the tables alone.
-    pub missed: Vec<u32>,
-    scratch: Vec<u32>,
-}
-
-impl Candidates {
-    pub(super) fn clear(&mut self) {
-        self.list.clear();
-        self.rows.clear();
-        self.missed.clear();
-        self.known = 0;
-        self.pruned = false;
+impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
+    pub(super) fn new(system: &'s System<A, O>, drop_dead: bool) -> Self {
+        Self {
+            system,
+            locals: Interner::new(),
+            down: Vec::new(),
+            within: Vec::new(),
+            envelopes: Interner::new(),
+            lists: Lists::new(),
+            histories: Interner::new(),
+            notes: Interner::new(),
+            failures: Vec::new(),
+            reactions: Vec::new(),
+            inner: FxHashMap::default(),
+            outer: FxHashMap::default(),
+            columns: std::iter::repeat_with(Column::new).take(system.actors.len() + 1).collect(),
+            moves: Vec::new(),
+            posts: Vec::new(),
+            updates: FxHashMap::default(),
+            handler_calls: 0,
+            leaving: NONE,
+            drop_dead,
+            alive: FxHashSet::default(),
+            dropped: FxHashSet::default(),
+            symmetric: None,
+            most_crashes: 0,
+        }
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.list.capacity() * size_of::<Candidate>() + (self.rows.capacity() + self.missed.capacity()) * 4
+    /// Forgets the views and all that is made of them, and keeps what the handlers said.
+    pub(super) fn forget_views(&mut self) {
+        self.columns = std::iter::repeat_with(Column::new).take(self.actors() + 1).collect();
+        self.moves.clear();
+        self.posts.clear();
+        self.dropped.clear();
+        self.most_crashes = 0;
+        if let Some(symmetric) = &mut self.symmetric {
+            symmetric.forget();
+        }
     }
-}
 
-/// What expanding needs to know beside the tables.
-pub(super) struct Known<'k> {
-    pub rows: &'k Rows,
-    /// The notes that every property was asked about; `None` if no property waits for a note.
-    pub notes: Option<&'k [bool]>,
-}
-
-impl Known<'_> {
-    fn is_news(&self, note: u32) -> bool {
-        let asked = |notes: &[bool]| notes.get(note as usize).copied().unwrap_or(false);
-        note != NONE && self.notes.is_some_and(|notes| !asked(notes))
-    }
-}
-
-impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     pub(super) fn actors(&self) -> usize {
         self.system.actors.len()
     }
 
-    /// Column of the inbox of an actor, or of the stray inbox for anybody else.
-    pub(super) fn inbox_column(&self, actor: usize) -> usize {
-        self.actors() + actor.min(self.actors())
+    /// Column of an actor, or of the stray inbox for anybody else.
+    pub(super) fn column(&self, actor: usize) -> usize {
+        actor.min(self.actors())
     }
 
     pub(super) fn crashes_column(&self) -> usize {
-        2 * self.actors() + 1
+        self.actors() + 1
     }
 
     pub(super) fn history_column(&self) -> usize {
-        2 * self.actors() + 2
+        self.actors() + 2
     }
 
     pub(super) fn width(&self) -> usize {
-        2 * self.actors() + 3
+        self.actors() + 3
     }
 
-    /// The moves of a view, if they are known. The stray inbox is the view of one more actor, in local 0.
-    pub(super) fn view(&self, row: &[u32], actor: usize) -> Result<&[Move], Miss> {
-        let local = if actor < self.actors() { row[actor] } else { 0 };
-        let inbox = row[self.inbox_column(actor)];
-        match self.views[actor].get(&pair(local, inbox)) {
-            Some(&(start, end)) => Ok(&self.moves[start as usize..end as usize]),
-            None => Err(Miss::View { actor: actor as u32, local, inbox }),
-        }
+    /// How many numbers there are in each column at present.
+    pub(super) fn counts(&self) -> Vec<u64> {
+        let views = self.columns.iter().map(|column| column.of.len() as u64);
+        views.chain([u64::from(self.most_crashes) + 1, self.histories.len() as u64]).collect()
     }
 
-    /// How many views a row has: the stray inbox has moves only if messages can be lost.
-    pub(super) fn view_count(&self) -> usize {
+    /// How many columns have steps: the stray inbox has some only if messages can be lost.
+    pub(super) fn movers(&self) -> usize {
         self.actors() + usize::from(self.system.network.loss)
     }
 
-    /// Appends the successors of a row to `found`, or nothing and says what is missing.
-    pub(super) fn try_expand(
-        &self,
-        number: u32,
-        known: &Known<'_>,
-        found: &mut Candidates,
-    ) -> Result<(), Miss> {
-        let (list, rows, known_before) = (found.list.len(), found.rows.len(), found.known);
-        let result = self.expand(number, known, found);
-        if result.is_err() {
-            found.list.truncate(list);
-            found.rows.truncate(rows);
-            found.known = known_before;
-        }
-        result
-    }
-
-    fn expand(&self, number: u32, known: &Known<'_>, found: &mut Candidates) -> Result<(), Miss> {
-        let row = known.rows.get(number);
-        let faults = &self.system.faults;
-        let (crashes, history) = (row[self.crashes_column()], row[self.history_column()]);
-        let crash_fits = faults.max_down > 0 && {
-            let down = row[..self.actors()].iter().filter(|&&local| self.down[local as usize]).count();
-            faults.crash_fits(down, crashes)
-        };
-        let mut ordinal = 0;
-        for actor in 0..self.view_count() {
-            let moves = self.view(row, actor)?;
-            for (step, ordinal) in moves.iter().zip(ordinal..) {
-                if step.cause == Cause::Crash && !crash_fits {
-                    continue;
-                }
-                let mut say = |kind| {
-                    found.list.push(Candidate { parent: number, ordinal, note: step.note, kind });
-                };
-                if step.failure != NONE {
-                    say(Kind::Failed(step.failure));
-                    continue;
-                }
-                let next_history = if step.note == NONE { history } else { self.update(history, step.note)? };
-                if next_history & FAILED != 0 {
-                    say(Kind::Failed(next_history & !FAILED));
-                    continue;
-                }
-                if step.ignored && next_history == history {
-                    if known.is_news(step.note) {
-                        say(Kind::Noted);
-                    }
-                    continue;
-                }
-                if step.pruned {
-                    found.pruned = true;
-                    continue;
-                }
-                let mut next = std::mem::take(&mut found.scratch);
-                next.clear();
-                next.extend_from_slice(row);
-                next[self.history_column()] = next_history;
-                let applied = self.apply(step, actor, &mut next);
-                if applied.is_ok() {
-                    let candidate = |kind| Candidate { parent: number, ordinal, note: step.note, kind };
-                    let tag = tag(&next);
-                    if known.rows.contains(tag, &next) {
-                        found.known += 1;
-                        if known.is_news(step.note) {
-                            found.list.push(candidate(Kind::Noted));
-                        }
-                    } else {
-                        found.rows.extend_from_slice(&next);
-                        found.list.push(candidate(Kind::New(tag)));
-                    }
-                }
-                found.scratch = next;
-                applied?;
-            }
-            ordinal += moves.len() as u32;
-        }
-        Ok(())
-    }
-
-    /// Does to a row what a move does, except for the history.
-    fn apply(&self, step: &Move, actor: usize, row: &mut [u32]) -> Result<(), Miss> {
-        if actor < self.actors() {
-            row[actor] = step.next;
-        }
-        row[self.inbox_column(actor)] = step.inbox;
-        for &envelope in self.lists.get(step.sends) {
-            let column = self.inbox_column(self.envelopes.get(envelope).dst.into());
-            row[column] = self.append(row[column], envelope)?;
-        }
-        if step.cause == Cause::Crash {
-            row[self.crashes_column()] = self.system.faults.count(row[self.crashes_column()]);
-        }
-        Ok(())
-    }
-
-    fn append(&self, inbox: u32, envelope: u32) -> Result<u32, Miss> {
-        self.appends.get(&pair(inbox, envelope)).copied().ok_or(Miss::Append { inbox, envelope })
-    }
-
-    fn update(&self, history: u32, note: u32) -> Result<u32, Miss> {
-        self.updates.get(&pair(history, note)).copied().ok_or(Miss::Update { history, note })
+    /// The local and the inbox behind a column of a row.
+    pub(super) fn parts(&self, row: &[u32], column: usize) -> (u32, u32) {
+        self.columns[column].of[row[column] as usize]
     }
 
     /// The state that a row stands for.
     pub(super) fn state(&self, row: &[u32]) -> State<A, O> {
         let mut network = InFlight::new(self.system.network.delivery);
-        for &inbox in &row[self.actors()..=2 * self.actors()] {
-            for &envelope in self.lists.get(inbox) {
+        for column in 0..=self.actors() {
+            for &envelope in self.lists.get(self.parts(row, column).1) {
                 network.send(self.envelopes.get(envelope).clone());
             }
         }
+        let local = |actor| Arc::clone(self.locals.get(self.parts(row, actor).0));
         State {
-            locals: row[..self.actors()].iter().map(|&local| Arc::clone(self.locals.get(local))).collect(),
+            locals: (0..self.actors()).map(local).collect(),
             network,
             history: self.histories.get(row[self.history_column()]).clone(),
             crashes: row[self.crashes_column()],
@@ -324,8 +257,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
 
     /// Bytes in use, without what the interned values own.
     pub(super) fn bytes(&self) -> usize {
-        let views: usize = self.views.iter().map(|views| views.capacity() * 17).sum();
-        let memos = self.outer.capacity() + self.appends.capacity() + self.updates.capacity();
+        let columns: usize = self.columns.iter().map(Column::bytes).sum();
+        let memos = self.outer.capacity() + self.updates.capacity();
         let inner: usize = self.inner.values().map(|list| list.capacity() * 4 + 33).sum();
         self.locals.bytes()
             + self.envelopes.bytes()
@@ -334,7 +267,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             + self.lists.bytes()
             + self.reactions.capacity() * size_of::<Reaction>()
             + self.moves.capacity() * size_of::<Move>()
-            + views
+            + self.posts.capacity() * 8
+            + (self.alive.capacity() + self.dropped.capacity()) * 9
+            + columns
             + memos * 17
             + inner
     }

@@ -1,0 +1,206 @@
+//! What is asked of what was found: each property of histories once a history, of notes once a note, of locals once a local,
+//! and those of whole states of every state.
+
+use super::intern::NONE;
+use super::search::{Failure, Search};
+use super::tables::pair;
+use crate::observer::Observer;
+use crate::property::Check;
+use crate::{Subject, panics};
+use rustc_hash::FxHashSet;
+use std::ops::Range;
+
+/// Fewer states than this are not worth a thread.
+pub(super) const SHARE: u32 = 1 << 8;
+
+/// Where a property was decided.
+pub(super) struct Hit {
+    pub state: u32,
+    /// The step out of the state, if it is a step that decided it.
+    pub ordinal: Option<u32>,
+    pub detail: String,
+}
+
+/// What decided a property, in words; or the panic of a property that could not be asked.
+type Answer = Result<String, String>;
+
+/// What was asked, and what was decided.
+pub(super) struct Asked {
+    /// What decided each property.
+    pub hits: Vec<Option<Hit>>,
+    histories: Vec<bool>,
+    pub notes: Vec<bool>,
+    locals: FxHashSet<u64>,
+}
+
+impl Asked {
+    pub(super) fn new(properties: usize) -> Self {
+        let hits = std::iter::repeat_with(|| None).take(properties).collect();
+        Self { hits, histories: Vec::new(), notes: Vec::new(), locals: FxHashSet::default() }
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
+    /// Adds a new state, found by a step of some actor if it is not the first, and asks about what is new in it.
+    pub(super) fn add(&mut self, row: &[u32], parent: u32, ordinal: u32, actor: Option<usize>) {
+        let state = self.origins.len();
+        self.origins.push(parent, ordinal);
+        self.frontier.push(row);
+        let history = row[self.tables.history_column()];
+        if is_first(&mut self.asked.histories, history) {
+            let value = self.tables.histories.get(history);
+            let answers = self.ask(|check| match check {
+                Check::History(check) => Some(panics::capture(|| check(value))),
+                _ => None,
+            });
+            self.settle(answers, state, None);
+        }
+        if self.waits_for(|check| matches!(check, Check::Local(_))) {
+            let actors = self.tables.actors();
+            let rewritten = self.tables.symmetric.is_some() || self.tables.system.normal.is_some();
+            match actor.filter(|_| !rewritten) {
+                Some(actor) if actor < actors => self.ask_local(row, actor, state),
+                Some(_) => {}
+                // Of the first state, and where a state was rewritten, any actor may be new.
+                None => (0..actors).for_each(|actor| self.ask_local(row, actor, state)),
+            }
+        }
+    }
+
+    /// Asks about what an actor is and has, if it is new.
+    fn ask_local(&mut self, row: &[u32], actor: usize, state: u32) {
+        let (local, _) = self.tables.parts(row, actor);
+        if self.asked.locals.insert(pair(actor as u32, local)) {
+            let value = self.tables.locals.get(local);
+            let answers = self.ask(|check| match check {
+                Check::Local(check) => Some(panics::capture(|| check(&(actor, value)))),
+                _ => None,
+            });
+            self.settle(answers, state, None);
+        }
+    }
+
+    /// Asks about a note, if it is new. A no-op is a step too where only the note matters.
+    pub(super) fn ask_note(&mut self, note: u32, parent: u32, ordinal: u32) {
+        if note != NONE && is_first(&mut self.asked.notes, note) {
+            let value = self.tables.notes.get(note);
+            let answers = self.ask(|check| match check {
+                Check::Note(check) => Some(panics::capture(|| check(value))),
+                _ => None,
+            });
+            self.settle(answers, parent, Some(ordinal));
+        }
+    }
+
+    /// The answers of the properties that are still undecided and that `question` applies to.
+    fn ask(
+        &self,
+        question: impl Fn(&Check<A, O>) -> Option<Result<Result<(), String>, String>>,
+    ) -> Vec<(usize, Answer)> {
+        let mut answers = Vec::new();
+        for (index, property) in self.tables.system.properties.iter().enumerate() {
+            if self.asked.hits[index].is_some() {
+                continue;
+            }
+            match question(&property.check) {
+                None => {}
+                Some(Err(message)) => answers.push((index, Err(in_property(property.name, &message)))),
+                Some(Ok(answer)) => {
+                    answers.extend(property.finding(answer).map(|detail| (index, Ok(detail))));
+                }
+            }
+        }
+        answers
+    }
+
+    /// Whether a property of some kind is still undecided.
+    pub(super) fn waits_for(&self, kind: impl Fn(&Check<A, O>) -> bool) -> bool {
+        let mut properties = self.tables.system.properties.iter().zip(&self.asked.hits);
+        properties.any(|(property, hit)| hit.is_none() && kind(&property.check))
+    }
+
+    /// Remembers what was decided at a state.
+    fn settle(&mut self, answers: Vec<(usize, Answer)>, state: u32, ordinal: Option<u32>) {
+        for (index, answer) in answers {
+            match answer {
+                Ok(detail) => self.asked.hits[index] = Some(Hit { state, ordinal, detail }),
+                Err(message) => {
+                    if self.failure.is_none() {
+                        self.failure = Some(Failure { state, ordinal, message });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the properties that look at whole states about new states, in parallel.
+    pub(super) fn ask_states(&mut self, states: Range<u32>) {
+        if !self.waits_for(|check| matches!(check, Check::State(_))) {
+            return;
+        }
+        let shares = shares(&states, self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads));
+        let mut found: Vec<Vec<(u32, usize, Answer)>> = Vec::new();
+        found.resize_with(shares.len(), Vec::new);
+        let search = &*self;
+        let work = |share: Range<u32>, found: &mut Vec<(u32, usize, Answer)>| {
+            let mut decided = vec![false; search.asked.hits.len()];
+            let mut row = vec![0; search.tables.width()];
+            for number in share {
+                search.frontier.row(number, &mut row);
+                let state = search.tables.state(&row);
+                let answers = search.ask(|check| match check {
+                    Check::State(check) => Some(panics::capture(|| check(&state))),
+                    _ => None,
+                });
+                for (index, answer) in answers {
+                    let failed = answer.is_err();
+                    if !std::mem::replace(&mut decided[index], true) || failed {
+                        found.push((number, index, answer));
+                    }
+                    if failed {
+                        return;
+                    }
+                }
+            }
+        };
+        match &self.pool {
+            None => {
+                for (share, found) in shares.into_iter().zip(&mut found) {
+                    work(share, found);
+                }
+            }
+            Some(pool) => pool.scope(|scope| {
+                for (share, found) in shares.into_iter().zip(&mut found) {
+                    let work = &work;
+                    scope.spawn(move |_| work(share, found));
+                }
+            }),
+        }
+        for (state, index, answer) in found.into_iter().flatten() {
+            if self.failure.is_none() && self.asked.hits[index].is_none() {
+                self.settle(vec![(index, answer)], state, None);
+            }
+        }
+    }
+}
+
+fn in_property(name: &str, message: &str) -> String {
+    format!("property {name:?}: {message}")
+}
+
+/// Whether a number comes up for the first time.
+fn is_first(seen: &mut Vec<bool>, number: u32) -> bool {
+    let number = number as usize;
+    if number >= seen.len() {
+        seen.resize((number + 1).next_power_of_two(), false);
+    }
+    !std::mem::replace(&mut seen[number], true)
+}
+
+/// Splits numbers evenly between threads, in order.
+pub(super) fn shares(numbers: &Range<u32>, threads: usize) -> Vec<Range<u32>> {
+    let threads = threads.clamp(1, 1 << 10) as u32;
+    let share = (numbers.end - numbers.start).div_ceil(threads).max(SHARE);
+    let starts = numbers.clone().step_by(share as usize);
+    starts.map(|start| start..numbers.end.min(start + share)).collect()
+}

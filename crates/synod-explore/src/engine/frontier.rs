@@ -1,0 +1,174 @@
+//! The states that were found and not left yet, packed, first come first served. What does not fit into the memory set
+//! aside for them waits on disk.
+
+use super::key::Layout;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// States in a chunk.
+const CHUNK: usize = 1 << 12;
+
+struct Chunk {
+    layout: Arc<Layout>,
+    /// The number of its first state, and how many there are.
+    first: u32,
+    len: usize,
+    /// The packed rows; empty while they wait on disk.
+    words: Vec<u64>,
+    /// Where they are on disk, if they are.
+    place: Option<u64>,
+}
+
+/// The states between the first that was not left and the last that was found.
+pub(super) struct Frontier {
+    layout: Arc<Layout>,
+    chunks: VecDeque<Chunk>,
+    next: u32,
+    /// Bytes that may be in memory before chunks go to disk.
+    keep: usize,
+    file: Option<File>,
+    /// Where the file ends.
+    end: u64,
+}
+
+impl Frontier {
+    /// A frontier whose first state will have a number. With a file, no more than `keep` bytes stay in memory.
+    pub(super) fn new(layout: Layout, first: u32, file: Option<File>, keep: usize) -> Self {
+        Self { layout: Arc::new(layout), chunks: VecDeque::new(), next: first, keep, file, end: 0 }
+    }
+
+    /// What is added from here on is packed in another way, because there are larger numbers.
+    pub(super) fn set_layout(&mut self, layout: Layout) {
+        self.layout = Arc::new(layout);
+    }
+
+    /// Whether a row with such numbers can be added.
+    pub(super) fn overflows(&self, counts: &[u64]) -> bool {
+        self.layout.overflows(counts)
+    }
+
+    /// Adds a state.
+    pub(super) fn push(&mut self, row: &[u32]) {
+        let fits = |last: &Chunk| last.len < CHUNK && Arc::ptr_eq(&last.layout, &self.layout);
+        if !self.chunks.back().is_some_and(fits) {
+            self.chunks.push_back(Chunk {
+                layout: Arc::clone(&self.layout),
+                first: self.next,
+                len: 0,
+                words: Vec::with_capacity(CHUNK * self.layout.words()),
+                place: None,
+            });
+        }
+        let last = self.chunks.back_mut().expect("there is one now");
+        self.layout.pack(row, &mut last.words);
+        last.len += 1;
+        self.next += 1;
+    }
+
+    fn chunk_of(&self, state: u32) -> usize {
+        self.chunks.partition_point(|chunk| chunk.first <= state) - 1
+    }
+
+    /// Reads a state that is in memory.
+    pub(super) fn row(&self, state: u32, row: &mut [u32]) {
+        let chunk = &self.chunks[self.chunk_of(state)];
+        let at = (state - chunk.first) as usize * chunk.layout.words();
+        chunk.layout.unpack(&chunk.words[at..at + chunk.layout.words()], row);
+    }
+
+    /// Forgets the states before one, and brings some into memory.
+    pub(super) fn load(&mut self, states: Range<u32>) -> io::Result<()> {
+        while self.chunks.front().is_some_and(|chunk| chunk.first + chunk.len as u32 <= states.start) {
+            self.chunks.pop_front();
+        }
+        if self.chunks.iter().all(|chunk| chunk.place.is_none()) {
+            self.end = 0;
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        for chunk in &mut self.chunks {
+            if chunk.first >= states.end {
+                break;
+            }
+            if let Some(place) = chunk.place.take() {
+                let mut bytes = vec![0; chunk.len * chunk.layout.words() * 8];
+                file.seek(SeekFrom::Start(place))?;
+                file.read_exact(&mut bytes)?;
+                let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+                chunk.words = bytes.chunks_exact(8).map(word).collect();
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what is not needed soon on disk, if there is a file and too much in memory.
+    pub(super) fn spill(&mut self, needed: u32) -> io::Result<()> {
+        let mut held = self.bytes();
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let full = self.chunks.len().saturating_sub(1);
+        // What is needed last goes first.
+        for chunk in self.chunks.iter_mut().take(full).rev() {
+            if held <= self.keep || chunk.first <= needed {
+                break;
+            }
+            if chunk.place.is_some() {
+                continue;
+            }
+            let bytes: Vec<u8> = chunk.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            file.seek(SeekFrom::Start(self.end))?;
+            file.write_all(&bytes)?;
+            chunk.place = Some(self.end);
+            self.end += bytes.len() as u64;
+            held -= chunk.words.capacity() * 8;
+            chunk.words = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.words.capacity() * 8 + size_of::<Chunk>()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: u32) -> [u32; 3] {
+        [n % 7, n, n / 3]
+    }
+
+    #[test]
+    fn states_wait_on_disk_and_come_back_in_order() {
+        let file = tempfile::tempfile().expect("a file");
+        let counts = [7, 1 << 16, 1 << 16];
+        let mut frontier = Frontier::new(Layout::new(&counts, 64), 5, Some(file), 100_000);
+        let mut most = 0;
+        for n in 5..90_000 {
+            if n == 60_000 {
+                assert!(frontier.overflows(&[7, 1 << 17, 1 << 16]));
+                frontier.set_layout(Layout::new(&[7, 1 << 17, 1 << 17], 64));
+            }
+            frontier.push(&row(n));
+            if n % 1000 == 0 {
+                frontier.spill(5).expect("the disk works");
+                most = most.max(frontier.bytes());
+            }
+        }
+        assert!(most < 300_000, "{most} bytes in memory");
+        assert!(frontier.end > 300_000, "{} bytes on disk", frontier.end);
+        let mut found = [0; 3];
+        for from in (5..90_000).step_by(500) {
+            let block = from..(from + 500).min(90_000);
+            frontier.load(block.clone()).expect("the disk works");
+            for n in block {
+                frontier.row(n, &mut found);
+                assert_eq!(found, row(n));
+            }
+            frontier.spill(from + 500).expect("the disk works");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The table of seen states with the way its keys are made, chosen at run time: exact, as short as the numbers allow, or of
+//! fingerprints.
+
+use super::expand::Candidates;
+use super::key::{Hashed, Layout, Packed, Scheme};
+use super::seen::Table;
+use crate::report::Table as Kind;
+
+/// A table and what works on it.
+pub(super) struct Set<S: Scheme> {
+    pub scheme: S,
+    pub table: Table<S>,
+    /// What is found while a block is expanded.
+    pub buffers: Vec<Candidates<S::Key>>,
+}
+
+impl<S: Scheme> Set<S> {
+    fn new(scheme: S) -> Self {
+        Self { scheme, table: Table::new(), buffers: Vec::new() }
+    }
+
+    fn bytes(&self) -> usize {
+        self.table.bytes() + self.buffers.iter().map(Candidates::bytes).sum::<usize>()
+    }
+}
+
+macro_rules! sets {
+    ($($variant:ident: $scheme:ty),*) => {
+        /// A set of states.
+        pub(super) enum Seen {
+            $($variant(Box<Set<$scheme>>),)*
+        }
+
+        /// Does the same whatever the set is made of.
+        macro_rules! with_set {
+            ($seen:expr, $set:ident => $body:expr) => {
+                match $seen { $(crate::engine::sets::Seen::$variant($set) => $body,)* }
+            };
+        }
+        pub(super) use with_set;
+    };
+}
+
+sets! {
+    Hashed64: Hashed<1>,
+    Hashed128: Hashed<2>,
+    Exact8: Packed<[u64; 1]>,
+    Exact12: Packed<[u32; 3]>,
+    Exact16: Packed<[u64; 2]>,
+    Exact24: Packed<[u64; 3]>,
+    Exact32: Packed<[u64; 4]>,
+    Exact48: Packed<[u64; 6]>,
+    Exact64: Packed<[u64; 8]>,
+    Exact96: Packed<[u64; 12]>
+}
+
+macro_rules! smallest {
+    ($counts:expr, $($variant:ident: $key:ty),*) => {
+        $(if let Some((scheme, layout)) = Packed::<$key>::new($counts) {
+            return Some((Seen::$variant(Box::new(Set::new(scheme))), layout));
+        })*
+    };
+}
+
+impl Seen {
+    /// An empty set of the kind, and how exact keys are laid out; `None` if rows are too wide to be kept.
+    pub(super) fn new(kind: Kind, counts: &[u64]) -> Option<(Self, Layout)> {
+        match kind {
+            Kind::Fingerprint64 => {
+                Some((Self::Hashed64(Box::new(Set::new(Hashed))), Layout::new(counts, 64)))
+            }
+            Kind::Fingerprint128 => {
+                Some((Self::Hashed128(Box::new(Set::new(Hashed))), Layout::new(counts, 64)))
+            }
+            Kind::Exact => {
+                smallest!(counts,
+                    Exact8: [u64; 1], Exact12: [u32; 3], Exact16: [u64; 2], Exact24: [u64; 3], Exact32: [u64; 4],
+                    Exact48: [u64; 6], Exact64: [u64; 8], Exact96: [u64; 12]);
+                None
+            }
+        }
+    }
+
+    /// What kind of set it is.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Hashed64(_) => Kind::Fingerprint64,
+            Self::Hashed128(_) => Kind::Fingerprint128,
+            _ => Kind::Exact,
+        }
+    }
+
+    /// Adds a row.
+    pub(super) fn insert(&mut self, row: &[u32]) -> bool {
+        with_set!(self, set => set.table.insert(set.scheme.key(row)))
+    }
+
+    /// Bytes in use.
+    pub(super) fn bytes(&self) -> usize {
+        with_set!(self, set => set.bytes())
+    }
+
+    /// Puts all its rows into another set; fingerprints have none.
+    pub(super) fn pour(&mut self, width: usize, into: &mut Seen) {
+        macro_rules! pour {
+            ($($variant:ident),*) => {
+                match self {
+                    Self::Hashed64(_) | Self::Hashed128(_) => {}
+                    $(Self::$variant(set) => {
+                        let mut row = vec![0; width];
+                        for key in set.table.drain() {
+                            set.scheme.row(&key, &mut row);
+                            into.insert(&row);
+                        }
+                    })*
+                }
+            };
+        }
+        pour!(Exact8, Exact12, Exact16, Exact24, Exact32, Exact48, Exact64, Exact96);
+    }
+}
