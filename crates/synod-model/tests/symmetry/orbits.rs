@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use synod::Msg;
 use synod_explore::{State, Subject, Symmetry, System};
-use synod_model::{Built, Ghost, Inside, find};
+use synod_model::{Built, Ghost, Inside, Model, catalogue, find};
 
 /// A state as a member of a set: its equality is a total one.
 struct Member<A: Subject<Msg = Msg>>(State<A, Ghost>)
@@ -100,4 +100,32 @@ fn a_state_of_each_orbit_is_reached_and_no_more() {
         assert_eq!(file.depth, Some(depth), "{name}");
         assert!(2 * orbits < all.len() + 100, "{name}: {orbits} orbits of {} states", all.len());
     }
+}
+
+/// A model that reduces stands beside one that does not, by the same name, wherever that one is small enough.
+#[test]
+fn a_twin_expects_what_its_original_does() {
+    let models = catalogue();
+    let plain = |model: &Model| {
+        let lines = model.text.lines().filter(|line| !line.starts_with("about") && !line.starts_with("tier"));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let (system, _) = text.split_once("[expect]").expect("every model expects something");
+        let (_, system) = system.split_once("[system]").expect("every model is of a system");
+        system.replace("[reduce]\nsymmetry = [\"acceptors\"]\n\n", "")
+    };
+    let mut twins = 0;
+    for twin in models.iter().filter(|model| model.file.about.starts_with("Twin of `")) {
+        let name = twin.file.about.split('`').nth(1).expect("the name of its original");
+        let original = find(name).expect("there is an original");
+        assert!(twin.reduces() && !original.reduces(), "{}", twin.name);
+        assert_eq!(plain(twin), plain(&original), "{}", twin.name);
+        assert_eq!(twin.mutant().map(|m| m.name), original.mutant().map(|m| m.name), "{}", twin.name);
+        let expects = |model: &Model| {
+            let expect = model.file.expect.clone();
+            (expect.verdict, expect.property, expect.steps)
+        };
+        assert_eq!(expects(twin), expects(&original), "{}", twin.name);
+        twins += 1;
+    }
+    assert!(twins > 6, "there are {twins} twins");
 }
