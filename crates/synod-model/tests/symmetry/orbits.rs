@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use synod::Msg;
 use synod_explore::{State, Subject, Symmetry, System};
-use synod_model::{Built, Ghost, Inside, Model, catalogue, find};
+use synod_model::{Built, Ghost, Inside, Model, Settings, catalogue, check, find};
 
 /// A state as a member of a set: its equality is a total one.
 struct Member<A: Subject<Msg = Msg>>(State<A, Ghost>)
@@ -128,4 +128,17 @@ fn a_twin_expects_what_its_original_does() {
         twins += 1;
     }
     assert!(twins > 6, "there are {twins} twins");
+}
+
+#[test]
+fn counts_are_compared_where_reductions_are_made_and_verdicts_always() {
+    let mut model = declared(&find("acceptors/three").expect("a model"), r#"["acceptors"]"#).expect("alike");
+    model.file.expect.unique_states = Some(1);
+    let ok = |model: &Model, reduce, stateright| {
+        check(model, &Settings { reduce, stateright, ..Settings::default() }).ok
+    };
+    assert!(!ok(&model, true, false), "a count that is wrong is told");
+    assert!(ok(&model, false, false) && ok(&model, true, true), "a count of something else is not compared");
+    model.file.expect.verdict = "vacuous".to_owned();
+    assert!(!ok(&model, false, false) && !ok(&model, true, true), "a verdict that is wrong is always told");
 }
