@@ -127,6 +127,9 @@ pub struct Check {
     /// What explores
     #[arg(long, value_enum, default_value = "interned")]
     pub engine: Engine,
+    /// Explores every state, whatever a model's `[reduce]` says: what comes out must be the same, its counts apart
+    #[arg(long)]
+    pub no_reductions: bool,
     /// Writes an HTML report, with traces and diagrams, into this folder
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,

@@ -107,6 +107,7 @@ fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Inst
         time: args.time.map(|time| time.saturating_sub(started.elapsed())),
         memory: args.memory.map(|size| size.as_u64()),
         stateright: args.engine == Engine::Stateright,
+        reduce: !args.no_reductions,
         interrupt: Some(&INTERRUPTED),
         progress: Some(&show),
         ..Settings::default()

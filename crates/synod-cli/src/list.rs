@@ -59,6 +59,7 @@ fn object(model: &Model) -> String {
         "expected": expect.verdict,
         "property": expect.property,
         "unique_states": expect.unique_states,
+        "reduces": model.reduces(),
         "tier": model.file.tier.to_string(),
     })
     .to_string()

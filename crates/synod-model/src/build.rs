@@ -5,6 +5,7 @@ use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, Ret
 use crate::history::{History, Note};
 use crate::mutants::{self, Mutant};
 use crate::observer::{Ghost, Inside};
+use crate::permute::{self, Exchange};
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
 use stateright::actor::Id;
 use std::ops::Range;
@@ -15,7 +16,7 @@ use synod::{
     Retry, Value, Want,
 };
 use synod_explore::Subject;
-use synod_explore::{Bounds, Delivery, Faults, Network, Property, System};
+use synod_explore::{Bounds, Delivery, Faults, Network, Permute, Property, Symmetry, System};
 use toml::Spanned;
 
 /// The most proposers, learners or clients that a model may have.
@@ -40,6 +41,7 @@ pub struct Model {
     never: Vec<&'static Witness>,
     crashable: Vec<bool>,
     down: Vec<bool>,
+    alike: Vec<Vec<usize>>,
 }
 
 /// A system to explore: of plain processes, or of a broken sort of them.
@@ -194,13 +196,36 @@ impl Model {
             );
         }
         expect(&judge, &file, &claims)?;
+        let alike = match &file.reduce.symmetry {
+            None => Vec::new(),
+            Some(given) => permute::alike(given.get_ref(), &file, &cluster, [&crashable, &down])
+                .or_else(|why| judge.error(given.span(), format!("symmetry: {why}")))?,
+        };
         let (name, text) = (name.to_owned(), text.to_owned());
-        Ok(Model { name, text, file, names, cluster, processes, claims, witnesses, never, crashable, down })
+        Ok(Model {
+            name,
+            text,
+            file,
+            names,
+            cluster,
+            processes,
+            claims,
+            witnesses,
+            never,
+            crashable,
+            down,
+            alike,
+        })
     }
 
     /// The broken rule or machine, if the model has one.
     pub fn mutant(&self) -> Option<&'static mutants::Entry> {
         self.file.mutant.as_ref().and_then(|name| mutants::find(name.get_ref()))
+    }
+
+    /// Whether anything is taken for one while exploring, so that states are counted once for all of their like.
+    pub fn reduces(&self) -> bool {
+        !self.alike.is_empty() || self.file.reduce.dead_messages
     }
 
     /// The system that the file describes.
@@ -219,6 +244,7 @@ impl Model {
     where
         A: Subject<Msg = Msg>,
         A::State: Inside,
+        Exchange: Permute<A, Ghost>,
     {
         let mut system = System::new(actors, Ghost { cluster: Arc::clone(&self.cluster) });
         system.names.clone_from(&self.names);
@@ -237,6 +263,10 @@ impl Model {
                 max_crashes: Some(faults.in_all.unwrap_or(1)),
                 absent: self.down.clone(),
             };
+        }
+        if !self.alike.is_empty() {
+            let permute = Arc::new(Exchange { cluster: Arc::clone(&self.cluster) });
+            system.symmetry = Some(Symmetry { alike: self.alike.clone(), permute });
         }
         system.assert_contract = true;
         system.bounds = Bounds { depth: self.file.bounds.depth, ..Bounds::default() };

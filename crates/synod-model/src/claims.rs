@@ -225,5 +225,5 @@ pub fn r1(_: &Quorums, history: &History) -> Result<(), String> {
 }
 
 fn unbroken(history: &History, claim: &'static str) -> Result<(), String> {
-    history.broken.get(claim).map_or(Ok(()), |breach| Err(breach.clone()))
+    history.broken.get(claim).map_or(Ok(()), |breach| Err(breach.to_string()))
 }

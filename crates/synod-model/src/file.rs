@@ -30,6 +30,9 @@ pub struct ModelFile {
     /// What is not explored; by default everything is.
     #[serde(default)]
     pub bounds: BoundsFile,
+    /// What is taken for one while exploring; by default nothing, so that every state is looked at.
+    #[serde(default)]
+    pub reduce: ReduceFile,
     /// What is checked; by default every claim and no witness.
     #[serde(default)]
     pub check: CheckFile,
@@ -234,6 +237,17 @@ pub struct BoundsFile {
     pub rounds: Option<u64>,
     /// States on a path.
     pub depth: Option<usize>,
+}
+
+/// What is taken for one. No verdict depends on it, only the number of states.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReduceFile {
+    /// Who may change places: `acceptors`, `learners`.
+    pub symmetry: Option<Spanned<Vec<String>>>,
+    /// Whether messages go that nobody will ever react to.
+    #[serde(default)]
+    pub dead_messages: bool,
 }
 
 /// What is checked.

@@ -3,6 +3,7 @@
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
 
 /// One thing that happened in a step and that matters to some claim or witness.
@@ -73,6 +74,24 @@ impl Happened {
 /// All that happened in one step of one process.
 pub type Note = Vec<Happened>;
 
+/// How a claim about single steps was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Breach {
+    /// The acceptor that broke it, if one did; apart from the words, so that acceptors can change places in it.
+    pub acceptor: Option<usize>,
+    /// What was done, in words.
+    pub words: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.acceptor {
+            Some(acceptor) => write!(f, "A{} {}", acceptor + 1, self.words),
+            None => f.write_str(&self.words),
+        }
+    }
+}
+
 /// What happened so far, as far as a claim needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
@@ -92,8 +111,8 @@ pub struct History {
     pub learned: BTreeSet<(usize, Instance, Value)>,
     /// Reads that were not answered yet, by server, client and instance: what was chosen when each arrived.
     pub asked: BTreeMap<(usize, usize, Instance), Option<Value>>,
-    /// Claims about single steps that were broken, in words.
-    pub broken: BTreeMap<&'static str, String>,
+    /// Claims about single steps that were broken.
+    pub broken: BTreeMap<&'static str, Breach>,
 }
 
 impl History {
@@ -179,35 +198,33 @@ impl History {
         value: &Value,
         accepted: bool,
     ) {
-        let name = acceptor + 1;
+        let mut breach = |claim, words| {
+            self.broken.entry(claim).or_insert(Breach { acceptor: Some(acceptor), words });
+        };
         let answered = self.answered.get(&acceptor).copied();
         let voted = self.voted.get(&acceptor).copied();
         if let (true, Some(promise)) = (accepted, answered.filter(|answered| *answered > ballot)) {
-            self.breach(
+            breach(
                 "P1a",
-                format!("A{name} accepted {ballot:?}:{value:?} in {instance:?} after it answered prepare {promise:?}"),
+                format!(
+                    "accepted {ballot:?}:{value:?} in {instance:?} after it answered prepare {promise:?}"
+                ),
             );
         }
         if accepted {
             return;
         }
         if answered.is_none() && voted.is_none() {
-            self.breach(
-                "P1",
-                format!("A{name} did not accept {ballot:?}:{value:?}, the first proposal it received"),
-            );
+            breach("P1", format!("did not accept {ballot:?}:{value:?}, the first proposal it received"));
         }
         // Having accepted above is as good a reason to refuse as having promised above.
         if answered.max(voted).is_none_or(|reason| reason <= ballot) {
-            self.breach(
-                "P1a",
-                format!("A{name} refused {ballot:?}:{value:?} and had promised nothing above it"),
-            );
+            breach("P1a", format!("refused {ballot:?}:{value:?} and had promised nothing above it"));
         }
     }
 
-    fn breach(&mut self, claim: &'static str, breach: String) {
-        self.broken.entry(claim).or_insert(breach);
+    fn breach(&mut self, claim: &'static str, words: String) {
+        self.broken.entry(claim).or_insert(Breach { acceptor: None, words });
     }
 
     /// Forgets what cannot break a claim any more by itself, so that a run may be as long as it likes.

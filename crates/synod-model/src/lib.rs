@@ -11,12 +11,14 @@ mod file;
 mod history;
 pub mod mutants;
 mod observer;
+mod permute;
 mod run;
 pub mod witnesses;
 
 pub use build::{Built, Model};
 pub use catalogue::{Entry, catalogue, find, from_path};
 pub use file::{Expect, Layout, ModelError, ModelFile, ScenarioFile, Tier};
-pub use history::{Happened, History, Note};
+pub use history::{Breach, Happened, History, Note};
 pub use observer::{Ghost, Inside};
+pub use permute::Exchange;
 pub use run::{Found, Outcome, Replay, Settings, check, replay};

@@ -277,6 +277,13 @@ impl Inside for MutantState {
     }
 }
 
+impl MutantState {
+    /// The same machine around another state of the process.
+    pub(crate) fn with(&self, inner: ProcessState) -> MutantState {
+        MutantState { inner, ..self.clone() }
+    }
+}
+
 /// What a disk holds: the last save, and for a stale one the save before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MutantStable {

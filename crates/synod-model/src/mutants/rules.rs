@@ -53,6 +53,14 @@ pub enum Rule {
 type ProcessCommand = Command<Msg, Timer, Infallible, Stable>;
 
 impl Rule {
+    /// Whether it takes the first acceptors, in their order, for others: then they do not all play the same part.
+    pub(crate) fn picks_acceptors(self) -> bool {
+        matches!(
+            self,
+            Rule::CountsPromises | Rule::AnnouncesByMessages | Rule::AnnouncesFirst | Rule::LearnsByMessages
+        )
+    }
+
     /// Before the real handler. `false`: the message is swallowed.
     pub(super) fn doctor_input(
         self,
