@@ -3,20 +3,16 @@
 
 use crate::differential::compare;
 use crate::paxos;
-use crate::systems::{commit, consensus, election, register, transfer};
+use crate::systems::{Asks, commit, consensus, election, register, transfer};
 use stateright::actor::ActorModel;
 use stateright::{Checker, Model};
 use std::fmt::Debug;
 use std::hash::Hash;
-use synod_explore::plain::Recorded;
-use synod_explore::{Options, Subject, System, Verdict, explore};
+use synod_explore::{Options, Subject, Verdict, explore};
 
 /// Compares, also with stateright's own states unchanged: what is measured side by side is to be equal work.
-fn compare_all<A, C, H>(
-    model: &ActorModel<A, C, H>,
-    system: fn(&ActorModel<A, C, H>) -> System<A, Recorded<A, C, H>>,
-    unique_states: u64,
-) where
+fn compare_all<A, C, H>(model: &ActorModel<A, C, H>, system: Asks<A, C, H>, unique_states: u64)
+where
     A: Subject + Clone,
     C: Clone + Send + Sync + 'static,
     H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,

@@ -65,15 +65,19 @@ impl Server {
             (s.term, s.voted) = (term, None);
         }
         match before {
-            Role::Leader { beats: 1.., .. } => o.cancel_timer(Alarm::Heartbeat),
-            Role::Leader { .. } => {}
-            Role::Follower | Role::Candidate { .. } if s.term >= self.terms => {
-                o.cancel_timer(Alarm::Election)
+            Role::Leader { beats, .. } => {
+                if beats > 0 {
+                    o.cancel_timer(Alarm::Heartbeat);
+                }
+                if s.term < self.terms {
+                    o.set_timer(Alarm::Election, model_timeout());
+                }
             }
-            Role::Follower | Role::Candidate { .. } => {}
-        }
-        if matches!(before, Role::Leader { .. }) && s.term < self.terms {
-            o.set_timer(Alarm::Election, model_timeout());
+            Role::Follower | Role::Candidate { .. } => {
+                if s.term >= self.terms {
+                    o.cancel_timer(Alarm::Election);
+                }
+            }
         }
     }
 

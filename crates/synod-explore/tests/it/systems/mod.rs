@@ -17,6 +17,9 @@ use std::hash::Hash;
 use synod_explore::plain::{Recorded, from_actor_model};
 use synod_explore::{Observer, State, Subject, System};
 
+/// Asks of a model, in this crate's words, what the model asks.
+pub(crate) type Asks<A, C, H> = fn(&ActorModel<A, C, H>) -> System<A, Recorded<A, C, H>>;
+
 /// The system of a model, with properties still to be named.
 pub(crate) fn unasked<A, C, H>(model: &ActorModel<A, C, H>) -> System<A, Recorded<A, C, H>>
 where
