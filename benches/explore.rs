@@ -59,7 +59,7 @@ struct Work {
     run: fn(Way) -> Measured,
 }
 
-const WORKS: [Work; 14] = [
+const WORKS: [Work; 13] = [
     Work { name: "Paxos, 2 clients", quick: true, run: |way| run(&paxos::model(3, 2), paxos::system, way) },
     Work { name: "Paxos, 3 clients", quick: false, run: |way| run(&paxos::model(3, 3), paxos::system, way) },
     Work { name: "Paxos, 4 clients", quick: false, run: |way| run(&paxos::model(3, 4), paxos::system, way) },
@@ -72,11 +72,6 @@ const WORKS: [Work; 14] = [
         name: "register, 3 clients",
         quick: false,
         run: |way| run(&register::model(2, 3), register::system, way),
-    },
-    Work {
-        name: "register, 4 clients",
-        quick: false,
-        run: |way| run(&register::model(2, 4), register::system, way),
     },
     Work {
         name: "election, silent leaders",

@@ -21,7 +21,7 @@ const SIDES: [&str; 3] = ["ours", "ours, 2 threads", "stateright BFS"];
 const BFS: usize = 2;
 
 fn name(acceptors: usize, proposers: usize) -> String {
-    format!("{acceptors} acceptors, {proposers} proposers")
+    format!("acceptors {acceptors}, proposers {proposers}")
 }
 
 /// A race over a network that loses, repeats and reorders, with every claim that applies.
