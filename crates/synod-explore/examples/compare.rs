@@ -5,31 +5,21 @@
 #[path = "../tests/it/paxos.rs"]
 mod paxos;
 
-use stateright::actor::register::RegisterMsg;
 use stateright::{Checker, Model};
 use std::time::Instant;
 use synod_explore::plain::from_actor_model;
-use synod_explore::{Options, Property, explore};
+use synod_explore::{Options, explore};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let clients = args.first().map_or(2, |n| n.parse().expect("the number of clients"));
     let threads = args.get(1).map_or(1, |n| n.parse().expect("the number of threads"));
-    let mut system = from_actor_model(&paxos::model(3, clients)).expect("the model is supported");
-    if args.get(2).is_none_or(|arg| arg != "plain") {
-        // The same properties, each told apart by what it looks at: a history, and a delivery.
-        system.properties = vec![
-            Property::always_history("linearizable", |history: &paxos::History| {
-                history
-                    .serialized_history()
-                    .map(|_| ())
-                    .ok_or_else(|| "no serial order explains it".to_owned())
-            }),
-            Property::sometimes_note("value chosen", |note: &synod_explore::plain::Messages<_>| {
-                note.sent.iter().any(|e| matches!(e.msg, RegisterMsg::GetOk(_, v) if v != char::default()))
-            }),
-        ];
-    }
+    let model = paxos::model(3, clients);
+    let system = if args.get(2).is_some_and(|arg| arg == "plain") {
+        from_actor_model(&model).expect("the model is supported")
+    } else {
+        paxos::system(&model)
+    };
     let report = explore(&system, &Options { threads, ..Options::default() });
     println!("{report:?}");
     let ours = report.unique_states as f64 / report.elapsed.as_secs_f64();

@@ -6,13 +6,12 @@
 mod paxos;
 
 use synod_explore::diagram::Diagram;
-use synod_explore::plain::from_actor_model;
 use synod_explore::walk::{Dice, walk};
 use synod_explore::{Faults, Options, explore};
 
 fn main() {
     let arg = std::env::args().nth(1);
-    let mut system = from_actor_model(&paxos::model(3, 2)).expect("the model is supported");
+    let mut system = paxos::system(&paxos::model(3, 2));
     let actions = if arg.as_deref() == Some("random") {
         system.network.loss = true;
         system.faults =

@@ -114,7 +114,7 @@ where
 }
 
 /// Explores a model both ways and compares.
-fn compare<A, C, H>(model: &ActorModel<A, C, H>, depth: Option<usize>) -> Report<A>
+pub(crate) fn compare<A, C, H>(model: &ActorModel<A, C, H>, depth: Option<usize>) -> Report<A>
 where
     A: Subject + Clone,
     C: Clone + Send + Sync + 'static,

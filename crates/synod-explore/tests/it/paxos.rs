@@ -8,6 +8,8 @@ use stateright::semantics::LinearizabilityTester;
 use stateright::semantics::register::Register;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use synod_explore::plain::{Messages, Recorded, from_actor_model};
+use synod_explore::{Property, System};
 
 pub(crate) type Ballot = (u32, Id);
 pub(crate) type Proposal = (u64, Id, char);
@@ -137,4 +139,20 @@ pub(crate) fn model(servers: usize, clients: usize) -> Model {
             let chosen = |msg: &_| matches!(msg, GetOk(_, value) if *value != char::default());
             state.network.iter_deliverable().any(|envelope| chosen(envelope.msg))
         })
+}
+
+/// The same properties, each told apart by what it looks at: a history, and a delivery.
+pub(crate) fn system(
+    model: &Model,
+) -> System<RegisterActor<Server>, Recorded<RegisterActor<Server>, (), History>> {
+    let mut system = from_actor_model(model).expect("the model is supported");
+    system.properties = vec![
+        Property::always_history("linearizable", |history: &History| {
+            history.serialized_history().map(|_| ()).ok_or_else(|| "no serial order explains it".to_owned())
+        }),
+        Property::sometimes_note("value chosen", |note: &Messages<_>| {
+            note.sent.iter().any(|e| matches!(e.msg, GetOk(_, value) if value != char::default()))
+        }),
+    ];
+    system
 }
