@@ -64,7 +64,13 @@ impl Judge<'_> {
     }
 
     /// A count that must lie within bounds.
-    pub(crate) fn count(&self, what: &str, given: &Spanned<i64>, least: i64, most: i64) -> Result<usize, ModelError> {
+    pub(crate) fn count(
+        &self,
+        what: &str,
+        given: &Spanned<i64>,
+        least: i64,
+        most: i64,
+    ) -> Result<usize, ModelError> {
         let count = *given.get_ref();
         if count < least || count > most {
             return self.error(given.span(), format!("{what} = {count}: must be from {least} to {most}"));

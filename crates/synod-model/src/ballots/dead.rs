@@ -127,13 +127,7 @@ impl LiveBallots {
     /// Asks the process itself.
     fn is_ignored_now(&self, receiver: usize, state: &MutantState, envelope: &Envelope<Msg>) -> bool {
         let (mut state, mut out) = (Cow::Borrowed(state), Out::new());
-        self.actors[receiver].on_msg(
-            envelope.dst,
-            &mut state,
-            envelope.src,
-            envelope.msg.clone(),
-            &mut out,
-        );
+        self.actors[receiver].on_msg(envelope.dst, &mut state, envelope.src, envelope.msg.clone(), &mut out);
         is_no_op(&state, &out)
     }
 

@@ -125,7 +125,9 @@ fn in_learner(LearnerState { votes, learned: _ }: &mut LearnerState, each: Each<
 
 fn in_message(msg: &mut Msg, each: Each<'_>) {
     match msg {
-        Msg::Prepare { ballot, .. } | Msg::Accept { ballot, .. } | Msg::Accepted { ballot, .. } => each(ballot),
+        Msg::Prepare { ballot, .. } | Msg::Accept { ballot, .. } | Msg::Accepted { ballot, .. } => {
+            each(ballot)
+        }
         Msg::Promise { ballot, accepted } => {
             each(ballot);
             in_proposals(accepted, each);
@@ -143,7 +145,8 @@ fn in_message(msg: &mut Msg, each: Each<'_>) {
 }
 
 fn in_history(history: &mut History, each: Each<'_>) {
-    let History { proposed: _, begun, issued, answered, voted, votes, learned: _, asked: _, broken: _ } = history;
+    let History { proposed: _, begun, issued, answered, voted, votes, learned: _, asked: _, broken: _ } =
+        history;
     let renamed = |mut ballot: Ballot, each: Each<'_>| {
         each(&mut ballot);
         ballot
