@@ -24,7 +24,9 @@ impl LiveBallots {
             }
             if let Some(MutantStable { now, before }) = &mut local.storage {
                 in_stable(now, number, each);
-                before.iter_mut().for_each(|stable| in_stable(stable, number, each));
+                if let Some(before) = before {
+                    in_stable(before, number, each);
+                }
             }
         }
         let counts = flying(state);
@@ -126,7 +128,7 @@ fn in_learner(LearnerState { votes, learned: _ }: &mut LearnerState, each: Each<
 fn in_message(msg: &mut Msg, each: Each<'_>) {
     match msg {
         Msg::Prepare { ballot, .. } | Msg::Accept { ballot, .. } | Msg::Accepted { ballot, .. } => {
-            each(ballot)
+            each(ballot);
         }
         Msg::Promise { ballot, accepted } => {
             each(ballot);
