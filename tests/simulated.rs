@@ -381,7 +381,7 @@ macro_rules! mutant {
         #[test]
         fn $test() {
             fn make(process: Process) -> Mutant {
-                Mutant { process, rule: broken($name) }
+                Mutant { process, rule: broken($name), draws: false }
             }
             let (claim, explained) = falls($name, make);
             eprintln!("{} falls, explained in {} steps", claim, explained.steps);
@@ -429,11 +429,11 @@ fn falls(name: &str, make: fn(Process) -> Mutant) -> (&'static str, Explained) {
 #[test]
 fn right_handlers_do_not_replay_what_broken_ones_did() {
     fn broken_one(process: Process) -> Mutant {
-        Mutant { process, rule: broken("any-value") }
+        Mutant { process, rule: broken("any-value"), draws: false }
     }
     // The same decorator around the right handlers, so that only what they do can differ.
     fn right_one(process: Process) -> Mutant {
-        Mutant { process, rule: broken("control") }
+        Mutant { process, rule: broken("control"), draws: false }
     }
     let (mut differ, mut shown) = (0, 0);
     for seed in 1..20 {

@@ -96,6 +96,19 @@ pub enum Format {
     Github,
 }
 
+/// What is remembered of states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Table {
+    /// All of it: no state is ever taken for another
+    Exact,
+    /// Fingerprints of 64 bits
+    #[value(name = "64")]
+    Bits64,
+    /// Fingerprints of 128 bits
+    #[value(name = "128")]
+    Bits128,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Engine {
     /// Ours: exact, parallel, the handlers called once per distinct local step
@@ -127,6 +140,12 @@ pub struct Check {
     /// What explores
     #[arg(long, value_enum, default_value = "interned")]
     pub engine: Engine,
+    /// What is remembered of the states that were seen: all of it, or fingerprints of so many bits
+    #[arg(long, value_enum, default_value = "exact")]
+    pub table: Table,
+    /// A folder in which states wait that do not fit into `--memory`
+    #[arg(long, value_name = "DIR")]
+    pub spill: Option<PathBuf>,
     /// Explores every state, whatever a model's `[reduce]` says: what comes out must be the same, its counts apart
     #[arg(long)]
     pub no_reductions: bool,

@@ -1,6 +1,6 @@
 //! `synod check`: one model after the other, a row each as it ends, and a sum at the end.
 
-use crate::args::{Check, Engine, Format};
+use crate::args::{Check, Engine, Format, Table};
 use crate::formats;
 use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds};
 use crate::progress::Live;
@@ -108,6 +108,12 @@ fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Inst
         memory: args.memory.map(|size| size.as_u64()),
         stateright: args.engine == Engine::Stateright,
         reduce: !args.no_reductions,
+        table: match args.table {
+            Table::Exact => synod_explore::Table::Exact,
+            Table::Bits64 => synod_explore::Table::Fingerprint64,
+            Table::Bits128 => synod_explore::Table::Fingerprint128,
+        },
+        spill: args.spill.as_deref(),
         interrupt: Some(&INTERRUPTED),
         progress: Some(&show),
         ..Settings::default()

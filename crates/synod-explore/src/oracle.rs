@@ -69,8 +69,10 @@ impl<A: Subject, O: Observer<A>> Model for Observed<A, O> {
     fn next_state(&self, state: &Self::State, action: Self::Action) -> Option<Self::State> {
         self.seen.calls.fetch_add(1, Ordering::Relaxed);
         self.guard(None, || {
-            let Taken { next, note, .. } = self.system.take(state, &action);
+            let Taken { next, cut, note, .. } = self.system.take(state, &action);
+            self.seen.cut.fetch_or(cut, Ordering::Relaxed);
             if let Some(note) = note
+                && !cut
                 && next.as_ref().is_none_or(|next| self.system.bounds.admit(next))
             {
                 self.note(&note);

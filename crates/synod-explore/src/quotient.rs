@@ -161,6 +161,10 @@ fn orders(set: &[usize]) -> Vec<Vec<usize>> {
 /// Rewrites each state, as soon as it is reached, to one that stands for all that are alike. Unlike a [`Symmetry`] it is part of
 /// what the system *means*: every walk, trace and search sees rewritten states only. What follows from that for the
 /// actors as they are is for whoever declares it to show.
+///
+/// It must be a function of the state alone, and rewrite what it has rewritten to itself: a state is compared with others only
+/// after it was rewritten, and may be rewritten again. A step to a state that is out of bounds is no step, nothing that
+/// happened in it counts for a property, and the verdict is *holds within the bound* at best. The initial state must be within.
 pub trait Normal<A: Subject, O: Observer<A>>: Send + Sync + 'static {
     /// What is left out, in words, for the verdict; such as "at most 3 live ballots".
     fn bound(&self) -> String;

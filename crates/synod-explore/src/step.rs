@@ -26,8 +26,10 @@ pub(crate) struct Reaction<A: Subject, O: Observer<A>> {
 
 /// What an action did to the whole system.
 pub(crate) struct Taken<A: Subject, O: Observer<A>> {
-    /// The state afterwards; `None` if the action was ignored.
+    /// The state afterwards; `None` if the action was ignored, or leads out of bounds.
     pub next: Option<State<A, O>>,
+    /// The action leads to a state that cannot be rewritten, being out of bounds: it is no step at all.
+    pub cut: bool,
     /// What was sent, in order.
     pub sends: Vec<Envelope<A::Msg>>,
     /// What the observer noted, be the action ignored or not.
@@ -155,7 +157,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
     /// The state after every actor was started, in actor order.
     ///
     /// # Panics
-    /// With an actor or the observer.
+    /// With an actor or the observer, and if states are rewritten and this one is out of bounds.
     pub fn initial(&self) -> State<A, O> {
         let mut state = State {
             locals: Vec::with_capacity(self.actors.len()),
@@ -174,7 +176,15 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             let reaction = self.react(index, &Local::blank(), Event::Start);
             self.apply(&mut state, index, reaction);
         }
-        state
+        self.rewritten(state).expect("the initial state is within the bound of what rewrites states")
+    }
+
+    /// The state that stands for one that was reached; `None` if it is out of bounds.
+    pub(crate) fn rewritten(&self, state: State<A, O>) -> Option<State<A, O>> {
+        match &self.normal {
+            Some(normal) => normal.normal(state),
+            None => Some(state),
+        }
     }
 
     /// Every action that is possible in a state, those that will turn out to be ignored included, in an order
@@ -240,17 +250,19 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
     /// With an actor or the observer.
     pub(crate) fn take(&self, state: &State<A, O>, action: &Action<A>) -> Taken<A, O> {
         match self.outcome(state, action) {
-            Outcome::Nothing(note) => Taken { next: None, sends: Vec::new(), note },
+            Outcome::Nothing(note) => Taken { next: None, cut: false, sends: Vec::new(), note },
             Outcome::Change(reaction) => {
                 let (note, sends) = (reaction.note.clone(), reaction.sends.clone());
                 let mut next = state.clone();
                 self.commit(&mut next, action, reaction);
-                Taken { next: Some(next), sends, note }
+                let next = self.rewritten(next);
+                Taken { cut: next.is_none(), next, sends, note }
             }
         }
     }
 
-    /// The state after an action that is possible in `state`; `None` if the action is ignored.
+    /// The state after an action that is possible in `state`; `None` if the action is ignored, or leads out of the bound
+    /// of what rewrites states.
     ///
     /// # Panics
     /// With an actor or the observer.
@@ -287,7 +299,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         Outcome::Change(reaction)
     }
 
-    /// Does what [`System::outcome`] said an action will do.
+    /// Does what [`System::outcome`] said an action will do. The state is as the actors left it: not rewritten yet.
     pub(crate) fn commit(&self, state: &mut State<A, O>, action: &Action<A>, reaction: Reaction<A, O>) {
         let index = match action {
             Action::<A>::Drop(envelope) => {

@@ -227,7 +227,8 @@ impl TraceText {
     /// An action that is possible and ignored is allowed, and leaves the state as it is.
     ///
     /// # Errors
-    /// If a step is not possible where it comes up, with what is possible there; or if user code panics.
+    /// If a step is not possible where it comes up, with what is possible there; if it leads to a state that cannot be
+    /// rewritten; or if user code panics.
     pub fn resolve<A: Subject, O: Observer<A>>(
         &self,
         system: &System<A, O>,
@@ -249,6 +250,9 @@ impl TraceText {
             };
             let action = possible[index].clone();
             let taken = panics::capture(|| system.take(&state, &action)).map_err(error)?;
+            if taken.cut {
+                return Err(error(out_of_bounds(system, &asked)));
+            }
             state = taken.next.unwrap_or(state);
             resolved.actions.push(action);
             resolved.states.push(state.clone());
@@ -293,6 +297,10 @@ pub fn line_of<A: Subject, O: Observer<A>>(system: &System<A, O>, action: &Actio
 
 /// How many of the possible actions are shown when another was asked for.
 const SHOWN: usize = 6;
+
+fn out_of_bounds<A: Subject, O: Observer<A>>(system: &System<A, O>, asked: &str) -> String {
+    format!("out of bounds ({}): {asked}", system.describe_bounds())
+}
 
 fn not_possible(asked: &str, mut possible: Vec<String>) -> String {
     let mut message = format!("not possible here: {asked}");
@@ -347,6 +355,9 @@ pub fn judge<A: Subject, O: Observer<A>>(
             return Err(failed(step)(format!("not possible here: {}", system.describe(action))));
         }
         let taken = panics::capture(|| system.take(&state, action)).map_err(failed(step))?;
+        if taken.cut {
+            return Err(failed(step)(out_of_bounds(system, &system.describe(action))));
+        }
         state = taken.next.unwrap_or(state);
         panics::capture(|| watch.see(step, &state, taken.note.as_ref())).map_err(failed(step))?;
     }

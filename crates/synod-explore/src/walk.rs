@@ -47,6 +47,14 @@ impl<A: Subject> Debug for Walk<A> {
     }
 }
 
+/// What an action will do, as far as it has to be known before the action is taken.
+enum Ahead<A: Subject, O: Observer<A>> {
+    /// This will happen to the actor that it is about.
+    Reaction(Reaction<A, O>),
+    /// This will be the state, rewritten, and this is what the observer notes.
+    State(Box<State<A, O>>, Option<O::Note>),
+}
+
 /// A run that is under way.
 struct Runner<'s, A: Subject, O: Observer<A>> {
     system: &'s System<A, O>,
@@ -80,23 +88,36 @@ impl<'s, A: Subject, O: Observer<A>> Runner<'s, A, O> {
         }
     }
 
-    /// What an action will do; `None` if it is ignored. A panic is an action that does something.
-    fn outcome(&self, action: &Action<A>) -> Option<Result<Reaction<A, O>, String>> {
-        match panics::capture(|| self.system.outcome(&self.state, action)) {
-            Ok(Outcome::Nothing(_)) => None,
-            Ok(Outcome::Change(reaction)) => Some(Ok(reaction)),
-            Err(message) => Some(Err(message)),
-        }
+    /// What an action will do; `None` if it is ignored or leads out of bounds. A panic is an action that does something.
+    fn outcome(&self, action: &Action<A>) -> Option<Result<Ahead<A, O>, String>> {
+        let ahead = panics::capture(|| {
+            // Only the state itself tells whether it can be rewritten, so then it has to be made at once.
+            if self.system.normal.is_some() {
+                let taken = self.system.take(&self.state, action);
+                return taken.next.map(|state| Ahead::State(Box::new(state), taken.note));
+            }
+            match self.system.outcome(&self.state, action) {
+                Outcome::Nothing(_) => None,
+                Outcome::Change(reaction) => Some(Ahead::Reaction(reaction)),
+            }
+        });
+        ahead.transpose()
     }
 
     /// Takes a step; false if the run ends with it.
-    fn take(&mut self, action: Action<A>, outcome: Result<Reaction<A, O>, String>) -> bool {
-        let committed = outcome.and_then(|reaction| {
-            let (system, state, note) = (self.system, &mut self.state, reaction.note.clone());
-            panics::capture(|| system.commit(state, &action, reaction)).map(|()| note)
+    fn take(&mut self, action: Action<A>, outcome: Result<Ahead<A, O>, String>) -> bool {
+        let taken = outcome.and_then(|ahead| match ahead {
+            Ahead::State(state, note) => {
+                self.state = *state;
+                Ok(note)
+            }
+            Ahead::Reaction(reaction) => {
+                let (system, state, note) = (self.system, &mut self.state, reaction.note.clone());
+                panics::capture(|| system.commit(state, &action, reaction)).map(|()| note)
+            }
         });
         self.walk.actions.push(action);
-        match committed {
+        match taken {
             Ok(note) => self.look(note.as_ref()),
             Err(message) => self.walk.panicked = Some(message),
         }

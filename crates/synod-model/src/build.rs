@@ -1,9 +1,10 @@
 //! Turns a model file into a system to explore, or says what in it makes no sense, and where.
 
+use crate::ballots::{self, LiveBallots};
 use crate::claims::{CLAIMS, Claim};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parse};
 use crate::history::{History, Note};
-use crate::mutants::{self, Mutant};
+use crate::mutants::{self, Mutant, Rule};
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
@@ -39,6 +40,7 @@ pub struct Model {
     claims: Vec<&'static Claim>,
     witnesses: Vec<&'static Witness>,
     never: Vec<&'static Witness>,
+    live_ballots: Option<usize>,
     crashable: Vec<bool>,
     down: Vec<bool>,
     alike: Vec<Vec<usize>>,
@@ -53,18 +55,24 @@ pub enum Built {
 }
 
 /// What is in hand while a file is being judged.
-struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     name: &'a str,
     text: &'a str,
 }
 
 impl Judge<'_> {
-    fn error<T>(&self, span: Range<usize>, message: impl Into<String>) -> Result<T, ModelError> {
+    pub(crate) fn error<T>(&self, span: Range<usize>, message: impl Into<String>) -> Result<T, ModelError> {
         Err(ModelError::at(self.name, self.text, span, message))
     }
 
     /// A count that must lie within bounds.
-    fn count(&self, what: &str, given: &Spanned<i64>, least: i64, most: i64) -> Result<usize, ModelError> {
+    pub(crate) fn count(
+        &self,
+        what: &str,
+        given: &Spanned<i64>,
+        least: i64,
+        most: i64,
+    ) -> Result<usize, ModelError> {
         let count = *given.get_ref();
         if count < least || count > most {
             return self.error(given.span(), format!("{what} = {count}: must be from {least} to {most}"));
@@ -174,7 +182,7 @@ impl Model {
         let processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
         let claims = judge
             .known("claim", file.check.claims.as_ref(), &CLAIMS, |claim| claim.name)?
-            .unwrap_or_else(|| CLAIMS.iter().collect());
+            .unwrap_or_else(|| CLAIMS.iter().filter(|claim| ballots::can_check(&file, claim.name)).collect());
         let witness = |given: &Option<Spanned<Vec<String>>>| {
             Ok(judge.known("witness", given.as_ref(), &WITNESSES, |w| w.name)?.unwrap_or_default())
         };
@@ -196,8 +204,15 @@ impl Model {
             );
         }
         expect(&judge, &file, &claims)?;
+        let live_ballots = ballots::admit(&judge, &file)?;
         let alike = match &file.reduce.symmetry {
             None => Vec::new(),
+            Some(given) if live_ballots.is_some() => {
+                return judge.error(
+                    given.span(),
+                    "symmetry: not where ballots are renumbered; leave out live_ballots",
+                );
+            }
             Some(given) => permute::alike(given.get_ref(), &file, &cluster, [&crashable, &down])
                 .or_else(|why| judge.error(given.span(), format!("symmetry: {why}")))?,
         };
@@ -212,6 +227,7 @@ impl Model {
             claims,
             witnesses,
             never,
+            live_ballots,
             crashable,
             down,
             alike,
@@ -230,14 +246,23 @@ impl Model {
 
     /// The system that the file describes.
     pub fn build(&self) -> Built {
-        match self.mutant() {
-            None => Built::Plain(self.system(self.processes.clone())),
-            Some(entry) => {
-                let broken = |process: &Process| Mutant { process: process.clone(), rule: entry.rule };
-                let actors = self.processes.iter().map(broken).collect();
-                Built::Mutant(self.system(actors))
-            }
+        let rule = match (self.mutant(), self.live_ballots) {
+            (None, None) => return Built::Plain(self.system(self.processes.clone())),
+            // Where ballots are drawn the processes are decorated, also if nothing is broken.
+            (None, Some(_)) => Rule::Control,
+            (Some(entry), _) => entry.rule,
+        };
+        let draws = self.live_ballots.is_some();
+        let decorated = |process: &Process| Mutant { process: process.clone(), rule, draws };
+        let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
+        let normal = self.live_ballots.map(|most| {
+            LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone())
+        });
+        let mut system = self.system(actors);
+        if let Some(normal) = normal {
+            system.normal = Some(Arc::new(normal));
         }
+        Built::Mutant(system)
     }
 
     fn system<A>(&self, actors: Vec<A>) -> System<A, Ghost>
@@ -275,8 +300,12 @@ impl Model {
             system.bounds.local = Some((format!("rounds up to {rounds}"), Arc::new(within)));
         }
         for claim in &self.claims {
-            let (cluster, judge) = (Arc::clone(&self.cluster), claim.judge);
-            let check = move |history: &History| judge(&cluster.quorums, history);
+            let (cluster, name, judge) = (Arc::clone(&self.cluster), claim.name, claim.judge);
+            // What was broken once stays so, though the history may have forgotten by what.
+            let check = move |history: &History| match history.broken.get(name) {
+                Some(breach) => Err(breach.to_string()),
+                None => judge(&cluster.quorums, history),
+            };
             system.properties.push(Property::always_history(claim.name, check));
         }
         for witness in &self.witnesses {
@@ -309,7 +338,7 @@ impl Model {
 
     /// Makes the model check every claim and nothing else; with a depth, on paths of at most so many states.
     pub fn ask_everything(&mut self, depth: Option<usize>) {
-        self.claims = CLAIMS.iter().collect();
+        self.claims = CLAIMS.iter().filter(|claim| ballots::can_check(&self.file, claim.name)).collect();
         self.witnesses.clear();
         self.never.clear();
         self.file.bounds.depth = depth.or(self.file.bounds.depth);

@@ -237,6 +237,8 @@ pub struct BoundsFile {
     pub rounds: Option<u64>,
     /// States on a path.
     pub depth: Option<usize>,
+    /// Ballots that are live at once, their numbers and the number of retries being unlimited. See `ballots.rs`.
+    pub live_ballots: Option<Spanned<i64>>,
 }
 
 /// What is taken for one. No verdict depends on it, only the number of states.

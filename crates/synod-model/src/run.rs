@@ -3,12 +3,15 @@
 use crate::build::{Built, Model};
 use crate::file::ScenarioFile;
 use crate::observer::{Ghost, Inside};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use synod::Msg;
 use synod_explore::diagram::Diagram;
 use synod_explore::trace::{self, TraceText};
-use synod_explore::{Options, Progress, Report, Status, Stop, Subject, System, Verdict, explore, oracle};
+use synod_explore::{
+    Options, Progress, Report, Status, Stop, Subject, System, Table, Verdict, Why, explore, oracle,
+};
 
 /// How to check.
 pub struct Settings<'a> {
@@ -24,6 +27,10 @@ pub struct Settings<'a> {
     pub exhaust: bool,
     /// Make use of the reductions that the model declares. Without them the verdict must be the same.
     pub reduce: bool,
+    /// What is remembered of the states that were seen.
+    pub table: Table,
+    /// A folder in which states wait that do not fit into memory.
+    pub spill: Option<&'a Path>,
     /// Set to stop.
     pub interrupt: Option<&'a AtomicBool>,
     /// Called now and then.
@@ -34,7 +41,8 @@ impl Default for Settings<'_> {
     fn default() -> Self {
         let (time, memory, interrupt, progress) = (None, None, None, None);
         let (stateright, exhaust, reduce) = (false, false, true);
-        Settings { threads: 1, time, memory, stateright, exhaust, reduce, interrupt, progress }
+        let (table, spill) = (Table::Exact, None);
+        Settings { threads: 1, time, memory, stateright, exhaust, reduce, table, spill, interrupt, progress }
     }
 }
 
@@ -102,6 +110,7 @@ where
     if !settings.reduce {
         system.symmetry = None;
     }
+    let dead_messages = settings.reduce && model.file.reduce.dead_messages;
     let system = &system;
     let expect = &model.file.expect;
     let stop = match &expect.property {
@@ -110,6 +119,10 @@ where
         None => Stop::FirstViolation,
     };
     let options = Options {
+        table: settings.table,
+        dead_messages,
+        symmetry: true,
+        spill: settings.spill,
         threads: settings.threads,
         time: settings.time,
         memory: settings.memory,
@@ -161,7 +174,7 @@ where
             let detail = finding.map(|f| format!("{}: {}", f.property, f.detail.clone().unwrap_or_default()));
             ("violated", detail, finding.and_then(|f| f.trace.as_ref()))
         }
-        Verdict::Incomplete(why) => ("incomplete", Some(format!("{why:?} ran out").to_lowercase()), None),
+        Verdict::Incomplete(why) => ("incomplete", Some(gave_up(*why)), None),
         Verdict::Panicked { message, trace } => ("panicked", Some(message.clone()), Some(trace)),
     };
     let found = |f: &synod_explore::Finding<A>| Found {
@@ -198,6 +211,16 @@ where
         missed_state_odds: report.missed_state_odds,
         elapsed: report.elapsed,
         memory_bytes: report.memory_bytes,
+    }
+}
+
+/// Why a search gave up, in words.
+fn gave_up(why: Why) -> String {
+    match why {
+        Why::Time => "time ran out".to_owned(),
+        Why::Memory => "memory ran out".to_owned(),
+        Why::Interrupted => "it was interrupted".to_owned(),
+        Why::Disk(error) => format!("the disk on which states wait failed: {error}"),
     }
 }
 

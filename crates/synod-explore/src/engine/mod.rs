@@ -94,15 +94,22 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
 /// Why the system cannot be explored in the way that was asked for, if so.
 fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> Option<String> {
     let symmetry = options.symmetry && system.symmetry.is_some();
-    if !Search::looks_at_states(system) {
-        return None;
-    }
     let what = match (symmetry, options.dead_messages) {
         (true, _) => "one state stand for all that are like it",
         (false, true) => "messages be left out",
         (false, false) => return None,
     };
-    Some(format!("a property or a bound looks at whole states, so that none can {what}: switch that off"))
+    if Search::looks_at_states(system) {
+        return Some(format!(
+            "a property or a bound looks at whole states, so that in none can {what}: switch that off"
+        ));
+    }
+    let rewritten = system.normal.is_some();
+    rewritten.then(|| {
+        format!(
+            "states are rewritten, so that nobody could check whether in them can {what}: switch that off"
+        )
+    })
 }
 
 /// The odds that two of so many states have the same fingerprint: pairs of states over fingerprints.

@@ -119,11 +119,6 @@ impl<S: Scheme> Table<S> {
     pub(super) fn bytes(&self) -> usize {
         self.shards.iter().map(|shard| shard.slots.capacity() * size_of::<S::Key>()).sum()
     }
-
-    /// The slots of each shard and how many are taken, for writing the table down.
-    pub(super) fn shards(&self) -> impl Iterator<Item = &[S::Key]> {
-        self.shards.iter().map(|shard| &shard.slots[..])
-    }
 }
 
 /// Inserts the keys that belong to some shards, the first of which is number `first`.

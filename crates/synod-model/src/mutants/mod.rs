@@ -12,7 +12,7 @@ use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::time::Duration;
-use synod::{Msg, Process, ProcessState, Stable, Timer};
+use synod::{Msg, Phase, Process, ProcessState, Stable, Timer};
 
 /// A mutant in the catalogue of mutants.
 pub struct Entry {
@@ -259,16 +259,19 @@ pub struct Mutant {
     pub process: Process,
     /// What is broken.
     pub rule: Rule,
+    /// Whether a proposer may begin each of its ballots at any height, its first one included, and not only right above
+    /// those it knows of. That breaks nothing: ballots need only be its own, and rise (PMS §2.5). See [`crate::ballots`].
+    pub draws: bool,
 }
 
 /// The real state, and what a broken machine knows besides.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MutantState {
-    inner: ProcessState,
+    pub(crate) inner: ProcessState,
     /// What was told to others and is not on the disk yet.
-    unsaved: Option<Stable>,
+    pub(crate) unsaved: Option<Stable>,
     /// What the disk holds, as far as a broken disk needs to know.
-    saved: Option<Stable>,
+    pub(crate) saved: Option<Stable>,
 }
 
 impl Inside for MutantState {
@@ -300,6 +303,8 @@ pub enum MutantTimer {
     Real(Timer),
     /// The save happens.
     Flush,
+    /// A proposer that draws its ballots begins the next one, above so many live ballots that are above its last.
+    Above(u64),
 }
 
 impl Mutant {
@@ -310,6 +315,11 @@ impl Mutant {
         for command in commands {
             match command {
                 Command::Send(to, msg) => out.send(to, msg),
+                // At which other heights it may ring depends on the ballots that are live, and is not for one process to know.
+                Command::SetTimer(Timer::Retry, after) if self.draws => {
+                    out.set_timer(MutantTimer::Above(0), after);
+                }
+                Command::CancelTimer(Timer::Retry) if self.draws => out.cancel_timer(MutantTimer::Above(0)),
                 Command::SetTimer(timer, after) => out.set_timer(MutantTimer::Real(timer), after),
                 Command::CancelTimer(timer) => out.cancel_timer(MutantTimer::Real(timer)),
                 Command::ChooseRandom(_, never) => debug_assert!(never.is_empty()),
@@ -328,6 +338,24 @@ impl Mutant {
                 }
             }
         }
+    }
+}
+
+/// A first ballot is begun as soon as a client asks, right above nothing. Whoever draws its ballots gets only as far as the
+/// timer that begins one: everything else that was done about the ballot is undone, and nobody has heard of it.
+fn postpone(before: &ProcessState, after: &mut ProcessState, out: &mut Out<Process>) {
+    let idle = before.proposer().filter(|proposer| proposer.phase == Phase::Idle);
+    let (Some(idle), Some(begun)) = (idle, rules::proposer_of(after)) else { return };
+    if begun.phase != Phase::Idle {
+        begun.phase = Phase::Idle;
+        begun.tried = idle.tried;
+        let mut kept = Out::new();
+        for command in std::mem::take(out) {
+            if let Command::SetTimer(timer, after) = command {
+                kept.set_timer(timer, after);
+            }
+        }
+        *out = kept;
     }
 }
 
@@ -364,6 +392,9 @@ impl Actor for Mutant {
         let mut next = Cow::Owned(inner);
         self.process.on_msg(me, &mut next, src, msg, &mut real);
         let mut next = next.into_owned();
+        if self.draws {
+            postpone(&state.inner, &mut next, &mut real);
+        }
         self.rule.doctor_state(&heard, &state.inner, &mut next);
         self.rule.doctor_answers((asker, &heard), &state.inner, &next, &mut real);
         if next != state.inner {
@@ -373,18 +404,31 @@ impl Actor for Mutant {
     }
 
     fn on_timeout(&self, me: Id, state: &mut Cow<'_, MutantState>, timer: &MutantTimer, out: &mut Out<Self>) {
-        let MutantTimer::Real(timer) = timer else {
-            if let Some(now) = state.to_mut().unsaved.take() {
-                out.save(MutantStable { now, before: None });
-            }
-            return;
-        };
         let mut inner = state.inner.clone();
+        let timer = match timer {
+            MutantTimer::Real(timer) => timer,
+            MutantTimer::Above(passed) => {
+                // Live ballots are two rounds apart, and the real handler adds the one that leads into the gap.
+                if let Some(proposer) = rules::proposer_of(&mut inner) {
+                    proposer.tried = proposer.tried.saturating_add(2 * passed);
+                }
+                out.cancel_timer(MutantTimer::Above(0));
+                &Timer::Retry
+            }
+            MutantTimer::Flush => {
+                if let Some(now) = state.to_mut().unsaved.take() {
+                    out.save(MutantStable { now, before: None });
+                }
+                return;
+            }
+        };
         self.rule.doctor_timeout(&mut inner);
         let mut real = Out::new();
         let mut next = Cow::Owned(inner);
         self.process.on_timeout(me, &mut next, timer, &mut real);
-        if *next != state.inner {
+        // One that draws and has nothing to do begins no ballot, and then has tried none.
+        let idle = self.draws && real.is_empty();
+        if !idle && *next != state.inner {
             state.to_mut().inner = next.into_owned();
         }
         self.flush(real, state, out);

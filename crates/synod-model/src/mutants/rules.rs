@@ -344,7 +344,7 @@ fn acceptor_of(state: &mut ProcessState) -> Option<&mut AcceptorState> {
     }
 }
 
-fn proposer_of(state: &mut ProcessState) -> Option<&mut ProposerState> {
+pub(super) fn proposer_of(state: &mut ProcessState) -> Option<&mut ProposerState> {
     match state {
         ProcessState::Proposer(proposer) => Some(proposer),
         ProcessState::Server(server) => Some(&mut server.proposer),

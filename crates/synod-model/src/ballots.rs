@@ -1,0 +1,223 @@
+//! Guarantees that a model whose live ballots are bounded speaks of any number of retries: of ballots only order and owner are
+//! kept, and what can matter no more is forgotten. The argument in full is in `proofs-notes/ballots.md`.
+//!
+//! No handler asks more of a ballot than how it compares with another and whose it is. So two states that differ in the numbers
+//! alone, and agree in their order and owners, can do the same, provided that a proposer may draw its next ballot at any height
+//! above its last (PMS §2.5 asks for no more); [`Mutant::draws`] sees to that. What is bounded is then not how high ballots
+//! get but how many are *live*: named by a process, by a message on its way or by the history.
+//!
+//! A live ballot is renamed by its place: the lowest gets round 2, the next round 4, and so on, so that between any two, below
+//! and above all there is room for one more. What is not live is forgotten by the rules of `dead`.
+
+mod dead;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use crate::build::Judge;
+use crate::claims::Claim;
+use crate::file::{DeliveryFile, Layout, ModelError, ModelFile, RetryFile};
+use crate::history::{Breach, History};
+use crate::mutants::{Mutant, MutantTimer, Rule};
+use crate::observer::{Ghost, Inside};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use synod::{Ballot, Cluster, Phase, Process, ProposerState};
+use synod_explore::{InFlight, Local, Normal, State};
+use toml::Spanned;
+
+/// The claims that are checked where live ballots are bounded. Each is decided by what is kept.
+const CHECKED: [&str; 7] = ["B0", "P1", "P1a", "P2", "P2a", "P2b", "V3"];
+
+/// The hard cases that can be recognised by what is kept.
+const SEEN: [&str; 6] = ["chosen", "learned", "served", "adopted", "bound", "informed"];
+
+/// The state of a whole system.
+pub(crate) type Whole = State<Mutant, Ghost>;
+
+/// Which rules are applied, beyond renaming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Forgets {
+    /// What is dead is forgotten, exactly.
+    dead: bool,
+    /// So are prepares of ballots that have left phase 1, which is sound for safety, and not exact.
+    abandoned: bool,
+    /// A wrong rule, to see that tests find it.
+    planted: bool,
+}
+
+/// Renames ballots by their place among those that are live, and bounds how many these are.
+pub struct LiveBallots {
+    most: usize,
+    cluster: Arc<Cluster>,
+    actors: Vec<Mutant>,
+    claims: Vec<&'static Claim>,
+    forgets: Forgets,
+}
+
+impl LiveBallots {
+    /// At most so many live ballots, for a system of these processes of which these claims are checked.
+    pub fn new(
+        most: usize,
+        cluster: Arc<Cluster>,
+        actors: Vec<Mutant>,
+        claims: Vec<&'static Claim>,
+    ) -> LiveBallots {
+        // Of a broken acceptor it is not known what a promise it does not keep will do to others.
+        let whole = actors.iter().all(|actor| actor.rule == Rule::Control);
+        LiveBallots {
+            most,
+            cluster,
+            actors,
+            claims,
+            forgets: Forgets { dead: true, abandoned: whole, planted: false },
+        }
+    }
+
+    /// Whether a claim is among those that are checked.
+    fn checks(&self, claim: &str) -> bool {
+        self.claims.iter().any(|known| known.name == claim)
+    }
+
+    /// The number that an actor's ballots carry; 0 for one that has none.
+    fn number(&self, actor: usize) -> u16 {
+        match self.actors.get(actor).map(|actor| &actor.process) {
+            Some(Process::Proposer { number, .. } | Process::Server { number, .. }) => *number,
+            _ => 0,
+        }
+    }
+
+    /// Writes down which claims the whole history breaks, before any of it is forgotten.
+    fn judge(&self, history: &mut History) {
+        for claim in &self.claims {
+            if !history.broken.contains_key(claim.name)
+                && let Err(breach) = (claim.judge)(&self.cluster.quorums, history)
+            {
+                history.broken.insert(claim.name, Breach { acceptor: None, words: breach });
+            }
+        }
+    }
+
+    /// The ballots that are live, in order.
+    fn live(&self, state: &mut Whole) -> BTreeSet<Ballot> {
+        let mut live = BTreeSet::new();
+        self.each(state, &mut |ballot| {
+            live.insert(*ballot);
+        });
+        live
+    }
+
+    /// Gives every timer that begins a ballot all the heights at which it may ring: below all live ballots that are above
+    /// the proposer's last, above one of them, and so on up to above all.
+    fn spread(state: &mut Whole, live: usize) {
+        for local in &mut state.locals {
+            let tried = local.state.as_deref().and_then(|s| s.inside().proposer()).map_or(0, |p| p.tried);
+            let above = (live as u64).saturating_sub(tried / 2);
+            let ready = local.timers.contains(&MutantTimer::Above(0));
+            let is_draw = |timer: &MutantTimer| matches!(timer, MutantTimer::Above(_));
+            let heights = (0..=above).filter(|_| ready).map(MutantTimer::Above);
+            let timers: BTreeSet<_> =
+                local.timers.iter().copied().filter(|timer| !is_draw(timer)).chain(heights).collect();
+            if timers != local.timers {
+                Arc::make_mut(local).timers = timers;
+            }
+        }
+    }
+}
+
+impl Normal<Mutant, Ghost> for LiveBallots {
+    fn bound(&self) -> String {
+        format!("at most {} live ballots, any number of retries", self.most)
+    }
+
+    fn normal(&self, mut state: Whole) -> Option<Whole> {
+        if self.forgets.dead {
+            self.judge(&mut state.history);
+            self.forget(&mut state);
+        }
+        let live = self.live(&mut state);
+        if live.len() > self.most {
+            return None;
+        }
+        let places: BTreeMap<Ballot, u64> = live.iter().copied().zip((1..).map(|place| 2 * place)).collect();
+        if places.iter().any(|(ballot, place)| ballot.round != *place) {
+            self.each(&mut state, &mut |ballot| ballot.round = places[ballot]);
+        }
+        Self::spread(&mut state, live.len());
+        Some(state)
+    }
+}
+
+/// The proposer's share of a running actor's state.
+fn proposer(local: &Local<Mutant>) -> Option<&ProposerState> {
+    local.state.as_deref().and_then(|state| state.inside().proposer())
+}
+
+/// Whether a proposer knows that its proposal is chosen and will do nothing more.
+fn is_done(local: &Local<Mutant>) -> bool {
+    proposer(local).is_some_and(|proposer| {
+        matches!(&proposer.phase, Phase::Accepting { issued, .. } if !issued.is_empty())
+            && proposer.wanted.is_empty()
+            && proposer.reads.is_empty()
+    })
+}
+
+/// The messages on their way: each arrives at most once, in any order.
+fn flying(state: &mut Whole) -> &mut BTreeMap<stateright::actor::Envelope<synod::Msg>, usize> {
+    match &mut state.network {
+        InFlight::Multiset(counts) => counts,
+        _ => unreachable!("a model whose live ballots are bounded has a multiset for a network"),
+    }
+}
+
+/// Whether a claim can be checked in this model.
+pub(crate) fn can_check(file: &ModelFile, claim: &str) -> bool {
+    file.bounds.live_ballots.is_none() || CHECKED.contains(&claim)
+}
+
+/// How many live ballots a model file allows, if it bounds them, and everything that does not go with that refused.
+pub(crate) fn admit(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<usize>, ModelError> {
+    let Some(given) = &file.bounds.live_ballots else { return Ok(None) };
+    let most = judge.count("live_ballots", given, 1, 16)?;
+    let system = &file.system;
+    let refused = [
+        (system.layout != Layout::Separate, "roles must be processes of their own: layout = \"separate\""),
+        (
+            file.network.delivery != DeliveryFile::Multiset,
+            "a message must arrive at most once, in any order: delivery = \"multiset\"",
+        ),
+        (
+            system.nacks,
+            "a nack tells of a promise that would otherwise be forgotten: nacks = false is needed in [system]",
+        ),
+        (
+            system.retry != RetryFile::OnTimeout,
+            "proposers must be free to try again at any moment: retry = \"on-timeout\"",
+        ),
+        (
+            file.faults.as_ref().is_some_and(|faults| faults.crash.is_some()),
+            "crashes are not supported, as what was forgotten could be recovered; `down` is",
+        ),
+        (file.bounds.rounds.is_some(), "ballots are renamed, so that rounds cannot be bounded as well"),
+    ];
+    if let Some((_, reason)) = refused.iter().find(|(refused, _)| *refused) {
+        return judge.error(given.span(), format!("live_ballots: {reason}"));
+    }
+    let known = |given: &Option<Spanned<Vec<String>>>, what: &str, all: &[&str]| {
+        let Some(given) = given else { return Ok(()) };
+        match given.get_ref().iter().find(|name| !all.contains(&name.as_str())) {
+            Some(name) => judge.error(
+                given.span(),
+                format!(
+                    "{what} {name:?}: not with live_ballots, as it is about what was forgotten; there are {}",
+                    all.join(", ")
+                ),
+            ),
+            None => Ok(()),
+        }
+    };
+    known(&file.check.claims, "claim", &CHECKED)?;
+    known(&file.check.witnesses, "witness", &SEEN)?;
+    known(&file.check.never, "never", &SEEN)?;
+    Ok(Some(most))
+}
