@@ -56,25 +56,26 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         },
     }
 
+    // What is not what it was taken for is told before anything that was found with it.
     let mut impure = None;
-    if let Some(failure) = search.failure.take() {
-        match search.trace(failure.state, failure.ordinal) {
+    match search.failure.take() {
+        Some(failure) => match search.trace(failure.state, failure.ordinal) {
             Ok(trace) => ending.panicked = Some((failure.message, trace)),
             Err(found) => impure = Some(found),
-        }
+        },
+        None if ending.panicked.is_none() => impure = search.verify().err(),
+        None => {}
     }
     let mut findings: Vec<Finding<A>> = system.properties.iter().map(Finding::undecided).collect();
     for (finding, hit) in findings.iter_mut().zip(std::mem::take(&mut search.asked.hits)) {
-        if let Some(Hit { state, ordinal, detail }) = hit {
+        if let (Some(Hit { state, ordinal, detail }), None) = (hit, &impure) {
             match search.trace(state, ordinal) {
                 Ok(trace) => finding.decide(detail, trace),
-                Err(found) => impure = impure.or(Some(found)),
+                Err(found) => impure = Some(found),
             }
         }
     }
-    if ending.panicked.is_none()
-        && let Err(Impure { message, trace }) = impure.map_or_else(|| search.verify(), Err)
-    {
+    if let Some(Impure { message, trace }) = impure {
         ending.panicked = Some((message, trace));
     }
     let unique = u64::from(search.origins.len());

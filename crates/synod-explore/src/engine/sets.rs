@@ -45,12 +45,8 @@ sets! {
     Hashed64: Hashed<1>,
     Hashed128: Hashed<2>,
     Exact8: Packed<[u64; 1]>,
-    Exact12: Packed<[u32; 3]>,
     Exact16: Packed<[u64; 2]>,
-    Exact24: Packed<[u64; 3]>,
     Exact32: Packed<[u64; 4]>,
-    Exact48: Packed<[u64; 6]>,
-    Exact64: Packed<[u64; 8]>,
     Exact96: Packed<[u64; 12]>
 }
 
@@ -74,8 +70,7 @@ impl Seen {
             }
             Kind::Exact => {
                 smallest!(counts,
-                    Exact8: [u64; 1], Exact12: [u32; 3], Exact16: [u64; 2], Exact24: [u64; 3], Exact32: [u64; 4],
-                    Exact48: [u64; 6], Exact64: [u64; 8], Exact96: [u64; 12]);
+                    Exact8: [u64; 1], Exact16: [u64; 2], Exact32: [u64; 4], Exact96: [u64; 12]);
                 None
             }
         }
@@ -116,6 +111,6 @@ impl Seen {
                 }
             };
         }
-        pour!(Exact8, Exact12, Exact16, Exact24, Exact32, Exact48, Exact64, Exact96);
+        pour!(Exact8, Exact16, Exact32, Exact96);
     }
 }

@@ -266,7 +266,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 /// Notes every step by what it did to the actor, and keeps a small digest of the last ones.
 #[derive(Clone)]
-struct Digest;
+pub(crate) struct Digest;
 
 impl Observer<Machine> for Digest {
     type History = u8;

@@ -7,6 +7,7 @@ mod explorer;
 mod kinds;
 mod machines;
 mod paxos;
+mod reductions;
 mod systems;
 mod traces;
 mod verdicts;

@@ -4,7 +4,7 @@ use crate::equivariance::{declared, moved};
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use synod::Msg;
-use synod_explore::{State, Subject, Symmetry, System};
+use synod_explore::{Options, State, Subject, Symmetry, System, explore};
 use synod_model::{Built, Ghost, Inside, Model, Settings, catalogue, check, find};
 
 /// A state as a member of a set: its equality is a total one.
@@ -95,6 +95,8 @@ fn a_state_of_each_orbit_is_reached_and_no_more() {
         let (some, same_depth) = reached(&system, Some(&symmetry));
         let orbits = orbits(&symmetry, system.actors.len(), &all);
         assert_eq!((some.len(), same_depth), (orbits, depth), "{name}");
+        let explored = explore(&system, &Options::default());
+        assert_eq!((explored.unique_states, explored.depth), (orbits as u64, depth), "{name}: the engine's");
         let file = &model.file.expect;
         assert_eq!(file.unique_states, Some(all.len() as u64), "{name}");
         assert_eq!(file.depth, Some(depth), "{name}");

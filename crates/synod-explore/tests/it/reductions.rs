@@ -1,0 +1,284 @@
+//! What makes an exploration smaller or shorter changes no verdict, no finding and no length of a trace; and what is declared
+//! wrongly is found out.
+
+use crate::differential::{Digest, assert_same};
+use crate::machines::{Machine, machines};
+use crate::paxos;
+use proptest::prelude::*;
+use stateright::actor::{Actor, Id, Out};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use synod_explore::{
+    Delivery, Faults, Local, Network, Options, Permutation, Permute, Property, Report, Status, Stop, Subject,
+    Symmetry, System, Table, Verdict, explore,
+};
+
+/// Sends a few letters to the other actor, which reacts to some of them, some of the time.
+#[derive(Clone)]
+enum Letters {
+    Writer(&'static str),
+    /// Ignores `a` until it has read `b`, and everything once it has read `c`.
+    Reader,
+}
+
+impl Actor for Letters {
+    type Msg = char;
+    type State = String;
+    type Timer = ();
+    type Random = ();
+    type Storage = ();
+
+    fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> String {
+        if let Letters::Writer(letters) = self {
+            letters.chars().for_each(|letter| o.send(Id::from(1), letter));
+        }
+        String::new()
+    }
+
+    fn on_msg(&self, _: Id, read: &mut Cow<'_, String>, _: Id, letter: char, _: &mut Out<Self>) {
+        let reads = !read.contains('c') && (letter != 'a' || read.contains('b'));
+        if reads && !read.contains(letter) {
+            read.to_mut().push(letter);
+        }
+    }
+}
+
+fn letters(letters: &'static str) -> System<Letters, ()> {
+    System::new(vec![Letters::Writer(letters), Letters::Reader], ())
+        .property(Property::always_local("reads c last", |_, local: &Local<Letters>| {
+            let read = local.state.as_ref().map_or("", |state| state.as_str());
+            if read.ends_with("ba") { Err(read.to_owned()) } else { Ok(()) }
+        }))
+        .property(Property::sometimes_local("reads c", |_, local: &Local<Letters>| {
+            local.state.as_ref().is_some_and(|read| read.contains('c'))
+        }))
+}
+
+fn status<A: Subject>(report: &Report<A>) -> Vec<(&'static str, Status, Option<usize>)> {
+    let steps = |trace: &Option<Vec<_>>| trace.as_ref().map(Vec::len);
+    report.findings.iter().map(|finding| (finding.property, finding.status, steps(&finding.trace))).collect()
+}
+
+fn dead<'a>(dead_messages: bool) -> Options<'a> {
+    Options { dead_messages, stop: Stop::Exhausted, ..Options::default() }
+}
+
+#[test]
+fn a_message_that_matters_again_later_is_kept() {
+    // While nothing is read `a` is ignored, and yet it must not be left out.
+    let system = letters("ab");
+    let (whole, reduced) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
+    assert_eq!(whole.finding("reads c last").map(|f| f.status), Some(Status::Violated));
+    assert_eq!(status(&whole), status(&reduced));
+}
+
+#[test]
+fn a_message_that_never_matters_again_is_left_out() {
+    let mut system = letters("cddeee");
+    // Whether what nobody will read is lost or not makes no difference, and many states.
+    system.network.loss = true;
+    let (whole, reduced) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
+    assert_eq!(whole.verdict, Verdict::Holds);
+    assert_eq!((whole.verdict.clone(), status(&whole)), (reduced.verdict.clone(), status(&reduced)));
+    assert!(reduced.unique_states < whole.unique_states, "{reduced:?} and {whole:?}");
+}
+
+#[test]
+fn whole_states_are_not_asked_about_what_was_left_out() {
+    let system = letters("ab").property(Property::always_state("two messages at most", |state| {
+        if state.network.all().len() > 2 { Err("three".to_owned()) } else { Ok(()) }
+    }));
+    let report = explore(&system, &dead(true));
+    assert!(matches!(&report.verdict, Verdict::Panicked { message, .. } if message.contains("whole states")));
+}
+
+static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Random machines, with everything that can go wrong: with and without dead messages the same is found, as early.
+    #[test]
+    fn dead_messages_matter_to_no_finding(
+        machines in machines(),
+        network in 0..3usize,
+        loss in any::<bool>(),
+        crashable in any::<[bool; 3]>(),
+        (max_down, max_crashes) in (0..3usize, proptest::option::of(0..3u32)),
+        at in 0..4u8,
+    ) {
+        let delivery = [Delivery::Ordered, Delivery::Set, Delivery::Multiset][network];
+        let mut system = System::new(machines, Digest);
+        system.network = Network { delivery, loss };
+        system.faults = Faults { crashable: crashable.to_vec(), max_down, max_crashes, absent: Vec::new() };
+        system.bounds.depth = Some(7);
+        system = system
+            .property(Property::sometimes_note("a delivery was ignored", |note: &(usize, u8)| note.1 == 4))
+            .property(Property::always_history("never all", |h| if *h == 7 { Err("7".into()) } else { Ok(()) }))
+            .property(Property::always_local("nobody is there", move |_, local| {
+                if local.state.as_deref() == Some(&at) { Err(String::new()) } else { Ok(()) }
+            }))
+            .property(Property::sometimes_local("a timer and a save", |_, local| {
+                !local.timers.is_empty() && local.storage.is_some()
+            }));
+        let (whole, reduced) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
+        prop_assert_eq!(status(&whole), status(&reduced));
+        prop_assert_eq!(format!("{:?}", whole.verdict), format!("{:?}", reduced.verdict));
+        prop_assert!(reduced.unique_states <= whole.unique_states);
+        LEFT_OUT.fetch_add(usize::from(reduced.unique_states < whole.unique_states), Ordering::Relaxed);
+        // Whether threads share the work or not.
+        let shared = explore(&system, &Options { threads: 2, ..dead(true) });
+        assert_same(&reduced, &shared);
+    }
+
+    /// Whatever is remembered of states, the same is found.
+    #[test]
+    fn fingerprints_find_the_same(machines in machines(), network in 0..3usize, crashes in 0..2u32) {
+        let delivery = [Delivery::Ordered, Delivery::Set, Delivery::Multiset][network];
+        let mut system = System::new(machines, Digest);
+        system.network = Network { delivery, loss: false };
+        system.faults = Faults { crashable: vec![true], max_down: 1, max_crashes: Some(crashes), absent: Vec::new() };
+        system.bounds.depth = Some(8);
+        system = system
+            .property(Property::always_history("never all", |h| if *h == 7 { Err("7".into()) } else { Ok(()) }));
+        let exact = explore(&system, &Options { stop: Stop::Exhausted, ..Options::default() });
+        for table in [Table::Fingerprint64, Table::Fingerprint128] {
+            let hashed = explore(&system, &Options { table, stop: Stop::Exhausted, ..Options::default() });
+            assert_same(&exact, &hashed);
+            prop_assert!(hashed.missed_state_odds > 0.0 || hashed.unique_states < 2);
+        }
+        prop_assert!(exact.missed_state_odds == 0.0);
+    }
+}
+
+#[test]
+fn the_paxos_example_shrinks_and_its_verdict_stays() {
+    let system = paxos::system(&paxos::model(3, 2));
+    let whole = explore(&system, &dead(false));
+    assert_eq!(whole.unique_states, 16_668);
+    for table in [Table::Exact, Table::Fingerprint64] {
+        for threads in [1, 2] {
+            let reduced = explore(&system, &Options { table, threads, ..dead(true) });
+            assert_eq!((&whole.verdict, status(&whole)), (&reduced.verdict, status(&reduced)));
+            assert!(3 * reduced.unique_states < 2 * whole.unique_states, "{reduced:?}");
+        }
+    }
+}
+
+/// Counts pings, and pings the others when its timer rings. Number 2 is different, if it is to be.
+#[derive(Clone)]
+struct Pinger {
+    odd_one_out: bool,
+}
+
+impl Actor for Pinger {
+    type Msg = Id;
+    type State = u8;
+    type Timer = ();
+    type Random = ();
+    type Storage = ();
+
+    fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> u8 {
+        o.set_timer((), stateright::actor::model_timeout());
+        0
+    }
+
+    fn on_msg(&self, id: Id, count: &mut Cow<'_, u8>, _: Id, about: Id, _: &mut Out<Self>) {
+        let more = if self.odd_one_out && usize::from(id) == 2 && **count == 1 { 2 } else { 1 };
+        if about != id {
+            *count.to_mut() += more;
+        }
+    }
+
+    fn on_timeout(&self, id: Id, count: &mut Cow<'_, u8>, (): &(), o: &mut Out<Self>) {
+        if **count < 2 {
+            let others = (0..3).map(Id::from).filter(|other| *other != id);
+            others.for_each(|other| o.send(other, id));
+        }
+    }
+}
+
+/// Exchanges those that a message is about; with `forgets` it does not.
+struct About {
+    forgets: bool,
+}
+
+impl Permute<Pinger, ()> for About {
+    fn state(&self, _: &Permutation, state: &u8) -> u8 {
+        *state
+    }
+    fn storage(&self, _: &Permutation, (): &()) {}
+    fn message(&self, by: &Permutation, about: &Id) -> Id {
+        if self.forgets { *about } else { by.id(*about) }
+    }
+    fn timer(&self, _: &Permutation, (): &()) {}
+    fn choice(&self, _: &Permutation, (): &()) {}
+    fn history(&self, _: &Permutation, (): &()) {}
+    fn note(&self, _: &Permutation, (): &()) {}
+}
+
+fn pingers(odd_one_out: bool, forgets: bool) -> System<Pinger, ()> {
+    let mut system = System::new(vec![Pinger { odd_one_out }; 3], ())
+        .property(Property::sometimes_local("two pings", |_, local| local.state.as_deref() == Some(&2)));
+    system.symmetry = Some(Symmetry { alike: vec![vec![0, 1, 2]], permute: Arc::new(About { forgets }) });
+    system
+}
+
+#[test]
+fn actors_that_are_alike_are_explored_once() {
+    let system = pingers(false, false);
+    let whole = explore(&system, &Options { symmetry: false, ..Options::default() });
+    for threads in [1, 2] {
+        for dead_messages in [false, true] {
+            let reduced = explore(&system, &Options { threads, dead_messages, ..Options::default() });
+            assert_eq!((&whole.verdict, status(&whole)), (&reduced.verdict, status(&reduced)));
+            assert_eq!(whole.depth, reduced.depth);
+            assert!(reduced.unique_states * 4 < whole.unique_states, "{reduced:?} and {whole:?}");
+            assert!(reduced.unique_states * 6 >= whole.unique_states || dead_messages);
+        }
+    }
+}
+
+#[test]
+fn actors_that_are_not_alike_are_found_out() {
+    for (odd_one_out, forgets) in [(true, false), (false, true)] {
+        let report = explore(&pingers(odd_one_out, forgets), &Options::default());
+        let Verdict::Panicked { message, trace } = &report.verdict else { panic!("{report:?}") };
+        assert!(message.contains("not alike"), "{message}");
+        assert_eq!(trace.len(), 1, "the step that tells them apart");
+    }
+}
+
+#[test]
+fn machines_that_begin_differently_are_not_alike() {
+    let start =
+        |n| Machine { start: vec![crate::machines::Output::Set(n)], table: vec![Default::default(); 64] };
+    let mut system = System::new(vec![start(0), start(1)], ());
+    system.symmetry = Some(Symmetry { alike: vec![vec![0, 1]], permute: Arc::new(Names) });
+    let report = explore(&system, &Options::default());
+    assert!(matches!(&report.verdict, Verdict::Panicked { message, .. } if message.contains("begin alike")));
+}
+
+/// Nothing in a machine names an actor.
+struct Names;
+
+impl Permute<Machine, ()> for Names {
+    fn state(&self, _: &Permutation, state: &u8) -> u8 {
+        *state
+    }
+    fn storage(&self, _: &Permutation, storage: &u8) -> u8 {
+        *storage
+    }
+    fn message(&self, _: &Permutation, message: &u8) -> u8 {
+        *message
+    }
+    fn timer(&self, _: &Permutation, timer: &u8) -> u8 {
+        *timer
+    }
+    fn choice(&self, _: &Permutation, choice: &u8) -> u8 {
+        *choice
+    }
+    fn history(&self, _: &Permutation, (): &()) {}
+    fn note(&self, _: &Permutation, (): &()) {}
+}
