@@ -8,7 +8,7 @@ use crate::admission::{Admission, Admittance};
 use crate::changes::Changes;
 use crate::disk::Disk;
 use crate::inbox::{Event, Limits, Queues};
-use crate::record::{self, Output, Recorder};
+use crate::record::{self, Change, Output, Recorder};
 use crate::standing::{Known, Standing};
 use crate::store::Store;
 use crate::timers::Timers;
@@ -290,7 +290,7 @@ where
                     };
                     let change = store.save(&state);
                     if let Some(recorder) = &mut self.recorder {
-                        recorder.entries.output(Output::Save { change });
+                        recorder.entries.output(Output::Save { change: Change::of(change) });
                     }
                     self.counts.saves += 1;
                     self.batch.after_save.get_or_insert(self.batch.sends.len());
