@@ -357,6 +357,41 @@ fn one_lost_save_in_a_record_is_noticed() {
     }
 }
 
+#[test]
+fn an_older_copy_is_noticed_whenever_one_who_knows_better_is_heard() {
+    let mut sim = RealSim::new(6, 5, real, real_answer);
+    for place in 0..5 {
+        sim.start(place);
+    }
+    sim.run(ms(300));
+    let before = copy(&sim.disks[4]);
+    // Members 0 and 1 hear nothing of what member 4 does from here on.
+    sim.world.net(|net| net.cuts.extend([0, 1].map(|place| (address(4), address(place)))));
+    for instance in 1..9 {
+        sim.ask(5, instance, Want::Write(Value::from(b"x".as_slice())));
+        let until = sim.world.now() + ms(800);
+        sim.run(until);
+        sim.hear();
+    }
+    assert_eq!(sim.answers, 8);
+    for place in 2..5 {
+        sim.kill(place);
+    }
+    // It comes back with what it had before, and finds a majority that knows no better.
+    sim.disks[4] = before;
+    sim.world.net(|net| net.cuts.clear());
+    sim.start(4);
+    let until = sim.world.now() + ms(800);
+    sim.run(until);
+    assert!(sim.world.node(4).is_some_and(|node| node.state().is_some()), "a majority let it take part");
+    sim.start(2);
+    let until = sim.world.now() + ms(800);
+    match sim.world.run(until) {
+        Err((4, stopped)) => assert!(stopped.to_string().contains("older copy"), "{stopped}"),
+        other => panic!("member 4 goes on with an older disk: {:?}", other.err()),
+    }
+}
+
 /// A disk with the same files.
 fn copy(disk: &SimDisk) -> SimDisk {
     let other = SimDisk::new();
