@@ -68,6 +68,24 @@ fn large_values_travel_in_fragments_and_larger_ones_are_refused() {
 }
 
 #[test]
+fn a_cluster_that_is_full_says_so() {
+    let mut cluster = Cluster::new(3, None, "max-value = 1500000");
+    cluster.start_all();
+    let mut chosen = 0;
+    for instance in 0..6 {
+        let question = Question::Put(vec![7; 1_400_000]);
+        let answer =
+            ask(&cluster.config, instance, &question, Duration::from_secs(3)).expect("it can be asked");
+        chosen += u64::from(matches!(answer, Answer::Value(_)));
+    }
+    assert!((1..6).contains(&chosen), "{chosen} of 6 values of 1.4 MB were chosen");
+    for id in 0..3 {
+        cluster.wait_for(id, "cannot promise any more");
+    }
+    cluster.stop_and_replay();
+}
+
+#[test]
 fn the_command_puts_and_gets_with_its_exit_statuses() {
     let mut cluster = Cluster::new(3, None, "");
     cluster.start_all();

@@ -63,6 +63,14 @@ fn tell(id: u64, notice: &Notice) {
                 ),
             ),
             Notice::KeysRead => "has read its keys anew".to_owned(),
+            Notice::TooLarge(most) => paint(
+                RED,
+                &format!(
+                    "cannot promise any more: what it accepted, in all instances together, is too long for one message \
+                     ({} bytes at most). Values that are chosen are safe, but this cluster takes no new ones",
+                    grouped(*most as u64)
+                ),
+            ),
             Notice::KeysKept(error) => paint(RED, &format!("keeps its old keys: {error}")),
         },
     );

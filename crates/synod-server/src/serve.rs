@@ -42,6 +42,8 @@ pub enum Notice {
     KeysRead,
     /// The keys could not be read anew; the old ones stay.
     KeysKept(String),
+    /// A message was longer than the longest, in bytes, and was not sent.
+    TooLarge(usize),
 }
 
 /// Asks a running member for things, from another thread.
@@ -158,7 +160,7 @@ pub fn run(
         notice(one);
     }
     ready(&node);
-    let mut last = None;
+    let (mut last, mut too_large) = (None, false);
     while !orders.stop.load(Ordering::Relaxed) {
         if orders.read_keys.swap(false, Ordering::Relaxed) {
             notice(read_keys(config, &mut node));
@@ -176,6 +178,10 @@ pub fn run(
         }
         if let Err(stopped) = node.turn(Duration::MAX) {
             return Err(explain(config, id, &node, &stopped));
+        }
+        if !too_large && node.counts().too_large > 0 {
+            too_large = true;
+            notice(Notice::TooLarge(config.max_message()));
         }
     }
     Ok(node.counts().clone())
