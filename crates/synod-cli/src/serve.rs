@@ -4,6 +4,7 @@ use crate::args::{Keygen, Serve};
 use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
 use std::path::Path;
 use synod_runtime::keys;
+use synod_runtime::transport::Dropped;
 use synod_server::{Config, Notice, Orders};
 
 /// Runs a member until a signal stops it.
@@ -12,7 +13,7 @@ pub fn run(args: &Serve) -> Result<u8, String> {
     let orders = Orders::default();
     let id = args.id;
     let mut unheard = None;
-    let counts = synod_server::run(
+    let (counts, datagrams) = synod_server::run(
         &config,
         id,
         &orders,
@@ -27,6 +28,15 @@ pub fn run(args: &Serve) -> Result<u8, String> {
     .map_err(|error| error.to_string())?;
     if let Some(error) = unheard {
         return Err(format!("signals could not be caught: {error}"));
+    }
+    let dropped: Vec<String> = Dropped::ALL
+        .iter()
+        .filter(|why| datagrams.dropped(**why) > 0)
+        .map(|why| format!("{} {why}", grouped(datagrams.dropped(*why))))
+        .collect();
+    if !dropped.is_empty() {
+        let received = grouped(datagrams.received);
+        say(id, &format!("received {received} datagrams and dropped {}", dropped.join(", ")));
     }
     let text = format!(
         "stopped: {} events, {} saves in {} flushes",

@@ -154,7 +154,7 @@ pub fn run(
     orders: &Orders,
     ready: &mut dyn FnMut(&UdpMember),
     notice: &mut dyn FnMut(Notice),
-) -> Result<Counts, ServeError> {
+) -> Result<(Counts, transport::Counts), ServeError> {
     let (mut node, notices) = open(config, id)?;
     for one in notices {
         notice(one);
@@ -184,7 +184,7 @@ pub fn run(
             notice(Notice::TooLarge(config.max_message()));
         }
     }
-    Ok(node.counts().clone())
+    Ok((node.counts().clone(), node.transport().counts().clone()))
 }
 
 fn read_keys(config: &Config, node: &mut UdpMember) -> Notice {
