@@ -2,6 +2,7 @@
 
 use crate::args::{Keygen, Serve};
 use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
+use std::io::Write;
 use std::path::Path;
 use synod_runtime::keys;
 use synod_runtime::transport::Dropped;
@@ -48,8 +49,13 @@ pub fn run(args: &Serve) -> Result<u8, String> {
     Ok(crate::OK)
 }
 
+/// Says a line in one write, so that members that share a terminal do not write into each other's lines.
 fn say(id: u64, text: &str) {
-    anstream::eprintln!("{} {text}", paint(DIM, &format!("member {id}")));
+    let choice = anstream::AutoStream::choice(&std::io::stderr());
+    let mut line = anstream::AutoStream::new(Vec::new(), choice);
+    // Memory takes everything; and when whoever reads stderr has gone, there is nobody to tell.
+    let _ = writeln!(line, "{} {text}", paint(DIM, &format!("member {id}")));
+    let _ = std::io::stderr().write_all(&line.into_inner());
 }
 
 fn tell(id: u64, notice: &Notice) {

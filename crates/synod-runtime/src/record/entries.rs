@@ -253,7 +253,7 @@ pub(super) fn take_output<'a>(rest: &mut &'a [u8], last: &mut &'a [u8]) -> Optio
     })
 }
 
-/// The outputs of an [`Entry`], one by one.
+/// The outputs of an [`Entry`](super::Entry), one by one.
 pub fn outputs(encoded: &[u8]) -> impl Iterator<Item = Output<'_>> {
     let (mut rest, mut last) = (encoded, &[][..]);
     std::iter::from_fn(move || take_output(&mut rest, &mut last))
