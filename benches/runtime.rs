@@ -1,19 +1,21 @@
 //! Events a second through the loop: without a disk, with one, with a flight record; and through stateright's `spawn`,
-//! the same actors, in the same run. Ratios are what counts: the figures of one machine say little about another.
+//! the same actors, in the same run; and how fast what was recorded is replayed. Ratios are what counts: the figures of one machine say little about another.
 //!
-//! `cargo bench -p synod-server --bench runtime [-- --seconds N --rounds N]`
+//! `cargo bench -p synod-server --bench runtime [-- --seconds N --rounds N --window N --size N]`
 
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use synod::{Cluster, Instance, Learning, Msg, Process, QuorumRule, Quorums, Retry, Stable, Value};
+use synod::{Cluster, Instance, Msg, Process, Stable, Value};
+use synod_replay::Records;
 use synod_runtime::Counts;
 use synod_runtime::changes::Whole;
 use synod_runtime::disk::{DirDisk, Disk};
@@ -26,7 +28,7 @@ use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
 use synod_runtime::transport::{Config, Transport};
 use synod_runtime::wire::{UdpWire, WireCounts};
-use synod_server::PaxosChanges;
+use synod_server::{PaxosChanges, Wiring};
 
 const MEMBERS: usize = 3;
 
@@ -100,19 +102,21 @@ impl Load {
     }
 }
 
+/// The members of every cluster here.
+fn wiring() -> Wiring {
+    let retry = Duration::from_millis(400)..Duration::from_millis(800);
+    Wiring { members: (0..MEMBERS as u64).collect(), retry }
+}
+
+/// The same server under other ids: `spawn` takes them from addresses.
 fn server(ids: &[Id], number: u16) -> Process {
-    let cluster = Cluster {
-        quorums: Quorums::new(ids.len(), QuorumRule::Majority, QuorumRule::Majority)
-            .expect("majorities intersect"),
-        acceptors: ids.to_vec(),
-        learners: ids.to_vec(),
-        clients: Vec::new(),
-        remembers: 4096,
-        learning: Learning::Everyone,
-        nacks: true,
-    };
-    let retry = Retry { on_nack: true, after: Some(Duration::from_millis(400)..Duration::from_millis(800)) };
-    Process::Server { cluster: Arc::new(cluster), number, retry }
+    let cluster = Cluster { acceptors: ids.to_vec(), learners: ids.to_vec(), ..wiring().cluster() };
+    match wiring().server(u64::from(number)) {
+        Process::Server { number, retry, .. } => {
+            Process::Server { cluster: Arc::new(cluster), number, retry }
+        }
+        other => other,
+    }
 }
 
 /// One way to run.
@@ -131,6 +135,8 @@ struct Measured {
     flushes: u64,
     wire: WireCounts,
     took: Duration,
+    /// Bytes of the records, events re-run of them, and how many a second; if there are any.
+    record: Option<(u64, u64, f64)>,
 }
 
 impl Measured {
@@ -161,20 +167,19 @@ fn member<D: Disk>(
     recorder: Option<std::path::PathBuf>,
     stop: &AtomicBool,
 ) -> (Counts, WireCounts) {
-    let ids: Vec<Id> = (0..MEMBERS).map(Id::from).collect();
     let who = Identity { cluster: 1, member: id as u64 };
     let (store, _) = Store::<Stable, PaxosChanges, D>::open(disk, who, id as u64 + 1).expect("a fresh disk");
     let standing = store.standing();
     let recorder = recorder.map(|path| {
-        let header =
-            Header { cluster: 1, member: id as u64, disk: standing.disk, boot: 1, application: Vec::new() };
+        let application = postcard::to_allocvec(&wiring()).expect("plain data");
+        let header = Header { cluster: 1, member: id as u64, disk: standing.disk, boot: 1, application };
         let file = std::fs::File::create(path).expect("a file");
         Recorder::begin(Box::new(file), &header).expect("a file")
     });
     let wire = UdpWire::bind(places[id]).expect("the address was free");
     let rng = fastrand::Rng::with_seed(id as u64);
     let transport = Transport::new(settings(id as u64, places, id as u8 + 1, standing, false), rng.clone());
-    let actor = server(&ids, id as u16);
+    let actor = wiring().server(id as u64);
     let mut node = Node::new(actor, transport, wire, Some(store), recorder, Limits::default(), rng);
     while !stop.load(Ordering::Relaxed) {
         let soon = node.now() + Duration::from_millis(50);
@@ -209,6 +214,7 @@ fn ours(way: Way, window: u64, size: usize, seconds: u64) -> Measured {
         flushes: 0,
         wire: WireCounts::default(),
         took: Duration::ZERO,
+        record: None,
     };
     thread::scope(|scope| {
         let members: Vec<_> = (0..MEMBERS)
@@ -220,7 +226,7 @@ fn ours(way: Way, window: u64, size: usize, seconds: u64) -> Measured {
                         return member(id, places, memory, None, stop);
                     }
                     let disk = DirDisk::open(folder.join(id.to_string())).expect("a data directory");
-                    let record = (way == Way::Recorded).then(|| folder.join(format!("{id}.rec")));
+                    let record = (way == Way::Recorded).then(|| folder.join(format!("flight-{id}.rec")));
                     member(id, places, disk, record, stop)
                 })
             })
@@ -239,7 +245,21 @@ fn ours(way: Way, window: u64, size: usize, seconds: u64) -> Measured {
     });
     all.took = began.elapsed();
     all.answers = answered.load(Ordering::Relaxed);
+    all.record = (way == Way::Recorded).then(|| replay(folder.path()));
     all
+}
+
+/// Re-runs what was recorded: bytes, events, events a second.
+fn replay(folder: &Path) -> (u64, u64, f64) {
+    let records = Records::read(&[folder.to_owned()]).expect("it was recorded");
+    let size = |id| std::fs::metadata(folder.join(format!("flight-{id}.rec"))).map_or(0, |it| it.len());
+    let bytes = (0..MEMBERS).map(size).sum();
+    let began = Instant::now();
+    let lives = records.lives().expect("every member recorded");
+    let replayed = synod_replay::replay::<Process, PaxosChanges>(lives, |id| wiring().server(id))
+        .expect("it can be read");
+    assert_eq!(replayed.verdict, None, "the replay found something");
+    (bytes, replayed.events, replayed.events as f64 / began.elapsed().as_secs_f64())
 }
 
 /// stateright's `spawn` cannot be stopped, so it runs in a process of its own, which is ended.
@@ -319,7 +339,10 @@ fn main() {
         "3 members and a load on loopback; medians of {rounds} rounds of {seconds} s, taken in turn\n\
          an event is one message or timer through a handler; a value counts when its client was told"
     );
-    for (window, size) in [(1, 16), (64, 16), (1024, 16), (64, 4096)] {
+    let only = (number("--window", 0), number("--size", 0) as usize);
+    let loads = [(1, 16), (64, 16), (1024, 16), (64, 4096)];
+    let loads = if only == (0, 0) { loads.to_vec() } else { vec![only] };
+    for (window, size) in loads {
         println!("\n{window} values of {size} bytes at a time");
         println!(
             "{:<14}{:>12}{:>12}{:>9}{:>20}{:>22}{:>16}",
@@ -357,6 +380,25 @@ fn main() {
             );
         }
         println!("{:<14}{:>12}{:>12.0}", "spawn", "", median(&spawned, |rate| *rate));
+        // Of one round each, which were taken one after the other.
+        let mut kept: Vec<f64> = measured[2]
+            .iter()
+            .zip(&measured[1])
+            .map(|(with, without)| with.rate() / without.rate())
+            .collect();
+        kept.sort_by(f64::total_cmp);
+        let (least, most) = (kept.first().copied().unwrap_or(0.0), kept.last().copied().unwrap_or(0.0));
+        let of = |part: fn(&(u64, u64, f64)) -> f64| {
+            median(&measured[2], |it| it.record.as_ref().map_or(0.0, part))
+        };
+        println!(
+            "with a record {:.2} of what is done without ({least:.2} to {most:.2}), {:.0} bytes an event; {:.0} events \
+             replayed, {:.0} a second",
+            median(&kept, |it| *it),
+            of(|(bytes, events, _)| *bytes as f64 / (*events).max(1) as f64),
+            of(|(_, events, _)| *events as f64),
+            of(|(_, _, rate)| *rate),
+        );
     }
 }
 

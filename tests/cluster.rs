@@ -112,6 +112,15 @@ impl Cluster {
         }
     }
 
+    /// Whether a member has said something on stderr so far.
+    pub(crate) fn has_said(&mut self, id: usize, says: &str) -> bool {
+        let member = &mut self.members[id];
+        if let Some((_, lines)) = &member.running {
+            member.log.extend(lines.try_iter());
+        }
+        member.log.iter().any(|line| line.contains(says))
+    }
+
     /// Waits until a member has said something on stderr.
     ///
     /// # Panics
@@ -163,7 +172,21 @@ impl Cluster {
     pub(crate) fn ended(&mut self, id: usize) -> (Option<i32>, Vec<String>) {
         let member = &mut self.members[id];
         let (mut child, lines) = member.running.take().expect("it was started");
-        let status = child.wait().expect("it is ours");
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("it is ours") {
+                break status;
+            }
+            if began.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!(
+                    "member {id} did not end: {:?}, {:?}",
+                    member.log,
+                    lines.try_iter().collect::<Vec<_>>()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
         let mut log = std::mem::take(&mut member.log);
         log.extend(lines);
         (status.code(), log)

@@ -68,6 +68,59 @@ fn large_values_travel_in_fragments_and_larger_ones_are_refused() {
 }
 
 #[test]
+fn a_cluster_that_is_full_says_so() {
+    let mut cluster = Cluster::new(3, None, "max-value = 1500000");
+    cluster.start_all();
+    let full = (0..30).find(|instance| {
+        let question = Question::Put(vec![7; 1_400_000]);
+        ask(&cluster.config, *instance, &question, Duration::from_secs(2)).expect("it can be asked");
+        (0..3).any(|id| cluster.has_said(id, "cannot promise any more"))
+    });
+    assert!(full.is_some_and(|instance| instance >= 2), "two such values fit a promise: {full:?}");
+    cluster.stop_and_replay();
+}
+
+#[test]
+fn datagrams_from_anyone_cost_a_member_nothing_but_time() {
+    let seed = seed();
+    let mut cluster = Cluster::new(3, Some(seed), "");
+    cluster.proxy.as_ref().expect("there is one").weather(|weather| weather.doubled = 1.0);
+    cluster.start_all();
+    assert_eq!(cluster.put(0, b"x"), value("x"));
+    let address = cluster.config.members[0].address;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let (stop, mut rng) = (stop.clone(), fastrand::Rng::with_seed(seed));
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a loopback socket");
+        std::thread::spawn(move || {
+            let mut sent = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                let len = if rng.u8(..50) == 0 { rng.usize(..65_000) } else { rng.usize(..1400) };
+                let bytes: Vec<u8> = (0..len).map(|_| rng.u8(..)).collect();
+                // What does not fit the socket's buffers is lost, as it would be on the way.
+                let _ = socket.send_to(&bytes, address);
+                sent += 1;
+            }
+            sent
+        })
+    };
+    for instance in 1..200 {
+        assert_eq!(cluster.put(instance, b"x"), value("x"));
+    }
+    let memory = cluster.memory(0).expect("it runs");
+    stop.store(true, Ordering::Relaxed);
+    let sent = flood.join().expect("it sends");
+    let (status, log) = cluster.stop(0);
+    assert_eq!(status, Some(0), "{log:?}");
+    let said = log.iter().find(|line| line.contains("and dropped")).expect("it says what it dropped");
+    for reason in ["too short", "of another protocol", "replayed"] {
+        assert!(said.contains(reason), "{said}");
+    }
+    assert!(sent > 1000 && memory < 64 << 20, "{sent} datagrams were sent, {memory} bytes taken");
+    cluster.stop_and_replay();
+}
+
+#[test]
 fn the_command_puts_and_gets_with_its_exit_statuses() {
     let mut cluster = Cluster::new(3, None, "");
     cluster.start_all();
@@ -79,6 +132,9 @@ fn the_command_puts_and_gets_with_its_exit_statuses() {
     assert_eq!(run(&["put", "5", "hello"]), (Some(0), "hello\n".to_owned()));
     assert_eq!(run(&["put", "5", "other"]), (Some(1), "hello\n".to_owned()));
     assert_eq!(run(&["get", "5"]), (Some(0), "hello\n".to_owned()));
+    for instance in 10..20 {
+        cluster.put(instance, b"more");
+    }
     let (status, log) = cluster.stop(0);
     assert_eq!(status, Some(0), "{log:?}");
     assert!(log.last().is_some_and(|line| line.contains("stopped: ")), "{log:?}");
@@ -343,10 +399,17 @@ fn hurt(seed: u64, seconds: u64) -> String {
         let id = rng.usize(..size);
         let hurt = (0..size).filter(|id| !cluster.runs(*id) || cluster.is_held(*id)).count();
         let may_hurt = hurt < (size - 1) / 2;
-        match rng.u8(..10) {
+        match rng.u8(..11) {
             0..=2 if may_hurt && cluster.runs(id) => {
                 cluster.kill(id);
                 kills += 1;
+            }
+            // A whole minority at once.
+            10 if hurt == 0 => {
+                for other in 0..(size - 1) / 2 {
+                    cluster.kill((id + other) % size);
+                    kills += 1;
+                }
             }
             3 if may_hurt && cluster.runs(id) => {
                 cluster.signal(id, Signal::STOP);

@@ -1,7 +1,7 @@
 //! The very same loop, transport, journal and recorder in a simulated world: whole clusters, thousands of faults, one seed.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use synod::{Answer, Asking, Client, Instance, Process, Value, Want};
 use synod_explore::Subject;
 use synod_model::mutants::{MUTANTS, Mutant};
 use synod_replay::{Explained, Records, Replayable, Replayed, Verdict};
+use synod_runtime::Stopped;
 use synod_runtime::changes::{Changes, Whole};
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::Keys;
 use synod_runtime::node::{FIRST_CLIENT, Node};
 use synod_runtime::record::{Header, Recorder};
 use synod_runtime::sim::{Weather, World, address};
-use synod_runtime::sim_disk::{SimDir, SimDisk};
+use synod_runtime::sim_disk::{Fault, Op, SimDir, SimDisk};
 use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
 use synod_runtime::transport::{self, Transport};
@@ -53,6 +54,9 @@ struct Sim<A: Subject, C: Changes<A::Storage>> {
     /// Whether its members are what they should be, and what clients are told must be right.
     trusted: bool,
     kills: u64,
+    /// Members whose disk is about to fail in the middle of something.
+    failing: BTreeSet<usize>,
+    failures: u64,
     answers: u64,
 }
 
@@ -84,6 +88,8 @@ where
             client,
             trusted: true,
             kills: 0,
+            failing: BTreeSet::new(),
+            failures: 0,
             answers: 0,
         }
     }
@@ -135,9 +141,23 @@ where
     fn kill(&mut self, place: usize) {
         if self.world.kill(place) {
             self.kills += 1;
-            let mut rng = self.world.rng().fork();
-            self.disks[place].crash(&mut rng);
+            self.power_off(place);
         }
+    }
+
+    /// What a disk has once its process is gone, and the power with it.
+    fn power_off(&mut self, place: usize) {
+        let mut rng = self.world.rng().fork();
+        self.failing.remove(&place);
+        self.disks[place].heal();
+        self.disks[place].crash(&mut rng);
+    }
+
+    /// One of the next operations of a disk fails, and all after it: its member stops in the middle of a batch.
+    fn fail(&mut self, place: usize) {
+        let after = self.world.rng().u64(..6);
+        self.failing.insert(place);
+        self.disks[place].fail(Fault { op: Op::Any, after, error: io::ErrorKind::Other, forever: true });
     }
 
     fn ask(&mut self, place: usize, instance: u64, want: Want) {
@@ -176,8 +196,11 @@ where
     }
 
     fn run(&mut self, until: Duration) {
-        if let Err((place, stopped)) = self.world.run(until) {
-            panic!("member {place} stopped: {stopped}");
+        while let Err((place, stopped)) = self.world.run(until) {
+            let expected = matches!(stopped, Stopped::Disk(_)) && self.failing.contains(&place);
+            assert!(expected, "member {place} stopped: {stopped}");
+            self.failures += 1;
+            self.power_off(place);
         }
     }
 
@@ -206,10 +229,13 @@ where
         let clients = self.members..self.members + 3;
         for _ in 0..rounds {
             let rng = self.world.rng();
-            let (dice, place, span) = (rng.u8(..12), rng.usize(..self.members), rng.u64(1..60));
+            let (dice, place, span) = (rng.u8(..13), rng.usize(..self.members), rng.u64(1..60));
             let down = (0..self.members).filter(|place| self.world.node(*place).is_none()).count();
+            let hurt = down + self.failing.len();
+            let room = hurt < (self.members - 1) / 2 && self.world.node(place).is_some();
             match dice {
-                0 | 1 if down < (self.members - 1) / 2 => self.kill(place),
+                0 | 1 if room => self.kill(place),
+                12 if room => self.fail(place),
                 2..=4 => {
                     for place in 0..self.members {
                         if self.world.node(place).is_none() {
@@ -255,6 +281,9 @@ where
             net.weather = Weather::default();
             net.cuts.clear();
         });
+        for place in std::mem::take(&mut self.failing) {
+            self.disks[place].heal();
+        }
         for place in 0..self.members {
             if self.world.node(place).is_none() {
                 self.start(place);
@@ -296,7 +325,7 @@ fn stormy(seed: u64, rounds: usize) -> (RealSim, Replayed) {
 fn storms_break_nothing_and_replay_whole() {
     let first: u64 = std::env::var("SYNOD_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let runs: u64 = std::env::var("SYNOD_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
-    let (mut events, mut kills, mut cut, mut answers, mut chosen) = (0, 0, 0, 0, 0);
+    let (mut events, mut kills, mut failures, mut cut, mut answers, mut chosen) = (0, 0, 0, 0, 0, 0);
     for seed in first..first + runs {
         eprintln!("SYNOD_SEED={seed} SYNOD_RUNS=1");
         let (sim, replayed) = stormy(seed, 300);
@@ -304,13 +333,16 @@ fn storms_break_nothing_and_replay_whole() {
         cut += replayed.cut;
         chosen += replayed.chosen;
         kills += sim.kills;
+        failures += sim.failures;
         answers += sim.answers;
     }
     eprintln!(
-        "{runs} storms: {events} events, {kills} kills, {cut} cut short, {answers} answers, {chosen} chosen"
+        "{runs} storms: {events} events, {kills} kills, {failures} in the middle of a batch, {cut} cut short, {answers} answers, \
+         {chosen} chosen"
     );
     // The storm must have been one.
-    assert!(kills > runs && answers > 10 * runs && chosen > 5 * runs);
+    assert!(kills > runs && failures > runs && answers > 10 * runs && chosen > 5 * runs);
+    assert!(cut > 0, "no start ever lost what was recorded and not flushed");
 }
 
 #[test]
@@ -354,6 +386,41 @@ fn one_lost_save_in_a_record_is_noticed() {
         // A peer's disk knew better: the member did not get as far as forgetting anything.
         Err((1, stopped)) => assert!(stopped.to_string().contains("older copy"), "{stopped}"),
         other => panic!("member 1 came back with an older disk, and nobody noticed: {:?}", other.err()),
+    }
+}
+
+#[test]
+fn an_older_copy_is_noticed_whenever_one_who_knows_better_is_heard() {
+    let mut sim = RealSim::new(6, 5, real, real_answer);
+    for place in 0..5 {
+        sim.start(place);
+    }
+    sim.run(ms(300));
+    let before = copy(&sim.disks[4]);
+    // Members 0 and 1 hear nothing of what member 4 does from here on.
+    sim.world.net(|net| net.cuts.extend([0, 1].map(|place| (address(4), address(place)))));
+    for instance in 1..9 {
+        sim.ask(5, instance, Want::Write(Value::from(b"x".as_slice())));
+        let until = sim.world.now() + ms(800);
+        sim.run(until);
+        sim.hear();
+    }
+    assert_eq!(sim.answers, 8);
+    for place in 2..5 {
+        sim.kill(place);
+    }
+    // It comes back with what it had before, and finds a majority that knows no better.
+    sim.disks[4] = before;
+    sim.world.net(|net| net.cuts.clear());
+    sim.start(4);
+    let until = sim.world.now() + ms(800);
+    sim.run(until);
+    assert!(sim.world.node(4).is_some_and(|node| node.state().is_some()), "a majority let it take part");
+    sim.start(2);
+    let until = sim.world.now() + ms(800);
+    match sim.world.run(until) {
+        Err((4, stopped)) => assert!(stopped.to_string().contains("older copy"), "{stopped}"),
+        other => panic!("member 4 goes on with an older disk: {:?}", other.err()),
     }
 }
 

@@ -27,7 +27,7 @@ pub fn run(args: &Replay) -> Result<u8, String> {
         replay::<Process, PaxosChanges>(first, |id| wiring.server(id)).map_err(|error| error.to_string())?;
     let took = began.elapsed();
     line(&format!(
-        "{} events of {members} members with {starts} starts, {} instances with a value, in {} ({} events a second)",
+        "{} events of {members} members with {starts} starts, instances with a value: {}, in {} ({} events a second)",
         grouped(done.events),
         grouped(done.chosen),
         seconds(took),

@@ -2,8 +2,10 @@
 
 use crate::args::{Keygen, Serve};
 use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
+use std::io::Write;
 use std::path::Path;
 use synod_runtime::keys;
+use synod_runtime::transport::Dropped;
 use synod_server::{Config, Notice, Orders};
 
 /// Runs a member until a signal stops it.
@@ -12,7 +14,7 @@ pub fn run(args: &Serve) -> Result<u8, String> {
     let orders = Orders::default();
     let id = args.id;
     let mut unheard = None;
-    let counts = synod_server::run(
+    let (counts, datagrams) = synod_server::run(
         &config,
         id,
         &orders,
@@ -28,6 +30,15 @@ pub fn run(args: &Serve) -> Result<u8, String> {
     if let Some(error) = unheard {
         return Err(format!("signals could not be caught: {error}"));
     }
+    let dropped: Vec<String> = Dropped::ALL
+        .iter()
+        .filter(|why| datagrams.dropped(**why) > 0)
+        .map(|why| format!("{} {why}", grouped(datagrams.dropped(*why))))
+        .collect();
+    if !dropped.is_empty() {
+        let received = grouped(datagrams.received);
+        say(id, &format!("received {received} datagrams and dropped {}", dropped.join(", ")));
+    }
     let text = format!(
         "stopped: {} events, {} saves in {} flushes",
         grouped(counts.steps),
@@ -38,8 +49,13 @@ pub fn run(args: &Serve) -> Result<u8, String> {
     Ok(crate::OK)
 }
 
+/// Says a line in one write, so that members that share a terminal do not write into each other's lines.
 fn say(id: u64, text: &str) {
-    anstream::eprintln!("{} {text}", paint(DIM, &format!("member {id}")));
+    let choice = anstream::AutoStream::choice(&std::io::stderr());
+    let mut line = anstream::AutoStream::new(Vec::new(), choice);
+    // Memory takes everything; and when whoever reads stderr has gone, there is nobody to tell.
+    let _ = writeln!(line, "{} {text}", paint(DIM, &format!("member {id}")));
+    let _ = std::io::stderr().write_all(&line.into_inner());
 }
 
 fn tell(id: u64, notice: &Notice) {
@@ -63,6 +79,14 @@ fn tell(id: u64, notice: &Notice) {
                 ),
             ),
             Notice::KeysRead => "has read its keys anew".to_owned(),
+            Notice::TooLarge(most) => paint(
+                RED,
+                &format!(
+                    "cannot promise any more: what it accepted, in all instances together, is too long for one message \
+                     ({} bytes at most). Values that are chosen are safe, but this cluster takes no new ones",
+                    grouped(*most as u64)
+                ),
+            ),
             Notice::KeysKept(error) => paint(RED, &format!("keeps its old keys: {error}")),
         },
     );

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use synod::Msg;
 use synod_runtime::changes::{Changes, encode as encode_change};
-use synod_runtime::record::{self, Entries, Entry, Event, Output, Reader};
+use synod_runtime::record::{self, Change, Entries, Entry, Event, Output, Reader};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What an actor wants done.
@@ -268,7 +268,7 @@ where
             match command {
                 Command::Save(state) => {
                     encode_change::<A::Storage, C>(state, stable.as_ref(), scratch);
-                    again.output(Output::Save { change: scratch });
+                    again.output(Output::Save { change: Change::of(scratch) });
                 }
                 Command::Send(to, msg) => {
                     encode(msg, scratch);

@@ -71,16 +71,17 @@ impl Admittance {
         Admittance { mine, heard: peers.map(|peer| (peer, false)).collect(), admitted: false, against: None }
     }
 
-    /// Takes what a peer says it knows of this member. It must be an answer to this very start of the process.
-    pub(crate) fn hear(&mut self, peer: u64, known: Option<Known>) {
+    /// Takes what a peer says it knows of this member, which has made so many `saves` durable by now. It must be an answer
+    /// to this very start of the process.
+    pub(crate) fn hear(&mut self, peer: u64, known: Option<Known>, saves: u64) {
         let Some(heard) = self.heard.get_mut(&peer) else { return };
         *heard = true;
         let Some(known) = known else { return };
         let behind = if known.disk != self.mine.disk {
             true
         } else if self.admitted {
-            // By now the peer may have heard of this very start.
-            known.boot > self.mine.boot
+            // By now the peer may have heard of this very start; but of no save that it has not made.
+            known.boot > self.mine.boot || known.saves > saves
         } else {
             // Nobody can know of a start that has not said anything yet; someone else must have made it.
             known.boot >= self.mine.boot || known.saves > self.mine.saves
@@ -127,9 +128,9 @@ mod tests {
     fn a_new_directory_waits_for_every_peer() {
         let mut at = Admittance::new(NEW, [1, 2].into_iter());
         assert_eq!(at.verdict(), Admission::Waiting { silent: vec![1, 2], needed: 2 });
-        at.hear(1, None);
+        at.hear(1, None, 100);
         assert_eq!(at.verdict(), Admission::Waiting { silent: vec![2], needed: 1 });
-        at.hear(2, None);
+        at.hear(2, None, 100);
         assert_eq!(at.verdict(), Admission::Admitted);
     }
 
@@ -137,8 +138,8 @@ mod tests {
     fn a_wiped_member_abstains_whoever_remembers_it() {
         for peer in [1, 2] {
             let mut at = Admittance::new(NEW, [1, 2].into_iter());
-            at.hear(peer, Some(known(7, 1, 0)));
-            at.hear(3 - peer, None);
+            at.hear(peer, Some(known(7, 1, 0)), 100);
+            at.hear(3 - peer, None, 100);
             assert!(matches!(at.verdict(), Admission::Abstains(reason) if reason.peer == peer));
         }
     }
@@ -146,9 +147,9 @@ mod tests {
     #[test]
     fn a_directory_in_use_waits_for_a_majority() {
         let mut at = Admittance::new(MINE, [1, 2, 3, 4].into_iter());
-        at.hear(4, Some(known(7, 2, 100)));
+        at.hear(4, Some(known(7, 2, 100)), 100);
         assert_eq!(at.verdict(), Admission::Waiting { silent: vec![1, 2, 3], needed: 1 });
-        at.hear(1, None);
+        at.hear(1, None, 100);
         assert_eq!(at.verdict(), Admission::Admitted);
     }
 
@@ -156,28 +157,35 @@ mod tests {
     fn an_older_copy_is_noticed_by_starts_and_by_saves() {
         for older in [known(7, 3, 50), known(7, 4, 100), known(7, 2, 101)] {
             let mut at = Admittance::new(MINE, [1, 2].into_iter());
-            at.hear(1, Some(older));
+            at.hear(1, Some(older), 100);
             let Admission::Abstains(reason) = at.verdict() else { panic!("{older:?} was not noticed") };
             assert!(reason.to_string().contains("older copy"), "{reason}");
         }
     }
 
     #[test]
-    fn after_admission_only_a_later_start_or_another_disk_contradicts() {
-        let mut at = Admittance::new(MINE, [1, 2].into_iter());
-        at.hear(1, None);
+    fn after_admission_a_later_start_another_disk_or_saves_of_someone_else_contradict() {
+        let admitted = || {
+            let mut at = Admittance::new(MINE, [1, 2].into_iter());
+            at.hear(1, None, 100);
+            assert_eq!(at.verdict(), Admission::Admitted);
+            at
+        };
+        let mut at = admitted();
+        at.hear(2, Some(known(7, 3, 150)), 150);
         assert_eq!(at.verdict(), Admission::Admitted);
-        at.hear(2, Some(known(7, 3, 150)));
-        assert_eq!(at.verdict(), Admission::Admitted);
-        at.hear(2, Some(known(7, 4, 150)));
-        assert!(matches!(at.verdict(), Admission::Abstains(_)));
+        for other in [known(7, 3, 151), known(7, 4, 150), known(8, 1, 0)] {
+            let mut at = admitted();
+            at.hear(2, Some(other), 150);
+            assert!(matches!(at.verdict(), Admission::Abstains(_)), "{other:?} was not noticed");
+        }
     }
 
     #[test]
     fn alone_means_at_once_and_strangers_are_not_heard() {
         assert_eq!(Admittance::new(NEW, [].into_iter()).verdict(), Admission::Admitted);
         let mut at = Admittance::new(NEW, [1].into_iter());
-        at.hear(5, Some(known(1, 1, 1)));
+        at.hear(5, Some(known(1, 1, 1)), 100);
         assert!(matches!(at.verdict(), Admission::Waiting { .. }));
     }
 }

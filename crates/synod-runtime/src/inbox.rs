@@ -35,6 +35,13 @@ pub enum Event<A: Actor> {
     },
 }
 
+impl<A: Actor> Event<A> {
+    /// The length of its message, if it has one.
+    fn len(&self) -> usize {
+        if let Event::Deliver { bytes, .. } = self { bytes.len() } else { 0 }
+    }
+}
+
 impl<A: Actor> fmt::Debug for Event<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -50,17 +57,28 @@ impl<A: Actor> fmt::Debug for Event<A> {
 pub struct Limits {
     /// Events a batch, at most.
     pub batch: usize,
+    /// A batch that has so many bytes, to be saved or to be sent, takes no further event.
+    pub batch_bytes: usize,
     /// Messages from others that may wait.
     pub inbox: usize,
     /// Bytes of them.
     pub inbox_bytes: usize,
     /// Messages to itself that may wait.
     pub local: usize,
+    /// Bytes of them.
+    pub local_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { batch: 512, inbox: 16_384, inbox_bytes: 64 << 20, local: 16_384 }
+        Limits {
+            batch: 512,
+            batch_bytes: 8 << 20,
+            inbox: 16_384,
+            inbox_bytes: 64 << 20,
+            local: 16_384,
+            local_bytes: 64 << 20,
+        }
     }
 }
 
@@ -69,13 +87,21 @@ pub(crate) struct Queues<A: Actor> {
     inbox: VecDeque<Event<A>>,
     inbox_bytes: usize,
     local: VecDeque<Event<A>>,
+    local_bytes: usize,
     random: Vec<Event<A>>,
     turn: usize,
 }
 
 impl<A: Actor> Default for Queues<A> {
     fn default() -> Self {
-        Queues { inbox: VecDeque::new(), inbox_bytes: 0, local: VecDeque::new(), random: Vec::new(), turn: 0 }
+        Queues {
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            local: VecDeque::new(),
+            local_bytes: 0,
+            random: Vec::new(),
+            turn: 0,
+        }
     }
 }
 
@@ -105,9 +131,10 @@ impl<A: Actor> Queues<A> {
 
     /// Takes a message that the actor sent to itself.
     pub(crate) fn local(&mut self, me: u64, msg: A::Msg, bytes: &[u8], limits: &Limits, counts: &mut Counts) {
-        if self.local.len() >= limits.local {
+        if self.local.len() >= limits.local || self.local_bytes + bytes.len() > limits.local_bytes {
             counts.local_full += 1;
         } else {
+            self.local_bytes += bytes.len();
             self.local.push_back(Event::Deliver { src: me, msg, bytes: bytes.into() });
         }
     }
@@ -127,13 +154,9 @@ impl<A: Actor> Queues<A> {
             self.turn = (self.turn + 1) % 4;
             let event = match self.turn {
                 0 => timers.due(now).map(|timer| Event::Timeout { timer }),
-                1 => self.local.pop_front(),
+                1 => self.local.pop_front().inspect(|event| self.local_bytes -= event.len()),
                 2 => (!self.random.is_empty()).then(|| self.random.remove(0)),
-                _ => self.inbox.pop_front().inspect(|event| {
-                    if let Event::Deliver { bytes, .. } = event {
-                        self.inbox_bytes -= bytes.len();
-                    }
-                }),
+                _ => self.inbox.pop_front().inspect(|event| self.inbox_bytes -= event.len()),
             };
             if event.is_some() {
                 return event;

@@ -32,6 +32,8 @@ pub struct Identity {
 pub struct Limits {
     /// Space is made in multiples of this. At least 1.
     pub chunk: u64,
+    /// A batch of at least this length brings no zeros: they would be as much to write again as they save.
+    pub large: u64,
     /// The greatest batch that is taken; at most 1 GiB.
     pub batch: u64,
     /// No compaction is wanted below this length of the live file.
@@ -40,7 +42,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { chunk: 1 << 20, batch: 256 << 20, compact_above: 64 << 20 }
+        Self { chunk: 1 << 20, large: 32 << 10, batch: 256 << 20, compact_above: 64 << 20 }
     }
 }
 
@@ -367,7 +369,8 @@ impl<D: Disk> Journal<D> {
         let end = self.tail.end + length;
         if end > self.allocated {
             // The zeros go with the batch: they need no flush of their own, and come once in many batches.
-            self.allocated = end.next_multiple_of(self.limits.chunk);
+            let chunk = if length < self.limits.large { self.limits.chunk } else { 1 };
+            self.allocated = end.next_multiple_of(chunk);
             self.batch.resize((self.allocated - self.tail.end) as usize, 0);
         }
         if let Err(error) = self.file.write_all_at(&self.batch, self.tail.end) {

@@ -8,7 +8,7 @@ use crate::admission::{Admission, Admittance};
 use crate::changes::Changes;
 use crate::disk::Disk;
 use crate::inbox::{Event, Limits, Queues};
-use crate::record::{self, Output, Recorder};
+use crate::record::{self, Change, Output, Recorder};
 use crate::standing::{Known, Standing};
 use crate::store::Store;
 use crate::timers::Timers;
@@ -156,21 +156,33 @@ where
         self.transport.tick(now);
         if self.state.is_none() {
             self.start(now)?;
+        } else if let Admission::Abstains(reason) = self.admittance.verdict() {
+            // Whoever knew better was silent until now.
+            return Err(Stopped::Older(reason));
         }
         for _ in 0..self.limits.batch {
+            if self.staged() >= self.limits.batch_bytes {
+                break;
+            }
             let Some(event) = self.queues.next(&mut self.timers, now) else { break };
             self.step(now, event)?;
         }
         self.commit()
     }
 
+    /// Bytes of the batch so far, to be saved or to be sent.
+    fn staged(&self) -> usize {
+        self.batch.bytes.len() + self.store.as_ref().map_or(0, |store| store.pending() as usize)
+    }
+
     /// Takes what the network has: messages into the inbox, the peers' words about this member to its admittance.
     fn receive(&mut self, until: Duration) -> Result<(), Stopped<A>> {
-        let Node { wire, transport, queues, limits, admittance, state, counts, .. } = self;
+        let Node { wire, transport, queues, limits, admittance, state, counts, store, .. } = self;
+        let saves = store.as_ref().map_or(0, Store::saves);
         let mut busy = Vec::new();
         let received = wire.receive(until, &mut |now, from, datagram| {
             transport.receive(now, from, datagram, &mut |event| match event {
-                transport::Event::Hello { from, known, .. } => admittance.hear(from, known),
+                transport::Event::Hello { from, known, .. } => admittance.hear(from, known, saves),
                 // Before the start there is no one to hear it; whoever sent it will send it again.
                 transport::Event::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Event::Message { from, bytes } => {
@@ -290,7 +302,7 @@ where
                     };
                     let change = store.save(&state);
                     if let Some(recorder) = &mut self.recorder {
-                        recorder.entries.output(Output::Save { change });
+                        recorder.entries.output(Output::Save { change: Change::of(change) });
                     }
                     self.counts.saves += 1;
                     self.batch.after_save.get_or_insert(self.batch.sends.len());

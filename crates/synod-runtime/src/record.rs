@@ -6,21 +6,27 @@
 //! took effect; the next start says how many saves were found, which tells a reader where to cut.
 //!
 //! A file is a header and chunks, one chunk a batch: `length u32, xxh3 of the payload u64, payload`. A payload is a
-//! sequence of entries: an event and its outputs, everything in the encoding the messages have on the wire.
+//! sequence of entries: an event and its outputs, everything in the encoding the messages have on the wire. Large values
+//! would be in it many times over, so a long message that came is written as the place where the same bytes stood
+//! before (in what came, or in what was sent), and of a long change only the checksum is kept: the handler makes it again.
 
-use crate::varint;
+mod entries;
+
+use entries::{END, LONG, take, take_event, take_output, take_u32, take_u64};
 use std::fmt;
 use std::io::{self, Write};
-use std::ops::Range;
 use std::time::Duration;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+pub use entries::{Entries, outputs};
 
 const MAGIC: &[u8; 8] = b"synodrec";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A chunk longer than this is damage: a batch has a bounded number of events, each bounded by the longest message.
 const MOST_CHUNK: usize = 1 << 30;
-
+/// What comes before a chunk's payload: its length and its checksum.
+const CHUNK_HEAD: usize = 12;
 /// Whose record it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -67,25 +73,51 @@ pub enum Event<'a> {
     },
 }
 
-const END: u8 = 0;
-const START: u8 = 1;
-const DELIVER: u8 = 2;
-const TIMEOUT: u8 = 3;
-const RANDOM: u8 = 4;
-const SAVE: u8 = 5;
-const SEND: u8 = 6;
-const SEND_SAME: u8 = 7;
-const SET_TIMER: u8 = 8;
-const CANCEL_TIMER: u8 = 9;
-const CHOOSE: u8 = 10;
+/// A difference between two stable states, as it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// A short one: itself.
+    Whole(&'a [u8]),
+    /// A long one.
+    Checksum {
+        /// How many bytes it has.
+        len: u64,
+        /// Their 128-bit `xxh3`.
+        sum: u128,
+    },
+}
+
+impl<'a> Change<'a> {
+    /// What is recorded of a difference.
+    pub fn of(change: &'a [u8]) -> Change<'a> {
+        if change.len() < LONG {
+            Change::Whole(change)
+        } else {
+            Change::Checksum { len: change.len() as u64, sum: xxh3_128(change) }
+        }
+    }
+
+    /// How many bytes the difference has.
+    pub fn len(&self) -> u64 {
+        match self {
+            Change::Whole(change) => change.len() as u64,
+            Change::Checksum { len, .. } => *len,
+        }
+    }
+
+    /// Whether it is no difference at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
 
 /// One output of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output<'a> {
     /// The stable storage changed by this difference.
     Save {
-        /// The difference.
-        change: &'a [u8],
+        /// The difference, or what stands for it.
+        change: Change<'a>,
     },
     /// A message was sent.
     Send {
@@ -117,104 +149,6 @@ pub enum Output<'a> {
     },
 }
 
-/// Collects one entry after another; the very same code writes records and, when they are replayed, makes what they
-/// are compared with.
-#[derive(Default)]
-pub struct Entries {
-    bytes: Vec<u8>,
-    last_msg: Option<Range<usize>>,
-}
-
-impl Entries {
-    /// What was collected.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.last_msg = None;
-    }
-
-    /// Begins an entry.
-    pub fn event(&mut self, event: Event<'_>) {
-        self.last_msg = None;
-        match event {
-            Event::Start { saves, stable } => {
-                self.bytes.push(START);
-                self.number(saves);
-                self.bytes.extend_from_slice(&stable.to_le_bytes());
-            }
-            Event::Deliver { src, msg } => {
-                self.bytes.push(DELIVER);
-                self.number(src);
-                self.text(msg);
-            }
-            Event::Timeout { timer } => {
-                self.bytes.push(TIMEOUT);
-                self.text(timer);
-            }
-            Event::Random { key, index } => {
-                self.bytes.push(RANDOM);
-                self.text(key.as_bytes());
-                self.number(index);
-            }
-        }
-    }
-
-    /// Adds an output to the entry.
-    pub fn output(&mut self, output: Output<'_>) {
-        match output {
-            Output::Save { change } => {
-                self.bytes.push(SAVE);
-                self.text(change);
-            }
-            Output::Send { to, msg } => {
-                // A broadcast costs its message once.
-                if self.last_msg.clone().is_some_and(|last| &self.bytes[last] == msg) {
-                    self.bytes.push(SEND_SAME);
-                    self.number(to);
-                } else {
-                    self.bytes.push(SEND);
-                    self.number(to);
-                    self.text(msg);
-                    self.last_msg = Some(self.bytes.len() - msg.len()..self.bytes.len());
-                }
-            }
-            Output::SetTimer { timer, from, to } => {
-                self.bytes.push(SET_TIMER);
-                self.text(timer);
-                self.number(from);
-                self.number(to);
-            }
-            Output::CancelTimer { timer } => {
-                self.bytes.push(CANCEL_TIMER);
-                self.text(timer);
-            }
-            Output::Choose { key, choices } => {
-                self.bytes.push(CHOOSE);
-                self.text(key.as_bytes());
-                self.number(choices);
-            }
-        }
-    }
-
-    /// Ends an entry.
-    pub fn end(&mut self) {
-        self.bytes.push(END);
-    }
-
-    fn number(&mut self, number: u64) {
-        varint::write(number, &mut self.bytes);
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        self.number(text.len() as u64);
-        self.bytes.extend_from_slice(text);
-    }
-}
-
 /// A duration as it is recorded.
 pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -223,9 +157,8 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 /// Writes a record.
 pub struct Recorder {
     sink: Box<dyn Write>,
-    /// What the present batch did so far.
+    /// What the present batch did so far, behind room for the chunk's head.
     pub(crate) entries: Entries,
-    frame: Vec<u8>,
 }
 
 impl Recorder {
@@ -245,7 +178,8 @@ impl Recorder {
         bytes.extend_from_slice(&xxh3_64(&fields).to_le_bytes());
         bytes.extend_from_slice(&fields);
         sink.write_all(&bytes)?;
-        Ok(Recorder { sink, entries: Entries::default(), frame: Vec::new() })
+        let entries = Entries::of_file(bytes.len() as u64, CHUNK_HEAD);
+        Ok(Recorder { sink, entries })
     }
 
     /// Hands the batch to the sink, in one write.
@@ -253,15 +187,17 @@ impl Recorder {
     /// # Errors
     /// When the sink cannot be written.
     pub(crate) fn write(&mut self) -> io::Result<()> {
-        if self.entries.bytes.is_empty() {
+        let chunk = self.entries.chunk();
+        let payload = chunk.len() - CHUNK_HEAD;
+        if payload == 0 {
             return Ok(());
         }
-        self.frame.clear();
-        self.frame.extend_from_slice(&(self.entries.bytes.len() as u32).to_le_bytes());
-        self.frame.extend_from_slice(&xxh3_64(&self.entries.bytes).to_le_bytes());
-        self.frame.extend_from_slice(&self.entries.bytes);
-        self.entries.clear();
-        self.sink.write_all(&self.frame)
+        let sum = xxh3_64(&chunk[CHUNK_HEAD..]);
+        chunk[..4].copy_from_slice(&(payload as u32).to_le_bytes());
+        chunk[4..CHUNK_HEAD].copy_from_slice(&sum.to_le_bytes());
+        self.sink.write_all(chunk)?;
+        self.entries.go_on(CHUNK_HEAD);
+        Ok(())
     }
 }
 
@@ -299,25 +235,6 @@ pub struct Reader<'a> {
     at: usize,
     chunk: &'a [u8],
     header: Header,
-}
-
-fn take<'a>(from: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
-    let (taken, rest) = from.split_at_checked(len)?;
-    *from = rest;
-    Some(taken)
-}
-
-fn take_u64(from: &mut &[u8]) -> Option<u64> {
-    take(from, 8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes were taken")))
-}
-
-fn take_u32(from: &mut &[u8]) -> Option<u32> {
-    take(from, 4).map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes were taken")))
-}
-
-fn take_text<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let len = varint::read(from)?;
-    take(from, usize::try_from(len).ok()?)
 }
 
 impl<'a> Reader<'a> {
@@ -373,7 +290,7 @@ impl<'a> Reader<'a> {
         let offset = (self.at - self.chunk.len()) as u64;
         let mut rest = self.chunk;
         let entry = (|| {
-            let event = take_event(&mut rest)?;
+            let event = take_event(&mut rest, &self.file[..offset as usize])?;
             let before = rest;
             loop {
                 let at = before.len() - rest.len();
@@ -412,42 +329,4 @@ impl<'a> Reader<'a> {
         self.chunk = chunk;
         Ok(true)
     }
-}
-
-fn take_event<'a>(rest: &mut &'a [u8]) -> Option<Event<'a>> {
-    Some(match take(rest, 1)?[0] {
-        START => Event::Start { saves: varint::read(rest)?, stable: take_u64(rest)? },
-        DELIVER => Event::Deliver { src: varint::read(rest)?, msg: take_text(rest)? },
-        TIMEOUT => Event::Timeout { timer: take_text(rest)? },
-        RANDOM => {
-            Event::Random { key: std::str::from_utf8(take_text(rest)?).ok()?, index: varint::read(rest)? }
-        }
-        _ => return None,
-    })
-}
-
-fn take_output<'a>(rest: &mut &'a [u8], last: &mut &'a [u8]) -> Option<Output<'a>> {
-    Some(match take(rest, 1)?[0] {
-        SAVE => Output::Save { change: take_text(rest)? },
-        SEND => {
-            let to = varint::read(rest)?;
-            *last = take_text(rest)?;
-            Output::Send { to, msg: last }
-        }
-        SEND_SAME => Output::Send { to: varint::read(rest)?, msg: last },
-        SET_TIMER => {
-            Output::SetTimer { timer: take_text(rest)?, from: varint::read(rest)?, to: varint::read(rest)? }
-        }
-        CANCEL_TIMER => Output::CancelTimer { timer: take_text(rest)? },
-        CHOOSE => {
-            Output::Choose { key: std::str::from_utf8(take_text(rest)?).ok()?, choices: varint::read(rest)? }
-        }
-        _ => return None,
-    })
-}
-
-/// The outputs of an [`Entry`], one by one.
-pub fn outputs(encoded: &[u8]) -> impl Iterator<Item = Output<'_>> {
-    let (mut rest, mut last) = (encoded, &[][..]);
-    std::iter::from_fn(move || take_output(&mut rest, &mut last))
 }

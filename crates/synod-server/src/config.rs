@@ -100,7 +100,7 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
             file: file.clone(),
             place: None,
-            message: format!("cannot be read: {error}"),
+            message: format!("cannot be read: {error} (`synod serve --help` shows what stands in it)"),
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Config::read(&file, &text, folder)

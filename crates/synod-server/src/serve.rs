@@ -42,6 +42,8 @@ pub enum Notice {
     KeysRead,
     /// The keys could not be read anew; the old ones stay.
     KeysKept(String),
+    /// A message was longer than the longest, in bytes, and was not sent.
+    TooLarge(usize),
 }
 
 /// Asks a running member for things, from another thread.
@@ -152,13 +154,13 @@ pub fn run(
     orders: &Orders,
     ready: &mut dyn FnMut(&UdpMember),
     notice: &mut dyn FnMut(Notice),
-) -> Result<Counts, ServeError> {
+) -> Result<(Counts, transport::Counts), ServeError> {
     let (mut node, notices) = open(config, id)?;
     for one in notices {
         notice(one);
     }
     ready(&node);
-    let mut last = None;
+    let (mut last, mut too_large) = (None, false);
     while !orders.stop.load(Ordering::Relaxed) {
         if orders.read_keys.swap(false, Ordering::Relaxed) {
             notice(read_keys(config, &mut node));
@@ -177,8 +179,12 @@ pub fn run(
         if let Err(stopped) = node.turn(Duration::MAX) {
             return Err(explain(config, id, &node, &stopped));
         }
+        if !too_large && node.counts().too_large > 0 {
+            too_large = true;
+            notice(Notice::TooLarge(config.max_message()));
+        }
     }
-    Ok(node.counts().clone())
+    Ok((node.counts().clone(), node.transport().counts().clone()))
 }
 
 fn read_keys(config: &Config, node: &mut UdpMember) -> Notice {

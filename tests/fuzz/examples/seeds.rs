@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use synod::{Ballot, Instance, Msg, PerInstance, Proposal, Stable, Value};
 use synod_runtime::changes::Changes;
-use synod_runtime::record::{Entries, Event, Output};
+use synod_runtime::record::{Change, Entries, Event, Output};
 use synod_runtime::sim_disk::{SimDir, SimDisk};
 use synod_runtime::store::{Identity, Store};
 use synod_server::PaxosChanges;
@@ -105,7 +105,7 @@ fn main() {
     let mut change = Vec::new();
     let tried = Stable { tried: 1, ..Stable::default() };
     PaxosChanges::difference(&tried, &Stable::default(), &mut change);
-    entries.output(Output::Save { change: &change });
+    entries.output(Output::Save { change: Change::of(&change) });
     let prepare = encode(&Msg::Prepare { ballot: Ballot { round: 1, proposer: 0 }, from });
     for to in 0..3 {
         entries.output(Output::Send { to, msg: &prepare });
@@ -124,6 +124,17 @@ fn main() {
     entries.end();
     write("record", "more", entries.bytes());
     write("record", "header", &synod_fuzz::header());
+    // A long message, saved, and once more as the place where it stood: behind the header and a chunk's head.
+    let mut entries = Entries::default();
+    entries.event(Event::Start { saves: 0, stable: 0 });
+    entries.end();
+    let long = encode(&Msg::Accept { ballot, instance: from, value: Value::from([9; 200].as_slice()) });
+    entries.event(Event::Deliver { src: 1, msg: &long });
+    let place = synod_fuzz::header().len() + 12 + entries.bytes().len() - long.len();
+    entries.output(Output::Save { change: Change::of(&long) });
+    entries.end();
+    let same = frame(11, &[2, place as u64, long.len() as u64], &[0]);
+    write("record", "same", &[entries.bytes(), &same].concat());
 
     // Payloads: messages, pieces of one, and busy.
     let begin = |saves: u64| frame(1, &[saves], &[]);

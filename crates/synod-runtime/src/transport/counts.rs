@@ -55,7 +55,7 @@ reasons! {
     /// From a member that does not take part.
     NotAdmitted: "from a member that does not take part",
     /// A greeting too soon after another.
-    TooOften: "a greeting too soon after another",
+    TooOften: "greetings too soon after others",
 }
 
 /// What came, went and was dropped since the start.

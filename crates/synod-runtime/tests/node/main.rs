@@ -1,5 +1,6 @@
 //! The loop, with tiny actors in a simulated world: what it promises to any actor, and how it stops.
 
 mod contract;
+mod recording;
 mod serving;
 mod world;

@@ -93,6 +93,26 @@ fn what_does_not_fit_the_inbox_is_refused_and_the_client_is_told() {
     client(&mut scene, &[Do::Flood(25)]);
     pass(&mut scene, 50).expect("nobody stops");
     assert_eq!(scene.node(0).expect("it runs").counts().local_full, 15);
+    let mut scene = Scene::new(1);
+    member(&mut scene, &SimDisk::new(), plain(), Limits { local_bytes: 11, ..Limits::default() });
+    for _ in 0..2 {
+        client(&mut scene, &[Do::Flood(25)]);
+        pass(&mut scene, 50).expect("nobody stops");
+    }
+    assert_eq!(scene.node(0).expect("it runs").counts().local_full, 2 * 20, "of two bytes each, five fit");
+}
+
+#[test]
+fn a_batch_ends_when_it_has_so_many_bytes() {
+    for (batch_bytes, flushes) in [(1 << 20, 1..=5), (200, 7..=20), (1, 100..=105)] {
+        let (mut scene, disk) = (Scene::new(1), SimDisk::new());
+        member(&mut scene, &disk, plain(), Limits { batch_bytes, ..Limits::default() });
+        client(&mut scene, &(0..100).map(Do::Save).collect::<Vec<_>>());
+        pass(&mut scene, 100).expect("nobody stops");
+        assert_eq!(said(&mut scene).len(), 100);
+        let counts = scene.node(0).expect("it runs").counts().clone();
+        assert!(flushes.contains(&counts.flushes), "{batch_bytes}: {} flushes", counts.flushes);
+    }
 }
 
 #[test]

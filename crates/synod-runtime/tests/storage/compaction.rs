@@ -30,6 +30,28 @@ fn a_batch_takes_one_write_and_one_flush_however_many_saves_it_has() {
 }
 
 #[test]
+fn zeros_come_ahead_of_small_batches_and_not_of_large_ones() {
+    let disk = SimDisk::new();
+    let (mut store, _) = open_with(&disk, Limits { chunk: 4096, large: 1000, ..SMALL }).unwrap();
+    let mut account = Account { boot: 1, ..Account::default() };
+    let mut step = |key, length| {
+        put(&mut store, &mut account, key, solid(length, 1));
+        store.commit().unwrap();
+        let bytes = disk.read(&live(&disk)).unwrap();
+        (bytes.len(), written(&bytes))
+    };
+    assert_eq!(step(1, 100).0, 4096);
+    assert_eq!(step(2, 100).0, 4096);
+    let (whole, used) = step(3, 5000);
+    assert!(whole > 5000 && whole < used + 8, "{whole} bytes, {used} of them used");
+    let (whole, used) = step(4, 10);
+    assert!(whole.is_multiple_of(4096) && whole > used + 1000, "{whole} bytes, {used} of them used");
+    drop(store);
+    let (store, _) = open(&disk).unwrap();
+    assert_eq!(Account::of(&store), Account { boot: 2, ..account });
+}
+
+#[test]
 fn only_what_changed_is_written_and_a_recorder_can_follow_it() {
     let disk = SimDisk::new();
     let (mut store, _) = open(&disk).unwrap();

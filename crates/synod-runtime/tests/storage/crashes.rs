@@ -7,8 +7,8 @@ use synod_runtime::refusal::Refusal;
 use synod_runtime::sim_disk::{Fault, Op, SimDir, SimDisk};
 use synod_runtime::store::{Known, Limits};
 
-/// Small enough that a script of a few commits compacts several times.
-const TINY: Limits = Limits { chunk: 512, batch: 1 << 16, compact_above: 2000 };
+/// Small enough that a script of a few commits compacts several times, and has batches with and without zeros ahead.
+const TINY: Limits = Limits { chunk: 512, large: 400, batch: 1 << 16, compact_above: 2000 };
 
 /// A process, what it was told is durable, and what it has asked for on top.
 struct Process {

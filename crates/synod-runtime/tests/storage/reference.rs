@@ -42,7 +42,8 @@ pub(crate) const WHO: Identity = Identity { cluster: 0xc1, member: 3 };
 pub(crate) const DISK: u64 = 0xd15c;
 
 /// Small enough that every boundary is met.
-pub(crate) const SMALL: Limits = Limits { chunk: 512, batch: 1 << 16, compact_above: 1 << 20 };
+pub(crate) const SMALL: Limits =
+    Limits { chunk: 512, large: 1 << 16, batch: 1 << 16, compact_above: 1 << 20 };
 
 pub(crate) fn open_with(disk: &SimDisk, limits: Limits) -> Result<(Stored<SimDir>, Opened), Refusal> {
     Store::open_with(disk.open()?, WHO, DISK, limits)
