@@ -252,8 +252,10 @@ fn actors_that_are_not_alike_are_found_out() {
 
 #[test]
 fn machines_that_begin_differently_are_not_alike() {
-    let start =
-        |n| Machine { start: vec![crate::machines::Output::Set(n)], table: vec![Default::default(); 64] };
+    let start = |n| Machine {
+        start: vec![crate::machines::Output::Set(n)],
+        table: vec![crate::machines::Effect::default(); 64],
+    };
     let mut system = System::new(vec![start(0), start(1)], ());
     system.symmetry = Some(Symmetry { alike: vec![vec![0, 1]], permute: Arc::new(Names) });
     let report = explore(&system, &Options::default());
