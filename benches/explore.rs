@@ -16,7 +16,7 @@ use stateright::{Checker, Model};
 use std::fmt::Debug;
 use std::hash::Hash;
 use synod_explore::plain::from_actor_model;
-use synod_explore::{Observer, Options, Subject, System, Verdict, explore};
+use synod_explore::{Check, Observer, Options, Subject, System, Table, Verdict, explore};
 use systems::{Asks, commit, consensus, election, register, transfer};
 
 /// Who explores.
@@ -38,7 +38,7 @@ struct Side {
     whole: bool,
 }
 
-const SIDES: [Side; 5] = [
+const SIDES: [Side; 7] = [
     Side { name: "ours", way: Way::Ours(Options::default), whole: true },
     Side {
         name: "ours, 2 threads",
@@ -48,6 +48,16 @@ const SIDES: [Side; 5] = [
     Side { name: "ours, model as it is", way: Way::AsItIs, whole: true },
     Side { name: "stateright BFS", way: Way::Breadth, whole: true },
     Side { name: "stateright DFS", way: Way::Depth, whole: true },
+    Side {
+        name: "ours, 64-bit fingerprints",
+        way: Way::Ours(|| Options { table: Table::Fingerprint64, ..Options::default() }),
+        whole: true,
+    },
+    Side {
+        name: "ours, dead messages left out",
+        way: Way::Ours(|| Options { dead_messages: true, ..Options::default() }),
+        whole: false,
+    },
 ];
 /// Whom the others are compared with, by index.
 const BFS: usize = 3;
@@ -115,7 +125,12 @@ where
     H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
 {
     match way {
-        Way::Ours(options) => ours(&system(model), &options()),
+        Way::Ours(options) => {
+            let (system, mut options) = (system(model), options());
+            // Nothing can be left out where a property looks at whole states; such rows are those of the exact search again.
+            options.dead_messages &= !system.properties.iter().any(|p| matches!(p.check, Check::State(_)));
+            ours(&system, &options)
+        }
         Way::AsItIs => {
             let system = from_actor_model(model).expect("the model is supported");
             ours(&system, &Options::default())

@@ -51,7 +51,7 @@ impl<K: Key> Shard<K> {
 
     #[cold]
     fn grow(&mut self, spread_of: fn(&K) -> u64) {
-        let size = (self.slots.len() + self.slots.len() / 3).max(16);
+        let size = self.slots.len() + self.slots.len() / 2;
         let old = std::mem::replace(&mut self.slots, vec![K::EMPTY; size]);
         for key in old {
             if key != K::EMPTY {
