@@ -39,7 +39,7 @@ pub struct Options<'a> {
     /// What is remembered of states.
     pub table: Table,
     /// Leave messages out of the states that their receivers will ignore for ever, which changes no verdict and makes fewer
-    /// states. Refused where a property or a bound looks at whole states.
+    /// states. Refused where a property or a bound looks at whole states, where states are rewritten, and together with a symmetry.
     pub dead_messages: bool,
     /// Explore states in which like actors have changed places once, if the system says which are alike.
     pub symmetry: bool,

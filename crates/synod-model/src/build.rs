@@ -216,6 +216,12 @@ impl Model {
             Some(given) => permute::alike(given.get_ref(), &file, &cluster, [&crashable, &down])
                 .or_else(|why| judge.error(given.span(), format!("symmetry: {why}")))?,
         };
+        if let (Some(given), false, true) =
+            (&file.reduce.symmetry, alike.is_empty(), file.reduce.dead_messages)
+        {
+            let why = "not together with dead-messages: what one process may leave out would have to be checked on all that are like it";
+            return judge.error(given.span(), format!("symmetry: {why}"));
+        }
         let (name, text) = (name.to_owned(), text.to_owned());
         Ok(Model {
             name,
