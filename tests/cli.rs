@@ -43,6 +43,17 @@ fn a_model_that_comes_out_as_expected_is_status_0() {
 }
 
 #[test]
+fn fingerprints_are_told_with_their_odds() {
+    for (table, odds) in
+        [("64", "odds of a missed state"), ("128", "odds of a missed state"), ("exact", "(exhausted)")]
+    {
+        let ran = check_text(SMALL, &["--table", table]);
+        assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+        assert!(ran.out.contains(odds), "{table}: {}", ran.out);
+    }
+}
+
+#[test]
 fn errors_in_a_file_stand_at_their_place() {
     refused(&SMALL.replace("acceptors = 3", "aceptors = 3"), "6:1", "unknown field `aceptors`");
     refused(&SMALL.replace("acceptors = 3\n", ""), "4:1", "missing field `acceptors`");

@@ -159,9 +159,14 @@ fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
 /// The verdict in words, with its bound, or with what fell and after how many steps.
 pub fn told(outcome: &Outcome) -> String {
     let detail = outcome.detail.as_deref().unwrap_or_default();
+    // Where fingerprints stand for states nothing holds without the odds that one was missed.
+    let odds = match outcome.missed_state_odds {
+        odds if odds > 0.0 => format!("; odds of a missed state {odds:.0e}"),
+        _ => String::new(),
+    };
     match outcome.verdict {
-        "holds" => "holds (exhausted)".to_owned(),
-        "holds-within-bound" => format!("holds within bound: {detail}"),
+        "holds" => format!("holds (exhausted{odds})"),
+        "holds-within-bound" => format!("holds within bound: {detail}{odds}"),
         "violated" => {
             let fell = outcome.properties.iter().filter(|found| found.status == "violated");
             let named = fell.clone().find(|found| detail.starts_with(&format!("{}:", found.name)));
