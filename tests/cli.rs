@@ -54,6 +54,17 @@ fn fingerprints_are_told_with_their_odds() {
 }
 
 #[test]
+fn a_folder_to_wait_in_must_be_there_and_memory_limited() {
+    let ran = check_text(SMALL, &["--spill", "nowhere", "--memory", "1GiB"]);
+    assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("--spill nowhere: there is no such folder"), "{}", ran.err);
+    let ran = check_text(SMALL, &["--spill", "."]);
+    assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("--memory"), "{}", ran.err);
+    assert_eq!(check_text(SMALL, &["--spill", ".", "--memory", "1GiB"]).status, 0);
+}
+
+#[test]
 fn errors_in_a_file_stand_at_their_place() {
     refused(&SMALL.replace("acceptors = 3", "aceptors = 3"), "6:1", "unknown field `aceptors`");
     refused(&SMALL.replace("acceptors = 3\n", ""), "4:1", "missing field `acceptors`");

@@ -144,7 +144,7 @@ pub struct Check {
     #[arg(long, value_enum, default_value = "exact")]
     pub table: Table,
     /// A folder in which states wait that do not fit into `--memory`
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "memory")]
     pub spill: Option<PathBuf>,
     /// Explores every state, whatever a model's `[reduce]` says: what comes out must be the same, its counts apart
     #[arg(long)]

@@ -50,6 +50,9 @@ impl Sum {
 
 /// Runs the command.
 pub fn run(args: &Check) -> Result<u8, String> {
+    if let Some(folder) = args.spill.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(format!("--spill {}: there is no such folder; make it first", folder.display()));
+    }
     let models = args.select.models(Tier::Fast)?;
     if let Some(folder) = &args.report {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -64,8 +64,7 @@ pub(super) trait Source<'s, A: Subject, O: Observer<A>> {
     fn tables(&self) -> &Tables<'s, A, O>;
     /// Finds out what is missing, or says that it cannot.
     fn fill(&mut self, miss: Miss) -> Result<(), Miss>;
-    /// The row that stands for a state that its system rewrites; `None` if it is out of bounds, a number of a message if
-    /// rewriting panics.
+    /// Rewrites a row as its system does: false if it is out of bounds, the number of a message if rewriting panics.
     fn normal(&mut self, row: &mut [u32]) -> Result<Result<bool, u32>, Miss>;
 }
 

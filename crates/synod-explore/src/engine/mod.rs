@@ -47,8 +47,13 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
     let budget = Budget::start(options);
     let mut search = Search::new(system, options);
     let mut ending = Ending { panicked: None, incomplete: None, exhausted: false, cut: false, empty: false };
+    let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
     match refusal(system, options).map_or_else(|| panics::capture(|| system.initial()), Err) {
         Err(message) => ending.panicked = Some((message, Vec::new())),
+        // Whoever names a folder to wait in counts on it.
+        Ok(_) if unwritable.is_some() => {
+            ending.incomplete = unwritable.map(|error| crate::Why::Disk(error.kind()));
+        }
         Ok(initial) => match search.begin(&initial) {
             Err(message) => ending.panicked = Some((message, Vec::new())),
             Ok(false) => (ending.empty, ending.exhausted) = (true, true),

@@ -271,10 +271,10 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     }
 }
 
-/// Where states wait that do not fit into memory; a file that nobody else sees.
+/// Where states wait that do not fit into memory; a file that nobody else sees. That the folder takes one was seen at the
+/// start; should it not any more, everything stays in memory, which is limited.
 fn spill_file(options: &Options<'_>) -> Option<File> {
-    let folder = options.spill?;
-    tempfile::tempfile_in(folder).ok()
+    tempfile::tempfile_in(options.spill?).ok()
 }
 
 fn frontier_bytes(options: &Options<'_>) -> usize {

@@ -11,6 +11,7 @@ use crate::quotient::{Permutation, Symmetry};
 use crate::system::{Delivery, System};
 use crate::{Action, Subject, panics, step};
 use stateright::actor::{Envelope, Id};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// So many updates and histories at most are looked at again with actors exchanged, evenly spread.
@@ -280,13 +281,43 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let stride = self.histories.len().div_ceil(SAMPLE).max(1);
         for history in (0..self.histories.len() as u32).step_by(stride) {
             let other = exchanged(history);
-            for property in &self.system.properties {
-                let Check::History(check) = &property.check else { continue };
-                let (here, there) =
-                    (check(self.histories.get(history)).is_ok(), panics::capture(|| check(&other))?.is_ok());
-                if here != there {
-                    return Err(format!("the property {:?} tells them apart", property.name));
+            self.same_answers(|check, exchange| match check {
+                Check::History(check) => {
+                    Some(check(if exchange { &other } else { self.histories.get(history) }).is_ok())
                 }
+                _ => None,
+            })?;
+        }
+        for number in 0..self.notes.len() as u32 {
+            let note = self.notes.get(number);
+            let other = symmetry.permute.note(by, note);
+            self.same_answers(|check, exchange| match check {
+                Check::Note(check) => Some(check(if exchange { &other } else { note }).is_ok()),
+                _ => None,
+            })?;
+        }
+        let views = self.columns.iter().enumerate().take(self.actors());
+        let locals: BTreeSet<(usize, u32)> =
+            views.flat_map(|(actor, views)| views.of.iter().map(move |(local, _)| (actor, *local))).collect();
+        for (actor, number) in locals {
+            let local = &**self.locals.get(number);
+            let other = symmetry.local(by, local);
+            self.same_answers(|check, exchange| match check {
+                Check::Local(check) if exchange => Some(check(&(by.index(actor), &other)).is_ok()),
+                Check::Local(check) => Some(check(&(actor, local)).is_ok()),
+                _ => None,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Asks every property twice, about something and about the same with actors exchanged.
+    fn same_answers(&self, ask: impl Fn(&Check<A, O>, bool) -> Option<bool>) -> Result<(), String> {
+        for property in &self.system.properties {
+            if panics::capture(|| ask(&property.check, false))?
+                != panics::capture(|| ask(&property.check, true))?
+            {
+                return Err(format!("the property {:?} tells them apart", property.name));
             }
         }
         Ok(())

@@ -196,6 +196,10 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         self.posts.clear();
         self.dropped.clear();
         self.most_crashes = 0;
+        // States are numbered anew; where a handler was first run is known of no number any more but the first.
+        for reaction in &mut self.reactions {
+            reaction.born = 0;
+        }
         if let Some(symmetric) = &mut self.symmetric {
             symmetric.forget();
         }

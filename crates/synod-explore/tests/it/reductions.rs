@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use synod_explore::{
     Delivery, Faults, Local, Network, Options, Permutation, Permute, Property, Report, Status, Stop, Subject,
-    Symmetry, System, Table, Verdict, explore,
+    Symmetry, System, Table, Verdict, Why, explore,
 };
 
 /// Sends a few letters to the other actor, which reacts to some of them, some of the time.
@@ -248,6 +248,24 @@ fn actors_that_are_not_alike_are_found_out() {
         assert!(message.contains("not alike"), "{message}");
         assert_eq!(trace.len(), 1, "the step that tells them apart");
     }
+}
+
+#[test]
+fn a_property_that_tells_like_actors_apart_is_found_out() {
+    let system =
+        pingers(false, false).property(Property::always_local("number 2 has no pings", |actor, local| {
+            if actor == 2 && local.state.as_deref() == Some(&1) { Err(String::new()) } else { Ok(()) }
+        }));
+    let report = explore(&system, &Options::default());
+    let Verdict::Panicked { message, .. } = &report.verdict else { panic!("{report:?}") };
+    assert!(message.contains("\"number 2 has no pings\" tells them apart"), "{message}");
+}
+
+#[test]
+fn a_folder_to_wait_in_that_is_not_there_is_said_to_be() {
+    let spill = Some(std::path::Path::new("no such folder"));
+    let report = explore(&letters("ab"), &Options { spill, ..Options::default() });
+    assert_eq!(report.verdict, Verdict::Incomplete(Why::Disk(std::io::ErrorKind::NotFound)));
 }
 
 #[test]
