@@ -90,7 +90,7 @@ pub use engine::explore;
 pub use observer::{CommandOf, Event, Observer, Step};
 pub use property::{Check, Expectation, LocalPredicate, Predicate, Property};
 pub use quotient::{Normal, Permutation, Permute, Symmetry};
-pub use report::{Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};
+pub use report::{Checkpoint, Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
 pub use system::{Bound, Bounds, Delivery, Faults, Network, System};
 

@@ -32,6 +32,23 @@ pub enum Table {
     Fingerprint128,
 }
 
+/// Where to note down how far an exploration is.
+///
+/// It is written when the exploration gives up, for whatever reason but a failing disk, and now and then before; it is removed when
+/// the exploration comes to its end. To go on, the handlers are run again once for each distinct local step, so the actors and the
+/// observer must be the same: what they give is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoint<'a> {
+    /// The file. It is replaced as a whole: whenever the process is stopped there is the older or the newer one.
+    pub file: &'a std::path::Path,
+    /// What is explored and how, in words that differ if that differs: another exploration's checkpoint is refused.
+    pub identity: &'a str,
+    /// Go on from the file if there is one. Without this, a file that is there is an error, so that nothing is lost.
+    pub resume: bool,
+    /// How long to wait at least before it is written again. It also waits until writing has taken a twentieth of the time.
+    pub every: Duration,
+}
+
 /// How to explore. The default is one thread, an exact table, no limits, to leave nothing out that stateright would count, to
 /// make use of a [`Symmetry`](crate::Symmetry) if one is declared, and to stop at the first violation.
 #[derive(Clone)]
@@ -45,6 +62,8 @@ pub struct Options<'a> {
     pub symmetry: bool,
     /// A folder for a file in which states wait that do not fit into memory; used only if memory is limited.
     pub spill: Option<&'a std::path::Path>,
+    /// Where to note down how far the exploration is, so that it can go on from there. Refused where states are rewritten.
+    pub checkpoint: Option<Checkpoint<'a>>,
     /// How many threads to use. What is found does not depend on it.
     pub threads: usize,
     /// Give up after so long.
@@ -66,6 +85,7 @@ impl Default for Options<'_> {
             dead_messages: false,
             symmetry: true,
             spill: None,
+            checkpoint: None,
             threads: 1,
             time: None,
             memory: None,

@@ -28,9 +28,9 @@ type Answer = Result<String, String>;
 pub(super) struct Asked {
     /// What decided each property.
     pub hits: Vec<Option<Hit>>,
-    histories: Vec<bool>,
+    pub histories: Vec<bool>,
     pub notes: Vec<bool>,
-    locals: FxHashSet<u64>,
+    pub locals: FxHashSet<u64>,
 }
 
 impl Asked {
@@ -42,8 +42,19 @@ impl Asked {
 
 impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     /// Adds a new state, found by a step of some actor if it is not the first, and asks about what is new in it.
-    pub(super) fn add(&mut self, row: &[u32], parent: u32, ordinal: u32, actor: Option<usize>) {
+    pub(super) fn add(&mut self, row: &[u32], (parent, ordinal): (u32, u32), actor: Option<usize>) {
         let state = self.origins.len();
+        if let Some(met) = &mut self.scouting {
+            let mut new = false;
+            for (met, view) in met.iter_mut().zip(row) {
+                new |= is_first(met, *view);
+            }
+            if new {
+                self.origins.push(parent, ordinal);
+                self.frontier.push(row);
+            }
+            return;
+        }
         self.origins.push(parent, ordinal);
         self.frontier.push(row);
         let history = row[self.tables.history_column()];
@@ -55,7 +66,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             });
             self.settle(answers, state, None);
         }
-        if self.waits_for(|check| matches!(check, Check::Local(_))) {
+        if self.asks_locals {
             let actors = self.tables.actors();
             let rewritten = self.tables.symmetric.is_some() || self.tables.system.normal.is_some();
             match actor.filter(|_| !rewritten) {
@@ -82,7 +93,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 
     /// Asks about a note, if it is new. A no-op is a step too where only the note matters.
     pub(super) fn ask_note(&mut self, note: u32, parent: u32, ordinal: u32) {
-        if note != NONE && is_first(&mut self.asked.notes, note) {
+        if note != NONE && self.scouting.is_none() && is_first(&mut self.asked.notes, note) {
             let value = self.tables.notes.get(note);
             let answers = self.ask(|check| match check {
                 Check::Note(check) => Some(panics::capture(|| check(value))),
@@ -135,7 +146,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 
     /// Asks the properties that look at whole states about new states, in parallel.
     pub(super) fn ask_states(&mut self, states: Range<u32>) {
-        if !self.waits_for(|check| matches!(check, Check::State(_))) {
+        if self.scouting.is_some() || !self.waits_for(|check| matches!(check, Check::State(_))) {
             return;
         }
         let shares = shares(&states, self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads));
@@ -145,8 +156,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         let work = |share: Range<u32>, found: &mut Vec<(u32, usize, Answer)>| {
             let mut decided = vec![false; search.asked.hits.len()];
             let mut row = vec![0; search.tables.width()];
+            let mut reader = search.frontier.reader();
             for number in share {
-                search.frontier.row(number, &mut row);
+                reader.row(number, &mut row);
                 let state = search.tables.state(&row);
                 let answers = search.ask(|check| match check {
                     Check::State(check) => Some(panics::capture(|| check(&state))),

@@ -10,6 +10,7 @@
 //! its receiver in every state that follows, so it is no step in any of them and stands in nobody's way. In an ordered
 //! network even a no-op is a step, since it makes room for the next message; there nothing is left out.
 
+use super::checkpoint::Entry;
 use super::tables::{Tables, pair};
 use crate::Subject;
 use crate::observer::Observer;
@@ -48,6 +49,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         if self.dropped.is_empty() {
             return false;
         }
+        self.note_down(Entry::Refute);
         let mut after: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
         let mut before: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
         for reaction in &self.reactions {

@@ -3,7 +3,7 @@
 use super::intern::NONE;
 use super::key::{Key, Scheme};
 use super::seen::Table;
-use super::tables::{Cause, FAILED, Miss, Tables, pair};
+use super::tables::{Effect, FAILED, How, Miss, Step, Tables, pair};
 use crate::observer::Observer;
 use crate::{Subject, panics};
 use std::sync::atomic::AtomicBool;
@@ -13,29 +13,36 @@ pub(super) struct Candidate<K> {
     pub key: K,
     pub parent: u32,
     pub ordinal: u32,
-    pub note: u32,
     pub kind: Kind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A successor; its row is in [`Candidates::rows`]. The step is this actor's.
-    Row(u16),
-    /// A step to nowhere, reported for its note alone.
-    Noted,
+    /// A successor: by a step, an index of [`Tables::steps`], and with a history.
+    Row { step: u32, history: u32 },
+    /// A note that is news, of the step before or of a step to nowhere.
+    Noted(u32),
     /// A panic, by the number of its message.
     Failed(u32),
+}
+
+impl<K> Candidate<K> {
+    pub(super) fn is_row(&self) -> bool {
+        matches!(self.kind, Kind::Row { .. })
+    }
 }
 
 /// Everything found while expanding some states, in order.
 pub(super) struct Candidates<K> {
     pub list: Vec<Candidate<K>>,
+    /// The rows of all successors; or, where they are made later, of those that are new.
     pub rows: Vec<u32>,
     /// Of each candidate, whether it is a row that was not seen before.
     pub new: Vec<AtomicBool>,
     /// A bound cut something off.
     pub pruned: bool,
-    /// States that could not be expanded from the tables alone.
+    /// States that could not be expanded from the tables alone; later, in pairs, new candidates whose rows could not be made from
+    /// them alone, and where the row goes.
     pub missed: Vec<u32>,
 }
 
@@ -102,6 +109,8 @@ pub(super) struct Known<'k, S: Scheme> {
     pub seen: &'k Table<S>,
     /// The notes that every property was asked about; `None` if no property waits for a note.
     pub notes: Option<&'k [bool]>,
+    /// The rows of successors are made at once. Otherwise they are made of those that turn out to be new.
+    pub with_rows: bool,
 }
 
 impl<S: Scheme> Known<'_, S> {
@@ -141,93 +150,123 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
         let is_down = |actor: &usize| tables.down[tables.parts(row, *actor).0 as usize];
         system.faults.crash_fits((0..tables.actors()).filter(is_down).count(), crashes)
     };
+    // What a step adds to such a key is known without its receivers.
+    let whole = S::HASHED && source.tables().additive;
     // Rewritten rows are compared with others only after that, so there is no use in their parent's key.
     let rewritten = source.tables().symmetric.is_some() || system.normal.is_some();
-    let key = known.scheme.key(row);
+    let key = known.scheme.key(&source.tables().columns, row);
     let mut next_ordinal = 0;
     for column in 0..source.tables().movers() {
-        let (start, end) = moves(source, column, row[column])?;
+        let (start, end) = steps(source, column, row[column])?;
         for at in start..end {
             let ordinal = next_ordinal;
             next_ordinal += 1;
-            let step = source.tables().moves[at as usize];
-            if step.cause == Cause::Crash && !crash_fits {
-                continue;
+            let steps = &source.tables().steps;
+            let Step { how, note, .. } = steps.hot[at as usize];
+            let mut say = |key, kind| found.list.push(Candidate { key, parent: number, ordinal, kind });
+            match how {
+                How::Crash if !crash_fits => continue,
+                How::Failed => {
+                    say(key, Kind::Failed(note));
+                    continue;
+                }
+                _ => {}
             }
-            let mut say = |kind| {
-                found.list.push(Candidate { key, parent: number, ordinal, note: step.note, kind });
-            };
-            if step.failure != NONE {
-                say(Kind::Failed(step.failure));
-                continue;
+            let mut next_key = key.plus(known.scheme.step(steps, at, row[column]));
+            let next_history = if note == NONE { history } else { update(source, history, note)? };
+            if next_history != history {
+                if next_history & FAILED != 0 {
+                    say(key, Kind::Failed(next_history & !FAILED));
+                    continue;
+                }
+                let term = |number| known.scheme.term(&source.tables().columns, history_at, number);
+                next_key = next_key.minus(term(history)).plus(term(next_history));
             }
-            let next_history = if step.note == NONE { history } else { update(source, history, step.note)? };
-            if next_history & FAILED != 0 {
-                say(Kind::Failed(next_history & !FAILED));
-                continue;
-            }
-            if step.ignored && next_history == history {
-                if known.is_news(step.note) {
-                    say(Kind::Noted);
+            let news = known.is_news(note);
+            if how == How::Ignored && next_history == history {
+                if news {
+                    say(key, Kind::Noted(note));
                 }
                 continue;
             }
-            if step.pruned {
+            if how == How::Pruned {
                 found.pruned = true;
                 continue;
             }
-            let from = found.rows.len();
-            found.rows.extend_from_slice(row);
-            let mut next_key = key;
-            let mut change = |rows: &mut Vec<u32>, column: usize, to: u32| {
-                let place = &mut rows[from + column];
-                if *place != to {
-                    let (old, new) = (known.scheme.term(column, *place), known.scheme.term(column, to));
-                    next_key = next_key.minus(old).plus(new);
-                    *place = to;
+            if how == How::Crash {
+                let term = |number| known.scheme.term(&source.tables().columns, crashes_at, number);
+                next_key = next_key.minus(term(crashes)).plus(term(system.faults.count(crashes)));
+            }
+            if known.with_rows {
+                let from = found.rows.len();
+                found.rows.extend_from_slice(row);
+                let after = &mut found.rows[from..];
+                step_row(source, at, next_history, after, |tables, column, old, new| {
+                    if !whole {
+                        let term = |number| known.scheme.term(&tables.columns, column, number);
+                        next_key = next_key.minus(term(old)).plus(term(new));
+                    }
+                })?;
+                if rewritten {
+                    match rewrite(source, after)? {
+                        Ok(true) => next_key = known.scheme.key(&source.tables().columns, after),
+                        Ok(false) => {
+                            found.pruned = true;
+                            found.rows.truncate(from);
+                            continue;
+                        }
+                        Err(failure) => {
+                            found.rows.truncate(from);
+                            say(key, Kind::Failed(failure));
+                            continue;
+                        }
+                    }
                 }
-            };
-            change(&mut found.rows, column, step.view);
-            for post in step.posts.0..step.posts.1 {
-                let (column, envelopes) = source.tables().posts[post as usize];
-                let view = append(source, column as usize, found.rows[from + column as usize], envelopes)?;
-                change(&mut found.rows, column as usize, view);
-            }
-            if step.cause == Cause::Crash {
-                change(&mut found.rows, crashes_at, system.faults.count(crashes));
-            }
-            change(&mut found.rows, history_at, next_history);
-            if rewritten {
-                match rewrite(source, &mut found.rows[from..])? {
-                    Ok(true) => next_key = known.scheme.key(&found.rows[from..]),
-                    Ok(false) => {
+                // A bound that panics lets the state through here and is asked again when the state is taken in.
+                if let Some((_, within)) = &system.bounds.state
+                    && !known.seen.contains(&next_key)
+                {
+                    let state = source.tables().state(&found.rows[from..]);
+                    if panics::capture(|| within(&state)) == Ok(false) {
                         found.pruned = true;
                         found.rows.truncate(from);
                         continue;
                     }
-                    Err(failure) => {
-                        found.rows.truncate(from);
-                        let kind = Kind::Failed(failure);
-                        found.list.push(Candidate { key, parent: number, ordinal, note: step.note, kind });
-                        continue;
-                    }
                 }
             }
-            // A bound that panics lets the state through here and is asked again when the state is taken in.
-            if let Some((_, within)) = &system.bounds.state
-                && !known.seen.contains(&next_key)
-            {
-                let state = source.tables().state(&found.rows[from..]);
-                if panics::capture(|| within(&state)) == Ok(false) {
-                    found.pruned = true;
-                    found.rows.truncate(from);
-                    continue;
-                }
+            say(next_key, Kind::Row { step: at, history: next_history });
+            if news {
+                say(key, Kind::Noted(note));
             }
-            let kind = Kind::Row(column as u16);
-            found.list.push(Candidate { key: next_key, parent: number, ordinal, note: step.note, kind });
         }
     }
+    Ok(())
+}
+
+/// Makes of a row the one after a step. What happens to the receivers' columns is told as it does.
+#[inline]
+pub(super) fn step_row<'s, A: Subject, O: Observer<A>>(
+    source: &mut impl Source<'s, A, O>,
+    step: u32,
+    history: u32,
+    row: &mut [u32],
+    mut received: impl FnMut(&Tables<'s, A, O>, usize, u32, u32),
+) -> Result<(), Miss> {
+    let Step { column, how, .. } = source.tables().steps.hot[step as usize];
+    let Effect { view, posts } = source.tables().steps.effects[step as usize];
+    row[usize::from(column)] = view;
+    for post in posts.0..posts.1 {
+        let (column, envelopes) = source.tables().posts[post as usize];
+        let column = column as usize;
+        let view = append(source, column, row[column], envelopes)?;
+        received(source.tables(), column, row[column], view);
+        row[column] = view;
+    }
+    let (crashes_at, history_at) = (source.tables().crashes_column(), source.tables().history_column());
+    if how == How::Crash {
+        row[crashes_at] = source.tables().system.faults.count(row[crashes_at]);
+    }
+    row[history_at] = history;
     Ok(())
 }
 
@@ -243,17 +282,17 @@ fn rewrite<'s, A: Subject, O: Observer<A>>(
     Ok(normal)
 }
 
-/// The moves of a view.
+/// The steps of a view.
 #[inline]
-fn moves<'s, A: Subject, O: Observer<A>>(
+fn steps<'s, A: Subject, O: Observer<A>>(
     source: &mut impl Source<'s, A, O>,
     column: usize,
     view: u32,
 ) -> Result<(u32, u32), Miss> {
     loop {
-        let moves = source.tables().columns[column].moves[view as usize];
-        if moves.0 != NONE {
-            return Ok(moves);
+        let steps = source.tables().columns[column].views[view as usize].steps;
+        if steps.0 != NONE {
+            return Ok(steps);
         }
         source.fill(Miss::Moves { column, view })?;
     }

@@ -1,7 +1,9 @@
 //! The only place that runs actors and observers: each handler once per distinct local situation.
 
+use super::checkpoint::Entry;
 use super::intern::NONE;
-use super::tables::{Cause, FAILED, Miss, Move, Reaction, Tables, pair};
+use super::key::{Words, hash_of, minus, plus};
+use super::tables::{Cause, Effect, FAILED, How, Miss, Reaction, Step, Tables, View, pair};
 use crate::observer::{Event, Observer};
 use crate::state::{Local, State};
 use crate::step;
@@ -9,6 +11,10 @@ use crate::system::Delivery;
 use crate::{Subject, panics};
 use stateright::actor::Envelope;
 use std::sync::Arc;
+
+/// Where the hashes of locals and of envelopes begin, beyond those of columns.
+const LOCALS: usize = 1 << 20;
+const ENVELOPES: usize = 1 << 21;
 
 impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// The row that stands for a state. Fails if user code panics.
@@ -49,20 +55,35 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         }
     }
 
+    /// The first row. It is not noted down, since it always comes first.
+    ///
+    /// # Errors
+    /// When user code panics.
+    pub(super) fn first_row(&mut self, initial: &State<A, O>) -> Result<Vec<u32>, String> {
+        let log = self.log.take();
+        let row = self.row(initial).map(|mut row| {
+            if self.symmetric.is_some() {
+                let filled = super::symmetry::canonical(&mut &mut *self, &mut row);
+                filled.expect("whatever is missing is found out");
+            }
+            row
+        });
+        self.log = log;
+        row
+    }
+
     /// Finds out what is missing.
     pub(super) fn fill(&mut self, miss: Miss) {
+        self.note_down(Entry::Fill(miss));
         match miss {
             Miss::Moves { column, view } => {
-                let start = self.moves.len() as u32;
-                let (local, inbox) = self.columns[column].of[view as usize];
-                self.fill_moves(column, local, inbox);
-                self.columns[column].moves[view as usize] = (start, self.moves.len() as u32);
+                let start = self.steps.len();
+                self.fill_steps(column, view);
+                self.columns[column].views[view as usize].steps = (start, self.steps.len());
             }
             Miss::Append { column, view, list } => {
-                let (local, mut inbox) = self.columns[column].of[view as usize];
-                for envelope in self.lists.get(list).to_vec() {
-                    inbox = self.with(inbox, envelope);
-                }
+                let (local, inbox) = self.columns[column].of[view as usize];
+                let inbox = self.with_all(inbox, list);
                 let appended = self.view(column, local, inbox);
                 self.columns[column].appends.insert(pair(view, list), appended);
             }
@@ -83,100 +104,134 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// The view of an actor in a local with an inbox, dead messages left out.
     pub(super) fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
         let inbox = if self.drop_dead { self.without_dead(column, local, inbox) } else { inbox };
-        let column = &mut self.columns[column];
-        let next = column.of.len() as u32;
-        let view = *column.ids.entry(pair(local, inbox)).or_insert(next);
+        let next = self.columns[column].views.len() as u32;
+        let view = *self.columns[column].ids.entry(pair(local, inbox)).or_insert(next);
         if view == next {
+            let hash = if self.additive {
+                plus(hash_of(LOCALS + column, local), self.hash_of_list(inbox))
+            } else {
+                hash_of(column, view)
+            };
+            let column = &mut self.columns[column];
+            column.views.push(View { hash: hash[0], steps: (NONE, 0) });
+            column.wide.push(hash[1]);
             column.of.push((local, inbox));
-            column.moves.push((NONE, 0));
         }
         view
     }
 
-    fn fill_moves(&mut self, column: usize, local: u32, inbox: u32) {
+    /// The sum of what the envelopes of a list add to a key.
+    fn hash_of_list(&mut self, list: u32) -> Words {
+        let known = self.hashes.len() as u32;
+        self.hashes.extend((known..self.envelopes.len() as u32).map(|envelope| hash_of(ENVELOPES, envelope)));
+        self.lists.get(list).iter().fold([0; 2], |sum, &envelope| plus(sum, self.hashes[envelope as usize]))
+    }
+
+    fn fill_steps(&mut self, column: usize, from: u32) {
+        let (local, inbox) = self.columns[column].of[from as usize];
         let is_actor = column < self.actors();
-        for envelope in self.heads(inbox) {
+        for at in 0..self.lists.get(inbox).len() {
+            let Some(envelope) = self.head(inbox, at) else { continue };
             if is_actor && !self.down[local as usize] {
                 let stays = self.system.network.delivery == Delivery::Set;
                 let left = if stays { inbox } else { self.without(inbox, envelope) };
                 let reaction = self.deliver(column as u32, local, envelope);
-                self.push_move(reaction, left);
+                self.push_step(from, reaction, left);
             }
             if self.system.network.loss {
                 let inbox = self.without(inbox, envelope);
                 let view = self.view(column, local, inbox);
-                self.moves.push(Move {
-                    cause: Cause::Drop(envelope),
-                    view,
-                    posts: (0, 0),
-                    note: NONE,
-                    failure: NONE,
-                    ignored: false,
-                    pruned: false,
-                });
+                let delta = minus(self.columns[column].hash(view), self.columns[column].hash(from));
+                let step = Step { delta: 0, note: NONE, column: column as u16, how: How::Plain };
+                self.steps.push(step, Effect { view, posts: (0, 0) }, delta, Cause::Drop(envelope));
             }
         }
         if is_actor {
-            for reaction in self.spontaneous(column as u32, local) {
-                self.push_move(reaction, inbox);
+            let (start, end) = self.spontaneous(column as u32, local);
+            for reaction in start..end {
+                self.push_step(from, reaction, inbox);
             }
         }
     }
 
-    /// A reaction as a move of a view whose inbox is `inbox` once the delivered message is gone.
-    fn push_move(&mut self, reaction: u32, inbox: u32) {
-        let reaction = self.reactions[reaction as usize].clone();
-        if reaction.is_nothing() {
+    /// A reaction as a step of a view whose inbox is `inbox` once the delivered message is gone.
+    fn push_step(&mut self, from: u32, reaction: u32, inbox: u32) {
+        let how = self.how(reaction);
+        let Reaction { actor, next, cause, note, failure, own, posts, sent, .. } =
+            self.reactions[reaction as usize];
+        if how == How::Nothing {
             return;
         }
-        let actor = reaction.actor as usize;
-        let pruned = reaction.failure == NONE && !self.within[reaction.next as usize];
-        let (view, posts) = if pruned || reaction.failure != NONE {
-            (0, (0, 0))
-        } else {
-            let mut inbox = inbox;
-            let mut lists: Vec<(usize, Vec<u32>)> = Vec::new();
-            for envelope in self.lists.get(reaction.sends).to_vec() {
-                let column = self.column(self.envelopes.get(envelope).dst.into());
-                if column == actor {
-                    inbox = self.with(inbox, envelope);
-                } else if let Some((_, list)) = lists.iter_mut().find(|(to, _)| *to == column) {
-                    list.push(envelope);
-                } else {
-                    lists.push((column, vec![envelope]));
+        let column = actor as usize;
+        let mut step = Step { delta: 0, note, column: column as u16, how };
+        let mut effect = Effect { view: 0, posts: (0, 0) };
+        let mut delta = [0; 2];
+        match how {
+            How::Failed => step.note = failure,
+            How::Pruned | How::Nothing => {}
+            How::Plain | How::Ignored | How::Crash => {
+                let inbox = self.with_all(inbox, own);
+                let view = self.view(column, next, inbox);
+                effect = Effect { view, posts };
+                delta = minus(self.columns[column].hash(view), self.columns[column].hash(from));
+                if self.additive {
+                    delta = plus(delta, sent);
                 }
             }
-            let view = self.view(actor, reaction.next, inbox);
-            let start = self.posts.len() as u32;
-            for (column, list) in lists {
-                let list = self.lists.intern(&list);
-                self.posts.push((column as u32, list));
-            }
-            (view, (start, self.posts.len() as u32))
-        };
-        if reaction.cause == Cause::Crash && self.system.faults.max_crashes.is_some() {
+        }
+        if how == How::Crash && self.system.faults.max_crashes.is_some() {
             self.most_crashes = self.system.faults.max_crashes.unwrap_or(0);
         }
-        self.moves.push(Move {
-            cause: reaction.cause,
-            view,
-            posts,
-            note: reaction.note,
-            failure: reaction.failure,
-            ignored: reaction.ignored,
-            pruned,
-        });
+        self.steps.push(step, effect, delta, cause);
     }
 
-    /// The envelopes of an inbox that can arrive or be lost next, each once.
-    pub(super) fn heads(&self, inbox: u32) -> Vec<u32> {
-        let mut heads: Vec<u32> = self.lists.get(inbox).to_vec();
-        if self.system.network.delivery == Delivery::Ordered {
-            heads.dedup_by_key(|envelope| self.channel(*envelope));
-        } else {
-            heads.dedup();
+    /// What kind of step a reaction is.
+    pub(super) fn how(&self, reaction: u32) -> How {
+        let reaction = &self.reactions[reaction as usize];
+        match reaction.cause {
+            _ if reaction.is_nothing() => How::Nothing,
+            _ if reaction.failure != NONE => How::Failed,
+            _ if !self.within[reaction.next as usize] => How::Pruned,
+            Cause::Crash => How::Crash,
+            _ if reaction.ignored => How::Ignored,
+            _ => How::Plain,
         }
-        heads
+    }
+
+    /// What was sent, to each of the others and to the sender itself.
+    fn sort_sends(&mut self, reaction: &mut Reaction, sends: &[u32]) {
+        let actor = reaction.actor as usize;
+        let mut own = Vec::new();
+        let mut lists: Vec<(usize, Vec<u32>)> = Vec::new();
+        for &envelope in sends {
+            let column = self.column(self.envelopes.get(envelope).dst.into());
+            if column == actor {
+                own.push(envelope);
+            } else if let Some((_, list)) = lists.iter_mut().find(|(to, _)| *to == column) {
+                list.push(envelope);
+            } else {
+                lists.push((column, vec![envelope]));
+            }
+        }
+        let start = self.posts.len() as u32;
+        for (column, list) in lists {
+            let list = self.lists.intern(&list);
+            self.posts.push((column as u32, list));
+            reaction.sent = plus(reaction.sent, self.hash_of_list(list));
+        }
+        reaction.own = self.lists.intern(&own);
+        reaction.posts = (start, self.posts.len() as u32);
+    }
+
+    /// The envelope at a place of an inbox, if it can arrive or be lost next and is the first of its kind.
+    fn head(&self, inbox: u32, at: usize) -> Option<u32> {
+        let list = self.lists.get(inbox);
+        let (envelope, before) = (list[at], at.checked_sub(1).map(|before| list[before]));
+        let waits = |before| match self.system.network.delivery {
+            Delivery::Ordered => self.channel(before) == self.channel(envelope),
+            Delivery::Set | Delivery::Multiset => before == envelope,
+        };
+        (!before.is_some_and(waits)).then_some(envelope)
     }
 
     fn channel(&self, envelope: u32) -> (usize, usize) {
@@ -184,28 +239,65 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         (envelope.src.into(), envelope.dst.into())
     }
 
-    /// An inbox with one more envelope, in the canonical order: by number, or by channel and then age.
+    /// An inbox with one more envelope.
     pub(super) fn with(&mut self, inbox: u32, envelope: u32) -> u32 {
-        let mut list = self.lists.get(inbox).to_vec();
+        let mut list = std::mem::take(&mut self.scratch);
+        list.clear();
+        list.extend_from_slice(self.lists.get(inbox));
+        self.insert(&mut list, envelope);
+        let inbox = self.lists.intern(&list);
+        self.scratch = list;
+        inbox
+    }
+
+    /// An inbox with some more envelopes, a list.
+    fn with_all(&mut self, inbox: u32, more: u32) -> u32 {
+        if more == 0 {
+            return inbox;
+        }
+        if let Some(&joined) = self.joined.get(&pair(inbox, more)) {
+            return joined;
+        }
+        let mut list = std::mem::take(&mut self.scratch);
+        list.clear();
+        list.extend_from_slice(self.lists.get(inbox));
+        for &envelope in self.lists.get(more) {
+            self.insert(&mut list, envelope);
+        }
+        let joined = self.lists.intern(&list);
+        self.scratch = list;
+        self.joined.insert(pair(inbox, more), joined);
+        joined
+    }
+
+    /// Puts an envelope into an inbox, in the canonical order: by number, or by channel and then age.
+    fn insert(&self, list: &mut Vec<u32>, envelope: u32) {
         let at = if self.system.network.delivery == Delivery::Ordered {
             let channel = self.channel(envelope);
             list.partition_point(|other| self.channel(*other) <= channel)
         } else {
             list.partition_point(|other| *other < envelope)
         };
-        if self.system.network.delivery == Delivery::Set && list.get(at) == Some(&envelope) {
-            return inbox;
+        if self.system.network.delivery != Delivery::Set || list.get(at) != Some(&envelope) {
+            list.insert(at, envelope);
         }
-        list.insert(at, envelope);
-        self.lists.intern(&list)
     }
 
-    pub(super) fn without(&mut self, inbox: u32, envelope: u32) -> u32 {
-        let mut list = self.lists.get(inbox).to_vec();
+    /// An inbox without an envelope.
+    fn without(&mut self, inbox: u32, envelope: u32) -> u32 {
+        if let Some(&left) = self.left.get(&pair(inbox, envelope)) {
+            return left;
+        }
+        let mut list = std::mem::take(&mut self.scratch);
+        list.clear();
+        list.extend_from_slice(self.lists.get(inbox));
         if let Some(at) = list.iter().position(|other| *other == envelope) {
             list.remove(at);
         }
-        self.lists.intern(&list)
+        let left = self.lists.intern(&list);
+        self.scratch = list;
+        self.left.insert(pair(inbox, envelope), left);
+        left
     }
 
     /// What an actor that is up does with a message.
@@ -218,10 +310,10 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         reaction
     }
 
-    /// What can happen to an actor without a message: timers, open choices, a crash or a recovery.
-    fn spontaneous(&mut self, actor: u32, local: u32) -> Vec<u32> {
-        if let Some(reactions) = self.inner.get(&pair(actor, local)) {
-            return reactions.clone();
+    /// What can happen to an actor without a message: timers, open choices, a crash or a recovery. From one reaction to another.
+    fn spontaneous(&mut self, actor: u32, local: u32) -> (u32, u32) {
+        if let Some(&reactions) = self.inner.get(&pair(actor, local)) {
+            return reactions;
         }
         let value = Arc::clone(self.locals.get(local));
         let mut causes: Vec<Cause> = (0..value.timers.len() as u32).map(Cause::Timeout).collect();
@@ -233,8 +325,12 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         for (key, choices) in (0..).zip(value.randoms.values()) {
             causes.extend((0..choices.len() as u32).map(|choice| Cause::Random(key, choice)));
         }
-        let reactions: Vec<u32> = causes.into_iter().map(|cause| self.react(actor, local, cause)).collect();
-        self.inner.insert(pair(actor, local), reactions.clone());
+        let start = self.reactions.len() as u32;
+        for cause in causes {
+            self.react(actor, local, cause);
+        }
+        let reactions = (start, self.reactions.len() as u32);
+        self.inner.insert(pair(actor, local), reactions);
         reactions
     }
 
@@ -284,6 +380,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             cause,
             next: local,
             sends: 0,
+            own: 0,
+            posts: (0, 0),
+            sent: [0; 2],
             note: NONE,
             ignored: false,
             failure: NONE,
@@ -295,6 +394,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 reaction.note = note.map_or(NONE, |note| self.notes.intern(note));
                 let sends: Vec<u32> = sends.into_iter().map(|e| self.envelopes.intern(e)).collect();
                 reaction.sends = self.lists.intern(&sends);
+                self.sort_sends(&mut reaction, &sends);
                 match local.map(|local| self.intern_local(Arc::new(local))) {
                     Some(Ok(next)) => reaction.next = next,
                     Some(Err(message)) => reaction.failure = self.fail(message),

@@ -1,6 +1,7 @@
 //! The states that were found and not left yet, packed, first come first served. What does not fit into the memory set
 //! aside for them waits on disk.
 
+use super::bytes::{In, Out};
 use super::key::Layout;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -68,15 +69,9 @@ impl Frontier {
         self.next += 1;
     }
 
-    fn chunk_of(&self, state: u32) -> usize {
-        self.chunks.partition_point(|chunk| chunk.first <= state) - 1
-    }
-
-    /// Reads a state that is in memory.
-    pub(super) fn row(&self, state: u32, row: &mut [u32]) {
-        let chunk = &self.chunks[self.chunk_of(state)];
-        let at = (state - chunk.first) as usize * chunk.layout.words();
-        chunk.layout.unpack(&chunk.words[at..at + chunk.layout.words()], row);
+    /// Reads states that are in memory, best in order.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader { frontier: self, chunk: 0 }
     }
 
     /// Forgets the states before one, and brings some into memory.
@@ -93,11 +88,7 @@ impl Frontier {
                 break;
             }
             if let Some(place) = chunk.place.take() {
-                let mut bytes = vec![0; chunk.len * chunk.layout.words() * 8];
-                file.seek(SeekFrom::Start(place))?;
-                file.read_exact(&mut bytes)?;
-                let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-                chunk.words = bytes.chunks_exact(8).map(word).collect();
+                chunk.words = on_disk(file, place, chunk)?;
             }
         }
         Ok(())
@@ -127,9 +118,104 @@ impl Frontier {
         Ok(())
     }
 
+    /// Whether all of these states wait here.
+    pub(super) fn covers(&self, states: Range<u32>) -> bool {
+        let mut next = self.chunks.front().map_or(self.next, |chunk| chunk.first);
+        next <= states.start
+            && states.end == self.next
+            && self.chunks.iter().all(|chunk| {
+                let follows = chunk.first == next;
+                next = chunk.first + chunk.len as u32;
+                follows
+            })
+            && next == self.next
+    }
+
+    /// How many numbers of each column there is room for at present.
+    pub(super) fn counts(&self) -> &[u64] {
+        self.layout.counts()
+    }
+
+    pub(super) fn write(&mut self, out: &mut Out) -> io::Result<()> {
+        out.short(self.next)?;
+        out.numbers(self.layout.counts())?;
+        out.number(self.chunks.len() as u64)?;
+        for chunk in &self.chunks {
+            out.short(chunk.first)?;
+            out.short(chunk.len as u32)?;
+            let same = Arc::ptr_eq(&chunk.layout, &self.layout);
+            out.numbers(if same { &[] } else { chunk.layout.counts() })?;
+            match (chunk.place, &mut self.file) {
+                (Some(place), Some(file)) => out.numbers(&on_disk(file, place, chunk)?)?,
+                _ => out.numbers(&chunk.words)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&mut self, file: &mut In) -> io::Result<()> {
+        let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        let columns = self.layout.counts().len();
+        self.next = file.short()?;
+        let layout = |counts: Vec<u64>| {
+            let fits = counts.len() == columns && counts.iter().all(|count| *count <= 1 << 32);
+            let layout = fits.then(|| Arc::new(Layout::new(&counts, u64::BITS as u8)));
+            layout.ok_or_else(|| damaged("its states have other columns"))
+        };
+        self.layout = layout(file.numbers()?)?;
+        for _ in 0..file.len(8)? {
+            let (first, len) = (file.short()?, file.short()? as usize);
+            let counts = file.numbers()?;
+            let layout = if counts.is_empty() { Arc::clone(&self.layout) } else { layout(counts)? };
+            let words = file.numbers()?;
+            if len > CHUNK || words.len() != len * layout.words() {
+                return Err(damaged("a row in it is cut off"));
+            }
+            self.chunks.push_back(Chunk { layout, first, len, words, place: None });
+        }
+        Ok(())
+    }
+
     /// Bytes in memory.
     pub(super) fn bytes(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.words.capacity() * 8 + size_of::<Chunk>()).sum()
+    }
+}
+
+/// The rows of a chunk that waits on disk.
+fn on_disk(file: &mut File, place: u64, chunk: &Chunk) -> io::Result<Vec<u64>> {
+    let mut bytes = vec![0; chunk.len * chunk.layout.words() * 8];
+    file.seek(SeekFrom::Start(place))?;
+    file.read_exact(&mut bytes)?;
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    Ok(bytes.chunks_exact(8).map(word).collect())
+}
+
+/// Reads states, and remembers where the last one was.
+pub(super) struct Reader<'f> {
+    frontier: &'f Frontier,
+    chunk: usize,
+}
+
+impl<'f> Reader<'f> {
+    #[inline]
+    fn chunk(&mut self, state: u32) -> &'f Chunk {
+        let chunks = &self.frontier.chunks;
+        let chunk = &chunks[self.chunk];
+        if (state.wrapping_sub(chunk.first) as usize) < chunk.len {
+            return chunk;
+        }
+        self.chunk = chunks.partition_point(|chunk| chunk.first <= state) - 1;
+        &chunks[self.chunk]
+    }
+
+    /// Reads a state that is in memory.
+    #[inline]
+    pub(super) fn row(&mut self, state: u32, row: &mut [u32]) {
+        let chunk = self.chunk(state);
+        let words = chunk.layout.words();
+        let at = (state - chunk.first) as usize * words;
+        chunk.layout.unpack(&chunk.words[at..at + words], row);
     }
 }
 
@@ -165,7 +251,7 @@ mod tests {
             let block = from..(from + 500).min(90_000);
             frontier.load(block.clone()).expect("the disk works");
             for n in block {
-                frontier.row(n, &mut found);
+                frontier.reader().row(n, &mut found);
                 assert_eq!(found, row(n));
             }
             frontier.spill(from + 500).expect("the disk works");

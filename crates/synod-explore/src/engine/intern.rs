@@ -85,6 +85,10 @@ impl Lists {
         id
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     pub(crate) fn get(&self, id: u32) -> &[u32] {
         let id = id as usize;
         let start = if id == 0 { 0 } else { self.ends[id - 1] };

@@ -1,13 +1,20 @@
 //! How a row of numbers becomes a key of the table: packed so that nothing is lost, or hashed so that it is short.
 //!
 //! Either way a key is a sum of one term a column. A successor's key is its parent's, less the terms of the columns
-//! that changed, plus their new ones: what did not change is not looked at.
+//! that changed, plus their new ones: what did not change is not looked at. Where inboxes are multisets, the hashed term of a
+//! view is itself a sum, of its local and of every message in its inbox; then what a step adds is known without its receivers.
+
+use super::tables::{Column, Steps};
 
 /// The columns of a row, and where each lies in a packed one. No column lies across two words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     places: Vec<Place>,
+    /// Of each word, the columns in it and how far they are shifted.
+    fields: Vec<Vec<(u16, u8)>>,
     words: usize,
+    /// What there was to be room for.
+    counts: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +55,18 @@ impl Layout {
             places[column] = Place { word: word as u8, shift: used[word], width };
             used[word] += width;
         }
-        Self { places, words: used.len() }
+        let mut fields = vec![Vec::new(); used.len()];
+        for (column, place) in places.iter().enumerate() {
+            if place.width > 0 {
+                fields[usize::from(place.word)].push((column as u16, place.shift));
+            }
+        }
+        Self { places, fields, words: used.len(), counts: counts.to_vec() }
+    }
+
+    /// What there was to be room for: a layout of the same counts is the same.
+    pub(super) fn counts(&self) -> &[u64] {
+        &self.counts
     }
 
     /// Words of a packed row.
@@ -61,13 +79,24 @@ impl Layout {
         self.places.iter().zip(counts).any(|(place, count)| *count > place.limit())
     }
 
+    /// How many bits of a word are in use.
+    fn used(&self, word: u8) -> u8 {
+        let there = self.places.iter().filter(|place| place.word == word);
+        there.map(|place| place.shift + place.width).max().unwrap_or(0)
+    }
+
     /// Appends a row, packed.
     pub(super) fn pack(&self, row: &[u32], to: &mut Vec<u64>) {
-        let at = to.len();
-        to.resize(at + self.words, 0);
-        to[at] = 1;
-        for (place, number) in self.places.iter().zip(row) {
-            to[at + usize::from(place.word)] |= u64::from(*number) << place.shift;
+        // Word by word, in registers.
+        let mut packed = 1;
+        for (word, fields) in self.fields.iter().enumerate() {
+            if word > 0 {
+                packed = 0;
+            }
+            for &(column, shift) in fields {
+                packed |= u64::from(row[usize::from(column)]) << shift;
+            }
+            to.push(packed);
         }
     }
 
@@ -82,6 +111,9 @@ impl Layout {
 /// A key of the table; all zeros means that there is none.
 pub(super) trait Key: Copy + PartialEq + Send + Sync + 'static {
     const EMPTY: Self;
+    /// All of it, in words.
+    fn as_words(&self) -> &[u64];
+    fn as_words_mut(&mut self) -> &mut [u64];
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
 }
@@ -97,9 +129,15 @@ pub(super) trait Packing: Key {
 }
 
 macro_rules! key {
-    ($word:ty, $words:literal) => {
-        impl Key for [$word; $words] {
+    ($words:literal) => {
+        impl Key for [u64; $words] {
             const EMPTY: Self = [0; $words];
+            fn as_words(&self) -> &[u64] {
+                self
+            }
+            fn as_words_mut(&mut self) -> &mut [u64] {
+                self
+            }
             #[inline]
             fn plus(mut self, other: Self) -> Self {
                 for (word, other) in self.iter_mut().zip(other) {
@@ -115,26 +153,26 @@ macro_rules! key {
                 self
             }
         }
-        impl Packing for [$word; $words] {
-            const BITS: u8 = <$word>::BITS as u8;
+        impl Packing for [u64; $words] {
+            const BITS: u8 = u64::BITS as u8;
             const WORDS: usize = $words;
             #[inline]
             fn set(word: usize, value: u64) -> Self {
                 let mut key = [0; $words];
-                key[word] = value as $word;
+                key[word] = value;
                 key
             }
             #[inline]
             fn word(&self, word: usize) -> u64 {
-                u64::from(self[word])
+                self[word]
             }
         }
     };
 }
-key!(u64, 1);
-key!(u64, 2);
-key!(u64, 4);
-key!(u64, 12);
+key!(1);
+key!(2);
+key!(4);
+key!(12);
 
 /// A well-kept way to spread 64 bits: the finishing steps of `SplitMix64`.
 #[inline]
@@ -144,26 +182,61 @@ pub(super) fn mix(mut x: u64) -> u64 {
     x ^ x >> 31
 }
 
+/// A hash, as long as the longest there is.
+pub(super) type Words = [u64; 2];
+
+/// Random words for a number of a column. Different numbers and columns have different ones.
+#[inline]
+pub(super) fn hash_of(column: usize, number: u32) -> Words {
+    let seed = ((column as u64 + 1) << 32 | u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    [mix(seed), mix(seed.wrapping_add(1))]
+}
+
+#[inline]
+pub(super) fn plus(a: Words, b: Words) -> Words {
+    a.plus(b)
+}
+
+#[inline]
+pub(super) fn minus(a: Words, b: Words) -> Words {
+    a.minus(b)
+}
+
+/// The table of keys is in so many parts, by bits: the highest bits of a key's spread say which.
+pub(super) const SHARD_BITS: u32 = 7;
+
 /// How rows become keys.
 pub(super) trait Scheme: Sync + Send {
     type Key: Key;
-    /// What a column adds to the key of a row.
-    fn term(&self, column: usize, number: u32) -> Self::Key;
+    /// What is kept of a key in its shard.
+    type Slot: Key;
+    fn slot(key: &Self::Key) -> Self::Slot;
+    /// The key that is kept in a shard.
+    fn whole(slot: &Self::Slot, shard: usize) -> Self::Key;
+    /// The spread of a key, but for the bits that say which shard.
+    fn spread_in_shard(slot: &Self::Slot) -> u64;
+    /// Whether keys are made of hashes, so that they can be sums over messages.
+    const HASHED: bool;
+    /// What a number of a column adds to the key of a row; views are looked up in their columns.
+    fn term(&self, columns: &[Column], column: usize, number: u32) -> Self::Key;
+    /// What a step of an actor adds, whose view changes from one to another.
+    fn step(&self, steps: &Steps, step: u32, from: u32) -> Self::Key;
     /// What every key has.
     fn base(&self) -> Self::Key;
     /// Sixty-four bits of a key that are as good as random.
     fn spread(key: &Self::Key) -> u64;
 
     /// The key of a row.
-    fn key(&self, row: &[u32]) -> Self::Key {
-        row.iter().enumerate().fold(self.base(), |key, (column, number)| key.plus(self.term(column, *number)))
+    fn key(&self, columns: &[Column], row: &[u32]) -> Self::Key {
+        let numbers = row.iter().enumerate();
+        numbers.fold(self.base(), |key, (column, number)| key.plus(self.term(columns, column, *number)))
     }
 }
 
 /// A key of 64 times `WORDS` random bits. Two rows that differ have the same key with the odds that so many bits say.
 ///
-/// The sums behave like random ones: rows that differ do so in some column, and the two terms of that column are
-/// independent of each other and of all the rest.
+/// The sums behave like random ones: rows that differ do so in some column, in its view or, where views are sums, in how
+/// often some message is there, and the terms of that are independent of all the rest.
 pub(super) struct Hashed<const WORDS: usize>;
 
 impl<const WORDS: usize> Scheme for Hashed<WORDS>
@@ -171,11 +244,42 @@ where
     [u64; WORDS]: Key,
 {
     type Key = [u64; WORDS];
+    type Slot = [u64; WORDS];
+    const HASHED: bool = true;
 
     #[inline]
-    fn term(&self, column: usize, number: u32) -> [u64; WORDS] {
-        let seed = (column as u64 + 1) << 32 | u64::from(number);
-        std::array::from_fn(|word| mix(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(word as u64)))
+    fn slot(key: &Self::Key) -> Self::Slot {
+        *key
+    }
+
+    fn whole(slot: &Self::Slot, _: usize) -> Self::Key {
+        *slot
+    }
+
+    fn spread_in_shard(slot: &Self::Slot) -> u64 {
+        Self::spread(slot)
+    }
+
+    #[inline]
+    fn term(&self, columns: &[Column], column: usize, number: u32) -> [u64; WORDS] {
+        match columns.get(column) {
+            Some(column) => {
+                let view = number as usize;
+                std::array::from_fn(
+                    |word| if word == 0 { column.views[view].hash } else { column.wide[view] },
+                )
+            }
+            None => {
+                let hash = hash_of(column, number);
+                std::array::from_fn(|word| hash[word])
+            }
+        }
+    }
+
+    #[inline]
+    fn step(&self, steps: &Steps, step: u32, _: u32) -> [u64; WORDS] {
+        let step = step as usize;
+        std::array::from_fn(|word| if word == 0 { steps.hot[step].delta } else { steps.wide[step] })
     }
 
     fn base(&self) -> [u64; WORDS] {
@@ -208,15 +312,41 @@ impl<K: Packing> Packed<K> {
             *number = (key.word(usize::from(place.word)) >> place.shift & (place.limit() - 1)) as u32;
         }
     }
+
+    #[inline]
+    fn place(&self, column: usize, number: u32) -> K {
+        let place = self.places[column];
+        K::set(usize::from(place.word), u64::from(number) << place.shift)
+    }
 }
 
 impl<K: Packing> Scheme for Packed<K> {
     type Key = K;
+    type Slot = K;
+    const HASHED: bool = false;
 
     #[inline]
-    fn term(&self, column: usize, number: u32) -> K {
-        let place = self.places[column];
-        K::set(usize::from(place.word), u64::from(number) << place.shift)
+    fn slot(key: &Self::Key) -> Self::Slot {
+        *key
+    }
+
+    fn whole(slot: &Self::Slot, _: usize) -> Self::Key {
+        *slot
+    }
+
+    fn spread_in_shard(slot: &Self::Slot) -> u64 {
+        Self::spread(slot)
+    }
+
+    #[inline]
+    fn term(&self, _: &[Column], column: usize, number: u32) -> K {
+        self.place(column, number)
+    }
+
+    #[inline]
+    fn step(&self, steps: &Steps, step: u32, from: u32) -> K {
+        let (column, to) = (usize::from(steps.hot[step as usize].column), steps.effects[step as usize].view);
+        self.place(column, to).minus(self.place(column, from))
     }
 
     fn base(&self) -> K {
@@ -226,6 +356,64 @@ impl<K: Packing> Scheme for Packed<K> {
     #[inline]
     fn spread(key: &K) -> u64 {
         (0..K::WORDS).fold(0, |hash, word| mix(hash ^ key.word(word)))
+    }
+}
+
+/// A key that is the row itself, of which a slot holds 64 bits and its shard the rest.
+///
+/// The shard is the second word, scrambled by what the first one is hashed to: from a slot and its shard both are found again, so that
+/// no row is taken for another.
+pub(super) struct Split(Packed<[u64; 2]>);
+
+impl Split {
+    /// The layout for these many numbers in each column, if it fits.
+    pub(super) fn new(counts: &[u64]) -> Option<(Self, Layout)> {
+        let (packed, layout) = Packed::new(counts)?;
+        (u32::from(layout.used(1)) <= SHARD_BITS).then_some((Self(packed), layout))
+    }
+
+    /// The row behind a key.
+    pub(super) fn row(&self, key: &[u64; 2], row: &mut [u32]) {
+        self.0.row(key, row);
+    }
+}
+
+impl Scheme for Split {
+    type Key = [u64; 2];
+    type Slot = [u64; 1];
+    const HASHED: bool = false;
+
+    #[inline]
+    fn slot(key: &[u64; 2]) -> [u64; 1] {
+        [key[0]]
+    }
+
+    fn whole(slot: &[u64; 1], shard: usize) -> [u64; 2] {
+        [slot[0], mix(slot[0]) >> (u64::BITS - SHARD_BITS) ^ shard as u64]
+    }
+
+    #[inline]
+    fn spread_in_shard(slot: &[u64; 1]) -> u64 {
+        mix(slot[0])
+    }
+
+    #[inline]
+    fn term(&self, columns: &[Column], column: usize, number: u32) -> [u64; 2] {
+        self.0.term(columns, column, number)
+    }
+
+    #[inline]
+    fn step(&self, steps: &Steps, step: u32, from: u32) -> [u64; 2] {
+        self.0.step(steps, step, from)
+    }
+
+    fn base(&self) -> [u64; 2] {
+        self.0.base()
+    }
+
+    #[inline]
+    fn spread(key: &[u64; 2]) -> u64 {
+        mix(key[0]) ^ key[1] << (u64::BITS - SHARD_BITS)
     }
 }
 
@@ -239,15 +427,34 @@ mod tests {
         let row = [0, 1, 2, 69_999, 4, 7, 8, (1 << 20) - 1];
         let mut back = [0; 8];
         let (packed, layout) = Packed::<[u64; 2]>::new(&counts).expect("it fits");
-        packed.row(&packed.key(&row), &mut back);
+        packed.row(&packed.key(&[], &row), &mut back);
         assert_eq!(back, row);
         let mut words = Vec::new();
         layout.pack(&row, &mut words);
-        assert_eq!(words, packed.key(&row), "both ways of packing are one");
+        assert_eq!(words, packed.key(&[], &row), "both ways of packing are one");
         back = [0; 8];
         layout.unpack(&words, &mut back);
         assert_eq!(back, row);
-        assert!(Packed::<[u64; 1]>::new(&counts).is_none(), "92 bits do not fit into 64");
+        assert!(Split::new(&counts).is_none(), "92 bits do not fit into 71");
+    }
+
+    #[test]
+    fn a_split_key_is_found_again_from_its_slot_and_shard() {
+        let counts = [1 << 16, 1 << 16, 1 << 16, 1 << 15, 1 << 5, 1 << 2];
+        let (split, layout) = Split::new(&counts).expect("it fits");
+        assert_eq!((layout.words(), layout.used(1)), (2, 7));
+        assert!(Split::new(&[1 << 16, 1 << 16, 1 << 16, 1 << 16]).is_none(), "a word of its own is too much");
+        let mut back = [0; 6];
+        for n in 0..5_000_u32 {
+            let row = [n, n * 7 % 65_536, 65_535 - n, n % 32_768, n % 32, n % 4];
+            let key = split.key(&[], &row);
+            let (slot, shard) =
+                (Split::slot(&key), (Split::spread(&key) >> (u64::BITS - SHARD_BITS)) as usize);
+            assert_eq!(Split::whole(&slot, shard), key);
+            assert_eq!(Split::spread_in_shard(&slot) << SHARD_BITS, Split::spread(&key) << SHARD_BITS);
+            split.row(&key, &mut back);
+            assert_eq!(back, row);
+        }
     }
 
     #[test]
@@ -264,17 +471,18 @@ mod tests {
             S::Key: std::fmt::Debug,
         {
             let (from, to) = ([3, 9, 4], [3, 1, 5]);
-            let mut key = scheme.key(&from);
+            let mut key = scheme.key(&[], &from);
             for column in [1, 2] {
-                key = key.minus(scheme.term(column, from[column])).plus(scheme.term(column, to[column]));
+                let (old, new) = (from[column], to[column]);
+                key = key.minus(scheme.term(&[], column, old)).plus(scheme.term(&[], column, new));
             }
-            assert_eq!(key, scheme.key(&to));
-            assert_ne!(key, scheme.key(&from));
-            assert_ne!(scheme.key(&[0, 0, 0]), S::Key::EMPTY);
+            assert_eq!(key, scheme.key(&[], &to));
+            assert_ne!(key, scheme.key(&[], &from));
+            assert_ne!(scheme.key(&[], &[0, 0, 0]), S::Key::EMPTY);
         }
         check(&Hashed::<1>);
         check(&Hashed::<2>);
-        check(&Packed::<[u64; 1]>::new(&[4, 10, 8]).expect("it fits").0);
+        check(&Split::new(&[4, 10, 8]).expect("it fits").0);
         check(&Packed::<[u64; 4]>::new(&[4, 10, 8]).expect("it fits").0);
     }
 }

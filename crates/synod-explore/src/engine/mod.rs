@@ -12,6 +12,8 @@
 mod ask;
 mod blocks;
 mod budget;
+mod bytes;
+mod checkpoint;
 mod dead;
 mod expand;
 mod fill;
@@ -54,12 +56,19 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         Ok(_) if unwritable.is_some() => {
             ending.incomplete = unwritable.map(|error| crate::Why::Disk(error.kind()));
         }
-        Ok(initial) => match search.begin(&initial) {
+        Ok(initial) => match search.begin_or_go_on(&initial, options) {
             Err(message) => ending.panicked = Some((message, Vec::new())),
             Ok(false) => (ending.empty, ending.exhausted) = (true, true),
-            Ok(true) => ending = search.run(&initial, options, &budget),
+            Ok(true) => {
+                ending = search.run(&initial, options, &budget);
+                if let Some(checkpoint) = options.checkpoint.as_ref().filter(|_| ending.incomplete.is_none())
+                {
+                    checkpoint::discard(checkpoint);
+                }
+            }
         },
     }
+    search.tables.log = None;
 
     // What is not what it was taken for is told before anything that was found with it.
     let mut impure = None;
@@ -99,6 +108,20 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
 
 /// Why the system cannot be explored in the way that was asked for, if so.
 fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> Option<String> {
+    if let Some(checkpoint) = &options.checkpoint {
+        if system.normal.is_some() {
+            return Some(
+                "states are rewritten, so that there can be no checkpoint: switch one of the two off"
+                    .to_owned(),
+            );
+        }
+        if !checkpoint.resume && checkpoint.file.exists() {
+            let file = checkpoint.file.display();
+            return Some(format!(
+                "there is a checkpoint already, {file}: go on from it, or remove it to begin anew"
+            ));
+        }
+    }
     let symmetry = options.symmetry && system.symmetry.is_some();
     if symmetry && options.dead_messages {
         // The graph on which left out messages are checked is that of the least rows, where actors have changed places.

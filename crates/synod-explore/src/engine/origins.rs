@@ -1,7 +1,9 @@
 //! How each state was found, in two bytes: states are numbered in the order of their parents, so that it is enough to know
 //! how many children each has, and by which step each state was found.
 
+use super::bytes::{In, Out};
 use rustc_hash::FxHashMap;
+use std::io;
 
 /// A number that did not fit into a byte.
 const LARGE: u8 = u8::MAX;
@@ -15,18 +17,20 @@ const CHUNK: usize = 1 << 16;
 struct Bytes {
     chunks: Vec<Vec<u8>>,
     large: FxHashMap<u32, u32>,
+    len: usize,
 }
 
 impl Bytes {
     fn len(&self) -> usize {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+        self.len
     }
 
     fn push(&mut self, number: u32) {
-        if self.chunks.last().is_none_or(|last| last.len() == CHUNK) {
+        if self.len.is_multiple_of(CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
         }
-        let index = self.len() as u32;
+        let index = self.len as u32;
+        self.len += 1;
         let small = u8::try_from(number).unwrap_or(LARGE);
         if small == LARGE {
             self.large.insert(index, number);
@@ -39,6 +43,33 @@ impl Bytes {
             LARGE => self.large[&(index as u32)],
             small => u32::from(small),
         }
+    }
+
+    fn write(&self, out: &mut Out) -> io::Result<()> {
+        out.number(self.len as u64)?;
+        self.chunks.iter().try_for_each(|chunk| out.bytes(chunk))?;
+        let mut large: Vec<(u32, u32)> = self.large.iter().map(|(index, number)| (*index, *number)).collect();
+        large.sort_unstable();
+        out.shorts(&large.into_iter().flat_map(|(index, number)| [index, number]).collect::<Vec<_>>())
+    }
+
+    fn read(file: &mut In) -> io::Result<Self> {
+        let mut bytes = Self::default();
+        let len = file.len(1)?;
+        while bytes.len < len {
+            if bytes.len.is_multiple_of(CHUNK) {
+                bytes.chunks.push(Vec::with_capacity(CHUNK));
+            }
+            let [byte] = file.bytes()?;
+            bytes.chunks.last_mut().expect("there is one now").push(byte);
+            bytes.len += 1;
+        }
+        bytes.large = file.shorts()?.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+        let mut marked = bytes.chunks.iter().flatten().enumerate().filter(|(_, byte)| **byte == LARGE);
+        if marked.any(|(index, _)| !bytes.large.contains_key(&(index as u32))) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a large number in it is missing"));
+        }
+        Ok(bytes)
     }
 
     fn bytes(&self) -> usize {
@@ -60,6 +91,38 @@ pub(super) struct Origins {
 }
 
 impl Origins {
+    pub(super) fn write(&self, out: &mut Out) -> io::Result<()> {
+        self.steps.write(out)?;
+        self.children.write(out)?;
+        out.shorts(&self.before)?;
+        out.shorts(&[self.finder.0, self.finder.1, self.finder.2])
+    }
+
+    /// Reads what was written. Ways that do not lead from state to state are found out when they are gone again.
+    pub(super) fn read(&mut self, file: &mut In) -> io::Result<()> {
+        (self.steps, self.children) = (Bytes::read(file)?, Bytes::read(file)?);
+        self.before = file.shorts()?;
+        let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        let &[finder, found, before] = &file.shorts()?[..] else {
+            return Err(damaged("it does not say who finds states at present"));
+        };
+        self.finder = (finder, found, before);
+        let (mut counted, closed) = (0_u64, self.children.len() as u64);
+        for at in 0..self.children.len() {
+            if at.is_multiple_of(STRIDE)
+                && self.before.get(at / STRIDE).map(|n| u64::from(*n)) != Some(counted)
+            {
+                return Err(damaged("its states do not add up"));
+            }
+            counted += u64::from(self.children.get(at));
+        }
+        let all = counted + u64::from(found) + 1;
+        if closed != u64::from(finder) || counted != u64::from(before) || all != self.steps.len() as u64 {
+            return Err(damaged("its states do not add up"));
+        }
+        Ok(())
+    }
+
     /// How many states there are.
     pub(super) fn len(&self) -> u32 {
         self.steps.len() as u32

@@ -1,12 +1,12 @@
 //! A trace that is reported was run again with the real actors, step by step, and gave the same states.
 
-use super::expand::{Candidates, Kind, Known, expand};
+use super::expand::{Candidates, Known, expand};
 use super::intern::NONE;
 use super::key::Hashed;
 use super::origins::Origins;
 use super::seen::Table;
 use super::symmetry::exchange;
-use super::tables::{Cause, Reaction, Tables};
+use super::tables::{Cause, Miss, Reaction, Tables};
 use crate::observer::Observer;
 use crate::state::State;
 use crate::{Action, Subject, panics};
@@ -34,26 +34,30 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// The row after a step of a row.
     fn after(&mut self, row: &[u32], ordinal: u32) -> Option<Vec<u32>> {
         let seen = Table::new();
-        let known = Known { scheme: &Hashed::<1>, seen: &seen, notes: None };
+        let known = Known { scheme: &Hashed::<1>, seen: &seen, notes: None, with_rows: true };
         let mut found = Candidates::new();
         expand(&mut *self, (0, row), &known, &mut found).ok()?;
-        let rows = found.list.iter().filter(|candidate| matches!(candidate.kind, Kind::Row(_)));
-        let at = rows.clone().position(|candidate| candidate.ordinal == ordinal)?;
+        let mut rows = found.list.iter().filter(|candidate| candidate.is_row());
+        let at = rows.position(|candidate| candidate.ordinal == ordinal)?;
         found.rows.chunks_exact(row.len()).nth(at).map(<[u32]>::to_vec)
     }
 
-    /// The action behind a step of a row that was expanded.
-    pub(super) fn action(&self, row: &[u32], ordinal: u32) -> Action<A> {
+    /// The action behind a step of a row, if there is such a step.
+    fn action(&mut self, row: &[u32], ordinal: u32) -> Option<Action<A>> {
         let mut left = ordinal;
         for (column, &view) in row.iter().enumerate().take(self.movers()) {
-            let (start, end) = self.columns[column].moves[view as usize];
+            // Flat rows are expanded without views.
+            if self.columns[column].views[view as usize].steps.0 == NONE {
+                self.fill(Miss::Moves { column, view });
+            }
+            let (start, end) = self.columns[column].views[view as usize].steps;
             if left < end - start {
-                let step = self.moves[(start + left) as usize];
-                return self.action_of(column as u32, self.parts(row, column).0, step.cause);
+                let cause = self.steps.causes[(start + left) as usize];
+                return Some(self.action_of(column as u32, self.parts(row, column).0, cause));
             }
             left -= end - start;
         }
-        unreachable!("a row that was expanded has all its moves")
+        None
     }
 
     pub(super) fn action_of(&self, actor: u32, local: u32, cause: Cause) -> Action<A> {
@@ -89,15 +93,20 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         Ok((own, least))
     }
 
-    /// The action of a state that a step of the least row is.
-    pub(super) fn action_in(&mut self, state: &State<A, O>, least: &[u32], ordinal: u32) -> Action<A> {
-        let action = self.action(least, ordinal);
-        let Some(symmetry) = &self.system.symmetry else { return action };
-        let Ok((own, _)) = self.rows_of(state) else { return action };
-        match self.permutation_to(least, &own) {
+    /// The action of a state that a step of the least row is, if there is such a step.
+    pub(super) fn action_in(
+        &mut self,
+        state: &State<A, O>,
+        least: &[u32],
+        ordinal: u32,
+    ) -> Option<Action<A>> {
+        let action = self.action(least, ordinal)?;
+        let Some(symmetry) = &self.system.symmetry else { return Some(action) };
+        let Ok((own, _)) = self.rows_of(state) else { return Some(action) };
+        Some(match self.permutation_to(least, &own) {
             Some(by) => exchange(symmetry, &by, action),
             None => action,
-        }
+        })
     }
 
     /// Runs the way to a state again, through the plain semantics, and compares every state on it.
@@ -115,7 +124,10 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         }
         let mut at = Retraced { trace: Vec::new(), state: begun, row: first.to_vec() };
         for (_, ordinal) in origins.path(state) {
-            let action = self.action_in(&at.state, &at.row, ordinal);
+            let Some(action) = self.action_in(&at.state, &at.row, ordinal) else {
+                let message = twice("the way to a state", "there was no such step");
+                return Err(Impure { message, trace: at.trace });
+            };
             let expected = self.after(&at.row, ordinal);
             let what = self.system.describe(&action);
             at.trace.push(action);

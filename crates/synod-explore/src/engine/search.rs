@@ -2,7 +2,9 @@
 
 use super::ask::Asked;
 use super::budget::Budget;
+use super::checkpoint::{Due, Entry};
 use super::frontier::Frontier;
+use super::key::Layout;
 use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
 use super::sets::Seen;
@@ -10,14 +12,17 @@ use super::symmetry::Symmetric;
 use super::tables::Tables;
 use crate::observer::Observer;
 use crate::property::Check;
-use crate::report::{Ending, Options, Progress, Stop, Why};
+use crate::report::{Checkpoint, Ending, Options, Progress, Stop, Table, Why};
 use crate::state::State;
 use crate::system::System;
 use crate::{Action, Expectation, Subject, panics};
 use std::fs::File;
+use std::ops::Range;
 
 /// States that are expanded from the same tables. Fixed, so that the outcome does not depend on the threads.
 const BLOCK: u32 = 1 << 12;
+/// How often at most what is left out is corrected by scouting.
+const SCOUTS: usize = 16;
 /// The share of the memory that the states to be left may take before they wait on disk.
 const FRONTIER_SHARE: u64 = 8;
 
@@ -42,16 +47,27 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub failure: Option<Failure>,
     pub pruned: bool,
     pub pool: Option<rayon::ThreadPool>,
+    /// Whether there is a property of locals.
+    pub asks_locals: bool,
     /// Something was left out that may still matter; everything has to be explored anew.
     stale: bool,
+    /// Of each actor, the views that were met; only while scouting.
+    pub scouting: Option<Vec<Vec<bool>>>,
     /// How many reactions were known when what was left out was last checked.
-    checked: usize,
+    pub checked: usize,
+    /// The states of the level that is being left, without those that were.
+    pub level: Range<u32>,
+    /// Where that level began.
+    pub began: u32,
+    /// When the next checkpoint is due.
+    pub due: Due,
 }
 
 impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>) -> Self {
-        let mut tables = Tables::new(system, options.dead_messages);
         let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
+        let mut tables = Tables::new(system, options.dead_messages, symmetry.is_some());
+        tables.log = options.checkpoint.is_some().then(Vec::new);
         tables.symmetric = symmetry.map(|symmetry| Symmetric::new(symmetry, system.actors.len()));
         let counts = vec![2; tables.width()];
         let (seen, layout) = Seen::new(options.table, &counts).expect("two numbers a column fit");
@@ -62,7 +78,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         Self {
             tables,
             seen: Some(seen),
-            frontier: Frontier::new(layout, 0, spill_file(options), frontier_bytes(options)),
+            frontier: frontier(layout, options),
             origins: Origins::default(),
             first: Vec::new(),
             asked: Asked::new(system.properties.len()),
@@ -71,8 +87,13 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             failure: None,
             pruned: false,
             pool,
+            asks_locals: system.properties.iter().any(|property| matches!(property.check, Check::Local(_))),
             stale: false,
+            scouting: None,
             checked: 0,
+            level: 0..0,
+            began: 0,
+            due: Due::new(),
         }
     }
 
@@ -82,32 +103,64 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             return Ok(false);
         }
         self.tables.leaving = 0;
-        let mut row = self.tables.row(initial)?;
-        if self.tables.symmetric.is_some() {
-            let filled = super::symmetry::canonical(&mut &mut self.tables, &mut row);
-            filled.expect("whatever is missing is found out");
-        }
+        let row = self.tables.first_row(initial)?;
         self.first.clone_from(&row);
         self.generated = 1;
         assert!(self.fit(), "one state fits");
         if let Some(seen) = &mut self.seen {
-            seen.insert(&row);
+            seen.insert(&self.tables.columns, &row);
         }
-        self.add(&row, 0, 0, None);
+        self.add(&row, (0, 0), None);
         Ok(true)
+    }
+
+    /// Takes in the initial state, or goes on from a checkpoint if that is asked for and there is one.
+    pub(super) fn begin_or_go_on(
+        &mut self,
+        initial: &State<A, O>,
+        options: &Options<'_>,
+    ) -> Result<bool, String> {
+        match &options.checkpoint {
+            Some(checkpoint) if checkpoint.resume && checkpoint.file.exists() => {
+                let loaded = self.load(checkpoint, initial);
+                let file = checkpoint.file.display();
+                loaded.map(|()| true).map_err(|message| {
+                    format!("cannot go on from {file}: {message}; remove it to begin anew")
+                })
+            }
+            _ => self.begin(initial),
+        }
     }
 
     /// Begins anew, knowing better what can be left out.
     fn restart(&mut self, initial: &State<A, O>, options: &Options<'_>) -> Result<bool, String> {
+        self.tables.note_down(Entry::Restart);
         self.tables.forget_views();
         let counts = vec![2; self.tables.width()];
         let (seen, layout) = Seen::new(options.table, &counts).expect("two numbers a column fit");
         self.seen = Some(seen);
-        self.frontier = Frontier::new(layout, 0, spill_file(options), frontier_bytes(options));
+        self.frontier = frontier(layout, options);
         self.origins = Origins::default();
         self.asked = Asked::new(self.tables.system.properties.len());
         (self.failure, self.pruned, self.depth, self.stale, self.checked) = (None, false, 0, false, 0);
+        (self.level, self.began) = (0..0, 0);
         self.begin(initial)
+    }
+
+    /// Finds out what must not be left out, as far as that is cheap: by leaving only states in which some actor's view is new. Such
+    /// states are about as many as views, and lead to most of what actors ever do.
+    fn scout(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Option<Why> {
+        for _ in 0..SCOUTS {
+            self.scouting = Some(vec![Vec::new(); self.tables.movers()]);
+            let ending = self.pass(options, budget);
+            let refuted = ending.incomplete.is_none() && self.tables.refute();
+            self.scouting = None;
+            // A panic comes up again, and then it counts.
+            if ending.incomplete.is_some() || self.restart(initial, options).is_err() || !refuted {
+                return ending.incomplete;
+            }
+        }
+        None
     }
 
     /// Explores until the end, or until there is a reason to stop.
@@ -117,8 +170,22 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         options: &Options<'_>,
         budget: &Budget<'_>,
     ) -> Ending<A> {
+        // Whoever goes on from a checkpoint has scouted.
+        if self.tables.drop_dead && self.depth == 0 {
+            let incomplete = self.scout(initial, options, budget);
+            if incomplete.is_some() {
+                let (panicked, exhausted, cut, empty) = (None, false, false, false);
+                return Ending { panicked, incomplete, exhausted, cut, empty };
+            }
+        }
         loop {
             let mut ending = self.pass(options, budget);
+            if let (Some(why), Some(checkpoint)) = (ending.incomplete, &options.checkpoint)
+                && !matches!(why, Why::Disk(_))
+                && let Err(error) = self.save(checkpoint)
+            {
+                ending.incomplete = Some(Why::Disk(error.kind()));
+            }
             if ending.incomplete.is_none() && !self.stale {
                 self.stale = self.tables.refute();
             }
@@ -132,56 +199,69 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         }
     }
 
-    /// Explores once from the first state on.
+    /// Explores once: from the first state on, or from where a checkpoint was.
     fn pass(&mut self, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
         let mut ending =
             Ending { panicked: None, incomplete: None, exhausted: false, cut: false, empty: false };
-        self.ask_states(0..self.origins.len());
-        let mut level = 0..self.origins.len();
-        'levels: while !level.is_empty() && !self.is_over(&options.stop) {
-            self.depth += 1;
+        if self.depth == 0 {
+            self.ask_states(0..self.origins.len());
+            self.level = 0..self.origins.len();
+            self.depth = 1;
+        }
+        'levels: while !self.level.is_empty() && !self.is_over(&options.stop) {
             if self.tables.system.bounds.depth == Some(self.depth) {
                 ending.cut = true;
-                level.start = level.end;
+                self.level.start = self.level.end;
                 break;
             }
-            if self.is_worth_checking() && self.tables.refute() {
+            let whole = self.level.start == self.began;
+            if self.scouting.is_none() && whole && self.is_worth_checking() && self.tables.refute() {
                 self.stale = true;
                 return ending;
             }
-            while !level.is_empty() {
+            while !self.level.is_empty() {
                 let full = self.is_full().then_some(Why::Memory);
                 ending.incomplete = full.or_else(|| budget.check_all(self.bytes()));
                 if ending.incomplete.is_some() {
                     break 'levels;
                 }
-                let block = level.start..level.end.min(level.start + BLOCK);
+                let block = self.level.start..self.level.end.min(self.level.start + BLOCK);
                 ending.incomplete = self.explore_block(block.clone(), budget);
                 if ending.incomplete.is_some() {
                     break 'levels;
                 }
-                level.start = block.end;
-                self.tell(options, budget, u64::from(self.origins.len() - level.start));
+                self.level.start = block.end;
+                self.tell(options, budget, u64::from(self.origins.len() - self.level.start));
                 if self.is_over(&options.stop) {
                     break 'levels;
                 }
+                if let Some(checkpoint) = options.checkpoint.as_ref().filter(|at| self.is_due(at))
+                    && let Err(error) = self.save(checkpoint)
+                {
+                    ending.incomplete = Some(Why::Disk(error.kind()));
+                    break 'levels;
+                }
             }
-            level = level.end..self.origins.len();
+            self.level = self.level.end..self.origins.len();
+            self.began = self.level.start;
+            self.depth += usize::from(!self.level.is_empty());
         }
         // A level that was reached but not left still has a depth.
-        self.depth = self.depth.max(usize::from(self.origins.len() > 0));
-        if self.origins.len() > level.end {
-            self.depth += 1;
-        }
+        self.depth += usize::from(self.origins.len() > self.level.end);
         ending.cut |= self.pruned;
-        ending.exhausted = level.is_empty() && level.end == self.origins.len() && ending.incomplete.is_none();
+        let reached = self.level.end == self.origins.len();
+        ending.exhausted = self.level.is_empty() && reached && ending.incomplete.is_none();
         ending
+    }
+
+    fn is_due(&self, checkpoint: &Checkpoint<'_>) -> bool {
+        self.scouting.is_none() && self.due.is_due(checkpoint.every)
     }
 
     /// Whether enough was found out since what is left out was last checked.
     fn is_worth_checking(&mut self) -> bool {
         let known = self.tables.reactions.len();
-        let worth = self.tables.drop_dead && known > self.checked + self.checked / 4;
+        let worth = self.tables.drop_dead && known > self.checked + self.checked / 32;
         if worth {
             self.checked = known;
         }
@@ -199,18 +279,23 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         if !self.frontier.overflows(&counts) {
             return true;
         }
-        // Half as many again, so that it does not come to this often.
-        let roomy: Vec<u64> = counts.iter().map(|count| count + count / 2 + 1).collect();
-        let kind = self.seen.as_ref().map_or(crate::Table::Exact, Seen::kind);
-        let Some((mut seen, layout)) = Seen::new(kind, &roomy) else { return false };
-        self.frontier.set_layout(layout);
-        if kind == crate::Table::Exact {
-            if let Some(old) = &mut self.seen {
-                old.pour(self.tables.width(), &mut seen);
-            }
-            self.seen = Some(seen);
+        let kind = self.seen.as_ref().map_or(Table::Exact, Seen::kind);
+        if kind != Table::Exact {
+            self.widen();
+            return true;
         }
+        let Some((mut seen, layout)) = Seen::new(kind, &roomy(&counts)) else { return false };
+        self.frontier.set_layout(layout);
+        if let Some(old) = &mut self.seen {
+            old.pour(&self.tables.columns, self.tables.width(), &mut seen);
+        }
+        self.seen = Some(seen);
         true
+    }
+
+    /// Makes room for the numbers there are where states wait.
+    pub(super) fn widen(&mut self) {
+        self.frontier.set_layout(Layout::new(&roomy(&self.tables.counts()), u64::BITS as u8));
     }
 
     /// Whether the exploration stops here although there may be more to explore.
@@ -227,7 +312,8 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     }
 
     fn tell(&self, options: &Options<'_>, budget: &Budget<'_>, frontier: u64) {
-        if let Some(progress) = options.progress {
+        // Scouting takes so little that its counts would only be confusing.
+        if let Some(progress) = options.progress.filter(|_| self.scouting.is_none()) {
             progress(&Progress {
                 unique: u64::from(self.origins.len()),
                 generated: self.generated,
@@ -246,7 +332,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     pub(super) fn trace(&mut self, state: u32, ordinal: Option<u32>) -> Result<Vec<Action<A>>, Impure<A>> {
         let retraced = self.tables.retrace(&self.origins, &self.first, state)?;
         let Retraced { mut trace, state, row } = retraced;
-        trace.extend(ordinal.map(|ordinal| self.tables.action_in(&state, &row, ordinal)));
+        trace.extend(ordinal.and_then(|ordinal| self.tables.action_in(&state, &row, ordinal)));
         Ok(trace)
     }
 
@@ -269,6 +355,15 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         system.bounds.state.is_some()
             || system.properties.iter().any(|property| matches!(property.check, Check::State(_)))
     }
+}
+
+fn frontier(layout: Layout, options: &Options<'_>) -> Frontier {
+    Frontier::new(layout, 0, spill_file(options), frontier_bytes(options))
+}
+
+/// Half as many again, so that it does not come often to making room.
+fn roomy(counts: &[u64]) -> Vec<u64> {
+    counts.iter().map(|count| count + count / 2 + 1).collect()
 }
 
 /// Where states wait that do not fit into memory; a file that nobody else sees. That the folder takes one was seen at the

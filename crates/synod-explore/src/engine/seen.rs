@@ -1,13 +1,13 @@
 //! The set of keys that were seen: open addressing, in shards that grow one after the other, so that growing takes a
 //! shard's memory more and not the table's once more.
 
-use super::key::{Key, Scheme};
+use super::bytes::{In, Out};
+use super::key::{Key, SHARD_BITS, Scheme};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The highest bits of a key's spread choose its shard. Threads share the work of inserting by shards.
-const SHARD_BITS: u32 = 7;
 /// Keys that are looked at together, so that the memory fetches them at the same time.
-const WINDOW: usize = 16;
+const WINDOW: usize = 64;
 
 struct Shard<K> {
     slots: Vec<K>,
@@ -24,8 +24,14 @@ impl<K: Key> Shard<K> {
     /// The key's slot, or the empty one where it would go.
     #[inline]
     fn find(&self, key: &K, spread: u64) -> usize {
-        let mut slot = self.slot(spread);
-        while self.slots[slot] != *key && self.slots[slot] != K::EMPTY {
+        self.find_from(key, self.slot(spread))
+    }
+
+    #[inline]
+    fn find_from(&self, key: &K, mut slot: usize) -> usize {
+        // Nobody could predict which of the two it is, so one branch for both.
+        let is_other = |slot: &K| u8::from(*slot != *key) & u8::from(*slot != K::EMPTY) == 1;
+        while is_other(&self.slots[slot]) {
             slot += 1;
             if slot == self.slots.len() {
                 slot = 0;
@@ -34,18 +40,21 @@ impl<K: Key> Shard<K> {
         slot
     }
 
+    /// Makes room for so many more keys. At most three in four slots are taken: beyond that searches get long.
     #[inline]
-    fn insert(&mut self, key: K, spread: u64, spread_of: fn(&K) -> u64) -> bool {
-        // At most three in four slots are taken: beyond that searches get long.
-        if 4 * (self.len + 1) > 3 * self.slots.len() {
+    fn reserve(&mut self, more: usize, spread_of: fn(&K) -> u64) {
+        while 4 * (self.len + more) > 3 * self.slots.len() {
             self.grow(spread_of);
         }
-        let slot = self.find(&key, spread);
+    }
+
+    /// Adds a key, looking for it from a slot on. There is room.
+    #[inline]
+    fn insert_from(&mut self, key: K, slot: usize) -> bool {
+        let slot = self.find_from(&key, slot);
         let new = self.slots[slot] == K::EMPTY;
-        if new {
-            self.slots[slot] = key;
-            self.len += 1;
-        }
+        self.slots[slot] = key;
+        self.len += usize::from(new);
         new
     }
 
@@ -62,9 +71,9 @@ impl<K: Key> Shard<K> {
     }
 }
 
-/// The keys seen so far.
+/// The keys seen so far. Threads share the work of inserting by shards.
 pub(super) struct Table<S: Scheme> {
-    shards: Vec<Shard<S::Key>>,
+    shards: Vec<Shard<S::Slot>>,
 }
 
 #[inline]
@@ -74,20 +83,22 @@ fn shard_of(spread: u64) -> usize {
 
 impl<S: Scheme> Table<S> {
     pub(super) fn new() -> Self {
-        let shards = (0..1 << SHARD_BITS).map(|_| Shard { slots: vec![S::Key::EMPTY; 16], len: 0 });
+        let shards = (0..1 << SHARD_BITS).map(|_| Shard { slots: vec![S::Slot::EMPTY; 16], len: 0 });
         Self { shards: shards.collect() }
     }
 
     pub(super) fn contains(&self, key: &S::Key) -> bool {
         let spread = S::spread(key);
         let shard = &self.shards[shard_of(spread)];
-        shard.slots[shard.find(key, spread)] != S::Key::EMPTY
+        shard.slots[shard.find(&S::slot(key), spread)] != S::Slot::EMPTY
     }
 
     /// Adds a key; whether it was not there.
     pub(super) fn insert(&mut self, key: S::Key) -> bool {
         let spread = S::spread(&key);
-        self.shards[shard_of(spread)].insert(key, spread, S::spread)
+        let shard = &mut self.shards[shard_of(spread)];
+        shard.reserve(1, S::spread_in_shard);
+        shard.insert_from(S::slot(&key), shard.slot(spread))
     }
 
     /// Adds keys in order, those of some shards on each thread, and marks those that were not there.
@@ -110,48 +121,81 @@ impl<S: Scheme> Table<S> {
         });
     }
 
+    pub(super) fn write(&self, out: &mut Out) -> io::Result<()> {
+        out.number(self.shards.iter().map(|shard| shard.len as u64).sum())?;
+        for (number, shard) in self.shards.iter().enumerate() {
+            for slot in shard.slots.iter().filter(|slot| **slot != S::Slot::EMPTY) {
+                S::whole(slot, number).as_words().iter().try_for_each(|word| out.number(*word))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the keys that were written.
+    pub(super) fn read(&mut self, file: &mut In) -> io::Result<()> {
+        for _ in 0..file.len(size_of::<S::Key>() as u64)? {
+            let mut key = S::Key::EMPTY;
+            for word in key.as_words_mut() {
+                *word = file.number()?;
+            }
+            if S::slot(&key) == S::Slot::EMPTY || !self.insert(key) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a key in it is not a key of its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Every key, in no order that means anything; the table is empty afterwards, shard by shard.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = S::Key> {
-        self.shards.drain(..).flat_map(|shard| shard.slots).filter(|key| *key != S::Key::EMPTY)
+        self.shards.drain(..).enumerate().flat_map(|(number, shard)| {
+            let taken = shard.slots.into_iter().filter(|slot| *slot != S::Slot::EMPTY);
+            taken.map(move |slot| S::whole(&slot, number))
+        })
     }
 
     /// Bytes in use.
     pub(super) fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| shard.slots.capacity() * size_of::<S::Key>()).sum()
+        self.shards.iter().map(|shard| shard.slots.capacity() * size_of::<S::Slot>()).sum()
     }
 }
 
 /// Inserts the keys that belong to some shards, the first of which is number `first`.
 fn insert_some<'k, S: Scheme>(
-    shards: &mut [Shard<S::Key>],
+    shards: &mut [Shard<S::Slot>],
     first: usize,
     keys: impl Iterator<Item = (&'k S::Key, &'k AtomicBool)>,
 ) where
     S::Key: 'k,
 {
-    let mine = first..first + shards.len();
     let mut window = Vec::with_capacity(WINDOW);
-    let mut keys = keys.map(|(key, new)| (key, S::spread(key), new)).filter(|(_, spread, _)| {
-        let shard = shard_of(*spread);
-        mine.contains(&shard)
+    let count = shards.len();
+    let mut keys = keys.filter_map(|(key, new)| {
+        let spread = S::spread(key);
+        let shard = shard_of(spread).wrapping_sub(first);
+        (shard < count).then_some((key, spread, shard, new))
     });
     loop {
         window.clear();
+        // The first look at each slot waits for memory; asked for together they wait together.
+        let mut empty = 0_u32;
         window.extend(keys.by_ref().take(WINDOW));
         if window.is_empty() {
             return;
         }
-        // The first look at each slot waits for memory; asked for together they wait together.
-        let mut empty = 0_u32;
-        for &(_, spread, _) in &window {
-            let shard = &shards[shard_of(spread) - first];
-            empty += u32::from(shard.slots[shard.slot(spread)] == S::Key::EMPTY);
+        for (_, spread, at, _) in &mut window {
+            let shard = &mut shards[*at];
+            // Even if all of them are new and belong here.
+            shard.reserve(WINDOW, S::spread_in_shard);
+            let slot = shard.slot(*spread);
+            empty += u32::from(shard.slots[slot] == S::Slot::EMPTY);
+            *spread = slot as u64;
         }
         std::hint::black_box(empty);
-        for &(key, spread, new) in &window {
-            if shards[shard_of(spread) - first].insert(*key, spread, S::spread) {
-                new.store(true, Ordering::Relaxed);
-            }
+        for &(key, slot, at, new) in &window {
+            new.store(shards[at].insert_from(S::slot(key), slot as usize), Ordering::Relaxed);
         }
     }
 }

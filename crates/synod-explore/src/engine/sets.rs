@@ -2,8 +2,9 @@
 //! fingerprints.
 
 use super::expand::Candidates;
-use super::key::{Hashed, Layout, Packed, Scheme};
+use super::key::{Hashed, Layout, Packed, Scheme, Split};
 use super::seen::Table;
+use super::tables::Column;
 use crate::report::Table as Kind;
 
 /// A table and what works on it.
@@ -44,15 +45,15 @@ macro_rules! sets {
 sets! {
     Hashed64: Hashed<1>,
     Hashed128: Hashed<2>,
-    Exact8: Packed<[u64; 1]>,
+    Exact8: Split,
     Exact16: Packed<[u64; 2]>,
     Exact32: Packed<[u64; 4]>,
     Exact96: Packed<[u64; 12]>
 }
 
 macro_rules! smallest {
-    ($counts:expr, $($variant:ident: $key:ty),*) => {
-        $(if let Some((scheme, layout)) = Packed::<$key>::new($counts) {
+    ($counts:expr, $($variant:ident: $scheme:ty),*) => {
+        $(if let Some((scheme, layout)) = <$scheme>::new($counts) {
             return Some((Seen::$variant(Box::new(Set::new(scheme))), layout));
         })*
     };
@@ -70,7 +71,7 @@ impl Seen {
             }
             Kind::Exact => {
                 smallest!(counts,
-                    Exact8: [u64; 1], Exact16: [u64; 2], Exact32: [u64; 4], Exact96: [u64; 12]);
+                    Exact8: Split, Exact16: Packed<[u64; 2]>, Exact32: Packed<[u64; 4]>, Exact96: Packed<[u64; 12]>);
                 None
             }
         }
@@ -86,8 +87,8 @@ impl Seen {
     }
 
     /// Adds a row.
-    pub(super) fn insert(&mut self, row: &[u32]) -> bool {
-        with_set!(self, set => set.table.insert(set.scheme.key(row)))
+    pub(super) fn insert(&mut self, columns: &[Column], row: &[u32]) -> bool {
+        with_set!(self, set => set.table.insert(set.scheme.key(columns, row)))
     }
 
     /// Bytes in use.
@@ -96,7 +97,7 @@ impl Seen {
     }
 
     /// Puts all its rows into another set; fingerprints have none.
-    pub(super) fn pour(&mut self, width: usize, into: &mut Seen) {
+    pub(super) fn pour(&mut self, columns: &[Column], width: usize, into: &mut Seen) {
         macro_rules! pour {
             ($($variant:ident),*) => {
                 match self {
@@ -105,7 +106,7 @@ impl Seen {
                         let mut row = vec![0; width];
                         for key in set.table.drain() {
                             set.scheme.row(&key, &mut row);
-                            into.insert(&row);
+                            into.insert(columns, &row);
                         }
                     })*
                 }

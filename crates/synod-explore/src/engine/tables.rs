@@ -4,11 +4,13 @@
 //! messages on their way to it, and a *view* is a local with an inbox: it has the same steps wherever it occurs. The
 //! *stray* inbox holds the messages on their way to nobody; it is the view of one more actor, in local 0.
 
+use super::checkpoint::Entry;
 use super::intern::{Interner, Lists, NONE};
+use super::key::Words;
 use crate::Subject;
 use crate::observer::Observer;
 use crate::state::{InFlight, Local, State};
-use crate::system::System;
+use crate::system::{Delivery, System};
 use rustc_hash::{FxHashMap, FxHashSet};
 use stateright::actor::Envelope;
 use std::sync::Arc;
@@ -37,6 +39,12 @@ pub(super) struct Reaction {
     pub next: u32,
     /// The envelopes sent, a list.
     pub sends: u32,
+    /// Those of them that it sent to itself, a list.
+    pub own: u32,
+    /// Those that it sent to others: a range of [`Tables::posts`].
+    pub posts: (u32, u32),
+    /// What these add to a key that is a sum over messages.
+    pub sent: Words,
     pub note: u32,
     pub ignored: bool,
     /// The message of its panic, or [`NONE`].
@@ -52,20 +60,80 @@ impl Reaction {
     }
 }
 
-/// A step of a view.
+/// What expanding needs to know of a step of a view. The rest is kept apart, so that this stays in the processor's cache.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Move {
-    pub cause: Cause,
+pub(super) struct Step {
+    /// The first word of what it adds to a hashed key: the whole step where messages are summed up one by one, or else the
+    /// actor itself.
+    pub delta: u64,
+    /// The number of its note, or [`NONE`]; of its panic message, if it failed.
+    pub note: u32,
+    /// Whose step it is.
+    pub column: u16,
+    pub how: How,
+}
+
+/// What a step of a view does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effect {
     /// The view of the actor afterwards: without the delivered message, with what it sent itself.
     pub view: u32,
     /// What it sent to others: a range of [`Tables::posts`].
     pub posts: (u32, u32),
-    pub note: u32,
-    pub failure: u32,
+}
+
+/// The steps of all views, in parts.
+#[derive(Default)]
+pub(super) struct Steps {
+    pub hot: Vec<Step>,
+    pub effects: Vec<Effect>,
+    /// The second words of what they add to keys.
+    pub wide: Vec<u64>,
+    pub causes: Vec<Cause>,
+}
+
+impl Steps {
+    pub(super) fn len(&self) -> u32 {
+        self.hot.len() as u32
+    }
+
+    pub(super) fn push(&mut self, mut step: Step, effect: Effect, delta: Words, cause: Cause) {
+        step.delta = delta[0];
+        self.hot.push(step);
+        self.effects.push(effect);
+        self.wide.push(delta[1]);
+        self.causes.push(cause);
+    }
+
+    fn clear(&mut self) {
+        self.hot.clear();
+        self.effects.clear();
+        self.wide.clear();
+        self.causes.clear();
+    }
+
+    fn bytes(&self) -> usize {
+        self.hot.capacity() * size_of::<Step>()
+            + self.effects.capacity() * size_of::<Effect>()
+            + self.wide.capacity() * 8
+            + self.causes.capacity() * size_of::<Cause>()
+    }
+}
+
+/// What kind of step it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Plain,
     /// A no-op that counts only if its note changes the history.
-    pub ignored: bool,
+    Ignored,
+    /// It counts only as long as another crash fits.
+    Crash,
     /// The actor would leave the bounds.
-    pub pruned: bool,
+    Pruned,
+    /// No step at all.
+    Nothing,
+    /// The handler panicked.
+    Failed,
 }
 
 /// Something that is not known yet.
@@ -91,14 +159,24 @@ pub(super) fn pair(a: u32, b: u32) -> u64 {
 /// A history number with this bit is the number of a panic message instead.
 pub(super) const FAILED: u32 = 1 << 31;
 
+/// What expanding needs to know of a view.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// The first word of what it adds to a hashed key.
+    pub hash: u64,
+    /// Its steps; the range begins with [`NONE`] if they are not known.
+    pub steps: (u32, u32),
+}
+
 /// The views of one actor.
 pub(super) struct Column {
     /// (local, inbox) to view.
     pub ids: FxHashMap<u64, u32>,
+    pub views: Vec<View>,
     /// The local and the inbox of each view.
     pub of: Vec<(u32, u32)>,
-    /// The moves of each view, a range of [`Tables::moves`]; it begins with [`NONE`] if they are not known.
-    pub moves: Vec<(u32, u32)>,
+    /// The second words of what they add to keys.
+    pub wide: Vec<u64>,
     /// (view, list of envelopes) to view.
     pub appends: FxHashMap<u64, u32>,
     /// What each view looks like after each permutation; see `symmetry`.
@@ -109,16 +187,23 @@ impl Column {
     fn new() -> Self {
         Self {
             ids: FxHashMap::default(),
+            views: Vec::new(),
             of: Vec::new(),
-            moves: Vec::new(),
+            wide: Vec::new(),
             appends: FxHashMap::default(),
             images: Vec::new(),
         }
     }
 
+    /// What a view adds to a hashed key.
+    pub(super) fn hash(&self, view: u32) -> Words {
+        [self.views[view as usize].hash, self.wide[view as usize]]
+    }
+
     fn bytes(&self) -> usize {
         (self.ids.capacity() + self.appends.capacity()) * 17
-            + (self.of.capacity() + self.moves.capacity()) * 8
+            + self.views.capacity() * size_of::<View>()
+            + (self.of.capacity() + self.wide.capacity()) * 8
             + self.images.capacity() * 4
     }
 }
@@ -130,19 +215,21 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub down: Vec<bool>,
     pub within: Vec<bool>,
     pub envelopes: Interner<Envelope<A::Msg>>,
+    /// What each envelope adds to a key that is a sum over messages, as far as it was asked for.
+    pub hashes: Vec<Words>,
     /// Lists of envelopes: inboxes and sends.
     pub lists: Lists,
     pub histories: Interner<O::History>,
     pub notes: Interner<O::Note>,
     pub failures: Vec<String>,
     pub reactions: Vec<Reaction>,
-    /// (actor, local) to what can happen to it without a message.
-    pub inner: FxHashMap<u64, Vec<u32>>,
+    /// (actor, local) to what can happen to it without a message: from one reaction to another.
+    pub inner: FxHashMap<u64, (u32, u32)>,
     /// (local, envelope) to the reaction.
     pub outer: FxHashMap<u64, u32>,
     /// One an actor, and one for the stray inbox.
     pub columns: Vec<Column>,
-    pub moves: Vec<Move>,
+    pub steps: Steps,
     /// A column, and the list of envelopes that goes to its inbox.
     pub posts: Vec<(u32, u32)>,
     pub updates: FxHashMap<u64, u32>,
@@ -154,20 +241,34 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub alive: FxHashSet<u64>,
     /// What was left out: (local, envelope).
     pub dropped: FxHashSet<u64>,
+    /// Hashed keys are sums over messages, so that what a step adds to them is known without its receivers.
+    pub additive: bool,
     /// What is known of a declared symmetry.
     pub symmetric: Option<super::symmetry::Symmetric>,
     /// The most crashes that any row has.
     pub most_crashes: u32,
+    /// Everything that changed the tables after the first row, if that is noted down.
+    pub log: Option<Vec<Entry>>,
+    /// Where lists are put together.
+    pub scratch: Vec<u32>,
+    /// (inbox, list of envelopes) to the inbox with these, and (inbox, envelope) to the inbox without it.
+    pub joined: FxHashMap<u64, u32>,
+    pub left: FxHashMap<u64, u32>,
 }
 
 impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
-    pub(super) fn new(system: &'s System<A, O>, drop_dead: bool) -> Self {
+    /// Nothing is known yet. Messages that are dead are left out if asked for. Keys are sums over messages where rows are not
+    /// rewritten, nothing is left out of inboxes, and adding a message does the same to each inbox: in multisets.
+    pub(super) fn new(system: &'s System<A, O>, drop_dead: bool, symmetric: bool) -> Self {
+        let multiset = system.network.delivery == Delivery::Multiset;
         Self {
+            additive: multiset && !drop_dead && !symmetric && system.normal.is_none(),
             system,
             locals: Interner::new(),
             down: Vec::new(),
             within: Vec::new(),
             envelopes: Interner::new(),
+            hashes: Vec::new(),
             lists: Lists::new(),
             histories: Interner::new(),
             notes: Interner::new(),
@@ -176,7 +277,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             inner: FxHashMap::default(),
             outer: FxHashMap::default(),
             columns: std::iter::repeat_with(Column::new).take(system.actors.len() + 1).collect(),
-            moves: Vec::new(),
+            steps: Steps::default(),
             posts: Vec::new(),
             updates: FxHashMap::default(),
             handler_calls: 0,
@@ -186,14 +287,17 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             dropped: FxHashSet::default(),
             symmetric: None,
             most_crashes: 0,
+            log: None,
+            scratch: Vec::new(),
+            joined: FxHashMap::default(),
+            left: FxHashMap::default(),
         }
     }
 
     /// Forgets the views and all that is made of them, and keeps what the handlers said.
     pub(super) fn forget_views(&mut self) {
         self.columns = std::iter::repeat_with(Column::new).take(self.actors() + 1).collect();
-        self.moves.clear();
-        self.posts.clear();
+        self.steps.clear();
         self.dropped.clear();
         self.most_crashes = 0;
         // States are numbered anew; where a handler was first run is known of no number any more but the first.
@@ -228,7 +332,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
 
     /// How many numbers there are in each column at present.
     pub(super) fn counts(&self) -> Vec<u64> {
-        let views = self.columns.iter().map(|column| column.of.len() as u64);
+        let views = self.columns.iter().map(|column| column.views.len() as u64);
         views.chain([u64::from(self.most_crashes) + 1, self.histories.len() as u64]).collect()
     }
 
@@ -262,19 +366,20 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     /// Bytes in use, without what the interned values own.
     pub(super) fn bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::bytes).sum();
-        let memos = self.outer.capacity() + self.updates.capacity();
-        let inner: usize = self.inner.values().map(|list| list.capacity() * 4 + 33).sum();
+        let memos =
+            self.outer.capacity() + self.updates.capacity() + self.joined.capacity() + self.left.capacity();
         self.locals.bytes()
             + self.envelopes.bytes()
             + self.histories.bytes()
             + self.notes.bytes()
             + self.lists.bytes()
             + self.reactions.capacity() * size_of::<Reaction>()
-            + self.moves.capacity() * size_of::<Move>()
+            + self.steps.bytes()
             + self.posts.capacity() * 8
             + (self.alive.capacity() + self.dropped.capacity()) * 9
             + columns
             + memos * 17
-            + inner
+            + self.inner.capacity() * 17
+            + self.hashes.capacity() * size_of::<Words>()
     }
 }

@@ -16,7 +16,7 @@ use synod_explore::{
 
 /// Sends a few letters to the other actor, which reacts to some of them, some of the time.
 #[derive(Clone)]
-enum Letters {
+pub(crate) enum Letters {
     Writer(&'static str),
     /// Ignores `a` until it has read `b`, and everything once it has read `c`.
     Reader,
@@ -44,7 +44,7 @@ impl Actor for Letters {
     }
 }
 
-fn letters(letters: &'static str) -> System<Letters, ()> {
+pub(crate) fn letters(letters: &'static str) -> System<Letters, ()> {
     System::new(vec![Letters::Writer(letters), Letters::Reader], ())
         .property(Property::always_local("reads c last", |_, local: &Local<Letters>| {
             let read = local.state.as_ref().map_or("", |state| state.as_str());
@@ -168,7 +168,7 @@ fn the_paxos_example_shrinks_and_its_verdict_stays() {
 
 /// Counts pings, and pings the others when its timer rings. Number 2 is different, if it is to be.
 #[derive(Clone)]
-struct Pinger {
+pub(crate) struct Pinger {
     odd_one_out: bool,
 }
 
@@ -223,6 +223,11 @@ fn pingers(odd_one_out: bool, forgets: bool) -> System<Pinger, ()> {
         .property(Property::sometimes_local("two pings", |_, local| local.state.as_deref() == Some(&2)));
     system.symmetry = Some(Symmetry { alike: vec![vec![0, 1, 2]], permute: Arc::new(About { forgets }) });
     system
+}
+
+/// Actors that are alike, and declared to be.
+pub(crate) fn like_pingers() -> System<Pinger, ()> {
+    pingers(false, false)
 }
 
 #[test]
