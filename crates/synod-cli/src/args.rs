@@ -146,6 +146,12 @@ pub struct Check {
     /// A folder in which states wait that do not fit into `--memory`
     #[arg(long, value_name = "DIR", requires = "memory")]
     pub spill: Option<PathBuf>,
+    /// A folder in which to note down, now and then and when time or memory run out, how far each model is
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+    /// Goes on from the checkpoints that are there
+    #[arg(long, requires = "checkpoint")]
+    pub resume: bool,
     /// Explores every state, whatever a model's `[reduce]` says: what comes out must be the same, its counts apart
     #[arg(long)]
     pub no_reductions: bool,

@@ -5,6 +5,7 @@ use crate::formats;
 use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds};
 use crate::progress::Live;
 use crate::report;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -54,6 +55,9 @@ pub fn run(args: &Check) -> Result<u8, String> {
         return Err(format!("--spill {}: there is no such folder; make it first", folder.display()));
     }
     let models = args.select.models(Tier::Fast)?;
+    if let Some(folder) = &args.checkpoint {
+        checkpoints(args, folder, &models)?;
+    }
     if let Some(folder) = &args.report {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
@@ -100,6 +104,33 @@ pub fn run(args: &Check) -> Result<u8, String> {
     Ok(sum.status())
 }
 
+/// Sees that checkpoints can be written, and that none is lost by it.
+fn checkpoints(args: &Check, folder: &Path, models: &[Model]) -> Result<(), String> {
+    if args.engine == Engine::Stateright {
+        return Err("--checkpoint: stateright's engine has none; leave one of the two away".to_owned());
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| format!("--checkpoint {}: cannot make the folder: {error}", folder.display()))?;
+    for model in models {
+        if !model.has_checkpoints() {
+            anstream::eprintln!("{}: ballots are renumbered, so there is no checkpoint of it", model.name);
+            continue;
+        }
+        let file = synod_model::checkpoint_file(folder, &model.name);
+        if file.exists() && !args.resume {
+            return Err(format!(
+                "{}: there is a checkpoint of {} already; add --resume to go on from it, or remove it to begin anew",
+                file.display(),
+                model.name
+            ));
+        }
+        if file.exists() {
+            anstream::eprintln!("going on with {} from {}", model.name, file.display());
+        }
+    }
+    Ok(())
+}
+
 /// Checks one model with what is left of the time.
 fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Instant) -> Outcome {
     let live = Live::new(place, of, &model.name, model.file.expect.unique_states);
@@ -117,6 +148,7 @@ fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Inst
             Table::Bits128 => synod_explore::Table::Fingerprint128,
         },
         spill: args.spill.as_deref(),
+        checkpoints: args.checkpoint.as_deref().map(|folder| (folder, args.resume)),
         interrupt: Some(&INTERRUPTED),
         progress: Some(&show),
         ..Settings::default()

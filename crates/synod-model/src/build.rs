@@ -104,6 +104,12 @@ impl Judge<'_> {
 }
 
 impl Model {
+    /// Whether its exploration can go on from a checkpoint: not where ballots are renumbered, since that is found out anew at
+    /// every step.
+    pub fn has_checkpoints(&self) -> bool {
+        self.live_ballots.is_none()
+    }
+
     /// Reads and judges a model file.
     ///
     /// # Errors

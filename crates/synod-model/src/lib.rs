@@ -22,4 +22,4 @@ pub use file::{Expect, Layout, ModelError, ModelFile, ScenarioFile, Tier};
 pub use history::{Breach, Happened, History, Note};
 pub use observer::{Ghost, Inside};
 pub use permute::Exchange;
-pub use run::{Found, Outcome, Replay, Settings, check, replay};
+pub use run::{Found, Outcome, Replay, Settings, check, checkpoint_file, replay};

@@ -3,14 +3,15 @@
 use crate::build::{Built, Model};
 use crate::file::ScenarioFile;
 use crate::observer::{Ghost, Inside};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use synod::Msg;
 use synod_explore::diagram::Diagram;
 use synod_explore::trace::{self, TraceText};
 use synod_explore::{
-    Options, Progress, Report, Status, Stop, Subject, System, Table, Verdict, Why, explore, oracle,
+    Checkpoint, Options, Progress, Report, Status, Stop, Subject, System, Table, Verdict, Why, explore,
+    oracle,
 };
 
 /// How to check.
@@ -31,6 +32,8 @@ pub struct Settings<'a> {
     pub table: Table,
     /// A folder in which states wait that do not fit into memory.
     pub spill: Option<&'a Path>,
+    /// A folder for checkpoints, one a model, and whether to go on from those that are there.
+    pub checkpoints: Option<(&'a Path, bool)>,
     /// Set to stop.
     pub interrupt: Option<&'a AtomicBool>,
     /// Called now and then.
@@ -41,9 +44,28 @@ impl Default for Settings<'_> {
     fn default() -> Self {
         let (time, memory, interrupt, progress) = (None, None, None, None);
         let (stateright, exhaust, reduce) = (false, false, true);
-        let (table, spill) = (Table::Exact, None);
-        Settings { threads: 1, time, memory, stateright, exhaust, reduce, table, spill, interrupt, progress }
+        Settings {
+            threads: 1,
+            time,
+            memory,
+            stateright,
+            exhaust,
+            reduce,
+            table: Table::Exact,
+            spill: None,
+            checkpoints: None,
+            interrupt,
+            progress,
+        }
     }
+}
+
+/// How long to wait at least between two checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+/// The file for a model's checkpoint in a folder.
+pub fn checkpoint_file(folder: &Path, model: &str) -> PathBuf {
+    folder.join(format!("{}.checkpoint", model.replace(['/', '\\'], "__")))
 }
 
 /// What came out of one model.
@@ -118,11 +140,31 @@ where
         Some(property) => Stop::Violation(property.clone()),
         None => Stop::FirstViolation,
     };
+    // A checkpoint is of one model, explored in one way.
+    let identity = format!(
+        "synod {}, {:?}, {:?}, dead messages {dead_messages}, symmetry {}, {}\n{}",
+        env!("CARGO_PKG_VERSION"),
+        settings.table,
+        stop,
+        system.symmetry.is_some(),
+        model.name,
+        model.text
+    );
+    // Where ballots are renumbered there is none.
+    let checkpoints = settings.checkpoints.filter(|_| model.has_checkpoints());
+    let file = checkpoints.map(|(folder, _)| checkpoint_file(folder, &model.name));
+    let checkpoint = checkpoints.zip(file.as_deref()).map(|((_, resume), file)| Checkpoint {
+        file,
+        identity: &identity,
+        resume,
+        every: CHECKPOINT_EVERY,
+    });
     let options = Options {
         table: settings.table,
         dead_messages,
         symmetry: true,
         spill: settings.spill,
+        checkpoint,
         threads: settings.threads,
         time: settings.time,
         memory: settings.memory,
