@@ -38,7 +38,7 @@ struct Side {
     whole: bool,
 }
 
-const SIDES: [Side; 7] = [
+const SIDES: [Side; 9] = [
     Side { name: "ours", way: Way::Ours(Options::default), whole: true },
     Side {
         name: "ours, 2 threads",
@@ -54,8 +54,18 @@ const SIDES: [Side; 7] = [
         whole: true,
     },
     Side {
+        name: "ours, 64-bit fingerprints, 2 threads",
+        way: Way::Ours(|| Options { table: Table::Fingerprint64, threads: 2, ..Options::default() }),
+        whole: true,
+    },
+    Side {
         name: "ours, dead messages left out",
         way: Way::Ours(|| Options { dead_messages: true, ..Options::default() }),
+        whole: false,
+    },
+    Side {
+        name: "ours, 64-bit fingerprints, dead messages left out",
+        way: Way::Ours(|| Options { table: Table::Fingerprint64, dead_messages: true, ..Options::default() }),
         whole: false,
     },
 ];

@@ -65,6 +65,34 @@ fn a_folder_to_wait_in_must_be_there_and_memory_limited() {
 }
 
 #[test]
+fn a_search_that_was_stopped_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = "crash/server";
+    let check = |more: &[&str]| {
+        let args = [&["check", model, "--checkpoint", "kept"], more].concat();
+        run_in(folder.path(), &args)
+    };
+    let stopped = check(&["--time", "1ms"]);
+    assert_eq!(stopped.status, 3, "{}{}", stopped.out, stopped.err);
+    let file = folder.path().join("kept/crash__server.checkpoint");
+    assert!(file.is_file());
+    // Neither is it lost, nor taken for something else.
+    let again = check(&[]);
+    assert_eq!(again.status, 2, "{}{}", again.out, again.err);
+    assert!(again.err.contains("add --resume to go on from it"), "{}", again.err);
+    let other = check(&["--resume", "--table", "64"]);
+    assert!(other.status == 1 && other.out.contains("of another model"), "{}{}", other.out, other.err);
+    assert!(check(&["--resume", "--time", "50ms"]).status != 1);
+    // The counts are compared with the model's file.
+    let whole = check(&["--resume"]);
+    assert_eq!(whole.status, 0, "{}{}", whole.out, whole.err);
+    assert!(!file.exists(), "there is nothing left to go on with");
+    assert_eq!(run(&["check", "acceptors/three", "--resume"]).status, 2, "from where?");
+    let other_engine = check(&["--engine", "stateright"]);
+    assert!(other_engine.status == 2 && other_engine.err.contains("leave one of the two away"));
+}
+
+#[test]
 fn errors_in_a_file_stand_at_their_place() {
     refused(&SMALL.replace("acceptors = 3", "aceptors = 3"), "6:1", "unknown field `aceptors`");
     refused(&SMALL.replace("acceptors = 3\n", ""), "4:1", "missing field `acceptors`");

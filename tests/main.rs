@@ -7,6 +7,7 @@ mod cluster;
 mod decoders;
 mod house;
 mod proxy;
+mod reductions;
 mod regressions;
 mod schedules;
 mod serving;
