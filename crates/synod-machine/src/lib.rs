@@ -1,0 +1,37 @@
+//! What a replicated log is applied to.
+//!
+//! *Paxos Made Simple* (PMS) §3 implements a distributed system as a deterministic state machine that every server
+//! runs over the same sequence of commands. This crate is that half: machines, the clients' sessions with them, and the
+//! snapshots that take the place of a log's beginning. It knows no Paxos: a position in the log is a plain number, and
+//! how commands come to be in the log is nobody's business here.
+//!
+//! The crate does no input or output, reads no clock, draws no random number and has no map whose order depends on hashes:
+//! whatever happens is decided by the log.
+//!
+//! | file | guarantees |
+//! |---|---|
+//! | `machine` | the contract of a machine: same commands, same state, same outputs |
+//! | `bank`, `kv`, `lock` | three machines that keep it |
+//! | `twice` | a machine that breaks it is stopped, with both values named |
+//! | `sessions` | a command takes effect once, however often it is in the log; what is remembered for that is bounded |
+//! | `sorted`, `blob`, `codec` | data that is cheap to copy, and bytes that cannot make a reader allocate or panic |
+
+mod bank;
+mod blob;
+mod codec;
+mod kv;
+mod lock;
+mod machine;
+mod sessions;
+mod sorted;
+mod twice;
+
+pub use bank::{Bank, BankCommand, BankOutput};
+pub use blob::Blob;
+pub use codec::{decode, encode, encoded_len};
+pub use kv::{Entry, Expect, Kv, KvCommand, KvOutput};
+pub use lock::{Held, LockCommand, LockOutput, Locks};
+pub use machine::{NotRestored, StateMachine};
+pub use sessions::{Limits, LimitsError, Reply, Session, SessionCommand, SessionOutput, Sessions};
+pub use sorted::Sorted;
+pub use twice::{Twice, Unequal};

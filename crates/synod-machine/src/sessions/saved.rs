@@ -1,0 +1,79 @@
+//! Guarantees that the table of sessions is in the machine's snapshot, and that no snapshot can bring in a table that the log
+//! could not have led to: beyond its limits, or with numbers that would overflow.
+
+use super::Limits;
+use super::table::{Reply, Session, Table};
+use crate::blob::Blob;
+use crate::machine::{NotRestored, StateMachine, plausible};
+use crate::sorted::Sorted;
+use crate::{decode, encode, encoded_len};
+use std::hash::Hash;
+
+/// Limits, commands applied, the next session's number, the sessions (number, client, last use, answers) and the machine.
+type Saved<O> = (Limits, u64, u64, Vec<Row<O>>, Blob);
+type Row<O> = (u64, u64, u64, Sorted<u64, Reply<O>>);
+
+/// Everything that follows from the log.
+pub(super) fn snapshot<M: StateMachine>(machine: &M, table: &Table<M::Output>) -> Vec<u8> {
+    let rows = table
+        .open()
+        .map(|(id, Session { client, used, replies })| (id, *client, *used, replies.clone()))
+        .collect();
+    let saved: Saved<M::Output> =
+        (table.limits(), table.now(), table.next(), rows, Blob::from(machine.snapshot()));
+    encode(&saved)
+}
+
+/// Restores the machine, and gives back the table that was with it.
+pub(super) fn restore<M: StateMachine>(
+    machine: &mut M,
+    limits: Limits,
+    snapshot: &[u8],
+) -> Result<Table<M::Output>, NotRestored> {
+    let (theirs, now, next, rows, inner): Saved<M::Output> = decode(snapshot)?;
+    if theirs != limits {
+        return Err(NotRestored::because(format!(
+            "its sessions have the limits {theirs:?}, ours {limits:?}; give all members the same"
+        )));
+    }
+    plausible("the number of commands applied", now)?;
+    plausible("the next session", next)?;
+    let table = rebuild(limits, now, next, rows).map_err(NotRestored::because)?;
+    machine.restore(&inner)?;
+    Ok(table)
+}
+
+fn rebuild<O>(limits: Limits, now: u64, next: u64, rows: Vec<Row<O>>) -> Result<Table<O>, String>
+where
+    O: Clone + Ord + Hash + serde::Serialize,
+{
+    let mut table = Table::resumed(limits, now, next);
+    let mut last = 0;
+    for (id, client, used, replies) in rows {
+        if id <= last || !table.was_opened(id) {
+            return Err(format!("session {id} comes after {last}, and {next} is to be the next"));
+        }
+        last = id;
+        if used == 0 || used > now || table.is_in_use(client, used) {
+            return Err(format!("session {id} shares client {client} or its last use, {used} of {now}"));
+        }
+        if let (Some((lowest, _)), Some((highest, _))) = (replies.get_min(), replies.get_max())
+            && highest - lowest >= u64::from(limits.window)
+        {
+            return Err(format!("session {id} has answers from {lowest} to {highest}"));
+        }
+        let long = |reply: &Reply<O>| match reply {
+            Reply::Kept(output) => encoded_len(output) > limits.reply_bytes as usize,
+            Reply::NotKept => false,
+        };
+        if replies.values().any(long) {
+            return Err(format!("session {id} has an answer that is too long to be kept"));
+        }
+        table.add(id, Session { client, used, replies });
+    }
+    if table.is_over_its_limits() {
+        let sessions = table.open().count();
+        return Err(format!("it has {sessions} sessions, which come to {} bytes", table.bytes()));
+    }
+    Ok(table)
+}

@@ -1,0 +1,217 @@
+//! Guarantees that an answer is found as long as a copy of its command may come, and that the table stays within its limits.
+
+use super::{Limits, SessionOutput};
+use crate::encoded_len;
+use crate::sorted::Sorted;
+use serde::{Deserialize, Serialize};
+use std::hash::Hash;
+
+/// What a session is charged with besides its answers: its entries in the three maps, rounded up.
+pub(super) const SESSION_BYTES: u64 = 96;
+/// What an answer is charged with besides its length.
+pub(super) const REPLY_BYTES: u64 = 32;
+
+/// A client's session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Session<O: Clone + Ord + Hash> {
+    /// The client's number.
+    pub client: u64,
+    /// How many commands had been applied, with this one, when one of the session's was last.
+    pub used: u64,
+    /// The highest number executed, and from there back, as far as the window, the answers.
+    pub replies: Sorted<u64, Reply<O>>,
+}
+
+/// What is kept of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reply<O> {
+    /// All of it.
+    Kept(O),
+    /// That there was one: it was too long.
+    NotKept,
+}
+
+impl<O: Clone + Ord + Hash + Serialize> Session<O> {
+    /// What it is charged with.
+    pub(super) fn bytes(&self) -> u64 {
+        SESSION_BYTES + self.replies.values().map(reply_bytes).sum::<u64>()
+    }
+}
+
+fn reply_bytes<O: Serialize>(reply: &Reply<O>) -> u64 {
+    let length = match reply {
+        Reply::Kept(output) => encoded_len(output) as u64,
+        Reply::NotKept => 0,
+    };
+    REPLY_BYTES + length
+}
+
+/// The sessions that are open. The two indices and the sum follow from the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Table<O: Clone + Ord + Hash> {
+    limits: Limits,
+    /// How many commands were applied: the only clock there is.
+    now: u64,
+    /// The number of the next session.
+    next: u64,
+    sessions: Sorted<u64, Session<O>>,
+    /// The session of each client.
+    by_client: Sorted<u64, u64>,
+    /// The session last used at each moment: at one moment, one session.
+    by_use: Sorted<u64, u64>,
+    /// What all sessions are charged with.
+    bytes: u64,
+}
+
+impl<O: Clone + Ord + Hash + Serialize> Table<O> {
+    pub(super) fn new(limits: Limits) -> Self {
+        Table {
+            limits,
+            now: 0,
+            next: 1,
+            sessions: Sorted::new(),
+            by_client: Sorted::new(),
+            by_use: Sorted::new(),
+            bytes: 0,
+        }
+    }
+
+    /// A table without sessions in the middle of a log.
+    pub(super) fn resumed(limits: Limits, now: u64, next: u64) -> Self {
+        Table { now, next, ..Table::new(limits) }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn get(&self, session: u64) -> Option<&Session<O>> {
+        self.sessions.get(&session)
+    }
+
+    pub(super) fn open(&self) -> impl Iterator<Item = (u64, &Session<O>)> {
+        self.sessions.iter().map(|(id, session)| (*id, session))
+    }
+
+    /// Whether the number was ever given out.
+    pub(super) fn was_opened(&self, session: u64) -> bool {
+        (1..self.next).contains(&session)
+    }
+
+    /// One more command is applied. Sessions that went unused for too many expire now.
+    pub(super) fn tick(&mut self) {
+        self.now += 1;
+        let Some(idle) = self.limits.idle else { return };
+        while let Some((used, session)) = self.by_use.get_min().copied() {
+            if self.now - used <= idle.saturating_add(1) {
+                break;
+            }
+            self.end(session);
+        }
+    }
+
+    /// The client's session: the one it has, or a new one.
+    pub(super) fn open_for(&mut self, client: u64) -> u64 {
+        if let Some(session) = self.by_client.get(&client).copied() {
+            self.touch(session);
+            return session;
+        }
+        let session = self.next;
+        self.next += 1;
+        self.add(session, Session { client, used: self.now, replies: Sorted::new() });
+        self.make_room(session);
+        session
+    }
+
+    /// Takes a session in, with both indices.
+    pub(super) fn add(&mut self, id: u64, session: Session<O>) {
+        self.by_client.insert(session.client, id);
+        self.by_use.insert(session.used, id);
+        self.bytes += session.bytes();
+        self.sessions.insert(id, session);
+    }
+
+    /// The session is used now, if it is open.
+    pub(super) fn touch(&mut self, id: u64) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        self.by_use.remove(&session.used);
+        session.used = now;
+        self.by_use.insert(now, id);
+    }
+
+    /// The answer to a copy of a command of an open session, or nothing if it has to be executed.
+    pub(super) fn answer(&self, session: &Session<O>, number: u64) -> Option<SessionOutput<O>> {
+        match session.replies.get(&number) {
+            Some(Reply::Kept(output)) => return Some(SessionOutput::Output(output.clone())),
+            Some(Reply::NotKept) => return Some(SessionOutput::NotKept),
+            None => {}
+        }
+        let (highest, _) = session.replies.get_max()?;
+        // The client has the answers of all numbers that are a window below one it has sent.
+        (highest.saturating_sub(number) >= u64::from(self.limits.window)).then_some(SessionOutput::Answered)
+    }
+
+    /// Keeps the answer to a command that was executed, and makes room for it.
+    pub(super) fn keep(&mut self, id: u64, number: u64, output: &O) {
+        let Limits { reply_bytes: longest, window, .. } = self.limits;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let reply = if encoded_len(output) <= longest as usize {
+            Reply::Kept(output.clone())
+        } else {
+            Reply::NotKept
+        };
+        self.bytes += reply_bytes(&reply);
+        session.replies.insert(number, reply);
+        let highest = session.replies.get_max().map_or(number, |(highest, _)| *highest);
+        while let Some((oldest, reply)) = session.replies.get_min()
+            && highest - oldest >= u64::from(window)
+        {
+            let oldest = *oldest;
+            self.bytes -= reply_bytes(reply);
+            session.replies.remove(&oldest);
+        }
+        self.make_room(id);
+    }
+
+    /// Ends the sessions that went unused longest, until the rest is within the limits. One session always is: see [`Limits::check`].
+    fn make_room(&mut self, spared: u64) {
+        while self.is_over_its_limits() {
+            // Enforces D8: who is forgotten follows from the log, hence is the same on all replicas.
+            let oldest = self.by_use.values().copied().find(|session| *session != spared);
+            let Some(oldest) = oldest else { return };
+            self.end(oldest);
+        }
+    }
+
+    /// Whether somebody has to go.
+    pub(super) fn is_over_its_limits(&self) -> bool {
+        self.sessions.len() > self.limits.sessions as usize || self.bytes > self.limits.bytes
+    }
+
+    /// Whether a session has this client, or was last used at this moment.
+    pub(super) fn is_in_use(&self, client: u64, used: u64) -> bool {
+        self.by_client.contains_key(&client) || self.by_use.contains_key(&used)
+    }
+
+    /// Ends a session, if it is open.
+    pub(super) fn end(&mut self, id: u64) -> bool {
+        let Some(session) = self.sessions.remove(&id) else { return false };
+        self.by_client.remove(&session.client);
+        self.by_use.remove(&session.used);
+        self.bytes -= session.bytes();
+        true
+    }
+}
