@@ -22,11 +22,11 @@ use std::hash::Hash;
 /// [`Twice`](crate::Twice) checks the first two on every command; the tests of this crate check all four.
 ///
 /// Copies should be cheap, since a copy of the machine is part of every state of a replica; see [`Sorted`](crate::Sorted).
-pub trait StateMachine: Clone + Debug + PartialEq + Eq + Hash {
+pub trait StateMachine: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'static {
     /// What clients ask for.
-    type Command: Clone + Debug + Ord + Hash + Serialize + DeserializeOwned;
+    type Command: Clone + Debug + Ord + Hash + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What they are told.
-    type Output: Clone + Debug + Ord + Hash + Serialize + DeserializeOwned;
+    type Output: Clone + Debug + Ord + Hash + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Executes a command: the next state and the output are determined by this state and the command.
     fn apply(&mut self, command: &Self::Command) -> Self::Output;

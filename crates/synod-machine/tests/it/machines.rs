@@ -1,0 +1,107 @@
+//! Arbitrary commands for each machine, from ranges so small that they meet.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use synod_machine::{
+    BankCommand, Blob, Expect, KvCommand, Limits, LockCommand, SessionCommand, Sessions, StateMachine,
+};
+
+/// A machine with commands to try it with.
+pub(crate) trait Tried: StateMachine {
+    /// One as it starts.
+    fn fresh() -> Self;
+    fn commands() -> BoxedStrategy<Self::Command>;
+    fn log() -> BoxedStrategy<Vec<Self::Command>> {
+        vec(Self::commands(), 0..60).boxed()
+    }
+}
+
+impl Tried for synod_machine::Bank {
+    fn fresh() -> Self {
+        Self::default()
+    }
+    fn commands() -> BoxedStrategy<BankCommand> {
+        let account = 0..3u64;
+        let amount = prop_oneof![4 => 0..9u64, 1 => u64::MAX - 9..=u64::MAX];
+        prop_oneof![
+            account.clone().prop_map(|account| BankCommand::Balance { account }),
+            (account.clone(), amount.clone())
+                .prop_map(|(account, amount)| BankCommand::Deposit { account, amount }),
+            (account.clone(), amount.clone())
+                .prop_map(|(account, amount)| BankCommand::Withdraw { account, amount }),
+            (account.clone(), account, amount).prop_map(|(from, to, amount)| BankCommand::Transfer {
+                from,
+                to,
+                amount
+            }),
+        ]
+        .boxed()
+    }
+}
+
+fn name() -> BoxedStrategy<Blob> {
+    prop_oneof![Just("a"), Just("b"), Just("")].prop_map(Blob::from).boxed()
+}
+
+impl Tried for synod_machine::Kv {
+    fn fresh() -> Self {
+        Self::default()
+    }
+    fn commands() -> BoxedStrategy<KvCommand> {
+        let expect = prop_oneof![
+            Just(Expect::Absent),
+            (0..12u64).prop_map(Expect::Version),
+            name().prop_map(Expect::Value)
+        ];
+        prop_oneof![
+            name().prop_map(|key| KvCommand::Get { key }),
+            (name(), name()).prop_map(|(key, value)| KvCommand::Put { key, value }),
+            (name(), expect.clone(), name()).prop_map(|(key, expect, value)| KvCommand::Cas {
+                key,
+                expect,
+                value
+            }),
+            (name(), proptest::option::of(expect))
+                .prop_map(|(key, expect)| KvCommand::Delete { key, expect }),
+        ]
+        .boxed()
+    }
+}
+
+impl Tried for synod_machine::Locks {
+    fn fresh() -> Self {
+        Self::default()
+    }
+    fn commands() -> BoxedStrategy<LockCommand> {
+        prop_oneof![
+            name().prop_map(|lock| LockCommand::Holder { lock }),
+            (name(), name()).prop_map(|(lock, owner)| LockCommand::Acquire { lock, owner }),
+            (name(), 0..9u64, name()).prop_map(|(lock, token, owner)| LockCommand::Release {
+                lock,
+                token,
+                owner
+            }),
+        ]
+        .boxed()
+    }
+}
+
+impl<M: Tried> Tried for Sessions<M> {
+    fn fresh() -> Self {
+        let limits = Limits { sessions: 3, window: 2, reply_bytes: 8, bytes: 320, idle: Some(9) };
+        Sessions::new(M::fresh(), limits).expect("limits that leave room")
+    }
+    fn commands() -> BoxedStrategy<SessionCommand<M::Command>> {
+        let session = 0..8u64;
+        let number = prop_oneof![9 => 0..6u64, 1 => u64::MAX - 2..=u64::MAX];
+        prop_oneof![
+            2 => (0..5u64).prop_map(|client| SessionCommand::Open { client }),
+            6 => (session.clone(), number, M::commands())
+                .prop_map(|(session, number, command)| SessionCommand::Apply { session, number, command }),
+            1 => session.clone().prop_map(|session| SessionCommand::Close { session }),
+            1 => (session, 0..60u64).prop_map(|(session, used)| SessionCommand::Expire { session, used }),
+            1 => M::commands().prop_map(SessionCommand::Query),
+        ]
+        .boxed()
+    }
+}
