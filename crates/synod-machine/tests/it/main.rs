@@ -4,6 +4,8 @@ mod contract;
 mod machines;
 mod sessions;
 mod sessions_mutants;
+mod snapshots;
+mod truncation;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
