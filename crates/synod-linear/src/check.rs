@@ -1,0 +1,97 @@
+//! Guarantees that a verdict is what it says: an order that can be checked, a reason that can be read, or "I gave up".
+
+use crate::explain::{Explanation, explain, explain_register};
+use crate::history::{History, OpId, Operation};
+use crate::register::{Register, RegisterOp, RegisterRet};
+use crate::search::{Outcome, search};
+use crate::spec::Spec;
+use crate::zones::judge;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// What is said of a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is an order. It is named where a search found it; where it was not needed to know that there is one, it is not.
+    Linearizable {
+        /// Operations in an order that explains all answers. Those that are missing need not have happened.
+        order: Option<Vec<OpId>>,
+    },
+    /// There is none.
+    NotLinearizable(Explanation),
+    /// The search would have had to remember more than it was allowed to. This is no verdict: give it more room.
+    GaveUp {
+        /// How many configurations were looked at.
+        configurations: usize,
+    },
+}
+
+impl Verdict {
+    /// Whether there is an order.
+    pub fn is_linearizable(&self) -> bool {
+        matches!(self, Verdict::Linearizable { .. })
+    }
+}
+
+/// So many configurations take about a gigabyte.
+pub const MANY: usize = 10_000_000;
+
+/// Judges a history of one object, looking at so many configurations at most ([`MANY`] if in doubt).
+///
+/// The number of configurations is about that of the operations where there is an order that suggests itself, and may double with each
+/// operation that is open at the same time where there is none.
+pub fn check<S: Spec>(spec: &S, history: &History<S::Op, S::Ret>, most: usize) -> Verdict {
+    match search(spec, history.operations(), most) {
+        Outcome::Order(order) => Verdict::Linearizable { order: Some(order) },
+        Outcome::Stuck(stuck) => Verdict::NotLinearizable(explain(spec, history, stuck, most)),
+        Outcome::GaveUp { configurations } => Verdict::GaveUp { configurations },
+    }
+}
+
+/// Judges a history of one register. Where every value was written once, and nothing swapped, this takes about as long as sorting, however
+/// many operations are open at a time; everything else goes to [`check`].
+pub fn check_register<V: Clone + Debug + Ord + Hash>(
+    history: &History<RegisterOp<V>, RegisterRet<V>>,
+    most: usize,
+) -> Verdict {
+    match judge(history.operations()) {
+        Some(Ok(())) => Verdict::Linearizable { order: None },
+        Some(Err(conflict)) => Verdict::NotLinearizable(explain_register(history, conflict)),
+        None => check(&Register::new(), history, most),
+    }
+}
+
+/// Judges a history of many objects that have nothing to do with each other, one by one (locality; Herlihy and Wing 1990). The
+/// verdicts are in the order of the keys.
+pub fn check_by_key<S: Spec, K: Ord>(
+    spec: &S,
+    history: &History<S::Op, S::Ret>,
+    key: impl Fn(&S::Op) -> K,
+    most: usize,
+) -> BTreeMap<K, Verdict> {
+    history.by_key(key).into_iter().map(|(key, part)| (key, check(spec, &part, most))).collect()
+}
+
+/// Whether an order explains a history, found out the plain way: every operation with an answer is in it once, no other more than that,
+/// none before one that had returned when it began, and each answer is right.
+pub fn explains<S: Spec>(spec: &S, history: &History<S::Op, S::Ret>, order: &[OpId]) -> bool {
+    let operations = history.operations();
+    let mut seen = vec![false; operations.len()];
+    let mut state = spec.initial();
+    let mut latest = 0;
+    for id in order {
+        let Some(Operation { op, invoked, returned, .. }) = operations.get(*id) else { return false };
+        if std::mem::replace(&mut seen[*id], true) {
+            return false;
+        }
+        // Whatever comes later must not have returned before the latest invocation so far.
+        latest = latest.max(*invoked);
+        if returned.as_ref().is_some_and(|(at, _)| *at < latest) {
+            return false;
+        }
+        let Some(next) = spec.step(&state, op, returned.as_ref().map(|(_, ret)| ret)) else { return false };
+        state = next;
+    }
+    operations.iter().zip(seen).all(|(operation, seen)| seen || operation.returned.is_none())
+}

@@ -1,0 +1,428 @@
+//! Guarantees the right verdict on any history: searches for an order, and gives up only where it says so.
+//!
+//! The algorithm is that of Wing and Gong (1993) with Lowe's two improvements (*Testing for linearizability*, 2017): an operation is
+//! placed *just in time*, when one has to be that is about to return; and what was tried is remembered, as the state and the set of operations
+//! that are placed and have not returned. So what is remembered does not grow with the history: the operations that have
+//! returned are all placed, and need not be listed. Four rules are added:
+//!
+//! - An operation that only reads, and reads what is there, is placed at once. Whatever order is found with it in a later place, it can
+//!   be moved to this one.
+//! - Of two equal configurations the one that has used fewer operations without an answer is as good as the other or better: all that is
+//!   left over need not be placed. So the other is not looked at.
+//! - An operation without an answer is placed only just before one that needs it: what can come next without it as well, with no less
+//!   possible afterwards, does.
+//! - A configuration in which it is too late for an operation that is open, or has to be placed yet, leads nowhere.
+//!
+//! The configuration that has come farthest is looked at first, and of several those that have placed least; but before an operation
+//! without an answer is brought in, what was chosen a little earlier is called into question.
+
+use crate::history::{Event, OpId, Operation, events};
+use crate::sets::{EMPTY, Numbered, Sets};
+use crate::spec::Spec;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// How a search ended.
+pub(crate) enum Outcome<State> {
+    /// An order of operations, without those that need not have happened.
+    Order(Vec<OpId>),
+    /// There is none.
+    Stuck(Stuck<State>),
+    /// There may be one.
+    GaveUp { configurations: usize },
+}
+
+/// How far one can come, at most.
+pub(crate) struct Stuck<State> {
+    /// The operation whose return cannot be reached in any order.
+    pub(crate) operation: OpId,
+    /// Operations that were open at that moment.
+    pub(crate) open: Vec<OpId>,
+    /// The states that were possible just before, each with an order that leads there.
+    pub(crate) before: Vec<(State, Vec<OpId>)>,
+}
+
+/// A configuration: it stands just before a return, after all that precedes it.
+struct Node {
+    /// Which return.
+    at: u32,
+    state: u32,
+    /// Of the operations that are open and will return, those that are placed.
+    placed: u32,
+    /// Of those without an answer, those that are placed.
+    lost: u32,
+    /// How many were placed since the return before.
+    level: u32,
+    parent: u32,
+    /// What was placed since the parent: where that begins in `Search::orders`, and how much it is.
+    order: (u32, u32),
+    /// The last one before that is equal except for `lost`.
+    like: u32,
+    /// The state before an operation without an answer, if nothing was placed after it.
+    without: u32,
+}
+
+/// No configuration.
+const NONE: u32 = u32::MAX;
+
+/// What is to be tried with a configuration, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Try {
+    /// To place the operation that is about to return.
+    Return,
+    /// To place another one that will return.
+    Open,
+    /// To place one without an answer, for the sake of one that will return.
+    Lost,
+    /// To place one without an answer, for the sake of another such.
+    Chain,
+}
+
+/// A configuration in the queue: how far it is, how much was placed, what is next, and its number.
+type Due = (u32, Reverse<(u32, Try, u32)>);
+
+impl Try {
+    /// By how many returns a configuration counts as less far when this is next. What is wrong is a choice made a little earlier more
+    /// often than an operation that is missing, of which there may be many.
+    fn held_back(self) -> u32 {
+        match self {
+            Try::Return | Try::Open => 0,
+            Try::Lost => 32,
+            Try::Chain => 128,
+        }
+    }
+}
+
+/// The search for one history.
+struct Search<'a, S: Spec> {
+    spec: &'a S,
+    operations: &'a [Operation<S::Op, S::Ret>],
+    /// Operations by their return.
+    returns: Vec<OpId>,
+    /// At each return, the operations that are open and will return, by return; the first is the one that does now.
+    open: Vec<OpId>,
+    /// Where these begin in `open`.
+    begins: Vec<usize>,
+    /// Operations without an answer, by invocation.
+    lost: Vec<OpId>,
+    /// How many of them were invoked before each return.
+    lost_before: Vec<usize>,
+    /// What they ask, by number: of several that ask the same only one need be tried.
+    kinds: Vec<u32>,
+    states: Numbered<S::State>,
+    sets: Sets,
+    nodes: Vec<Node>,
+    /// What was placed from one configuration to the next.
+    orders: Vec<u32>,
+    /// Of configurations that are equal except for `lost`, the last.
+    met: FxHashMap<(u32, u32, u32), u32>,
+    /// Farthest first, then least placed, then what is next, then first come.
+    queue: BinaryHeap<Due>,
+    farthest: u32,
+}
+
+/// Looks for an order of these operations, and gives up after so many configurations.
+pub(crate) fn search<S: Spec>(
+    spec: &S,
+    operations: &[Operation<S::Op, S::Ret>],
+    most: usize,
+) -> Outcome<S::State> {
+    let mut search = Search::new(spec, operations);
+    let initial = search.states.number(spec.initial());
+    let root = Node {
+        at: 0,
+        state: initial,
+        placed: EMPTY,
+        lost: EMPTY,
+        level: 0,
+        parent: NONE,
+        order: (0, 0),
+        like: NONE,
+        without: NONE,
+    };
+    if let Some(last) = search.add(root, None) {
+        return Outcome::Order(search.order(last));
+    }
+    while let Some((_, Reverse((_, next, node)))) = search.queue.pop() {
+        if search.nodes.len() > most {
+            return Outcome::GaveUp { configurations: search.nodes.len() };
+        }
+        if let Some(last) = search.expand(node, next) {
+            return Outcome::Order(search.order(last));
+        }
+    }
+    Outcome::Stuck(search.stuck())
+}
+
+impl<'a, S: Spec> Search<'a, S> {
+    fn new(spec: &'a S, operations: &'a [Operation<S::Op, S::Ret>]) -> Self {
+        let mut search = Search {
+            spec,
+            operations,
+            returns: Vec::new(),
+            open: Vec::new(),
+            begins: Vec::new(),
+            lost: Vec::new(),
+            lost_before: Vec::new(),
+            kinds: Vec::new(),
+            states: Numbered::new(),
+            sets: Sets::new(),
+            nodes: Vec::new(),
+            orders: Vec::new(),
+            met: FxHashMap::default(),
+            queue: BinaryHeap::new(),
+            farthest: 0,
+        };
+        let events = events(operations);
+        let mut rank = vec![usize::MAX; operations.len()];
+        for event in &events {
+            if let Event::Return(id) = event {
+                rank[*id] = search.returns.len();
+                search.returns.push(*id);
+            }
+        }
+        let mut open: Vec<OpId> = Vec::new();
+        let mut kinds = Numbered::new();
+        for event in events {
+            match event {
+                Event::Invoke(id) if rank[id] == usize::MAX => {
+                    search.lost.push(id);
+                    search.kinds.push(kinds.number(operations[id].op.clone()));
+                }
+                Event::Invoke(id) => {
+                    let at = open.partition_point(|other| rank[*other] < rank[id]);
+                    open.insert(at, id);
+                }
+                Event::Return(_) => {
+                    search.begins.push(search.open.len());
+                    search.open.extend_from_slice(&open);
+                    search.lost_before.push(search.lost.len());
+                    // Returns come in order, so the one that returns is the first.
+                    open.remove(0);
+                }
+            }
+        }
+        search.begins.push(search.open.len());
+        search
+    }
+
+    fn step(&self, state: u32, op: OpId) -> Option<S::State> {
+        let Operation { op, returned, .. } = &self.operations[op];
+        self.spec.step(self.states.get(state), op, returned.as_ref().map(|(_, ret)| ret))
+    }
+
+    /// Takes in a configuration, in which this was placed, unless it leads nowhere that another one does not. Returns it if nothing
+    /// has to be placed any more.
+    fn add(&mut self, mut node: Node, placed: Option<OpId>) -> Option<u32> {
+        let begin = self.orders.len();
+        self.orders.extend(placed.map(|id| id as u32));
+        let done = loop {
+            if node.at as usize == self.returns.len() {
+                break true;
+            }
+            self.place_reads(&mut node);
+            let returning = self.returns[node.at as usize];
+            if !self.sets.contains(node.placed, returning) {
+                break false;
+            }
+            node.placed = self.sets.without(node.placed, returning);
+            node.at += 1;
+            node.level = 0;
+        };
+        let number = self.nodes.len() as u32;
+        if !done {
+            if self.leads_nowhere(&node) {
+                self.orders.truncate(begin);
+                return None;
+            }
+            let met = self.met.entry((node.at, node.state, node.placed)).or_insert(NONE);
+            let mut like = *met;
+            while like != NONE {
+                let other = &self.nodes[like as usize];
+                if self.sets.is_subset(other.lost, node.lost) {
+                    self.orders.truncate(begin);
+                    return None;
+                }
+                like = other.like;
+            }
+            node.like = std::mem::replace(met, number);
+            self.farthest = self.farthest.max(node.at);
+        }
+        node.order = (begin as u32, (self.orders.len() - begin) as u32);
+        self.nodes.push(node);
+        if !done {
+            self.push(number, Try::Return);
+        }
+        done.then_some(number)
+    }
+
+    /// Places what only reads, and reads what is there.
+    fn place_reads(&mut self, node: &mut Node) {
+        let at = node.at as usize;
+        for index in self.begins[at]..self.begins[at + 1] {
+            let id = self.open[index];
+            let Operation { op, returned: Some((_, ret)), .. } = &self.operations[id] else { continue };
+            let reads = self.spec.only_reads(op, ret) && !self.sets.contains(node.placed, id);
+            if reads && self.step(node.state, id).as_ref() == Some(self.states.get(node.state)) {
+                node.placed = self.sets.with(node.placed, id);
+                self.orders.push(id as u32);
+                // It could not be placed before, or it would have been.
+                node.without = NONE;
+            }
+        }
+    }
+
+    /// Whether some operation that is open and not placed can never be.
+    fn leads_nowhere(&self, node: &Node) -> bool {
+        let at = node.at as usize;
+        let state = self.states.get(node.state);
+        self.open[self.begins[at]..self.begins[at + 1]].iter().any(|id| {
+            let Operation { op, returned, .. } = &self.operations[*id];
+            let too_late = returned.as_ref().is_some_and(|(_, ret)| self.spec.too_late(state, op, ret));
+            too_late && !self.sets.contains(node.placed, *id)
+        })
+    }
+
+    fn push(&mut self, number: u32, next: Try) {
+        let Node { at, level, .. } = self.nodes[number as usize];
+        self.queue.push((at.saturating_sub(next.held_back()), Reverse((level, next, number))));
+    }
+
+    /// Tries what is next with a configuration.
+    fn expand(&mut self, number: u32, next: Try) -> Option<u32> {
+        let Node { at, placed, lost, .. } = self.nodes[number as usize];
+        let open = self.open_at(at);
+        match next {
+            Try::Return => {
+                self.push(number, Try::Open);
+                return self.place(number, self.open[open.start]);
+            }
+            Try::Open => {
+                if self.lost_before[at as usize] > 0 {
+                    self.push(number, Try::Lost);
+                }
+                for index in open.start + 1..open.end {
+                    let id = self.open[index];
+                    if !self.sets.contains(placed, id)
+                        && let Some(last) = self.place(number, id)
+                    {
+                        return Some(last);
+                    }
+                }
+            }
+            Try::Lost | Try::Chain => {
+                let lost = self.lost_at(at, lost);
+                let chained = lost.iter().filter(|id| !self.spec.overwrites(&self.operations[**id].op));
+                let chained: Vec<OpId> = chained.copied().collect();
+                if next == Try::Lost && !chained.is_empty() {
+                    self.push(number, Try::Chain);
+                }
+                for id in lost {
+                    if self.helps(number, id, &chained, next)
+                        && let Some(last) = self.place(number, id)
+                    {
+                        return Some(last);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The operations without an answer that can be placed before a return: of each kind the first that is not placed.
+    fn lost_at(&self, at: u32, placed: u32) -> Vec<OpId> {
+        let mut kinds = FxHashSet::default();
+        let invoked = self.lost.iter().zip(&self.kinds).take(self.lost_before[at as usize]);
+        let free = invoked.filter(|(id, kind)| !self.sets.contains(placed, **id) && kinds.insert(**kind));
+        free.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether an operation without an answer is to be placed for the sake of one that will return, or else, in a chain, of one that will
+    /// not: because without it that one could not be placed here, or less would be possible afterwards. (Two of one kind may be a chain.)
+    fn helps(&self, number: u32, id: OpId, chained: &[OpId], next: Try) -> bool {
+        let Node { at, state, placed, .. } = self.nodes[number as usize];
+        let Some(with) = self.step(state, id) else { return false };
+        let needs = |other: OpId| {
+            let Operation { op, returned, .. } = &self.operations[other];
+            let ret = returned.as_ref().map(|(_, ret)| ret);
+            let Some(after) = self.spec.step(&with, op, ret) else { return false };
+            !self.step(state, other).is_some_and(|without| self.spec.covers(&without, &after))
+        };
+        let open = &self.open[self.open_at(at)];
+        let by_open = open.iter().any(|other| !self.sets.contains(placed, *other) && needs(*other));
+        if next == Try::Lost || by_open {
+            return next == Try::Lost && by_open;
+        }
+        chained.iter().any(|other| needs(*other))
+    }
+
+    /// Where the operations are in `open` that are so before a return.
+    fn open_at(&self, at: u32) -> std::ops::Range<usize> {
+        self.begins[at as usize]..self.begins[at as usize + 1]
+    }
+
+    /// Places one more operation, if its answer is right.
+    fn place(&mut self, number: u32, id: OpId) -> Option<u32> {
+        let Node { at, state, mut placed, mut lost, level, without, .. } = self.nodes[number as usize];
+        let next = self.step(state, id)?;
+        if without != NONE && self.step(without, id).is_some_and(|other| self.spec.covers(&other, &next)) {
+            return None;
+        }
+        let next = self.states.number(next);
+        let mut before = NONE;
+        if self.operations[id].returned.is_some() {
+            placed = self.sets.with(placed, id);
+        } else if next == state {
+            // An operation without an answer and without effect need not have happened.
+            return None;
+        } else {
+            lost = self.sets.with(lost, id);
+            before = state;
+        }
+        let node = Node {
+            at,
+            state: next,
+            placed,
+            lost,
+            level: level + 1,
+            parent: number,
+            order: (0, 0),
+            like: NONE,
+            without: before,
+        };
+        self.add(node, Some(id))
+    }
+
+    /// What was placed on the way to a configuration.
+    fn order(&self, mut number: u32) -> Vec<OpId> {
+        let mut order = Vec::new();
+        while number != NONE {
+            let node = &self.nodes[number as usize];
+            let (begin, length) = (node.order.0 as usize, node.order.1 as usize);
+            order.extend(self.orders[begin..begin + length].iter().rev().map(|id| *id as usize));
+            number = node.parent;
+        }
+        order.reverse();
+        order
+    }
+
+    fn stuck(&self) -> Stuck<S::State> {
+        let at = self.farthest as usize;
+        let mut open = self.open[self.begins[at]..self.begins[at + 1]].to_vec();
+        open.remove(0);
+        open.extend(&self.lost[..self.lost_before[at]]);
+        let arrived = |(_, node): &(usize, &Node)| node.at == self.farthest && node.level == 0;
+        let mut before: Vec<(S::State, Vec<OpId>)> = Vec::new();
+        for (number, node) in self.nodes.iter().enumerate().filter(arrived) {
+            let state = self.states.get(node.state);
+            if before.len() < MOST_STATES && before.iter().all(|(other, _)| other != state) {
+                before.push((state.clone(), self.order(number as u32)));
+            }
+        }
+        Stuck { operation: self.returns[at], open, before }
+    }
+}
+
+/// How many possible states an explanation names.
+const MOST_STATES: usize = 4;
