@@ -5,6 +5,11 @@
 use std::fs;
 use std::path::Path;
 use synod::{Ballot, Instance, Msg, PerInstance, Proposal, Stable, Value};
+use synod_fuzz::LIMITS;
+use synod_machine::{
+    Bank, BankCommand, Blob, Chain, Cut, Expect, Kv, KvCommand, LockCommand, Locks, SessionCommand, Sessions,
+    Snapshot, StateMachine,
+};
 use synod_runtime::changes::Changes;
 use synod_runtime::record::{Change, Entries, Event, Output};
 use synod_runtime::sim_disk::{SimDir, SimDisk};
@@ -170,4 +175,52 @@ fn main() {
     let tables = "cluster = \"x\"\ncluster-key = \"a\"\nclient-key = \"b\"\n\n[[member]]\nid = 1\naddress = \"10.0.0.1:65535\"\n";
     write("config", "tables", tables.as_bytes());
     write("config", "wrong", b"cluster = 1\nmember = [{ id = -1, address = \"x\" }]\n");
+    snapshots();
+}
+
+/// A log of a store with sessions, its snapshot, and the parts of that; and the other machines.
+fn snapshots() {
+    let command = |number, command| SessionCommand::Apply { session: 1, number, command };
+    let (key, value) = (Blob::from("k"), Blob::from("v"));
+    let log = [
+        SessionCommand::Open { client: 7 },
+        command(1, KvCommand::Put { key: key.clone(), value: value.clone() }),
+        command(2, KvCommand::Cas { key: key.clone(), expect: Expect::Version(1), value }),
+        command(2, KvCommand::Get { key: key.clone() }),
+        SessionCommand::Open { client: 8 },
+        SessionCommand::Expire { session: 2, used: 3 },
+        command(3, KvCommand::Delete { key: key.clone(), expect: Some(Expect::Absent) }),
+        SessionCommand::Query(KvCommand::Get { key: key.clone() }),
+        SessionCommand::Close { session: 2 },
+    ];
+    let (mut store, mut chain) = (Sessions::new(Kv::default(), LIMITS).expect("room"), Chain::new());
+    for command in &log {
+        let output = store.apply(command);
+        chain.extend(&encode(command), &encode(&output));
+    }
+    let all = |kind: u8, snapshot: &[u8], commands: Vec<u8>| {
+        [&[kind], &(snapshot.len() as u16).to_le_bytes()[..], snapshot, &commands].concat()
+    };
+    let commands: Vec<u8> = log.iter().flat_map(encode).collect();
+    write("snapshot", "store", &all(1, &store.snapshot(), commands));
+    let cut = Cut::new(&Snapshot { chain, machine: store.snapshot().into() }, 16);
+    let parts = (0..cut.manifest().parts() as u32).rev().map(|index| cut.part(index).expect("a part"));
+    let parts: Vec<u8> = parts.flat_map(|part| encode(&part)).collect();
+    write("snapshot", "parts", &[vec![0], encode(&cut.manifest()), parts].concat());
+
+    let mut bank = Sessions::new(Bank::default(), LIMITS).expect("room");
+    let open = SessionCommand::Open { client: 7 };
+    let deposit = |number| SessionCommand::Apply {
+        session: 1,
+        number,
+        command: BankCommand::Deposit { account: 1, amount: 5 },
+    };
+    bank.apply(&open);
+    bank.apply(&deposit(1));
+    write("snapshot", "bank", &all(2, &bank.snapshot(), [encode(&deposit(1)), encode(&deposit(2))].concat()));
+    let acquire = LockCommand::Acquire { lock: key.clone(), owner: "a".into() };
+    let release = LockCommand::Release { lock: key, token: 1, owner: "a".into() };
+    let mut locks = Locks::default();
+    locks.apply(&acquire);
+    write("snapshot", "locks", &all(3, &locks.snapshot(), [encode(&release), encode(&acquire)].concat()));
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use synod::{Msg, Process, Stable};
+use synod_machine::{Bank, Fetch, FetchLimits, Kv, Limits, Locks, Manifest, Part, Sessions, StateMachine};
 use synod_replay::Records;
 use synod_runtime::changes::Changes;
 use synod_runtime::keys::Keys;
@@ -20,7 +21,7 @@ use synod_server::{PaxosChanges, Wiring};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every decoder.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("datagram", datagram),
     ("payload", payload),
     ("hello", hello),
@@ -29,6 +30,7 @@ pub const TARGETS: [Target; 8] = [
     ("record", record),
     ("config", config),
     ("message", message),
+    ("snapshot", snapshot),
 ];
 
 fn address(id: u64) -> SocketAddr {
@@ -207,4 +209,59 @@ pub fn message(data: &[u8]) {
         PaxosChanges::snapshot(&state, &mut again);
         assert_eq!(PaxosChanges::restore(&again), Ok(state));
     }
+}
+
+/// The parts of a snapshot and of an answer that are kept: small, so that each bound is met soon.
+pub const FETCH: FetchLimits = FetchLimits { bytes: 1 << 12, parts: 64 };
+
+/// Bounds of a table of sessions, as small.
+pub const LIMITS: Limits = Limits { sessions: 3, window: 2, reply_bytes: 16, bytes: 400, idle: Some(20) };
+
+/// What a peer sends of its snapshot: a manifest and parts of it; or a machine's own snapshot, and commands after it.
+pub fn snapshot(data: &[u8]) {
+    let Some((kind, rest)) = data.split_first() else { return };
+    match kind % 4 {
+        0 => parts(rest),
+        1 => restored(Sessions::new(Kv::default(), LIMITS).expect("room for a session"), rest),
+        2 => restored(Sessions::new(Bank::default(), LIMITS).expect("room for a session"), rest),
+        _ => restored(Locks::default(), rest),
+    }
+}
+
+fn parts(bytes: &[u8]) {
+    let Ok((manifest, mut rest)) = postcard::take_from_bytes::<Manifest>(bytes) else { return };
+    let Ok(mut fetch) = Fetch::new(manifest, FETCH) else { return };
+    let mut kept = 0;
+    while let Ok((part, after)) = postcard::take_from_bytes::<Part>(rest) {
+        if fetch.take(&part) == Ok(true) {
+            kept += part.bytes.len() as u64;
+        }
+        rest = after;
+    }
+    assert!(kept <= FETCH.bytes && fetch.received() <= FETCH.parts as usize, "no more is kept than was said");
+    assert_eq!(fetch.missing(usize::MAX).len() + fetch.received(), fetch.manifest().parts() as usize);
+    if let Ok(Some(snapshot)) = fetch.whole() {
+        follow(Sessions::new(Kv::default(), LIMITS).expect("room for a session"), &snapshot.machine, rest);
+    }
+}
+
+/// The first two bytes say how long the snapshot is; commands follow.
+fn restored<M: StateMachine>(machine: M, bytes: &[u8]) {
+    let Some((length, rest)) = bytes.split_first_chunk::<2>() else { return };
+    let length = usize::from(u16::from_le_bytes(*length)).min(rest.len());
+    let (snapshot, commands) = rest.split_at(length);
+    follow(machine, snapshot, commands);
+}
+
+fn follow<M: StateMachine>(mut machine: M, snapshot: &[u8], mut commands: &[u8]) {
+    let mut other = machine.clone();
+    if machine.restore(snapshot).is_err() {
+        assert_eq!(machine, other, "an error leaves a machine as it was");
+    }
+    while let Ok((command, after)) = postcard::take_from_bytes::<M::Command>(commands) {
+        machine.apply(&command);
+        commands = after;
+    }
+    other.restore(&machine.snapshot()).expect("what a machine writes it can read");
+    assert_eq!(machine, other);
 }
