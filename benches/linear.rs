@@ -157,7 +157,7 @@ fn in_models(rounds: usize, quick: bool) {
                 found = follow(&histories, new_ours, ours, Tester::is_linearizable);
             });
             let their_time = cpu(|| {
-                wanted = follow(&histories, new_theirs, theirs, |tester| tester.is_consistent());
+                wanted = follow(&histories, new_theirs, theirs, ConsistencyTester::is_consistent);
             });
             assert_eq!(found, wanted, "both say the same");
             one.push(our_time / count as f64);
@@ -204,7 +204,9 @@ fn whole(rounds: usize) {
                     / 1e3;
             let by_theirs = cpu(|| {
                 let mut tester = new_theirs();
-                events.iter().for_each(|event| theirs(&mut tester, event));
+                for event in &events {
+                    theirs(&mut tester, event);
+                }
                 assert_eq!(tester.is_consistent(), stale == 0);
             }) / 1e3;
             times_zones.push(by_theirs / by_zones);

@@ -50,7 +50,7 @@ pub fn check<S: Spec>(spec: &S, history: &History<S::Op, S::Ret>, most: usize) -
 }
 
 /// Judges a history of one register. Where every value was written once, and nothing swapped, this takes about as long as sorting, however
-/// many operations are open at a time; everything else goes to [`check`].
+/// many operations are open at a time; everything else goes to [`check()`].
 pub fn check_register<V: Clone + Debug + Ord + Hash>(
     history: &History<RegisterOp<V>, RegisterRet<V>>,
     most: usize,

@@ -101,7 +101,7 @@ struct Search<'a, S: Spec> {
     /// Operations by their return.
     returns: Vec<OpId>,
     /// At each return, the operations that are open and will return, by return; the first is the one that does now.
-    open: Vec<OpId>,
+    open: Vec<u32>,
     /// Where these begin in `open`.
     begins: Vec<usize>,
     /// Operations without an answer, by invocation.
@@ -128,7 +128,9 @@ pub(crate) fn search<S: Spec>(
     operations: &[Operation<S::Op, S::Ret>],
     most: usize,
 ) -> Outcome<S::State> {
-    let mut search = Search::new(spec, operations);
+    let Some(mut search) = Search::new(spec, operations, most) else {
+        return Outcome::GaveUp { configurations: 0 };
+    };
     let initial = search.states.number(spec.initial());
     let root = Node {
         at: 0,
@@ -156,7 +158,9 @@ pub(crate) fn search<S: Spec>(
 }
 
 impl<'a, S: Spec> Search<'a, S> {
-    fn new(spec: &'a S, operations: &'a [Operation<S::Op, S::Ret>]) -> Self {
+    /// Nothing if so many operations are open at a time that to list them would take more than the search may.
+    fn new(spec: &'a S, operations: &'a [Operation<S::Op, S::Ret>], most: usize) -> Option<Self> {
+        let room = most.saturating_mul(OPEN_EACH).saturating_add(1 << 20);
         let mut search = Search {
             spec,
             operations,
@@ -182,7 +186,7 @@ impl<'a, S: Spec> Search<'a, S> {
                 search.returns.push(*id);
             }
         }
-        let mut open: Vec<OpId> = Vec::new();
+        let mut open: Vec<u32> = Vec::new();
         let mut kinds = Numbered::new();
         for event in events {
             match event {
@@ -191,10 +195,13 @@ impl<'a, S: Spec> Search<'a, S> {
                     search.kinds.push(kinds.number(operations[id].op.clone()));
                 }
                 Event::Invoke(id) => {
-                    let at = open.partition_point(|other| rank[*other] < rank[id]);
-                    open.insert(at, id);
+                    let at = open.partition_point(|other| rank[*other as usize] < rank[id]);
+                    open.insert(at, id as u32);
                 }
                 Event::Return(_) => {
+                    if search.open.len() + open.len() > room {
+                        return None;
+                    }
                     search.begins.push(search.open.len());
                     search.open.extend_from_slice(&open);
                     search.lost_before.push(search.lost.len());
@@ -204,7 +211,7 @@ impl<'a, S: Spec> Search<'a, S> {
             }
         }
         search.begins.push(search.open.len());
-        search
+        Some(search)
     }
 
     fn step(&self, state: u32, op: OpId) -> Option<S::State> {
@@ -261,7 +268,7 @@ impl<'a, S: Spec> Search<'a, S> {
     fn place_reads(&mut self, node: &mut Node) {
         let at = node.at as usize;
         for index in self.begins[at]..self.begins[at + 1] {
-            let id = self.open[index];
+            let id = self.open[index] as OpId;
             let Operation { op, returned: Some((_, ret)), .. } = &self.operations[id] else { continue };
             let reads = self.spec.only_reads(op, ret) && !self.sets.contains(node.placed, id);
             if reads && self.step(node.state, id).as_ref() == Some(self.states.get(node.state)) {
@@ -278,9 +285,9 @@ impl<'a, S: Spec> Search<'a, S> {
         let at = node.at as usize;
         let state = self.states.get(node.state);
         self.open[self.begins[at]..self.begins[at + 1]].iter().any(|id| {
-            let Operation { op, returned, .. } = &self.operations[*id];
+            let Operation { op, returned, .. } = &self.operations[*id as OpId];
             let too_late = returned.as_ref().is_some_and(|(_, ret)| self.spec.too_late(state, op, ret));
-            too_late && !self.sets.contains(node.placed, *id)
+            too_late && !self.sets.contains(node.placed, *id as OpId)
         })
     }
 
@@ -296,14 +303,14 @@ impl<'a, S: Spec> Search<'a, S> {
         match next {
             Try::Return => {
                 self.push(number, Try::Open);
-                return self.place(number, self.open[open.start]);
+                return self.place(number, self.returns[at as usize]);
             }
             Try::Open => {
                 if self.lost_before[at as usize] > 0 {
                     self.push(number, Try::Lost);
                 }
                 for index in open.start + 1..open.end {
-                    let id = self.open[index];
+                    let id = self.open[index] as OpId;
                     if !self.sets.contains(placed, id)
                         && let Some(last) = self.place(number, id)
                     {
@@ -350,7 +357,10 @@ impl<'a, S: Spec> Search<'a, S> {
             !self.step(state, other).is_some_and(|without| self.spec.covers(&without, &after))
         };
         let open = &self.open[self.open_at(at)];
-        let by_open = open.iter().any(|other| !self.sets.contains(placed, *other) && needs(*other));
+        let by_open = open
+            .iter()
+            .map(|other| *other as OpId)
+            .any(|other| !self.sets.contains(placed, other) && needs(other));
         if next == Try::Lost || by_open {
             return next == Try::Lost && by_open;
         }
@@ -409,9 +419,9 @@ impl<'a, S: Spec> Search<'a, S> {
 
     fn stuck(&self) -> Stuck<S::State> {
         let at = self.farthest as usize;
-        let mut open = self.open[self.begins[at]..self.begins[at + 1]].to_vec();
-        open.remove(0);
-        open.extend(&self.lost[..self.lost_before[at]]);
+        // The first is the one that returns.
+        let open = self.open[self.begins[at] + 1..self.begins[at + 1]].iter().map(|id| *id as OpId);
+        let open = open.chain(self.lost[..self.lost_before[at]].iter().copied()).collect();
         let arrived = |(_, node): &(usize, &Node)| node.at == self.farthest && node.level == 0;
         let mut before: Vec<(S::State, Vec<OpId>)> = Vec::new();
         for (number, node) in self.nodes.iter().enumerate().filter(arrived) {
@@ -426,3 +436,6 @@ impl<'a, S: Spec> Search<'a, S> {
 
 /// How many possible states an explanation names.
 const MOST_STATES: usize = 4;
+
+/// How many open operations may be listed for each configuration that may be looked at.
+const OPEN_EACH: usize = 16;

@@ -85,8 +85,9 @@ fn a_hundred_thousand_operations_on_a_register_are_judged() {
 #[test]
 fn a_hundred_thousand_operations_on_a_machine_are_judged() {
     let mut rng = dice("machines");
-    for (clients, lost) in [(4, 1), (16, 2), (64, 0)] {
-        let store = world(clients, lost).run(&OfMachine(Kv::default()), &mut rng, one_key);
+    for (clients, lost, operations) in [(4, 1, OPERATIONS), (16, 2, OPERATIONS), (64, 0, OPERATIONS / 10)] {
+        let world = World { operations, ..world(clients, lost) };
+        let store = world.run(&OfMachine(Kv::default()), &mut rng, one_key);
         assert!(cheaply(&KvKey, &store).is_linearizable(), "{clients} clients, a store");
     }
     for (clients, lost) in [(4, 0), (8, 1)] {
@@ -175,6 +176,15 @@ fn a_search_without_room_says_that_it_gave_up() {
     let verdict = check(&Register::new(), &history, 100);
     assert_eq!(verdict, Verdict::GaveUp { configurations: 101 });
     assert!(!verdict.is_linearizable());
+    // All at once: to list what is open at each return would take 5 * 10^9 places.
+    let all_at_once = |id: usize| Operation {
+        process: id as u64,
+        op: RegisterOp::Write(1),
+        invoked: 0,
+        returned: Some((1 + id as u64, RegisterRet::Written)),
+    };
+    let history: History<RegisterOp<u64>, _> = History::of((0..OPERATIONS).map(all_at_once).collect());
+    assert_eq!(check(&Register::new(), &history, 1000), Verdict::GaveUp { configurations: 0 });
     let nothing: History<RegisterOp<u64>, RegisterRet<u64>> = History::new();
     assert!(check(&Register::new(), &nothing, 0).is_linearizable());
 }
