@@ -4,9 +4,21 @@
 //! The format is postcard's. Its reader believes no length beyond the bytes that are there, and serde's collections make
 //! room for a bounded number of entries before the first has come.
 
-use crate::machine::NotRestored;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt;
+
+/// Bytes were not what was expected, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable(String);
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Undecodable {}
 
 /// The bytes of some plain data.
 ///
@@ -29,11 +41,11 @@ pub fn encoded_len<T: Serialize>(data: &T) -> usize {
 ///
 /// # Errors
 /// The bytes are no such data, or there are more of them.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotRestored> {
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable> {
     match postcard::take_from_bytes(bytes) {
         Ok((data, [])) => Ok(data),
-        Ok((_, rest)) => Err(NotRestored::because(format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(NotRestored::because(error.to_string())),
+        Ok((_, rest)) => Err(Undecodable(format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(Undecodable(error.to_string())),
     }
 }
 
@@ -49,7 +61,7 @@ mod tests {
         assert_eq!(decode(&bytes), Ok(data));
         bytes.push(0);
         let error = decode::<(u64, String, Vec<u8>)>(&bytes).expect_err("a byte too many");
-        assert_eq!(error.to_string(), "the snapshot cannot be restored: 1 bytes too many");
+        assert_eq!(error.to_string(), "1 bytes too many");
         assert!(decode::<(u64, String, Vec<u8>)>(&bytes[..3]).is_err());
     }
 }

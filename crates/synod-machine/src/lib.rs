@@ -36,7 +36,7 @@ pub use bank::{Bank, BankCommand, BankOutput};
 pub use blob::Blob;
 pub use chain::{Chain, Checksum, Checksums, Compared, Diverged};
 pub use chunks::{Cut, Fetch, FetchLimits, Manifest, Part, Refused, Snapshot};
-pub use codec::{decode, encode, encoded_len};
+pub use codec::{Undecodable, decode, encode, encoded_len};
 pub use kv::{Entry, Expect, Kv, KvCommand, KvOutput};
 pub use lock::{Held, LockCommand, LockOutput, Locks};
 pub use machine::{NotRestored, StateMachine};

@@ -1,5 +1,6 @@
 //! Guarantees nothing by itself: states the contract that makes replicas of a machine equal (PMS §3).
 
+use crate::codec::Undecodable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{self, Debug};
@@ -65,6 +66,12 @@ impl fmt::Display for NotRestored {
 }
 
 impl std::error::Error for NotRestored {}
+
+impl From<Undecodable> for NotRestored {
+    fn from(why: Undecodable) -> Self {
+        NotRestored(why.to_string())
+    }
+}
 
 /// Counts in snapshots above this are refused. No honest count comes here, and below it none can overflow while a
 /// process lives.
