@@ -17,7 +17,7 @@
 //! without an answer is brought in, what was chosen a little earlier is called into question.
 
 use crate::history::{Event, OpId, Operation, events};
-use crate::sets::{EMPTY, Numbered, Sets};
+use crate::sets::{EMPTY, Numbered, Sets, insert};
 use crate::spec::Spec;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
@@ -224,25 +224,29 @@ impl<'a, S: Spec> Search<'a, S> {
     fn add(&mut self, mut node: Node, placed: Option<OpId>) -> Option<u32> {
         let begin = self.orders.len();
         self.orders.extend(placed.map(|id| id as u32));
+        // The set is numbered when it is whole.
+        let mut members = self.sets.members(node.placed).to_vec();
+        if let Some(id) = placed.filter(|id| self.operations[*id].returned.is_some()) {
+            insert(&mut members, id as u32);
+        }
         let done = loop {
             if node.at as usize == self.returns.len() {
                 break true;
             }
-            self.place_reads(&mut node);
-            let returning = self.returns[node.at as usize];
-            if !self.sets.contains(node.placed, returning) {
-                break false;
-            }
-            node.placed = self.sets.without(node.placed, returning);
+            self.place_reads(&mut node, &mut members);
+            let returning = self.returns[node.at as usize] as u32;
+            let Ok(at) = members.binary_search(&returning) else { break false };
+            members.remove(at);
             node.at += 1;
             node.level = 0;
         };
         let number = self.nodes.len() as u32;
         if !done {
-            if self.leads_nowhere(&node) {
+            if self.leads_nowhere(&node, &members) {
                 self.orders.truncate(begin);
                 return None;
             }
+            node.placed = self.sets.number(members);
             let met = self.met.entry((node.at, node.state, node.placed)).or_insert(NONE);
             let mut like = *met;
             while like != NONE {
@@ -265,15 +269,16 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     /// Places what only reads, and reads what is there.
-    fn place_reads(&mut self, node: &mut Node) {
-        let at = node.at as usize;
-        for index in self.begins[at]..self.begins[at + 1] {
-            let id = self.open[index] as OpId;
-            let Operation { op, returned: Some((_, ret)), .. } = &self.operations[id] else { continue };
-            let reads = self.spec.only_reads(op, ret) && !self.sets.contains(node.placed, id);
-            if reads && self.step(node.state, id).as_ref() == Some(self.states.get(node.state)) {
-                node.placed = self.sets.with(node.placed, id);
-                self.orders.push(id as u32);
+    fn place_reads(&mut self, node: &mut Node, placed: &mut Vec<u32>) {
+        let state = self.states.get(node.state);
+        for id in &self.open[self.open_at(node.at)] {
+            let Operation { op, returned, .. } = &self.operations[*id as OpId];
+            let Some((_, ret)) = returned else { continue };
+            if self.spec.only_reads(op, ret)
+                && self.spec.step(state, op, Some(ret)).as_ref() == Some(state)
+                && insert(placed, *id)
+            {
+                self.orders.push(*id);
                 // It could not be placed before, or it would have been.
                 node.without = NONE;
             }
@@ -281,13 +286,12 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     /// Whether some operation that is open and not placed can never be.
-    fn leads_nowhere(&self, node: &Node) -> bool {
-        let at = node.at as usize;
+    fn leads_nowhere(&self, node: &Node, placed: &[u32]) -> bool {
         let state = self.states.get(node.state);
-        self.open[self.begins[at]..self.begins[at + 1]].iter().any(|id| {
+        self.open[self.open_at(node.at)].iter().any(|id| {
             let Operation { op, returned, .. } = &self.operations[*id as OpId];
             let too_late = returned.as_ref().is_some_and(|(_, ret)| self.spec.too_late(state, op, ret));
-            too_late && !self.sets.contains(node.placed, *id as OpId)
+            too_late && placed.binary_search(id).is_err()
         })
     }
 
@@ -374,19 +378,18 @@ impl<'a, S: Spec> Search<'a, S> {
 
     /// Places one more operation, if its answer is right.
     fn place(&mut self, number: u32, id: OpId) -> Option<u32> {
-        let Node { at, state, mut placed, mut lost, level, without, .. } = self.nodes[number as usize];
+        let Node { at, state, placed, mut lost, level, without, .. } = self.nodes[number as usize];
         let next = self.step(state, id)?;
         if without != NONE && self.step(without, id).is_some_and(|other| self.spec.covers(&other, &next)) {
             return None;
         }
         let next = self.states.number(next);
         let mut before = NONE;
-        if self.operations[id].returned.is_some() {
-            placed = self.sets.with(placed, id);
-        } else if next == state {
+        if self.operations[id].returned.is_none() {
             // An operation without an answer and without effect need not have happened.
-            return None;
-        } else {
+            if next == state {
+                return None;
+            }
             lost = self.sets.with(lost, id);
             before = state;
         }

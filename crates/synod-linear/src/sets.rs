@@ -30,51 +30,44 @@ impl<T: Clone + Eq + Hash> Numbered<T> {
     }
 }
 
-/// Sets of operations by number. Most sets differ from another one by one member, and how is remembered.
-pub(crate) struct Sets {
-    numbered: Numbered<Vec<u32>>,
-    with: FxHashMap<(u32, u32), u32>,
-    without: FxHashMap<(u32, u32), u32>,
-}
+/// Sets of operations by number: their members in order.
+pub(crate) struct Sets(Numbered<Vec<u32>>);
 
 /// The empty set.
 pub(crate) const EMPTY: u32 = 0;
+
+/// Puts a member into a set that has no number yet. Returns whether it was missing.
+pub(crate) fn insert(members: &mut Vec<u32>, op: u32) -> bool {
+    let missing = members.binary_search(&op);
+    if let Err(at) = missing {
+        members.insert(at, op);
+    }
+    missing.is_err()
+}
 
 impl Sets {
     pub(crate) fn new() -> Self {
         let mut numbered = Numbered::new();
         numbered.number(Vec::new());
-        Sets { numbered, with: FxHashMap::default(), without: FxHashMap::default() }
+        Sets(numbered)
+    }
+
+    pub(crate) fn members(&self, set: u32) -> &[u32] {
+        self.0.get(set)
+    }
+
+    pub(crate) fn number(&mut self, members: Vec<u32>) -> u32 {
+        self.0.number(members)
     }
 
     pub(crate) fn contains(&self, set: u32, op: OpId) -> bool {
-        self.numbered.get(set).binary_search(&(op as u32)).is_ok()
+        self.members(set).binary_search(&(op as u32)).is_ok()
     }
 
     pub(crate) fn with(&mut self, set: u32, op: OpId) -> u32 {
-        let op = op as u32;
-        if let Some(known) = self.with.get(&(set, op)) {
-            return *known;
-        }
-        let mut members = self.numbered.get(set).clone();
-        if let Err(at) = members.binary_search(&op) {
-            members.insert(at, op);
-        }
-        let number = self.numbered.number(members);
-        self.with.insert((set, op), number);
-        number
-    }
-
-    pub(crate) fn without(&mut self, set: u32, op: OpId) -> u32 {
-        let op = op as u32;
-        if let Some(known) = self.without.get(&(set, op)) {
-            return *known;
-        }
-        let mut members = self.numbered.get(set).clone();
-        members.retain(|member| *member != op);
-        let number = self.numbered.number(members);
-        self.without.insert((set, op), number);
-        number
+        let mut members = self.members(set).to_vec();
+        insert(&mut members, op as u32);
+        self.number(members)
     }
 
     /// Whether all of one set's members are in the other.
@@ -82,7 +75,7 @@ impl Sets {
         if set == of {
             return true;
         }
-        let (small, large) = (self.numbered.get(set), self.numbered.get(of));
+        let (small, large) = (self.members(set), self.members(of));
         let mut rest = large.iter();
         small.len() < large.len() && small.iter().all(|member| rest.any(|other| other == member))
     }
