@@ -61,7 +61,7 @@ impl Default for Settings<'_> {
 }
 
 /// How long to wait at least between two checkpoints.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 
 /// The file for a model's checkpoint in a folder.
 pub fn checkpoint_file(folder: &Path, model: &str) -> PathBuf {
