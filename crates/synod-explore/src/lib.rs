@@ -71,6 +71,7 @@
 
 pub mod diagram;
 pub mod engine;
+pub mod liveness;
 mod model;
 mod observer;
 pub mod oracle;

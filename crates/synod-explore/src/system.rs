@@ -1,6 +1,7 @@
 //! A system is everything a verdict depends on: actors, network, faults, observer, properties and bounds.
 
 use crate::Subject;
+use crate::liveness::Liveness;
 use crate::observer::Observer;
 use crate::property::Property;
 use crate::quotient::{Normal, Symmetry};
@@ -131,6 +132,8 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub observer: O,
     /// What is expected.
     pub properties: Vec<Property<A, O>>,
+    /// What must come about, which [`liveness::check`](crate::liveness::check) looks at and [`explore`](crate::explore) does not.
+    pub liveness: Liveness<A, O>,
     /// What is left unexplored.
     pub bounds: Bounds<A, O>,
     /// Which actors play the same part, if the engine is to make use of it.
@@ -153,6 +156,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             faults: Faults::none(),
             observer,
             properties: Vec::new(),
+            liveness: Liveness::default(),
             bounds: Bounds::default(),
             symmetry: None,
             normal: None,

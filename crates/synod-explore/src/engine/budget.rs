@@ -5,29 +5,29 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The time and memory used since the start, and what is left of them.
-pub(super) struct Budget<'o> {
+pub(crate) struct Budget<'o> {
     options: &'o Options<'o>,
     start: Instant,
     resident: u64,
 }
 
 impl<'o> Budget<'o> {
-    pub(super) fn start(options: &'o Options<'o>) -> Self {
+    pub(crate) fn start(options: &'o Options<'o>) -> Self {
         Self { options, start: Instant::now(), resident: resident_bytes() }
     }
 
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 
     /// Bytes in use: what the tables say, or how much the process grew if that is more, as the tables cannot
     /// see what the values in them own.
-    pub(super) fn memory(&self, tables: usize) -> u64 {
+    pub(crate) fn memory(&self, tables: usize) -> u64 {
         resident_bytes().saturating_sub(self.resident).max(tables as u64)
     }
 
     /// Why to give up now, if there is a reason that can be seen without knowing the memory.
-    pub(super) fn check(&self) -> Option<Why> {
+    pub(crate) fn check(&self) -> Option<Why> {
         if self.options.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             return Some(Why::Interrupted);
         }
@@ -35,7 +35,7 @@ impl<'o> Budget<'o> {
     }
 
     /// Why to give up now, if there is a reason.
-    pub(super) fn check_all(&self, tables: usize) -> Option<Why> {
+    pub(crate) fn check_all(&self, tables: usize) -> Option<Why> {
         let full = self.options.memory.is_some_and(|limit| self.memory(tables) > limit);
         self.check().or(full.then_some(Why::Memory))
     }

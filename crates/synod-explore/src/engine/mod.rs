@@ -11,7 +11,7 @@
 
 mod ask;
 mod blocks;
-mod budget;
+pub(crate) mod budget;
 mod bytes;
 mod checkpoint;
 mod dead;
@@ -21,10 +21,11 @@ mod frontier;
 mod intern;
 mod key;
 mod origins;
-mod retrace;
+pub(crate) mod retrace;
 mod search;
 mod seen;
 mod sets;
+pub(crate) mod steps;
 mod symmetry;
 mod tables;
 

@@ -16,7 +16,7 @@ use stateright::actor::Id;
 const SAMPLE: usize = 512;
 
 /// An actor or observer that gave two answers to the same question.
-pub(super) struct Impure<A: Subject> {
+pub(crate) struct Impure<A: Subject> {
     pub message: String,
     /// The way to the question, which is the last action.
     pub trace: Vec<Action<A>>,

@@ -1,0 +1,240 @@
+//! The whole graph of a system, state by state, for whoever keeps it: the only door from outside to the tables.
+//!
+//! Unlike the search this never reduces anything, and it also tells of steps that a bound cuts off, since a step that
+//! is possible and not followed is not the same as a step that is not possible.
+
+use super::expand::{Candidates, Kind, Known, expand};
+use super::intern::NONE;
+use super::key::{Hashed, Scheme};
+use super::origins::Origins;
+use super::retrace::{Impure, Retraced};
+use super::seen::Table;
+use super::tables::{How, Step, Tables, pair};
+use crate::observer::Observer;
+use crate::state::{Local, State};
+use crate::system::System;
+use crate::{Action, Subject};
+use hashbrown::HashTable;
+use std::sync::Arc;
+
+/// A step out of a state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Out {
+    /// Its place among the steps of the state.
+    pub ordinal: u32,
+    /// Steps with the same number are the same action with the same note.
+    pub kind: u32,
+    /// The state it leads to; `None` if a bound cuts it off.
+    pub to: Option<u32>,
+}
+
+/// What a panic of user code was about: the step of the state, and what was said.
+pub(crate) struct Failed {
+    pub state: u32,
+    pub ordinal: u32,
+    pub message: String,
+}
+
+/// Every state that was found so far, by number, and a way to find more.
+pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
+    tables: Tables<'s, A, O>,
+    rows: Vec<u32>,
+    index: HashTable<(u64, u32)>,
+    origins: Origins,
+    found: Candidates<[u64; 1]>,
+    /// Nothing: whether a state was seen is looked up here, whole.
+    seen: Table<Hashed<1>>,
+}
+
+impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
+    /// Begins with the initial state, which gets number 0.
+    pub(crate) fn new(system: &'s System<A, O>, initial: &State<A, O>) -> Result<Self, String> {
+        let mut tables = Tables::new(system, false, false);
+        tables.leaving = 0;
+        let first = tables.row(initial)?;
+        let hash = Hashed::<1>.key(&tables.columns, &first)[0];
+        let mut steps = Self {
+            tables,
+            rows: Vec::new(),
+            index: HashTable::new(),
+            origins: Origins::default(),
+            found: Candidates::new(),
+            seen: Table::new(),
+        };
+        steps.index.insert_unique(hash, (hash, 0), |&(hash, _)| hash);
+        steps.rows.extend_from_slice(&first);
+        steps.origins.push(0, 0);
+        Ok(steps)
+    }
+
+    /// How many states there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.origins.len() as usize
+    }
+
+    fn row(&self, state: u32) -> &[u32] {
+        let width = self.tables.width();
+        &self.rows[state as usize * width..][..width]
+    }
+
+    /// The steps out of a state, in order; states that are new get the next numbers. States must be asked about in order.
+    pub(crate) fn leave(&mut self, state: u32, outs: &mut Vec<Out>) -> Result<(), Failed> {
+        outs.clear();
+        self.tables.leaving = state;
+        let width = self.tables.width();
+        let row = self.row(state).to_vec();
+        self.found.clear();
+        let known = Known { scheme: &Hashed::<1>, seen: &self.seen, notes: None, with_rows: true };
+        expand(&mut self.tables, (state, &row), &known, &mut self.found)
+            .expect("whatever is missing is found out");
+        let found = std::mem::replace(&mut self.found, Candidates::new());
+        let mut candidates = found.list.iter().peekable();
+        let mut rows = found.rows.chunks_exact(width);
+        let mut ordinal = 0;
+        let crash_fits = self.crash_fits(&row);
+        for (column, &view) in row.iter().enumerate().take(self.tables.movers()) {
+            let (start, end) = self.tables.columns[column].views[view as usize].steps;
+            for kind in start..end {
+                let candidate = candidates.next_if(|candidate| candidate.ordinal == ordinal);
+                match candidate.map(|candidate| (candidate.kind, candidate.key[0])) {
+                    Some((Kind::Row { .. }, hash)) => {
+                        let row = rows.next().expect("each successor has a row");
+                        let to = self.number(hash, row, state, ordinal);
+                        outs.push(Out { ordinal, kind, to: Some(to) });
+                    }
+                    Some((Kind::Failed(failure), _)) => {
+                        let message = self.tables.failures[failure as usize].clone();
+                        return Err(Failed { state, ordinal, message });
+                    }
+                    Some((Kind::Noted(_), _)) => {}
+                    None if self.is_cut(&row, kind, crash_fits) => {
+                        outs.push(Out { ordinal, kind, to: None });
+                    }
+                    None => {}
+                }
+                ordinal += 1;
+            }
+        }
+        self.found = found;
+        Ok(())
+    }
+
+    fn crash_fits(&self, row: &[u32]) -> bool {
+        let tables = &self.tables;
+        let is_down = |actor: &usize| tables.down[tables.parts(row, *actor).0 as usize];
+        let down = (0..tables.actors()).filter(is_down).count();
+        tables.system.faults.crash_fits(down, row[tables.crashes_column()])
+    }
+
+    /// Whether a step that leads nowhere is possible all the same: neither ignored nor a crash too many.
+    fn is_cut(&self, row: &[u32], kind: u32, crash_fits: bool) -> bool {
+        let Step { how, note, .. } = self.tables.steps.hot[kind as usize];
+        let history = row[self.tables.history_column()];
+        match how {
+            How::Plain | How::Pruned => true,
+            How::Crash => crash_fits,
+            // It is a step if it changes the history.
+            How::Ignored if note != NONE => self.tables.updates.get(&pair(history, note)) != Some(&history),
+            How::Ignored | How::Nothing | How::Failed => false,
+        }
+    }
+
+    fn number(&mut self, hash: u64, row: &[u32], parent: u32, ordinal: u32) -> u32 {
+        let (width, rows) = (row.len(), &self.rows);
+        let same = |&(h, at): &(u64, u32)| h == hash && rows[at as usize * width..][..width] == *row;
+        if let Some(&(_, known)) = self.index.find(hash, same) {
+            return known;
+        }
+        let new = self.origins.len();
+        self.index.insert_unique(hash, (hash, new), |&(hash, _)| hash);
+        self.rows.extend_from_slice(row);
+        self.origins.push(parent, ordinal);
+        new
+    }
+
+    /// The state behind a number.
+    pub(crate) fn state(&self, state: u32) -> State<A, O> {
+        self.tables.state(self.row(state))
+    }
+
+    /// How many actors there are.
+    pub(crate) fn actors(&self) -> usize {
+        self.tables.actors()
+    }
+
+    /// The number of the history of a state.
+    pub(crate) fn history(&self, state: u32) -> u32 {
+        self.row(state)[self.tables.history_column()]
+    }
+
+    /// A history by its number.
+    pub(crate) fn history_of(&self, history: u32) -> &O::History {
+        self.tables.histories.get(history)
+    }
+
+    /// The number of an actor's local in a state.
+    pub(crate) fn local(&self, state: u32, actor: usize) -> u32 {
+        self.tables.parts(self.row(state), actor).0
+    }
+
+    /// A local by its number.
+    pub(crate) fn local_of(&self, local: u32) -> &Arc<Local<A>> {
+        self.tables.locals.get(local)
+    }
+
+    /// The action of a step of a state that was left, and what was noted of it.
+    pub(crate) fn action(&self, state: u32, out: Out) -> (Action<A>, Option<&O::Note>) {
+        let note = self.tables.steps.hot[out.kind as usize].note;
+        let note = (note != NONE).then(|| self.tables.notes.get(note));
+        (self.action_of(state, out.kind), note)
+    }
+
+    /// The action of a step of a state that was left, by what it is.
+    fn action_of(&self, state: u32, kind: u32) -> Action<A> {
+        let Step { column, .. } = self.tables.steps.hot[kind as usize];
+        let (local, _) = self.tables.parts(self.row(state), column.into());
+        self.tables.action_of(u32::from(column), local, self.tables.steps.causes[kind as usize])
+    }
+
+    /// The action of a step of a state that was left, by its place.
+    pub(crate) fn action_at(&self, state: u32, ordinal: u32) -> Action<A> {
+        let mut left = ordinal;
+        for (column, &view) in self.row(state).iter().enumerate().take(self.tables.movers()) {
+            let (start, end) = self.tables.columns[column].views[view as usize].steps;
+            if left < end - start {
+                return self.action_of(state, start + left);
+            }
+            left -= end - start;
+        }
+        unreachable!("a state that was left has all its steps")
+    }
+
+    /// The way to a state, run again with the real actors.
+    pub(crate) fn trace(&mut self, state: u32, ordinal: Option<u32>) -> Result<Vec<Action<A>>, Impure<A>> {
+        let first = self.row(0).to_vec();
+        let retraced = self.tables.retrace(&self.origins, &first, state)?;
+        let Retraced { mut trace, state, row } = retraced;
+        trace.extend(ordinal.and_then(|ordinal| self.tables.action_in(&state, &row, ordinal)));
+        Ok(trace)
+    }
+
+    /// Runs a sample of the handler calls again.
+    pub(crate) fn verify(&mut self) -> Result<(), Impure<A>> {
+        let first = self.row(0).to_vec();
+        self.tables.verify_sample(&self.origins, &first)
+    }
+
+    /// How often an actor's handler was run.
+    pub(crate) fn handler_calls(&self) -> u64 {
+        self.tables.handler_calls
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows.capacity() * 4
+            + self.index.allocation_size()
+            + self.origins.bytes()
+            + self.tables.bytes()
+            + self.found.bytes()
+    }
+}

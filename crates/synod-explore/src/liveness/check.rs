@@ -1,0 +1,209 @@
+//! Checks what must come about: builds the graph, decides, and runs what it found again before it says so.
+
+use super::build::{Built, NotBuilt, build};
+use super::fair::{NOWHERE, components};
+use super::lasso::{Ask, Cycles, Due};
+use super::verify::verify;
+use super::{Lasso, LiveFinding, LiveReport, Shape};
+use crate::engine::budget::Budget;
+use crate::engine::retrace::Impure;
+use crate::engine::steps::Steps;
+use crate::observer::Observer;
+use crate::report::{Options, Status, Verdict};
+use crate::system::System;
+use crate::{Action, Subject, panics};
+
+/// Bytes that deciding takes for each state, beside the graph.
+pub(super) const BYTES_A_STATE: usize = 48;
+
+/// From how many states, equally near, a shortest cycle is looked for.
+const ENTRIES: usize = 32;
+
+/// Checks everything that a system says must come about, on every run for which its assumptions hold.
+///
+/// Properties of safety are not looked at; [`explore`](crate::explore) does that. Of the options, threads and tables have no
+/// effect: one thread keeps whole states.
+pub fn check<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> LiveReport<A> {
+    let budget = Budget::start(options);
+    let findings = system.liveness.properties.iter().map(|property| LiveFinding {
+        property: property.name,
+        status: Status::Unknown,
+        lasso: None,
+    });
+    let mut report = LiveReport {
+        verdict: Verdict::Holds,
+        findings: findings.collect(),
+        classes: Vec::new(),
+        unique_states: 0,
+        steps: 0,
+        depth: 0,
+        elapsed: budget.elapsed(),
+        memory_bytes: 0,
+        handler_calls: 0,
+    };
+    report.verdict = match decide(system, options, &budget, &mut report) {
+        Ok(verdict) => verdict,
+        Err(NotBuilt::GaveUp(why)) => Verdict::Incomplete(why),
+        Err(NotBuilt::Panicked(Impure { message, trace })) => Verdict::Panicked { message, trace },
+    };
+    report.elapsed = budget.elapsed();
+    report
+}
+
+/// Why liveness cannot be checked in the way that was asked for, if so.
+fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> Option<String> {
+    if options.symmetry && system.symmetry.is_some() {
+        return Some(
+            "fairness tells like actors apart, so that a cycle among states in which actors have changed places need not be \
+             one of any run: switch the symmetry off to check liveness"
+                .to_owned(),
+        );
+    }
+    options.dead_messages.then(|| {
+        "whether the delivery of a message is possible is what fairness asks, so that none can be left out: switch that off \
+         to check liveness"
+            .to_owned()
+    })
+}
+
+fn decide<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    options: &Options<'_>,
+    budget: &Budget<'_>,
+    report: &mut LiveReport<A>,
+) -> Result<Verdict<A>, NotBuilt<A>> {
+    let failed = |message| NotBuilt::Panicked(Impure { message, trace: Vec::new() });
+    if let Some(reason) = refusal(system, options) {
+        return Err(failed(reason));
+    }
+    let initial = panics::capture(|| system.initial()).map_err(failed)?;
+    if !panics::capture(|| system.bounds.admit(&initial)).map_err(failed)? {
+        return Ok(Verdict::Vacuous(Vec::new()));
+    }
+    let steps = Steps::new(system, &initial).map_err(failed)?;
+    let mut built = build(steps, &system.liveness, system.bounds.depth, options, budget)?;
+    report.unique_states = built.graph.len() as u64;
+    report.steps = built.graph.to.len() as u64;
+    report.depth = built.depth;
+    report.handler_calls = built.steps.handler_calls();
+    let tables = built.steps.bytes() + built.graph.bytes() + built.graph.len() * BYTES_A_STATE;
+    report.memory_bytes = budget.memory(tables);
+    let named = |class: &super::build::Class| {
+        (system.liveness.assumptions[class.assumption].name.clone(), class.name.clone())
+    };
+    report.classes = built.classes.iter().map(named).collect();
+    built.steps.verify().map_err(NotBuilt::Panicked)?;
+
+    let mut vacuous = Vec::new();
+    for (index, property) in system.liveness.properties.iter().enumerate() {
+        match judge(system, &mut built, index, budget)? {
+            Judged::Holds => report.findings[index].status = Status::Holds,
+            Judged::NothingDue => vacuous.push(property.name),
+            Judged::Falls(lasso) => {
+                report.findings[index].status = Status::Violated;
+                report.findings[index].lasso = Some(lasso);
+            }
+        }
+    }
+    let violated = report.findings.iter().find(|finding| finding.status == Status::Violated);
+    if let Some(LiveFinding { property, .. }) = violated {
+        return Ok(Verdict::Violated { property });
+    }
+    if !vacuous.is_empty() {
+        return Ok(Verdict::Vacuous(vacuous));
+    }
+    Ok(if built.cut { Verdict::HoldsWithinBound(system.describe_bounds()) } else { Verdict::Holds })
+}
+
+enum Judged<A: Subject> {
+    Holds,
+    /// Nothing was ever due.
+    NothingDue,
+    Falls(Lasso<A>),
+}
+
+/// Looks for a fair run on which a property does not come about.
+fn judge<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    built: &mut Built<'_, A, O>,
+    index: usize,
+    budget: &Budget<'_>,
+) -> Result<Judged<A>, NotBuilt<A>> {
+    let property = &system.liveness.properties[index];
+    let (from, goal) = &built.marks[index];
+    if from.as_ref().is_some_and(|from| !from.contains(&true)) {
+        return Ok(Judged::NothingDue);
+    }
+    let everywhere;
+    let from = match &property.shape {
+        Shape::FromEverywhere => {
+            everywhere = vec![true; built.graph.len()];
+            Some(everywhere.as_slice())
+        }
+        _ => from.as_deref(),
+    };
+    let stays = matches!(property.shape, Shape::StaysAtLast);
+    let due = Due::find(&built.graph, &Ask { from, to: goal, stays });
+    let outside: Option<Vec<bool>> = stays.then(|| goal.iter().map(|&there| !there).collect());
+    let visit = outside.as_deref();
+    let mut give_up = || budget.check();
+    let fair = components(&built.graph, built.demands, &due.region, visit, &mut give_up).map_err(NotBuilt::GaveUp)?;
+    let Some(first) = due.nearest.iter().position(|&state| fair[state as usize] != NOWHERE) else {
+        return Ok(Judged::Holds);
+    };
+    let cycles = Cycles { graph: &built.graph, demands: built.demands, fair: &fair, visit };
+    let (way, since) = due.way(due.nearest[first]);
+    let mut best = (way, since, cycles.through_state(due.nearest[first]));
+    let others = due.nearest[first + 1..].iter().filter(|&&state| fair[state as usize] != NOWHERE);
+    for &entry in others.take(ENTRIES - 1) {
+        let (way, since) = due.way(entry);
+        // The cost of a search grows with what it finds, so only small cycles are looked for where there is one.
+        if way.len() > best.0.len() || !best.2.1 || best.2.0.is_empty() {
+            break;
+        }
+        let cycle = cycles.through_state(entry);
+        if cycle.1 && cycle.0.len() < best.2.0.len() {
+            best = (way, since, cycle);
+        }
+    }
+    let (way, due_after, (cycle, shortest)) = best;
+    let stem: Vec<usize> = way
+        .windows(2)
+        .map(|pair| {
+            let step = built.graph.steps(pair[0]).find(|&step| built.graph.to[step] == pair[1]);
+            step.expect("a way goes by steps")
+        })
+        .collect();
+    let entry = *way.last().expect("a way has an end");
+    let mut state = way[0];
+    let actions = |steps: &[usize], state: &mut u32| -> Vec<Action<A>> {
+        steps
+            .iter()
+            .map(|&step| {
+                let action = built.steps.action_at(*state, u32::from(built.ordinals[step]));
+                *state = built.graph.to[step];
+                action
+            })
+            .collect()
+    };
+    let stem = actions(&stem, &mut state);
+    debug_assert_eq!(state, entry);
+    let cycle = actions(&cycle, &mut state);
+    let mut lasso = Lasso { stem, cycle, due: due_after, shortest, meets: Vec::new() };
+    match panics::capture(|| verify(system, property, &lasso)) {
+        Ok(Ok(meets)) => {
+            lasso.meets = meets;
+            Ok(Judged::Falls(lasso))
+        }
+        Ok(Err(breach)) => Err(impure(lasso, &breach.to_string())),
+        Err(message) => Err(impure(lasso, &message)),
+    }
+}
+
+/// What was found is not so when it is run again: an actor, the observer or an assumption gave two answers to one question.
+fn impure<A: Subject>(lasso: Lasso<A>, message: &str) -> NotBuilt<A> {
+    let mut trace = lasso.stem;
+    trace.extend(lasso.cycle);
+    let message = format!("run again, a lasso that was found is none ({message}): some function gives two answers to one question");
+    NotBuilt::Panicked(Impure { message, trace })
+}
