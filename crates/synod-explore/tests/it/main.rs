@@ -6,6 +6,7 @@ mod diagrams;
 mod differential;
 mod explorer;
 mod kinds;
+mod liveness;
 mod machines;
 mod paxos;
 mod reductions;
