@@ -63,8 +63,9 @@ impl LiveBallots {
         actors: Vec<Mutant>,
         claims: Vec<&'static Claim>,
     ) -> LiveBallots {
-        // Of a broken acceptor it is not known what a promise it does not keep will do to others.
-        let whole = actors.iter().all(|actor| actor.rule == Rule::Control);
+        // Of a broken acceptor it is not known what a promise it does not keep will do to others; and where a nack tells of
+        // a promise, an abandoned prepare that raises it is no different from any other.
+        let whole = actors.iter().all(|actor| actor.rule == Rule::Control) && !cluster.nacks;
         LiveBallots {
             most,
             cluster,
@@ -72,6 +73,14 @@ impl LiveBallots {
             claims,
             forgets: Forgets { dead: true, abandoned: whole, planted: false },
         }
+    }
+
+    /// Keeps abandoned prepares, so that nothing is left out that may still happen. Needed where it is asked what must come
+    /// about: a run in which they do not arrive says nothing of one in which they do.
+    #[must_use]
+    pub fn exact(mut self) -> LiveBallots {
+        self.forgets.abandoned = false;
+        self
     }
 
     /// Whether a claim is among those that are checked.
@@ -107,6 +116,17 @@ impl LiveBallots {
         live
     }
 
+    /// Where the code's own ballots are kept, right above what it heard of, not only their order counts but how far they are
+    /// apart, and nothing else: rounds are compared, and one is added. So all are lowered by as much; but not while a proposer
+    /// has yet to begin its first, which does not move with the others.
+    fn shift(&self, state: &mut Whole, live: &BTreeSet<Ballot>) {
+        let is_new = |local: &Arc<Local<Mutant>>| proposer(local).is_some_and(|p| p.phase == Phase::Idle);
+        let lowest = live.iter().map(|ballot| ballot.round).min().unwrap_or(1);
+        if lowest > 1 && !state.locals.iter().any(is_new) {
+            self.each(state, &mut |ballot| ballot.round -= lowest - 1);
+        }
+    }
+
     /// Gives every timer that begins a ballot all the heights at which it may ring: below all live ballots that are above
     /// the proposer's last, above one of them, and so on up to above all.
     fn spread(state: &mut Whole, live: usize) {
@@ -138,6 +158,10 @@ impl Normal<Mutant, Ghost> for LiveBallots {
         let live = self.live(&mut state);
         if live.len() > self.most {
             return None;
+        }
+        if self.cluster.nacks {
+            self.shift(&mut state, &live);
+            return Some(state);
         }
         let places: BTreeMap<Ballot, u64> = live.iter().copied().zip((1..).map(|place| 2 * place)).collect();
         if places.iter().any(|(ballot, place)| ballot.round != *place) {
@@ -187,11 +211,12 @@ pub(crate) fn admit(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<usize>
             "a message must arrive at most once, in any order: delivery = \"multiset\"",
         ),
         (
-            system.nacks,
-            "a nack tells of a promise that would otherwise be forgotten: nacks = false is needed in [system]",
+            system.nacks && system.retry != RetryFile::OnNack,
+            "a nack tells of a promise that would otherwise be forgotten: nacks = false is needed in [system], or that \
+             proposers do nothing but answer nacks: retry = \"on-nack\"",
         ),
         (
-            system.retry != RetryFile::OnTimeout,
+            !system.nacks && system.retry != RetryFile::OnTimeout,
             "proposers must be free to try again at any moment: retry = \"on-timeout\"",
         ),
         (

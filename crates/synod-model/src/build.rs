@@ -264,7 +264,8 @@ impl Model {
             (None, Some(_)) => Rule::Control,
             (Some(entry), _) => entry.rule,
         };
-        let draws = self.live_ballots.is_some();
+        // Who answers nacks begins its ballots as the code does.
+        let draws = self.live_ballots.is_some() && !self.file.system.nacks;
         let decorated = |process: &Process| Mutant { process: process.clone(), rule, draws };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {

@@ -64,7 +64,7 @@ impl LiveBallots {
             return true;
         }
         // What a guard of the real code makes dead need not be so where that guard is broken.
-        self.is_ignored_for_ever(local, state, envelope)
+        self.is_ignored_for_ever(locals, local, state, envelope)
             && (self.unbroken() || self.is_ignored_now(receiver, state, envelope))
     }
 
@@ -78,8 +78,14 @@ impl LiveBallots {
         !owner.is_some_and(|owner| matches!(&owner.phase, Phase::Preparing { ballot: b, .. } if b == ballot))
     }
 
+    /// Whether the sender of a refused message would hear of that, and not ignore it.
+    fn is_heard(&self, locals: &[Arc<Local<Mutant>>], envelope: &Envelope<Msg>, ballot: Ballot) -> bool {
+        self.cluster.nacks && locals.get(usize::from(envelope.src)).is_some_and(|local| waits_in(local, ballot))
+    }
+
     fn is_ignored_for_ever(
         &self,
+        locals: &[Arc<Local<Mutant>>],
         local: &Local<Mutant>,
         state: &MutantState,
         envelope: &Envelope<Msg>,
@@ -89,14 +95,17 @@ impl LiveBallots {
         match (&envelope.msg, inside.acceptor(), inside.proposer(), inside.learner()) {
             // A promise above is never taken back. A prepare of a ballot that was accepted in is an echo. One that only
             // equals the promise is answered again, and so must stay.
+            // Where its proposer hears of a refusal, be it one that is yet to come, it must stay.
             (Msg::Prepare { ballot, .. }, Some(acceptor), ..) => {
-                acceptor.promised.is_some_and(|promised| promised > *ballot)
-                    || acceptor.accepted_in == Some(*ballot)
+                (acceptor.promised.is_some_and(|promised| promised > *ballot) || acceptor.accepted_in == Some(*ballot))
+                    && !self.is_heard(locals, envelope, *ballot)
             }
             // An equal promise invites it. A repeated one would be answered again, and so must stay.
             (Msg::Accept { ballot, .. }, Some(acceptor), ..) => {
-                acceptor.promised.is_some_and(|promised| promised > *ballot)
+                acceptor.promised.is_some_and(|promised| promised > *ballot) && !self.is_heard(locals, envelope, *ballot)
             }
+            // It is about the ballot that its proposer has come to, or about nothing.
+            (Msg::Nack { ballot, .. }, _, Some(_), _) => !waits_in(local, *ballot),
             // A proposer comes to each of its ballots once, and leaves its phase 1 for good.
             (Msg::Promise { ballot, .. }, _, Some(proposer), _) => !matches!(
                 (&proposer.phase, from),
@@ -148,7 +157,9 @@ impl LiveBallots {
         for envelope in flying(state).keys() {
             match &envelope.msg {
                 Msg::Accept { ballot, instance, value } => {
-                    if let Some(acceptor) = self.acceptor(envelope.dst) {
+                    let acceptor = self.acceptor(envelope.dst);
+                    let refuses = |promised: Option<&Option<Ballot>>| promised.is_some_and(|p| *p > Some(*ballot));
+                    if let Some(acceptor) = acceptor.filter(|a| !refuses(facts.promised.get(a))) {
                         let by = facts.offered.entry((*instance, *ballot, value.clone())).or_default();
                         by.insert(acceptor);
                     }
@@ -175,6 +186,12 @@ impl LiveBallots {
             return;
         }
         let Some(inside) = local.state.as_deref().map(Inside::inside) else { return };
+        // The next ballot is above both what was tried and what was heard of; and who has done all needs none.
+        if inside.proposer().is_some_and(|p| p.heard > 0 && (p.heard <= p.tried || is_done(local)))
+            && let Some(ProcessState::Proposer(proposer)) = edit(state, index)
+        {
+            proposer.heard = 0;
+        }
         if let Some(Phase::Accepting { ballot, issued, accepted, .. }) = inside.proposer().map(|p| &p.phase)
             && !issued.is_empty()
         {
@@ -356,6 +373,17 @@ fn forget_vote(state: &mut Whole, index: usize, instance: Instance, ballot: Ball
         votes.remove(&ballot);
     }
     learner.votes.retain(|_, votes| !votes.is_empty());
+}
+
+/// Whether a proposer has come to a ballot and is not done.
+fn waits_in(local: &Local<Mutant>, ballot: Ballot) -> bool {
+    proposer(local).is_some_and(|proposer| {
+        let (Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. }) = &proposer.phase
+        else {
+            return false;
+        };
+        *current == ballot && !(proposer.wanted.is_empty() && proposer.reads.is_empty())
+    })
 }
 
 /// A wrong rule: a proposal of the very ballot that was promised would be accepted.
