@@ -19,6 +19,8 @@ pub struct Diagram {
     names: Vec<String>,
     /// What happened, one row an action, from row 1.
     rows: Vec<Row>,
+    /// How many rows there are before those that are repeated for ever, if some are.
+    cycle: Option<usize>,
 }
 
 /// One step.
@@ -116,7 +118,19 @@ impl Diagram {
             }
         }
         let names = (0..system.actors.len()).map(|index| system.name(index.into())).collect();
-        Self { names, rows }
+        Self { names, rows, cycle: None }
+    }
+
+    /// Puts a bracket around what is repeated for ever: all that comes after so many rows.
+    #[must_use]
+    pub fn with_cycle(mut self, after: Option<usize>) -> Self {
+        self.cycle = after;
+        self
+    }
+
+    /// Whether nothing is done any more after the last row.
+    fn stands_still(&self) -> bool {
+        self.cycle == Some(self.rows.len())
     }
 
     /// The rows in which an actor is down, as ranges that begin with its crash.

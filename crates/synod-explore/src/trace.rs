@@ -8,12 +8,16 @@
 //! crash A1
 //! recover A1
 //! drop P1 -> A2  Prepare(1.1)
+//! cycle
 //! random P1  key choice
 //! ```
 //!
 //! The first line is fixed. Lines `# key: value` before the first step are headers, other lines that begin
 //! with `#` are prose, and blank lines are left out. Messages, timers and choices are written as their `Debug`
 //! form, in one line; how much blank there is between words does not matter.
+//!
+//! A line `cycle` says that what follows is repeated for ever: the run ends in the very state that it is in at that line. If
+//! nothing follows, nothing is done any more.
 
 use crate::observer::Observer;
 use crate::property::Expectation;
@@ -25,6 +29,8 @@ use crate::{Action, Subject, panics};
 use std::fmt::{self, Display, Formatter, Write};
 
 const FIRST_LINE: &str = "# synod trace 1";
+/// The line at which the cycle begins.
+const CYCLE: &str = "cycle";
 
 /// A trace as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub struct TraceText {
     pub headers: Vec<(String, String)>,
     /// The steps, in order.
     pub steps: Vec<Line>,
+    /// How many of them there are before the cycle, if there is one.
+    pub cycle: Option<usize>,
 }
 
 /// A step as it was written.
@@ -71,6 +79,8 @@ pub struct Resolved<A: Subject, O: Observer<A>> {
     pub actions: Vec<Action<A>>,
     /// The states before, between and after them: one more than there are actions.
     pub states: Vec<State<A, O>>,
+    /// How many actions there are before the cycle, if there is one; the last state is the one in which it begins.
+    pub cycle: Option<usize>,
 }
 
 /// What became of a property along a trace.
@@ -127,6 +137,12 @@ pub fn parse(text: &str) -> Result<TraceText, TraceError> {
             {
                 trace.headers.push((key.to_owned(), value.to_owned()));
             }
+        } else if text == CYCLE {
+            if trace.cycle.is_some() {
+                let (column, message) = (1, "a run has one cycle, and it began above".to_owned());
+                return Err(TraceError { line, column, message });
+            }
+            trace.cycle = Some(trace.steps.len());
         } else if !text.is_empty() {
             let column = 1 + raw.chars().take_while(|c| c.is_whitespace()).count();
             check_grammar(text).map_err(|(offset, message)| TraceError {
@@ -212,7 +228,14 @@ impl TraceText {
     /// Writes a run down.
     pub fn record<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Action<A>]) -> Self {
         let line = |(line, action)| Line { line, column: 1, text: line_of(system, action) };
-        Self { headers: Vec::new(), steps: (2..).zip(actions).map(line).collect() }
+        Self { headers: Vec::new(), steps: (2..).zip(actions).map(line).collect(), cycle: None }
+    }
+
+    /// Marks where the cycle begins, after so many steps.
+    #[must_use]
+    pub fn with_cycle(mut self, after: Option<usize>) -> Self {
+        self.cycle = after;
+        self
     }
 
     /// Adds a header.
@@ -228,7 +251,7 @@ impl TraceText {
     ///
     /// # Errors
     /// If a step is not possible where it comes up, with what is possible there; if it leads to a state that cannot be
-    /// rewritten; or if user code panics.
+    /// rewritten; if a cycle does not come back to where it began; or if user code panics.
     pub fn resolve<A: Subject, O: Observer<A>>(
         &self,
         system: &System<A, O>,
@@ -239,7 +262,7 @@ impl TraceText {
             message,
         })?;
         let mut state = initial.clone();
-        let mut resolved = Resolved { actions: Vec::new(), states: vec![initial] };
+        let mut resolved = Resolved { actions: Vec::new(), states: vec![initial], cycle: self.cycle };
         for step in &self.steps {
             let error = |message| TraceError { line: step.line, column: step.column, message };
             let asked = words(&step.text);
@@ -257,6 +280,13 @@ impl TraceText {
             resolved.actions.push(action);
             resolved.states.push(state.clone());
         }
+        if let Some(begin) = self.cycle.and_then(|after| resolved.states.get(after))
+            && *begin != state
+        {
+            let message = "the cycle does not come back: after this step the state is not the one in which it begins";
+            let (line, column) = self.steps.last().map_or((1, 1), |last| (last.line, last.column));
+            return Err(TraceError { line, column, message: message.to_owned() });
+        }
         Ok(resolved)
     }
 }
@@ -267,7 +297,13 @@ impl Display for TraceText {
         for (key, value) in &self.headers {
             writeln!(f, "# {key}: {}", words(value))?;
         }
-        self.steps.iter().try_for_each(|step| writeln!(f, "{}", step.text))
+        for (before, step) in self.steps.iter().enumerate() {
+            if self.cycle == Some(before) {
+                writeln!(f, "{CYCLE}")?;
+            }
+            writeln!(f, "{}", step.text)?;
+        }
+        if self.cycle == Some(self.steps.len()) { writeln!(f, "{CYCLE}") } else { Ok(()) }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::ballots::{self, LiveBallots};
 use crate::claims::{CLAIMS, Claim};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parse};
 use crate::history::{History, Note};
+use crate::liveness::{self, Progress, Rings};
 use crate::mutants::{self, Mutant, Rule};
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
@@ -44,6 +45,7 @@ pub struct Model {
     crashable: Vec<bool>,
     down: Vec<bool>,
     alike: Vec<Vec<usize>>,
+    progress: Option<Progress>,
 }
 
 /// A system to explore: of plain processes, or of a broken sort of them.
@@ -209,7 +211,8 @@ impl Model {
                 format!("never: {:?} is seen in a step, and only states can be excluded", step.name),
             );
         }
-        expect(&judge, &file, &claims)?;
+        let progress = liveness::admit(&judge, &file, &cluster, (&names, &proposer_ids))?;
+        expect(&judge, &file, &claims, progress.as_ref())?;
         let live_ballots = ballots::admit(&judge, &file)?;
         let alike = match &file.reduce.symmetry {
             None => Vec::new(),
@@ -243,6 +246,7 @@ impl Model {
             crashable,
             down,
             alike,
+            progress,
         })
     }
 
@@ -269,7 +273,8 @@ impl Model {
         let decorated = |process: &Process| Mutant { process: process.clone(), rule, draws };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
-            LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone())
+            let normal = LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone());
+            if self.progress.is_some() { normal.exact() } else { normal }
         });
         let mut system = self.system(actors);
         if let Some(normal) = normal {
@@ -282,6 +287,7 @@ impl Model {
     where
         A: Subject<Msg = Msg>,
         A::State: Inside,
+        A::Timer: Rings,
         Exchange: Permute<A, Ghost>,
     {
         let mut system = System::new(actors, Ghost { cluster: Arc::clone(&self.cluster) });
@@ -337,7 +343,19 @@ impl Model {
             };
             system.properties.push(Property::always_history(witnesses::never(witness), check));
         }
+        if let Some(progress) = &self.progress {
+            progress.declare(&mut system, &self.cluster, &self.numbers());
+        }
         system
+    }
+
+    /// The number that each process's ballots carry; 0 for those that begin none.
+    fn numbers(&self) -> Vec<u16> {
+        let number = |process: &Process| match process {
+            Process::Proposer { number, .. } | Process::Server { number, .. } => *number,
+            _ => 0,
+        };
+        self.processes.iter().map(number).collect()
     }
 
     /// A witness of the history, with all it needs to know.
@@ -535,7 +553,12 @@ fn listed(
 }
 
 /// What is expected must be possible to come out.
-fn expect(judge: &Judge<'_>, file: &ModelFile, claims: &[&'static Claim]) -> Result<(), ModelError> {
+fn expect(
+    judge: &Judge<'_>,
+    file: &ModelFile,
+    claims: &[&'static Claim],
+    progress: Option<&Progress>,
+) -> Result<(), ModelError> {
     const VERDICTS: [&str; 6] =
         ["holds", "holds-within-bound", "violated", "incomplete", "vacuous", "panicked"];
     let place = judge.text.rfind("[expect]").map_or(0..0, |at| at..at);
@@ -546,6 +569,9 @@ fn expect(judge: &Judge<'_>, file: &ModelFile, claims: &[&'static Claim]) -> Res
     }
     match (&expect.property, expect.verdict.as_str()) {
         (None, "violated") => judge.error(place, "a violated model must name the property that falls"),
+        (Some(name), "violated") if progress.is_some_and(|progress| progress.properties.contains(&name.as_str())) => {
+            Ok(())
+        }
         (Some(name), "violated") if !claims.iter().any(|claim| claim.name == name) => {
             judge.error(place, format!("property {name:?} is not among the claims that this model checks"))
         }

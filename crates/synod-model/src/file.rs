@@ -36,6 +36,8 @@ pub struct ModelFile {
     /// What is checked; by default every claim and no witness.
     #[serde(default)]
     pub check: CheckFile,
+    /// What must come about, and under what assumptions; by default nothing.
+    pub liveness: Option<crate::liveness::LivenessFile>,
     /// One run of the system, to be replayed step by step.
     pub scenario: Option<ScenarioFile>,
     /// What must come out.
@@ -291,8 +293,12 @@ pub struct Expect {
     pub verdict: String,
     /// The claim that must fall.
     pub property: Option<String>,
-    /// The steps of the shortest trace to it.
+    /// The steps of the shortest trace to it; of a lasso, those of its stem.
     pub steps: Option<usize>,
+    /// The steps of the lasso's cycle.
+    pub cycle: Option<usize>,
+    /// The lasso itself, in the trace grammar.
+    pub lasso: Option<String>,
     /// Distinct states.
     pub unique_states: Option<u64>,
     /// Successors, repeats included.

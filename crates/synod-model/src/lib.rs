@@ -10,9 +10,11 @@ mod catalogue;
 pub mod claims;
 mod file;
 mod history;
+pub mod liveness;
 pub mod mutants;
 mod observer;
 mod permute;
+mod progress;
 mod run;
 pub mod witnesses;
 

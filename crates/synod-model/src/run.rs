@@ -3,6 +3,7 @@
 use crate::build::{Built, Model};
 use crate::file::ScenarioFile;
 use crate::observer::{Ghost, Inside};
+use crate::progress;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -112,8 +113,10 @@ pub struct Found {
     pub status: &'static str,
     /// What broke it, in words.
     pub detail: Option<String>,
-    /// Steps of the shortest trace to it.
+    /// Steps of the shortest trace to it; of a lasso, those of its stem.
     pub steps: Option<usize>,
+    /// Steps of the lasso's cycle.
+    pub cycle: Option<usize>,
 }
 
 /// Checks one model.
@@ -135,7 +138,8 @@ where
     let dead_messages = settings.reduce && model.file.reduce.dead_messages;
     let system = &system;
     let expect = &model.file.expect;
-    let stop = match &expect.property {
+    let is_safety = |name: &&String| system.properties.iter().any(|property| property.name == **name);
+    let stop = match expect.property.as_ref().filter(is_safety) {
         _ if settings.exhaust => Stop::Exhausted,
         Some(property) => Stop::Violation(property.clone()),
         None => Stop::FirstViolation,
@@ -178,6 +182,7 @@ where
         explore(system, &options)
     };
     let mut outcome = outcome(model, system, &report);
+    progress::add(model, system, &options, &mut outcome);
     outcome.complaints = complaints(model, &outcome, settings);
     if let Some(scenario) = &model.file.scenario {
         outcome.complaints.extend(replay_scenario(system, scenario).err());
@@ -230,6 +235,7 @@ where
         },
         detail: f.detail.clone(),
         steps: f.trace.as_ref().map(Vec::len),
+        cycle: None,
     };
     Outcome {
         model: model.name.clone(),
@@ -257,7 +263,7 @@ where
 }
 
 /// Why a search gave up, in words.
-fn gave_up(why: Why) -> String {
+pub(crate) fn gave_up(why: Why) -> String {
     match why {
         Why::Time => "time ran out".to_owned(),
         Why::Memory => "memory ran out".to_owned(),
@@ -294,9 +300,18 @@ fn complaints(model: &Model, outcome: &Outcome, settings: &Settings<'_>) -> Vec<
                 let (is, expected) = (steps.unwrap_or(0), expected_steps.unwrap_or(0));
                 complaints.push(format!("{name} falls after {is} steps, expected {expected}"));
             }
+            Some(Found { status: "violated", cycle, .. }) if expect.cycle.is_some() && *cycle != expect.cycle => {
+                let (is, expected) = (cycle.unwrap_or(0), expect.cycle.unwrap_or(0));
+                complaints.push(format!("the cycle on which {name} never comes about has {is} steps, expected {expected}"));
+            }
             Some(Found { status: "violated", .. }) => {}
             _ => complaints.push(format!("{name} does not fall")),
         }
+    }
+    if let Some(expected) = &expect.lasso
+        && outcome.trace.as_deref().is_some_and(|trace| progress::steps_of(trace) != progress::steps_of(expected))
+    {
+        complaints.push("the lasso is another one than the file tells".to_owned());
     }
     // The file counts what its reductions leave; stateright knows of none.
     if model.reduces() && (!settings.reduce || settings.stateright) {
@@ -349,6 +364,8 @@ pub struct Replay {
     pub text: String,
     /// Properties that fell or were witnessed: after which step, which, and the breach in words.
     pub judged: Vec<(usize, &'static str, &'static str, Option<String>)>,
+    /// What is to be said of the cycle, if the trace has one.
+    pub cycle: Option<String>,
     /// The diagram for a terminal.
     pub diagram: String,
     /// The diagram as SVG.
@@ -381,10 +398,17 @@ where
         };
         Some((judged.step.unwrap_or(0), judged.property, status, judged.detail))
     });
-    let diagram = Diagram::new(system, &run.actions);
+    let mut seen: Vec<_> = seen.collect();
+    let cycle = progress::replay(system, &run)?;
+    if let Some((property, detail)) = &cycle {
+        seen.extend(property.map(|property| (run.actions.len(), property, "violated", Some(detail.clone()))));
+    }
+    let diagram = Diagram::new(system, &run.actions).with_cycle(run.cycle);
+    let text = TraceText::record(system, &run.actions).with_cycle(run.cycle).header("model", &model.name);
     Ok(Replay {
-        text: TraceText::record(system, &run.actions).header("model", &model.name).to_string(),
-        judged: seen.collect(),
+        text: text.to_string(),
+        judged: seen,
+        cycle: cycle.map(|(_, detail)| detail),
         diagram: diagram.text(),
         svg: diagram.svg(),
     })

@@ -32,6 +32,7 @@ text{font-family:ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-s
 .svg-crash{stroke:#c0392b;stroke-width:3;fill:none}\
 .svg-recover{fill:#fff;stroke:#1e8449;stroke-width:2.5}\
 .svg-number{fill:#8aa0b4;font-size:11px}\
+.svg-cycle{stroke:#b7791f;stroke-width:2;fill:none}\
 .svg-ignored{opacity:.45}";
 
 /// The styles that the Explorer's style sheet does not have.
@@ -45,6 +46,7 @@ const EXPLORER_STYLE: &str = "\
 .svg-crash{stroke:#e08e7b;stroke-width:3;fill:none}\
 .svg-recover{fill:#142b46;stroke:#7dcea0;stroke-width:2.5}\
 .svg-number{fill:#bbb;font-size:11px;font-family:monospace}\
+.svg-cycle{stroke:#e8c07d;stroke-width:2;fill:none}\
 .svg-ignored{opacity:.45}";
 
 /// Where things are.
@@ -179,7 +181,24 @@ impl Diagram {
                 escape(&label)
             )?;
         }
+        self.around(out)?;
         writeln!(out, "</svg>")
+    }
+
+    /// A bracket left of the numbers of what is repeated for ever; where nothing is done any more, below them.
+    fn around(&self, out: &mut String) -> fmt::Result {
+        let Some(before) = self.cycle else { return Ok(()) };
+        let (top, bottom) = (Layout::y(before + 1) - ROW / 3, Layout::y(self.rows.len()) + ROW / 3);
+        let (x, tip) = (MARGIN - 6, MARGIN);
+        let says = if self.stands_still() { "nothing more is done, for ever" } else { "repeated for ever" };
+        if self.stands_still() {
+            let y = Layout::y(self.rows.len()) + ROW / 2 + 4;
+            return writeln!(out, "<text x='{tip}' y='{y}' class='svg-number'>{says}</text>");
+        }
+        writeln!(
+            out,
+            "<path d='M {tip} {top} H {x} V {bottom} H {tip}' class='svg-cycle'><title>{says}</title></path>"
+        )
     }
 
     fn lifeline(&self, out: &mut String, layout: &Layout, actor: usize) -> fmt::Result {

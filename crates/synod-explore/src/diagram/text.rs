@@ -6,7 +6,7 @@ use super::{Diagram, Mark, OUTSIDE, Row};
 const SPACING: usize = 6;
 
 impl Diagram {
-    /// The diagram as plain text, a line a step.
+    /// The diagram as plain text, a line a step; a bracket beside the numbers holds what is repeated for ever.
     ///
     /// ```text
     ///        C1      P1      A1      A2
@@ -32,10 +32,24 @@ impl Diagram {
             draw(row, &mut line, spacing, self.names.len());
             let line: String = line.into_iter().collect();
             let ignored = if row.ignored { "  (ignored)" } else { "" };
-            lines.push(format!("{number:>digits$}   {line}{}{ignored}", row.label));
+            lines.push(format!("{number:>digits$} {} {line}{}{ignored}", self.bracket(number), row.label));
+        }
+        if self.stands_still() {
+            lines.push(format!("{:>digits$}   nothing more, for ever", "..."));
         }
         let text: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
         text.join("\n") + "\n"
+    }
+
+    /// The bracket around what is repeated, at a row.
+    fn bracket(&self, number: usize) -> char {
+        match self.cycle {
+            Some(before) if before + 1 == self.rows.len() && number > before => '<',
+            Some(before) if number == before + 1 => '/',
+            Some(before) if number > before && number == self.rows.len() => '\\',
+            Some(before) if number > before => '|',
+            _ => ' ',
+        }
     }
 
     /// A line without an event: the lifelines, those of actors that are down fainter.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use synod_explore::liveness::{Assumption, Breach, Fairness, How, Lasso, LiveProperty, check, verify};
+use synod_explore::diagram::Diagram;
+use synod_explore::trace::{TraceText, parse};
 use synod_explore::{Action, Delivery, Faults, Network, Options, Symmetry, System, Verdict, Why};
 
 fn verdict(graph: &Graph, asks: Asks) -> (bool, Option<(usize, usize)>) {
@@ -286,6 +288,36 @@ fn a_lasso_that_is_none_is_told_from_one() {
         lasso.cycle.clear();
     };
     assert_eq!(with(&to_the_goal), Breach::ComesAbout(2));
+}
+
+#[test]
+fn a_lasso_is_written_read_run_again_and_drawn() {
+    let graph = Graph::new(3, &[(0, 1, &[0]), (1, 2, &[0]), (2, 1, &[0])]).fairness(&[Fairness::Weak]);
+    let system = graph.system(Asks::Eventually);
+    let report = check(&system, &Options::default());
+    let lasso = report.findings[0].lasso.as_ref().expect("it falls");
+    let actions: Vec<_> = lasso.stem.iter().chain(&lasso.cycle).cloned().collect();
+    let text = TraceText::record(&system, &actions).with_cycle(Some(lasso.stem.len()));
+    let written = "# synod trace 1\ntimeout 0  (0, 0)\ncycle\ntimeout 0  (1, 0)\ntimeout 0  (2, 0)\n";
+    assert_eq!(text.to_string(), written);
+    let read = parse(written).expect("it was written so");
+    assert_eq!(read.cycle, Some(1));
+    let resolved = read.resolve(&system).expect("it is a cycle");
+    assert_eq!((resolved.actions.len(), resolved.cycle), (3, Some(1)));
+    let wrong = parse("# synod trace 1\ncycle\ntimeout 0  (0, 0)\ntimeout 0  (1, 0)\n").expect("it reads well");
+    let error = wrong.resolve(&system).err().expect("it does not come back");
+    assert!(error.line == 4 && error.message.starts_with("the cycle does not come back"), "{error}");
+    let twice = parse("# synod trace 1\ncycle\ncycle\n").expect_err("there is one cycle");
+    assert_eq!((twice.line, twice.column), (3, 1));
+
+    let diagram = Diagram::new(&system, &resolved.actions).with_cycle(resolved.cycle);
+    let rows: Vec<String> = diagram.text().lines().skip(1).map(|line| line.chars().take(5).collect()).collect();
+    assert_eq!(rows, ["  1  ", "  2 /", "  3 \\"]);
+    assert!(diagram.svg().contains("class='svg-cycle'") && diagram.svg().contains("repeated for ever"));
+    let still = Diagram::new(&system, &resolved.actions[..1]).with_cycle(Some(1));
+    assert!(still.text().ends_with("nothing more, for ever\n"), "{}", still.text());
+    assert!(still.svg().contains("nothing more is done, for ever"));
+    assert!(!Diagram::new(&system, &resolved.actions).svg().contains("<path"), "no cycle, no bracket");
 }
 
 #[test]

@@ -1,0 +1,320 @@
+//! Under what assumptions a distinguished proposer is enough (PMS §2.4): each a switch of a model file, each by its number.
+//!
+//! 1. `alone`: from some point on nobody else begins a ballot.
+//! 2. `retries`: it begins one when it has to. Its client's question arrives, it comes back if it is down, its timer, if
+//!    it has one, runs out. A proposer without a timer begins its next ballot in the step in which it hears of a refusal, so that
+//!    there is nothing to assume; `retry = "never"` takes that away.
+//! 3. `asked`: what it sends to each member of one quorum arrives there: the members come back if they are down.
+//! 4. `answered`: what these answer arrives at the proposer; and whatever a learner is told, by whomever, at the learner.
+//!
+//! Besides, where there is a timer, 5. `patient`: from some point on it does not run out while something about its ballot can
+//! still arrive at a member of the quorum or from one, which is to say that it is longer than the way there and back takes.
+//!
+//! "Arrives" is weak fairness: of each kind of message, from each sender to each receiver, one arrives again and again as long as
+//! there always is one that its receiver would not ignore. Messages that nobody assumes to arrive may never do so, which is
+//! how they are lost in these models.
+
+use crate::build::Judge;
+use crate::file::{DeliveryFile, ModelError, ModelFile, RetryFile};
+use crate::history::{Happened, Note};
+use crate::mutants::MutantTimer;
+use crate::observer::{Ghost, Inside};
+use serde::Deserialize;
+use stateright::actor::Id;
+use std::sync::Arc;
+use synod::{Ballot, Cluster, Msg, Phase, ProposerState, Timer};
+use synod_explore::liveness::{Assumption, Fairness, Goal, LiveProperty, Shape};
+use synod_explore::{Action, Local, State, Subject, System};
+use toml::Spanned;
+
+/// What must come about, from every reachable state on.
+pub const COMES_ABOUT: [(&str, &str); 2] =
+    [("chosen", "eventually chosen"), ("learned", "eventually learned by all")];
+
+/// What must come about, and what is assumed; see [`crate::liveness`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LivenessFile {
+    /// `chosen`: some value is; `learned`: every learner that is up knows which.
+    pub properties: Spanned<Vec<String>>,
+    /// Who is to be the distinguished proposer; the first one if left out.
+    pub distinguished: Option<Spanned<String>>,
+    /// Proposers for which 2 to 4 are assumed; the distinguished one alone if left out.
+    pub served: Option<Spanned<Vec<String>>>,
+    /// The quorum for which 3 and 4 are assumed; all acceptors if left out.
+    pub quorum: Option<Spanned<Vec<String>>>,
+    /// Assumption 1.
+    #[serde(default = "yes")]
+    pub alone: bool,
+    /// Assumption 2.
+    #[serde(default = "yes")]
+    pub retries: bool,
+    /// Assumption 3.
+    #[serde(default = "yes")]
+    pub asked: bool,
+    /// Assumption 4.
+    #[serde(default = "yes")]
+    pub answered: bool,
+    /// Assumption 5.
+    #[serde(default = "yes")]
+    pub patient: bool,
+    /// Instead of 1: from some point on nobody else begins a ballot while something about the distinguished proposer's can still
+    /// arrive.
+    #[serde(default)]
+    pub holds_off: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What a `[liveness]` section means.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub(crate) properties: Vec<&'static str>,
+    distinguished: Id,
+    served: Vec<Id>,
+    quorum: Vec<Id>,
+    file: LivenessFile,
+}
+
+/// Reads the section of a file.
+pub(crate) fn admit(
+    judge: &Judge<'_>,
+    file: &ModelFile,
+    cluster: &Cluster,
+    (names, proposers): (&[String], &[Id]),
+) -> Result<Option<Progress>, ModelError> {
+    let Some(given) = &file.liveness else { return Ok(None) };
+    let place = given.properties.span();
+    if file.network.delivery == DeliveryFile::Set {
+        let why = "messages that are never removed can be delivered again for ever, so that fairness would have to be \
+                   asked of each message: delivery = \"multiset\" or \"ordered\" is needed in [network]";
+        return judge.error(place, format!("liveness: {why}"));
+    }
+    let reduced = file.reduce.symmetry.as_ref().map(Spanned::span);
+    if let Some(span) = reduced.or(file.reduce.dead_messages.then(|| place.clone())) {
+        let why = "not where liveness is checked: fairness tells like processes apart, and asks whether a message can be delivered";
+        return judge.error(span, format!("reduce: {why}"));
+    }
+    if file.bounds.live_ballots.is_some() && file.system.retry == RetryFile::OnTimeout {
+        let why = "where ballots are drawn at any height, for ever higher ones may lie below another for ever, which no numbers do: \
+                   proposers must answer nacks, retry = \"on-nack\"";
+        return judge.error(place, format!("liveness: with live_ballots: {why}"));
+    }
+    let property = |name: &String| match COMES_ABOUT.iter().find(|(known, _)| known == name) {
+        Some((_, property)) => Ok(*property),
+        None => judge.error(given.properties.span(), format!("no such property: {name:?}; there are chosen, learned")),
+    };
+    let properties: Vec<_> = given.properties.get_ref().iter().map(property).collect::<Result<_, _>>()?;
+    if properties.is_empty() {
+        return judge.error(place, "properties: name at least one of chosen, learned");
+    }
+    if properties.contains(&COMES_ABOUT[1].1) && cluster.learners.is_empty() {
+        return judge.error(place, "learned: there is no learner in this system");
+    }
+    let find = |what: &str, name: &String, among: &[Id], span| {
+        let found = names.iter().position(|known| known == name).map(Id::from).filter(|id| among.contains(id));
+        found.map_or_else(|| judge.error(span, format!("{what}: there is no {name:?} that could be it")), Ok)
+    };
+    let list = |what: &str, given: &Spanned<Vec<String>>, among: &[Id]| -> Result<Vec<Id>, ModelError> {
+        given.get_ref().iter().map(|name| find(what, name, among, given.span())).collect()
+    };
+    let distinguished = match &given.distinguished {
+        Some(given) => find("distinguished", given.get_ref(), proposers, given.span())?,
+        None => proposers[0],
+    };
+    let served = match &given.served {
+        Some(given) => list("served", given, proposers)?,
+        None => vec![distinguished],
+    };
+    let quorum = match &given.quorum {
+        Some(given) => list("quorum", given, &cluster.acceptors)?,
+        None => cluster.acceptors.clone(),
+    };
+    let index = |id: &Id| cluster.acceptors.iter().position(|acceptor| acceptor == id);
+    let members = quorum.iter().filter_map(index).collect();
+    if !cluster.quorums.is_phase1(members) || !cluster.quorums.is_phase2(members) {
+        let span = given.quorum.as_ref().map_or(place, Spanned::span);
+        return judge.error(span, "quorum: these acceptors are no quorum of both phases");
+    }
+    Ok(Some(Progress { properties, distinguished, served, quorum, file: given.clone() }))
+}
+
+/// Timers that make a proposer begin a ballot.
+pub trait Rings {
+    /// Whether this is the timer.
+    fn begins_a_ballot(&self) -> bool;
+}
+
+impl Rings for Timer {
+    fn begins_a_ballot(&self) -> bool {
+        *self == Timer::Retry
+    }
+}
+
+impl Rings for MutantTimer {
+    fn begins_a_ballot(&self) -> bool {
+        matches!(self, MutantTimer::Real(Timer::Retry) | MutantTimer::Above(_))
+    }
+}
+
+/// What a message is called among those of its channel.
+fn kind(msg: &Msg) -> &'static str {
+    match msg {
+        Msg::Request { .. } => "Request",
+        Msg::Prepare { .. } => "Prepare",
+        Msg::Promise { .. } => "Promise",
+        Msg::Accept { .. } => "Accept",
+        Msg::Accepted { .. } => "Accepted",
+        Msg::Nack { .. } => "Nack",
+        Msg::Chosen { .. } => "Chosen",
+        Msg::Response { .. } => "Response",
+        Msg::Read { .. } => "Read",
+        Msg::Unset { .. } => "Unset",
+    }
+}
+
+/// The ballot that a message between a proposer and an acceptor is about.
+fn ballot_of(msg: &Msg) -> Option<Ballot> {
+    match msg {
+        Msg::Prepare { ballot, .. }
+        | Msg::Promise { ballot, .. }
+        | Msg::Accept { ballot, .. }
+        | Msg::Accepted { ballot, .. }
+        | Msg::Nack { ballot, .. } => Some(*ballot),
+        _ => None,
+    }
+}
+
+/// The ballot that a proposer has come to.
+fn current(proposer: &ProposerState) -> Option<Ballot> {
+    match &proposer.phase {
+        Phase::Preparing { ballot, .. } | Phase::Accepting { ballot, .. } => Some(*ballot),
+        Phase::Idle => None,
+    }
+}
+
+/// Whether something about a proposer's present ballot can still arrive at a member of a quorum, or from one.
+fn goes_on<A: Subject<Msg = Msg>>(state: &State<A, Ghost>, proposer: Id, quorum: &[Id]) -> bool
+where
+    A::State: Inside,
+{
+    let up = |id: Id| state.locals.get(usize::from(id)).and_then(|local| local.state.as_deref());
+    let Some(ballot) = up(proposer).and_then(|state| state.inside().proposer()).and_then(current) else { return false };
+    state.network.heads().iter().any(|envelope| {
+        let there = envelope.src == proposer && quorum.contains(&envelope.dst);
+        let back = envelope.dst == proposer && quorum.contains(&envelope.src);
+        (there || back) && ballot_of(envelope.msg) == Some(ballot) && up(envelope.dst).is_some()
+    })
+}
+
+/// Whether a note says that somebody began a ballot who bears another number.
+fn begun_by_another(note: &Note, number: u16) -> bool {
+    note.iter().any(|happened| matches!(happened, Happened::Begun(ballot) if ballot.proposer != number))
+}
+
+impl Progress {
+    /// Adds to a system what must come about, and what is assumed.
+    pub(crate) fn declare<A>(&self, system: &mut System<A, Ghost>, cluster: &Arc<Cluster>, numbers: &[u16])
+    where
+        A: Subject<Msg = Msg>,
+        A::State: Inside,
+        A::Timer: Rings,
+    {
+        for name in &self.properties {
+            let goal = if *name == COMES_ABOUT[0].1 {
+                let cluster = Arc::clone(cluster);
+                Goal::History(Arc::new(move |history: &crate::History| {
+                    history.chosen(&cluster.quorums).next().is_some()
+                }))
+            } else {
+                let learners = cluster.learners.clone();
+                Goal::Locals(Arc::new(move |actor, local: &Local<A>| {
+                    let knows = |state: &A::State| state.inside().learner().is_some_and(|l| !l.learned.is_empty());
+                    !learners.contains(&Id::from(actor)) || local.state.as_deref().is_none_or(knows)
+                }))
+            };
+            system.liveness.properties.push(LiveProperty { name, shape: Shape::FromEverywhere, goal });
+        }
+        let names = Arc::new(system.names.clone());
+        let name = |id: Id| names[usize::from(id)].clone();
+        let me = name(self.distinguished);
+        let mut assume = |assumption| system.liveness.assumptions.push(assumption);
+        let (leader, quorum) = (self.distinguished, self.quorum.clone());
+        let number = numbers[usize::from(leader)];
+        let others = move |_: &Action<A>, note: Option<&Note>| {
+            note.is_some_and(|note| begun_by_another(note, number)).then(String::new)
+        };
+        if self.file.holds_off {
+            let quorum = quorum.clone();
+            let says = format!("nobody but {me} begins a ballot while {me}'s can go on");
+            let assumption = Assumption::each(&says, Fairness::Ceases, others);
+            assume(assumption.when(move |state| goes_on(state, leader, &quorum)));
+        } else if self.file.alone {
+            assume(Assumption::each(&format!("1 nobody but {me} begins a ballot"), Fairness::Ceases, others));
+        }
+        // Messages of some channels arrive, those of each kind by themselves.
+        let arrive = |says: &str, meant: Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>| {
+            let names = Arc::clone(&names);
+            let class = move |action: &Action<A>, _: Option<&Note>| match action {
+                Action::<A>::Deliver { src, dst, msg } if meant(*src, *dst, msg) => {
+                    let name = |id: Id| names.get(usize::from(id)).cloned().unwrap_or_default();
+                    Some(format!("{} -> {}  {}", name(*src), name(*dst), kind(msg)))
+                }
+                _ => None,
+            };
+            Assumption::each(says, Fairness::Weak, class)
+        };
+        let comes_back = |says: &str, who: Vec<Id>| {
+            let names = Arc::clone(&names);
+            let class = move |action: &Action<A>, _: Option<&Note>| match action {
+                Action::<A>::Recover(id) if who.contains(id) => names.get(usize::from(*id)).cloned(),
+                _ => None,
+            };
+            Assumption::each(says, Fairness::Weak, class)
+        };
+        if self.file.retries {
+            let served = self.served.clone();
+            assume(arrive("2 what clients ask arrives", Box::new(move |_, dst, msg| {
+                matches!(msg, Msg::Request { .. }) && served.contains(&dst)
+            })));
+            for id in self.served.iter().copied() {
+                let rings = move |action: &Action<A>| {
+                    matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot())
+                };
+                assume(Assumption::weak(&format!("2 {}'s timer runs out", name(id)), rings));
+            }
+            assume(comes_back("2 proposers come back", self.served.clone()));
+        }
+        if self.file.patient {
+            for id in self.served.iter().copied() {
+                let quorum = quorum.clone();
+                let rings = move |action: &Action<A>| {
+                    matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot())
+                };
+                let says = format!("5 {0}'s timer does not run out while {0}'s ballot can go on", name(id));
+                assume(Assumption::ceases(&says, rings).when(move |state| goes_on(state, id, &quorum)));
+            }
+        }
+        if self.file.asked {
+            let (served, members) = (self.served.clone(), quorum.clone());
+            assume(arrive("3 what is sent to the quorum arrives", Box::new(move |src, dst, msg| {
+                matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. }) && served.contains(&src) && members.contains(&dst)
+            })));
+            assume(comes_back("3 the quorum comes back", quorum.clone()));
+        }
+        if self.file.answered {
+            let (served, members, learners) = (self.served.clone(), quorum, cluster.learners.clone());
+            let acceptors = cluster.acceptors.clone();
+            assume(arrive("4 what is answered arrives", Box::new(move |src, dst, msg| match msg {
+                Msg::Promise { .. } | Msg::Nack { .. } => members.contains(&src) && served.contains(&dst),
+                Msg::Accepted { .. } => {
+                    members.contains(&src) && served.contains(&dst) || acceptors.contains(&src) && learners.contains(&dst)
+                }
+                Msg::Chosen { .. } => learners.contains(&dst),
+                _ => false,
+            })));
+        }
+    }
+}
