@@ -206,6 +206,10 @@ pub fn told(outcome: &Outcome) -> String {
             let fell = outcome.properties.iter().filter(|found| found.status == "violated");
             let named = fell.clone().find(|found| detail.starts_with(&format!("{}:", found.name)));
             match named.or_else(|| fell.clone().next()) {
+                Some(found) if found.cycle.is_some() => {
+                    let (stem, cycle) = (found.steps.unwrap_or(0), found.cycle.unwrap_or(0));
+                    format!("violated: {} never: {stem} steps, then {cycle} for ever", found.name)
+                }
                 Some(found) => {
                     format!("violated: {} falls in {} steps", found.name, found.steps.unwrap_or(0))
                 }

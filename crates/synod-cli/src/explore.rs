@@ -50,21 +50,32 @@ where
 {
     line(&format!("Explorer:       http://{listen}/"));
     if let Some(text) = text {
-        line(&format!("counterexample: http://{listen}/#/steps/{}", address(&system, text)?));
+        let (address, entry) = addresses(&system, text)?;
+        if let Some(entry) = entry {
+            line(&format!("cycle begins:   http://{listen}/#/steps/{entry}"));
+            line(&format!("one full turn:  http://{listen}/#/steps/{address}"));
+        } else {
+            line(&format!("counterexample: http://{listen}/#/steps/{address}"));
+        }
     }
     anstream::eprintln!("{}", paint(DIM, "Ctrl-C ends it"));
     let _checker = system.checker().serve(listen);
     Ok(crate::OK)
 }
 
-/// The Explorer's address of a trace: the index of each step among those that were possible.
-fn address<A, O>(system: &System<A, O>, text: &str) -> Result<String, String>
+/// The Explorer's address of a trace: the fingerprint of each state on it. And that of the state in which its cycle begins, if
+/// it has one.
+fn addresses<A, O>(system: &System<A, O>, text: &str) -> Result<(String, Option<String>), String>
 where
     A: Subject + Clone,
     O: Observer<A>,
 {
     let run = trace::parse(text).and_then(|text| text.resolve(system)).map_err(|error| error.to_string())?;
     let start = system.init_states().into_iter().next().ok_or("the model has no initial state")?;
-    let path = Path::from_actions(system, start, &run.actions);
-    Ok(path.ok_or("the trace has a step that the model ignores")?.encode(system))
+    let address = |actions| {
+        let path = Path::from_actions(system, start.clone(), actions);
+        Ok::<_, String>(path.ok_or("the trace has a step that the model ignores")?.encode(system))
+    };
+    let entry = run.cycle.map(|after| address(&run.actions[..after])).transpose()?;
+    Ok((address(&run.actions)?, entry))
 }

@@ -26,6 +26,10 @@ pub fn json(outcome: &Outcome) -> String {
     if let Some(file) = &outcome.trace_file {
         fields.insert("trace".to_owned(), json!(file));
     }
+    // A lasso: the steps to the cycle, and those of it.
+    if let Some((stem, cycle)) = outcome.properties.iter().find_map(|found| found.steps.zip(found.cycle)) {
+        fields.insert("lasso".to_owned(), json!({"stem": stem, "cycle": cycle}));
+    }
     if let Some(detail) = &outcome.detail {
         fields.insert("detail".to_owned(), json!(detail));
     }

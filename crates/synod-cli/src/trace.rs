@@ -1,7 +1,7 @@
 //! `synod trace`: a trace as text, replayed, as a Rust test, or as a picture.
 
 use crate::args::{Trace, TraceCommand, TraceFile};
-use crate::output::{GREEN, RED, line, paint};
+use crate::output::{DIM, GREEN, RED, line, paint};
 use std::fmt::Write;
 use synod_model::{Model, Replay, from_path, replay};
 
@@ -65,9 +65,16 @@ fn replayed(replay: &Replay, breaks: Option<&str>) -> u8 {
     };
     show(0);
     for text in steps {
+        if text.trim() == "cycle" {
+            line(&paint(DIM, "     from here on for ever"));
+            continue;
+        }
         number += 1;
         line(&format!("{number:3}  {text}"));
         show(number);
+    }
+    if let Some(cycle) = &replay.cycle {
+        line(&format!("     the last state is the one in which the cycle begins; {cycle}"));
     }
     let fell = |name: &str| replay.judged.iter().any(|(_, p, status, _)| *p == name && *status == "violated");
     let any = replay.judged.iter().any(|(_, _, status, _)| *status == "violated");

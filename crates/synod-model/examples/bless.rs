@@ -32,6 +32,12 @@ fn main() -> std::io::Result<()> {
         if let Some(steps) = fallen.and_then(|found| found.steps) {
             lines.push(format!("steps = {steps}"));
         }
+        let cycle = fallen.and_then(|found| found.cycle);
+        if let Some((cycle, trace)) = cycle.zip(outcome.trace.as_ref()) {
+            lines.push(format!("cycle = {cycle}"));
+            let steps: Vec<&str> = trace.lines().filter(|line| !line.starts_with('#')).collect();
+            lines.push(format!("lasso = \"\"\"\n{}\n\"\"\"", steps.join("\n")));
+        }
         if matches!(outcome.verdict, "holds" | "holds-within-bound") {
             lines.push(format!("unique_states = {}", outcome.unique_states));
             lines.push(format!("generated_states = {}", outcome.generated_states));
@@ -39,6 +45,7 @@ fn main() -> std::io::Result<()> {
         }
         let steps =
             fallen.and_then(|found| found.steps).map(|steps| format!(" {steps} steps")).unwrap_or_default();
+        let steps = cycle.map_or(steps.clone(), |cycle| format!("{steps} and {cycle}"));
         println!(
             "{:45} {:18}{steps} {:>11} states {:>5.1} s {:>6} MiB  {}{}",
             model.name,

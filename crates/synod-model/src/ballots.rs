@@ -118,13 +118,15 @@ impl LiveBallots {
 
     /// Where the code's own ballots are kept, right above what it heard of, not only their order counts but how far they are
     /// apart, and nothing else: rounds are compared, and one is added. So all are lowered by as much; but not while a proposer
-    /// has yet to begin its first, which does not move with the others.
-    fn shift(&self, state: &mut Whole, live: &BTreeSet<Ballot>) {
+    /// has yet to begin its first, which does not move with the others. False if they are too far apart.
+    fn shift(&self, state: &mut Whole, live: &BTreeSet<Ballot>) -> bool {
         let is_new = |local: &Arc<Local<Mutant>>| proposer(local).is_some_and(|p| p.phase == Phase::Idle);
         let lowest = live.iter().map(|ballot| ballot.round).min().unwrap_or(1);
         if lowest > 1 && !state.locals.iter().any(is_new) {
             self.each(state, &mut |ballot| ballot.round -= lowest - 1);
         }
+        let highest = live.iter().map(|ballot| ballot.round).max().unwrap_or(lowest);
+        highest < lowest.saturating_add(self.most as u64)
     }
 
     /// Gives every timer that begins a ballot all the heights at which it may ring: below all live ballots that are above
@@ -147,7 +149,11 @@ impl LiveBallots {
 
 impl Normal<Mutant, Ghost> for LiveBallots {
     fn bound(&self) -> String {
-        format!("at most {} live ballots, any number of retries", self.most)
+        let most = self.most;
+        if self.cluster.nacks {
+            return format!("at most {most} live ballots, in as many consecutive rounds, any number of retries");
+        }
+        format!("at most {most} live ballots, any number of retries")
     }
 
     fn normal(&self, mut state: Whole) -> Option<Whole> {
@@ -160,8 +166,7 @@ impl Normal<Mutant, Ghost> for LiveBallots {
             return None;
         }
         if self.cluster.nacks {
-            self.shift(&mut state, &live);
-            return Some(state);
+            return self.shift(&mut state, &live).then_some(state);
         }
         let places: BTreeMap<Ballot, u64> = live.iter().copied().zip((1..).map(|place| 2 * place)).collect();
         if places.iter().any(|(ballot, place)| ballot.round != *place) {

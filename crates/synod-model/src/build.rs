@@ -268,8 +268,7 @@ impl Model {
             (None, Some(_)) => Rule::Control,
             (Some(entry), _) => entry.rule,
         };
-        // Who answers nacks begins its ballots as the code does.
-        let draws = self.live_ballots.is_some() && !self.file.system.nacks;
+        let draws = self.draws();
         let decorated = |process: &Process| Mutant { process: process.clone(), rule, draws };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
@@ -344,9 +343,14 @@ impl Model {
             system.properties.push(Property::always_history(witnesses::never(witness), check));
         }
         if let Some(progress) = &self.progress {
-            progress.declare(&mut system, &self.cluster, &self.numbers());
+            progress.declare(&mut system, &self.cluster, &self.numbers(), self.draws());
         }
         system
+    }
+
+    /// Whether proposers begin ballots at any height. Those that answer nacks begin theirs as the code does.
+    fn draws(&self) -> bool {
+        self.live_ballots.is_some() && !self.file.system.nacks
     }
 
     /// The number that each process's ballots carry; 0 for those that begin none.

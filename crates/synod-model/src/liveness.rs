@@ -1,18 +1,18 @@
 //! Under what assumptions a distinguished proposer is enough (PMS §2.4): each a switch of a model file, each by its number.
 //!
 //! 1. `alone`: from some point on nobody else begins a ballot.
-//! 2. `retries`: it begins one when it has to. Its client's question arrives, it comes back if it is down, its timer, if
-//!    it has one, runs out. A proposer without a timer begins its next ballot in the step in which it hears of a refusal, so that
+//! 2. `retries`: it begins one when it has to. It comes back if it is down, and its timer, if it has one, runs out. A proposer without a timer begins its next ballot in the step in which it hears of a refusal, so that
 //!    there is nothing to assume; `retry = "never"` takes that away.
 //! 3. `asked`: what it sends to each member of one quorum arrives there: the members come back if they are down.
 //! 4. `answered`: what these answer arrives at the proposer; and whatever a learner is told, by whomever, at the learner.
 //!
-//! Besides, where there is a timer, 5. `patient`: from some point on it does not run out while something about its ballot can
+//! Besides, what clients ask of it arrives, as else there may be nothing to propose; where messages can be lost, nothing is due before
+//! it did. And where there is a timer, 5. `patient`: from some point on it does not run out while something about its ballot can
 //! still arrive at a member of the quorum or from one, which is to say that it is longer than the way there and back takes.
 //!
 //! "Arrives" is weak fairness: of each kind of message, from each sender to each receiver, one arrives again and again as long as
-//! there always is one that its receiver would not ignore. Messages that nobody assumes to arrive may never do so, which is
-//! how they are lost in these models.
+//! there always is one that its receiver would not ignore; and where messages can be lost, of these none is from some point on.
+//! Messages that nobody assumes to arrive may never do so.
 
 use crate::build::Judge;
 use crate::file::{DeliveryFile, ModelError, ModelFile, RetryFile};
@@ -97,9 +97,10 @@ pub(crate) fn admit(
         let why = "not where liveness is checked: fairness tells like processes apart, and asks whether a message can be delivered";
         return judge.error(span, format!("reduce: {why}"));
     }
-    if file.bounds.live_ballots.is_some() && file.system.retry == RetryFile::OnTimeout {
-        let why = "where ballots are drawn at any height, for ever higher ones may lie below another for ever, which no numbers do: \
-                   proposers must answer nacks, retry = \"on-nack\"";
+    let draws = file.bounds.live_ballots.is_some() && file.system.retry == RetryFile::OnTimeout;
+    if draws && proposers.len() > 1 && (!given.alone || given.holds_off) {
+        let why = "where ballots are drawn at any height, ever higher ones can lie below another for ever, which numbers cannot: \
+                   two that go on for ever need retry = \"on-nack\"";
         return judge.error(place, format!("liveness: with live_ballots: {why}"));
     }
     let property = |name: &String| match COMES_ABOUT.iter().find(|(known, _)| known == name) {
@@ -145,17 +146,28 @@ pub(crate) fn admit(
 pub trait Rings {
     /// Whether this is the timer.
     fn begins_a_ballot(&self) -> bool;
+    /// Where ballots are drawn: how many live ballots the one to be begun is above.
+    fn height(&self) -> Option<u64>;
 }
 
 impl Rings for Timer {
     fn begins_a_ballot(&self) -> bool {
         *self == Timer::Retry
     }
+    fn height(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Rings for MutantTimer {
     fn begins_a_ballot(&self) -> bool {
         matches!(self, MutantTimer::Real(Timer::Retry) | MutantTimer::Above(_))
+    }
+    fn height(&self) -> Option<u64> {
+        match self {
+            MutantTimer::Above(height) => Some(*height),
+            _ => None,
+        }
     }
 }
 
@@ -195,16 +207,29 @@ fn current(proposer: &ProposerState) -> Option<Ballot> {
     }
 }
 
-/// Whether something about a proposer's present ballot can still arrive at a member of a quorum, or from one.
-fn goes_on<A: Subject<Msg = Msg>>(state: &State<A, Ghost>, proposer: Id, quorum: &[Id]) -> bool
+/// What is to arrive.
+#[derive(Clone)]
+struct Way {
+    proposer: Id,
+    quorum: Vec<Id>,
+    /// Whether what the proposer sends to the quorum is.
+    there: bool,
+    /// Whether the answers are.
+    back: bool,
+}
+
+/// Whether something about a proposer's present ballot is still to arrive at a member of a quorum, or from one.
+fn goes_on<A: Subject<Msg = Msg>>(state: &State<A, Ghost>, way: &Way) -> bool
 where
     A::State: Inside,
 {
+    let Way { proposer, quorum, .. } = way;
+    let proposer = *proposer;
     let up = |id: Id| state.locals.get(usize::from(id)).and_then(|local| local.state.as_deref());
     let Some(ballot) = up(proposer).and_then(|state| state.inside().proposer()).and_then(current) else { return false };
     state.network.heads().iter().any(|envelope| {
-        let there = envelope.src == proposer && quorum.contains(&envelope.dst);
-        let back = envelope.dst == proposer && quorum.contains(&envelope.src);
+        let there = way.there && envelope.src == proposer && quorum.contains(&envelope.dst);
+        let back = way.back && envelope.dst == proposer && quorum.contains(&envelope.src);
         (there || back) && ballot_of(envelope.msg) == Some(ballot) && up(envelope.dst).is_some()
     })
 }
@@ -215,8 +240,19 @@ fn begun_by_another(note: &Note, number: u16) -> bool {
 }
 
 impl Progress {
+    /// The states in which the distinguished proposer has something to propose.
+    fn wants<A>(&self) -> Goal<A, Ghost>
+    where
+        A: Subject<Msg = Msg>,
+        A::State: Inside,
+    {
+        let leader = usize::from(self.distinguished);
+        let wants = |state: &A::State| state.inside().proposer().is_some_and(|p| !p.wanted.is_empty());
+        Goal::Locals(Arc::new(move |actor, local: &Local<A>| actor != leader || local.state.as_deref().is_some_and(wants)))
+    }
+
     /// Adds to a system what must come about, and what is assumed.
-    pub(crate) fn declare<A>(&self, system: &mut System<A, Ghost>, cluster: &Arc<Cluster>, numbers: &[u16])
+    pub(crate) fn declare<A>(&self, system: &mut System<A, Ghost>, cluster: &Arc<Cluster>, numbers: &[u16], draws: bool)
     where
         A: Subject<Msg = Msg>,
         A::State: Inside,
@@ -235,24 +271,46 @@ impl Progress {
                     !learners.contains(&Id::from(actor)) || local.state.as_deref().is_none_or(knows)
                 }))
             };
-            system.liveness.properties.push(LiveProperty { name, shape: Shape::FromEverywhere, goal });
+            // What a client asks may be lost for good, and then nobody has anything to propose.
+            let shape = if system.network.loss { Shape::LeadsTo(self.wants()) } else { Shape::FromEverywhere };
+            system.liveness.properties.push(LiveProperty { name, shape, goal });
         }
         let names = Arc::new(system.names.clone());
         let name = |id: Id| names[usize::from(id)].clone();
         let me = name(self.distinguished);
+        let loss = system.network.loss;
         let mut assume = |assumption| system.liveness.assumptions.push(assumption);
         let (leader, quorum) = (self.distinguished, self.quorum.clone());
         let number = numbers[usize::from(leader)];
         let others = move |_: &Action<A>, note: Option<&Note>| {
             note.is_some_and(|note| begun_by_another(note, number)).then(String::new)
         };
+        let way = |proposer: Id| Way {
+            proposer,
+            quorum: self.quorum.clone(),
+            there: self.file.asked,
+            back: self.file.answered,
+        };
         if self.file.holds_off {
-            let quorum = quorum.clone();
+            let way = way(leader);
             let says = format!("nobody but {me} begins a ballot while {me}'s can go on");
             let assumption = Assumption::each(&says, Fairness::Ceases, others);
-            assume(assumption.when(move |state| goes_on(state, leader, &quorum)));
+            assume(assumption.when(move |state, _| goes_on(state, &way)));
         } else if self.file.alone {
             assume(Assumption::each(&format!("1 nobody but {me} begins a ballot"), Fairness::Ceases, others));
+        }
+        if self.file.alone && draws {
+            let low = move |action: &Action<A>| {
+                matches!(action, Action::<A>::Timeout(who, timer) if *who == leader && timer.height().is_some())
+            };
+            // Each ballot it begins has a higher round, and from some point on nobody else's rounds grow.
+            let says = format!("1 {me} begins no ballot below another");
+            assume(Assumption::ceases(&says, low).when(move |state, action| {
+                let Action::<A>::Timeout(_, timer) = action else { return false };
+                let timers = state.locals.get(usize::from(leader)).map(|local| &local.timers);
+                let highest = timers.and_then(|timers| timers.iter().filter_map(Rings::height).max());
+                timer.height() < highest
+            }));
         }
         // Messages of some channels arrive, those of each kind by themselves.
         let arrive = |says: &str, meant: Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>| {
@@ -266,6 +324,13 @@ impl Progress {
             };
             Assumption::each(says, Fairness::Weak, class)
         };
+        let is_lost = |says: &str, meant: Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>| {
+            let lost = move |action: &Action<A>| match action {
+                Action::<A>::Drop(envelope) => meant(envelope.src, envelope.dst, &envelope.msg),
+                _ => false,
+            };
+            Assumption::ceases(says, lost)
+        };
         let comes_back = |says: &str, who: Vec<Id>| {
             let names = Arc::clone(&names);
             let class = move |action: &Action<A>, _: Option<&Note>| match action {
@@ -274,47 +339,58 @@ impl Progress {
             };
             Assumption::each(says, Fairness::Weak, class)
         };
+        let served = self.served.clone();
+        assume(arrive("0 what clients ask arrives", Box::new(move |_, dst, msg| {
+            matches!(msg, Msg::Request { .. }) && served.contains(&dst)
+        })));
         if self.file.retries {
-            let served = self.served.clone();
-            assume(arrive("2 what clients ask arrives", Box::new(move |_, dst, msg| {
-                matches!(msg, Msg::Request { .. }) && served.contains(&dst)
-            })));
             for id in self.served.iter().copied() {
                 let rings = move |action: &Action<A>| {
                     matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot())
                 };
-                assume(Assumption::weak(&format!("2 {}'s timer runs out", name(id)), rings));
+                let (way, patient) = (way(id), self.file.patient);
+                let assumption = Assumption::weak(&format!("2 {}'s timer runs out", name(id)), rings);
+                // Who is patient lets it run out only where nothing more is to arrive.
+                assume(if patient { assumption.when(move |state, _| !goes_on(state, &way)) } else { assumption });
             }
             assume(comes_back("2 proposers come back", self.served.clone()));
         }
         if self.file.patient {
             for id in self.served.iter().copied() {
-                let quorum = quorum.clone();
+                let way = way(id);
                 let rings = move |action: &Action<A>| {
                     matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot())
                 };
                 let says = format!("5 {0}'s timer does not run out while {0}'s ballot can go on", name(id));
-                assume(Assumption::ceases(&says, rings).when(move |state| goes_on(state, id, &quorum)));
+                assume(Assumption::ceases(&says, rings).when(move |state, _| goes_on(state, &way)));
             }
         }
         if self.file.asked {
             let (served, members) = (self.served.clone(), quorum.clone());
-            assume(arrive("3 what is sent to the quorum arrives", Box::new(move |src, dst, msg| {
+            let meant = move |src, dst, msg: &Msg| {
                 matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. }) && served.contains(&src) && members.contains(&dst)
-            })));
+            };
+            assume(arrive("3 what is sent to the quorum arrives", Box::new(meant.clone())));
+            if loss {
+                assume(is_lost("3 what is sent to the quorum is lost no more", Box::new(meant)));
+            }
             assume(comes_back("3 the quorum comes back", quorum.clone()));
         }
         if self.file.answered {
             let (served, members, learners) = (self.served.clone(), quorum, cluster.learners.clone());
             let acceptors = cluster.acceptors.clone();
-            assume(arrive("4 what is answered arrives", Box::new(move |src, dst, msg| match msg {
+            let meant = move |src, dst, msg: &Msg| match msg {
                 Msg::Promise { .. } | Msg::Nack { .. } => members.contains(&src) && served.contains(&dst),
                 Msg::Accepted { .. } => {
                     members.contains(&src) && served.contains(&dst) || acceptors.contains(&src) && learners.contains(&dst)
                 }
                 Msg::Chosen { .. } => learners.contains(&dst),
                 _ => false,
-            })));
+            };
+            assume(arrive("4 what is answered arrives", Box::new(meant.clone())));
+            if loss {
+                assume(is_lost("4 what is answered is lost no more", Box::new(meant)));
+            }
         }
     }
 }

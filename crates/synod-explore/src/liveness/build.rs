@@ -109,10 +109,10 @@ impl<'l, A: Subject, O: Observer<A>> Labels<'l, A, O> {
             Kind::Always(label) => return Ok(*label),
             Kind::Depends { at_any_rate, if_so } => (*at_any_rate, if_so.clone()),
         };
-        let whole = steps.state(state);
+        let (whole, action) = (steps.state(state), steps.action_at(state, out.ordinal));
         for (assumption, class) in if_so {
             let when = self.liveness.assumptions[assumption].when.as_ref();
-            if when.is_some_and(|when| when(&whole)) {
+            if when.is_some_and(|when| when(&whole, &action)) {
                 match class {
                     Some(class) => label.classes |= 1 << class,
                     None => label.ceases = true,

@@ -112,7 +112,40 @@ fn decide<A: Subject, O: Observer<A>>(
     if !vacuous.is_empty() {
         return Ok(Verdict::Vacuous(vacuous));
     }
+    if !meets_assumptions(&built, budget)? {
+        return Ok(Verdict::Vacuous(vec![NO_RUN]));
+    }
     Ok(if built.cut { Verdict::HoldsWithinBound(system.describe_bounds()) } else { Verdict::Holds })
+}
+
+/// What is said of assumptions that exclude one another.
+const NO_RUN: &str = "a run that meets the assumptions";
+
+/// Whether there is a run that meets all assumptions: from the first state on, and, where no bound cuts any off, from every state.
+/// Else they exclude one another, and whatever holds on every such run means nothing.
+fn meets_assumptions<A: Subject, O: Observer<A>>(
+    built: &Built<'_, A, O>,
+    budget: &Budget<'_>,
+) -> Result<bool, NotBuilt<A>> {
+    let (graph, all) = (&built.graph, vec![true; built.graph.len()]);
+    let mut give_up = || budget.check();
+    let fair = components(graph, built.demands, &all, None, &mut give_up).map_err(NotBuilt::GaveUp)?;
+    let mut can: Vec<bool> = fair.iter().map(|&component| component != NOWHERE).collect();
+    // States are numbered by their distance, so that going back over them settles most of them at once.
+    let mut changed = true;
+    while changed {
+        if let Some(why) = budget.check() {
+            return Err(NotBuilt::GaveUp(why));
+        }
+        changed = false;
+        for state in (0..graph.len() as u32).rev() {
+            if !can[state as usize] && graph.steps(state).any(|step| can[graph.to[step] as usize]) {
+                can[state as usize] = true;
+                changed = true;
+            }
+        }
+    }
+    Ok(if built.cut { can[0] } else { !can.contains(&false) })
 }
 
 enum Judged<A: Subject> {

@@ -123,7 +123,7 @@ pub type ClassOf<A, O> = Arc<
 >;
 
 /// Says in which states a step belongs to its class.
-pub type When<A, O> = Arc<dyn Fn(&State<A, O>) -> bool + Send + Sync>;
+pub type When<A, O> = Arc<dyn Fn(&State<A, O>, &Action<A>) -> bool + Send + Sync>;
 
 /// What is assumed of every run: a fairness, of one class of steps or of several.
 pub struct Assumption<A: Subject, O: Observer<A>> {
@@ -169,7 +169,10 @@ impl<A: Subject, O: Observer<A>> Assumption<A, O> {
 
     /// The same, of steps out of such states only.
     #[must_use]
-    pub fn when(mut self, when: impl Fn(&State<A, O>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn when(
+        mut self,
+        when: impl Fn(&State<A, O>, &Action<A>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.when = Some(Arc::new(when));
         self
     }
@@ -386,7 +389,7 @@ pub struct LiveFinding<A: Subject> {
 
 /// What was found out about what must come about.
 pub struct LiveReport<A: Subject> {
-    /// What it comes to. *Vacuous* names properties for which nothing was ever due.
+    /// What it comes to. *Vacuous* names properties for which nothing was ever due, or says that no run meets the assumptions.
     pub verdict: Verdict<A>,
     /// One finding a property, in the order of the system's.
     pub findings: Vec<LiveFinding<A>>,

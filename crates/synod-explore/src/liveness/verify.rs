@@ -69,7 +69,7 @@ fn classes<A: Subject, O: Observer<A>>(
     let assumptions = liveness.assumptions.iter().enumerate();
     let meant = assumptions.filter_map(|(index, assumption)| {
         let name = (assumption.class)(action, note)?;
-        assumption.when.as_ref().is_none_or(|when| when(state)).then_some((index, name))
+        assumption.when.as_ref().is_none_or(|when| when(state, action)).then_some((index, name))
     });
     meant.collect()
 }

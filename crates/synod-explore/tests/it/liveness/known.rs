@@ -130,6 +130,18 @@ fn a_state_at_the_bound_is_no_end() {
 }
 
 #[test]
+fn assumptions_that_exclude_one_another_are_vacuous() {
+    // The only step is to be taken for ever, and to cease.
+    let graph = Graph::new(2, &[(0, 1, &[0, 1]), (1, 0, &[0, 1])]).goal(&[]);
+    let report = check(&graph.fairness(&[Fairness::Weak, Fairness::Ceases]).system(Asks::Eventually), &Options::default());
+    assert_eq!(report.verdict, Verdict::Vacuous(vec!["a run that meets the assumptions"]));
+    // From one state they do, and from the first they do not.
+    let steps: [(usize, usize, &[usize]); 3] = [(0, 1, &[]), (0, 2, &[0]), (1, 1, &[0, 1])];
+    let graph = Graph::new(3, &steps).goal(&[0]).fairness(&[Fairness::Weak, Fairness::Ceases]);
+    assert_eq!(check(&graph.system(Asks::Eventually), &Options::default()).verdict, Verdict::Vacuous(vec!["a run that meets the assumptions"]));
+}
+
+#[test]
 fn nothing_due_is_vacuous() {
     let graph = Graph::new(2, &[(0, 1, &[])]).goal(&[1]).from(&[]);
     let report = check(&graph.system(Asks::LeadsTo), &Options::default());
