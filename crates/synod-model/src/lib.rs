@@ -8,6 +8,7 @@ pub mod ballots;
 mod build;
 mod catalogue;
 pub mod claims;
+pub mod election;
 mod file;
 mod history;
 pub mod liveness;

@@ -17,6 +17,7 @@
 //! | `read` | "unset" is answered only if nothing was chosen when the read began |
 //! | `per_instance` | a map by instance that is cheap to copy and to compare with an earlier copy |
 //! | `retry` | progress only: when to begin a ballot; nothing in it is needed for safety |
+//! | `election` | progress only: whom each takes for the leader; nothing in it is needed for safety |
 //! | `client`, `process`, `server` | wiring: which role sees which message |
 //! | `effects` | the step contract: at most one save, before every send |
 
@@ -25,6 +26,7 @@ mod ballot;
 mod client;
 mod cluster;
 mod effects;
+mod election;
 mod learner;
 mod message;
 mod per_instance;
@@ -39,6 +41,7 @@ pub use acceptor::AcceptorState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
 pub use client::{Answer, Asking, Client, ClientState, Want};
 pub use cluster::{Cluster, Learning};
+pub use election::{ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
 pub use learner::{LearnerState, Votes};
 pub use message::{Msg, Stable, Timer};
 pub use per_instance::{DiffItem, PerInstance};

@@ -1,0 +1,139 @@
+//! Who leads, by itself: electors that crash and come back, with assumptions about their timers, each a switch.
+//!
+//! Two heartbeats on the same way are one here: a network may lose the second, and none says more than another.
+
+use stateright::actor::Id;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use synod::{ElectionState, ElectionTimer, Elector, Pace};
+use synod_explore::liveness::{Assumption, Fairness, LiveProperty};
+use synod_explore::{Action, Faults, InFlight, Normal, State, System};
+
+/// What there is, and what is assumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Electors {
+    /// How many there are.
+    pub members: usize,
+    /// How many crashes there are in a run.
+    pub crashes: u32,
+    /// How often the time before a suspicion can be doubled: two or three times is no different from often, as durations mean
+    /// nothing here.
+    pub doublings: u32,
+    /// From some point on nobody suspects one that is up.
+    pub accurate: bool,
+    /// Whoever waits for one that is down suspects it in the end.
+    pub complete: bool,
+    /// Heartbeats are sent again and again.
+    pub beats: bool,
+    /// Heartbeats arrive.
+    pub arrive: bool,
+}
+
+impl Default for Electors {
+    fn default() -> Self {
+        let (members, crashes, doublings) = (3, 1, 1);
+        Self { members, crashes, doublings, accurate: true, complete: true, beats: true, arrive: true }
+    }
+}
+
+/// In the end all that are up follow one that is up, for ever, and it may begin ballots, and nobody else.
+pub const LEADS: &str = "in the end one leads, for ever";
+/// From every state it comes to that again.
+pub const AGREED: &str = "they agree again and again";
+
+type Whole = State<Elector, ()>;
+
+/// Makes one heartbeat of two on the same way.
+struct Merged;
+
+impl Normal<Elector, ()> for Merged {
+    fn bound(&self) -> String {
+        "none".to_owned()
+    }
+
+    fn normal(&self, mut state: Whole) -> Option<Whole> {
+        if let InFlight::Multiset(counts) = &mut state.network {
+            *counts = std::mem::take(counts).into_keys().map(|envelope| (envelope, 1)).collect::<BTreeMap<_, _>>();
+        }
+        Some(state)
+    }
+}
+
+/// What a member that is up believes.
+fn belief(state: &Whole, member: usize) -> Option<&ElectionState> {
+    state.locals.get(member).and_then(|local| local.state.as_deref())
+}
+
+/// The member that one follows, if that one is up.
+fn followed(state: &Whole, member: usize) -> Option<usize> {
+    belief(state, member).and_then(|belief| belief.followed(state.locals.len()))
+}
+
+/// Whether all that are up follow one that is up and may begin ballots, and nobody else may.
+fn is_led(state: &Whole) -> bool {
+    let members = state.locals.len();
+    let up: Vec<usize> = (0..members).filter(|member| belief(state, *member).is_some()).collect();
+    up.iter().any(|leader| {
+        up.iter().all(|member| {
+            let may = belief(state, *member).is_some_and(|belief| belief.may_begin(members, *member));
+            followed(state, *member) == Some(*leader) && may == (member == leader)
+        })
+    })
+}
+
+/// Whether a step is somebody's suspicion, and of whom, and whether that one is up.
+fn suspicion(state: &Whole, action: &Action<Elector>) -> Option<bool> {
+    match action {
+        Action::<Elector>::Timeout(id, ElectionTimer::Suspect) => {
+            Some(followed(state, usize::from(*id)).is_some_and(|other| belief(state, other).is_some()))
+        }
+        _ => None,
+    }
+}
+
+impl Electors {
+    /// The system.
+    pub fn system(self) -> System<Elector, ()> {
+        let members: Vec<Id> = (0..self.members).map(Id::from).collect();
+        let any = || Duration::ZERO..Duration::ZERO;
+        let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: self.doublings };
+        let elector = Elector { members, pace };
+        let mut system = System::new(vec![elector; self.members], ());
+        system.names = (1..=self.members).map(|member| format!("S{member}")).collect();
+        system.normal = Some(Arc::new(Merged));
+        system.faults = Faults {
+            crashable: vec![true; self.members],
+            max_down: self.members - 1,
+            max_crashes: Some(self.crashes),
+            absent: Vec::new(),
+        };
+        system.liveness.properties.push(LiveProperty::stays_at_last_state(LEADS, is_led));
+        system.liveness.properties.push(LiveProperty::leads_to_state(AGREED, |_| true, is_led));
+        let timer = |wanted: ElectionTimer| {
+            move |action: &Action<Elector>, _: Option<&()>| match action {
+                Action::<Elector>::Timeout(id, timer) if *timer == wanted => Some(format!("S{}", usize::from(*id) + 1)),
+                _ => None,
+            }
+        };
+        let mut assume = |wanted, assumption| {
+            if wanted {
+                system.liveness.assumptions.push(assumption);
+            }
+        };
+        assume(true, Assumption::each("hold-offs end", Fairness::Weak, timer(ElectionTimer::HoldOff)));
+        assume(self.beats, Assumption::each("leaders send heartbeats", Fairness::Weak, timer(ElectionTimer::Beat)));
+        let arrives = |action: &Action<Elector>, _: Option<&()>| match action {
+            Action::<Elector>::Deliver { src, dst, .. } => {
+                Some(format!("S{} -> S{}", usize::from(*src) + 1, usize::from(*dst) + 1))
+            }
+            _ => None,
+        };
+        assume(self.arrive, Assumption::each("heartbeats arrive", Fairness::Weak, arrives));
+        let suspects = Assumption::each("who is down is suspected", Fairness::Weak, timer(ElectionTimer::Suspect));
+        assume(self.complete, suspects.when(|state, action| suspicion(state, action) == Some(false)));
+        let suspects = Assumption::each("who is up is suspected no more", Fairness::Ceases, timer(ElectionTimer::Suspect));
+        assume(self.accurate, suspects.when(|state, action| suspicion(state, action) == Some(true)));
+        system
+    }
+}

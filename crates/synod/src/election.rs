@@ -1,0 +1,178 @@
+//! Progress only: whom each server takes for the leader, and so who begins ballots (PMS §2.4, §3). Nothing here is needed for
+//! safety: several may take themselves for it at once, or nobody, and Paxos is only slower.
+//!
+//! Everyone follows the first of the members that it does not suspect. Who follows itself leads: it sends heartbeats, and
+//! after a hold-off it may begin ballots. Whoever follows another and does not hear of it for a while suspects it. A heartbeat
+//! of a suspected one shows that the suspicion was wrong; then the next one takes longer, so that timers become accurate
+//! once messages take a bounded time, however long. Durations are drawn from ranges, so that not all suspect at once.
+//!
+//! [`Elector`] runs this by itself, as an actor; a server asks [`ElectionState::may_begin`] before it begins a ballot.
+
+use serde::{Deserialize, Serialize};
+use stateright::actor::{Actor, Id, Out};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::ops::Range;
+use std::time::Duration;
+
+/// A leader says that it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Heartbeat;
+
+/// What a member waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ElectionTimer {
+    /// A leader's next heartbeat is due.
+    Beat,
+    /// Nothing was heard of the one it follows for too long.
+    Suspect,
+    /// The hold-off of a new leader is over.
+    HoldOff,
+}
+
+/// How often, and how long. Means nothing to a model, whose timers run out at any moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Between two heartbeats.
+    pub beat: Range<Duration>,
+    /// How long nothing must be heard of the one that is followed; doubled for each suspicion that was wrong.
+    pub suspect: Range<Duration>,
+    /// How long a new leader holds off, so that an old one's ballot can end.
+    pub hold_off: Range<Duration>,
+    /// How often at most the time before a suspicion is doubled.
+    pub doublings: u32,
+}
+
+/// What a member believes. All of it is volatile: who comes back suspects nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ElectionState {
+    /// Members that were not heard of for too long, by their place; never itself.
+    pub suspected: BTreeSet<usize>,
+    /// How often the time before a suspicion was doubled.
+    pub doubled: u32,
+    /// Whether it leads and its hold-off is over.
+    pub ready: bool,
+}
+
+/// A member of an election.
+#[derive(Clone, Debug)]
+pub struct Elector {
+    /// All members; the first that is not suspected is followed.
+    pub members: Vec<Id>,
+    /// How often, and how long.
+    pub pace: Pace,
+}
+
+impl ElectionState {
+    /// The place of the member that is followed, out of so many: the first that is not suspected.
+    pub fn followed(&self, members: usize) -> Option<usize> {
+        (0..members).find(|member| !self.suspected.contains(member))
+    }
+
+    /// Whether the member at this place takes itself for the leader and may begin ballots.
+    pub fn may_begin(&self, members: usize, me: usize) -> bool {
+        self.ready && self.followed(members) == Some(me)
+    }
+}
+
+impl Elector {
+    fn place(&self, id: Id) -> Option<usize> {
+        self.members.iter().position(|member| *member == id)
+    }
+
+    fn followed(&self, state: &ElectionState) -> Option<usize> {
+        state.followed(self.members.len())
+    }
+
+    /// Begins to lead if it follows itself, and to wait for its leader if it follows another.
+    fn begin(&self, me: usize, state: &ElectionState, out: &mut Out<Self>) {
+        if self.followed(state) == Some(me) {
+            out.cancel_timer(ElectionTimer::Suspect);
+            out.set_timer(ElectionTimer::HoldOff, self.pace.hold_off.clone());
+            self.beat(me, out);
+        } else {
+            out.cancel_timer(ElectionTimer::Beat);
+            out.cancel_timer(ElectionTimer::HoldOff);
+            self.wait(state, out);
+        }
+    }
+
+    fn beat(&self, me: usize, out: &mut Out<Self>) {
+        for (_, member) in self.members.iter().enumerate().filter(|(place, _)| *place != me) {
+            out.send(*member, Heartbeat);
+        }
+        out.set_timer(ElectionTimer::Beat, self.pace.beat.clone());
+    }
+
+    fn wait(&self, state: &ElectionState, out: &mut Out<Self>) {
+        let factor = 2_u32.saturating_pow(state.doubled);
+        let Range { start, end } = &self.pace.suspect;
+        let range = start.saturating_mul(factor)..end.saturating_mul(factor);
+        out.set_timer(ElectionTimer::Suspect, range);
+    }
+}
+
+impl Actor for Elector {
+    type Msg = Heartbeat;
+    type Timer = ElectionTimer;
+    type State = ElectionState;
+    type Storage = ();
+    type Random = Infallible;
+
+    fn on_start(&self, me: Id, _: &Option<()>, out: &mut Out<Self>) -> ElectionState {
+        let state = ElectionState::default();
+        if let Some(me) = self.place(me) {
+            self.begin(me, &state, out);
+        }
+        state
+    }
+
+    fn on_msg(
+        &self,
+        me: Id,
+        state: &mut Cow<'_, ElectionState>,
+        src: Id,
+        Heartbeat: Heartbeat,
+        out: &mut Out<Self>,
+    ) {
+        let (Some(me), Some(from), Some(followed)) = (self.place(me), self.place(src), self.followed(state)) else {
+            return;
+        };
+        // Who comes after the one that is followed will hear of that one, and follow it too.
+        if from > followed || from == me {
+            return;
+        }
+        if from == followed {
+            return self.wait(state, out);
+        }
+        let new = state.to_mut();
+        new.suspected.remove(&from);
+        new.doubled = self.pace.doublings.min(new.doubled + 1);
+        new.ready = false;
+        self.begin(me, state, out);
+    }
+
+    fn on_timeout(
+        &self,
+        me: Id,
+        state: &mut Cow<'_, ElectionState>,
+        timer: &ElectionTimer,
+        out: &mut Out<Self>,
+    ) {
+        let (Some(me), Some(followed)) = (self.place(me), self.followed(state)) else { return };
+        match timer {
+            ElectionTimer::Beat if followed == me => self.beat(me, out),
+            ElectionTimer::HoldOff if followed == me => state.to_mut().ready = true,
+            ElectionTimer::Suspect if followed != me => {
+                state.to_mut().suspected.insert(followed);
+                self.begin(me, state, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn name(&self) -> String {
+        "Elector".to_owned()
+    }
+}
