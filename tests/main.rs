@@ -6,6 +6,7 @@ mod cli;
 mod cluster;
 mod decoders;
 mod house;
+mod liveness;
 mod proxy;
 mod reductions;
 mod regressions;

@@ -283,7 +283,8 @@ impl TraceText {
         if let Some(begin) = self.cycle.and_then(|after| resolved.states.get(after))
             && *begin != state
         {
-            let message = "the cycle does not come back: after this step the state is not the one in which it begins";
+            let message =
+                "the cycle does not come back: after this step the state is not the one in which it begins";
             let (line, column) = self.steps.last().map_or((1, 1), |last| (last.line, last.column));
             return Err(TraceError { line, column, message: message.to_owned() });
         }

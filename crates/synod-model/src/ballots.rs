@@ -151,7 +151,9 @@ impl Normal<Mutant, Ghost> for LiveBallots {
     fn bound(&self) -> String {
         let most = self.most;
         if self.cluster.nacks {
-            return format!("at most {most} live ballots, in as many consecutive rounds, any number of retries");
+            return format!(
+                "at most {most} live ballots, in as many consecutive rounds, any number of retries"
+            );
         }
         format!("at most {most} live ballots, any number of retries")
     }

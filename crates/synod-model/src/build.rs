@@ -272,7 +272,8 @@ impl Model {
         let decorated = |process: &Process| Mutant { process: process.clone(), rule, draws };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
-            let normal = LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone());
+            let normal =
+                LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone());
             if self.progress.is_some() { normal.exact() } else { normal }
         });
         let mut system = self.system(actors);
@@ -573,7 +574,9 @@ fn expect(
     }
     match (&expect.property, expect.verdict.as_str()) {
         (None, "violated") => judge.error(place, "a violated model must name the property that falls"),
-        (Some(name), "violated") if progress.is_some_and(|progress| progress.properties.contains(&name.as_str())) => {
+        (Some(name), "violated")
+            if progress.is_some_and(|progress| progress.properties.contains(&name.as_str())) =>
+        {
             Ok(())
         }
         (Some(name), "violated") if !claims.iter().any(|claim| claim.name == name) => {

@@ -11,6 +11,7 @@ use synod_explore::liveness::{Assumption, Fairness, LiveProperty};
 use synod_explore::{Action, Faults, InFlight, Normal, State, System};
 
 /// What there is, and what is assumed.
+#[allow(clippy::struct_excessive_bools, reason = "each assumption is a switch of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Electors {
     /// How many there are.
@@ -54,7 +55,8 @@ impl Normal<Elector, ()> for Merged {
 
     fn normal(&self, mut state: Whole) -> Option<Whole> {
         if let InFlight::Multiset(counts) = &mut state.network {
-            *counts = std::mem::take(counts).into_keys().map(|envelope| (envelope, 1)).collect::<BTreeMap<_, _>>();
+            *counts =
+                std::mem::take(counts).into_keys().map(|envelope| (envelope, 1)).collect::<BTreeMap<_, _>>();
         }
         Some(state)
     }
@@ -112,7 +114,9 @@ impl Electors {
         system.liveness.properties.push(LiveProperty::leads_to_state(AGREED, |_| true, is_led));
         let timer = |wanted: ElectionTimer| {
             move |action: &Action<Elector>, _: Option<&()>| match action {
-                Action::<Elector>::Timeout(id, timer) if *timer == wanted => Some(format!("S{}", usize::from(*id) + 1)),
+                Action::<Elector>::Timeout(id, timer) if *timer == wanted => {
+                    Some(format!("S{}", usize::from(*id) + 1))
+                }
                 _ => None,
             }
         };
@@ -122,7 +126,10 @@ impl Electors {
             }
         };
         assume(true, Assumption::each("hold-offs end", Fairness::Weak, timer(ElectionTimer::HoldOff)));
-        assume(self.beats, Assumption::each("leaders send heartbeats", Fairness::Weak, timer(ElectionTimer::Beat)));
+        assume(
+            self.beats,
+            Assumption::each("leaders send heartbeats", Fairness::Weak, timer(ElectionTimer::Beat)),
+        );
         let arrives = |action: &Action<Elector>, _: Option<&()>| match action {
             Action::<Elector>::Deliver { src, dst, .. } => {
                 Some(format!("S{} -> S{}", usize::from(*src) + 1, usize::from(*dst) + 1))
@@ -130,9 +137,14 @@ impl Electors {
             _ => None,
         };
         assume(self.arrive, Assumption::each("heartbeats arrive", Fairness::Weak, arrives));
-        let suspects = Assumption::each("who is down is suspected", Fairness::Weak, timer(ElectionTimer::Suspect));
+        let suspects =
+            Assumption::each("who is down is suspected", Fairness::Weak, timer(ElectionTimer::Suspect));
         assume(self.complete, suspects.when(|state, action| suspicion(state, action) == Some(false)));
-        let suspects = Assumption::each("who is up is suspected no more", Fairness::Ceases, timer(ElectionTimer::Suspect));
+        let suspects = Assumption::each(
+            "who is up is suspected no more",
+            Fairness::Ceases,
+            timer(ElectionTimer::Suspect),
+        );
         assume(self.accurate, suspects.when(|state, action| suspicion(state, action) == Some(true)));
         system
     }

@@ -32,6 +32,7 @@ pub const COMES_ABOUT: [(&str, &str); 2] =
     [("chosen", "eventually chosen"), ("learned", "eventually learned by all")];
 
 /// What must come about, and what is assumed; see [`crate::liveness`].
+#[allow(clippy::struct_excessive_bools, reason = "each assumption is a switch of its own")]
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LivenessFile {
@@ -105,7 +106,8 @@ pub(crate) fn admit(
     }
     let property = |name: &String| match COMES_ABOUT.iter().find(|(known, _)| known == name) {
         Some((_, property)) => Ok(*property),
-        None => judge.error(given.properties.span(), format!("no such property: {name:?}; there are chosen, learned")),
+        None => judge
+            .error(given.properties.span(), format!("no such property: {name:?}; there are chosen, learned")),
     };
     let properties: Vec<_> = given.properties.get_ref().iter().map(property).collect::<Result<_, _>>()?;
     if properties.is_empty() {
@@ -115,7 +117,8 @@ pub(crate) fn admit(
         return judge.error(place, "learned: there is no learner in this system");
     }
     let find = |what: &str, name: &String, among: &[Id], span| {
-        let found = names.iter().position(|known| known == name).map(Id::from).filter(|id| among.contains(id));
+        let found =
+            names.iter().position(|known| known == name).map(Id::from).filter(|id| among.contains(id));
         found.map_or_else(|| judge.error(span, format!("{what}: there is no {name:?} that could be it")), Ok)
     };
     let list = |what: &str, given: &Spanned<Vec<String>>, among: &[Id]| -> Result<Vec<Id>, ModelError> {
@@ -141,6 +144,9 @@ pub(crate) fn admit(
     }
     Ok(Some(Progress { properties, distinguished, served, quorum, file: given.clone() }))
 }
+
+/// Whether a message, from somebody to somebody, is meant.
+type Meant = Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>;
 
 /// Timers that make a proposer begin a ballot.
 pub trait Rings {
@@ -226,7 +232,9 @@ where
     let Way { proposer, quorum, .. } = way;
     let proposer = *proposer;
     let up = |id: Id| state.locals.get(usize::from(id)).and_then(|local| local.state.as_deref());
-    let Some(ballot) = up(proposer).and_then(|state| state.inside().proposer()).and_then(current) else { return false };
+    let Some(ballot) = up(proposer).and_then(|state| state.inside().proposer()).and_then(current) else {
+        return false;
+    };
     state.network.heads().iter().any(|envelope| {
         let there = way.there && envelope.src == proposer && quorum.contains(&envelope.dst);
         let back = way.back && envelope.dst == proposer && quorum.contains(&envelope.src);
@@ -248,12 +256,19 @@ impl Progress {
     {
         let leader = usize::from(self.distinguished);
         let wants = |state: &A::State| state.inside().proposer().is_some_and(|p| !p.wanted.is_empty());
-        Goal::Locals(Arc::new(move |actor, local: &Local<A>| actor != leader || local.state.as_deref().is_some_and(wants)))
+        Goal::Locals(Arc::new(move |actor, local: &Local<A>| {
+            actor != leader || local.state.as_deref().is_some_and(wants)
+        }))
     }
 
     /// Adds to a system what must come about, and what is assumed.
-    pub(crate) fn declare<A>(&self, system: &mut System<A, Ghost>, cluster: &Arc<Cluster>, numbers: &[u16], draws: bool)
-    where
+    pub(crate) fn declare<A>(
+        &self,
+        system: &mut System<A, Ghost>,
+        cluster: &Arc<Cluster>,
+        numbers: &[u16],
+        draws: bool,
+    ) where
         A: Subject<Msg = Msg>,
         A::State: Inside,
         A::Timer: Rings,
@@ -267,12 +282,14 @@ impl Progress {
             } else {
                 let learners = cluster.learners.clone();
                 Goal::Locals(Arc::new(move |actor, local: &Local<A>| {
-                    let knows = |state: &A::State| state.inside().learner().is_some_and(|l| !l.learned.is_empty());
+                    let knows =
+                        |state: &A::State| state.inside().learner().is_some_and(|l| !l.learned.is_empty());
                     !learners.contains(&Id::from(actor)) || local.state.as_deref().is_none_or(knows)
                 }))
             };
             // What a client asks may be lost for good, and then nobody has anything to propose.
-            let shape = if system.network.loss { Shape::LeadsTo(self.wants()) } else { Shape::FromEverywhere };
+            let shape =
+                if system.network.loss { Shape::LeadsTo(self.wants()) } else { Shape::FromEverywhere };
             system.liveness.properties.push(LiveProperty { name, shape, goal });
         }
         let names = Arc::new(system.names.clone());
@@ -300,9 +317,7 @@ impl Progress {
             assume(Assumption::each(&format!("1 nobody but {me} begins a ballot"), Fairness::Ceases, others));
         }
         if self.file.alone && draws {
-            let low = move |action: &Action<A>| {
-                matches!(action, Action::<A>::Timeout(who, timer) if *who == leader && timer.height().is_some())
-            };
+            let low = move |action: &Action<A>| matches!(action, Action::<A>::Timeout(who, timer) if *who == leader && timer.height().is_some());
             // Each ballot it begins has a higher round, and from some point on nobody else's rounds grow.
             let says = format!("1 {me} begins no ballot below another");
             assume(Assumption::ceases(&says, low).when(move |state, action| {
@@ -313,7 +328,7 @@ impl Progress {
             }));
         }
         // Messages of some channels arrive, those of each kind by themselves.
-        let arrive = |says: &str, meant: Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>| {
+        let arrive = |says: &str, meant: Meant| {
             let names = Arc::clone(&names);
             let class = move |action: &Action<A>, _: Option<&Note>| match action {
                 Action::<A>::Deliver { src, dst, msg } if meant(*src, *dst, msg) => {
@@ -324,7 +339,7 @@ impl Progress {
             };
             Assumption::each(says, Fairness::Weak, class)
         };
-        let is_lost = |says: &str, meant: Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>| {
+        let is_lost = |says: &str, meant: Meant| {
             let lost = move |action: &Action<A>| match action {
                 Action::<A>::Drop(envelope) => meant(envelope.src, envelope.dst, &envelope.msg),
                 _ => false,
@@ -340,27 +355,28 @@ impl Progress {
             Assumption::each(says, Fairness::Weak, class)
         };
         let served = self.served.clone();
-        assume(arrive("0 what clients ask arrives", Box::new(move |_, dst, msg| {
-            matches!(msg, Msg::Request { .. }) && served.contains(&dst)
-        })));
+        assume(arrive(
+            "0 what clients ask arrives",
+            Box::new(move |_, dst, msg| matches!(msg, Msg::Request { .. }) && served.contains(&dst)),
+        ));
         if self.file.retries {
             for id in self.served.iter().copied() {
-                let rings = move |action: &Action<A>| {
-                    matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot())
-                };
+                let rings = move |action: &Action<A>| matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot());
                 let (way, patient) = (way(id), self.file.patient);
                 let assumption = Assumption::weak(&format!("2 {}'s timer runs out", name(id)), rings);
                 // Who is patient lets it run out only where nothing more is to arrive.
-                assume(if patient { assumption.when(move |state, _| !goes_on(state, &way)) } else { assumption });
+                assume(if patient {
+                    assumption.when(move |state, _| !goes_on(state, &way))
+                } else {
+                    assumption
+                });
             }
             assume(comes_back("2 proposers come back", self.served.clone()));
         }
         if self.file.patient {
             for id in self.served.iter().copied() {
                 let way = way(id);
-                let rings = move |action: &Action<A>| {
-                    matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot())
-                };
+                let rings = move |action: &Action<A>| matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot());
                 let says = format!("5 {0}'s timer does not run out while {0}'s ballot can go on", name(id));
                 assume(Assumption::ceases(&says, rings).when(move |state, _| goes_on(state, &way)));
             }
@@ -368,7 +384,9 @@ impl Progress {
         if self.file.asked {
             let (served, members) = (self.served.clone(), quorum.clone());
             let meant = move |src, dst, msg: &Msg| {
-                matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. }) && served.contains(&src) && members.contains(&dst)
+                matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. })
+                    && served.contains(&src)
+                    && members.contains(&dst)
             };
             assume(arrive("3 what is sent to the quorum arrives", Box::new(meant.clone())));
             if loss {
@@ -382,7 +400,8 @@ impl Progress {
             let meant = move |src, dst, msg: &Msg| match msg {
                 Msg::Promise { .. } | Msg::Nack { .. } => members.contains(&src) && served.contains(&dst),
                 Msg::Accepted { .. } => {
-                    members.contains(&src) && served.contains(&dst) || acceptors.contains(&src) && learners.contains(&dst)
+                    members.contains(&src) && served.contains(&dst)
+                        || acceptors.contains(&src) && learners.contains(&dst)
                 }
                 Msg::Chosen { .. } => learners.contains(&dst),
                 _ => false,

@@ -91,7 +91,12 @@ fn told<A: Subject>(lasso: &Lasso<A>) -> String {
     }
 }
 
-fn text<A>(model: &Model, system: &System<A, Ghost>, actions: &[synod_explore::Action<A>], breaks: &str) -> TraceText
+fn text<A>(
+    model: &Model,
+    system: &System<A, Ghost>,
+    actions: &[synod_explore::Action<A>],
+    breaks: &str,
+) -> TraceText
 where
     A: Subject<Msg = Msg>,
     A::State: Inside,
@@ -142,9 +147,10 @@ where
             Err(breach) => return Err(breach.to_string()),
         }
     }
-    let words = match comes_about.is_empty() {
-        true => "it is a cycle; the model does not say what must come about".to_owned(),
-        false => format!("it is a cycle, on which comes about: {}", comes_about.join(", ")),
+    let words = if comes_about.is_empty() {
+        "it is a cycle; the model does not say what must come about".to_owned()
+    } else {
+        format!("it is a cycle, on which comes about: {}", comes_about.join(", "))
     };
     Ok(Some((None, words)))
 }

@@ -300,16 +300,23 @@ fn complaints(model: &Model, outcome: &Outcome, settings: &Settings<'_>) -> Vec<
                 let (is, expected) = (steps.unwrap_or(0), expected_steps.unwrap_or(0));
                 complaints.push(format!("{name} falls after {is} steps, expected {expected}"));
             }
-            Some(Found { status: "violated", cycle, .. }) if expect.cycle.is_some() && *cycle != expect.cycle => {
+            Some(Found { status: "violated", cycle, .. })
+                if expect.cycle.is_some() && *cycle != expect.cycle =>
+            {
                 let (is, expected) = (cycle.unwrap_or(0), expect.cycle.unwrap_or(0));
-                complaints.push(format!("the cycle on which {name} never comes about has {is} steps, expected {expected}"));
+                complaints.push(format!(
+                    "the cycle on which {name} never comes about has {is} steps, expected {expected}"
+                ));
             }
             Some(Found { status: "violated", .. }) => {}
             _ => complaints.push(format!("{name} does not fall")),
         }
     }
     if let Some(expected) = &expect.lasso
-        && outcome.trace.as_deref().is_some_and(|trace| progress::steps_of(trace) != progress::steps_of(expected))
+        && outcome
+            .trace
+            .as_deref()
+            .is_some_and(|trace| progress::steps_of(trace) != progress::steps_of(expected))
     {
         complaints.push("the lasso is another one than the file tells".to_owned());
     }

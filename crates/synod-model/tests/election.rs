@@ -42,15 +42,17 @@ fn whoever_does_not_suspect_waits_for_ever_for_one_that_is_down() {
     assert!(matches!(report.verdict, Verdict::Violated { .. }), "{:?}", report.verdict);
     let lasso = report.finding(AGREED).and_then(|finding| finding.lasso.as_ref()).expect("it falls");
     assert!(lasso.cycle.is_empty(), "nothing more happens: {lasso:?}");
-    assert!(lasso.stem.iter().any(|action| matches!(action, Action::<synod::Elector>::Crash(_))), "{lasso:?}");
+    assert!(
+        lasso.stem.iter().any(|action| matches!(action, Action::<synod::Elector>::Crash(_))),
+        "{lasso:?}"
+    );
 }
 
 #[test]
 fn without_heartbeats_two_may_lead_for_ever() {
-    for electors in [
-        Electors { beats: false, ..Electors::default() },
-        Electors { arrive: false, ..Electors::default() },
-    ] {
+    for electors in
+        [Electors { beats: false, ..Electors::default() }, Electors { arrive: false, ..Electors::default() }]
+    {
         let report = run(electors);
         assert!(matches!(report.verdict, Verdict::Violated { .. }), "{electors:?}: {:?}", report.verdict);
     }

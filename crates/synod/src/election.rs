@@ -136,7 +136,8 @@ impl Actor for Elector {
         Heartbeat: Heartbeat,
         out: &mut Out<Self>,
     ) {
-        let (Some(me), Some(from), Some(followed)) = (self.place(me), self.place(src), self.followed(state)) else {
+        let (Some(me), Some(from), Some(followed)) = (self.place(me), self.place(src), self.followed(state))
+        else {
             return;
         };
         // Who comes after the one that is followed will hear of that one, and follow it too.

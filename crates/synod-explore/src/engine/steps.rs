@@ -106,11 +106,10 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
                         let message = self.tables.failures[failure as usize].clone();
                         return Err(Failed { state, ordinal, message });
                     }
-                    Some((Kind::Noted(_), _)) => {}
                     None if self.is_cut(&row, kind, crash_fits) => {
                         outs.push(Out { ordinal, kind, to: None });
                     }
-                    None => {}
+                    Some((Kind::Noted(_), _)) | None => {}
                 }
                 ordinal += 1;
             }

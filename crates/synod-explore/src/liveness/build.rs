@@ -46,11 +46,14 @@ pub(super) enum NotBuilt<A: Subject> {
 enum Kind {
     Always(u16),
     /// It depends on the state which label it has: the classes at any rate, and those that depend, with their assumptions.
-    Depends { at_any_rate: Label, if_so: Vec<(usize, Option<u32>)> },
+    Depends {
+        at_any_rate: Label,
+        if_so: Vec<(usize, Option<u32>)>,
+    },
 }
 
 /// Which label each step has.
-struct Labels<'l, A: Subject, O: Observer<A>> {
+struct Classing<'l, A: Subject, O: Observer<A>> {
     liveness: &'l Liveness<A, O>,
     kinds: FxHashMap<u32, Kind>,
     ids: FxHashMap<Label, u16>,
@@ -59,7 +62,7 @@ struct Labels<'l, A: Subject, O: Observer<A>> {
     class_ids: FxHashMap<(usize, String), u32>,
 }
 
-impl<'l, A: Subject, O: Observer<A>> Labels<'l, A, O> {
+impl<'l, A: Subject, O: Observer<A>> Classing<'l, A, O> {
     fn new(liveness: &'l Liveness<A, O>) -> Self {
         Self {
             liveness,
@@ -76,7 +79,8 @@ impl<'l, A: Subject, O: Observer<A>> Labels<'l, A, O> {
         if let Some(&id) = self.ids.get(&label) {
             return Ok(id);
         }
-        let id = u16::try_from(next).map_err(|_| "assumptions tell too many sorts of steps apart".to_owned())?;
+        let id =
+            u16::try_from(next).map_err(|_| "assumptions tell too many sorts of steps apart".to_owned())?;
         self.labels.push(label);
         self.ids.insert(label, id);
         Ok(id)
@@ -137,7 +141,11 @@ impl<'l, A: Subject, O: Observer<A>> Labels<'l, A, O> {
                 (None, false) => at_any_rate.classes |= 1 << id,
             }
         }
-        if if_so.is_empty() { self.label(at_any_rate).map(Kind::Always) } else { Ok(Kind::Depends { at_any_rate, if_so }) }
+        if if_so.is_empty() {
+            self.label(at_any_rate).map(Kind::Always)
+        } else {
+            Ok(Kind::Depends { at_any_rate, if_so })
+        }
     }
 
     fn demands(&self) -> Demands {
@@ -186,6 +194,9 @@ impl<'g, A: Subject, O: Observer<A>> Asked<'g, A, O> {
     }
 }
 
+/// Where something becomes due, if not only in the first state, and where it is done.
+type Asking<'g, A, O> = (Option<Asked<'g, A, O>>, Asked<'g, A, O>);
+
 fn panicked<A: Subject>(message: String) -> NotBuilt<A> {
     NotBuilt::Panicked(Impure { message, trace: Vec::new() })
 }
@@ -200,8 +211,8 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
 ) -> Result<Built<'s, A, O>, NotBuilt<A>> {
     let mut graph = Graph { starts: vec![0], ..Graph::default() };
     let mut ordinals = Vec::new();
-    let mut labels = Labels::new(liveness);
-    let mut goals: Vec<(Option<Asked<'_, A, O>>, Asked<'_, A, O>)> = liveness
+    let mut labels = Classing::new(liveness);
+    let mut goals: Vec<Asking<'_, A, O>> = liveness
         .properties
         .iter()
         .map(|property| {
@@ -222,7 +233,8 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
             level_end = steps.len();
         }
         if state.is_multiple_of(PATIENCE) {
-            let goals: usize = goals.iter().map(|(from, to)| from.as_ref().map_or(0, Asked::bytes) + to.bytes()).sum();
+            let goals: usize =
+                goals.iter().map(|(from, to)| from.as_ref().map_or(0, Asked::bytes) + to.bytes()).sum();
             let bytes = steps.bytes() + graph.bytes() + ordinals.capacity() * 2 + goals;
             // As much again for deciding, per state.
             let bytes = bytes + steps.len() * super::check::BYTES_A_STATE;
@@ -266,15 +278,18 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
             }
             let mut enabled = 0;
             for &out in &outs {
-                let label = panics::capture(|| labels.of(&steps, state, out)).and_then(|label| label).map_err(panicked)?;
+                let label = panics::capture(|| labels.of(&steps, state, out))
+                    .and_then(|label| label)
+                    .map_err(panicked)?;
                 enabled |= labels.labels[usize::from(label)].classes;
                 match out.to {
                     Some(to) => {
                         graph.to.push(to);
                         graph.label.push(label);
-                        ordinals.push(u16::try_from(out.ordinal).map_err(|_| {
-                            panicked("a state has more than 65,535 steps".to_owned())
-                        })?);
+                        ordinals.push(
+                            u16::try_from(out.ordinal)
+                                .map_err(|_| panicked("a state has more than 65,535 steps".to_owned()))?,
+                        );
                     }
                     None => cut = true,
                 }

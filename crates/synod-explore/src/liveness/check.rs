@@ -180,7 +180,8 @@ fn judge<A: Subject, O: Observer<A>>(
     let outside: Option<Vec<bool>> = stays.then(|| goal.iter().map(|&there| !there).collect());
     let visit = outside.as_deref();
     let mut give_up = || budget.check();
-    let fair = components(&built.graph, built.demands, &due.region, visit, &mut give_up).map_err(NotBuilt::GaveUp)?;
+    let fair = components(&built.graph, built.demands, &due.region, visit, &mut give_up)
+        .map_err(NotBuilt::GaveUp)?;
     let Some(first) = due.nearest.iter().position(|&state| fair[state as usize] != NOWHERE) else {
         return Ok(Judged::Holds);
     };
@@ -237,6 +238,8 @@ fn judge<A: Subject, O: Observer<A>>(
 fn impure<A: Subject>(lasso: Lasso<A>, message: &str) -> NotBuilt<A> {
     let mut trace = lasso.stem;
     trace.extend(lasso.cycle);
-    let message = format!("run again, a lasso that was found is none ({message}): some function gives two answers to one question");
+    let message = format!(
+        "run again, a lasso that was found is none ({message}): some function gives two answers to one question"
+    );
     NotBuilt::Panicked(Impure { message, trace })
 }

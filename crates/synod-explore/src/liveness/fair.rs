@@ -104,7 +104,7 @@ pub(super) fn components(
         parts.split(part, &states, give_up, &mut |component| found.push(component.to_vec()))?;
         for component in found {
             let id = parts.fresh();
-            component.iter().for_each(|&state| parts.part[state as usize] = id);
+            parts.put(&component, id);
             let (mut taken, mut always, mut ever) = (0, Classes::MAX, 0);
             for &state in &component {
                 always &= graph.enabled[state as usize];
@@ -118,7 +118,7 @@ pub(super) fn components(
             }
             let visits = visit.is_none_or(|visit| component.iter().any(|&state| visit[state as usize]));
             if !visits || demands.weak & always & !taken != 0 {
-                component.iter().for_each(|&state| parts.part[state as usize] = NOWHERE);
+                parts.put(&component, NOWHERE);
                 continue;
             }
             let neglected = demands.strong & ever & !taken;
@@ -132,7 +132,7 @@ pub(super) fn components(
             }
             let (gone, left): (Vec<u32>, Vec<u32>) =
                 component.into_iter().partition(|&state| graph.enabled[state as usize] & neglected != 0);
-            gone.iter().for_each(|&state| parts.part[state as usize] = NOWHERE);
+            parts.put(&gone, NOWHERE);
             if !left.is_empty() {
                 pending.push((id, left));
             }
@@ -157,6 +157,12 @@ struct Parts<'g> {
 const PATIENCE: u32 = 1 << 14;
 
 impl Parts<'_> {
+    fn put(&mut self, states: &[u32], part: u32) {
+        for &state in states {
+            self.part[state as usize] = part;
+        }
+    }
+
     fn fresh(&mut self) -> u32 {
         self.next_part += 1;
         self.next_part

@@ -33,8 +33,11 @@ fn pack(state: u32, due: bool) -> u32 {
 impl Due {
     /// Finds them, breadth first.
     pub(super) fn find(graph: &Graph, ask: &Ask<'_>) -> Due {
-        let mut due =
-            Due { region: vec![false; graph.len()], nearest: Vec::new(), parent: vec![UNSEEN; graph.len() * 2] };
+        let mut due = Due {
+            region: vec![false; graph.len()],
+            nearest: Vec::new(),
+            parent: vec![UNSEEN; graph.len() * 2],
+        };
         let mut queue = VecDeque::new();
         let waits = |state: u32| ask.stays || !ask.to[state as usize];
         let starts = |state: u32| match ask.from {
@@ -221,7 +224,8 @@ impl Cycles<'_> {
                     || now.taken & lacking.asked & !lacking.taken != 0
                     || now.visited && !lacking.visited
             };
-            for step in self.nearest(state, &|step, next| is_news(self.at(next, self.through(step, lacking)))) {
+            for step in self.nearest(state, &|step, next| is_news(self.at(next, self.through(step, lacking))))
+            {
                 met = self.at(self.graph.to[step], self.through(step, met));
                 state = self.graph.to[step];
                 steps.push(step);

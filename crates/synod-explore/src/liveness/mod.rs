@@ -118,9 +118,8 @@ impl Display for Fairness {
 }
 
 /// Says which class a step belongs to, by its action and what the observer noted of it; `None` if it is not meant.
-pub type ClassOf<A, O> = Arc<
-    dyn Fn(&Action<A>, Option<&<O as Observer<A>>::Note>) -> Option<String> + Send + Sync,
->;
+pub type ClassOf<A, O> =
+    Arc<dyn Fn(&Action<A>, Option<&<O as Observer<A>>::Note>) -> Option<String> + Send + Sync>;
 
 /// Says in which states a step belongs to its class.
 pub type When<A, O> = Arc<dyn Fn(&State<A, O>, &Action<A>) -> bool + Send + Sync>;
@@ -138,7 +137,11 @@ pub struct Assumption<A: Subject, O: Observer<A>> {
 }
 
 impl<A: Subject, O: Observer<A>> Assumption<A, O> {
-    fn of(name: &str, fairness: Fairness, meant: impl Fn(&Action<A>) -> bool + Send + Sync + 'static) -> Self {
+    fn of(
+        name: &str,
+        fairness: Fairness,
+        meant: impl Fn(&Action<A>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let class: ClassOf<A, O> = Arc::new(move |action, _| meant(action).then(String::new));
         Self { name: name.to_owned(), fairness, class, when: None }
     }
@@ -169,10 +172,7 @@ impl<A: Subject, O: Observer<A>> Assumption<A, O> {
 
     /// The same, of steps out of such states only.
     #[must_use]
-    pub fn when(
-        mut self,
-        when: impl Fn(&State<A, O>, &Action<A>) -> bool + Send + Sync + 'static,
-    ) -> Self {
+    pub fn when(mut self, when: impl Fn(&State<A, O>, &Action<A>) -> bool + Send + Sync + 'static) -> Self {
         self.when = Some(Arc::new(when));
         self
     }
@@ -185,14 +185,20 @@ impl<A: Subject, O: Observer<A>> Clone for Assumption<A, O> {
     }
 }
 
+/// A set, as a function that says what is in it.
+pub type SetOf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
+
+/// A set of actors' indices and what they are and have.
+pub type LocalsOf<A> = Arc<dyn Fn(usize, &Local<A>) -> bool + Send + Sync>;
+
 /// A set of states. The less it looks at, the less often it has to be asked.
 pub enum Goal<A: Subject, O: Observer<A>> {
     /// Asked once per distinct history.
-    History(Arc<dyn Fn(&O::History) -> bool + Send + Sync>),
+    History(SetOf<O::History>),
     /// To be true of every actor; asked once per actor and distinct [`Local`] of it.
-    Locals(Arc<dyn Fn(usize, &Local<A>) -> bool + Send + Sync>),
+    Locals(LocalsOf<A>),
     /// Asked of every state.
-    State(Arc<dyn Fn(&State<A, O>) -> bool + Send + Sync>),
+    State(SetOf<State<A, O>>),
 }
 
 impl<A: Subject, O: Observer<A>> Goal<A, O> {

@@ -33,7 +33,9 @@ impl Display for Breach {
             Self::Unfair(assumption, class, fairness) => {
                 write!(f, "the cycle is not fair: {assumption} [{class}], {fairness}")
             }
-            Self::ComesAbout(step) => write!(f, "what must come about does, or is not due, after {step} steps"),
+            Self::ComesAbout(step) => {
+                write!(f, "what must come about does, or is not due, after {step} steps")
+            }
         }
     }
 }
@@ -124,7 +126,9 @@ fn comes_about<A: Subject, O: Observer<A>>(
     states: &[State<A, O>],
 ) -> Result<(), Breach> {
     let there = |at: usize| property.goal.holds(&states[at]);
-    let never_from = |due: usize| (due..states.len()).find(|&at| there(at)).map_or(Ok(()), |at| Err(Breach::ComesAbout(at)));
+    let never_from = |due: usize| {
+        (due..states.len()).find(|&at| there(at)).map_or(Ok(()), |at| Err(Breach::ComesAbout(at)))
+    };
     match &property.shape {
         Shape::Eventually => never_from(0),
         Shape::FromEverywhere => never_from(lasso.due),

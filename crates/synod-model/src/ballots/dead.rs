@@ -80,7 +80,8 @@ impl LiveBallots {
 
     /// Whether the sender of a refused message would hear of that, and not ignore it.
     fn is_heard(&self, locals: &[Arc<Local<Mutant>>], envelope: &Envelope<Msg>, ballot: Ballot) -> bool {
-        self.cluster.nacks && locals.get(usize::from(envelope.src)).is_some_and(|local| waits_in(local, ballot))
+        self.cluster.nacks
+            && locals.get(usize::from(envelope.src)).is_some_and(|local| waits_in(local, ballot))
     }
 
     fn is_ignored_for_ever(
@@ -97,12 +98,14 @@ impl LiveBallots {
             // equals the promise is answered again, and so must stay.
             // Where its proposer hears of a refusal, be it one that is yet to come, it must stay.
             (Msg::Prepare { ballot, .. }, Some(acceptor), ..) => {
-                (acceptor.promised.is_some_and(|promised| promised > *ballot) || acceptor.accepted_in == Some(*ballot))
+                (acceptor.promised.is_some_and(|promised| promised > *ballot)
+                    || acceptor.accepted_in == Some(*ballot))
                     && !self.is_heard(locals, envelope, *ballot)
             }
             // An equal promise invites it. A repeated one would be answered again, and so must stay.
             (Msg::Accept { ballot, .. }, Some(acceptor), ..) => {
-                acceptor.promised.is_some_and(|promised| promised > *ballot) && !self.is_heard(locals, envelope, *ballot)
+                acceptor.promised.is_some_and(|promised| promised > *ballot)
+                    && !self.is_heard(locals, envelope, *ballot)
             }
             // It is about the ballot that its proposer has come to, or about nothing.
             (Msg::Nack { ballot, .. }, _, Some(_), _) => !waits_in(local, *ballot),
@@ -158,7 +161,8 @@ impl LiveBallots {
             match &envelope.msg {
                 Msg::Accept { ballot, instance, value } => {
                     let acceptor = self.acceptor(envelope.dst);
-                    let refuses = |promised: Option<&Option<Ballot>>| promised.is_some_and(|p| *p > Some(*ballot));
+                    let refuses =
+                        |promised: Option<&Option<Ballot>>| promised.is_some_and(|p| *p > Some(*ballot));
                     if let Some(acceptor) = acceptor.filter(|a| !refuses(facts.promised.get(a))) {
                         let by = facts.offered.entry((*instance, *ballot, value.clone())).or_default();
                         by.insert(acceptor);
@@ -378,7 +382,8 @@ fn forget_vote(state: &mut Whole, index: usize, instance: Instance, ballot: Ball
 /// Whether a proposer has come to a ballot and is not done.
 fn waits_in(local: &Local<Mutant>, ballot: Ballot) -> bool {
     proposer(local).is_some_and(|proposer| {
-        let (Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. }) = &proposer.phase
+        let (Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. }) =
+            &proposer.phase
         else {
             return false;
         };

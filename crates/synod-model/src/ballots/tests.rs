@@ -205,7 +205,11 @@ fn what_does_not_go_with_it_is_refused_where_it_stands() {
     let good = text("", 0, 3, "");
     for (from, to, says) in [
         ("nacks = false", "nacks = true", "nacks = false is needed"),
-        ("nacks = false\nretry = \"on-timeout\"", "nacks = true\nretry = \"on-either\"", "nothing but answer nacks"),
+        (
+            "nacks = false\nretry = \"on-timeout\"",
+            "nacks = true\nretry = \"on-either\"",
+            "nothing but answer nacks",
+        ),
         ("\"on-timeout\"", "\"never\"", "retry = \"on-timeout\""),
         ("\"multiset\"", "\"set\"", "delivery = \"multiset\""),
         ("live_ballots = 3", "live_ballots = 0", "must be from 1 to 16"),

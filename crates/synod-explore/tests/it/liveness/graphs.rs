@@ -191,9 +191,10 @@ pub(crate) fn naive(graph: &Graph, asks: Asks) -> Answer {
 fn is_fair(graph: &Graph, members: &[usize], stays: bool) -> bool {
     let ceases = |edge: &Edge| edge.classes.iter().any(|class| graph.fairness[*class] == Fairness::Ceases);
     let steps = || {
-        members.iter().flat_map(|node| graph.edges[*node].iter().map(move |edge| (*node, edge))).filter(
-            |(_, edge)| members.contains(&edge.to) && !ceases(edge),
-        )
+        members
+            .iter()
+            .flat_map(|node| graph.edges[*node].iter().map(move |edge| (*node, edge)))
+            .filter(|(_, edge)| members.contains(&edge.to) && !ceases(edge))
     };
     // Everything can be reached from everything, without leaving.
     let nodes = graph.edges.len();
@@ -209,7 +210,8 @@ fn is_fair(graph: &Graph, members: &[usize], stays: bool) -> bool {
     let connected = members.iter().all(|a| members.iter().all(|b| reach[*a][*b]));
     let on_goal = |node: &usize| graph.goal.contains(node);
     let misses = if stays { !members.iter().all(on_goal) } else { !members.iter().any(on_goal) };
-    let is_possible = |node: &usize, class: usize| graph.edges[*node].iter().any(|e| e.classes.contains(&class));
+    let is_possible =
+        |node: &usize, class: usize| graph.edges[*node].iter().any(|e| e.classes.contains(&class));
     let met = graph.fairness.iter().enumerate().all(|(class, fairness)| {
         let taken = steps().any(|(_, edge)| edge.classes.contains(&class));
         match fairness {

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use synod_explore::liveness::{Assumption, Breach, Fairness, How, Lasso, LiveProperty, check, verify};
 use synod_explore::diagram::Diagram;
+use synod_explore::liveness::{Assumption, Breach, Fairness, How, Lasso, LiveProperty, check, verify};
 use synod_explore::trace::{TraceText, parse};
 use synod_explore::{Action, Delivery, Faults, Network, Options, Symmetry, System, Verdict, Why};
 
@@ -34,14 +34,16 @@ fn without_fairness_one_may_stand_still() {
 #[test]
 fn the_end_of_a_run_is_a_run() {
     // 0 -> 1 -> 2 and 0 -> 3: at 3 nothing is possible, and the goal was not reached.
-    let graph = Graph::new(4, &[(0, 1, &[0]), (1, 2, &[0]), (0, 3, &[0])]).goal(&[2]).fairness(&[Fairness::Weak]);
+    let graph =
+        Graph::new(4, &[(0, 1, &[0]), (1, 2, &[0]), (0, 3, &[0])]).goal(&[2]).fairness(&[Fairness::Weak]);
     assert_eq!(verdict(&graph, Asks::Eventually), (FALLS, Some((1, 0))));
 }
 
 #[test]
 fn a_join_hides_no_run() {
     // Both ways lead to 3; stateright's `eventually` forgets the second way, which misses the goal at 1.
-    let steps: [(usize, usize, &[usize]); 5] = [(0, 1, &[0]), (0, 2, &[0]), (1, 3, &[0]), (2, 3, &[0]), (3, 3, &[0])];
+    let steps: [(usize, usize, &[usize]); 5] =
+        [(0, 1, &[0]), (0, 2, &[0]), (1, 3, &[0]), (2, 3, &[0]), (3, 3, &[0])];
     let graph = Graph::new(4, &steps).goal(&[1]).fairness(&[Fairness::Weak]);
     assert_eq!(verdict(&graph, Asks::Eventually), (FALLS, Some((2, 1))));
     let graph = graph.goal(&[1, 2]);
@@ -115,7 +117,8 @@ fn a_state_at_the_bound_is_no_end() {
     let report = check(&graph.system(Asks::Eventually), &Options::default());
     assert_eq!(report.verdict, Verdict::HoldsWithinBound("a part of the graph".to_owned()));
     // So does a depth.
-    let mut system = Graph::new(3, &[(0, 1, &[0]), (1, 2, &[0])]).fairness(&[Fairness::Weak]).system(Asks::Eventually);
+    let mut system =
+        Graph::new(3, &[(0, 1, &[0]), (1, 2, &[0])]).fairness(&[Fairness::Weak]).system(Asks::Eventually);
     system.bounds.depth = Some(2);
     let report = check(&system, &Options::default());
     assert_eq!(report.verdict, Verdict::HoldsWithinBound("depth at most 2".to_owned()));
@@ -133,12 +136,18 @@ fn a_state_at_the_bound_is_no_end() {
 fn assumptions_that_exclude_one_another_are_vacuous() {
     // The only step is to be taken for ever, and to cease.
     let graph = Graph::new(2, &[(0, 1, &[0, 1]), (1, 0, &[0, 1])]).goal(&[]);
-    let report = check(&graph.fairness(&[Fairness::Weak, Fairness::Ceases]).system(Asks::Eventually), &Options::default());
+    let report = check(
+        &graph.fairness(&[Fairness::Weak, Fairness::Ceases]).system(Asks::Eventually),
+        &Options::default(),
+    );
     assert_eq!(report.verdict, Verdict::Vacuous(vec!["a run that meets the assumptions"]));
     // From one state they do, and from the first they do not.
     let steps: [(usize, usize, &[usize]); 3] = [(0, 1, &[]), (0, 2, &[0]), (1, 1, &[0, 1])];
     let graph = Graph::new(3, &steps).goal(&[0]).fairness(&[Fairness::Weak, Fairness::Ceases]);
-    assert_eq!(check(&graph.system(Asks::Eventually), &Options::default()).verdict, Verdict::Vacuous(vec!["a run that meets the assumptions"]));
+    assert_eq!(
+        check(&graph.system(Asks::Eventually), &Options::default()).verdict,
+        Verdict::Vacuous(vec!["a run that meets the assumptions"])
+    );
 }
 
 #[test]
@@ -226,7 +235,9 @@ impl Actor for Asker {
 fn asker(loss: bool) -> System<Asker, ()> {
     let mut system = System::new(vec![Asker, Asker], ());
     system.network = Network { delivery: Delivery::Multiset, loss };
-    let goal = |actor: usize, local: &synod_explore::Local<Asker>| actor != 0 || local.state.as_deref() == Some(&true);
+    let goal = |actor: usize, local: &synod_explore::Local<Asker>| {
+        actor != 0 || local.state.as_deref() == Some(&true)
+    };
     system.liveness.properties.push(LiveProperty::from_everywhere_locals("answered", goal));
     // At most two letters each way, so that there are finitely many states.
     let within = |state: &synod_explore::State<Asker, ()>| state.network.all().len() <= 2;
@@ -267,13 +278,17 @@ fn a_lossy_channel_needs_strong_fairness_and_a_repeated_letter() {
 #[test]
 fn who_is_down_comes_back_only_by_assumption() {
     let mut system = asker(false);
-    system.faults = Faults { crashable: vec![false, true], max_down: 1, max_crashes: None, absent: Vec::new() };
+    system.faults =
+        Faults { crashable: vec![false, true], max_down: 1, max_crashes: None, absent: Vec::new() };
     system.liveness.assumptions = vec![Assumption::each("channels", Fairness::Strong, deliveries)];
     let report = check(&system, &Options::default());
     assert_eq!(report.verdict, Verdict::Violated { property: "answered" });
     let recovers = Assumption::weak("recovers", |action| matches!(action, Action::<Asker>::Recover(_)));
     system.liveness.assumptions.push(recovers);
-    assert_eq!(check(&system, &Options::default()).verdict, Verdict::HoldsWithinBound("two letters".to_owned()));
+    assert_eq!(
+        check(&system, &Options::default()).verdict,
+        Verdict::HoldsWithinBound("two letters".to_owned())
+    );
 }
 
 #[test]
@@ -316,14 +331,16 @@ fn a_lasso_is_written_read_run_again_and_drawn() {
     assert_eq!(read.cycle, Some(1));
     let resolved = read.resolve(&system).expect("it is a cycle");
     assert_eq!((resolved.actions.len(), resolved.cycle), (3, Some(1)));
-    let wrong = parse("# synod trace 1\ncycle\ntimeout 0  (0, 0)\ntimeout 0  (1, 0)\n").expect("it reads well");
+    let wrong =
+        parse("# synod trace 1\ncycle\ntimeout 0  (0, 0)\ntimeout 0  (1, 0)\n").expect("it reads well");
     let error = wrong.resolve(&system).err().expect("it does not come back");
     assert!(error.line == 4 && error.message.starts_with("the cycle does not come back"), "{error}");
     let twice = parse("# synod trace 1\ncycle\ncycle\n").expect_err("there is one cycle");
     assert_eq!((twice.line, twice.column), (3, 1));
 
     let diagram = Diagram::new(&system, &resolved.actions).with_cycle(resolved.cycle);
-    let rows: Vec<String> = diagram.text().lines().skip(1).map(|line| line.chars().take(5).collect()).collect();
+    let rows: Vec<String> =
+        diagram.text().lines().skip(1).map(|line| line.chars().take(5).collect()).collect();
     assert_eq!(rows, ["  1  ", "  2 /", "  3 \\"]);
     assert!(diagram.svg().contains("class='svg-cycle'") && diagram.svg().contains("repeated for ever"));
     let still = Diagram::new(&system, &resolved.actions[..1]).with_cycle(Some(1));

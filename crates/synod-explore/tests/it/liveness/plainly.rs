@@ -59,7 +59,8 @@ fn system(actors: Vec<Machine>, avoided: u8, dice: &mut Dice) -> System<Machine,
             3 if number == 3 || number == 4 => Fairness::Ceases,
             _ => continue,
         };
-        let meant = move |action: &Action<Machine>, _: Option<&()>| (class(action) == number).then(String::new);
+        let meant =
+            move |action: &Action<Machine>, _: Option<&()>| (class(action) == number).then(String::new);
         system.liveness.assumptions.push(Assumption::each(&number.to_string(), fairness, meant));
     }
     system
@@ -127,7 +128,15 @@ fn machines_are_decided_as_their_plain_graphs_are() {
         let own = report.findings[0].lasso.as_ref().map(|lasso| (lasso.stem.len(), lasso.cycle.len()));
         let again = check(&graph.system(Asks::FromEverywhere), &Options::default());
         let other = again.findings[0].lasso.as_ref().map(|lasso| (lasso.stem.len(), lasso.cycle.len()));
-        let word = |cut: bool, verdict: bool| if verdict { "violated" } else if cut { "bound" } else { "holds" };
+        let word = |cut: bool, verdict: bool| {
+            if verdict {
+                "violated"
+            } else if cut {
+                "bound"
+            } else {
+                "holds"
+            }
+        };
         let own_word = word(matches!(report.verdict, Verdict::HoldsWithinBound(_)), own.is_some());
         let other_word = word(matches!(again.verdict, Verdict::HoldsWithinBound(_)), other.is_some());
         assert_eq!(
@@ -137,7 +146,11 @@ fn machines_are_decided_as_their_plain_graphs_are() {
             report.verdict,
             again.verdict
         );
-        seen[match own_word { "violated" => 0, "bound" => 1, _ => 2 }] += 1;
+        seen[match own_word {
+            "violated" => 0,
+            "bound" => 1,
+            _ => 2,
+        }] += 1;
     }
     assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
 }

@@ -1,6 +1,7 @@
 //! Random graphs: the engine and the naive decision come to the same.
 
 use super::graphs::{ALL, Asks, Edge, Graph, naive};
+use std::collections::BTreeSet;
 use synod_explore::liveness::{Fairness, check, verify};
 use synod_explore::walk::Dice;
 use synod_explore::{Options, Verdict};
@@ -28,7 +29,11 @@ fn random(dice: &mut Dice) -> Graph {
     let edges = edges.collect();
     let mut set = |odds: usize| (0..nodes).filter(|_| dice.below(odds) == 0).collect();
     let (from, goal) = (set(2), set(4));
-    let beyond = if dice.below(3) == 0 { (1..nodes).filter(|_| dice.below(5) == 0).collect() } else { Default::default() };
+    let beyond = if dice.below(3) == 0 {
+        (1..nodes).filter(|_| dice.below(5) == 0).collect()
+    } else {
+        BTreeSet::default()
+    };
     Graph { edges, fairness, from, goal, beyond }
 }
 
@@ -74,7 +79,9 @@ fn a_cycle_that_is_affordable_is_a_shortest_one() {
         assert!(lasso.shortest, "seed {seed}");
         let mut node = 0;
         let walk = |node: usize, action: &synod_explore::Action<super::graphs::Walker>| match action {
-            synod_explore::Action::<super::graphs::Walker>::Timeout(_, (_, step)) => graph.edges[node][*step].to,
+            synod_explore::Action::<super::graphs::Walker>::Timeout(_, (_, step)) => {
+                graph.edges[node][*step].to
+            }
             _ => unreachable!("a walker has timers only"),
         };
         for action in &lasso.stem {
@@ -91,7 +98,7 @@ fn shortest_cycle(graph: &Graph, from: usize) -> Option<usize> {
         (0..classes).filter(|c| graph.edges[node].iter().any(|e| e.classes.contains(c))).map(|c| 1 << c).sum()
     };
     // Of each walk: where it is, what was taken, what was possible everywhere, what was possible somewhere.
-    let mut walks = std::collections::BTreeSet::from([(from, 0_u32, possible(from), possible(from))]);
+    let mut walks = BTreeSet::from([(from, 0_u32, possible(from), possible(from))]);
     for length in 0..40 {
         let fair = walks.iter().any(|&(node, taken, always, ever)| {
             node == from
@@ -104,7 +111,7 @@ fn shortest_cycle(graph: &Graph, from: usize) -> Option<usize> {
         if fair {
             return Some(length);
         }
-        let mut next = std::collections::BTreeSet::new();
+        let mut next = BTreeSet::new();
         for (node, taken, always, ever) in walks {
             for edge in &graph.edges[node] {
                 let ceases = edge.classes.iter().any(|c| graph.fairness[*c] == Fairness::Ceases);
