@@ -1,8 +1,8 @@
 //! Paxos, written once.
 //!
 //! The roles of *Paxos Made Simple* (PMS) as [`stateright`] actors: what the models explore is, function for function,
-//! what a server runs. The only way in is [`Process`]'s implementation of [`stateright::actor::Actor`]; everything
-//! else that is public here is data: configuration, messages and states.
+//! what a server runs. The only ways in are the implementations of [`stateright::actor::Actor`] by [`Process`] and, for who leads, by
+//! [`Elector`]; everything else that is public here is data: configuration, messages and states.
 //!
 //! The crate does no input or output, reads no clock, draws no random number and logs nothing. It holds no fault, no
 //! mutant and no test hook: those live in `synod-model`, outside of what they break.
