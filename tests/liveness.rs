@@ -1,5 +1,6 @@
 //! Every lasso of the catalogue, run again through the actors; and what each model that must fail lacks, and nothing else.
 
+use crate::synod::run_in;
 use synod_explore::trace::{TraceText, parse};
 use synod_explore::{Observer, Subject, System};
 use synod_model::{Built, Model, catalogue, find, replay};
@@ -145,4 +146,120 @@ fn the_duel_goes_on_among_the_processes_as_they_are() {
     }
     assert!(tried(&state, proposer) >= 7, "round {}", tried(&state, proposer));
     assert_eq!(state.history.chosen(&plain.cluster.quorums).count(), 0);
+}
+
+#[test]
+fn a_lasso_can_be_shown_replayed_drawn_and_turned_into_a_test() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let run = |args: &[&str]| run_in(folder.path(), args);
+    let ran = run(&["check", "liveness/duel", "--report", "out", "--format", "json"]);
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    let line = ran.out.lines().next().expect("an object a line");
+    let object: serde_json::Value = serde_json::from_str(line).expect("an object a line");
+    assert_eq!(object["properties"]["eventually chosen"], "violated");
+    let expect = find("liveness/duel").expect("it is in the catalogue").file.expect;
+    assert_eq!(object["lasso"]["stem"].as_u64(), expect.steps.map(|steps| steps as u64));
+    assert_eq!(object["lasso"]["cycle"].as_u64(), expect.cycle.map(|steps| steps as u64));
+    let file = "out/liveness.duel.trace";
+    let text = std::fs::read_to_string(folder.path().join(file)).expect("the trace is written");
+    // Every assumption stands in it, with how the cycle meets it.
+    assert!(
+        text.contains(
+            "# assumed: 3 what is sent to the quorum arrives [P1 -> A1 Prepare], weakly fair: taken in step"
+        ),
+        "{text}"
+    );
+    let show = run(&["trace", "show", file]);
+    let bracket = show.out.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit()));
+    let bracket: String = bracket.filter_map(|line| line.chars().nth(4)).collect();
+    assert_eq!(bracket, "      /||||\\", "{}", show.out);
+    let again = run(&["trace", "replay", file]);
+    assert_eq!(again.status, 0, "{}{}", again.out, again.err);
+    for says in [
+        "from here on for ever",
+        "the last state is the one in which the cycle begins",
+        "eventually chosen falls, as the trace says",
+    ] {
+        assert!(again.out.contains(says), "{}", again.out);
+    }
+    assert!(run(&["trace", "diagram", file]).out.contains("class='svg-cycle'"));
+    let test = run(&["trace", "test", file]);
+    assert!(test.out.contains("\ncycle\n") && test.out.contains("\"eventually chosen\""), "{}", test.out);
+
+    let last = text.trim_end().rfind('\n').expect("many lines");
+    std::fs::write(folder.path().join("short.trace"), &text[..last]).expect("a file can be written");
+    let short = run(&["trace", "replay", "short.trace"]);
+    assert!(
+        short.status == 2 && short.err.contains("the cycle does not come back"),
+        "{}{}",
+        short.out,
+        short.err
+    );
+}
+
+#[test]
+fn the_explorer_is_opened_where_the_cycle_begins_and_for_one_full_turn() {
+    use std::io::{BufRead, BufReader};
+    let mut explorer = crate::cluster::synod();
+    explorer.args(["explore", "liveness/without-asked", "--listen", "127.0.0.1:0"]);
+    let mut explorer = explorer.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    let said = BufReader::new(explorer.stdout.take().expect("it speaks"));
+    let mut links = Vec::new();
+    for line in said.lines().map_while(Result::ok) {
+        links
+            .extend(line.split_once("http://").map(|(what, link)| (what.trim().to_owned(), link.to_owned())));
+        if links.len() == 3 {
+            break;
+        }
+    }
+    let [(_, home), (begins, entry), (turn, full)] = links.as_slice() else { panic!("{links:?}") };
+    assert_eq!((begins.as_str(), turn.as_str()), ("cycle begins:", "one full turn:"));
+    explorer.kill().expect("it runs");
+    explorer.wait().expect("it ends");
+    assert!(home.starts_with("127.0.0.1:") && entry.contains("/#/steps/0/"), "{home} {entry}");
+    // The index of each step stands in a link: that of a full turn has those of the cycle more.
+    let expect = find("liveness/without-asked").expect("it is in the catalogue").file.expect;
+    let steps = |link: &str| link.split_once("/steps/0/").map_or(0, |(_, steps)| steps.split('/').count());
+    let (stem, cycle) = expect.steps.zip(expect.cycle).expect("it falls");
+    assert_eq!((steps(entry), steps(full)), (stem, stem + cycle), "{entry} {full}");
+    assert!(full.starts_with(&format!("{entry}/")), "{entry} {full}");
+}
+
+#[test]
+fn a_liveness_section_that_makes_no_sense_is_refused_where_it_stands() {
+    let good = find("liveness/everyone").expect("it is in the catalogue").text;
+    for (from, to, says) in [
+        ("\"multiset\"", "\"set\"", "never removed"),
+        (
+            "properties = [\"chosen\", \"learned\"]",
+            "properties = [\"chased\"]",
+            "no such property: \"chased\"",
+        ),
+        ("properties = [\"chosen\", \"learned\"]", "properties = []", "name at least one"),
+        ("learners = 1", "learners = 0", "there is no learner"),
+        ("[expect]", "quorum = [\"A1\"]\n[expect]", "are no quorum"),
+        ("[expect]", "quorum = [\"P1\"]\n[expect]", "quorum: there is no \"P1\""),
+        ("[expect]", "distinguished = \"A1\"\n[expect]", "distinguished: there is no \"A1\""),
+        ("[check]", "[reduce]\nsymmetry = [\"acceptors\"]\n[check]", "fairness tells like processes apart"),
+        ("[check]", "[reduce]\ndead-messages = true\n[check]", "fairness tells like processes apart"),
+        ("[expect]", "patience = false\n[expect]", "unknown field `patience`"),
+        ("retry = \"on-nack\"", "retry = \"on-nack\"\nresend = true", "resend: needs"),
+        ("retry = \"on-nack\"", "retry = \"on-timeout\"\nnacks = false", ""),
+    ] {
+        let wrong = good.replace(from, to);
+        assert_ne!(wrong, good, "{from}");
+        let read = Model::read("test", &wrong);
+        if says.is_empty() {
+            assert!(read.is_ok(), "{read:?}");
+            continue;
+        }
+        let error = read.expect_err(to).to_string();
+        assert!(error.starts_with("test:") && error.contains(says), "{error}");
+    }
+    // Two that draw ballots at any height, for ever, could go on between two whole numbers.
+    let text = good
+        .replace("retry = \"on-nack\"", "retry = \"on-timeout\"\nnacks = false")
+        .replace("[expect]", "alone = false\n[expect]");
+    let error = Model::read("test", &text).expect_err("numbers are whole").to_string();
+    assert!(error.contains("which numbers cannot"), "{error}");
 }

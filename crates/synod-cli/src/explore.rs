@@ -63,8 +63,8 @@ where
     Ok(crate::OK)
 }
 
-/// The Explorer's address of a trace: the fingerprint of each state on it. And that of the state in which its cycle begins, if
-/// it has one.
+/// The Explorer's address of a trace: the index of each step among those that were possible. And that of the state in which its cycle
+/// begins, if it has one.
 fn addresses<A, O>(system: &System<A, O>, text: &str) -> Result<(String, Option<String>), String>
 where
     A: Subject + Clone,

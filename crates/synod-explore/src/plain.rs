@@ -1,6 +1,7 @@
 //! Explores a plain stateright `ActorModel`, unchanged: its hooks, properties and boundary mean what they meant.
 
 use crate::Subject;
+use crate::liveness::{Assumption, LiveProperty};
 use crate::observer::{Event, Observer, Step};
 use crate::property::Property;
 use crate::state::{InFlight, State};
@@ -109,7 +110,7 @@ where
 /// state has no way to say that an actor has no state.
 ///
 /// # Errors
-/// If the model has an `eventually` property.
+/// If the model has an `eventually` property; see [`with_liveness`].
 pub fn from_actor_model<A, C, H>(
     model: &ActorModel<A, C, H>,
 ) -> Result<System<A, Recorded<A, C, H>>, Unsupported>
@@ -118,16 +119,29 @@ where
     C: Clone + Send + Sync + 'static,
     H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
 {
-    if let Some(property) =
-        model.properties.iter().find(|p| p.expectation == stateright::Expectation::Eventually)
-    {
-        return Err(Unsupported(format!(
-            "property {:?} says that something eventually happens; this engine checks what always and what \
-             sometimes holds, it does not check liveness yet",
+    let eventually = stateright::Expectation::Eventually;
+    match model.properties.iter().find(|property| property.expectation == eventually) {
+        None => Ok(with_liveness(model)),
+        Some(property) => Err(Unsupported(format!(
+            "property {:?} says that something eventually happens, which exploring does not look at: take \
+             `with_liveness`, and check it with `liveness::check` too",
             property.name
-        )));
+        ))),
     }
+}
 
+/// Makes a model a system, with its `eventually` properties as [`liveness`](crate::liveness) ones, which
+/// [`explore`](crate::explore) does not look at.
+///
+/// They mean what they mean to stateright, where a run goes on as long as it can; so that is assumed, and nothing else.
+/// But they are decided on cycles and where ways join, too, which stateright's own search misses; and a state at the
+/// boundary is not taken for an end.
+pub fn with_liveness<A, C, H>(model: &ActorModel<A, C, H>) -> System<A, Recorded<A, C, H>>
+where
+    A: Subject + Clone,
+    C: Clone + Send + Sync + 'static,
+    H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
+{
     // A hook that is the default one, by its address, does nothing and need not be called.
     let default = ActorModel::<A, C, H>::new(model.cfg.clone(), model.init_history.clone());
     let hook = |hook: Hook<A, C, H>, default| (!std::ptr::fn_addr_eq(hook, default)).then_some(hook);
@@ -162,6 +176,10 @@ where
         let (name, condition) = (property.name, property.condition);
         let model = Arc::clone(&shared);
         let check = move |state: &_| condition(&model, &plain_state(&model, state));
+        if property.expectation == stateright::Expectation::Eventually {
+            system.liveness.properties.push(LiveProperty::eventually_state(name, check));
+            continue;
+        }
         system.properties.push(match property.expectation {
             stateright::Expectation::Always => Property::always_state(name, move |state| {
                 if check(state) { Ok(()) } else { Err("the model's condition is false".to_owned()) }
@@ -169,7 +187,11 @@ where
             _ => Property::sometimes_state(name, check),
         });
     }
-    Ok(system)
+    if !system.liveness.properties.is_empty() {
+        let goes_on = Assumption::weak("a run goes on as long as it can", |_| true);
+        system.liveness.assumptions.push(goes_on);
+    }
+    system
 }
 
 /// The kind of a network and what is in it.

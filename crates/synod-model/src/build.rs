@@ -312,6 +312,9 @@ impl Model {
             let permute = Arc::new(Exchange { cluster: Arc::clone(&self.cluster) });
             system.symmetry = Some(Symmetry { alike: self.alike.clone(), permute });
         }
+        if self.file.system.resend {
+            system.normal = Some(Arc::new(liveness::Merged));
+        }
         system.assert_contract = true;
         system.bounds = Bounds { depth: self.file.bounds.depth, ..Bounds::default() };
         if let Some(rounds) = self.file.bounds.rounds {
@@ -521,7 +524,8 @@ fn processes(
     let questions = wants.zip(asks).chain(readers.into_iter().map(|asks| (Want::Read, asks)));
     processes.extend(questions.map(|(want, asks)| {
         let (instance, asking) = (Instance::FIRST, Asking::Everyone);
-        Process::Client(Client { instance, want, asks, asking, pause: None, resend: None })
+        let resend = system.resend.then(any);
+        Process::Client(Client { instance, want, asks, asking, pause: None, resend })
     }));
     Ok(processes)
 }

@@ -95,6 +95,9 @@ pub struct SystemFile {
     /// Clients that ask what was chosen, without a value: the names of the servers that each asks. Co-located layout only.
     /// Their servers answer everyone who asks.
     pub readers: Option<Spanned<Vec<Vec<String>>>>,
+    /// Whether a client asks again, at any moment, as long as it was not answered. Equal questions on their way are one then.
+    #[serde(default)]
+    pub resend: bool,
     /// Whether learners answer the clients.
     #[serde(default)]
     pub responses: bool,

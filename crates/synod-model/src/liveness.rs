@@ -24,7 +24,7 @@ use stateright::actor::Id;
 use std::sync::Arc;
 use synod::{Ballot, Cluster, Msg, Phase, ProposerState, Timer};
 use synod_explore::liveness::{Assumption, Fairness, Goal, LiveProperty, Shape};
-use synod_explore::{Action, Local, State, Subject, System};
+use synod_explore::{Action, InFlight, Local, Normal, State, Subject, System};
 use toml::Spanned;
 
 /// What must come about, from every reachable state on.
@@ -76,6 +76,7 @@ pub struct Progress {
     distinguished: Id,
     served: Vec<Id>,
     quorum: Vec<Id>,
+    resend: bool,
     file: LivenessFile,
 }
 
@@ -86,6 +87,12 @@ pub(crate) fn admit(
     cluster: &Cluster,
     (names, proposers): (&[String], &[Id]),
 ) -> Result<Option<Progress>, ModelError> {
+    if file.system.resend
+        && (file.bounds.live_ballots.is_some() || file.network.delivery != DeliveryFile::Multiset)
+    {
+        let why = "needs delivery = \"multiset\" in [network] and goes without live_ballots";
+        return judge.error(file.system.values.span(), format!("resend: {why}"));
+    }
     let Some(given) = &file.liveness else { return Ok(None) };
     let place = given.properties.span();
     if file.network.delivery == DeliveryFile::Set {
@@ -142,16 +149,47 @@ pub(crate) fn admit(
         let span = given.quorum.as_ref().map_or(place, Spanned::span);
         return judge.error(span, "quorum: these acceptors are no quorum of both phases");
     }
-    Ok(Some(Progress { properties, distinguished, served, quorum, file: given.clone() }))
+    Ok(Some(Progress {
+        properties,
+        distinguished,
+        served,
+        quorum,
+        resend: file.system.resend,
+        file: given.clone(),
+    }))
 }
 
 /// Whether a message, from somebody to somebody, is meant.
 type Meant = Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>;
 
-/// Timers that make a proposer begin a ballot.
+/// Takes equal questions on their way for one: a client that asks again and again says nothing new, and any but one may be lost.
+pub(crate) struct Merged;
+
+impl<A> Normal<A, Ghost> for Merged
+where
+    A: Subject<Msg = Msg>,
+    A::State: Inside,
+{
+    fn bound(&self) -> String {
+        "equal questions on their way are one".to_owned()
+    }
+
+    fn normal(&self, mut state: State<A, Ghost>) -> Option<State<A, Ghost>> {
+        if let InFlight::Multiset(counts) = &mut state.network {
+            let questions =
+                counts.iter_mut().filter(|(envelope, _)| matches!(envelope.msg, Msg::Request { .. }));
+            questions.for_each(|(_, count)| *count = 1);
+        }
+        Some(state)
+    }
+}
+
+/// Timers that make a proposer begin a ballot, or a client ask again.
 pub trait Rings {
     /// Whether this is the timer.
     fn begins_a_ballot(&self) -> bool;
+    /// Whether a client asks again.
+    fn asks_again(&self) -> bool;
     /// Where ballots are drawn: how many live ballots the one to be begun is above.
     fn height(&self) -> Option<u64>;
 }
@@ -159,6 +197,9 @@ pub trait Rings {
 impl Rings for Timer {
     fn begins_a_ballot(&self) -> bool {
         *self == Timer::Retry
+    }
+    fn asks_again(&self) -> bool {
+        *self == Timer::Resend
     }
     fn height(&self) -> Option<u64> {
         None
@@ -168,6 +209,9 @@ impl Rings for Timer {
 impl Rings for MutantTimer {
     fn begins_a_ballot(&self) -> bool {
         matches!(self, MutantTimer::Real(Timer::Retry) | MutantTimer::Above(_))
+    }
+    fn asks_again(&self) -> bool {
+        matches!(self, MutantTimer::Real(Timer::Resend))
     }
     fn height(&self) -> Option<u64> {
         match self {
@@ -359,6 +403,18 @@ impl Progress {
             "0 what clients ask arrives",
             Box::new(move |_, dst, msg| matches!(msg, Msg::Request { .. }) && served.contains(&dst)),
         ));
+        if self.resend {
+            let asks = {
+                let names = Arc::clone(&names);
+                move |action: &Action<A>, _: Option<&Note>| match action {
+                    Action::<A>::Timeout(who, timer) if timer.asks_again() => {
+                        names.get(usize::from(*who)).cloned()
+                    }
+                    _ => None,
+                }
+            };
+            assume(Assumption::each("0 clients ask again", Fairness::Weak, asks));
+        }
         if self.file.retries {
             for id in self.served.iter().copied() {
                 let rings = move |action: &Action<A>| matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot());
