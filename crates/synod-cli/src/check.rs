@@ -208,7 +208,7 @@ pub fn told(outcome: &Outcome) -> String {
             match named.or_else(|| fell.clone().next()) {
                 Some(found) if found.cycle.is_some() => {
                     let (stem, cycle) = (found.steps.unwrap_or(0), found.cycle.unwrap_or(0));
-                    format!("violated: {} never: {stem} steps, then {cycle} for ever", found.name)
+                    format!("violated: {}: {stem} steps, then {cycle} for ever", found.name)
                 }
                 Some(found) => {
                     format!("violated: {} falls in {} steps", found.name, found.steps.unwrap_or(0))

@@ -40,6 +40,9 @@ fn table(models: &[Model]) {
 fn cells(model: &Model) -> [String; 6] {
     let expect = &model.file.expect;
     let expected = match (&expect.property, expect.steps) {
+        (Some(property), Some(stem)) if expect.cycle.is_some() => {
+            format!("violated: {property}: {stem} steps, then {} for ever", expect.cycle.unwrap_or(0))
+        }
         (Some(property), Some(steps)) => format!("violated: {property} in {steps} steps"),
         (Some(property), None) => format!("violated: {property}"),
         _ => expect.verdict.clone(),

@@ -65,6 +65,10 @@
 //! what is broken, faults that are limited in number, and bounds in words. Properties of the history are asked
 //! once per distinct history and cost next to nothing; those of whole states are asked of every state.
 //!
+//! # What must come about
+//!
+//! [`liveness`] decides it on fair infinite runs, where fairness has a name; see there.
+//!
 //! # How it is fast
 //!
 //! An actor is run once per distinct local situation, and a state is a row of small numbers; see [`engine`].

@@ -177,3 +177,68 @@ impl Actor for Elector {
         "Elector".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stateright::actor::Command;
+
+    /// The second of three members; it waits 100 to 200 ms for the first.
+    fn second() -> Elector {
+        let ms = Duration::from_millis;
+        let pace = Pace {
+            beat: ms(10)..ms(20),
+            suspect: ms(100)..ms(200),
+            hold_off: ms(300)..ms(400),
+            doublings: 2,
+        };
+        Elector { members: (0..3).map(Id::from).collect(), pace }
+    }
+
+    /// The range in which a timer was set, if it was.
+    fn set(out: &Out<Elector>, wanted: ElectionTimer) -> Option<Range<u128>> {
+        out.iter().find_map(|command| match command {
+            Command::SetTimer(timer, range) if *timer == wanted => {
+                Some(range.start.as_millis()..range.end.as_millis())
+            }
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_suspicion_that_was_wrong_doubles_the_time_to_the_next_up_to_a_limit() {
+        let (elector, me, first) = (second(), Id::from(1), Id::from(0));
+        let mut out = Out::new();
+        let mut state = elector.on_start(me, &None, &mut out);
+        assert_eq!(set(&out, ElectionTimer::Suspect), Some(100..200));
+        for expected in [200..400, 400..800, 400..800] {
+            let (mut next, mut out) = (Cow::Owned(state), Out::new());
+            elector.on_timeout(me, &mut next, &ElectionTimer::Suspect, &mut out);
+            assert_eq!(next.followed(3), Some(1));
+            assert_eq!(set(&out, ElectionTimer::HoldOff), Some(300..400));
+            assert!(!next.may_begin(3, 1), "it holds off");
+            elector.on_timeout(me, &mut next, &ElectionTimer::HoldOff, &mut Out::new());
+            assert!(next.may_begin(3, 1));
+            let mut out = Out::new();
+            elector.on_msg(me, &mut next, first, Heartbeat, &mut out);
+            assert_eq!(set(&out, ElectionTimer::Suspect), Some(expected));
+            assert!(!next.may_begin(3, 1) && next.followed(3) == Some(0));
+            state = next.into_owned();
+        }
+    }
+
+    #[test]
+    fn heartbeats_of_strangers_and_of_those_who_come_later_are_ignored() {
+        let (elector, me) = (second(), Id::from(1));
+        for from in [2, 1, 7] {
+            let state = elector.on_start(me, &None, &mut Out::new());
+            let (mut next, mut out) = (Cow::Borrowed(&state), Out::new());
+            elector.on_msg(me, &mut next, Id::from(from), Heartbeat, &mut out);
+            assert!(matches!(next, Cow::Borrowed(_)) && out.is_empty(), "from {from}");
+        }
+        // Who is no member takes no part.
+        let mut out = Out::new();
+        elector.on_start(Id::from(9), &None, &mut out);
+        assert!(out.is_empty());
+    }
+}
