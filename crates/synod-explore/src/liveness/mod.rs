@@ -9,7 +9,8 @@
 //! - *ceases*: steps of the class are taken only finitely often.
 //!
 //! A step that a bound cuts off is possible, and what follows it is not known: so a run that may only go on beyond the
-//! bound is no counterexample, and the verdict says what the bound is.
+//! bound is no counterexample, and the verdict says what the bound is. If no run meets the assumptions, as they exclude one another
+//! or because all that do leave the bound, the verdict is *vacuous*.
 //!
 //! A counterexample is a [`Lasso`]: a way to a state, and a cycle from there to the same state that is fair and on which what
 //! is due never comes about. It is run again through the actors, and every condition is looked at again, before it is reported.
