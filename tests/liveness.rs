@@ -202,6 +202,7 @@ fn the_explorer_is_opened_where_the_cycle_begins_and_for_one_full_turn() {
     use std::io::{BufRead, BufReader};
     let mut explorer = crate::cluster::synod();
     explorer.args(["explore", "liveness/without-asked", "--listen", "127.0.0.1:0"]);
+    explorer.stderr(std::process::Stdio::null());
     let mut explorer = explorer.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
     let said = BufReader::new(explorer.stdout.take().expect("it speaks"));
     let mut links = Vec::new();
