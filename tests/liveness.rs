@@ -111,7 +111,7 @@ fn raised(line: &str, by: u64) -> String {
 }
 
 /// The highest round that the first proposer tried, in a state of either kind of system.
-fn tried<A: Subject>(state: &synod_explore::State<A, synod_model::Ghost>, proposer: usize) -> u64
+fn tried<A>(state: &synod_explore::State<A, synod_model::Ghost>, proposer: usize) -> u64
 where
     A: Subject<Msg = synod::Msg>,
     A::State: synod_model::Inside,
