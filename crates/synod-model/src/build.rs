@@ -4,7 +4,8 @@ use crate::ballots::{self, LiveBallots};
 use crate::claims::{CLAIMS, Claim};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parse};
 use crate::history::{History, Note};
-use crate::mutants::{self, Mutant, Rule};
+use crate::log_file::{self, Before};
+use crate::mutants::{self, Mutant, MutantStable, Rule};
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use synod::{
     AcceptorSet, Asking, Client, Cluster, Instance, Learning, Msg, Process, QuorumError, QuorumRule, Quorums,
-    Retry, Value, Want,
+    Retry, Stable, Value, Want,
 };
 use synod_explore::Subject;
 use synod_explore::{Bounds, Delivery, Faults, Network, Permute, Property, Symmetry, System};
@@ -44,6 +45,7 @@ pub struct Model {
     crashable: Vec<bool>,
     down: Vec<bool>,
     alike: Vec<Vec<usize>>,
+    before: Before,
 }
 
 /// A system to explore: of plain processes, or of a broken sort of them.
@@ -180,11 +182,14 @@ impl Model {
             acceptors: acceptor_ids,
             learners: learner_ids,
             clients: if system.responses { client_ids } else { Vec::new() },
-            remembers: if readers == 0 { 0 } else { readers + values.len() },
+            remembers: if readers == 0 && file.log.is_none() { 0 } else { readers + values.len() },
             quorums: quorums(&judge, &file, acceptors)?,
             learning,
             nacks: system.nacks,
+            report: system.report.unwrap_or(usize::MAX),
+            log: log_file::log(&judge, &file)?,
         });
+        let before = log_file::before(&judge, &file, &cluster, &names)?;
         let processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
         let claims = judge
             .known("claim", file.check.claims.as_ref(), &CLAIMS, |claim| claim.name)?
@@ -243,6 +248,7 @@ impl Model {
             crashable,
             down,
             alike,
+            before,
         })
     }
 
@@ -259,18 +265,24 @@ impl Model {
     /// The system that the file describes.
     pub fn build(&self) -> Built {
         let rule = match (self.mutant(), self.live_ballots) {
-            (None, None) => return Built::Plain(self.system(self.processes.clone())),
+            (None, None) => {
+                let mut system = self.system(self.processes.clone());
+                system.saved.clone_from(&self.before.saved);
+                return Built::Plain(system);
+            }
             // Where ballots are drawn the processes are decorated, also if nothing is broken.
             (None, Some(_)) => Rule::Control,
             (Some(entry), _) => entry.rule,
         };
         let draws = self.live_ballots.is_some();
-        let decorated = |process: &Process| Mutant { process: process.clone(), rule, draws };
+        let decorated = |process: &Process| Mutant { process: log_file::doctored(process, rule), rule, draws };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
             LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone())
         });
         let mut system = self.system(actors);
+        let disk = |now: &Option<Stable>| now.clone().map(|now| MutantStable { now, before: None });
+        system.saved = self.before.saved.iter().map(disk).collect();
         if let Some(normal) = normal {
             system.normal = Some(Arc::new(normal));
         }
@@ -283,7 +295,9 @@ impl Model {
         A::State: Inside,
         Exchange: Permute<A, Ghost>,
     {
-        let mut system = System::new(actors, Ghost { cluster: Arc::clone(&self.cluster) });
+        let ghost = Ghost { cluster: Arc::clone(&self.cluster), before: self.before.history.clone() };
+        let mut system = System::new(actors, ghost);
+        system.initial_envelopes.clone_from(&self.before.told);
         system.names.clone_from(&self.names);
         system.network = Network {
             delivery: match self.file.network.delivery {
@@ -493,8 +507,15 @@ fn processes(
             retry: retry.clone(),
         }));
     }
-    let wants = system.values.get_ref().iter().map(|value| Want::Write(Value::from(value.as_str())));
-    let questions = wants.zip(asks).chain(readers.into_iter().map(|asks| (Want::Read, asks)));
+    let logs = file.log.is_some();
+    let wants = system.values.get_ref().iter().map(|value| {
+        let value = Value::from(value.as_str());
+        if logs { Want::Submit(value) } else { Want::Write(value) }
+    });
+    // Questions are told apart by their words, as commands are.
+    let read = |place: usize| if logs { Want::Query(log_file::question(place)) } else { Want::Read };
+    let readers = readers.into_iter().enumerate().map(|(place, asks)| (read(place), asks));
+    let questions = wants.zip(asks).chain(readers);
     processes.extend(questions.map(|(want, asks)| {
         let (instance, asking) = (Instance::FIRST, Asking::Everyone);
         Process::Client(Client { instance, want, asks, asking, pause: None, resend: None })
