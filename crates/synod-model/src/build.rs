@@ -189,7 +189,7 @@ impl Model {
             report: system.report.unwrap_or(usize::MAX),
             log: log_file::log(&judge, &file)?,
         });
-        let before = log_file::before(&judge, &file, &cluster, &names)?;
+        let mut before = log_file::before(&judge, &file, &cluster, &names)?;
         let processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
         let claims = judge
             .known("claim", file.check.claims.as_ref(), &CLAIMS, |claim| claim.name)?
@@ -199,7 +199,10 @@ impl Model {
         };
         let faults = file.faults.as_ref();
         let crashable = listed(&judge, "crash", faults.and_then(|f| f.crash.as_ref()), &names)?;
-        let down = listed(&judge, "down", faults.and_then(|f| f.down.as_ref()), &names)?;
+        let mut down = listed(&judge, "down", faults.and_then(|f| f.down.as_ref()), &names)?;
+        if file.log.as_ref().is_some_and(|log| log.get_ref().hang_up) {
+            log_file::hang_up(&processes, &mut before, &mut down);
+        }
         if let Some(mutant) = file.mutant.as_ref().filter(|m| mutants::find(m.get_ref()).is_none()) {
             let names: Vec<_> = mutants::MUTANTS.iter().map(|m| m.name).collect();
             let message =
@@ -312,9 +315,10 @@ impl Model {
                 crashable: self.crashable.clone(),
                 max_down: faults.at_once.unwrap_or(1),
                 max_crashes: Some(faults.in_all.unwrap_or(1)),
-                absent: self.down.clone(),
+                absent: Vec::new(),
             };
         }
+        system.faults.absent.clone_from(&self.down);
         if !self.alike.is_empty() {
             let permute = Arc::new(Exchange { cluster: Arc::clone(&self.cluster) });
             system.symmetry = Some(Symmetry { alike: self.alike.clone(), permute });

@@ -232,6 +232,10 @@ pub struct LogFile {
     /// Whether servers ask, at any moment, what they have missed.
     #[serde(default)]
     pub catch_up: bool,
+    /// Whether clients hang up once they have asked, which makes fewer states: their questions are on their way from the first
+    /// state on, and nobody receives the answers. What clients are told is judged where an answer leaves, so nothing is lost.
+    #[serde(default)]
+    pub hang_up: bool,
     /// What was before the first state.
     pub before: Option<BeforeFile>,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use synod::{
     AcceptorSet, AcceptorState, Ballot, Cluster, Instance, Log, Msg, PerInstance, Process, Proposal, Stable,
-    Value,
+    Value, Want,
 };
 use toml::Spanned;
 
@@ -59,6 +59,24 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
 /// The question of a reader, told apart from others by its place.
 pub(crate) fn question(place: usize) -> Value {
     Value::from(format!("get{}", place + 1).as_bytes())
+}
+
+/// Clients that hang up: they are down from the first state on, and have asked before.
+pub(crate) fn hang_up(processes: &[Process], before: &mut Before, down: &mut [bool]) {
+    for (index, process) in processes.iter().enumerate() {
+        let Process::Client(client) = process else { continue };
+        down[index] = true;
+        let msg = match &client.want {
+            Want::Submit(command) => Msg::Submit { command: command.clone() },
+            Want::Query(command) => Msg::Query { command: command.clone() },
+            Want::Write(_) | Want::Read => continue,
+        };
+        if let Msg::Submit { command } = &msg {
+            before.history.submitted.insert(command.clone());
+        }
+        let src = Id::from(index);
+        before.told.extend(client.asks.iter().map(|dst| Envelope { src, dst: *dst, msg: msg.clone() }));
+    }
 }
 
 /// A process as a mutant makes it, where what is broken is what it is made with.
