@@ -176,7 +176,27 @@ impl fmt::Debug for Msg {
             Msg::Output { output } => write!(f, "Output({output:?})"),
             Msg::Redirect { leader } => write!(f, "Redirect({})", usize::from(*leader)),
             Msg::Learn { from } => write!(f, "Learn({from:?}..)"),
-            Msg::Known { values, next } => write!(f, "Known({values:?}, all below {next:?})"),
+            Msg::Known { values, next } => {
+                // A message may hold thousands of values: long runs of instances are named and not told.
+                let mut runs: Vec<(u64, u64)> = Vec::new();
+                for Instance(at) in values.keys() {
+                    match runs.last_mut() {
+                        Some((_, last)) if last.checked_add(1) == Some(*at) => *last = *at,
+                        _ => runs.push((*at, *at)),
+                    }
+                }
+                f.write_str("Known(")?;
+                for (first, last) in runs {
+                    if last - first < 4 {
+                        for (instance, value) in values.range(Instance(first)..=Instance(last)) {
+                            write!(f, "{instance:?}: {value:?}, ")?;
+                        }
+                    } else {
+                        write!(f, "{:?} to {:?}, ", Instance(first), Instance(last))?;
+                    }
+                }
+                write!(f, "all below {next:?})")
+            }
             Msg::Confirm { ballot, round } => write!(f, "Confirm({ballot:?}, {round})"),
             Msg::Confirmed { ballot, round } => write!(f, "Confirmed({ballot:?}, {round})"),
         }
