@@ -298,7 +298,10 @@ impl Model {
         A::State: Inside,
         Exchange: Permute<A, Ghost>,
     {
-        let ghost = Ghost { cluster: Arc::clone(&self.cluster), before: self.before.history.clone() };
+        // Only where a log is kept: the sizes of all other models were found with the whole history.
+        let claims = self.file.log.as_ref().map(|_| self.claims.iter().map(|claim| claim.name).collect());
+        let before = self.before.history.clone();
+        let ghost = Ghost { cluster: Arc::clone(&self.cluster), before, claims };
         let mut system = System::new(actors, ghost);
         system.initial_envelopes.clone_from(&self.before.told);
         system.names.clone_from(&self.names);

@@ -40,6 +40,22 @@ impl History {
         }
     }
 
+    /// Forgets what none of these claims asks about. The others are not judged any more.
+    pub(crate) fn keep_for(&mut self, claims: &[&str]) {
+        let asked = |some: &[&str]| some.iter().any(|claim| claims.contains(claim));
+        if !asked(&["V1"]) {
+            self.begun.clear();
+        }
+        if !asked(&["V1", "V2", "V3", "P2b", "P2c"]) {
+            self.issued.clear();
+        }
+        if !asked(&["P1", "P1a"]) {
+            self.answered.clear();
+            self.voted.clear();
+        }
+        self.broken.retain(|claim, _| claims.contains(claim));
+    }
+
     /// L1 speaks of what clients are told; here is where one is.
     fn judge_output(&mut self, log: &Log, client: usize, output: &Value) {
         let Some(call) = self.calls.get_mut(&client) else { return };

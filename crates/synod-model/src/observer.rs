@@ -27,6 +27,8 @@ pub struct Ghost {
     pub cluster: Arc<Cluster>,
     /// What happened before the first state.
     pub before: History,
+    /// The claims that the history is kept for; `None`: for all. What no other needs is forgotten, which makes fewer states.
+    pub claims: Option<Vec<&'static str>>,
 }
 
 impl<A> Observer<A> for Ghost
@@ -90,6 +92,9 @@ where
             if let Some(log) = &self.cluster.log {
                 next.record_log(&self.cluster, log, happened);
             }
+        }
+        if let Some(claims) = &self.claims {
+            next.keep_for(claims);
         }
         (next != *history).then_some(next)
     }
