@@ -278,7 +278,8 @@ impl Model {
             (Some(entry), _) => entry.rule,
         };
         let draws = self.live_ballots.is_some();
-        let decorated = |process: &Process| Mutant { process: log_file::doctored(process, rule), rule, draws };
+        let decorated =
+            |process: &Process| Mutant { process: log_file::doctored(process, rule), rule, draws };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
             LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone())

@@ -111,6 +111,7 @@ pub const CLAIMS: [Claim; 14] = [
 
 /// B0 (PMS §2.1): only a proposed value is chosen; only one value is chosen an instance; nobody learns any other.
 pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "B0")?;
     for (instance, ballot, value) in history.chosen(quorums) {
         // Where a log is kept, commands are not for one instance, and whoever fills gaps may do so with no-ops.
         let in_log = history.proposed.is_empty() && (history.submitted.contains(value) || value.is_no_op());

@@ -43,8 +43,8 @@ pub enum Happened {
     Told(usize, usize, Instance, Option<Value>),
     /// A client asked for a command, in whatever instance.
     Submitted(Value),
-    /// A client's command, or its question without the log, arrived at a server.
-    Called(usize, Value),
+    /// A client's command arrived at a server; whether it is to be answered without the log.
+    Called(usize, Value, bool),
     /// A client was told what the machine says.
     Returned(usize, Value),
     /// A server, by its id, executed something; with all that its machine has executed.

@@ -87,7 +87,11 @@ mod tests {
         assert_eq!(run(0, "x"), Value::from("nothing"));
         assert_eq!(run(1, "get"), Value::from("x"));
         assert_eq!(run(3, "y"), Value::from("x"));
-        assert_eq!(run(4, "x"), Value::from("nothing"), "it is told what it was told, and does not take effect");
+        assert_eq!(
+            run(4, "x"),
+            Value::from("nothing"),
+            "it is told what it was told, and does not take effect"
+        );
         assert_eq!(ledger.query(&Value::from("get2")), Some(Value::from("y")));
         assert_eq!(ledger.query(&Value::from("x")), None);
         assert_eq!(Ledger::executed_in(&ledger.snapshot()), ledger.executed);

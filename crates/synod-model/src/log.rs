@@ -3,16 +3,19 @@
 //! A call begins when a question first arrives at a server and ends when an answer first leaves one. A client that asks just
 //! before the one and listens right after the other makes the same run, so that a breach of these orders is one that clients can see.
 
+use crate::claims::b0;
 use crate::history::{Happened, History};
 use crate::ledger::Ledger;
 use std::collections::BTreeSet;
-use synod::{Cluster, Instance, Log, Machine, Value};
+use synod::{Ballot, Cluster, Instance, Log, Machine, Quorums, Value};
 
 /// A client's question, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     /// The command.
     pub command: Value,
+    /// Whether it is to be answered without the log. Asked again, it may be answered anew.
+    pub is_query: bool,
     /// The clients whose calls had ended when it began.
     pub after: BTreeSet<usize>,
     /// What the client was told.
@@ -24,11 +27,12 @@ impl History {
     pub(crate) fn record_log(&mut self, cluster: &Cluster, log: &Log, happened: &Happened) {
         match happened {
             Happened::Submitted(command) => drop(self.submitted.insert(command.clone())),
-            Happened::Called(client, command) => {
+            Happened::Called(client, command, is_query) => {
                 if !self.calls.contains_key(client) {
                     let ended = self.calls.iter().filter(|(_, call)| call.output.is_some());
                     let after = ended.map(|(client, _)| *client).collect();
-                    self.calls.insert(*client, Call { command: command.clone(), after, output: None });
+                    let (command, is_query) = (command.clone(), *is_query);
+                    self.calls.insert(*client, Call { command, is_query, after, output: None });
                 }
             }
             Happened::Returned(client, output) => self.judge_output(log, *client, output),
@@ -41,7 +45,11 @@ impl History {
     }
 
     /// Forgets what none of these claims asks about. The others are not judged any more.
-    pub(crate) fn keep_for(&mut self, claims: &[&str]) {
+    ///
+    /// Claims that follow one proposal after another need votes as they were cast. For all others it is enough which values
+    /// are chosen, by whichever ballot, and who voted for any other value, which might be chosen too. That a learned value is
+    /// chosen is judged as it is learned: what is chosen once stays so.
+    pub(crate) fn keep_for(&mut self, quorums: &Quorums, claims: &[&str]) {
         let asked = |some: &[&str]| some.iter().any(|claim| claims.contains(claim));
         if !asked(&["V1"]) {
             self.begun.clear();
@@ -53,6 +61,18 @@ impl History {
             self.answered.clear();
             self.voted.clear();
         }
+        if !asked(&["P1a", "P2", "P2a", "P2b", "P2c", "V2", "V3"]) {
+            if let Some(breach) = b0(quorums, self).err().filter(|_| asked(&["B0"])) {
+                self.breach("B0", breach);
+            }
+            self.learned.clear();
+            let chosen = self.chosen(quorums).map(|(i, _, value)| (i, value.clone()));
+            let chosen: BTreeSet<(Instance, Value)> = chosen.collect();
+            self.votes.retain(|(i, _, value), _| !chosen.contains(&(*i, value.clone())));
+            let (none, all) = (Ballot { round: 0, proposer: 0 }, 0..quorums.acceptors());
+            let settled = chosen.into_iter().map(|(i, value)| ((i, none, value), all.clone().collect()));
+            self.votes.extend(settled);
+        }
         self.broken.retain(|claim, _| claims.contains(claim));
     }
 
@@ -60,15 +80,21 @@ impl History {
     fn judge_output(&mut self, log: &Log, client: usize, output: &Value) {
         let Some(call) = self.calls.get_mut(&client) else { return };
         let command = call.command.clone();
-        match &call.output {
-            Some(told) if told != output => {
+        let told = call.output.replace(output.clone());
+        match &told {
+            Some(told) if told == output => return,
+            Some(told) if !call.is_query => {
                 let breach = format!("{command:?} was answered {told:?} and {output:?}");
                 return self.breach("L1", breach);
             }
-            Some(_) => return,
-            None => call.output = Some(output.clone()),
+            _ => {}
         }
-        if !linearizable(self, &*log.machine.copy(), &mut BTreeSet::new()) {
+        if linearizable(self, &*log.machine.copy(), &mut BTreeSet::new()) {
+            // The first answer is the one that ended the call.
+            if let (Some(_), Some(call)) = (&told, self.calls.get_mut(&client)) {
+                call.output = told;
+            }
+        } else {
             let told: Vec<String> = (self.calls.values())
                 .filter_map(|call| Some(format!("{:?} {:?}", call.command, call.output.as_ref()?)))
                 .collect();
@@ -94,7 +120,10 @@ impl History {
             }
         }
         if due != executed {
-            self.breach("X1", format!("{executed:?} was executed, and {due:?} is what was chosen up to there"));
+            self.breach(
+                "X1",
+                format!("{executed:?} was executed, and {due:?} is what was chosen up to there"),
+            );
         }
     }
 
@@ -149,7 +178,8 @@ mod tests {
     fn told(calls: &[(&str, &[usize], Option<&str>)]) -> bool {
         let call = |(client, (command, after, output)): (usize, &(&str, &[usize], Option<&str>))| {
             let after = after.iter().copied().collect();
-            (client, Call { command: Value::from(*command), after, output: output.map(Value::from) })
+            let (command, output) = (Value::from(*command), output.map(Value::from));
+            (client, Call { command, is_query: false, after, output })
         };
         let history = History { calls: calls.iter().enumerate().map(call).collect(), ..History::default() };
         linearizable(&history, &Ledger::default(), &mut BTreeSet::new())

@@ -44,8 +44,10 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
         return judge.error(given.span(), "responses: whoever keeps a log answers clients when it executes");
     }
     if let Some(empty) = system.values.get_ref().iter().find(|value| value.is_empty()) {
-        return judge
-            .error(system.values.span(), format!("values: {empty:?} is the no-op, which no client asks for"));
+        return judge.error(
+            system.values.span(),
+            format!("values: {empty:?} is the no-op, which no client asks for"),
+        );
     }
     let any = || Duration::ZERO..Duration::ZERO;
     Ok(Some(Log {
@@ -167,8 +169,9 @@ fn instances(judge: &Judge<'_>, given: &Spanned<String>) -> Result<BTreeSet<Inst
                 found.extend((first..=last).map(Instance));
             }
             _ => {
-                let message =
-                    format!("before: {word:?} is no instance and no range of them, at most {MOST}; write `0-134 138`");
+                let message = format!(
+                    "before: {word:?} is no instance and no range of them, at most {MOST}; write `0-134 138`"
+                );
                 return judge.error(given.span(), message);
             }
         }

@@ -69,10 +69,13 @@ where
         {
             note.push(Happened::Asked(step.actor.into(), (*src).into(), *instance));
         }
-        if let (Event::Deliver { src, msg: Msg::Submit { command } | Msg::Query { command } }, Some(_)) =
-            (&step.event, after.and_then(ProcessState::server))
+        if let (
+            Event::Deliver { src, msg: msg @ (Msg::Submit { command } | Msg::Query { command }) },
+            Some(_),
+        ) = (&step.event, after.and_then(ProcessState::server))
         {
-            note.push(Happened::Called((*src).into(), command.clone()));
+            let is_query = matches!(msg, Msg::Query { .. });
+            note.push(Happened::Called((*src).into(), command.clone(), is_query));
         }
         for msg in sent {
             note.extend(Self::said(msg, acceptor, before, after));
@@ -94,7 +97,7 @@ where
             }
         }
         if let Some(claims) = &self.claims {
-            next.keep_for(claims);
+            next.keep_for(&self.cluster.quorums, claims);
         }
         (next != *history).then_some(next)
     }
@@ -186,7 +189,10 @@ impl Ghost {
             }
         }
         let machine = |state: Option<&'a ProcessState>| {
-            state.and_then(ProcessState::server).and_then(|server| server.log.as_ref()).map(|log| &log.replica)
+            state
+                .and_then(ProcessState::server)
+                .and_then(|server| server.log.as_ref())
+                .map(|log| &log.replica)
         };
         if let (Some(new), Some(old)) = (machine(after), machine(before))
             && new != old

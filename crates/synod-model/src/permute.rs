@@ -156,10 +156,10 @@ impl Exchange {
             submitted: submitted.clone(),
             calls: calls
                 .iter()
-                .map(|(client, Call { command, after, output })| {
+                .map(|(client, Call { command, is_query, after, output })| {
                     let after = after.iter().map(|client| by.index(*client)).collect();
                     let (command, output) = (command.clone(), output.clone());
-                    (by.index(*client), Call { command, after, output })
+                    (by.index(*client), Call { command, is_query: *is_query, after, output })
                 })
                 .collect(),
             broken: broken
@@ -194,7 +194,7 @@ impl Exchange {
             Happened::Told(actor, client, instance, value) => {
                 Happened::Told(by.index(actor), by.index(client), instance, value)
             }
-            Happened::Called(client, command) => Happened::Called(by.index(client), command),
+            Happened::Called(client, command, query) => Happened::Called(by.index(client), command, query),
             Happened::Returned(client, output) => Happened::Returned(by.index(client), output),
             Happened::Executed(server, executed) => Happened::Executed(by.index(server), executed),
             same @ (Happened::Proposed(..)

@@ -114,7 +114,9 @@ pub const WITNESSES: [Witness; 19] = [
     Witness {
         name: "two_answers",
         says: "a call began after another had ended, and was answered too",
-        sign: Sign::History(|_, h, _| h.calls.values().any(|call| call.output.is_some() && !call.after.is_empty())),
+        sign: Sign::History(|_, h, _| {
+            h.calls.values().any(|call| call.output.is_some() && !call.after.is_empty())
+        }),
     },
     Witness {
         name: "chosen_twice",

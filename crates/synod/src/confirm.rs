@@ -113,7 +113,8 @@ pub(crate) fn on_confirmed(
     fx: &mut Effects,
 ) {
     let questions = &server.log().questions;
-    let is_mine = matches!(server.proposer.phase, Phase::Accepting { ballot: current, .. } if current == ballot);
+    let is_mine =
+        matches!(server.proposer.phase, Phase::Accepting { ballot: current, .. } if current == ballot);
     if !is_mine
         || questions.round != round
         || questions.confirmed.contains(acceptor)
@@ -153,7 +154,8 @@ pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
 
 /// Asks again those who have not confirmed.
 pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
-    let (Phase::Accepting { ballot, .. }, questions) = (&server.proposer.phase, &server.log().questions) else {
+    let (Phase::Accepting { ballot, .. }, questions) = (&server.proposer.phase, &server.log().questions)
+    else {
         return;
     };
     if questions.waits_for(questions.round) {

@@ -140,12 +140,7 @@ pub(crate) fn settle(mut server: Part<'_, '_, ServerState>, instance: Instance) 
 }
 
 /// Executes what can be executed, and issues what the window then has room for.
-pub(crate) fn advance(
-    cluster: &Cluster,
-    log: &Log,
-    mut server: Part<'_, '_, ServerState>,
-    fx: &mut Effects,
-) {
+pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Part<'_, '_, ServerState>, fx: &mut Effects) {
     let knows_more = server.known(server.log().next).is_some();
     let leads = matches!(server.proposer.phase, Phase::Accepting { .. });
     if !knows_more && !leads {
@@ -162,7 +157,9 @@ fn execute(server: &mut ServerState, fx: &mut Effects) {
     loop {
         // Enforces X1: the next instance and no other, however many are known beyond it.
         let next = server.log().next;
-        let (Some(command), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else { break };
+        let (Some(command), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else {
+            break;
+        };
         let log = server.log_mut();
         log.next = Instance(after);
         if command.is_no_op() {

@@ -120,7 +120,13 @@ impl ProcessState {
 }
 
 /// What the acceptor role does with a message; anything not meant for it is ignored.
-pub(crate) fn as_acceptor_on(c: &Cluster, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
+pub(crate) fn as_acceptor_on(
+    c: &Cluster,
+    state: &mut Cow<'_, ProcessState>,
+    src: Id,
+    msg: &Msg,
+    fx: &mut Effects,
+) {
     match msg {
         Msg::Prepare { ballot, from } => {
             acceptor::on_prepare(c, as_acceptor(state), src, (*ballot, *from), fx);

@@ -5,7 +5,9 @@ use crate::cluster::{Cluster, Log};
 use crate::effects::Effects;
 use crate::message::{Msg, Timer};
 use crate::per_instance::{PerInstance, bounded};
-use crate::process::{ProcessState, as_acceptor, as_acceptor_on, as_learner, as_learner_on, as_proposer, as_server};
+use crate::process::{
+    ProcessState, as_acceptor, as_acceptor_on, as_learner, as_learner_on, as_proposer, as_server,
+};
 use crate::proposer::{self, Phase};
 use crate::retry::{self, Retry};
 use crate::{confirm, learner, log};
@@ -81,7 +83,9 @@ impl Member<'_> {
             Timer::Retry => self.on_retry(state, fx),
             Timer::HoldOff => {
                 as_server(state).edit().log_mut().held = None;
-                if as_server(state).is_leading_to_something() && as_server(state).proposer.phase == Phase::Idle {
+                if as_server(state).is_leading_to_something()
+                    && as_server(state).proposer.phase == Phase::Idle
+                {
                     self.begin(state, fx);
                 }
             }
@@ -174,7 +178,9 @@ impl Member<'_> {
         fx: &mut Effects,
     ) {
         let is_mine = match &as_proposer(state).phase {
-            Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. } => *current == ballot,
+            Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. } => {
+                *current == ballot
+            }
             Phase::Idle => false,
         };
         if !is_mine || !self.retry.is_wanted() {

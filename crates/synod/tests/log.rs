@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ballot, Cluster, Instance, Learning, Log, Machine, Msg, Phase, Process, ProcessState, QuorumRule, Quorums,
-    Retry, ServerState, Stable, Timer, Value,
+    Ballot, Cluster, Instance, Learning, Log, Machine, Msg, Phase, Process, ProcessState, QuorumRule,
+    Quorums, Retry, ServerState, Stable, Timer, Value,
 };
 
 /// Writes down what it executes, and says how much that is.
@@ -47,7 +47,8 @@ struct Settings {
     catch_up: bool,
 }
 
-const PLAIN: Settings = Settings { servers: 3, alpha: 4, report: usize::MAX, hold_off: false, catch_up: false };
+const PLAIN: Settings =
+    Settings { servers: 3, alpha: 4, report: usize::MAX, hold_off: false, catch_up: false };
 
 /// Servers and all that is on its way between them, delivered in the order in which it was sent.
 struct World {
@@ -393,7 +394,8 @@ fn a_question_is_answered_after_one_round_and_never_by_one_who_is_overtaken() {
     world.run_losing(|src, dst, _| usize::from(dst) == 0 || usize::from(src) == 0);
     ask(&mut world, 0, CLIENT + 1);
     world.run();
-    let stale = world.sent.iter().any(|(src, to, _)| usize::from(*src) == 0 && usize::from(*to) == CLIENT + 1);
+    let stale =
+        world.sent.iter().any(|(src, to, _)| usize::from(*src) == 0 && usize::from(*to) == CLIENT + 1);
     assert!(!stale && world.next(1) == 2);
 }
 

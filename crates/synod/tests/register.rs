@@ -4,7 +4,8 @@ use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::sync::Arc;
 use synod::{
-    Ballot, Cluster, Instance, Learning, Msg, PerInstance, Process, Proposal, QuorumRule, Quorums, Retry, Value,
+    Ballot, Cluster, Instance, Learning, Msg, PerInstance, Process, Proposal, QuorumRule, Quorums, Retry,
+    Value,
 };
 
 fn proposer() -> Process {

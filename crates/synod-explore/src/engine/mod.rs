@@ -93,7 +93,6 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         ending.panicked = Some((message, trace));
     }
     let unique = u64::from(search.origins.len());
-    { let t = &search.tables; eprintln!("TEMP locals {} histories {} notes {} reactions {} outer {} updates {} moves {} columns {:?}", t.locals.len(), t.histories.len(), t.notes.len(), t.reactions.len(), t.outer.len(), t.updates.len(), t.moves.len(), 0); }
     Report {
         verdict: conclude(system, &options.stop, &mut findings, ending),
         findings,

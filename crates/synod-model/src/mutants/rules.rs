@@ -2,8 +2,8 @@
 
 use crate::ledger::Ledger;
 use stateright::actor::{Command, Id, Out};
-use std::convert::Infallible;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use synod::{
     AcceptorSet, AcceptorState, Cluster, Instance, LearnerState, Log, Msg, Phase, Process, ProcessState,
@@ -132,7 +132,9 @@ impl Rule {
     fn doctor_log(self, server: &mut ServerState, msg: &Msg) {
         let ServerState { learner, log: Some(log), .. } = server else { return };
         match (self, msg) {
-            (Rule::ExecutesPastGap, Msg::Chosen { instance, .. }) if *instance > log.next => log.next = *instance,
+            (Rule::ExecutesPastGap, Msg::Chosen { instance, .. }) if *instance > log.next => {
+                log.next = *instance
+            }
             (Rule::AnswersTooEarly, _) => {
                 for question in log.questions.open.values_mut() {
                     question.index = Instance::FIRST;
@@ -181,28 +183,29 @@ impl Rule {
             (
                 Phase::Preparing { ballot: current, promised, reports, .. },
                 Msg::Promise { ballot, accepted, rest },
-            ) => {
-                match self {
-                    Rule::LastValue => reports.retain(|instance, _| !accepted.contains_key(&instance)),
-                    Rule::LowestValue => {
-                        accepted.retain(|i, new| reports.get(&i).is_none_or(|old| new.ballot < old.ballot));
-                        reports.retain(|i, _| !accepted.contains_key(&i));
-                    }
-                    Rule::AnyValue => accepted.clear(),
-                    Rule::CountsParts => *rest = None,
-                    Rule::ForgetsInstance => drop(accepted.keys().next_back().copied().map(|i| accepted.remove(&i))),
-                    Rule::FillsOver => {
-                        let empty = |proposal: &Proposal| Proposal { value: Value::no_op(), ..proposal.clone() };
-                        *accepted = accepted.iter().map(|(i, proposal)| (*i, empty(proposal))).collect();
-                    }
-                    Rule::OtherBallotsPromises => *ballot = *current,
-                    Rule::CountsPromises if ballot == current => return another(cluster, *promised, index),
-                    _ => {}
+            ) => match self {
+                Rule::LastValue => reports.retain(|instance, _| !accepted.contains_key(&instance)),
+                Rule::LowestValue => {
+                    accepted.retain(|i, new| reports.get(&i).is_none_or(|old| new.ballot < old.ballot));
+                    reports.retain(|i, _| !accepted.contains_key(&i));
                 }
-            }
-            (Phase::Accepting { ballot: current, from, quorum, reports, .. }, Msg::Promise { ballot, .. })
-                if self == Rule::LatePromise && ballot == current && !quorum.contains(index) =>
-            {
+                Rule::AnyValue => accepted.clear(),
+                Rule::CountsParts => *rest = None,
+                Rule::ForgetsInstance => {
+                    drop(accepted.keys().next_back().copied().map(|i| accepted.remove(&i)))
+                }
+                Rule::FillsOver => {
+                    let empty = |proposal: &Proposal| Proposal { value: Value::no_op(), ..proposal.clone() };
+                    *accepted = accepted.iter().map(|(i, proposal)| (*i, empty(proposal))).collect();
+                }
+                Rule::OtherBallotsPromises => *ballot = *current,
+                Rule::CountsPromises if ballot == current => return another(cluster, *promised, index),
+                _ => {}
+            },
+            (
+                Phase::Accepting { ballot: current, from, quorum, reports, .. },
+                Msg::Promise { ballot, .. },
+            ) if self == Rule::LatePromise && ballot == current && !quorum.contains(index) => {
                 let (ballot, from, promised) = (*current, *from, *quorum);
                 let (partly, reports) = (BTreeMap::new(), reports.clone());
                 proposer.phase = Phase::Preparing { ballot, from, promised, partly, reports };
