@@ -36,7 +36,8 @@ pub struct Cluster {
     pub quorums: Quorums,
     /// How learners learn.
     pub learning: Learning,
-    /// Whether an acceptor tells a proposer that it was refused. A courtesy (PMS §2.2, end), never needed for safety.
+    /// Whether an acceptor tells a proposer that it was refused. A courtesy (PMS §2.2, end), never needed for safety; but
+    /// without it a leader of a log that was overtaken goes on sending its proposals again.
     pub nacks: bool,
     /// How many bytes of values one message reports at most: promises and answers to learners that are behind. A single
     /// longer value goes alone.

@@ -198,17 +198,21 @@ impl Member<'_> {
             }
         } else if self.retry.on_nack && as_server(state).is_leading_to_something() {
             self.begin(state, fx);
+        } else {
+            // Sending again in this ballot would be in vain; the timer, if it is set, begins another.
+            self.step_down(state);
         }
     }
 
-    /// A leader sends again what may be lost; whoever is not through with phase 1 begins a higher ballot.
+    /// A leader sends again what may be lost; whoever is not through with phase 1 begins a higher ballot. That it is no
+    /// leader any more, a nack has to tell it.
     fn on_retry(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
         if !as_server(state).is_leading_to_something() {
             return;
         }
         let server = as_server(state);
         match server.proposer.phase {
-            Phase::Accepting { ballot, .. } if server.proposer.heard <= ballot.round => {
+            Phase::Accepting { .. } => {
                 log::repeat(self.cluster, &server, fx);
                 confirm::repeat(self.cluster, &server, fx);
                 self.watch(false, fx);

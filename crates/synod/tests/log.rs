@@ -272,6 +272,22 @@ fn a_lost_accept_is_sent_again_in_the_same_ballot_and_only_where_it_is_missing()
 }
 
 #[test]
+fn a_leader_that_is_overtaken_gives_up_its_ballot_when_it_is_told() {
+    let mut world = World::new(&PLAIN);
+    world.submit(0, "a");
+    world.run();
+    // The other's ballot has the same round, and nothing of it reaches the first.
+    world.submit(1, "b");
+    world.run_losing(|src, dst, _| usize::from(dst) == 0 || usize::from(src) == 0);
+    let tried = |world: &World| world.server(0).proposer.tried;
+    assert_eq!((tried(&world), world.next(1)), (1, 2));
+    world.submit(0, "c");
+    world.run();
+    assert_eq!(tried(&world), 2, "a higher ballot, at once");
+    assert_eq!((world.next(0), world.answers().len()), (3, 3), "{}", world.tape(0));
+}
+
+#[test]
 fn a_report_that_is_too_long_for_one_message_goes_in_parts() {
     let mut world = World::new(&Settings { alpha: 100, report: 1000, ..PLAIN });
     let command = |i: usize| format!("{i}-{}", "x".repeat(200));
