@@ -27,13 +27,11 @@ impl History {
     pub(crate) fn record_log(&mut self, cluster: &Cluster, log: &Log, happened: &Happened) {
         match happened {
             Happened::Submitted(command) => drop(self.submitted.insert(command.clone())),
-            Happened::Called(client, command, is_query) => {
-                if !self.calls.contains_key(client) {
-                    let ended = self.calls.iter().filter(|(_, call)| call.output.is_some());
-                    let after = ended.map(|(client, _)| *client).collect();
-                    let (command, is_query) = (command.clone(), *is_query);
-                    self.calls.insert(*client, Call { command, is_query, after, output: None });
-                }
+            Happened::Called(client, command, is_query) if !self.calls.contains_key(client) => {
+                let ended = self.calls.iter().filter(|(_, call)| call.output.is_some());
+                let after = ended.map(|(client, _)| *client).collect();
+                let (command, is_query) = (command.clone(), *is_query);
+                self.calls.insert(*client, Call { command, is_query, after, output: None });
             }
             Happened::Returned(client, output) => self.judge_output(log, *client, output),
             Happened::Executed(_, executed) => self.judge_execution(cluster, executed),

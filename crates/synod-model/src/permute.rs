@@ -94,7 +94,7 @@ impl Exchange {
                     proposer: self.proposer(by, proposer),
                     learner: self.learner(by, learner),
                     waiting: entries(waiting, |clients| clients.iter().map(|id| by.id(*id)).collect()),
-                    log: log.as_ref().map(|log| self.log(by, log)),
+                    log: log.as_ref().map(|log| Box::new(self.log(by, log))),
                 })
             }
         }

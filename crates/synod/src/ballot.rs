@@ -39,6 +39,7 @@ impl Instance {
     pub const FIRST: Instance = Instance(0);
 
     /// The instance so many places later; the last one there is, if there are not so many.
+    #[must_use]
     pub fn plus(self, places: u64) -> Instance {
         Instance(self.0.saturating_add(places))
     }

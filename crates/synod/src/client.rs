@@ -135,11 +135,12 @@ impl Client {
             return;
         }
         // A writer goes on until something is chosen, and only a machine answers what is asked of one.
-        let fits = match (&self.want, &answer) {
-            (Want::Write(_) | Want::Read, Answer::Chosen(_)) | (Want::Read, Answer::Unset) => true,
-            (Want::Submit(_) | Want::Query(_), Answer::Output(_)) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (&self.want, &answer),
+            (Want::Write(_) | Want::Read, Answer::Chosen(_))
+                | (Want::Read, Answer::Unset)
+                | (Want::Submit(_) | Want::Query(_), Answer::Output(_))
+        );
         if !fits {
             return;
         }

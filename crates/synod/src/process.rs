@@ -292,7 +292,7 @@ impl Actor for Process {
                 if let Some(log) = &cluster.log {
                     let state = LogState::new(log);
                     Member { cluster, log, me, number: *number, retry }.start(state.next, &mut fx);
-                    server.log = Some(state);
+                    server.log = Some(Box::new(state));
                 }
                 ProcessState::Server(server)
             }

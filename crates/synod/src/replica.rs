@@ -154,7 +154,7 @@ impl Member<'_> {
         if src == self.me || as_acceptor(state).accepted_in != Some(*ballot) {
             return;
         }
-        self.step_down(state);
+        Self::step_down(state);
         if as_server(state).log().held != Some(src) {
             as_server(state).edit().log_mut().held = Some(src);
         }
@@ -164,7 +164,7 @@ impl Member<'_> {
         }
     }
 
-    fn step_down(&self, state: &mut Cow<'_, ProcessState>) {
+    fn step_down(state: &mut Cow<'_, ProcessState>) {
         if as_proposer(state).phase != Phase::Idle {
             log::reclaim(as_server(state));
             as_proposer(state).edit().phase = Phase::Idle;
@@ -191,7 +191,7 @@ impl Member<'_> {
         }
         if let Some(after) = &self.log.hold_off {
             // Somebody else is at it. Who, the next Accept will tell.
-            self.step_down(state);
+            Self::step_down(state);
             fx.set_timer(Timer::HoldOff, after.clone());
             if self.retry.after.is_some() {
                 fx.cancel_timer(Timer::Retry);
@@ -200,7 +200,7 @@ impl Member<'_> {
             self.begin(state, fx);
         } else {
             // Sending again in this ballot would be in vain; the timer, if it is set, begins another.
-            self.step_down(state);
+            Self::step_down(state);
         }
     }
 

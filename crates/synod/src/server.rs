@@ -26,7 +26,7 @@ pub struct ServerState {
     /// crash, after which clients have to ask again.
     pub waiting: PerInstance<BTreeSet<Id>>,
     /// Where it keeps a log: how far it has executed it, and who waits for that.
-    pub log: Option<LogState>,
+    pub log: Option<Box<LogState>>,
 }
 
 impl ServerState {

@@ -133,7 +133,7 @@ impl Rule {
         let ServerState { learner, log: Some(log), .. } = server else { return };
         match (self, msg) {
             (Rule::ExecutesPastGap, Msg::Chosen { instance, .. }) if *instance > log.next => {
-                log.next = *instance
+                log.next = *instance;
             }
             (Rule::AnswersTooEarly, _) => {
                 for question in log.questions.open.values_mut() {
@@ -192,7 +192,7 @@ impl Rule {
                 Rule::AnyValue => accepted.clear(),
                 Rule::CountsParts => *rest = None,
                 Rule::ForgetsInstance => {
-                    drop(accepted.keys().next_back().copied().map(|i| accepted.remove(&i)))
+                    drop(accepted.keys().next_back().copied().map(|i| accepted.remove(&i)));
                 }
                 Rule::FillsOver => {
                     let empty = |proposal: &Proposal| Proposal { value: Value::no_op(), ..proposal.clone() };
@@ -296,9 +296,9 @@ impl Rule {
                 new.promised = new.promised.max(old.promised);
             }
             (Rule::AcceptsWithoutRaising, Msg::Accept { .. })
-            | (Rule::PromiseNotKept, Msg::Prepare { .. }) => new.promised = old.promised,
+            | (Rule::PromiseNotKept, Msg::Prepare { .. })
+            | (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => new.promised = old.promised,
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => new.accepted_in = old.accepted_in,
-            (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => new.promised = old.promised,
             (Rule::KeepsFirst, Msg::Accept { instance, .. }) => {
                 if let Some(first) = old.accepted.get(instance) {
                     new.accepted.insert(*instance, first.clone());
