@@ -82,8 +82,8 @@ fn tell(id: u64, notice: &Notice) {
             Notice::TooLarge(most) => paint(
                 RED,
                 &format!(
-                    "cannot promise any more: what it accepted, in all instances together, is too long for one message \
-                     ({} bytes at most). Values that are chosen are safe, but this cluster takes no new ones",
+                    "could not send a message of more than {} bytes. Values may be longer at another member: is `max-value` the \
+                     same everywhere?",
                     grouped(*most as u64)
                 ),
             ),

@@ -169,11 +169,13 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             state.network.send(envelope.clone());
         }
         for index in 0..self.actors.len() {
-            state.locals.push(Arc::new(Local::blank()));
+            let storage = self.saved.get(index).cloned().flatten();
+            let local = Local { storage, ..Local::blank() };
+            state.locals.push(Arc::new(local.clone()));
             if self.faults.is_absent(index) {
                 continue;
             }
-            let reaction = self.react(index, &Local::blank(), Event::Start);
+            let reaction = self.react(index, &local, Event::Start);
             self.apply(&mut state, index, reaction);
         }
         self.rewritten(state).expect("the initial state is within the bound of what rewrites states")

@@ -126,6 +126,8 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub network: Network,
     /// Messages that are on their way before the first actor starts.
     pub initial_envelopes: Vec<Envelope<A::Msg>>,
+    /// What each actor had saved before it was started for the first time; those beyond the end had nothing.
+    pub saved: Vec<Option<A::Storage>>,
     /// The crashes that can happen.
     pub faults: Faults,
     /// Keeps the history.
@@ -153,6 +155,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             actors,
             network: Network { delivery: Delivery::Multiset, loss: false },
             initial_envelopes: Vec::new(),
+            saved: Vec::new(),
             faults: Faults::none(),
             observer,
             properties: Vec::new(),

@@ -14,10 +14,10 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-use crate::build::Judge;
 use crate::claims::Claim;
 use crate::file::{DeliveryFile, Layout, ModelError, ModelFile, RetryFile};
 use crate::history::{Breach, History};
+use crate::judge::Judge;
 use crate::mutants::{Mutant, MutantTimer, Rule};
 use crate::observer::{Ghost, Inside};
 use std::collections::{BTreeMap, BTreeSet};

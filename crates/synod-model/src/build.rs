@@ -4,18 +4,19 @@ use crate::ballots::{self, LiveBallots};
 use crate::claims::{CLAIMS, Claim};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parse};
 use crate::history::{History, Note};
+use crate::judge::Judge;
 use crate::liveness::{self, Progress, Rings};
-use crate::mutants::{self, Mutant, Rule};
+use crate::log_file::{self, Before};
+use crate::mutants::{self, Mutant, MutantStable, Rule};
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
 use stateright::actor::Id;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
     AcceptorSet, Asking, Client, Cluster, Instance, Learning, Msg, Process, QuorumError, QuorumRule, Quorums,
-    Retry, Value, Want,
+    Retry, Stable, Value, Want,
 };
 use synod_explore::Subject;
 use synod_explore::{Bounds, Delivery, Faults, Network, Permute, Property, Symmetry, System};
@@ -46,6 +47,7 @@ pub struct Model {
     down: Vec<bool>,
     alike: Vec<Vec<usize>>,
     progress: Option<Progress>,
+    before: Before,
 }
 
 /// A system to explore: of plain processes, or of a broken sort of them.
@@ -54,55 +56,6 @@ pub enum Built {
     Plain(System<Process, Ghost>),
     /// Processes with one rule or machine broken.
     Mutant(System<Mutant, Ghost>),
-}
-
-/// What is in hand while a file is being judged.
-pub(crate) struct Judge<'a> {
-    name: &'a str,
-    text: &'a str,
-}
-
-impl Judge<'_> {
-    pub(crate) fn error<T>(&self, span: Range<usize>, message: impl Into<String>) -> Result<T, ModelError> {
-        Err(ModelError::at(self.name, self.text, span, message))
-    }
-
-    /// A count that must lie within bounds.
-    pub(crate) fn count(
-        &self,
-        what: &str,
-        given: &Spanned<i64>,
-        least: i64,
-        most: i64,
-    ) -> Result<usize, ModelError> {
-        let count = *given.get_ref();
-        if count < least || count > most {
-            return self.error(given.span(), format!("{what} = {count}: must be from {least} to {most}"));
-        }
-        Ok(usize::try_from(count).expect("checked to be small and not negative"))
-    }
-
-    /// Names that must be known.
-    fn known<T>(
-        &self,
-        what: &str,
-        given: Option<&Spanned<Vec<String>>>,
-        all: &'static [T],
-        name: fn(&T) -> &'static str,
-    ) -> Result<Option<Vec<&'static T>>, ModelError> {
-        let Some(given) = given else { return Ok(None) };
-        let find = |wanted: &String| match all.iter().find(|one| name(one) == wanted) {
-            Some(one) => Ok(one),
-            None => {
-                let names: Vec<_> = all.iter().map(name).collect();
-                self.error(
-                    given.span(),
-                    format!("no {what} is named {wanted:?}; there are {}", names.join(", ")),
-                )
-            }
-        };
-        given.get_ref().iter().map(find).collect::<Result<_, _>>().map(Some)
-    }
 }
 
 impl Model {
@@ -182,11 +135,14 @@ impl Model {
             acceptors: acceptor_ids,
             learners: learner_ids,
             clients: if system.responses { client_ids } else { Vec::new() },
-            remembers: if readers == 0 { 0 } else { readers + values.len() },
+            remembers: if readers == 0 && file.log.is_none() { 0 } else { readers + values.len() },
             quorums: quorums(&judge, &file, acceptors)?,
             learning,
             nacks: system.nacks,
+            report: system.report.unwrap_or(usize::MAX),
+            log: log_file::log(&judge, &file)?,
         });
+        let mut before = log_file::before(&judge, &file, &cluster, &names)?;
         let processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
         let claims = judge
             .known("claim", file.check.claims.as_ref(), &CLAIMS, |claim| claim.name)?
@@ -196,7 +152,10 @@ impl Model {
         };
         let faults = file.faults.as_ref();
         let crashable = listed(&judge, "crash", faults.and_then(|f| f.crash.as_ref()), &names)?;
-        let down = listed(&judge, "down", faults.and_then(|f| f.down.as_ref()), &names)?;
+        let mut down = listed(&judge, "down", faults.and_then(|f| f.down.as_ref()), &names)?;
+        if file.log.as_ref().is_some_and(|log| log.get_ref().hang_up) {
+            log_file::hang_up(&processes, &mut before, &mut down);
+        }
         if let Some(mutant) = file.mutant.as_ref().filter(|m| mutants::find(m.get_ref()).is_none()) {
             let names: Vec<_> = mutants::MUTANTS.iter().map(|m| m.name).collect();
             let message =
@@ -247,6 +206,7 @@ impl Model {
             down,
             alike,
             progress,
+            before,
         })
     }
 
@@ -263,13 +223,18 @@ impl Model {
     /// The system that the file describes.
     pub fn build(&self) -> Built {
         let rule = match (self.mutant(), self.live_ballots) {
-            (None, None) => return Built::Plain(self.system(self.processes.clone())),
+            (None, None) => {
+                let mut system = self.system(self.processes.clone());
+                system.saved.clone_from(&self.before.saved);
+                return Built::Plain(system);
+            }
             // Where ballots are drawn the processes are decorated, also if nothing is broken.
             (None, Some(_)) => Rule::Control,
             (Some(entry), _) => entry.rule,
         };
         let draws = self.draws();
-        let decorated = |process: &Process| Mutant { process: process.clone(), rule, draws };
+        let decorated =
+            |process: &Process| Mutant { process: log_file::doctored(process, rule), rule, draws };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
             let normal =
@@ -277,6 +242,8 @@ impl Model {
             if self.progress.is_some() { normal.exact() } else { normal }
         });
         let mut system = self.system(actors);
+        let disk = |now: &Option<Stable>| now.clone().map(|now| MutantStable { now, before: None });
+        system.saved = self.before.saved.iter().map(disk).collect();
         if let Some(normal) = normal {
             system.normal = Some(Arc::new(normal));
         }
@@ -290,7 +257,12 @@ impl Model {
         A::Timer: Rings,
         Exchange: Permute<A, Ghost>,
     {
-        let mut system = System::new(actors, Ghost { cluster: Arc::clone(&self.cluster) });
+        // Only where a log is kept: the sizes of all other models were found with the whole history.
+        let claims = self.file.log.as_ref().map(|_| self.claims.iter().map(|claim| claim.name).collect());
+        let before = self.before.history.clone();
+        let ghost = Ghost { cluster: Arc::clone(&self.cluster), before, claims };
+        let mut system = System::new(actors, ghost);
+        system.initial_envelopes.clone_from(&self.before.told);
         system.names.clone_from(&self.names);
         system.network = Network {
             delivery: match self.file.network.delivery {
@@ -305,9 +277,10 @@ impl Model {
                 crashable: self.crashable.clone(),
                 max_down: faults.at_once.unwrap_or(1),
                 max_crashes: Some(faults.in_all.unwrap_or(1)),
-                absent: self.down.clone(),
+                absent: Vec::new(),
             };
         }
+        system.faults.absent.clone_from(&self.down);
         if !self.alike.is_empty() {
             let permute = Arc::new(Exchange { cluster: Arc::clone(&self.cluster) });
             system.symmetry = Some(Symmetry { alike: self.alike.clone(), permute });
@@ -520,8 +493,15 @@ fn processes(
             retry: retry.clone(),
         }));
     }
-    let wants = system.values.get_ref().iter().map(|value| Want::Write(Value::from(value.as_str())));
-    let questions = wants.zip(asks).chain(readers.into_iter().map(|asks| (Want::Read, asks)));
+    let logs = file.log.is_some();
+    let wants = system.values.get_ref().iter().map(|value| {
+        let value = Value::from(value.as_str());
+        if logs { Want::Submit(value) } else { Want::Write(value) }
+    });
+    // Questions are told apart by their words, as commands are.
+    let read = |place: usize| if logs { Want::Query(log_file::question(place)) } else { Want::Read };
+    let readers = readers.into_iter().enumerate().map(|(place, asks)| (read(place), asks));
+    let questions = wants.zip(asks).chain(readers);
     processes.extend(questions.map(|(want, asks)| {
         let (instance, asking) = (Instance::FIRST, Asking::Everyone);
         let resend = system.resend.then(any);

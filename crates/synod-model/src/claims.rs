@@ -22,7 +22,7 @@ pub struct Claim {
 }
 
 /// All claims, in the order in which the paper leads from one to the next.
-pub const CLAIMS: [Claim; 11] = [
+pub const CLAIMS: [Claim; 14] = [
     Claim {
         name: "B0",
         source: "PMS §2.1",
@@ -89,12 +89,33 @@ pub const CLAIMS: [Claim; 11] = [
         says: "A client is told a value only if it is chosen, and \"unset\" only if none was when its read arrived.",
         judge: r1,
     },
+    Claim {
+        name: "W1",
+        source: "PMS §3",
+        says: "A proposal is issued only when everything alpha or more instances below it is chosen.",
+        judge: w1,
+    },
+    Claim {
+        name: "X1",
+        source: "PMS §3",
+        says: "A server executes what is chosen, in the order of instances, and leaves none out.",
+        judge: x1,
+    },
+    Claim {
+        name: "L1",
+        source: "PMS §3",
+        says: "Some order explains all that clients were told, each command in it once, between question and answer.",
+        judge: l1,
+    },
 ];
 
 /// B0 (PMS §2.1): only a proposed value is chosen; only one value is chosen an instance; nobody learns any other.
 pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "B0")?;
     for (instance, ballot, value) in history.chosen(quorums) {
-        if !history.proposed.contains(&(instance, value.clone())) {
+        // Where a log is kept, commands are not for one instance, and whoever fills gaps may do so with no-ops.
+        let in_log = history.proposed.is_empty() && (history.submitted.contains(value) || value.is_no_op());
+        if !in_log && !history.proposed.contains(&(instance, value.clone())) {
             return Err(format!("{value:?} was chosen in {instance:?} and nobody proposed it"));
         }
         let other = history.chosen(quorums).find(|(i, _, other)| *i == instance && *other != value);
@@ -222,6 +243,21 @@ pub fn v3(_: &Quorums, history: &History) -> Result<(), String> {
 /// about some moment after its question arrived. With B0 it makes every instance a linearizable write-once register.
 pub fn r1(_: &Quorums, history: &History) -> Result<(), String> {
     unbroken(history, "R1")
+}
+
+/// W1 (PMS §3): a leader with a window of alpha proposes in instance i + alpha only once 1 to i are chosen.
+pub fn w1(_: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "W1")
+}
+
+/// X1 (PMS §3): command i is executed only once all commands below it are.
+pub fn x1(_: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "X1")
+}
+
+/// L1 (PMS §3, and Herlihy and Wing's linearizability): clients see one copy of the machine, and each command's effect once.
+pub fn l1(_: &Quorums, history: &History) -> Result<(), String> {
+    unbroken(history, "L1")
 }
 
 fn unbroken(history: &History, claim: &'static str) -> Result<(), String> {

@@ -25,6 +25,8 @@ pub struct ModelFile {
     /// What the network does; by default messages are never removed.
     #[serde(default)]
     pub network: NetworkFile,
+    /// Where servers keep a log; by default every instance stands for itself.
+    pub log: Option<Spanned<LogFile>>,
     /// What crashes; by default nothing.
     pub faults: Option<FaultsFile>,
     /// What is not explored; by default everything is.
@@ -106,6 +108,8 @@ pub struct SystemFile {
     /// Whether a refused proposer is told so.
     #[serde(default = "yes")]
     pub nacks: bool,
+    /// How many bytes of values a message reports at most; by default as many as there are.
+    pub report: Option<usize>,
     /// When a proposer tries again; by default never.
     #[serde(default)]
     pub retry: RetryFile,
@@ -218,6 +222,40 @@ pub enum DeliveryFile {
     Multiset,
     /// Delivered once, in order between any two processes.
     Ordered,
+}
+
+/// Servers that keep a log, and run a register on it (see `ledger.rs`). Values are then commands, and readers ask without the
+/// log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LogFile {
+    /// The window.
+    pub alpha: u64,
+    /// Whether a server that sees another's Accept holds its own submissions back.
+    #[serde(default)]
+    pub hold_off: bool,
+    /// Whether servers ask, at any moment, what they have missed.
+    #[serde(default)]
+    pub catch_up: bool,
+    /// Whether clients hang up once they have asked, which makes fewer states: their questions are on their way from the first
+    /// state on, and nobody receives the answers. What clients are told is judged where an answer leaves, so nothing is lost.
+    #[serde(default)]
+    pub hang_up: bool,
+    /// What was before the first state.
+    pub before: Option<BeforeFile>,
+}
+
+/// What was before the first state: a reign of the first proposer, in its first ballot, that ends in the middle.
+/// Instances are written as `0-134 138`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BeforeFile {
+    /// Instances in which every acceptor accepted, so that their values are chosen.
+    pub chosen: Spanned<String>,
+    /// Who accepted in which instances besides, by name.
+    pub accepted: std::collections::BTreeMap<String, Spanned<String>>,
+    /// Who is told of what is chosen in a message that is on its way: from whom, to whom.
+    pub told: Spanned<Vec<(String, String)>>,
 }
 
 /// What crashes. A crashed process may come back at any moment.

@@ -2,6 +2,7 @@
 //!
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
+use crate::log::Call;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
@@ -40,6 +41,16 @@ pub enum Happened {
     Asked(usize, usize, Instance),
     /// A server or learner told a client what was chosen, or that nothing was.
     Told(usize, usize, Instance, Option<Value>),
+    /// A client asked for a command, in whatever instance.
+    Submitted(Value),
+    /// A client's command arrived at a server; whether it is to be answered without the log.
+    Called(usize, Value, bool),
+    /// A client was told what the machine says.
+    Returned(usize, Value),
+    /// A server, by its id, executed something; with all that its machine has executed.
+    Executed(usize, Vec<(Instance, Value)>),
+    /// A client was told that somebody else leads.
+    Redirected,
     /// A client got its answer.
     Served,
     /// An acceptor told a proposer that it was refused.
@@ -63,6 +74,11 @@ impl Happened {
             | Happened::Told(_, _, instance, _) => Some(*instance),
             Happened::Begun(_)
             | Happened::Answered(..)
+            | Happened::Submitted(_)
+            | Happened::Called(..)
+            | Happened::Returned(..)
+            | Happened::Executed(..)
+            | Happened::Redirected
             | Happened::Served
             | Happened::Nacked
             | Happened::AcceptorRecovered
@@ -111,6 +127,10 @@ pub struct History {
     pub learned: BTreeSet<(usize, Instance, Value)>,
     /// Reads that were not answered yet, by server, client and instance: what was chosen when each arrived.
     pub asked: BTreeMap<(usize, usize, Instance), Option<Value>>,
+    /// Commands that clients asked for, in whatever instance.
+    pub submitted: BTreeSet<Value>,
+    /// Where a log is kept: what each client asked and was told.
+    pub calls: BTreeMap<usize, Call>,
     /// Claims about single steps that were broken.
     pub broken: BTreeMap<&'static str, Breach>,
 }
@@ -156,7 +176,13 @@ impl History {
             Happened::Told(server, client, instance, value) => {
                 self.judge_answer(quorums, (server, client, instance), value);
             }
-            Happened::Served
+            // What concerns a log is recorded in `log`, where it is known that one is kept.
+            Happened::Submitted(_)
+            | Happened::Called(..)
+            | Happened::Returned(..)
+            | Happened::Executed(..)
+            | Happened::Redirected
+            | Happened::Served
             | Happened::Nacked
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered => {}
@@ -223,7 +249,7 @@ impl History {
         }
     }
 
-    fn breach(&mut self, claim: &'static str, words: String) {
+    pub(crate) fn breach(&mut self, claim: &'static str, words: String) {
         self.broken.entry(claim).or_insert(Breach { acceptor: None, words });
     }
 

@@ -14,9 +14,9 @@
 //! there always is one that its receiver would not ignore; and where messages can be lost, of these none is from some point on.
 //! Messages that nobody assumes to arrive may never do so.
 
-use crate::build::Judge;
 use crate::file::{DeliveryFile, ModelError, ModelFile, RetryFile};
 use crate::history::{Happened, Note};
+use crate::judge::Judge;
 use crate::mutants::MutantTimer;
 use crate::observer::{Ghost, Inside};
 use serde::Deserialize;
@@ -234,6 +234,14 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Response { .. } => "Response",
         Msg::Read { .. } => "Read",
         Msg::Unset { .. } => "Unset",
+        Msg::Submit { .. } => "Submit",
+        Msg::Query { .. } => "Query",
+        Msg::Output { .. } => "Output",
+        Msg::Redirect { .. } => "Redirect",
+        Msg::Learn { .. } => "Learn",
+        Msg::Known { .. } => "Known",
+        Msg::Confirm { .. } => "Confirm",
+        Msg::Confirmed { .. } => "Confirmed",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Watches single steps of processes and says what happened in them, in the words of the paper.
 
 use crate::history::{Happened, History, Note};
+use crate::log;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +25,10 @@ impl Inside for ProcessState {
 pub struct Ghost {
     /// Who is who.
     pub cluster: Arc<Cluster>,
+    /// What happened before the first state.
+    pub before: History,
+    /// The claims that the history is kept for; `None`: for all. What no other needs is forgotten, which makes fewer states.
+    pub claims: Option<Vec<&'static str>>,
 }
 
 impl<A> Observer<A> for Ghost
@@ -35,7 +40,7 @@ where
     type Note = Note;
 
     fn initial(&self) -> History {
-        History::default()
+        self.before.clone()
     }
 
     fn note(&self, step: &Step<'_, A>) -> Option<Note> {
@@ -64,6 +69,14 @@ where
         {
             note.push(Happened::Asked(step.actor.into(), (*src).into(), *instance));
         }
+        if let (
+            Event::Deliver { src, msg: msg @ (Msg::Submit { command } | Msg::Query { command }) },
+            Some(_),
+        ) = (&step.event, after.and_then(ProcessState::server))
+        {
+            let is_query = matches!(msg, Msg::Query { .. });
+            note.push(Happened::Called((*src).into(), command.clone(), is_query));
+        }
         for msg in sent {
             note.extend(Self::said(msg, acceptor, before, after));
         }
@@ -79,6 +92,12 @@ where
         let mut next = history.clone();
         for happened in note {
             next.record(&self.cluster.quorums, happened);
+            if let Some(log) = &self.cluster.log {
+                next.record_log(&self.cluster, log, happened);
+            }
+        }
+        if let Some(claims) = &self.claims {
+            next.keep_for(&self.cluster.quorums, claims);
         }
         (next != *history).then_some(next)
     }
@@ -94,7 +113,15 @@ impl Ghost {
     ) -> Option<Happened> {
         match (msg, acceptor) {
             (Msg::Request { instance, value }, _) => Some(Happened::Proposed(*instance, value.clone())),
-            (Msg::Prepare { ballot, .. }, _) => {
+            (Msg::Prepare { ballot, from }, _) => {
+                // Nor does one that asks for the rest of a long report.
+                let rest = |state: &ProcessState| {
+                    let phase = state.proposer().map(|proposer| &proposer.phase);
+                    matches!(phase, Some(Phase::Preparing { ballot: b, from: first, .. }) if b == ballot && from > first)
+                };
+                if after.is_some_and(rest) {
+                    return None;
+                }
                 // A prepare that is repeated within its ballot begins nothing.
                 let preparing = |state: &ProcessState| {
                     let phase = state.proposer().map(|proposer| &proposer.phase);
@@ -125,6 +152,8 @@ impl Ghost {
                 })
             }
             (Msg::Nack { .. }, _) => Some(Happened::Nacked),
+            (Msg::Submit { command }, _) => Some(Happened::Submitted(command.clone())),
+            (Msg::Redirect { .. }, _) => Some(Happened::Redirected),
             _ => None,
         }
     }
@@ -134,6 +163,7 @@ impl Ghost {
         let (instance, value) = match msg {
             Msg::Response { instance, value } => (*instance, Some(value.clone())),
             Msg::Unset { instance } => (*instance, None),
+            Msg::Output { output } => return Some(Happened::Returned(client.into(), output.clone())),
             _ => return None,
         };
         Some(Happened::Told(actor.into(), client.into(), instance, value))
@@ -157,6 +187,17 @@ impl Ghost {
             if let DiffItem::Add(instance, value) | DiffItem::Update { new: (instance, value), .. } = item {
                 found.push(Happened::Learned(usize::from(actor), *instance, value.clone()));
             }
+        }
+        let machine = |state: Option<&'a ProcessState>| {
+            state
+                .and_then(ProcessState::server)
+                .and_then(|server| server.log.as_ref())
+                .map(|log| &log.replica)
+        };
+        if let (Some(new), Some(old)) = (machine(after), machine(before))
+            && new != old
+        {
+            found.push(Happened::Executed(actor.into(), log::executed(new.machine())));
         }
         found.extend((answer(after) && !answer(before)).then_some(Happened::Served));
         found

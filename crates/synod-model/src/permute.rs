@@ -7,6 +7,7 @@
 
 use crate::file::{Layout, ModelFile};
 use crate::history::{Breach, Happened, History, Note};
+use crate::log::Call;
 use crate::mutants::{self, Mutant, MutantStable, MutantState, MutantTimer};
 use crate::observer::{Ghost, Inside};
 use stateright::actor::Id;
@@ -14,8 +15,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use synod::{
-    AcceptorSet, Cluster, LearnerState, Learning, Msg, PerInstance, Phase, Process, ProcessState,
-    ProposerState, Quorums, ServerState, Stable, Timer,
+    AcceptorSet, Cluster, LearnerState, Learning, LogState, Msg, PerInstance, Phase, Process, ProcessState,
+    ProposerState, Questions, Quorums, ServerState, Stable, Timer,
 };
 use synod_explore::{Permutation, Permute};
 
@@ -45,23 +46,26 @@ impl Exchange {
     fn phase(&self, by: &Permutation, phase: &Phase) -> Phase {
         match phase.clone() {
             Phase::Idle => Phase::Idle,
-            Phase::Preparing { ballot, promised, reports } => {
-                Phase::Preparing { ballot, promised: self.set(by, promised), reports }
+            Phase::Preparing { ballot, from, promised, partly, reports } => {
+                let promised = self.set(by, promised);
+                let partly = partly.into_iter().map(|(place, rest)| (self.place(by, place), rest)).collect();
+                Phase::Preparing { ballot, from, promised, partly, reports }
             }
-            Phase::Accepting { ballot, quorum, reports, issued, accepted } => {
+            Phase::Accepting { ballot, from, quorum, reports, issued, accepted } => {
                 let quorum = self.set(by, quorum);
                 let accepted = entries(&accepted, |set| self.set(by, *set));
-                Phase::Accepting { ballot, quorum, reports, issued, accepted }
+                Phase::Accepting { ballot, from, quorum, reports, issued, accepted }
             }
         }
     }
 
     fn proposer(&self, by: &Permutation, proposer: &ProposerState) -> ProposerState {
-        let ProposerState { tried, heard, wanted, reads, phase } = proposer;
+        let ProposerState { tried, heard, wanted, queue, reads, phase } = proposer;
         ProposerState {
             tried: *tried,
             heard: *heard,
             wanted: wanted.clone(),
+            queue: queue.clone(),
             reads: entries(reads, |readers| readers.iter().map(|(id, begun)| (by.id(*id), *begun)).collect()),
             phase: self.phase(by, phase),
         }
@@ -84,19 +88,49 @@ impl Exchange {
             ProcessState::Acceptor(_) | ProcessState::Client(_) => state.clone(),
             ProcessState::Proposer(proposer) => ProcessState::Proposer(self.proposer(by, proposer)),
             ProcessState::Learner(learner) => ProcessState::Learner(self.learner(by, learner)),
-            ProcessState::Server(ServerState { acceptor, proposer, learner, waiting }) => {
+            ProcessState::Server(ServerState { acceptor, proposer, learner, waiting, log }) => {
                 ProcessState::Server(ServerState {
                     acceptor: acceptor.clone(),
                     proposer: self.proposer(by, proposer),
                     learner: self.learner(by, learner),
                     waiting: entries(waiting, |clients| clients.iter().map(|id| by.id(*id)).collect()),
+                    log: log.as_ref().map(|log| Box::new(self.log(by, log))),
                 })
             }
         }
     }
 
+    fn log(&self, by: &Permutation, log: &LogState) -> LogState {
+        let LogState { next, replica, asked, questions, held } = log;
+        let Questions { round, confirmed, open } = questions;
+        let asked = asked.iter();
+        LogState {
+            next: *next,
+            replica: replica.clone(),
+            asked: asked.map(|(c, ids)| (c.clone(), ids.iter().map(|id| by.id(*id)).collect())).collect(),
+            questions: Questions {
+                round: *round,
+                confirmed: self.set(by, *confirmed),
+                open: open.iter().map(|(id, question)| (by.id(*id), question.clone())).collect(),
+            },
+            held: held.map(|id| by.id(id)),
+        }
+    }
+
     fn remembered(&self, by: &Permutation, history: &History) -> History {
-        let History { proposed, begun, issued, answered, voted, votes, learned, asked, broken } = history;
+        let History {
+            proposed,
+            begun,
+            issued,
+            answered,
+            voted,
+            votes,
+            learned,
+            asked,
+            submitted,
+            calls,
+            broken,
+        } = history;
         let per_acceptor = |map: &BTreeMap<usize, _>| {
             map.iter().map(|(place, ballot)| (self.place(by, *place), *ballot)).collect()
         };
@@ -117,6 +151,15 @@ impl Exchange {
                 .iter()
                 .map(|((server, client, at), chosen)| {
                     ((by.index(*server), by.index(*client), *at), chosen.clone())
+                })
+                .collect(),
+            submitted: submitted.clone(),
+            calls: calls
+                .iter()
+                .map(|(client, Call { command, is_query, after, output })| {
+                    let after = after.iter().map(|client| by.index(*client)).collect();
+                    let (command, output) = (command.clone(), output.clone());
+                    (by.index(*client), Call { command, is_query: *is_query, after, output })
                 })
                 .collect(),
             broken: broken
@@ -151,7 +194,12 @@ impl Exchange {
             Happened::Told(actor, client, instance, value) => {
                 Happened::Told(by.index(actor), by.index(client), instance, value)
             }
+            Happened::Called(client, command, query) => Happened::Called(by.index(client), command, query),
+            Happened::Returned(client, output) => Happened::Returned(by.index(client), output),
+            Happened::Executed(server, executed) => Happened::Executed(by.index(server), executed),
             same @ (Happened::Proposed(..)
+            | Happened::Submitted(_)
+            | Happened::Redirected
             | Happened::Begun(_)
             | Happened::Served
             | Happened::Nacked

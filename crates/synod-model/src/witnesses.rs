@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 14] = [
+pub const WITNESSES: [Witness; 19] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -105,6 +105,35 @@ pub const WITNESSES: [Witness; 14] = [
         name: "buried",
         says: "a value is chosen though no quorum still holds it in one ballot: choice is a fact of history (S1)",
         sign: Sign::History(|q, h, _| h.chosen(q).next().is_some() && !held_at_present(q, h)),
+    },
+    Witness {
+        name: "answered",
+        says: "a client was told what the machine says",
+        sign: Sign::Step(|e| matches!(e, Happened::Returned(..))),
+    },
+    Witness {
+        name: "two_answers",
+        says: "a call began after another had ended, and was answered too",
+        sign: Sign::History(|_, h, _| {
+            h.calls.values().any(|call| call.output.is_some() && !call.after.is_empty())
+        }),
+    },
+    Witness {
+        name: "chosen_twice",
+        says: "a command was chosen in two instances",
+        sign: Sign::History(|q, h, _| {
+            h.chosen(q).any(|(i, _, value)| h.chosen(q).any(|(j, _, other)| i != j && value == other))
+        }),
+    },
+    Witness {
+        name: "gap_filled",
+        says: "a no-op was issued in a gap",
+        sign: Sign::Step(|e| matches!(e, Happened::Issued { value, .. } if value.is_no_op())),
+    },
+    Witness {
+        name: "redirected",
+        says: "a client was told who leads",
+        sign: Sign::Step(|e| matches!(e, Happened::Redirected)),
     },
     Witness {
         name: "third_round",

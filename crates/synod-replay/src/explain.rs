@@ -162,7 +162,17 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Response { instance, .. }
         | Msg::Read { instance }
         | Msg::Unset { instance } => Some(*instance),
-        Msg::Prepare { .. } | Msg::Promise { .. } | Msg::Nack { .. } => None,
+        Msg::Prepare { .. }
+        | Msg::Promise { .. }
+        | Msg::Nack { .. }
+        | Msg::Submit { .. }
+        | Msg::Query { .. }
+        | Msg::Output { .. }
+        | Msg::Redirect { .. }
+        | Msg::Learn { .. }
+        | Msg::Known { .. }
+        | Msg::Confirm { .. }
+        | Msg::Confirmed { .. } => None,
     }
 }
 
@@ -289,12 +299,14 @@ impl<A: Subject<Msg = Msg>> Schedule<A> {
             }
             Msg::Read { instance: at } if here(at) => Msg::Read { instance },
             Msg::Prepare { ballot, .. } => Msg::Prepare { ballot: *ballot, from: instance },
-            Msg::Promise { ballot, accepted } => {
+            // A part of a report that breaks off before the instance says nothing about it yet.
+            Msg::Promise { rest: Some(rest), .. } if *rest <= self.instance => return None,
+            Msg::Promise { ballot, accepted, .. } => {
                 let mut reports = PerInstance::new();
                 if let Some(Proposal { ballot, value }) = accepted.get(&self.instance) {
                     reports.insert(instance, Proposal { ballot: *ballot, value: self.value(value)? });
                 }
-                Msg::Promise { ballot: *ballot, accepted: reports }
+                Msg::Promise { ballot: *ballot, accepted: reports, rest: None }
             }
             Msg::Accept { ballot, instance: at, value } if here(at) => {
                 Msg::Accept { ballot: *ballot, instance, value: self.value(value)? }

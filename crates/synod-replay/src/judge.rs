@@ -43,7 +43,7 @@ pub(crate) struct Judge {
 impl Judge {
     pub(crate) fn new(cluster: Cluster) -> Judge {
         Judge {
-            ghost: Ghost { cluster: Arc::new(cluster) },
+            ghost: Ghost { cluster: Arc::new(cluster), before: History::default(), claims: None },
             common: History::default(),
             instances: FxHashMap::default(),
             touched: Vec::new(),

@@ -124,6 +124,9 @@ pub fn ask(
         match answer {
             Some(synod::Answer::Chosen(value)) => return Ok(Answer::Value(value.as_bytes().to_vec())),
             Some(synod::Answer::Unset) => return Ok(Answer::Unset),
+            Some(synod::Answer::Output(_)) => {
+                return Err(because("a member answered for a log, and was not asked"));
+            }
             None if node.now() >= timeout => {
                 let reached = config.members.iter().filter(|member| node.transport().connected(member.id));
                 return Ok(Answer::Unknown { reached: reached.count(), busy: node.counts().busy });

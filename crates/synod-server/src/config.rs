@@ -203,7 +203,7 @@ impl Config {
 
     /// The longest message: one that carries a value of the longest kind, and its names.
     pub fn max_message(&self) -> usize {
-        // A promise reports on every instance accepted in; until phase 1 runs in pieces it must fit one message.
+        // A report goes in parts of a quarter of that, and a value longer than a part goes alone.
         (self.max_value + 1024).max(4 << 20)
     }
 }

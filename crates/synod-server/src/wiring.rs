@@ -11,6 +11,9 @@ use synod::{Cluster, Learning, Process, QuorumRule, Quorums, Retry};
 /// How many instances may be waited for at a member, and by how many clients each.
 const REMEMBERS: usize = 1024;
 
+/// How many bytes of values a message reports at most; well below the longest message there is.
+const REPORT: usize = 1 << 20;
+
 /// All that decides how the members of a cluster behave. It goes into every flight record, so that a replay builds
 /// the same actors again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,8 @@ impl Wiring {
             remembers: REMEMBERS,
             learning: Learning::Everyone,
             nacks: true,
+            report: REPORT,
+            log: None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
 use crate::message::Msg;
-use crate::per_instance::PerInstance;
+use crate::per_instance::{PerInstance, bounded};
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 
@@ -43,8 +43,10 @@ pub(crate) fn on_prepare(
         acceptor.edit().promised = Some(ballot);
         fx.save();
     }
-    let accepted = acceptor.accepted.range(from..).map(|(i, proposal)| (*i, proposal.clone())).collect();
-    fx.send(proposer, Msg::Promise { ballot, accepted });
+    // What does not fit into this report is asked for again. Nothing can change it meanwhile: below the ballot nothing is
+    // accepted any more, and in it nothing before the proposer has the whole report or that of others.
+    let (accepted, rest) = bounded(&acceptor.accepted, from, cluster.report, |proposal| &proposal.value);
+    fx.send(proposer, Msg::Promise { ballot, accepted, rest });
 }
 
 /// Phase 2(b): accept a proposal, unless a promise forbids it, and say so.

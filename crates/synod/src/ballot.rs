@@ -37,6 +37,12 @@ impl Instance {
     /// The first instance, and the only one of single-decree Paxos. None is below it, so that a phase 1 from here on covers
     /// whatever a client can name.
     pub const FIRST: Instance = Instance(0);
+
+    /// The instance so many places later; the last one there is, if there are not so many.
+    #[must_use]
+    pub fn plus(self, places: u64) -> Instance {
+        Instance(self.0.saturating_add(places))
+    }
 }
 
 impl fmt::Debug for Instance {
@@ -50,6 +56,16 @@ impl fmt::Debug for Instance {
 pub struct Value(Arc<[u8]>);
 
 impl Value {
+    /// The command that leaves the machine as it is (PMS §3): the value without a byte.
+    pub fn no_op() -> Value {
+        Value::from(&[][..])
+    }
+
+    /// Whether it is the command that does nothing.
+    pub fn is_no_op(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The bytes as they were proposed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -69,9 +85,12 @@ impl From<&str> for Value {
 }
 
 impl fmt::Debug for Value {
-    /// Short words stand as they are; anything else is quoted and escaped, so two values never look the same.
+    /// Short words stand as they are, and so does the no-op; anything else is quoted and escaped, so two values never look the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = !self.0.is_empty() && self.0.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        if self.is_no_op() {
+            return f.write_str("no-op");
+        }
+        let plain = self.0.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
         if plain {
             write!(f, "{}", self.0.escape_ascii())
         } else {
@@ -168,7 +187,8 @@ mod tests {
     fn values_that_differ_never_look_the_same() {
         let shown = |bytes: &[u8]| format!("{:?}", Value::from(bytes));
         assert_eq!(shown(b"x1"), "x1");
-        assert_eq!(shown(b""), "\"\"");
+        assert_eq!(shown(b""), "no-op");
+        assert_eq!(shown(b"no-op"), "\"no-op\"");
         assert_eq!(shown(b"a b"), "\"a b\"");
         assert_eq!(shown(b"\"x1\""), "\"\\\"x1\\\"\"");
         assert_eq!(shown(b"a\nb"), "\"a\\nb\"");

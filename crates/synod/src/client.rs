@@ -32,6 +32,10 @@ pub enum Want {
     Write(Value),
     /// Say what was chosen, without having anything chosen.
     Read,
+    /// Execute this command. Of servers that keep a log.
+    Submit(Value),
+    /// Answer this command, which changes nothing, without having it chosen. Of servers that keep a log.
+    Query(Value),
 }
 
 /// Whom a client asks each time.
@@ -60,6 +64,8 @@ pub enum Answer {
     Chosen(Value),
     /// To a read only: at a moment after it asked, nothing was chosen.
     Unset,
+    /// What the machine said.
+    Output(Value),
 }
 
 impl Client {
@@ -90,18 +96,30 @@ impl Client {
 
     /// Asks everyone, or the one at this place of the list.
     fn ask(&self, place: usize, fx: &mut Effects) {
-        let instance = self.instance;
-        let question = match &self.want {
-            Want::Write(value) => Msg::Request { instance, value: value.clone() },
-            Want::Read => Msg::Read { instance },
-        };
         let asked = match self.asking {
             Asking::Everyone => self.asks.as_slice(),
             Asking::InTurn => self.asks.get(place..=place).unwrap_or_default(),
         };
-        fx.broadcast(asked, &question);
+        fx.broadcast(asked, &self.question());
         if let Some(after) = &self.resend {
             fx.set_timer(Timer::Resend, after.clone());
+        }
+    }
+
+    fn question(&self) -> Msg {
+        let instance = self.instance;
+        match &self.want {
+            Want::Write(value) => Msg::Request { instance, value: value.clone() },
+            Want::Read => Msg::Read { instance },
+            Want::Submit(command) => Msg::Submit { command: command.clone() },
+            Want::Query(command) => Msg::Query { command: command.clone() },
+        }
+    }
+
+    /// Asks whoever is said to lead, unless it has its answer.
+    pub(crate) fn on_redirect(&self, client: &ClientState, leader: Id, fx: &mut Effects) {
+        if client.asked.is_some() && client.answer.is_none() {
+            fx.send(leader, self.question());
         }
     }
 
@@ -116,8 +134,14 @@ impl Client {
         if instance != self.instance || client.asked.is_none() || client.answer.is_some() {
             return;
         }
-        // A writer goes on until something is chosen.
-        if answer == Answer::Unset && self.want != Want::Read {
+        // A writer goes on until something is chosen, and only a machine answers what is asked of one.
+        let fits = matches!(
+            (&self.want, &answer),
+            (Want::Write(_) | Want::Read, Answer::Chosen(_))
+                | (Want::Read, Answer::Unset)
+                | (Want::Submit(_) | Want::Query(_), Answer::Output(_))
+        );
+        if !fits {
             return;
         }
         client.edit().answer = Some(answer);

@@ -1,7 +1,11 @@
 //! What every process knows of the others: who plays which part, what a quorum is, who learns how. Fixed for a run.
 
+use crate::machine::Machine;
 use crate::quorum::Quorums;
 use stateright::actor::Id;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How learners find out that a value was chosen (PMS §2.3). All are configuration of one learner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +36,28 @@ pub struct Cluster {
     pub quorums: Quorums,
     /// How learners learn.
     pub learning: Learning,
-    /// Whether an acceptor tells a proposer that it was refused. A courtesy (PMS §2.2, end), never needed for safety.
+    /// Whether an acceptor tells a proposer that it was refused. A courtesy (PMS §2.2, end), never needed for safety; but
+    /// without it a leader of a log that was overtaken goes on sending its proposals again.
     pub nacks: bool,
+    /// How many bytes of values one message reports at most: promises and answers to learners that are behind. A single
+    /// longer value goes alone.
+    pub report: usize,
+    /// Whether servers keep a log and choose the instance of each command themselves (PMS §3); if not, every instance stands for
+    /// itself and clients name it.
+    pub log: Option<Log>,
+}
+
+/// What servers that keep a log agree upon.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// The window: instance i + alpha may be proposed in once 1 to i are known to be chosen (PMS §3). At least 1.
+    pub alpha: u64,
+    /// The machine before the first command.
+    pub machine: Arc<dyn Machine>,
+    /// How long a server that has seen another's Accept holds its own submissions back; `None`: it does not.
+    pub hold_off: Option<Range<Duration>>,
+    /// How often a server asks the others what it has missed; `None`: never.
+    pub catch_up: Option<Range<Duration>>,
 }
 
 impl Cluster {

@@ -15,34 +15,44 @@
 //! | `proposer` | a proposal is issued only with the value P2c demands |
 //! | `learner` | a value is learned only when a phase-2 quorum accepted it in one ballot |
 //! | `read` | "unset" is answered only if nothing was chosen when the read began |
+//! | `log` | a leader issues within the window and leaves no gap; commands are executed in the order of their instances |
+//! | `confirm` | a question is answered without the log only from a state that misses nothing chosen before it came |
+//! | `machine` | nothing: what a server needs to know of the machine it runs |
 //! | `per_instance` | a map by instance that is cheap to copy and to compare with an earlier copy |
 //! | `retry` | progress only: when to begin a ballot; nothing in it is needed for safety |
 //! | `election` | progress only: whom each takes for the leader; nothing in it is needed for safety |
-//! | `client`, `process`, `server` | wiring: which role sees which message |
+//! | `client`, `process`, `server`, `replica` | wiring: which role sees which message |
 //! | `effects` | the step contract: at most one save, before every send |
 
 mod acceptor;
 mod ballot;
 mod client;
 mod cluster;
+mod confirm;
 mod effects;
 mod election;
 mod learner;
+mod log;
+mod machine;
 mod message;
 mod per_instance;
 mod process;
 mod proposer;
 mod quorum;
 mod read;
+mod replica;
 mod retry;
 mod server;
 
 pub use acceptor::AcceptorState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
 pub use client::{Answer, Asking, Client, ClientState, Want};
-pub use cluster::{Cluster, Learning};
+pub use cluster::{Cluster, Learning, Log};
+pub use confirm::{Question, Questions};
 pub use election::{ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
 pub use learner::{LearnerState, Votes};
+pub use log::LogState;
+pub use machine::{Machine, Replica};
 pub use message::{Msg, Stable, Timer};
 pub use per_instance::{DiffItem, PerInstance};
 pub use process::{Process, ProcessState};

@@ -4,6 +4,7 @@ use crate::acceptor::AcceptorState;
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::per_instance::PerInstance;
 use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
 use std::fmt;
 
 /// Every message of the protocol. A reply carries the ballot it answers, so replies cannot be confused (PMS §2.5).
@@ -27,8 +28,11 @@ pub enum Msg {
     Promise {
         /// The ballot that is promised.
         ballot: Ballot,
-        /// For each instance asked about, the highest-numbered proposal accepted, if any.
+        /// For each instance that is reported on, the highest-numbered proposal accepted, if any.
         accepted: PerInstance<Proposal>,
+        /// Where the report breaks off because it would grow too long for one message: from there on it has to be asked for
+        /// again. `None`: nothing was accepted beyond.
+        rest: Option<Instance>,
     },
     /// Phase 2(a): accept this proposal.
     Accept {
@@ -79,6 +83,52 @@ pub enum Msg {
         /// The instance.
         instance: Instance,
     },
+    /// Client to server: please have this command chosen and executed, in whatever instance.
+    Submit {
+        /// The command.
+        command: Value,
+    },
+    /// Client to server: answer this command, which changes nothing, from what was executed.
+    Query {
+        /// The command.
+        command: Value,
+    },
+    /// Server to client: what the machine said to your command.
+    Output {
+        /// The machine's output.
+        output: Value,
+    },
+    /// Server to client: somebody else leads; better ask there.
+    Redirect {
+        /// Who was seen to lead.
+        leader: Id,
+    },
+    /// Server to server: what was chosen from there on?
+    Learn {
+        /// The first instance that the sender does not know.
+        from: Instance,
+    },
+    /// The answer, as much of it as one message should hold.
+    Known {
+        /// Values that were chosen.
+        values: PerInstance<Value>,
+        /// All instances below are known to the sender.
+        next: Instance,
+    },
+    /// Leader to acceptor: have you promised nothing above my ballot yet?
+    Confirm {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// Which of its rounds of confirmation this is.
+        round: u64,
+    },
+    /// The answer, if it is yes.
+    Confirmed {
+        /// The ballot that was asked about.
+        ballot: Ballot,
+        /// The round that was asked in.
+        round: u64,
+    },
 }
 
 impl fmt::Debug for Msg {
@@ -94,7 +144,7 @@ impl fmt::Debug for Msg {
             Msg::Request { instance, value } => write!(f, "Request({}{value:?})", At(*instance)),
             Msg::Prepare { ballot, from } if *from == Instance::FIRST => write!(f, "Prepare({ballot:?})"),
             Msg::Prepare { ballot, from } => write!(f, "Prepare({ballot:?}, {from:?}..)"),
-            Msg::Promise { ballot, accepted } => {
+            Msg::Promise { ballot, accepted, rest } => {
                 write!(f, "Promise({ballot:?}, ")?;
                 match accepted.len() {
                     0 => f.write_str("null")?,
@@ -104,6 +154,9 @@ impl fmt::Debug for Msg {
                         }
                     }
                     _ => write!(f, "{accepted:?}")?,
+                }
+                if let Some(rest) = rest {
+                    write!(f, ", {rest:?}..")?;
                 }
                 f.write_str(")")
             }
@@ -118,6 +171,34 @@ impl fmt::Debug for Msg {
             Msg::Response { instance, value } => write!(f, "Response({}{value:?})", At(*instance)),
             Msg::Read { instance } => write!(f, "Read({instance:?})"),
             Msg::Unset { instance } => write!(f, "Unset({instance:?})"),
+            Msg::Submit { command } => write!(f, "Submit({command:?})"),
+            Msg::Query { command } => write!(f, "Query({command:?})"),
+            Msg::Output { output } => write!(f, "Output({output:?})"),
+            Msg::Redirect { leader } => write!(f, "Redirect({})", usize::from(*leader)),
+            Msg::Learn { from } => write!(f, "Learn({from:?}..)"),
+            Msg::Known { values, next } => {
+                // A message may hold thousands of values: long runs of instances are named and not told.
+                let mut runs: Vec<(u64, u64)> = Vec::new();
+                for Instance(at) in values.keys() {
+                    match runs.last_mut() {
+                        Some((_, last)) if last.checked_add(1) == Some(*at) => *last = *at,
+                        _ => runs.push((*at, *at)),
+                    }
+                }
+                f.write_str("Known(")?;
+                for (first, last) in runs {
+                    if last - first < 4 {
+                        for (instance, value) in values.range(Instance(first)..=Instance(last)) {
+                            write!(f, "{instance:?}: {value:?}, ")?;
+                        }
+                    } else {
+                        write!(f, "{:?} to {:?}, ", Instance(first), Instance(last))?;
+                    }
+                }
+                write!(f, "all below {next:?})")
+            }
+            Msg::Confirm { ballot, round } => write!(f, "Confirm({ballot:?}, {round})"),
+            Msg::Confirmed { ballot, round } => write!(f, "Confirmed({ballot:?}, {round})"),
         }
     }
 }
@@ -129,6 +210,10 @@ pub enum Timer {
     Retry,
     /// A client asks, or asks once more.
     Resend,
+    /// A server no longer holds its submissions back for the sake of somebody else's.
+    HoldOff,
+    /// A server asks the others what it has missed.
+    CatchUp,
 }
 
 /// What must survive a crash (PMS §2.5). Roles that a process does not play leave their part as it was created.

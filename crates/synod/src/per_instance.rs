@@ -5,7 +5,7 @@
 //! as they come: its hash does not tell where one map ends and the next begins, and its way of reading makes room for as many
 //! entries as the input says it has.
 
-use crate::ballot::Instance;
+use crate::ballot::{Instance, Value};
 use imbl::OrdMap;
 pub use imbl::ordmap::DiffItem;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -35,6 +35,29 @@ impl<T: Clone> PerInstance<T> {
             self.remove(&instance);
         }
     }
+}
+
+/// What an entry costs in a message besides its value's bytes, generously.
+const OVERHEAD: usize = 48;
+
+/// The entries from an instance on, as many as fit into so many bytes and at least one, and where the rest begins if there
+/// is any.
+pub(crate) fn bounded<T: Clone>(
+    map: &PerInstance<T>,
+    from: Instance,
+    bytes: usize,
+    value: fn(&T) -> &Value,
+) -> (PerInstance<T>, Option<Instance>) {
+    let (mut some, mut left) = (PerInstance::new(), bytes);
+    for (instance, entry) in map.range(from..) {
+        let size = OVERHEAD.saturating_add(value(entry).as_bytes().len());
+        if size > left && !some.is_empty() {
+            return (some, Some(*instance));
+        }
+        left = left.saturating_sub(size);
+        some.insert(*instance, entry.clone());
+    }
+    (some, None)
 }
 
 impl<T> Default for PerInstance<T> {
@@ -151,6 +174,22 @@ mod tests {
         let mut kept = map(&[(1, 10), (2, 20), (3, 30)]);
         kept.retain(|instance, entry| instance == Instance(2) || *entry == 30);
         assert_eq!(kept, map(&[(2, 20), (3, 30)]));
+    }
+
+    #[test]
+    fn a_part_is_as_long_as_it_may_be_and_never_empty() {
+        let entry = |i: u64, len: usize| (Instance(i), Value::from(vec![0; len].as_slice()));
+        let map: PerInstance<Value> = [entry(1, 100), entry(2, 100), entry(5, 100)].into_iter().collect();
+        let part = |from, bytes| {
+            let (some, rest) = bounded(&map, Instance(from), bytes, |value| value);
+            (some.keys().map(|i| i.0).collect::<Vec<_>>(), rest.map(|i| i.0))
+        };
+        assert_eq!(part(0, usize::MAX), (vec![1, 2, 5], None));
+        assert_eq!(part(2, usize::MAX), (vec![2, 5], None));
+        assert_eq!(part(0, 2 * (100 + OVERHEAD)), (vec![1, 2], Some(5)));
+        assert_eq!(part(0, 2 * (100 + OVERHEAD) - 1), (vec![1], Some(2)));
+        assert_eq!(part(2, 0), (vec![2], Some(5)), "one always fits");
+        assert_eq!(part(6, 0), (vec![], None));
     }
 
     #[test]

@@ -5,9 +5,11 @@ use crate::client::{Answer, Client, ClientState};
 use crate::cluster::{Cluster, Learning};
 use crate::effects::{Effects, Part};
 use crate::learner::{self, LearnerState};
+use crate::log::LogState;
 use crate::message::{Msg, Stable, Timer};
 use crate::proposer::{self, Phase, ProposerState};
 use crate::read;
+use crate::replica::Member;
 use crate::retry::{self, Retry};
 use crate::server::{self, ServerState};
 use stateright::actor::{Actor, Id, Out};
@@ -72,7 +74,7 @@ macro_rules! part {
                 }
             }
         }
-        fn $name<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, $type> {
+        pub(crate) fn $name<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, $type> {
             Part::new(whole, ProcessState::$get, |state| match state {
                 ProcessState::$role(state) => Some(state),
                 ProcessState::Server(server) => Some(&mut server.$field),
@@ -92,7 +94,7 @@ fn as_client<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, Clien
     })
 }
 
-fn as_server<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, ServerState> {
+pub(crate) fn as_server<'w, 'c>(whole: &'w mut Cow<'c, ProcessState>) -> Part<'w, 'c, ServerState> {
     Part::new(whole, ProcessState::server, |state| match state {
         ProcessState::Server(server) => Some(server),
         _ => None,
@@ -118,7 +120,13 @@ impl ProcessState {
 }
 
 /// What the acceptor role does with a message; anything not meant for it is ignored.
-fn as_acceptor_on(c: &Cluster, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
+pub(crate) fn as_acceptor_on(
+    c: &Cluster,
+    state: &mut Cow<'_, ProcessState>,
+    src: Id,
+    msg: &Msg,
+    fx: &mut Effects,
+) {
     match msg {
         Msg::Prepare { ballot, from } => {
             acceptor::on_prepare(c, as_acceptor(state), src, (*ballot, *from), fx);
@@ -142,15 +150,26 @@ fn as_proposer_on(
     match msg {
         Msg::Request { instance, value } => {
             proposer::on_request(c, as_proposer(state), (*instance, value.clone()), fx);
-            let idle = |p: Part<'_, '_, ProposerState>| p.phase == Phase::Idle && !p.wanted.is_empty();
-            if idle(as_proposer(state)) {
-                retry::begin(c, as_proposer(state), number, retry, fx);
+            let proposer = as_proposer(state);
+            // A ballot is good from some instance on; what is wanted below needs another.
+            let needed = match &proposer.phase {
+                Phase::Idle => !proposer.wanted.is_empty(),
+                Phase::Preparing { .. } => false,
+                Phase::Accepting { from, .. } => instance < from && proposer.wanted.contains_key(instance),
+            };
+            if needed {
+                let from = proposer.lowest();
+                retry::begin(c, proposer, (number, from), retry, fx);
             }
         }
-        Msg::Promise { ballot, accepted } => {
+        Msg::Promise { ballot, accepted, rest } => {
             // Enforces P2c: a promise counts for the acceptor that made it, so it must come from one.
             let Some(index) = c.acceptor(src) else { return };
-            let ended = proposer::on_promise(c, as_proposer(state), index, (*ballot, accepted.clone()), fx);
+            let promise = (*ballot, accepted.clone(), *rest);
+            let ended = proposer::on_promise(c, as_proposer(state), index, promise, fx);
+            if ended {
+                proposer::issue_all(c, as_proposer(state), fx);
+            }
             // Only servers take reads, so that for any other proposer there is none to answer.
             if ended && !as_proposer(state).reads.is_empty() {
                 read::on_phase1(as_proposer(state), fx);
@@ -162,14 +181,15 @@ fn as_proposer_on(
         }
         Msg::Accepted { ballot, instance, .. } if retry.is_wanted() || c.learning == Learning::Proposer => {
             if let Some(index) = c.acceptor(src) {
-                let found_out = proposer::on_accepted(c, as_proposer(state), index, (*ballot, *instance), fx);
-                if found_out {
+                let vote = (*ballot, *instance);
+                if proposer::on_accepted(c, as_proposer(state), index, vote, None, fx).is_some() {
                     settle(state, retry, fx);
                 }
             }
         }
         Msg::Nack { ballot, promised } => {
-            retry::on_nack(c, as_proposer(state), number, retry, (*ballot, *promised), fx);
+            let from = as_proposer(state).lowest();
+            retry::on_nack(c, as_proposer(state), (number, from), retry, (*ballot, *promised), fx);
         }
         _ => {}
     }
@@ -183,7 +203,7 @@ fn settle(state: &mut Cow<'_, ProcessState>, retry: &Retry, fx: &mut Effects) {
 }
 
 /// What the learner role does with a message.
-fn as_learner_on(
+pub(crate) fn as_learner_on(
     c: &Cluster,
     me: Id,
     state: &mut Cow<'_, ProcessState>,
@@ -221,6 +241,9 @@ fn as_server_on(
     msg: &Msg,
     fx: &mut Effects,
 ) {
+    if let Some(log) = &c.log {
+        return Member { cluster: c, log, me, number, retry }.on_msg(state, src, msg, fx);
+    }
     if let Msg::Request { instance, .. } | Msg::Read { instance } = msg
         && as_server(state).answer(src, *instance, fx)
     {
@@ -234,7 +257,8 @@ fn as_server_on(
     if let Msg::Read { instance } = msg
         && read::on_read(c, as_proposer(state), src, *instance)
     {
-        retry::begin(c, as_proposer(state), number, retry, fx);
+        let from = as_proposer(state).lowest();
+        retry::begin(c, as_proposer(state), (number, from), retry, fx);
     }
     as_acceptor_on(c, state, src, msg, fx);
     as_proposer_on(c, (number, retry), state, src, msg, fx);
@@ -255,7 +279,7 @@ impl Actor for Process {
     type Random = Infallible;
 
     /// Starts or restarts from what was saved; everything else is forgotten, as after a crash (spec A3).
-    fn on_start(&self, _: Id, saved: &Option<Stable>, out: &mut Out<Self>) -> ProcessState {
+    fn on_start(&self, me: Id, saved: &Option<Stable>, out: &mut Out<Self>) -> ProcessState {
         let Stable { acceptor, tried } = saved.clone().unwrap_or_default();
         let proposer = ProposerState { tried, ..ProposerState::default() };
         let mut fx = Effects::default();
@@ -263,8 +287,14 @@ impl Actor for Process {
             Process::Acceptor(_) => ProcessState::Acceptor(acceptor),
             Process::Proposer { .. } => ProcessState::Proposer(proposer),
             Process::Learner(_) => ProcessState::Learner(LearnerState::default()),
-            Process::Server { .. } => {
-                ProcessState::Server(ServerState { acceptor, proposer, ..ServerState::default() })
+            Process::Server { cluster, number, retry } => {
+                let mut server = ServerState { acceptor, proposer, ..ServerState::default() };
+                if let Some(log) = &cluster.log {
+                    let state = LogState::new(log);
+                    Member { cluster, log, me, number: *number, retry }.start(state.next, &mut fx);
+                    server.log = Some(Box::new(state));
+                }
+                ProcessState::Server(server)
             }
             Process::Client(client) => ProcessState::Client(client.start(&mut fx)),
         };
@@ -287,6 +317,11 @@ impl Actor for Process {
                 let answer = match msg {
                     Msg::Response { instance, value } => (instance, Answer::Chosen(value)),
                     Msg::Unset { instance } => (instance, Answer::Unset),
+                    Msg::Output { output } => (client.instance, Answer::Output(output)),
+                    Msg::Redirect { leader } => {
+                        client.on_redirect(&as_client(state), leader, &mut fx);
+                        return fx.flush(state, out);
+                    }
                     _ => return,
                 };
                 client.on_answer(as_client(state), answer, &mut fx);
@@ -295,13 +330,22 @@ impl Actor for Process {
         fx.flush(state, out);
     }
 
-    fn on_timeout(&self, _: Id, state: &mut Cow<'_, ProcessState>, timer: &Timer, out: &mut Out<Self>) {
+    fn on_timeout(&self, me: Id, state: &mut Cow<'_, ProcessState>, timer: &Timer, out: &mut Out<Self>) {
         let mut fx = Effects::default();
         match (self, timer) {
+            (Process::Server { cluster, number, retry }, _) if cluster.log.is_some() => {
+                if let Some(log) = &cluster.log {
+                    let member = Member { cluster, log, me, number: *number, retry };
+                    member.on_timeout(state, *timer, &mut fx);
+                }
+            }
             (
                 Process::Proposer { cluster, number, retry } | Process::Server { cluster, number, retry },
                 Timer::Retry,
-            ) => retry::on_timeout(cluster, as_proposer(state), *number, retry, &mut fx),
+            ) => {
+                let from = as_proposer(state).lowest();
+                retry::on_timeout(cluster, as_proposer(state), (*number, from), retry, &mut fx);
+            }
             (Process::Client(client), Timer::Resend) => client.on_timeout(as_client(state), &mut fx),
             _ => {}
         }

@@ -11,6 +11,8 @@ use crate::per_instance::PerInstance;
 use crate::quorum::AcceptorSet;
 use crate::read::Readers;
 use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A proposer's state. Only `tried` is stable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub struct ProposerState {
     pub heard: u64,
     /// What clients asked for and is not known to be settled.
     pub wanted: PerInstance<Value>,
+    /// Commands that may be chosen in any instance and were given none yet, the oldest first. Only where a log is kept.
+    pub queue: VecDeque<Value>,
     /// Who wants to know what was chosen and was not told yet.
     pub reads: Readers,
     /// Where its current ballot stands.
@@ -37,8 +41,12 @@ pub enum Phase {
     Preparing {
         /// The ballot.
         ballot: Ballot,
-        /// Who has promised.
+        /// The first instance that was asked about: the ballot is good from there on.
+        from: Instance,
+        /// Who has promised, and has reported all.
         promised: AcceptorSet,
+        /// Who has promised and reported a part, and from where on the rest was asked for.
+        partly: BTreeMap<usize, Instance>,
         /// Per instance, the highest-numbered proposal that a promise reported.
         reports: PerInstance<Proposal>,
     },
@@ -46,6 +54,8 @@ pub enum Phase {
     Accepting {
         /// The ballot.
         ballot: Ballot,
+        /// The first instance that the promises are about.
+        from: Instance,
         /// The phase-1 quorum whose promises ended phase 1.
         quorum: AcceptorSet,
         /// What that quorum reported.
@@ -69,7 +79,14 @@ pub enum Obligation<'a> {
 impl ProposerState {
     /// Whether somebody waits for something that a ballot could settle.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.wanted.is_empty() || !self.reads.is_empty()
+        !self.wanted.is_empty() || !self.reads.is_empty() || !self.queue.is_empty()
+    }
+
+    /// The lowest instance that somebody waits for: where each stands for itself, a ballot need not ask about those below.
+    pub(crate) fn lowest(&self) -> Instance {
+        let first = |instance: Option<&Instance>| instance.copied();
+        let (wanted, read) = (first(self.wanted.keys().next()), first(self.reads.keys().next()));
+        wanted.into_iter().chain(read).min().unwrap_or(Instance::FIRST)
     }
 }
 
@@ -81,11 +98,12 @@ impl<'a> Obligation<'a> {
 
 /// Phase 1(a): begin a new ballot, above all that this proposer tried and heard of, and ask for promises.
 ///
-/// Whatever ballot was under way is abandoned, which is allowed at any moment (PMS §2.2, end).
+/// One message asks about all instances from `from` on (PMS §3). Whatever ballot was under way is abandoned, which is allowed at any moment (PMS §2.2, end).
 pub(crate) fn begin(
     cluster: &Cluster,
     mut proposer: Part<'_, '_, ProposerState>,
     number: u16,
+    from: Instance,
     fx: &mut Effects,
 ) {
     // Enforces V1: a ballot is drawn from the proposer's own set, above every one it ever drew, and saved first.
@@ -94,31 +112,39 @@ pub(crate) fn begin(
     };
     let proposer = proposer.edit();
     proposer.tried = ballot.round;
-    proposer.phase = Phase::Preparing { ballot, promised: AcceptorSet::EMPTY, reports: PerInstance::new() };
+    proposer.phase = Phase::Preparing {
+        ballot,
+        from,
+        promised: AcceptorSet::EMPTY,
+        partly: BTreeMap::new(),
+        reports: PerInstance::new(),
+    };
     fx.save();
-    fx.broadcast(&cluster.acceptors, &Msg::Prepare { ballot, from: Instance::FIRST });
+    fx.broadcast(&cluster.acceptors, &Msg::Prepare { ballot, from });
 }
 
-/// Collects a promise; the quorum's last one ends phase 1 and issues every proposal that is due.
+/// Collects a promise; the quorum's last one ends phase 1. Returns whether it has just ended.
 ///
-/// Returns whether it has just ended.
+/// A report that broke off is asked for again where it broke off. That the last part is there says that all are, since
+/// the next one is asked for only when one has come.
 pub(crate) fn on_promise(
     cluster: &Cluster,
     mut proposer: Part<'_, '_, ProposerState>,
     acceptor: usize,
-    (ballot, accepted): (Ballot, PerInstance<Proposal>),
+    (ballot, accepted, rest): (Ballot, PerInstance<Proposal>, Option<Instance>),
     fx: &mut Effects,
 ) -> bool {
     // Enforces P2c: only promises of this very ballot count, and only while it is in phase 1. A late one could change
     // the value of a proposal that is already issued.
     match &proposer.phase {
-        Phase::Preparing { ballot: current, promised, .. }
-            if *current == ballot && !promised.contains(acceptor) => {}
+        Phase::Preparing { ballot: current, promised, partly, .. }
+            if *current == ballot
+                && !promised.contains(acceptor)
+                && rest.is_none_or(|rest| partly.get(&acceptor).is_none_or(|asked| *asked < rest)) => {}
         _ => return false,
     }
     let proposer = proposer.edit();
-    let Phase::Preparing { promised, reports, .. } = &mut proposer.phase else { return false };
-    promised.insert(acceptor);
+    let Phase::Preparing { from, promised, partly, reports, .. } = &mut proposer.phase else { return false };
     for (instance, proposal) in accepted {
         // Enforces P2c (b): of all that was reported, the highest-numbered proposal counts, whenever it arrives.
         match reports.get(&instance) {
@@ -126,23 +152,44 @@ pub(crate) fn on_promise(
             _ => drop(reports.insert(instance, proposal)),
         }
     }
+    // Enforces P2c: whoever has reported a part only may yet report what binds.
+    if let Some(rest) = rest {
+        partly.insert(acceptor, rest);
+        fx.send(cluster.acceptors[acceptor], Msg::Prepare { ballot, from: rest });
+        return false;
+    }
+    partly.remove(&acceptor);
+    promised.insert(acceptor);
     // Enforces P2c, V2: the promises must come from a phase-1 quorum.
     if !cluster.quorums.is_phase1(*promised) {
         return false;
     }
-    let (quorum, reports) = (*promised, std::mem::take(reports));
-    let due: Vec<Instance> = reports.keys().chain(proposer.wanted.keys()).copied().collect();
-    let issued = PerInstance::new();
-    proposer.phase = Phase::Accepting { ballot, quorum, reports, issued, accepted: PerInstance::new() };
-    for instance in due {
-        issue(cluster, proposer, instance, fx);
-    }
+    let (from, quorum, reports) = (*from, *promised, std::mem::take(reports));
+    let (issued, accepted) = (PerInstance::new(), PerInstance::new());
+    proposer.phase = Phase::Accepting { ballot, from, quorum, reports, issued, accepted };
     true
 }
 
+/// Phase 1 has ended, and each instance stands for itself: issues every proposal that is due.
+pub(crate) fn issue_all(cluster: &Cluster, mut proposer: Part<'_, '_, ProposerState>, fx: &mut Effects) {
+    let Phase::Accepting { reports, .. } = &proposer.phase else { return };
+    let due: Vec<Instance> = reports.keys().chain(proposer.wanted.keys()).copied().collect();
+    if due.is_empty() {
+        return;
+    }
+    let proposer = proposer.edit();
+    for instance in due {
+        issue(cluster, proposer, instance, fx);
+    }
+}
+
 /// Phase 2(a): issue the proposal of the current ballot for one instance, if it is due and not yet out.
-fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: Instance, fx: &mut Effects) {
-    let Phase::Accepting { ballot, reports, issued, .. } = &mut proposer.phase else { return };
+pub(crate) fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: Instance, fx: &mut Effects) {
+    let Phase::Accepting { ballot, from, reports, issued, .. } = &mut proposer.phase else { return };
+    // Enforces P2c: below what the promises are about nobody has reported anything.
+    if instance < *from {
+        return;
+    }
     // Enforces V1: one ballot never carries two values in one instance.
     if issued.contains_key(&instance) {
         return;
@@ -177,35 +224,38 @@ pub(crate) fn on_request(
 
 /// Counts an acceptance of the proposer's own ballot; at a quorum the value is chosen, and this proposer knows it.
 ///
-/// Returns whether it has just found out.
+/// Returns the value if it has just found out. `knows` is who need not be informed, since it will be told otherwise.
 pub(crate) fn on_accepted(
     cluster: &Cluster,
     mut proposer: Part<'_, '_, ProposerState>,
     acceptor: usize,
     (ballot, instance): (Ballot, Instance),
+    knows: Option<Id>,
     fx: &mut Effects,
-) -> bool {
+) -> Option<Value> {
     // Enforces B0: acceptances of other ballots prove nothing about this one, nor do two from one acceptor.
     match &proposer.phase {
         Phase::Accepting { ballot: current, issued, accepted, .. }
             if *current == ballot
                 && issued.contains_key(&instance)
                 && !accepted.get(&instance).is_some_and(|by| by.contains(acceptor)) => {}
-        _ => return false,
+        _ => return None,
     }
     let proposer = proposer.edit();
-    let Phase::Accepting { issued, accepted, .. } = &mut proposer.phase else { return false };
+    let Phase::Accepting { issued, accepted, .. } = &mut proposer.phase else { return None };
     let by = accepted.entry(instance).or_default();
     let before = cluster.quorums.is_phase2(*by);
     by.insert(acceptor);
     // Enforces B0: only what a phase-2 quorum accepted is announced.
     if before || !cluster.quorums.is_phase2(*by) {
-        return false;
+        return None;
     }
     let value = issued[&instance].clone();
     proposer.wanted.remove(&instance);
     if cluster.learning == Learning::Proposer {
-        fx.broadcast(&cluster.to_inform(), &Msg::Chosen { instance, value });
+        let mut ignorant = cluster.to_inform();
+        ignorant.retain(|id| Some(*id) != knows);
+        fx.broadcast(&ignorant, &Msg::Chosen { instance, value: value.clone() });
     }
-    true
+    Some(value)
 }

@@ -47,9 +47,13 @@ pub(crate) fn on_read(
 ///
 /// Where something was issued, be it an earlier ballot's proposal or a client's, readers wait to learn what is chosen.
 pub(crate) fn on_phase1(mut proposer: Part<'_, '_, ProposerState>, fx: &mut Effects) {
-    let Phase::Accepting { ballot, issued, .. } = &proposer.phase else { return };
+    let Phase::Accepting { ballot, from, issued, .. } = &proposer.phase else { return };
     let mut unset = Vec::new();
     for (instance, readers) in &proposer.reads {
+        // Enforces R1: the quorum was asked about this instance.
+        if instance < from {
+            continue;
+        }
         // Enforces R1: nothing was reported by the quorum, or it would have been issued.
         if issued.contains_key(instance) {
             continue;

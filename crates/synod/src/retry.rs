@@ -1,7 +1,7 @@
 //! Progress only: when a proposer begins a ballot and when it gives one up. Nothing here is needed for safety, since
 //! a proposer may abandon a proposal at any moment (PMS §2.2, end; §2.4).
 
-use crate::ballot::Ballot;
+use crate::ballot::{Ballot, Instance};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
 use crate::message::Timer;
@@ -29,11 +29,11 @@ impl Retry {
 pub(crate) fn begin(
     cluster: &Cluster,
     proposer: Part<'_, '_, ProposerState>,
-    number: u16,
+    (number, from): (u16, Instance),
     retry: &Retry,
     fx: &mut Effects,
 ) {
-    proposer::begin(cluster, proposer, number, fx);
+    proposer::begin(cluster, proposer, number, from, fx);
     if let Some(after) = &retry.after {
         fx.set_timer(Timer::Retry, after.clone());
     }
@@ -51,7 +51,7 @@ pub(crate) fn soon(retry: &Retry, fx: &mut Effects) {
 pub(crate) fn on_nack(
     cluster: &Cluster,
     mut proposer: Part<'_, '_, ProposerState>,
-    number: u16,
+    (number, from): (u16, Instance),
     retry: &Retry,
     (ballot, promised): (Ballot, Ballot),
     fx: &mut Effects,
@@ -68,7 +68,7 @@ pub(crate) fn on_nack(
         proposer.edit().heard = promised.round;
     }
     if retry.on_nack && proposer.is_busy() {
-        begin(cluster, proposer, number, retry, fx);
+        begin(cluster, proposer, (number, from), retry, fx);
     }
 }
 
@@ -76,11 +76,11 @@ pub(crate) fn on_nack(
 pub(crate) fn on_timeout(
     cluster: &Cluster,
     proposer: Part<'_, '_, ProposerState>,
-    number: u16,
+    (number, from): (u16, Instance),
     retry: &Retry,
     fx: &mut Effects,
 ) {
     if proposer.is_busy() {
-        begin(cluster, proposer, number, retry, fx);
+        begin(cluster, proposer, (number, from), retry, fx);
     }
 }

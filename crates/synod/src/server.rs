@@ -6,15 +6,15 @@ use crate::ballot::{Instance, Value};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
 use crate::learner::LearnerState;
+use crate::log::LogState;
 use crate::message::Msg;
 use crate::per_instance::PerInstance;
 use crate::proposer::ProposerState;
-use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeSet;
 
 /// The states of a server's three roles.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ServerState {
     /// As acceptor.
     pub acceptor: AcceptorState,
@@ -25,6 +25,8 @@ pub struct ServerState {
     /// Who asked for a value and is to be answered once one is learned: each client once an instance. Forgotten in a
     /// crash, after which clients have to ask again.
     pub waiting: PerInstance<BTreeSet<Id>>,
+    /// Where it keeps a log: how far it has executed it, and who waits for that.
+    pub log: Option<Box<LogState>>,
 }
 
 impl ServerState {

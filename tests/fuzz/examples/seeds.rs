@@ -54,7 +54,7 @@ fn main() {
     let messages = [
         ("request", Msg::Request { instance, value: value.clone() }),
         ("prepare", Msg::Prepare { ballot, from }),
-        ("promise", Msg::Promise { ballot, accepted: accepted.clone() }),
+        ("promise", Msg::Promise { ballot, accepted: accepted.clone(), rest: Some(from) }),
         ("accept", Msg::Accept { ballot, instance, value: value.clone() }),
         ("accepted", Msg::Accepted { ballot, instance, value: value.clone() }),
         ("nack", Msg::Nack { ballot, promised: ballot }),
@@ -62,6 +62,14 @@ fn main() {
         ("response", Msg::Response { instance, value: value.clone() }),
         ("read", Msg::Read { instance }),
         ("unset", Msg::Unset { instance }),
+        ("submit", Msg::Submit { command: value.clone() }),
+        ("query", Msg::Query { command: value.clone() }),
+        ("output", Msg::Output { output: value.clone() }),
+        ("redirect", Msg::Redirect { leader: 2_usize.into() }),
+        ("learn", Msg::Learn { from }),
+        ("known", Msg::Known { values: (0..3).map(|at| (Instance(at), value.clone())).collect(), next: instance }),
+        ("confirm", Msg::Confirm { ballot, round: 7 }),
+        ("confirmed", Msg::Confirmed { ballot, round: 7 }),
     ];
     for (name, msg) in &messages {
         write("message", name, &encode(msg));

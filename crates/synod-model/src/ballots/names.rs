@@ -48,7 +48,7 @@ fn in_state(state: &mut MutantState, number: u16, each: Each<'_>) {
         ProcessState::Acceptor(acceptor) => in_acceptor(acceptor, each),
         ProcessState::Proposer(proposer) => in_proposer(proposer, number, each),
         ProcessState::Learner(learner) => in_learner(learner, each),
-        ProcessState::Server(ServerState { acceptor, proposer, learner, waiting: _ }) => {
+        ProcessState::Server(ServerState { acceptor, proposer, learner, waiting: _, log: _ }) => {
             in_acceptor(acceptor, each);
             in_proposer(proposer, number, each);
             in_learner(learner, each);
@@ -90,18 +90,18 @@ fn in_proposals(proposals: &mut PerInstance<Proposal>, each: Each<'_>) {
 }
 
 fn in_proposer(proposer: &mut ProposerState, number: u16, each: Each<'_>) {
-    // Reads are asked of servers only, and these are not among the layouts that are renamed.
-    let ProposerState { tried, heard, wanted: _, reads: _, phase } = proposer;
+    // Reads are asked of servers only and logs kept by them, and these are not among the layouts that are renamed.
+    let ProposerState { tried, heard, wanted: _, queue: _, reads: _, phase } = proposer;
     in_round(tried, number, each);
     // What was heard of has to be passed whoever owned it, so it stands for the highest ballot of its round.
     in_round(heard, u16::MAX, each);
     match phase {
         Phase::Idle => {}
-        Phase::Preparing { ballot, promised: _, reports } => {
+        Phase::Preparing { ballot, from: _, promised: _, partly: _, reports } => {
             each(ballot);
             in_proposals(reports, each);
         }
-        Phase::Accepting { ballot, quorum: _, reports, issued: _, accepted: _ } => {
+        Phase::Accepting { ballot, from: _, quorum: _, reports, issued: _, accepted: _ } => {
             // Round 0 is what is left of the ballot of a proposer that has nothing more to do.
             if ballot.round > 0 {
                 each(ballot);
@@ -127,10 +127,14 @@ fn in_learner(LearnerState { votes, learned: _ }: &mut LearnerState, each: Each<
 
 fn in_message(msg: &mut Msg, each: Each<'_>) {
     match msg {
-        Msg::Prepare { ballot, .. } | Msg::Accept { ballot, .. } | Msg::Accepted { ballot, .. } => {
+        Msg::Prepare { ballot, .. }
+        | Msg::Accept { ballot, .. }
+        | Msg::Accepted { ballot, .. }
+        | Msg::Confirm { ballot, .. }
+        | Msg::Confirmed { ballot, .. } => {
             each(ballot);
         }
-        Msg::Promise { ballot, accepted } => {
+        Msg::Promise { ballot, accepted, rest: _ } => {
             each(ballot);
             in_proposals(accepted, each);
         }
@@ -142,13 +146,30 @@ fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Chosen { .. }
         | Msg::Response { .. }
         | Msg::Read { .. }
-        | Msg::Unset { .. } => {}
+        | Msg::Unset { .. }
+        | Msg::Submit { .. }
+        | Msg::Query { .. }
+        | Msg::Output { .. }
+        | Msg::Redirect { .. }
+        | Msg::Learn { .. }
+        | Msg::Known { .. } => {}
     }
 }
 
 fn in_history(history: &mut History, each: Each<'_>) {
-    let History { proposed: _, begun, issued, answered, voted, votes, learned: _, asked: _, broken: _ } =
-        history;
+    let History {
+        proposed: _,
+        begun,
+        issued,
+        answered,
+        voted,
+        votes,
+        learned: _,
+        asked: _,
+        submitted: _,
+        calls: _,
+        broken: _,
+    } = history;
     let renamed = |mut ballot: Ballot, each: Each<'_>| {
         each(&mut ballot);
         ballot

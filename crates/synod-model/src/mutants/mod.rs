@@ -32,7 +32,7 @@ const fn entry(name: &'static str, rule: Rule, guard: &'static str, does: &'stat
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Entry; 37] = [
+pub const MUTANTS: [Entry; 49] = [
     entry(
         "last-value",
         Rule::LastValue,
@@ -226,6 +226,78 @@ pub const MUTANTS: [Entry; 37] = [
         Rule::ReadsBound,
         "read: nothing was reported or issued",
         "answers a read \"unset\" where a proposal was issued",
+    ),
+    entry(
+        "counts-parts",
+        Rule::CountsParts,
+        "proposer: a part of a report is no report",
+        "counts an acceptor that has reported a part only",
+    ),
+    entry(
+        "forgets-instance",
+        Rule::ForgetsInstance,
+        "proposer: bound by reports, in every instance",
+        "takes over and forgets the last instance of every report",
+    ),
+    entry(
+        "fills-over",
+        Rule::FillsOver,
+        "log: no-ops only where nothing was reported",
+        "takes over and puts a no-op where something was reported",
+    ),
+    entry(
+        "exceeds-window",
+        Rule::ExceedsWindow,
+        "log: the window (W1)",
+        "proposes one instance beyond the window",
+    ),
+    entry(
+        "executes-past-gap",
+        Rule::ExecutesPastGap,
+        "log: the next instance and no other (X1)",
+        "executes what it was told of and takes all below for executed",
+    ),
+    entry(
+        "executes-out-of-order",
+        Rule::ExecutesOutOfOrder,
+        "log: the next instance and no other (X1)",
+        "executes commands as it learns them",
+    ),
+    entry(
+        "forgets-sessions",
+        Rule::ForgetsSessions,
+        "machine: the table of sessions is part of it (L1)",
+        "executes a command again that comes again by another server",
+    ),
+    entry(
+        "truncates-unchosen",
+        Rule::TruncatesUnchosen,
+        "acceptor: forgets nothing that is not known to be chosen",
+        "forgets what it accepted below the last instance that it knows to be chosen",
+    ),
+    entry(
+        "promise-per-instance",
+        Rule::PromisePerInstance,
+        "acceptor: a promise covers all instances (H1)",
+        "is free of its promise once it learns a value",
+    ),
+    entry(
+        "answers-unconfirmed",
+        Rule::AnswersUnconfirmed,
+        "confirm: a round after the question",
+        "answers a question from what it has executed, without asking anyone",
+    ),
+    entry(
+        "confirms-anyway",
+        Rule::ConfirmsAnyway,
+        "confirm: nothing above was promised",
+        "confirms a leader although it has promised another",
+    ),
+    entry(
+        "answers-too-early",
+        Rule::AnswersTooEarly,
+        "confirm: all below the read index is executed",
+        "answers a confirmed question before it has executed what was issued",
     ),
     entry(
         "ignores-nack",

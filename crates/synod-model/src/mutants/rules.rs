@@ -1,11 +1,14 @@
 //! What each mutant doctors: the state and message before the real handler, and the state and outputs after it.
 
+use crate::ledger::Ledger;
 use stateright::actor::{Command, Id, Out};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use synod::{
-    AcceptorSet, AcceptorState, Cluster, LearnerState, Msg, Phase, Process, ProcessState, ProposerState,
+    AcceptorSet, AcceptorState, Cluster, Instance, LearnerState, Log, Msg, Phase, Process, ProcessState,
+    Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
 };
-use synod::{Stable, Timer};
 
 /// The broken rule; see [`super::MUTANTS`] for what each does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,18 @@ pub enum Rule {
     ReadsLocally,
     ReadsOlderBallot,
     ReadsBound,
+    CountsParts,
+    ForgetsInstance,
+    FillsOver,
+    ExceedsWindow,
+    ExecutesPastGap,
+    ExecutesOutOfOrder,
+    ForgetsSessions,
+    TruncatesUnchosen,
+    PromisePerInstance,
+    AnswersUnconfirmed,
+    ConfirmsAnyway,
+    AnswersTooEarly,
     Control,
     IgnoresNack,
     IgnoresHalf,
@@ -75,7 +90,12 @@ impl Rule {
             Msg::Read { instance } if self == Rule::ReadsLocally => {
                 return state.learner().is_some_and(|learner| learner.learned.contains_key(instance));
             }
+            // The answer is in doctor_answers.
+            Msg::Query { .. } if self == Rule::AnswersUnconfirmed => return false,
             _ => {}
+        }
+        if let ProcessState::Server(server) = state {
+            self.doctor_log(server, msg);
         }
         if let Some(acceptor) = acceptor_of(state)
             && !self.doctor_acceptor(acceptor, msg)
@@ -108,6 +128,29 @@ impl Rule {
         true
     }
 
+    /// Of a server that keeps a log.
+    fn doctor_log(self, server: &mut ServerState, msg: &Msg) {
+        let ServerState { learner, log: Some(log), .. } = server else { return };
+        match (self, msg) {
+            (Rule::ExecutesPastGap, Msg::Chosen { instance, .. }) if *instance > log.next => {
+                log.next = *instance;
+            }
+            (Rule::AnswersTooEarly, _) => {
+                for question in log.questions.open.values_mut() {
+                    question.index = Instance::FIRST;
+                }
+            }
+            (Rule::ExecutesOutOfOrder, _) => {
+                // What was executed already is not to be executed again when its turn comes.
+                let early = learner.learned.range(log.next..).next().is_some_and(|(i, _)| *i == log.next);
+                if early {
+                    log.next = log.next.plus(1);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn doctor_acceptor(self, acceptor: &mut AcceptorState, msg: &Msg) -> bool {
         match (self, msg) {
             (Rule::AcceptsBelowPromise, Msg::Accept { .. })
@@ -115,6 +158,8 @@ impl Rule {
                 acceptor.promised = None;
             }
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => acceptor.accepted_in = None,
+            // What was promised comes back in doctor_state.
+            (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => acceptor.promised = None,
             (Rule::RejectsFirst, Msg::Accept { .. }) => {
                 return acceptor.promised.is_some() || !acceptor.accepted.is_empty();
             }
@@ -135,24 +180,35 @@ impl Rule {
         msg: &mut Msg,
     ) -> Option<usize> {
         match (&mut proposer.phase, msg) {
-            (Phase::Preparing { ballot: current, promised, reports }, Msg::Promise { ballot, accepted }) => {
-                match self {
-                    Rule::LastValue => reports.retain(|instance, _| !accepted.contains_key(&instance)),
-                    Rule::LowestValue => {
-                        accepted.retain(|i, new| reports.get(&i).is_none_or(|old| new.ballot < old.ballot));
-                        reports.retain(|i, _| !accepted.contains_key(&i));
-                    }
-                    Rule::AnyValue => accepted.clear(),
-                    Rule::OtherBallotsPromises => *ballot = *current,
-                    Rule::CountsPromises if ballot == current => return another(cluster, *promised, index),
-                    _ => {}
+            (
+                Phase::Preparing { ballot: current, promised, reports, .. },
+                Msg::Promise { ballot, accepted, rest },
+            ) => match self {
+                Rule::LastValue => reports.retain(|instance, _| !accepted.contains_key(&instance)),
+                Rule::LowestValue => {
+                    accepted.retain(|i, new| reports.get(&i).is_none_or(|old| new.ballot < old.ballot));
+                    reports.retain(|i, _| !accepted.contains_key(&i));
                 }
-            }
-            (Phase::Accepting { ballot: current, quorum, reports, .. }, Msg::Promise { ballot, .. })
-                if self == Rule::LatePromise && ballot == current && !quorum.contains(index) =>
-            {
-                proposer.phase =
-                    Phase::Preparing { ballot: *current, promised: *quorum, reports: reports.clone() };
+                Rule::AnyValue => accepted.clear(),
+                Rule::CountsParts => *rest = None,
+                Rule::ForgetsInstance => {
+                    drop(accepted.keys().next_back().copied().map(|i| accepted.remove(&i)));
+                }
+                Rule::FillsOver => {
+                    let empty = |proposal: &Proposal| Proposal { value: Value::no_op(), ..proposal.clone() };
+                    *accepted = accepted.iter().map(|(i, proposal)| (*i, empty(proposal))).collect();
+                }
+                Rule::OtherBallotsPromises => *ballot = *current,
+                Rule::CountsPromises if ballot == current => return another(cluster, *promised, index),
+                _ => {}
+            },
+            (
+                Phase::Accepting { ballot: current, from, quorum, reports, .. },
+                Msg::Promise { ballot, .. },
+            ) if self == Rule::LatePromise && ballot == current && !quorum.contains(index) => {
+                let (ballot, from, promised) = (*current, *from, *quorum);
+                let (partly, reports) = (BTreeMap::new(), reports.clone());
+                proposer.phase = Phase::Preparing { ballot, from, promised, partly, reports };
             }
             (Phase::Accepting { ballot: current, accepted, .. }, Msg::Accepted { ballot, instance, .. }) => {
                 match self {
@@ -169,6 +225,19 @@ impl Rule {
             _ => {}
         }
         None
+    }
+
+    /// What a process is made with where configuration is what is broken.
+    pub(crate) fn doctor_log_of(self, log: &Log) -> Log {
+        let mut log = log.clone();
+        match self {
+            Rule::ExceedsWindow => log.alpha += 1,
+            Rule::ForgetsSessions => {
+                log.machine = Arc::new(Ledger { forgets_sessions: true, ..Ledger::default() });
+            }
+            _ => {}
+        }
+        log
     }
 
     fn doctor_learner(
@@ -203,6 +272,23 @@ impl Rule {
 
     /// After the real handler: what it should not have changed, or should have.
     pub(super) fn doctor_state(self, msg: &Msg, before: &ProcessState, after: &mut ProcessState) {
+        if let (ProcessState::Server(server), Rule::ExecutesOutOfOrder) = (&mut *after, self) {
+            execute_at_once(before, server);
+        }
+        if let (Some(old), ProcessState::Server(server)) = (before.learner(), &mut *after) {
+            let knows_more = server.learner.learned.len() > old.learned.len();
+            match self {
+                Rule::PromisePerInstance if knows_more => {
+                    server.acceptor.promised = None;
+                    server.acceptor.accepted_in = None;
+                }
+                Rule::TruncatesUnchosen if knows_more => {
+                    let last = server.learner.learned.keys().next_back().copied();
+                    server.acceptor.accepted.retain(|instance, _| Some(instance) >= last);
+                }
+                _ => {}
+            }
+        }
         let (Some(old), Some(new)) = (before.acceptor(), acceptor_of(after)) else { return };
         match (self, msg) {
             (Rule::AcceptsBelowPromise, Msg::Accept { .. })
@@ -210,7 +296,8 @@ impl Rule {
                 new.promised = new.promised.max(old.promised);
             }
             (Rule::AcceptsWithoutRaising, Msg::Accept { .. })
-            | (Rule::PromiseNotKept, Msg::Prepare { .. }) => new.promised = old.promised,
+            | (Rule::PromiseNotKept, Msg::Prepare { .. })
+            | (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => new.promised = old.promised,
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => new.accepted_in = old.accepted_in,
             (Rule::KeepsFirst, Msg::Accept { instance, .. }) => {
                 if let Some(first) = old.accepted.get(instance) {
@@ -231,6 +318,12 @@ impl Rule {
     ) {
         let (Some(old), Some(new)) = (before.server(), after.server()) else { return };
         match (self, msg) {
+            (Rule::AnswersUnconfirmed, Msg::Query { command }) => {
+                let replica = old.log.as_ref().map(|log| &log.replica);
+                if let Some(output) = replica.and_then(|replica| replica.machine().query(command)) {
+                    out.send(src, Msg::Output { output });
+                }
+            }
             (Rule::ReadsLocally, Msg::Read { instance }) if !old.learner.learned.contains_key(instance) => {
                 out.send(src, Msg::Unset { instance: *instance });
             }
@@ -280,6 +373,19 @@ impl Rule {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Whatever was learned is executed as soon as it is known.
+fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
+    let Some(log) = &mut server.log else { return };
+    let knew = |instance: &Instance| before.learner().is_some_and(|l| l.learned.contains_key(instance));
+    for (instance, command) in server.learner.learned.range(log.next..) {
+        if !knew(instance) && !command.is_no_op() {
+            let mut machine = log.replica.machine().copy();
+            machine.execute(*instance, command);
+            log.replica = Replica::new(Arc::from(machine));
         }
     }
 }

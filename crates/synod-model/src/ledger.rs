@@ -1,0 +1,101 @@
+//! The machine that models of a log run: one register and the table of what was said to whom.
+//!
+//! A command is a word, and no two clients ask for the same, so that the word stands for the session and the number in it. A
+//! word that begins with `get` reads the register; any other puts itself there. Both are told what was there before, so that
+//! a command that takes effect twice, or in another order, is seen in what clients are told.
+
+use std::sync::Arc;
+use synod::{Instance, Machine, Value};
+
+/// A register, and everything that was executed on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// What was executed, in which instance, in order.
+    pub executed: Vec<(Instance, Value)>,
+    /// Whether a command that comes again takes effect again, as if the table of sessions were not part of the machine.
+    pub forgets_sessions: bool,
+}
+
+/// What an empty register is said to hold.
+const NOTHING: &str = "nothing";
+
+fn is_read(command: &Value) -> bool {
+    command.as_bytes().starts_with(b"get")
+}
+
+impl Ledger {
+    /// A machine that has executed nothing.
+    pub fn shared() -> Arc<dyn Machine> {
+        Arc::new(Ledger::default())
+    }
+
+    /// What was executed, as a snapshot says it.
+    pub fn executed_in(snapshot: &[u8]) -> Vec<(Instance, Value)> {
+        let entry = |line: &str| {
+            let (instance, command) = line.split_once(' ')?;
+            Some((Instance(instance.parse().ok()?), Value::from(command)))
+        };
+        String::from_utf8_lossy(snapshot).lines().filter_map(entry).collect()
+    }
+
+    /// What the register holds once so many entries are executed.
+    fn holds(&self, entries: usize) -> Value {
+        let written = self.executed[..entries].iter().rev().find(|(_, command)| !is_read(command));
+        written.map_or(Value::from(NOTHING), |(_, command)| command.clone())
+    }
+}
+
+impl Machine for Ledger {
+    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+        if let Some(said) = self.said(command) {
+            return said;
+        }
+        let before = self.holds(self.executed.len());
+        self.executed.push((instance, command.clone()));
+        before
+    }
+
+    fn said(&self, command: &Value) -> Option<Value> {
+        let place = self.executed.iter().position(|(_, executed)| executed == command)?;
+        (!self.forgets_sessions).then(|| self.holds(place))
+    }
+
+    fn query(&self, command: &Value) -> Option<Value> {
+        is_read(command).then(|| self.holds(self.executed.len()))
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        let line = |(instance, command): &(Instance, Value)| {
+            format!("{} {}\n", instance.0, String::from_utf8_lossy(command.as_bytes()))
+        };
+        self.executed.iter().map(line).collect::<String>().into_bytes()
+    }
+
+    fn copy(&self) -> Box<dyn Machine> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_is_told_what_was_there_before_it_however_often_it_comes() {
+        let mut ledger = Ledger::default();
+        let mut run = |at, command: &str| ledger.execute(Instance(at), &Value::from(command));
+        assert_eq!(run(0, "x"), Value::from("nothing"));
+        assert_eq!(run(1, "get"), Value::from("x"));
+        assert_eq!(run(3, "y"), Value::from("x"));
+        assert_eq!(
+            run(4, "x"),
+            Value::from("nothing"),
+            "it is told what it was told, and does not take effect"
+        );
+        assert_eq!(ledger.query(&Value::from("get2")), Some(Value::from("y")));
+        assert_eq!(ledger.query(&Value::from("x")), None);
+        assert_eq!(Ledger::executed_in(&ledger.snapshot()), ledger.executed);
+        let mut forgets = Ledger { forgets_sessions: true, ..ledger };
+        assert_eq!(forgets.execute(Instance(5), &Value::from("x")), Value::from("y"));
+    }
+}

@@ -1,0 +1,180 @@
+//! What a model file says of a log: the window, the machine, and what was before the first state.
+
+use crate::file::{BeforeFile, Layout, ModelError, ModelFile};
+use crate::history::{Happened, History};
+use crate::judge::Judge;
+use crate::ledger::Ledger;
+use crate::mutants::Rule;
+use stateright::actor::{Envelope, Id};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use synod::{
+    AcceptorSet, AcceptorState, Ballot, Cluster, Instance, Log, Msg, PerInstance, Process, Proposal, Stable,
+    Value, Want,
+};
+use toml::Spanned;
+
+/// The most instances that may have been before.
+const MOST: u64 = 10_000;
+
+/// What was before the first state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// What happened.
+    pub(crate) history: History,
+    /// What each process had saved.
+    pub(crate) saved: Vec<Option<Stable>>,
+    /// What is on its way.
+    pub(crate) told: Vec<Envelope<Msg>>,
+}
+
+/// The log of the servers, if the file says that they keep one.
+pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, ModelError> {
+    let Some(given) = &file.log else { return Ok(None) };
+    let log = given.get_ref();
+    let system = &file.system;
+    if system.layout != Layout::CoLocated {
+        return judge.error(given.span(), "log: only servers keep one, in the co-located layout");
+    }
+    if log.alpha == 0 {
+        return judge.error(given.span(), "alpha = 0: nothing could ever be proposed; it must be 1 or more");
+    }
+    if system.responses {
+        return judge.error(given.span(), "responses: whoever keeps a log answers clients when it executes");
+    }
+    if let Some(empty) = system.values.get_ref().iter().find(|value| value.is_empty()) {
+        return judge.error(
+            system.values.span(),
+            format!("values: {empty:?} is the no-op, which no client asks for"),
+        );
+    }
+    let any = || Duration::ZERO..Duration::ZERO;
+    Ok(Some(Log {
+        alpha: log.alpha,
+        machine: Ledger::shared(),
+        hold_off: log.hold_off.then(any),
+        catch_up: log.catch_up.then(any),
+    }))
+}
+
+/// The question of a reader, told apart from others by its place.
+pub(crate) fn question(place: usize) -> Value {
+    Value::from(format!("get{}", place + 1).as_bytes())
+}
+
+/// Clients that hang up: they are down from the first state on, and have asked before.
+pub(crate) fn hang_up(processes: &[Process], before: &mut Before, down: &mut [bool]) {
+    for (index, process) in processes.iter().enumerate() {
+        let Process::Client(client) = process else { continue };
+        down[index] = true;
+        let msg = match &client.want {
+            Want::Submit(command) => Msg::Submit { command: command.clone() },
+            Want::Query(command) => Msg::Query { command: command.clone() },
+            Want::Write(_) | Want::Read => continue,
+        };
+        if let Msg::Submit { command } = &msg {
+            before.history.submitted.insert(command.clone());
+        }
+        let src = Id::from(index);
+        before.told.extend(client.asks.iter().map(|dst| Envelope { src, dst: *dst, msg: msg.clone() }));
+    }
+}
+
+/// A process as a mutant makes it, where what is broken is what it is made with.
+pub(crate) fn doctored(process: &Process, rule: Rule) -> Process {
+    let mut process = process.clone();
+    if let Process::Server { cluster, .. } = &mut process
+        && let Some(log) = &cluster.log
+    {
+        let log = Some(rule.doctor_log_of(log));
+        *cluster = Arc::new(Cluster { log, ..Cluster::clone(cluster) });
+    }
+    process
+}
+
+/// What was before the first state, as the file says.
+pub(crate) fn before(
+    judge: &Judge<'_>,
+    file: &ModelFile,
+    cluster: &Cluster,
+    names: &[String],
+) -> Result<Before, ModelError> {
+    let Some(log) = &file.log else { return Ok(Before::default()) };
+    let Some(given) = &log.get_ref().before else { return Ok(Before::default()) };
+    let BeforeFile { chosen, accepted, told } = given;
+    let index = |name: &String, place: std::ops::Range<usize>| {
+        let index = names.iter().position(|known| known == name).map(Id::from);
+        match index.and_then(|id| cluster.acceptors.iter().position(|acceptor| *acceptor == id)) {
+            Some(index) => Ok(index),
+            None => judge.error(place, format!("before: no server is named {name:?}")),
+        }
+    };
+    let everyone = 0..cluster.acceptors.len();
+    let all_chosen = instances(judge, chosen)?;
+    let mut votes: Vec<(Instance, AcceptorSet)> = Vec::new();
+    votes.extend(all_chosen.iter().map(|instance| (*instance, everyone.clone().collect())));
+    for (name, given) in accepted {
+        let by = index(name, given.span())?;
+        for instance in instances(judge, given)? {
+            if all_chosen.contains(&instance) {
+                return judge.error(given.span(), format!("before: {instance:?} is chosen anyway"));
+            }
+            votes.push((instance, [by].into_iter().collect()));
+        }
+    }
+    let ballot = Ballot { round: 1, proposer: 1 };
+    let value = |instance: Instance| Value::from(format!("c{}", instance.0).as_bytes());
+    let mut before = Before::default();
+    let mut stable = vec![Stable::default(); cluster.acceptors.len()];
+    let record = |history: &mut History, happened| history.record(&cluster.quorums, &happened);
+    record(&mut before.history, Happened::Begun(ballot));
+    for acceptor in everyone.clone() {
+        record(&mut before.history, Happened::Answered(acceptor, ballot));
+        let AcceptorState { promised, .. } = &mut stable[acceptor].acceptor;
+        *promised = Some(ballot);
+    }
+    for (instance, by) in &votes {
+        let (instance, value, quorum) = (*instance, value(*instance), everyone.clone().collect());
+        before.history.submitted.insert(value.clone());
+        let issued =
+            Happened::Issued { instance, ballot, value: value.clone(), quorum, reported: false, own: true };
+        record(&mut before.history, issued);
+        for acceptor in by.iter() {
+            record(&mut before.history, Happened::Voted(acceptor, instance, ballot, value.clone()));
+            let state = &mut stable[acceptor].acceptor;
+            state.accepted_in = Some(ballot);
+            state.accepted.insert(instance, Proposal { ballot, value: value.clone() });
+        }
+    }
+    stable[0].tried = ballot.round;
+    before.saved = stable.into_iter().map(Some).collect();
+    let values: PerInstance<Value> = all_chosen.iter().map(|i| (*i, value(*i))).collect();
+    let next = (0..=MOST).map(Instance).find(|i| !all_chosen.contains(i)).unwrap_or(Instance::FIRST);
+    for (from, to) in told.get_ref() {
+        let (src, dst) = (index(from, told.span())?, index(to, told.span())?);
+        let (src, dst) = (cluster.acceptors[src], cluster.acceptors[dst]);
+        before.told.push(Envelope { src, dst, msg: Msg::Known { values: values.clone(), next } });
+    }
+    Ok(before)
+}
+
+/// Instances, written as numbers and ranges of them.
+fn instances(judge: &Judge<'_>, given: &Spanned<String>) -> Result<BTreeSet<Instance>, ModelError> {
+    let mut found = BTreeSet::new();
+    for word in given.get_ref().split_whitespace() {
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
+        match (first.parse::<u64>(), last.parse::<u64>()) {
+            (Ok(first), Ok(last)) if first <= last && last <= MOST => {
+                found.extend((first..=last).map(Instance));
+            }
+            _ => {
+                let message = format!(
+                    "before: {word:?} is no instance and no range of them, at most {MOST}; write `0-134 138`"
+                );
+                return judge.error(given.span(), message);
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,167 @@
+//! Guarantees that a question is answered from what this server has executed only if nothing that was chosen when the
+//! question arrived is missing there (L1): the read index.
+//!
+//! A leader in ballot n takes note of the highest instance in which anything may be chosen: what it knows, what its phase-1
+//! quorum reported, and what it issued. Then it asks acceptors whether they have promised anything above n, and a phase-2 quorum says
+//! no. Every such answer was given after the question arrived. So when it arrived, no ballot above n had ended its phase 1, since
+//! its phase-1 quorum would meet that phase-2 quorum in an acceptor that had promised; hence nothing was issued, let alone
+//! chosen, above n. And what was chosen below n was reported, or known, and what was chosen in n was issued. Once all up to that
+//! instance is executed, the machine's answer is one that a command in the log could have got at a moment after the question.
+
+use crate::acceptor::AcceptorState;
+use crate::ballot::{Ballot, Instance, Value};
+use crate::cluster::Cluster;
+use crate::effects::{Effects, Part};
+use crate::message::Msg;
+use crate::proposer::Phase;
+use crate::quorum::AcceptorSet;
+use crate::server::ServerState;
+use stateright::actor::Id;
+use std::collections::BTreeMap;
+
+/// Questions to a leader, each client's one, and the round in which it confirms that it still leads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Questions {
+    /// The round of confirmation that is under way or was the last; numbers the rounds of all ballots.
+    pub round: u64,
+    /// Who has confirmed in it.
+    pub confirmed: AcceptorSet,
+    /// Who asks what.
+    pub open: BTreeMap<Id, Question>,
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// A command that changes nothing.
+    pub command: Value,
+    /// All below must be executed before it can be answered.
+    pub index: Instance,
+    /// The round that has to confirm; `None`: one that was begun after the question has confirmed.
+    pub round: Option<u64>,
+}
+
+impl Questions {
+    /// Whether somebody waits for an answer.
+    pub(crate) fn are_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Forgets them: whoever asked has to ask again.
+    pub(crate) fn clear(&mut self) {
+        self.open.clear();
+        self.confirmed = AcceptorSet::EMPTY;
+    }
+
+    fn waits_for(&self, round: u64) -> bool {
+        self.open.values().any(|question| question.round == Some(round))
+    }
+}
+
+/// A leader takes note of a question. Anyone else ignores it.
+pub(crate) fn on_query(
+    cluster: &Cluster,
+    mut server: Part<'_, '_, ServerState>,
+    client: Id,
+    command: &Value,
+    fx: &mut Effects,
+) {
+    let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
+    let questions = &server.log().questions;
+    if questions.open.contains_key(&client)
+        || !cluster.has_room(questions.open.len(), None)
+        || server.log().replica.machine().query(command).is_none()
+    {
+        return;
+    }
+    let index = server.top().map_or(Instance::FIRST, |top| top.plus(1));
+    let questions = &mut server.edit().log_mut().questions;
+    // Enforces L1: a round that is under way may be older than what was chosen before the question came.
+    let is_under_way = questions.waits_for(questions.round);
+    let round = questions.round + 1;
+    questions.open.insert(client, Question { command: command.clone(), index, round: Some(round) });
+    if !is_under_way {
+        begin(cluster, questions, ballot, fx);
+    }
+}
+
+fn begin(cluster: &Cluster, questions: &mut Questions, ballot: Ballot, fx: &mut Effects) {
+    questions.round += 1;
+    questions.confirmed = AcceptorSet::EMPTY;
+    fx.broadcast(&cluster.acceptors, &Msg::Confirm { ballot, round: questions.round });
+}
+
+/// An acceptor says that it has promised nothing above. It changes nothing by that.
+pub(crate) fn on_confirm(
+    acceptor: &AcceptorState,
+    leader: Id,
+    (ballot, round): (Ballot, u64),
+    fx: &mut Effects,
+) {
+    // Enforces L1: a promise above may have let another leader choose something that this one has not heard of.
+    if acceptor.promised.is_none_or(|promised| promised <= ballot) {
+        fx.send(leader, Msg::Confirmed { ballot, round });
+    }
+}
+
+/// Counts a confirmation; a phase-2 quorum's are enough.
+pub(crate) fn on_confirmed(
+    cluster: &Cluster,
+    mut server: Part<'_, '_, ServerState>,
+    acceptor: usize,
+    (ballot, round): (Ballot, u64),
+    fx: &mut Effects,
+) {
+    let questions = &server.log().questions;
+    let is_mine =
+        matches!(server.proposer.phase, Phase::Accepting { ballot: current, .. } if current == ballot);
+    if !is_mine
+        || questions.round != round
+        || questions.confirmed.contains(acceptor)
+        || !questions.waits_for(round)
+    {
+        return;
+    }
+    let server = server.edit();
+    let questions = &mut server.log_mut().questions;
+    questions.confirmed.insert(acceptor);
+    // Enforces L1: fewer might all have missed the promise that lets another leader choose.
+    if !cluster.quorums.is_phase2(questions.confirmed) {
+        return;
+    }
+    for question in questions.open.values_mut() {
+        question.round = question.round.filter(|needed| *needed > round);
+    }
+    if questions.open.values().any(|question| question.round.is_some()) {
+        begin(cluster, questions, ballot, fx);
+    }
+    answer(server, fx);
+}
+
+/// Answers the questions that are confirmed and below which all is executed.
+pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
+    let log = server.log_mut();
+    let (next, replica) = (log.next, log.replica.clone());
+    log.questions.open.retain(|client, question| {
+        // Enforces L1: what was chosen before the question came is executed.
+        let waits = question.round.is_some() || next < question.index;
+        if let (false, Some(output)) = (waits, replica.machine().query(&question.command)) {
+            fx.send(*client, Msg::Output { output });
+        }
+        waits
+    });
+}
+
+/// Asks again those who have not confirmed.
+pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
+    let (Phase::Accepting { ballot, .. }, questions) = (&server.proposer.phase, &server.log().questions)
+    else {
+        return;
+    };
+    if questions.waits_for(questions.round) {
+        let missing = cluster.acceptors.iter().enumerate();
+        let missing = missing.filter(|(index, _)| !questions.confirmed.contains(*index));
+        let missing: Vec<Id> = missing.map(|(_, id)| *id).collect();
+        fx.broadcast(&missing, &Msg::Confirm { ballot: *ballot, round: questions.round });
+    }
+}

@@ -1,0 +1,227 @@
+//! Guarantees that a leader issues within the window and leaves no gap behind, and that a server executes what was chosen in
+//! the order of the instances, each command as soon as all before it are known (PMS §3).
+//!
+//! With which value a proposal is issued is still decided in `proposer::issue` alone; what is added here is in which instance.
+
+use crate::ballot::{Instance, Value};
+use crate::cluster::{Cluster, Log};
+use crate::confirm::Questions;
+use crate::effects::{Effects, Part};
+use crate::machine::Replica;
+use crate::message::Msg;
+use crate::per_instance::PerInstance;
+use crate::proposer::{self, Phase};
+use crate::server::ServerState;
+use stateright::actor::Id;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a server that keeps a log knows besides. Forgotten in a crash, and learned again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogState {
+    /// The first instance that is not known to be chosen; all below were executed.
+    pub next: Instance,
+    /// The machine after the commands below `next`.
+    pub replica: Replica,
+    /// Who waits for the output of which command.
+    pub asked: BTreeMap<Value, BTreeSet<Id>>,
+    /// Questions that are answered without the log, once leadership is confirmed.
+    pub questions: Questions,
+    /// Who was seen to lead, while this server holds its own submissions back.
+    pub held: Option<Id>,
+}
+
+impl LogState {
+    pub(crate) fn new(log: &Log) -> LogState {
+        LogState {
+            next: Instance::FIRST,
+            replica: Replica::new(log.machine.clone()),
+            asked: BTreeMap::new(),
+            questions: Questions::default(),
+            held: None,
+        }
+    }
+}
+
+const KEPT: &str = "a server that keeps a log was made with one";
+
+impl ServerState {
+    /// Of a server that keeps a log.
+    pub(crate) fn log(&self) -> &LogState {
+        self.log.as_ref().expect(KEPT)
+    }
+
+    pub(crate) fn log_mut(&mut self) -> &mut LogState {
+        self.log.as_mut().expect(KEPT)
+    }
+
+    /// The highest instance in which anything may have been chosen, as far as a leader can know: what it knows to be
+    /// chosen, what its phase-1 quorum reported, and what it issued.
+    pub(crate) fn top(&self) -> Option<Instance> {
+        let last = |instance: Option<&Instance>| instance.copied();
+        let known = last(self.learner.learned.keys().next_back());
+        let Phase::Accepting { reports, issued, .. } = &self.proposer.phase else { return known };
+        known.max(last(reports.keys().next_back())).max(last(issued.keys().next_back()))
+    }
+
+    /// Whether there is something that this server's ballot, or a higher one, has to bring about.
+    pub(crate) fn is_leading_to_something(&self) -> bool {
+        let open = match &self.proposer.phase {
+            Phase::Accepting { reports, issued, .. } => {
+                reports.keys().chain(issued.keys()).any(|instance| self.known(*instance).is_none())
+            }
+            _ => false,
+        };
+        open || self.proposer.is_busy() || self.log().questions.are_open()
+    }
+}
+
+/// A client's command. What has taken effect is answered at once; anything else waits to be given an instance. Returns
+/// whether it is new.
+pub(crate) fn on_submit(
+    cluster: &Cluster,
+    mut server: Part<'_, '_, ServerState>,
+    client: Id,
+    command: &Value,
+    fx: &mut Effects,
+) -> bool {
+    // Enforces L1: a command that comes again is told what it was told, and does not take effect again.
+    if let Some(output) = server.log().replica.machine().said(command) {
+        fx.send(client, Msg::Output { output });
+        return false;
+    }
+    let here = server.log().asked.get(command);
+    let asks_again = here.is_some_and(|clients| clients.contains(&client));
+    if command.is_no_op()
+        || asks_again
+        || !cluster.has_room(server.log().asked.len(), here.map(BTreeSet::len))
+    {
+        return false;
+    }
+    let server = server.edit();
+    let is_new = here_is_new(server, command);
+    server.log_mut().asked.entry(command.clone()).or_default().insert(client);
+    if is_new {
+        server.proposer.queue.push_back(command.clone());
+    }
+    is_new
+}
+
+/// Whether this server is not already about to have a command chosen, and does not know it to be chosen.
+fn here_is_new(server: &ServerState, command: &Value) -> bool {
+    let next = server.log().next;
+    !server.proposer.queue.contains(command)
+        && !server.proposer.wanted.values().any(|wanted| wanted == command)
+        && !server.learner.learned.range(next..).any(|(_, learned)| learned == command)
+}
+
+/// Gives up what was issued or wanted in particular instances: whose instance it was, a new ballot will tell. Commands of
+/// clients wait for an instance again, in their old order; questions have to be asked again.
+pub(crate) fn reclaim(mut server: Part<'_, '_, ServerState>) {
+    if server.proposer.wanted.is_empty() && !server.log().questions.are_open() {
+        return;
+    }
+    let server = server.edit();
+    for (_, command) in std::mem::take(&mut server.proposer.wanted).into_iter().rev() {
+        if !command.is_no_op() && here_is_new(server, &command) {
+            server.proposer.queue.push_front(command);
+        }
+    }
+    server.log_mut().questions.clear();
+}
+
+/// The value of an instance is known: whatever was wanted there and is not what was chosen has to be chosen elsewhere.
+pub(crate) fn settle(mut server: Part<'_, '_, ServerState>, instance: Instance) {
+    let Some(wanted) = server.proposer.wanted.get(&instance).cloned() else { return };
+    let server = server.edit();
+    server.proposer.wanted.remove(&instance);
+    if server.known(instance) != Some(&wanted) && !wanted.is_no_op() && here_is_new(server, &wanted) {
+        server.proposer.queue.push_front(wanted);
+    }
+}
+
+/// Executes what can be executed, and issues what the window then has room for.
+pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Part<'_, '_, ServerState>, fx: &mut Effects) {
+    let knows_more = server.known(server.log().next).is_some();
+    let leads = matches!(server.proposer.phase, Phase::Accepting { .. });
+    if !knows_more && !leads {
+        return;
+    }
+    let server = server.edit();
+    execute(server, fx);
+    fill(cluster, log, server, fx);
+    crate::confirm::answer(server, fx);
+}
+
+/// Executes commands in their order, up to the first instance that is not known, and answers whoever waits.
+fn execute(server: &mut ServerState, fx: &mut Effects) {
+    loop {
+        // Enforces X1: the next instance and no other, however many are known beyond it.
+        let next = server.log().next;
+        let (Some(command), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else {
+            break;
+        };
+        let log = server.log_mut();
+        log.next = Instance(after);
+        if command.is_no_op() {
+            continue;
+        }
+        let output = log.replica.execute(next, &command);
+        let waiting: Vec<Id> = log.asked.remove(&command).unwrap_or_default().into_iter().collect();
+        fx.broadcast(&waiting, &Msg::Output { output });
+        server.proposer.queue.retain(|queued| *queued != command);
+    }
+    // What is executed needs no proposal any more, and a long reign would otherwise keep it all.
+    let next = server.log().next;
+    if let Phase::Accepting { reports, issued, accepted, .. } = &mut server.proposer.phase {
+        drop_below(reports, next);
+        drop_below(issued, next);
+        drop_below(accepted, next);
+    }
+}
+
+fn drop_below<T: Clone>(map: &mut PerInstance<T>, next: Instance) {
+    while let Some(instance) = map.keys().next().copied().filter(|instance| *instance < next) {
+        map.remove(&instance);
+    }
+}
+
+/// Issues in every instance of the window that is open: what binds there, no-ops in gaps below what may be chosen, and
+/// above it clients' commands in their order.
+fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects) {
+    if !matches!(server.proposer.phase, Phase::Accepting { .. }) {
+        return;
+    }
+    let top = server.top();
+    // Enforces W1: no instance is proposed in before all that lie alpha places or more below it are known to be chosen.
+    let end = server.log().next.plus(log.alpha);
+    let mut at = server.log().next;
+    while at < end {
+        let Phase::Accepting { reports, issued, .. } = &server.proposer.phase else { return };
+        if !issued.contains_key(&at) && !server.learner.learned.contains_key(&at) {
+            if top.is_none_or(|top| at > top) {
+                let Some(command) = server.proposer.queue.pop_front() else { return };
+                server.proposer.wanted.insert(at, command);
+            } else if !reports.contains_key(&at) {
+                server.proposer.wanted.insert(at, Value::no_op());
+            }
+            proposer::issue(cluster, &mut server.proposer, at, fx);
+        }
+        at = at.plus(1);
+    }
+}
+
+/// Sends the open proposals of the ballot again to those who are not known to have accepted them (PMS §3: messages may be
+/// lost). The same proposal is no new one.
+pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
+    let Phase::Accepting { ballot, issued, accepted, .. } = &server.proposer.phase else { return };
+    for (instance, value) in issued {
+        if server.known(*instance).is_some() {
+            continue;
+        }
+        let by = accepted.get(instance).copied().unwrap_or_default();
+        let missing = cluster.acceptors.iter().enumerate().filter(|(index, _)| !by.contains(*index));
+        let missing: Vec<Id> = missing.map(|(_, id)| *id).collect();
+        let (ballot, instance, value) = (*ballot, *instance, value.clone());
+        fx.broadcast(&missing, &Msg::Accept { ballot, instance, value });
+    }
+}

@@ -1,0 +1,76 @@
+//! Guarantees nothing by itself: says what servers that keep a log need to know of the machine they run (PMS §3).
+//!
+//! A command is a value that nobody here looks into. What it means, who sent it, and whether it has taken effect before is
+//! for the machine to say; so the table of clients' sessions is part of the machine, and replicated with it.
+
+use crate::ballot::{Instance, Value};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// A deterministic state machine. Servers that executed the same commands in the same order must be equal, and have said
+/// the same.
+pub trait Machine: fmt::Debug + Send + Sync {
+    /// Executes the command of an instance; the no-op is never among them. A function of the machine and the arguments
+    /// alone, which must not panic whatever the command, since commands come from clients.
+    fn execute(&mut self, instance: Instance, command: &Value) -> Value;
+
+    /// What was said to a command that has taken effect before, if it has and that is still remembered.
+    fn said(&self, command: &Value) -> Option<Value>;
+
+    /// What would be said to a command that changes nothing, without executing it; `None` for any other command.
+    fn query(&self, command: &Value) -> Option<Value>;
+
+    /// The whole state as bytes, the same for equal machines and different ones for others.
+    fn snapshot(&self) -> Vec<u8>;
+
+    /// A machine that is equal and leads a life of its own. It should be cheap: one is made at every step that executes.
+    fn copy(&self) -> Box<dyn Machine>;
+}
+
+/// A machine as part of a server's state: copied when it changes, and compared by what its snapshot says.
+#[derive(Clone)]
+pub struct Replica(Arc<dyn Machine>);
+
+impl Replica {
+    /// A machine that has executed nothing yet.
+    pub fn new(machine: Arc<dyn Machine>) -> Replica {
+        Replica(machine)
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &dyn Machine {
+        &*self.0
+    }
+
+    /// Executes a command. Copies of this replica stay as they are.
+    pub(crate) fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+        if let Some(machine) = Arc::get_mut(&mut self.0) {
+            return machine.execute(instance, command);
+        }
+        let mut copy = self.0.copy();
+        let output = copy.execute(instance, command);
+        self.0 = Arc::from(copy);
+        output
+    }
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for Replica {
+    fn eq(&self, other: &Replica) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.snapshot() == other.0.snapshot()
+    }
+}
+
+impl Eq for Replica {}
+
+impl Hash for Replica {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.snapshot().hash(hasher);
+    }
+}

@@ -1,0 +1,272 @@
+//! Wiring of a server that keeps a log: the same roles as everywhere, and which of their messages lets the log go on.
+
+use crate::ballot::{Instance, Value};
+use crate::cluster::{Cluster, Log};
+use crate::effects::Effects;
+use crate::message::{Msg, Timer};
+use crate::per_instance::{PerInstance, bounded};
+use crate::process::{
+    ProcessState, as_acceptor, as_acceptor_on, as_learner, as_learner_on, as_proposer, as_server,
+};
+use crate::proposer::{self, Phase};
+use crate::retry::{self, Retry};
+use crate::{confirm, learner, log};
+use stateright::actor::Id;
+use std::borrow::Cow;
+
+/// A server that keeps a log, and what it was made with.
+pub(crate) struct Member<'m> {
+    pub(crate) cluster: &'m Cluster,
+    pub(crate) log: &'m Log,
+    pub(crate) me: Id,
+    pub(crate) number: u16,
+    pub(crate) retry: &'m Retry,
+}
+
+impl Member<'_> {
+    /// Asks at once what was missed while it was away.
+    pub(crate) fn start(&self, next: Instance, fx: &mut Effects) {
+        if self.log.catch_up.is_some() {
+            self.ask(next, fx);
+        }
+    }
+
+    /// What each message does. Instances are the servers' to choose, so that what names one is ignored when a client says it.
+    pub(crate) fn on_msg(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
+        let c = self.cluster;
+        match msg {
+            Msg::Submit { command } => self.on_submit(state, src, command, fx),
+            Msg::Query { command } => self.on_query(state, src, command, fx),
+            Msg::Prepare { .. } => as_acceptor_on(c, state, src, msg, fx),
+            Msg::Accept { .. } => {
+                as_acceptor_on(c, state, src, msg, fx);
+                self.hold_off(state, src, msg, fx);
+            }
+            Msg::Promise { ballot, accepted, rest } => {
+                let Some(index) = c.acceptor(src) else { return };
+                let promise = (*ballot, accepted.clone(), *rest);
+                if proposer::on_promise(c, as_proposer(state), index, promise, fx) {
+                    log::advance(c, self.log, as_server(state), fx);
+                    self.rest(state, fx);
+                }
+            }
+            Msg::Accepted { ballot, instance, .. } => {
+                let Some(index) = c.acceptor(src) else { return };
+                let vote = (*ballot, *instance);
+                let chosen = proposer::on_accepted(c, as_proposer(state), index, vote, Some(self.me), fx);
+                if let Some(value) = chosen {
+                    self.learn(state, *instance, value, fx);
+                }
+                if c.told_of_acceptance().contains(&self.me) {
+                    as_learner_on(c, self.me, state, src, msg, fx);
+                    self.learned(state, *instance, fx);
+                }
+            }
+            Msg::Chosen { instance, value } => self.learn(state, *instance, value.clone(), fx),
+            Msg::Nack { ballot, promised } => self.on_nack(state, (*ballot, *promised), fx),
+            Msg::Learn { from } => self.on_learn(state, src, *from, fx),
+            Msg::Known { values, next } => self.on_known(state, src, (values, *next), fx),
+            Msg::Confirm { ballot, round } => {
+                confirm::on_confirm(&as_acceptor(state), src, (*ballot, *round), fx);
+            }
+            Msg::Confirmed { ballot, round } => {
+                let Some(index) = c.acceptor(src) else { return };
+                confirm::on_confirmed(c, as_server(state), index, (*ballot, *round), fx);
+                self.rest(state, fx);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn on_timeout(&self, state: &mut Cow<'_, ProcessState>, timer: Timer, fx: &mut Effects) {
+        match timer {
+            Timer::Retry => self.on_retry(state, fx),
+            Timer::HoldOff => {
+                as_server(state).edit().log_mut().held = None;
+                if as_server(state).is_leading_to_something()
+                    && as_server(state).proposer.phase == Phase::Idle
+                {
+                    self.begin(state, fx);
+                }
+            }
+            Timer::CatchUp => self.ask(as_server(state).log().next, fx),
+            Timer::Resend => {}
+        }
+    }
+
+    fn on_submit(&self, state: &mut Cow<'_, ProcessState>, client: Id, command: &Value, fx: &mut Effects) {
+        let was_busy = as_server(state).is_leading_to_something();
+        let is_new = log::on_submit(self.cluster, as_server(state), client, command, fx);
+        let held = as_server(state).log().held;
+        if let Some(leader) = held {
+            fx.send(client, Msg::Redirect { leader });
+        }
+        if !is_new {
+            return;
+        }
+        match as_server(state).proposer.phase {
+            Phase::Idle if held.is_none() => self.begin(state, fx),
+            Phase::Idle | Phase::Preparing { .. } => {}
+            Phase::Accepting { .. } => {
+                log::advance(self.cluster, self.log, as_server(state), fx);
+                self.watch(was_busy, fx);
+            }
+        }
+    }
+
+    fn on_query(&self, state: &mut Cow<'_, ProcessState>, client: Id, command: &Value, fx: &mut Effects) {
+        let was_busy = as_server(state).is_leading_to_something();
+        confirm::on_query(self.cluster, as_server(state), client, command, fx);
+        if as_server(state).log().questions.are_open() {
+            self.watch(was_busy, fx);
+        } else if let Some(leader) = as_server(state).log().held {
+            fx.send(client, Msg::Redirect { leader });
+        }
+    }
+
+    /// One phase 1 for all instances from the first unknown one on (PMS §3).
+    fn begin(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        log::reclaim(as_server(state));
+        let from = as_server(state).log().next;
+        retry::begin(self.cluster, as_proposer(state), (self.number, from), self.retry, fx);
+    }
+
+    /// A value is known to be chosen.
+    fn learn(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, value: Value, fx: &mut Effects) {
+        if as_server(state).known(instance).is_none() {
+            learner::on_chosen(self.cluster, as_learner(state), self.me, (instance, value), fx);
+            self.learned(state, instance, fx);
+        }
+    }
+
+    fn learned(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, fx: &mut Effects) {
+        if as_server(state).known(instance).is_some() {
+            log::settle(as_server(state), instance);
+            log::advance(self.cluster, self.log, as_server(state), fx);
+            self.rest(state, fx);
+        }
+    }
+
+    /// Implicit leadership (spec D3): whoever sees another's Accept gives up its own ballot below it and holds its
+    /// submissions back for a while. That saves duels; safety does not rest on it.
+    fn hold_off(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
+        let (Some(after), Msg::Accept { ballot, .. }) = (&self.log.hold_off, msg) else { return };
+        if src == self.me || as_acceptor(state).accepted_in != Some(*ballot) {
+            return;
+        }
+        Self::step_down(state);
+        if as_server(state).log().held != Some(src) {
+            as_server(state).edit().log_mut().held = Some(src);
+        }
+        fx.set_timer(Timer::HoldOff, after.clone());
+        if self.retry.after.is_some() {
+            fx.cancel_timer(Timer::Retry);
+        }
+    }
+
+    fn step_down(state: &mut Cow<'_, ProcessState>) {
+        if as_proposer(state).phase != Phase::Idle {
+            log::reclaim(as_server(state));
+            as_proposer(state).edit().phase = Phase::Idle;
+        }
+    }
+
+    fn on_nack(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        (ballot, promised): (crate::Ballot, crate::Ballot),
+        fx: &mut Effects,
+    ) {
+        let is_mine = match &as_proposer(state).phase {
+            Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. } => {
+                *current == ballot
+            }
+            Phase::Idle => false,
+        };
+        if !is_mine || !self.retry.is_wanted() {
+            return;
+        }
+        if as_proposer(state).heard < promised.round {
+            as_proposer(state).edit().heard = promised.round;
+        }
+        if let Some(after) = &self.log.hold_off {
+            // Somebody else is at it. Who, the next Accept will tell.
+            Self::step_down(state);
+            fx.set_timer(Timer::HoldOff, after.clone());
+            if self.retry.after.is_some() {
+                fx.cancel_timer(Timer::Retry);
+            }
+        } else if self.retry.on_nack && as_server(state).is_leading_to_something() {
+            self.begin(state, fx);
+        } else {
+            // Sending again in this ballot would be in vain; the timer, if it is set, begins another.
+            Self::step_down(state);
+        }
+    }
+
+    /// A leader sends again what may be lost; whoever is not through with phase 1 begins a higher ballot. That it is no
+    /// leader any more, a nack has to tell it.
+    fn on_retry(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        if !as_server(state).is_leading_to_something() {
+            return;
+        }
+        let server = as_server(state);
+        match server.proposer.phase {
+            Phase::Accepting { .. } => {
+                log::repeat(self.cluster, &server, fx);
+                confirm::repeat(self.cluster, &server, fx);
+                self.watch(false, fx);
+            }
+            Phase::Idle if server.log().held.is_some() => {}
+            _ => self.begin(state, fx),
+        }
+    }
+
+    /// Sets the timer for what was sent, unless it is running.
+    fn watch(&self, was_busy: bool, fx: &mut Effects) {
+        if let (false, Some(after)) = (was_busy, &self.retry.after) {
+            fx.set_timer(Timer::Retry, after.clone());
+        }
+    }
+
+    /// Stops that timer when there is nothing left to be sent again.
+    fn rest(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        if self.retry.after.is_some() && !as_server(state).is_leading_to_something() {
+            fx.cancel_timer(Timer::Retry);
+        }
+    }
+
+    /// Asks the others what was chosen from the first unknown instance on, and again some time later.
+    fn ask(&self, from: Instance, fx: &mut Effects) {
+        let Some(after) = &self.log.catch_up else { return };
+        let others: Vec<Id> = self.cluster.learners.iter().copied().filter(|id| *id != self.me).collect();
+        fx.broadcast(&others, &Msg::Learn { from });
+        fx.set_timer(Timer::CatchUp, after.clone());
+    }
+
+    fn on_learn(&self, state: &mut Cow<'_, ProcessState>, src: Id, from: Instance, fx: &mut Effects) {
+        let server = as_server(state);
+        let (values, _) = bounded(&server.learner.learned, from, self.cluster.report, |value| value);
+        if !values.is_empty() {
+            fx.send(src, Msg::Known { values, next: server.log().next });
+        }
+    }
+
+    /// Learns what another knows, and asks on if that was not all.
+    fn on_known(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        src: Id,
+        (values, next): (&PerInstance<Value>, Instance),
+        fx: &mut Effects,
+    ) {
+        let before = as_server(state).log().next;
+        for (instance, value) in values {
+            self.learn(state, *instance, value.clone(), fx);
+        }
+        let now = as_server(state).log().next;
+        if before < now && now < next {
+            fx.send(src, Msg::Learn { from: now });
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a ballot is good for where every instance stands for itself, and that reports in parts lose nothing.
+
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::sync::Arc;
+use synod::{
+    Ballot, Cluster, Instance, Learning, Msg, PerInstance, Process, Proposal, QuorumRule, Quorums, Retry,
+    Value,
+};
+
+fn proposer() -> Process {
+    let ids = |ids: [usize; 3]| ids.map(Id::from).to_vec();
+    let cluster = Cluster {
+        acceptors: ids([0, 1, 2]),
+        learners: Vec::new(),
+        clients: Vec::new(),
+        remembers: 0,
+        quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
+        learning: Learning::Everyone,
+        nacks: false,
+        report: usize::MAX,
+        log: None,
+    };
+    Process::Proposer { cluster: Arc::new(cluster), number: 1, retry: Retry::default() }
+}
+
+/// Tells a proposer these things, and returns what it says to the last of them, to the first acceptor.
+fn says(told: &[(usize, Msg)]) -> Vec<Msg> {
+    let process = proposer();
+    let mut state = Cow::Owned(process.on_start(3.into(), &None, &mut Out::new()));
+    let mut said = Vec::new();
+    for (src, msg) in told {
+        let mut out = Out::new();
+        process.on_msg(3.into(), &mut state, (*src).into(), msg.clone(), &mut out);
+        said = out.into_iter().collect();
+    }
+    let to_first = |command| match command {
+        Command::Send(to, msg) if usize::from(to) == 0 => Some(msg),
+        _ => None,
+    };
+    said.into_iter().filter_map(to_first).collect()
+}
+
+fn request(instance: u64, value: &str) -> (usize, Msg) {
+    (9, Msg::Request { instance: Instance(instance), value: Value::from(value) })
+}
+
+fn promise(acceptor: usize, round: u64, accepted: &[(u64, &str)], rest: Option<u64>) -> (usize, Msg) {
+    let ballot = Ballot { round: 1, proposer: 0 };
+    let entry = |(at, value): &(u64, &str)| (Instance(*at), Proposal { ballot, value: Value::from(*value) });
+    let accepted: PerInstance<Proposal> = accepted.iter().map(entry).collect();
+    let ballot = Ballot { round, proposer: 1 };
+    (acceptor, Msg::Promise { ballot, accepted, rest: rest.map(Instance) })
+}
+
+fn accept(round: u64, instance: u64, value: &str) -> Msg {
+    let ballot = Ballot { round, proposer: 1 };
+    Msg::Accept { ballot, instance: Instance(instance), value: Value::from(value) }
+}
+
+fn prepare(round: u64, from: u64) -> Msg {
+    Msg::Prepare { ballot: Ballot { round, proposer: 1 }, from: Instance(from) }
+}
+
+#[test]
+fn phase_1_asks_from_the_lowest_instance_that_somebody_waits_for() {
+    assert_eq!(says(&[request(7, "x")]), [prepare(1, 7)]);
+}
+
+#[test]
+fn what_is_wanted_below_a_ballot_takes_another_one() {
+    let through = [request(7, "x"), promise(0, 1, &[], None), promise(1, 1, &[], None)];
+    assert_eq!(says(&through), [accept(1, 7, "x")]);
+    // Above, the same ballot will do; below, nobody was asked about that instance.
+    assert_eq!(says(&[&through[..], &[request(8, "y")]].concat()), [accept(1, 8, "y")]);
+    assert_eq!(says(&[&through[..], &[request(6, "y")]].concat()), [prepare(2, 6)]);
+}
+
+#[test]
+fn nothing_is_issued_below_what_the_promises_are_about() {
+    // The lower wish comes while the ballot asks from the higher one on, and must wait.
+    let run = [request(7, "x"), request(6, "y"), promise(0, 1, &[], None), promise(1, 1, &[], None)];
+    assert_eq!(says(&run), [accept(1, 7, "x")]);
+}
+
+#[test]
+fn a_part_of_a_report_is_no_report() {
+    let part = [request(7, "x"), promise(0, 1, &[(7, "a")], Some(9))];
+    assert_eq!(says(&part), [prepare(1, 9)], "the rest is asked for");
+    // The other's whole report does not make a quorum with a part.
+    let more = [&part[..], &[promise(1, 1, &[], None)]].concat();
+    assert_eq!(says(&more), []);
+    // The same part once more says nothing new.
+    assert_eq!(says(&[&more[..], &[promise(0, 1, &[(7, "a")], Some(9))]].concat()), []);
+    let whole = [&more[..], &[promise(0, 1, &[(9, "b")], None)]].concat();
+    assert_eq!(says(&whole), [accept(1, 7, "a"), accept(1, 9, "b")]);
+}
