@@ -15,7 +15,7 @@
 //! | `proposer` | a proposal is issued only with the value P2c demands |
 //! | `learner` | a value is learned only when a phase-2 quorum accepted it in one ballot |
 //! | `read` | "unset" is answered only if nothing was chosen when the read began |
-//! | `log` | a leader issues within the window and leaves no gap; commands are executed in the order of their instances |
+//! | `sequence` | a leader issues within the window and leaves no gap; commands are executed in the order of their instances |
 //! | `confirm` | a question is answered without the log only from a state that misses nothing chosen before it came |
 //! | `machine` | nothing: what a server needs to know of the machine it runs |
 //! | `per_instance` | a map by instance that is cheap to copy and to compare with an earlier copy |
@@ -32,7 +32,7 @@ mod confirm;
 mod effects;
 mod election;
 mod learner;
-mod log;
+
 mod machine;
 mod message;
 mod per_instance;
@@ -42,6 +42,7 @@ mod quorum;
 mod read;
 mod replica;
 mod retry;
+mod sequence;
 mod server;
 
 pub use acceptor::AcceptorState;
@@ -51,7 +52,7 @@ pub use cluster::{Cluster, Learning, Log};
 pub use confirm::{Question, Questions};
 pub use election::{ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
 pub use learner::{LearnerState, Votes};
-pub use log::LogState;
+
 pub use machine::{Machine, Replica};
 pub use message::{Msg, Stable, Timer};
 pub use per_instance::{DiffItem, PerInstance};
@@ -60,4 +61,5 @@ pub use proposer::{Obligation, Phase, ProposerState};
 pub use quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, QuorumRule, Quorums};
 pub use read::Readers;
 pub use retry::Retry;
+pub use sequence::LogState;
 pub use server::ServerState;

@@ -10,7 +10,7 @@ use crate::process::{
 };
 use crate::proposer::{self, Phase};
 use crate::retry::{self, Retry};
-use crate::{confirm, learner, log};
+use crate::{confirm, learner, sequence};
 use stateright::actor::Id;
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ impl Member<'_> {
                 let Some(index) = c.acceptor(src) else { return };
                 let promise = (*ballot, accepted.clone(), *rest);
                 if proposer::on_promise(c, as_proposer(state), index, promise, fx) {
-                    log::advance(c, self.log, as_server(state), fx);
+                    sequence::advance(c, self.log, as_server(state), fx);
                     self.rest(state, fx);
                 }
             }
@@ -96,7 +96,7 @@ impl Member<'_> {
 
     fn on_submit(&self, state: &mut Cow<'_, ProcessState>, client: Id, command: &Value, fx: &mut Effects) {
         let was_busy = as_server(state).is_leading_to_something();
-        let is_new = log::on_submit(self.cluster, as_server(state), client, command, fx);
+        let is_new = sequence::on_submit(self.cluster, as_server(state), client, command, fx);
         let held = as_server(state).log().held;
         if let Some(leader) = held {
             fx.send(client, Msg::Redirect { leader });
@@ -108,7 +108,7 @@ impl Member<'_> {
             Phase::Idle if held.is_none() => self.begin(state, fx),
             Phase::Idle | Phase::Preparing { .. } => {}
             Phase::Accepting { .. } => {
-                log::advance(self.cluster, self.log, as_server(state), fx);
+                sequence::advance(self.cluster, self.log, as_server(state), fx);
                 self.watch(was_busy, fx);
             }
         }
@@ -126,7 +126,7 @@ impl Member<'_> {
 
     /// One phase 1 for all instances from the first unknown one on (PMS §3).
     fn begin(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        log::reclaim(as_server(state));
+        sequence::reclaim(as_server(state));
         let from = as_server(state).log().next;
         retry::begin(self.cluster, as_proposer(state), (self.number, from), self.retry, fx);
     }
@@ -141,8 +141,8 @@ impl Member<'_> {
 
     fn learned(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, fx: &mut Effects) {
         if as_server(state).known(instance).is_some() {
-            log::settle(as_server(state), instance);
-            log::advance(self.cluster, self.log, as_server(state), fx);
+            sequence::settle(as_server(state), instance);
+            sequence::advance(self.cluster, self.log, as_server(state), fx);
             self.rest(state, fx);
         }
     }
@@ -166,7 +166,7 @@ impl Member<'_> {
 
     fn step_down(state: &mut Cow<'_, ProcessState>) {
         if as_proposer(state).phase != Phase::Idle {
-            log::reclaim(as_server(state));
+            sequence::reclaim(as_server(state));
             as_proposer(state).edit().phase = Phase::Idle;
         }
     }
@@ -213,7 +213,7 @@ impl Member<'_> {
         let server = as_server(state);
         match server.proposer.phase {
             Phase::Accepting { .. } => {
-                log::repeat(self.cluster, &server, fx);
+                sequence::repeat(self.cluster, &server, fx);
                 confirm::repeat(self.cluster, &server, fx);
                 self.watch(false, fx);
             }

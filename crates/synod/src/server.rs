@@ -6,10 +6,10 @@ use crate::ballot::{Instance, Value};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
 use crate::learner::LearnerState;
-use crate::log::LogState;
 use crate::message::Msg;
 use crate::per_instance::PerInstance;
 use crate::proposer::ProposerState;
+use crate::sequence::LogState;
 use stateright::actor::Id;
 use std::collections::BTreeSet;
 

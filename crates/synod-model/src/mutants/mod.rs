@@ -242,25 +242,25 @@ pub const MUTANTS: [Entry; 49] = [
     entry(
         "fills-over",
         Rule::FillsOver,
-        "log: no-ops only where nothing was reported",
+        "sequence: no-ops only where nothing was reported",
         "takes over and puts a no-op where something was reported",
     ),
     entry(
         "exceeds-window",
         Rule::ExceedsWindow,
-        "log: the window (W1)",
+        "sequence: the window (W1)",
         "proposes one instance beyond the window",
     ),
     entry(
         "executes-past-gap",
         Rule::ExecutesPastGap,
-        "log: the next instance and no other (X1)",
+        "sequence: the next instance and no other (X1)",
         "executes what it was told of and takes all below for executed",
     ),
     entry(
         "executes-out-of-order",
         Rule::ExecutesOutOfOrder,
-        "log: the next instance and no other (X1)",
+        "sequence: the next instance and no other (X1)",
         "executes commands as it learns them",
     ),
     entry(
