@@ -67,7 +67,10 @@ fn main() {
         ("output", Msg::Output { output: value.clone() }),
         ("redirect", Msg::Redirect { leader: 2_usize.into() }),
         ("learn", Msg::Learn { from }),
-        ("known", Msg::Known { values: (0..3).map(|at| (Instance(at), value.clone())).collect(), next: instance }),
+        (
+            "known",
+            Msg::Known { values: (0..3).map(|at| (Instance(at), value.clone())).collect(), next: instance },
+        ),
         ("confirm", Msg::Confirm { ballot, round: 7 }),
         ("confirmed", Msg::Confirmed { ballot, round: 7 }),
     ];
