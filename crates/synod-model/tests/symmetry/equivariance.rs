@@ -215,7 +215,8 @@ pub(crate) fn declared(model: &Model, groups: &str) -> Result<Model, String> {
 
 /// Whether nothing else in a model stands against a symmetry: renumbered ballots and left out messages do, whoever is alike.
 fn may_declare(model: &Model) -> bool {
-    model.file.bounds.live_ballots.is_none() && !model.file.reduce.dead_messages
+    let reduces = !model.text.contains("[liveness]") && !model.file.reduce.dead_messages;
+    reduces && model.file.bounds.live_ballots.is_none()
 }
 
 /// Checks what a model declares. What the search takes for a broken contract is a step like any other here.
