@@ -112,15 +112,6 @@ impl Cluster {
         }
     }
 
-    /// Whether a member has said something on stderr so far.
-    pub(crate) fn has_said(&mut self, id: usize, says: &str) -> bool {
-        let member = &mut self.members[id];
-        if let Some((_, lines)) = &member.running {
-            member.log.extend(lines.try_iter());
-        }
-        member.log.iter().any(|line| line.contains(says))
-    }
-
     /// Waits until a member has said something on stderr.
     ///
     /// # Panics

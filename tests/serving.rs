@@ -75,7 +75,7 @@ fn a_cluster_takes_far_more_than_a_message_holds() {
     for instance in 0..12_u8 {
         let value = vec![instance; 1_400_000];
         let question = Question::Put(value.clone());
-        let answer = ask(&cluster.config, instance.into(), &question, Duration::from_secs(60));
+        let answer = ask(&cluster.config, instance.into(), &question, Duration::from_mins(1));
         assert_eq!(answer.expect("it can be asked"), Answer::Value(value));
     }
     // Whoever begins a ballot now has to be told of all of them.
