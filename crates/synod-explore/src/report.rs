@@ -34,8 +34,8 @@ pub enum Table {
 
 /// Where to note down how far an exploration is.
 ///
-/// It is written when the exploration gives up, for whatever reason but a failing disk, and now and then before; it is removed when
-/// the exploration comes to its end. To go on, the handlers are run again once for each distinct local step, so the actors and the
+/// It is written when the exploration gives up, for whatever reason but a failing disk, and now and then before; not while it only
+/// looks for messages that must not be left out, which takes little. It is removed when the exploration comes to its end. To go on, the handlers are run again once for each distinct local step, so the actors and the
 /// observer must be the same: what they give is compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Checkpoint<'a> {

@@ -23,6 +23,8 @@ use std::ops::Range;
 const BLOCK: u32 = 1 << 12;
 /// How often at most what is left out is corrected by scouting.
 const SCOUTS: usize = 16;
+/// So many states are enough for a scout: a system may have no end, and yet a fall that is near.
+const SCOUTED: u32 = 1 << 16;
 /// The share of the memory that the states to be left may take before they wait on disk.
 const FRONTIER_SHARE: u64 = 8;
 
@@ -232,7 +234,8 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
                 }
                 self.level.start = block.end;
                 self.tell(options, budget, u64::from(self.origins.len() - self.level.start));
-                if self.is_over(&options.stop) {
+                let scouted = self.scouting.is_some() && self.origins.len() >= SCOUTED;
+                if scouted || self.is_over(&options.stop) {
                     break 'levels;
                 }
                 if let Some(checkpoint) = options.checkpoint.as_ref().filter(|at| self.is_due(at))

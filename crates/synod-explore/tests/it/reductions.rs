@@ -84,6 +84,41 @@ fn a_message_that_never_matters_again_is_left_out() {
     assert!(reduced.unique_states < whole.unique_states, "{reduced:?} and {whole:?}");
 }
 
+/// Counts for ever, by what it sends to itself.
+#[derive(Clone)]
+struct Endless;
+
+impl Actor for Endless {
+    type Msg = ();
+    type State = u32;
+    type Timer = ();
+    type Random = ();
+    type Storage = ();
+
+    fn on_start(&self, id: Id, _: &Option<()>, o: &mut Out<Self>) -> u32 {
+        o.send(id, ());
+        0
+    }
+
+    fn on_msg(&self, id: Id, count: &mut Cow<'_, u32>, _: Id, (): (), o: &mut Out<Self>) {
+        *count.to_mut() += 1;
+        o.send(id, ());
+    }
+}
+
+#[test]
+fn a_fall_that_is_near_is_found_in_a_system_without_end() {
+    let system = System::new(vec![Endless], ()).property(Property::always_local(
+        "counts to two",
+        |_, local: &Local<Endless>| {
+            if local.state.as_deref() > Some(&2) { Err(String::new()) } else { Ok(()) }
+        },
+    ));
+    let report = explore(&system, &Options { dead_messages: true, ..Options::default() });
+    assert_eq!(report.verdict, Verdict::Violated { property: "counts to two" });
+    assert_eq!(report.finding("counts to two").and_then(|f| f.trace.as_ref()).map(Vec::len), Some(3));
+}
+
 #[test]
 fn whole_states_are_not_asked_about_what_was_left_out() {
     let system = letters("ab").property(Property::always_state("two messages at most", |state| {
