@@ -42,22 +42,38 @@ impl Asked {
 
 impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     /// Adds a new state, found by a step of some actor if it is not the first, and asks about what is new in it.
-    pub(super) fn add(&mut self, row: &[u32], (parent, ordinal): (u32, u32), actor: Option<usize>) {
+    pub(super) fn add(&mut self, packed: &[u64], (parent, ordinal): (u32, u32), actor: Option<usize>) {
         let state = self.origins.len();
         if let Some(met) = &mut self.scouting {
             let mut new = false;
-            for (met, view) in met.iter_mut().zip(row) {
-                new |= is_first(met, *view);
+            for (column, met) in met.iter_mut().enumerate() {
+                new |= is_first(met, self.frontier.layout().get(packed, column));
             }
             if new {
                 self.origins.push(parent, ordinal);
-                self.frontier.push(row);
+                self.frontier.extend(packed);
             }
             return;
         }
         self.origins.push(parent, ordinal);
-        self.frontier.push(row);
-        let history = row[self.tables.history_column()];
+        self.frontier.extend(packed);
+        let history = self.frontier.layout().get(packed, self.tables.history_column());
+        self.ask_history(history, state);
+        if self.asks_locals {
+            let actors = self.tables.actors();
+            let rewritten = self.tables.symmetric.is_some() || self.tables.system.normal.is_some();
+            match actor.filter(|_| !rewritten) {
+                Some(actor) if actor < actors => self.ask_local(packed, actor, state),
+                Some(_) => {}
+                // Of the first state, and where a state was rewritten, any actor may be new.
+                None => (0..actors).for_each(|actor| self.ask_local(packed, actor, state)),
+            }
+        }
+    }
+
+    /// Asks about the history of a state, if it is new.
+    #[inline]
+    pub(super) fn ask_history(&mut self, history: u32, state: u32) {
         if is_first(&mut self.asked.histories, history) {
             let value = self.tables.histories.get(history);
             let answers = self.ask(|check| match check {
@@ -66,21 +82,12 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             });
             self.settle(answers, state, None);
         }
-        if self.asks_locals {
-            let actors = self.tables.actors();
-            let rewritten = self.tables.symmetric.is_some() || self.tables.system.normal.is_some();
-            match actor.filter(|_| !rewritten) {
-                Some(actor) if actor < actors => self.ask_local(row, actor, state),
-                Some(_) => {}
-                // Of the first state, and where a state was rewritten, any actor may be new.
-                None => (0..actors).for_each(|actor| self.ask_local(row, actor, state)),
-            }
-        }
     }
 
     /// Asks about what an actor is and has, if it is new.
-    fn ask_local(&mut self, row: &[u32], actor: usize, state: u32) {
-        let (local, _) = self.tables.parts(row, actor);
+    fn ask_local(&mut self, packed: &[u64], actor: usize, state: u32) {
+        let view = self.frontier.layout().get(packed, actor);
+        let (local, _) = self.tables.columns[actor].of[view as usize];
         if self.asked.locals.insert(pair(actor as u32, local)) {
             let value = self.tables.locals.get(local);
             let answers = self.ask(|check| match check {
@@ -149,7 +156,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         if self.scouting.is_some() || !self.waits_for(|check| matches!(check, Check::State(_))) {
             return;
         }
-        let shares = shares(&states, self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads));
+        let shares = shares(&states, self.pool.as_ref().map_or(1, |pool| pool.current_num_threads()));
         let mut found: Vec<Vec<(u32, usize, Answer)>> = Vec::new();
         found.resize_with(shares.len(), Vec::new);
         let search = &*self;
@@ -201,6 +208,7 @@ fn in_property(name: &str, message: &str) -> String {
 }
 
 /// Whether a number comes up for the first time.
+#[inline]
 fn is_first(seen: &mut Vec<bool>, number: u32) -> bool {
     let number = number as usize;
     if number >= seen.len() {

@@ -1,23 +1,26 @@
 //! A block of states: first expanded, in parallel and from the tables as they are; then, in order, those for which
-//! something was missing; then looked up, each thread in its own shards; and at last, in order, numbered.
+//! something was missing; then looked up, each thread in its own shards; then the new ones are packed; and at last, in order, numbered.
 
 use super::ask::shares;
 use super::budget::Budget;
-use super::expand::{Candidate, Candidates, Kind, Known, Reading, Source, expand, step_row};
-use super::frontier::Frontier;
-use super::intern::NONE;
-use super::key::Scheme;
+use super::expand::{Candidates, Found, Kind, Known, Reading, expand};
+use super::key::{Key, Scheme};
+use super::packing::{Packing, Window, pack};
 use super::search::{Failure, Search};
 use super::sets::{Set, with_set};
+use super::tables::Tables;
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::Why;
 use crate::{Subject, panics};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// States that are expanded with missing entries before the clock is looked at again.
 const PATIENCE: usize = 32;
+
+/// States that are left together by one thread.
+const PORTION: u32 = 1 << 9;
 
 /// How the work on a block ended.
 enum Ended {
@@ -32,9 +35,27 @@ enum Ended {
 type Run = (usize, Range<usize>);
 
 impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
-    /// Expands the states of a block and takes in their successors. Gives up half-way, taking in none, if the
-    /// time is up.
+    /// Leaves the states of a block. Gives up half-way if the time is up.
+    ///
+    /// Alone it takes few at a time, so that all of them stay in the processor's cache; threads take as many as there are, so that
+    /// they seldom wait for each other. In which portions states are left decides nothing, other than when it is asked about them
+    /// whole.
     pub(super) fn explore_block(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
+        let few = self.pool.is_none() && !self.waits_for(|check| matches!(check, Check::State(_)));
+        let portion = if few { PORTION } else { block.end - block.start };
+        while self.level.start < block.end && self.failure.is_none() {
+            let portion = self.level.start..block.end.min(self.level.start + portion);
+            let given_up = self.explore_portion(portion.clone(), budget);
+            if given_up.is_some() {
+                return given_up;
+            }
+            self.level.start = portion.end;
+        }
+        None
+    }
+
+    /// Expands some states and takes in their successors. Gives up half-way, taking in none, if the time is up.
+    fn explore_portion(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
         if let Err(error) = self.frontier.load(block.clone()).and_then(|()| self.frontier.spill(block.end)) {
             return Some(Why::Disk(error.kind()));
         }
@@ -53,16 +74,15 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 
     fn block<S: Scheme>(&mut self, set: &mut Set<S>, block: Range<u32>, budget: &Budget<'_>) -> Ended {
         let Set { scheme, table, buffers } = set;
-        let threads = self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads);
+        let threads = self.pool.as_ref().map_or(1, |pool| pool.current_num_threads());
         let shares = shares(&block, threads);
         buffers.resize_with(buffers.len().max(shares.len() + 1), Candidates::new);
         for buffer in &mut *buffers {
             buffer.clear();
         }
         let notes = self.waits_for(|check| matches!(check, Check::Note(_))).then(|| self.asked.notes.clone());
-        // Where a key is known without the receivers, rows are made of what is new only.
-        let with_rows = !(S::HASHED && self.tables.additive) || self.tables.system.bounds.state.is_some();
-        let known = Known { scheme: &*scheme, seen: &*table, notes: notes.as_deref(), with_rows };
+        let known =
+            Known { scheme: &*scheme, seen: &*table, notes: notes.as_deref(), with_rows: self.with_rows() };
         let (late, parallel) = buffers.split_at_mut(1);
         let missed: Vec<u32> = match &self.pool {
             None => block.clone().collect(),
@@ -71,10 +91,11 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 pool.scope(|scope| {
                     for (share, found) in shares.iter().cloned().zip(parallel.iter_mut()) {
                         scope.spawn(move |_| {
-                            let (mut row, mut reader) = (vec![0; tables.width()], frontier.reader());
-                            for number in share {
-                                reader.row(number, &mut row);
-                                if expand(Reading(tables), (number, &row), known, found).is_err() {
+                            let (mut states, mut reader) = (Window::new(tables.width()), frontier.reader());
+                            for number in share.clone() {
+                                let (row, key) =
+                                    states.read(tables, known.scheme, &mut reader, number..share.end);
+                                if expand(Reading(tables), (number, row, key), known, found).is_err() {
                                     found.missed.push(number);
                                 }
                             }
@@ -84,153 +105,148 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 parallel.iter().flat_map(|found| found.missed.iter().copied()).collect()
             }
         };
-        let (mut row, mut reader) = (vec![0; self.tables.width()], self.frontier.reader());
+        let (mut states, mut reader) = (Window::new(self.tables.width()), self.frontier.reader());
         for (n, &number) in missed.iter().enumerate() {
             if n % PATIENCE == 0
                 && let Some(why) = budget.check()
             {
                 return Ended::GivenUp(why);
             }
-            reader.row(number, &mut row);
+            let (row, key) = states.read(&self.tables, scheme, &mut reader, missed[n..].iter().copied());
             self.tables.leaving = number;
-            expand(&mut self.tables, (number, &row), &known, &mut late[0])
+            expand(&mut self.tables, (number, row, key), &known, &mut late[0])
                 .expect("whatever is missing is found out");
         }
         if self.frontier.overflows(&self.tables.counts()) {
             return Ended::TooLarge;
         }
         for buffer in &mut *buffers {
-            buffer.new.resize_with(buffer.list.len(), AtomicBool::default);
+            buffer.new.resize_with(buffer.found.len(), AtomicBool::default);
             self.pruned |= buffer.pruned;
         }
         let runs = runs(buffers);
         let found = &*buffers;
-        let keys = runs.iter().cloned().flat_map(|(buffer, range)| {
-            let candidates = found[buffer].list[range.clone()].iter().zip(&found[buffer].new[range]);
-            let rows = candidates.filter(|(candidate, _)| candidate.is_row());
-            rows.map(|(candidate, new)| (&candidate.key, new))
+        let keys = runs.iter().map(|(buffer, range)| {
+            let found = &found[*buffer];
+            (&found.keys[range.clone()], &found.new[range.clone()])
         });
-        table.insert_all(self.pool.as_ref(), keys);
-        if !with_rows {
-            self.make_rows(buffers);
-        }
+        table.insert_all(self.pool.as_deref(), keys);
+        self.pack_all::<S>(buffers);
         let first = self.origins.len();
-        self.take_in(buffers, &runs, with_rows);
+        self.take_in(buffers, &runs);
         if self.failure.is_none() {
             self.ask_states(first..self.origins.len());
         }
         Ended::Done
     }
 
-    /// Makes the rows of the new states.
-    fn make_rows<K: Send + Sync>(&mut self, buffers: &mut [Candidates<K>]) {
-        match &self.pool {
-            None => {
-                for found in &mut *buffers {
-                    make_rows(&mut &mut self.tables, &self.frontier, found);
+    /// Whether rows are made of all successors, because something looks at them before it is known whether they are new.
+    fn with_rows(&self) -> bool {
+        let Tables { system, symmetric, .. } = &self.tables;
+        symmetric.is_some() || system.normal.is_some() || system.bounds.state.is_some()
+    }
+
+    /// Packs the new states.
+    fn pack_all<S: Scheme>(&mut self, buffers: &mut [Candidates<S::Key>]) {
+        loop {
+            let (tables, frontier, with_rows) = (&self.tables, &self.frontier, self.with_rows());
+            match &self.pool {
+                None => {
+                    for found in &mut *buffers {
+                        pack::<_, _, S>(tables, frontier, found, with_rows);
+                    }
+                }
+                Some(pool) => pool.scope(|scope| {
+                    for found in &mut *buffers {
+                        scope.spawn(move |_| pack::<_, _, S>(tables, frontier, found, with_rows));
+                    }
+                }),
+            }
+            let mut successor = Packing::new(&self.frontier, self.tables.width());
+            for found in &mut *buffers {
+                for missed in std::mem::take(&mut found.missed).chunks_exact(2) {
+                    let (one, place) = (&found.found[missed[0] as usize], missed[1] as usize);
+                    let packed = &mut found.packed[place..];
+                    successor.begin(&self.tables, one, packed, &mut Vec::new());
+                    let finished = successor.finish(&mut &mut self.tables, one, packed);
+                    finished.expect("whatever is missing is found out");
                 }
             }
-            Some(pool) => {
-                let (tables, frontier) = (&self.tables, &self.frontier);
-                pool.scope(|scope| {
-                    for found in &mut *buffers {
-                        scope.spawn(move |_| make_rows(&mut Reading(tables), frontier, found));
-                    }
-                });
+            if !self.frontier.overflows(&self.tables.counts()) {
+                return;
             }
-        }
-        let width = self.tables.width();
-        let mut reader = self.frontier.reader();
-        for found in &mut *buffers {
-            for missed in std::mem::take(&mut found.missed).chunks_exact(2) {
-                let (at, place) = (missed[0] as usize, missed[1] as usize);
-                let Candidate { parent, kind, .. } = found.list[at];
-                let Kind::Row { step, history } = kind else { unreachable!("only rows are made") };
-                let row = &mut found.rows[place..place + width];
-                reader.row(parent, row);
-                step_row(&mut &mut self.tables, step, history, row, |_, _, _, _| {})
-                    .expect("whatever is missing is found out");
-            }
-        }
-        if self.frontier.overflows(&self.tables.counts()) {
+            // A number has come up that there is no room for. With more room, nothing is missing any more.
             self.widen();
         }
     }
 
-    /// Numbers the new states in the order of their parents. Each successor has a row, or each new one.
-    fn take_in<K>(&mut self, buffers: &[Candidates<K>], runs: &[Run], with_rows: bool) {
-        let width = self.tables.width();
-        let mut rows: Vec<_> = buffers.iter().map(|buffer| buffer.rows.chunks_exact(width)).collect();
+    /// Numbers the new states in the order of their parents.
+    fn take_in<K: Key>(&mut self, buffers: &[Candidates<K>], runs: &[Run]) {
+        let words = self.frontier.words();
+        let mut taken: Vec<_> = buffers.iter().map(|found| (found.fresh.iter().peekable(), 0)).collect();
+        // Nothing has to be done about most new states other than to number them.
+        let plain = self.scouting.is_none() && !self.asks_locals && !self.with_rows();
         for (buffer, range) in runs {
-            let found = &buffers[*buffer];
-            for at in range.clone() {
-                let Candidate { parent, ordinal, kind, .. } = found.list[at];
-                match kind {
+            let (found, (fresh, packed)) = (&buffers[*buffer], &mut taken[*buffer]);
+            let (mut end, mut aside) = (range.end, 0);
+            let waiting = *packed;
+            while let Some(&at) = fresh.next_if(|at| (**at as usize) < range.end) {
+                let one = &found.found[at as usize];
+                match one.kind() {
                     Kind::Failed(_) if self.scouting.is_some() => {}
                     Kind::Failed(failure) => {
                         let message = self.tables.failures[failure as usize].clone();
-                        self.failure = Some(Failure { state: parent, ordinal: Some(ordinal), message });
+                        self.fail(one, message);
                     }
-                    Kind::Noted(note) => self.ask_note(note, parent, ordinal),
+                    Kind::Noted(note) => self.ask_note(note, one.parent, one.ordinal),
+                    Kind::Row { history, .. } if plain => {
+                        *packed += words;
+                        let state = self.origins.len();
+                        self.origins.push(one.parent, one.ordinal);
+                        self.ask_history(history, state);
+                    }
                     Kind::Row { step, .. } => {
-                        self.generated += 1;
-                        let new = found.new[at].load(Ordering::Relaxed);
-                        if !new && !with_rows {
-                            continue;
+                        let at = *packed;
+                        *packed += words;
+                        let packed = &found.packed[at..*packed];
+                        match self.admit(packed) {
+                            Ok(()) => {
+                                let actor = self.tables.steps.hot[step as usize].column;
+                                self.add(packed, (one.parent, one.ordinal), Some(actor.into()));
+                            }
+                            Err(message) => self.fail(one, message),
                         }
-                        let row = rows[*buffer].next().expect("there is a row");
-                        if !new {
-                            continue;
-                        }
-                        if let Err(message) = self.admit(row) {
-                            self.failure = Some(Failure { state: parent, ordinal: Some(ordinal), message });
-                            return;
-                        }
-                        let actor = self.tables.steps.hot[step as usize].column;
-                        self.add(row, (parent, ordinal), Some(actor.into()));
                     }
                 }
+                aside += usize::from(!one.is_row());
                 if self.failure.is_some() {
-                    return;
+                    end = at as usize + 1;
+                    break;
                 }
             }
+            if plain {
+                self.frontier.extend(&found.packed[waiting..*packed]);
+            }
+            self.generated += (end - range.start - aside) as u64;
+            if self.failure.is_some() {
+                return;
+            }
         }
+    }
+
+    fn fail(&mut self, found: &Found, message: String) {
+        self.failure = Some(Failure { state: found.parent, ordinal: Some(found.ordinal), message });
     }
 
     /// Fails if the bound of whole states panics. What it keeps out does not come here.
-    fn admit(&self, row: &[u32]) -> Result<(), String> {
+    fn admit(&self, packed: &[u64]) -> Result<(), String> {
         match &self.tables.system.bounds.state {
             None => Ok(()),
             Some((_, within)) => {
-                let state = self.tables.state(row);
+                let mut row = vec![0; self.tables.width()];
+                self.frontier.layout().unpack(packed, &mut row);
+                let state = self.tables.state(&row);
                 panics::capture(|| within(&state)).map(|_| ())
-            }
-        }
-    }
-}
-
-/// Makes the rows of new states, as far as nothing is missing.
-fn make_rows<'s, A: Subject, O: Observer<A>, K>(
-    source: &mut impl Source<'s, A, O>,
-    frontier: &Frontier,
-    found: &mut Candidates<K>,
-) {
-    let width = source.tables().width();
-    let (mut parent, mut reader) = (vec![0; width], frontier.reader());
-    let mut read = NONE;
-    found.missed.clear();
-    for (at, (candidate, new)) in found.list.iter().zip(&found.new).enumerate() {
-        if let Kind::Row { step, history } = candidate.kind
-            && new.load(Ordering::Relaxed)
-        {
-            if read != candidate.parent {
-                read = candidate.parent;
-                reader.row(read, &mut parent);
-            }
-            let from = found.rows.len();
-            found.rows.extend_from_slice(&parent);
-            if step_row(source, step, history, &mut found.rows[from..], |_, _, _, _| {}).is_err() {
-                found.missed.extend([at as u32, from as u32]);
             }
         }
     }
@@ -238,19 +254,19 @@ fn make_rows<'s, A: Subject, O: Observer<A>, K>(
 
 /// The candidates of all buffers in the order of their parents: those of the first in between the others.
 fn runs<K>(buffers: &[Candidates<K>]) -> Vec<Run> {
-    let late = &buffers[0].list;
+    let late = &buffers[0].found;
     let mut runs = Vec::new();
     let mut at = 0;
-    for (buffer, found) in buffers.iter().enumerate().skip(1) {
+    for (buffer, Candidates { found, .. }) in buffers.iter().enumerate().skip(1) {
         let mut start = 0;
-        while start < found.list.len() {
-            let before = at + late[at..].partition_point(|late| late.parent < found.list[start].parent);
+        while start < found.len() {
+            let before = at + late[at..].partition_point(|late| late.parent < found[start].parent);
             runs.push((0, at..before));
             at = before;
             // Up to the next state that was late.
             let end = match late.get(at) {
-                None => found.list.len(),
-                Some(late) => start + found.list[start..].partition_point(|one| one.parent < late.parent),
+                None => found.len(),
+                Some(late) => start + found[start..].partition_point(|one| one.parent < late.parent),
             };
             runs.push((buffer, start..end));
             start = end;

@@ -21,7 +21,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How a file begins. The number changes with anything that is written or numbered.
-const MAGIC: &[u8; 20] = b"synod checkpoint 1.0";
+const MAGIC: &[u8; 20] = b"synod checkpoint 1.1";
 /// Writing takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
 
@@ -101,7 +101,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// Whether an entry can be carried out: its numbers are known.
     fn knows(&self, entry: Entry) -> bool {
         let is_view = |column: usize, view: u32| {
-            self.columns.get(column).is_some_and(|column| (view as usize) < column.views.len())
+            self.columns.get(column).is_some_and(|column| (view as usize) < column.len())
         };
         match entry {
             Entry::Fill(Miss::Moves { column, view }) => is_view(column, view),
@@ -278,9 +278,12 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     fn are_rows(&self, states: std::ops::Range<u32>) -> bool {
         let (counts, mut row) = (self.tables.counts(), vec![0; self.tables.width()]);
         let mut reader = self.frontier.reader();
+        let seen = self.seen.as_ref().expect("no block is at work");
         states.into_iter().all(|state| {
-            reader.row(state, &mut row);
+            let waiting = reader.get(state);
+            waiting.layout.unpack(waiting.packed, &mut row);
             row.iter().zip(&counts).all(|(number, count)| u64::from(*number) < *count)
+                && (waiting.key.is_empty() || seen.key(&self.tables.columns, &row) == waiting.key)
         })
     }
 

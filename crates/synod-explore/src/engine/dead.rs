@@ -39,8 +39,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         if self.down[local as usize] {
             return true;
         }
-        let reaction = self.deliver(actor as u32, local, envelope);
-        self.reactions[reaction as usize].is_nothing()
+        self.deliver(actor as u32, local, envelope).is_none()
     }
 
     /// Looks for messages that were left out although their receivers might still react to them, and remembers to keep them.

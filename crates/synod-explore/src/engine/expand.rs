@@ -8,13 +8,17 @@ use crate::observer::Observer;
 use crate::{Subject, panics};
 use std::sync::atomic::AtomicBool;
 
-/// A successor, a witness or a failure that was found while expanding a state.
-pub(super) struct Candidate<K> {
-    pub key: K,
+/// How a successor was found; or, with an empty key, a witness or a failure.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
     pub parent: u32,
     pub ordinal: u32,
-    pub kind: Kind,
+    what: (u32, u32),
 }
+
+/// In the place of a step: what was found is a note, or a failure.
+const NOTED: u32 = u32::MAX - 1;
+const FAILURE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -26,42 +30,82 @@ pub(super) enum Kind {
     Failed(u32),
 }
 
-impl<K> Candidate<K> {
+impl Found {
+    pub(super) fn kind(&self) -> Kind {
+        match self.what {
+            (NOTED, note) => Kind::Noted(note),
+            (FAILURE, failure) => Kind::Failed(failure),
+            (step, history) => Kind::Row { step, history },
+        }
+    }
+
+    #[inline]
     pub(super) fn is_row(&self) -> bool {
-        matches!(self.kind, Kind::Row { .. })
+        self.what.0 < NOTED
     }
 }
 
 /// Everything found while expanding some states, in order.
 pub(super) struct Candidates<K> {
-    pub list: Vec<Candidate<K>>,
-    /// The rows of all successors; or, where they are made later, of those that are new.
+    /// The keys, apart from the rest: most are looked up and nothing else comes of them.
+    pub keys: Vec<K>,
+    pub found: Vec<Found>,
+    /// The rows of all successors, if they are made at once.
     pub rows: Vec<u32>,
     /// Of each candidate, whether it is a row that was not seen before.
     pub new: Vec<AtomicBool>,
+    /// The candidates that something has to be done about: new ones, witnesses and failures.
+    pub fresh: Vec<u32>,
+    /// The new ones as they wait to be left, in the same order.
+    pub packed: Vec<u64>,
     /// A bound cut something off.
     pub pruned: bool,
-    /// States that could not be expanded from the tables alone; later, in pairs, new candidates whose rows could not be made from
-    /// them alone, and where the row goes.
+    /// States that could not be expanded from the tables alone; later, in pairs, new candidates that could not be packed from
+    /// them alone, and where they go.
     pub missed: Vec<u32>,
 }
 
-impl<K> Candidates<K> {
+impl<K: Key> Candidates<K> {
     pub(super) fn new() -> Self {
-        Self { list: Vec::new(), rows: Vec::new(), new: Vec::new(), pruned: false, missed: Vec::new() }
+        Self {
+            keys: Vec::new(),
+            found: Vec::new(),
+            rows: Vec::new(),
+            new: Vec::new(),
+            fresh: Vec::new(),
+            packed: Vec::new(),
+            pruned: false,
+            missed: Vec::new(),
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.list.clear();
+        self.keys.clear();
+        self.found.clear();
         self.rows.clear();
         self.new.clear();
+        self.fresh.clear();
+        self.packed.clear();
         self.missed.clear();
         self.pruned = false;
     }
 
+    #[inline]
+    fn push(&mut self, key: K, (parent, ordinal): (u32, u32), kind: Kind) {
+        let (key, what) = match kind {
+            Kind::Row { step, history } => (key, (step, history)),
+            Kind::Noted(note) => (K::EMPTY, (NOTED, note)),
+            Kind::Failed(failure) => (K::EMPTY, (FAILURE, failure)),
+        };
+        self.keys.push(key);
+        self.found.push(Found { parent, ordinal, what });
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        self.list.capacity() * size_of::<Candidate<K>>()
-            + (self.rows.capacity() + self.missed.capacity()) * 4
+        self.keys.capacity() * size_of::<K>()
+            + self.found.capacity() * size_of::<Found>()
+            + (self.rows.capacity() + self.missed.capacity() + self.fresh.capacity()) * 4
+            + self.packed.capacity() * 8
             + self.new.capacity()
     }
 }
@@ -109,7 +153,7 @@ pub(super) struct Known<'k, S: Scheme> {
     pub seen: &'k Table<S>,
     /// The notes that every property was asked about; `None` if no property waits for a note.
     pub notes: Option<&'k [bool]>,
-    /// The rows of successors are made at once. Otherwise they are made of those that turn out to be new.
+    /// The rows of all successors are made at once, whether or not they turn out to be new.
     pub with_rows: bool,
 }
 
@@ -120,17 +164,21 @@ impl<S: Scheme> Known<'_, S> {
     }
 }
 
+/// A state that is left: its number, its row, and its key.
+pub(super) type Leaving<'r, K> = (u32, &'r [u32], K);
+
 /// Appends the successors of a state to `found`, or nothing and says what is missing.
 pub(super) fn expand<'s, A: Subject, O: Observer<A>, S: Scheme>(
     mut source: impl Source<'s, A, O>,
-    (number, row): (u32, &[u32]),
+    leaving: Leaving<'_, S::Key>,
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
-    let (list, rows) = (found.list.len(), found.rows.len());
-    let result = successors(&mut source, (number, row), known, found);
+    let (list, rows) = (found.found.len(), found.rows.len());
+    let result = successors(&mut source, leaving, known, found);
     if result.is_err() {
-        found.list.truncate(list);
+        found.keys.truncate(list);
+        found.found.truncate(list);
         found.rows.truncate(rows);
     }
     result
@@ -138,7 +186,7 @@ pub(super) fn expand<'s, A: Subject, O: Observer<A>, S: Scheme>(
 
 fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
     source: &mut impl Source<'s, A, O>,
-    (number, row): (u32, &[u32]),
+    (number, row, key): Leaving<'_, S::Key>,
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
@@ -152,9 +200,6 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
     };
     // What a step adds to such a key is known without its receivers.
     let whole = S::HASHED && source.tables().additive;
-    // Rewritten rows are compared with others only after that, so there is no use in their parent's key.
-    let rewritten = source.tables().symmetric.is_some() || system.normal.is_some();
-    let key = known.scheme.key(&source.tables().columns, row);
     let mut next_ordinal = 0;
     for column in 0..source.tables().movers() {
         let (start, end) = steps(source, column, row[column])?;
@@ -163,11 +208,11 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
             next_ordinal += 1;
             let steps = &source.tables().steps;
             let Step { how, note, .. } = steps.hot[at as usize];
-            let mut say = |key, kind| found.list.push(Candidate { key, parent: number, ordinal, kind });
+            let from = (number, ordinal);
             match how {
                 How::Crash if !crash_fits => continue,
                 How::Failed => {
-                    say(key, Kind::Failed(note));
+                    found.push(key, from, Kind::Failed(note));
                     continue;
                 }
                 _ => {}
@@ -176,7 +221,7 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
             let next_history = if note == NONE { history } else { update(source, history, note)? };
             if next_history != history {
                 if next_history & FAILED != 0 {
-                    say(key, Kind::Failed(next_history & !FAILED));
+                    found.push(key, from, Kind::Failed(next_history & !FAILED));
                     continue;
                 }
                 let term = |number| known.scheme.term(&source.tables().columns, history_at, number);
@@ -185,7 +230,7 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
             let news = known.is_news(note);
             if how == How::Ignored && next_history == history {
                 if news {
-                    say(key, Kind::Noted(note));
+                    found.push(key, from, Kind::Noted(note));
                 }
                 continue;
             }
@@ -197,60 +242,98 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
                 let term = |number| known.scheme.term(&source.tables().columns, crashes_at, number);
                 next_key = next_key.minus(term(crashes)).plus(term(system.faults.count(crashes)));
             }
+            let kind = Kind::Row { step: at, history: next_history };
+            if !whole {
+                next_key = next_key.plus(received(source, known.scheme, at, row)?);
+            }
             if known.with_rows {
-                let from = found.rows.len();
-                found.rows.extend_from_slice(row);
-                let after = &mut found.rows[from..];
-                step_row(source, at, next_history, after, |tables, column, old, new| {
-                    if !whole {
-                        let term = |number| known.scheme.term(&tables.columns, column, number);
-                        next_key = next_key.minus(term(old)).plus(term(new));
-                    }
-                })?;
-                if rewritten {
-                    match rewrite(source, after)? {
-                        Ok(true) => next_key = known.scheme.key(&source.tables().columns, after),
-                        Ok(false) => {
-                            found.pruned = true;
-                            found.rows.truncate(from);
-                            continue;
-                        }
-                        Err(failure) => {
-                            found.rows.truncate(from);
-                            say(key, Kind::Failed(failure));
-                            continue;
-                        }
-                    }
-                }
-                // A bound that panics lets the state through here and is asked again when the state is taken in.
-                if let Some((_, within)) = &system.bounds.state
-                    && !known.seen.contains(&next_key)
-                {
-                    let state = source.tables().state(&found.rows[from..]);
-                    if panics::capture(|| within(&state)) == Ok(false) {
-                        found.pruned = true;
-                        found.rows.truncate(from);
+                match successor_row(source, (row, at, next_history), known, next_key, found)? {
+                    Some(Ok(key)) => next_key = key,
+                    Some(Err(failure)) => {
+                        found.push(key, from, Kind::Failed(failure));
                         continue;
                     }
+                    None => continue,
                 }
             }
-            say(next_key, Kind::Row { step: at, history: next_history });
+            found.push(next_key, from, kind);
             if news {
-                say(key, Kind::Noted(note));
+                found.push(key, from, Kind::Noted(note));
             }
         }
     }
     Ok(())
 }
 
-/// Makes of a row the one after a step. What happens to the receivers' columns is told as it does.
+/// What a step adds to a key by what it sends to others.
 #[inline]
-pub(super) fn step_row<'s, A: Subject, O: Observer<A>>(
+fn received<'s, A: Subject, O: Observer<A>, S: Scheme>(
+    source: &mut impl Source<'s, A, O>,
+    scheme: &S,
+    step: u32,
+    row: &[u32],
+) -> Result<S::Key, Miss> {
+    let mut sum = S::Key::EMPTY;
+    let Effect { posts, .. } = source.tables().steps.effects[step as usize];
+    for post in posts.0..posts.1 {
+        let (column, envelopes) = source.tables().posts[post as usize];
+        let column = column as usize;
+        let view = append(source, column, row[column], envelopes)?;
+        let term = |number| scheme.term(&source.tables().columns, column, number);
+        sum = sum.plus(term(view)).minus(term(row[column]));
+    }
+    Ok(sum)
+}
+
+/// Adds the row of a successor, rewritten if its system does that. Its key then; `None` if it is out of bounds; the number of a
+/// message if rewriting panics.
+#[cold]
+fn successor_row<'s, A: Subject, O: Observer<A>, S: Scheme>(
+    source: &mut impl Source<'s, A, O>,
+    (row, step, history): (&[u32], u32, u32),
+    known: &Known<'_, S>,
+    mut key: S::Key,
+    found: &mut Candidates<S::Key>,
+) -> Result<Option<Result<S::Key, u32>>, Miss> {
+    let system = source.tables().system;
+    let from = found.rows.len();
+    found.rows.extend_from_slice(row);
+    let after = &mut found.rows[from..];
+    step_row(source, step, history, after)?;
+    if source.tables().symmetric.is_some() || system.normal.is_some() {
+        match rewrite(source, after)? {
+            Ok(true) => key = known.scheme.key(&source.tables().columns, after),
+            Ok(false) => {
+                found.pruned = true;
+                found.rows.truncate(from);
+                return Ok(None);
+            }
+            Err(failure) => {
+                found.rows.truncate(from);
+                return Ok(Some(Err(failure)));
+            }
+        }
+    }
+    // A bound that panics lets the state through here and is asked again when the state is taken in.
+    if let Some((_, within)) = &system.bounds.state
+        && !known.seen.contains(&key)
+    {
+        let state = source.tables().state(&found.rows[from..]);
+        if panics::capture(|| within(&state)) == Ok(false) {
+            found.pruned = true;
+            found.rows.truncate(from);
+            return Ok(None);
+        }
+    }
+    Ok(Some(Ok(key)))
+}
+
+/// Makes of a row the one after a step.
+fn step_row<'s, A: Subject, O: Observer<A>>(
     source: &mut impl Source<'s, A, O>,
     step: u32,
     history: u32,
     row: &mut [u32],
-    mut received: impl FnMut(&Tables<'s, A, O>, usize, u32, u32),
 ) -> Result<(), Miss> {
     let Step { column, how, .. } = source.tables().steps.hot[step as usize];
     let Effect { view, posts } = source.tables().steps.effects[step as usize];
@@ -259,7 +342,6 @@ pub(super) fn step_row<'s, A: Subject, O: Observer<A>>(
         let (column, envelopes) = source.tables().posts[post as usize];
         let column = column as usize;
         let view = append(source, column, row[column], envelopes)?;
-        received(source.tables(), column, row[column], view);
         row[column] = view;
     }
     let (crashes_at, history_at) = (source.tables().crashes_column(), source.tables().history_column());
@@ -290,7 +372,7 @@ fn steps<'s, A: Subject, O: Observer<A>>(
     view: u32,
 ) -> Result<(u32, u32), Miss> {
     loop {
-        let steps = source.tables().columns[column].views[view as usize].steps;
+        let steps = source.tables().columns[column].steps[view as usize];
         if steps.0 != NONE {
             return Ok(steps);
         }
@@ -300,14 +382,14 @@ fn steps<'s, A: Subject, O: Observer<A>>(
 
 /// A view with some more envelopes in its inbox.
 #[inline]
-fn append<'s, A: Subject, O: Observer<A>>(
+pub(super) fn append<'s, A: Subject, O: Observer<A>>(
     source: &mut impl Source<'s, A, O>,
     column: usize,
     view: u32,
     list: u32,
 ) -> Result<u32, Miss> {
     loop {
-        if let Some(&view) = source.tables().columns[column].appends.get(&pair(view, list)) {
+        if let Some(view) = source.tables().columns[column].appends.get(pair(view, list)) {
             return Ok(view);
         }
         source.fill(Miss::Append { column, view, list })?;
@@ -322,7 +404,7 @@ fn update<'s, A: Subject, O: Observer<A>>(
     note: u32,
 ) -> Result<u32, Miss> {
     loop {
-        if let Some(&history) = source.tables().updates.get(&pair(history, note)) {
+        if let Some(history) = source.tables().updates.get(pair(history, note)) {
             return Ok(history);
         }
         source.fill(Miss::Update { history, note })?;

@@ -3,7 +3,7 @@
 use super::checkpoint::Entry;
 use super::intern::NONE;
 use super::key::{Words, hash_of, minus, plus};
-use super::tables::{Cause, Effect, FAILED, How, Miss, Reaction, Step, Tables, View, pair};
+use super::tables::{Cause, Effect, FAILED, How, Miss, Reaction, Step, Tables, pair};
 use crate::observer::{Event, Observer};
 use crate::state::{Local, State};
 use crate::step;
@@ -79,7 +79,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             Miss::Moves { column, view } => {
                 let start = self.steps.len();
                 self.fill_steps(column, view);
-                self.columns[column].views[view as usize].steps = (start, self.steps.len());
+                self.columns[column].steps[view as usize] = (start, self.steps.len());
             }
             Miss::Append { column, view, list } => {
                 let (local, inbox) = self.columns[column].of[view as usize];
@@ -104,8 +104,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// The view of an actor in a local with an inbox, dead messages left out.
     pub(super) fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
         let inbox = if self.drop_dead { self.without_dead(column, local, inbox) } else { inbox };
-        let next = self.columns[column].views.len() as u32;
-        let view = *self.columns[column].ids.entry(pair(local, inbox)).or_insert(next);
+        let next = self.columns[column].len() as u32;
+        let view = self.columns[column].ids.get_or_insert(pair(local, inbox), next);
         if view == next {
             let hash = if self.additive {
                 plus(hash_of(LOCALS + column, local), self.hash_of_list(inbox))
@@ -113,7 +113,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 hash_of(column, view)
             };
             let column = &mut self.columns[column];
-            column.views.push(View { hash: hash[0], steps: (NONE, 0) });
+            column.steps.push((NONE, 0));
+            column.narrow.push(hash[0]);
             column.wide.push(hash[1]);
             column.of.push((local, inbox));
         }
@@ -133,10 +134,12 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         for at in 0..self.lists.get(inbox).len() {
             let Some(envelope) = self.head(inbox, at) else { continue };
             if is_actor && !self.down[local as usize] {
-                let stays = self.system.network.delivery == Delivery::Set;
-                let left = if stays { inbox } else { self.without(inbox, envelope) };
-                let reaction = self.deliver(column as u32, local, envelope);
-                self.push_step(from, reaction, left);
+                // What is no step needs no inbox without the message, and most are none.
+                if let Some(reaction) = self.deliver(column as u32, local, envelope) {
+                    let stays = self.system.network.delivery == Delivery::Set;
+                    let left = if stays { inbox } else { self.without(inbox, envelope) };
+                    self.push_step(from, reaction, left);
+                }
             }
             if self.system.network.loss {
                 let inbox = self.without(inbox, envelope);
@@ -255,7 +258,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         if more == 0 {
             return inbox;
         }
-        if let Some(&joined) = self.joined.get(&pair(inbox, more)) {
+        if let Some(joined) = self.joined.get(pair(inbox, more)) {
             return joined;
         }
         let mut list = std::mem::take(&mut self.scratch);
@@ -285,7 +288,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
 
     /// An inbox without an envelope.
     fn without(&mut self, inbox: u32, envelope: u32) -> u32 {
-        if let Some(&left) = self.left.get(&pair(inbox, envelope)) {
+        if let Some(left) = self.left.get(pair(inbox, envelope)) {
             return left;
         }
         let mut list = std::mem::take(&mut self.scratch);
@@ -300,14 +303,16 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         left
     }
 
-    /// What an actor that is up does with a message.
-    pub(super) fn deliver(&mut self, actor: u32, local: u32, envelope: u32) -> u32 {
-        if let Some(&reaction) = self.outer.get(&pair(local, envelope)) {
-            return reaction;
-        }
-        let reaction = self.react(actor, local, Cause::Deliver(envelope));
-        self.outer.insert(pair(local, envelope), reaction);
-        reaction
+    /// What an actor that is up does with a message; `None` if that is no step at all, whatever the history.
+    pub(super) fn deliver(&mut self, actor: u32, local: u32, envelope: u32) -> Option<u32> {
+        let known = self.outer.get(pair(local, envelope)).unwrap_or_else(|| {
+            let reaction = self.react(actor, local, Cause::Deliver(envelope));
+            let is_nothing = self.reactions[reaction as usize].is_nothing();
+            let reaction = if is_nothing { NONE } else { reaction };
+            self.outer.insert(pair(local, envelope), reaction);
+            reaction
+        });
+        (known != NONE).then_some(known)
     }
 
     /// What can happen to an actor without a message: timers, open choices, a crash or a recovery. From one reaction to another.

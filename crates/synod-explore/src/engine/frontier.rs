@@ -17,7 +17,7 @@ struct Chunk {
     /// The number of its first state, and how many there are.
     first: u32,
     len: usize,
-    /// The packed rows; empty while they wait on disk.
+    /// The packed rows, each with its key if that is a hash; empty while they wait on disk.
     words: Vec<u64>,
     /// Where they are on disk, if they are.
     place: Option<u64>,
@@ -26,6 +26,8 @@ struct Chunk {
 /// The states between the first that was not left and the last that was found.
 pub(super) struct Frontier {
     layout: Arc<Layout>,
+    /// Words of a key that wait with each row.
+    tail: usize,
     chunks: VecDeque<Chunk>,
     next: u32,
     /// Bytes that may be in memory before chunks go to disk.
@@ -36,9 +38,20 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
-    /// A frontier whose first state will have a number. With a file, no more than `keep` bytes stay in memory.
-    pub(super) fn new(layout: Layout, first: u32, file: Option<File>, keep: usize) -> Self {
-        Self { layout: Arc::new(layout), chunks: VecDeque::new(), next: first, keep, file, end: 0 }
+    /// A frontier whose first state will have a number, and each a key of so many words. With a file, no more than `keep` bytes
+    /// stay in memory.
+    pub(super) fn new((layout, tail): (Layout, usize), first: u32, file: Option<File>, keep: usize) -> Self {
+        Self { layout: Arc::new(layout), tail, chunks: VecDeque::new(), next: first, keep, file, end: 0 }
+    }
+
+    /// How what is added now has to be packed.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Words of what is added now.
+    pub(super) fn words(&self) -> usize {
+        self.layout.words() + self.tail
     }
 
     /// What is added from here on is packed in another way, because there are larger numbers.
@@ -51,22 +64,36 @@ impl Frontier {
         self.layout.overflows(counts)
     }
 
-    /// Adds a state.
-    pub(super) fn push(&mut self, row: &[u32]) {
-        let fits = |last: &Chunk| last.len < CHUNK && Arc::ptr_eq(&last.layout, &self.layout);
-        if !self.chunks.back().is_some_and(fits) {
-            self.chunks.push_back(Chunk {
-                layout: Arc::clone(&self.layout),
-                first: self.next,
-                len: 0,
-                words: Vec::with_capacity(CHUNK * self.layout.words()),
-                place: None,
-            });
+    /// Adds states that were packed, each with its key.
+    pub(super) fn extend(&mut self, mut packed: &[u64]) {
+        let width = self.words();
+        while !packed.is_empty() {
+            let fits = |last: &Chunk| last.len < CHUNK && Arc::ptr_eq(&last.layout, &self.layout);
+            if !self.chunks.back().is_some_and(fits) {
+                self.chunks.push_back(Chunk {
+                    layout: Arc::clone(&self.layout),
+                    first: self.next,
+                    len: 0,
+                    words: Vec::with_capacity(CHUNK * width),
+                    place: None,
+                });
+            }
+            let last = self.chunks.back_mut().expect("there is one now");
+            let states = (CHUNK - last.len).min(packed.len() / width);
+            let (now, later) = packed.split_at(states * width);
+            last.words.extend_from_slice(now);
+            last.len += states;
+            self.next += states as u32;
+            packed = later;
         }
-        let last = self.chunks.back_mut().expect("there is one now");
-        self.layout.pack(row, &mut last.words);
-        last.len += 1;
-        self.next += 1;
+    }
+
+    /// A state as it would be added.
+    pub(super) fn packed(&self, row: &[u32], key: &[u64]) -> Vec<u64> {
+        let mut packed = Vec::with_capacity(self.words());
+        self.layout.pack(row, &mut packed);
+        packed.extend_from_slice(&key[..self.tail]);
+        packed
     }
 
     /// Reads states that are in memory, best in order.
@@ -88,7 +115,7 @@ impl Frontier {
                 break;
             }
             if let Some(place) = chunk.place.take() {
-                chunk.words = on_disk(file, place, chunk)?;
+                chunk.words = on_disk(file, place, chunk, self.tail)?;
             }
         }
         Ok(())
@@ -146,7 +173,7 @@ impl Frontier {
             let same = Arc::ptr_eq(&chunk.layout, &self.layout);
             out.numbers(if same { &[] } else { chunk.layout.counts() })?;
             match (chunk.place, &mut self.file) {
-                (Some(place), Some(file)) => out.numbers(&on_disk(file, place, chunk)?)?,
+                (Some(place), Some(file)) => out.numbers(&on_disk(file, place, chunk, self.tail)?)?,
                 _ => out.numbers(&chunk.words)?,
             }
         }
@@ -168,7 +195,7 @@ impl Frontier {
             let counts = file.numbers()?;
             let layout = if counts.is_empty() { Arc::clone(&self.layout) } else { layout(counts)? };
             let words = file.numbers()?;
-            if len > CHUNK || words.len() != len * layout.words() {
+            if len > CHUNK || words.len() != len * (layout.words() + self.tail) {
                 return Err(damaged("a row in it is cut off"));
             }
             self.chunks.push_back(Chunk { layout, first, len, words, place: None });
@@ -183,12 +210,21 @@ impl Frontier {
 }
 
 /// The rows of a chunk that waits on disk.
-fn on_disk(file: &mut File, place: u64, chunk: &Chunk) -> io::Result<Vec<u64>> {
-    let mut bytes = vec![0; chunk.len * chunk.layout.words() * 8];
+fn on_disk(file: &mut File, place: u64, chunk: &Chunk, tail: usize) -> io::Result<Vec<u64>> {
+    let mut bytes = vec![0; chunk.len * (chunk.layout.words() + tail) * 8];
     file.seek(SeekFrom::Start(place))?;
     file.read_exact(&mut bytes)?;
     let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
     Ok(bytes.chunks_exact(8).map(word).collect())
+}
+
+/// A state that waits.
+pub(super) struct Waiting<'f> {
+    pub layout: &'f Layout,
+    /// Whether what is added now is packed in the same way.
+    pub is_current: bool,
+    pub packed: &'f [u64],
+    pub key: &'f [u64],
 }
 
 /// Reads states, and remembers where the last one was.
@@ -209,13 +245,26 @@ impl<'f> Reader<'f> {
         &chunks[self.chunk]
     }
 
+    /// A state that is in memory.
+    #[inline]
+    pub(super) fn get(&mut self, state: u32) -> Waiting<'f> {
+        let chunk = self.chunk(state);
+        let (words, tail) = (chunk.layout.words(), self.frontier.tail);
+        let at = (state - chunk.first) as usize * (words + tail);
+        let (packed, key) = chunk.words[at..at + words + tail].split_at(words);
+        Waiting {
+            layout: &chunk.layout,
+            is_current: Arc::ptr_eq(&chunk.layout, &self.frontier.layout),
+            packed,
+            key,
+        }
+    }
+
     /// Reads a state that is in memory.
     #[inline]
     pub(super) fn row(&mut self, state: u32, row: &mut [u32]) {
-        let chunk = self.chunk(state);
-        let words = chunk.layout.words();
-        let at = (state - chunk.first) as usize * words;
-        chunk.layout.unpack(&chunk.words[at..at + words], row);
+        let waiting = self.get(state);
+        waiting.layout.unpack(waiting.packed, row);
     }
 }
 
@@ -231,20 +280,21 @@ mod tests {
     fn states_wait_on_disk_and_come_back_in_order() {
         let file = tempfile::tempfile().expect("a file");
         let counts = [7, 1 << 16, 1 << 16];
-        let mut frontier = Frontier::new(Layout::new(&counts, 64), 5, Some(file), 100_000);
+        let mut frontier = Frontier::new((Layout::new(&counts, 64), 1), 5, Some(file), 100_000);
         let mut most = 0;
         for n in 5..90_000 {
             if n == 60_000 {
                 assert!(frontier.overflows(&[7, 1 << 17, 1 << 16]));
                 frontier.set_layout(Layout::new(&[7, 1 << 17, 1 << 17], 64));
             }
-            frontier.push(&row(n));
+            let packed = frontier.packed(&row(n), &[u64::from(n) * 3]);
+            frontier.extend(&packed);
             if n % 1000 == 0 {
                 frontier.spill(5).expect("the disk works");
                 most = most.max(frontier.bytes());
             }
         }
-        assert!(most < 300_000, "{most} bytes in memory");
+        assert!(most < 350_000, "{most} bytes in memory");
         assert!(frontier.end > 300_000, "{} bytes on disk", frontier.end);
         let mut found = [0; 3];
         for from in (5..90_000).step_by(500) {
@@ -253,6 +303,7 @@ mod tests {
             for n in block {
                 frontier.reader().row(n, &mut found);
                 assert_eq!(found, row(n));
+                assert_eq!(frontier.reader().get(n).key, [u64::from(n) * 3]);
             }
             frontier.spill(from + 500).expect("the disk works");
         }

@@ -28,6 +28,12 @@ impl Place {
     fn limit(self) -> u64 {
         1 << self.width
     }
+
+    /// The number at this place of its word.
+    #[inline]
+    fn get(self, word: u64) -> u32 {
+        (word >> self.shift & (self.limit() - 1)) as u32
+    }
 }
 
 /// Bits that hold every number below `count`.
@@ -87,24 +93,45 @@ impl Layout {
 
     /// Appends a row, packed.
     pub(super) fn pack(&self, row: &[u32], to: &mut Vec<u64>) {
+        let from = to.len();
+        to.resize(from + self.words, 0);
+        self.pack_into(row, &mut to[from..]);
+    }
+
+    /// Packs a row.
+    pub(super) fn pack_into(&self, row: &[u32], to: &mut [u64]) {
         // Word by word, in registers.
         let mut packed = 1;
-        for (word, fields) in self.fields.iter().enumerate() {
-            if word > 0 {
-                packed = 0;
-            }
+        for (word, fields) in to.iter_mut().zip(&self.fields) {
             for &(column, shift) in fields {
                 packed |= u64::from(row[usize::from(column)]) << shift;
             }
-            to.push(packed);
+            *word = packed;
+            packed = 0;
         }
     }
 
     /// The row that was packed.
+    #[inline]
     pub(super) fn unpack(&self, words: &[u64], row: &mut [u32]) {
         for (place, number) in self.places.iter().zip(row) {
-            *number = (words[usize::from(place.word)] >> place.shift & (place.limit() - 1)) as u32;
+            *number = place.get(words[usize::from(place.word)]);
         }
+    }
+
+    /// A number of a packed row.
+    #[inline]
+    pub(super) fn get(&self, words: &[u64], column: usize) -> u32 {
+        let place = self.places[column];
+        place.get(words[usize::from(place.word)])
+    }
+
+    /// Puts another number into a packed row. One that is too large for its column is cut, and leaves the others as they are.
+    #[inline]
+    pub(super) fn set(&self, words: &mut [u64], column: usize, number: u32) {
+        let place = self.places[column];
+        let word = &mut words[usize::from(place.word)];
+        *word ^= (u64::from(place.get(*word) ^ number) & (place.limit() - 1)) << place.shift;
     }
 }
 
@@ -114,6 +141,8 @@ pub(super) trait Key: Copy + PartialEq + Send + Sync + 'static {
     /// All of it, in words.
     fn as_words(&self) -> &[u64];
     fn as_words_mut(&mut self) -> &mut [u64];
+    /// The key that begins with these words, and goes on with zeros.
+    fn of_words(words: &[u64]) -> Self;
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
 }
@@ -137,6 +166,10 @@ macro_rules! key {
             }
             fn as_words_mut(&mut self) -> &mut [u64] {
                 self
+            }
+            #[inline]
+            fn of_words(words: &[u64]) -> Self {
+                std::array::from_fn(|word| words.get(word).copied().unwrap_or(0))
             }
             #[inline]
             fn plus(mut self, other: Self) -> Self {
@@ -217,6 +250,8 @@ pub(super) trait Scheme: Sync + Send {
     fn spread_in_shard(slot: &Self::Slot) -> u64;
     /// Whether keys are made of hashes, so that they can be sums over messages.
     const HASHED: bool;
+    /// The key of a state that waits: its row as this packs it, and, of a hashed key, that.
+    fn waiting(row: &[u64], key: &[u64]) -> Self::Key;
     /// What a number of a column adds to the key of a row; views are looked up in their columns.
     fn term(&self, columns: &[Column], column: usize, number: u32) -> Self::Key;
     /// What a step of an actor adds, whose view changes from one to another.
@@ -248,6 +283,11 @@ where
     const HASHED: bool = true;
 
     #[inline]
+    fn waiting(_: &[u64], key: &[u64]) -> Self::Key {
+        Key::of_words(key)
+    }
+
+    #[inline]
     fn slot(key: &Self::Key) -> Self::Slot {
         *key
     }
@@ -256,6 +296,7 @@ where
         *slot
     }
 
+    #[inline]
     fn spread_in_shard(slot: &Self::Slot) -> u64 {
         Self::spread(slot)
     }
@@ -265,9 +306,7 @@ where
         match columns.get(column) {
             Some(column) => {
                 let view = number as usize;
-                std::array::from_fn(
-                    |word| if word == 0 { column.views[view].hash } else { column.wide[view] },
-                )
+                std::array::from_fn(|word| if word == 0 { column.narrow[view] } else { column.wide[view] })
             }
             None => {
                 let hash = hash_of(column, number);
@@ -309,7 +348,7 @@ impl<K: Packing> Packed<K> {
     /// The row behind a key.
     pub(super) fn row(&self, key: &K, row: &mut [u32]) {
         for (place, number) in self.places.iter().zip(row) {
-            *number = (key.word(usize::from(place.word)) >> place.shift & (place.limit() - 1)) as u32;
+            *number = place.get(key.word(usize::from(place.word)));
         }
     }
 
@@ -326,6 +365,11 @@ impl<K: Packing> Scheme for Packed<K> {
     const HASHED: bool = false;
 
     #[inline]
+    fn waiting(row: &[u64], _: &[u64]) -> Self::Key {
+        Key::of_words(row)
+    }
+
+    #[inline]
     fn slot(key: &Self::Key) -> Self::Slot {
         *key
     }
@@ -334,6 +378,7 @@ impl<K: Packing> Scheme for Packed<K> {
         *slot
     }
 
+    #[inline]
     fn spread_in_shard(slot: &Self::Slot) -> u64 {
         Self::spread(slot)
     }
@@ -382,6 +427,11 @@ impl Scheme for Split {
     type Key = [u64; 2];
     type Slot = [u64; 1];
     const HASHED: bool = false;
+
+    #[inline]
+    fn waiting(row: &[u64], _: &[u64]) -> Self::Key {
+        Key::of_words(row)
+    }
 
     #[inline]
     fn slot(key: &[u64; 2]) -> [u64; 1] {
@@ -436,6 +486,14 @@ mod tests {
         layout.unpack(&words, &mut back);
         assert_eq!(back, row);
         assert!(Split::new(&counts).is_none(), "92 bits do not fit into 71");
+        for (column, number) in row.iter().enumerate() {
+            assert_eq!(layout.get(&words, column), *number);
+        }
+        layout.set(&mut words, 3, 5);
+        layout.set(&mut words, 7, u32::MAX);
+        layout.unpack(&words, &mut back);
+        let cut = (1 << 20) - 1;
+        assert_eq!(back, [0, 1, 2, 5, 4, 7, 8, cut], "what is too large does not reach its neighbours");
     }
 
     #[test]

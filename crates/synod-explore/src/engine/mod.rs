@@ -21,6 +21,8 @@ mod frontier;
 mod intern;
 mod key;
 mod origins;
+mod packing;
+mod pairs;
 pub(crate) mod retrace;
 mod search;
 mod seen;

@@ -25,17 +25,21 @@ impl Bytes {
         self.len
     }
 
+    #[inline]
     fn push(&mut self, number: u32) {
-        if self.len.is_multiple_of(CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let index = self.len as u32;
-        self.len += 1;
-        let small = u8::try_from(number).unwrap_or(LARGE);
+        let small = number.min(u32::from(LARGE)) as u8;
         if small == LARGE {
-            self.large.insert(index, number);
+            self.large.insert(self.len as u32, number);
         }
-        self.chunks.last_mut().expect("there is one now").push(small);
+        self.len += 1;
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push(small),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(small);
+                self.chunks.push(chunk);
+            }
+        }
     }
 
     fn get(&self, index: usize) -> u32 {

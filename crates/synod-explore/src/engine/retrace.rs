@@ -2,7 +2,7 @@
 
 use super::expand::{Candidates, Known, expand};
 use super::intern::NONE;
-use super::key::Hashed;
+use super::key::{Hashed, Scheme};
 use super::origins::Origins;
 use super::seen::Table;
 use super::symmetry::exchange;
@@ -36,8 +36,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let seen = Table::new();
         let known = Known { scheme: &Hashed::<1>, seen: &seen, notes: None, with_rows: true };
         let mut found = Candidates::new();
-        expand(&mut *self, (0, row), &known, &mut found).ok()?;
-        let mut rows = found.list.iter().filter(|candidate| candidate.is_row());
+        let key = known.scheme.key(&self.columns, row);
+        expand(&mut *self, (0, row, key), &known, &mut found).ok()?;
+        let mut rows = found.found.iter().filter(|candidate| candidate.is_row());
         let at = rows.position(|candidate| candidate.ordinal == ordinal)?;
         found.rows.chunks_exact(row.len()).nth(at).map(<[u32]>::to_vec)
     }
@@ -47,10 +48,10 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let mut left = ordinal;
         for (column, &view) in row.iter().enumerate().take(self.movers()) {
             // Flat rows are expanded without views.
-            if self.columns[column].views[view as usize].steps.0 == NONE {
+            if self.columns[column].steps[view as usize].0 == NONE {
                 self.fill(Miss::Moves { column, view });
             }
-            let (start, end) = self.columns[column].views[view as usize].steps;
+            let (start, end) = self.columns[column].steps[view as usize];
             if left < end - start {
                 let cause = self.steps.causes[(start + left) as usize];
                 return Some(self.action_of(column as u32, self.parts(row, column).0, cause));

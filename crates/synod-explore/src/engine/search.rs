@@ -18,9 +18,10 @@ use crate::system::System;
 use crate::{Action, Expectation, Subject, panics};
 use std::fs::File;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// States that are expanded from the same tables. Fixed, so that the outcome does not depend on the threads.
-const BLOCK: u32 = 1 << 12;
+/// States that are left before anything is asked about going on. Fixed, so that the outcome does not depend on the threads.
+const BLOCK: u32 = 1 << 13;
 /// How often at most what is left out is corrected by scouting.
 const SCOUTS: usize = 16;
 /// So many states are enough for a scout: a system may have no end, and yet a fall that is near.
@@ -48,7 +49,7 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub depth: usize,
     pub failure: Option<Failure>,
     pub pruned: bool,
-    pub pool: Option<rayon::ThreadPool>,
+    pub pool: Option<Arc<rayon::ThreadPool>>,
     /// Whether there is a property of locals.
     pub asks_locals: bool,
     /// Something was left out that may still matter; everything has to be explored anew.
@@ -75,7 +76,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         let (seen, layout) = Seen::new(options.table, &counts).expect("two numbers a column fit");
         let pool = (options.threads > 1).then(|| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.min(1 << 10));
-            pool.build().expect("the system has threads")
+            Arc::new(pool.build().expect("the system has threads"))
         });
         Self {
             tables,
@@ -109,10 +110,12 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         self.first.clone_from(&row);
         self.generated = 1;
         assert!(self.fit(), "one state fits");
-        if let Some(seen) = &mut self.seen {
+        let key = self.seen.as_mut().map(|seen| {
             seen.insert(&self.tables.columns, &row);
-        }
-        self.add(&row, (0, 0), None);
+            seen.key(&self.tables.columns, &row)
+        });
+        let packed = self.frontier.packed(&row, &key.unwrap_or_default());
+        self.add(&packed, (0, 0), None);
         Ok(true)
     }
 
@@ -165,13 +168,21 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         None
     }
 
-    /// Explores until the end, or until there is a reason to stop.
+    /// Explores until the end, or until there is a reason to stop. Threads that share the work also do what is not shared: the
+    /// one that has it at hand goes on, and none has to be woken up for that.
     pub(super) fn run(
         &mut self,
         initial: &State<A, O>,
         options: &Options<'_>,
         budget: &Budget<'_>,
     ) -> Ending<A> {
+        match self.pool.clone() {
+            None => self.explore(initial, options, budget),
+            Some(pool) => pool.install(|| self.explore(initial, options, budget)),
+        }
+    }
+
+    fn explore(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
         // Whoever goes on from a checkpoint has scouted.
         if self.tables.drop_dead && self.depth == 0 {
             let incomplete = self.scout(initial, options, budget);
@@ -228,11 +239,10 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
                     break 'levels;
                 }
                 let block = self.level.start..self.level.end.min(self.level.start + BLOCK);
-                ending.incomplete = self.explore_block(block.clone(), budget);
+                ending.incomplete = self.explore_block(block, budget);
                 if ending.incomplete.is_some() {
                     break 'levels;
                 }
-                self.level.start = block.end;
                 self.tell(options, budget, u64::from(self.origins.len() - self.level.start));
                 let scouted = self.scouting.is_some() && self.origins.len() >= SCOUTED;
                 if scouted || self.is_over(&options.stop) {
@@ -361,7 +371,12 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 }
 
 fn frontier(layout: Layout, options: &Options<'_>) -> Frontier {
-    Frontier::new(layout, 0, spill_file(options), frontier_bytes(options))
+    let hash = match options.table {
+        Table::Exact => 0,
+        Table::Fingerprint64 => 1,
+        Table::Fingerprint128 => 2,
+    };
+    Frontier::new((layout, hash), 0, spill_file(options), frontier_bytes(options))
 }
 
 /// Half as many again, so that it does not come often to making room.

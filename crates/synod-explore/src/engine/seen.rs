@@ -42,7 +42,7 @@ impl<K: Key> Shard<K> {
 
     /// Makes room for so many more keys. At most three in four slots are taken: beyond that searches get long.
     #[inline]
-    fn reserve(&mut self, more: usize, spread_of: fn(&K) -> u64) {
+    fn reserve(&mut self, more: usize, spread_of: impl Fn(&K) -> u64 + Copy) {
         while 4 * (self.len + more) > 3 * self.slots.len() {
             self.grow(spread_of);
         }
@@ -59,7 +59,7 @@ impl<K: Key> Shard<K> {
     }
 
     #[cold]
-    fn grow(&mut self, spread_of: fn(&K) -> u64) {
+    fn grow(&mut self, spread_of: impl Fn(&K) -> u64) {
         let size = self.slots.len() + self.slots.len() / 2;
         let old = std::mem::replace(&mut self.slots, vec![K::EMPTY; size]);
         for key in old {
@@ -97,26 +97,26 @@ impl<S: Scheme> Table<S> {
     pub(super) fn insert(&mut self, key: S::Key) -> bool {
         let spread = S::spread(&key);
         let shard = &mut self.shards[shard_of(spread)];
-        shard.reserve(1, S::spread_in_shard);
+        shard.reserve(1, |slot| S::spread_in_shard(slot));
         shard.insert_from(S::slot(&key), shard.slot(spread))
     }
 
-    /// Adds keys in order, those of some shards on each thread, and marks those that were not there.
+    /// Adds keys in order, those of some shards on each thread, and marks those that were not there. Empty ones are passed over.
     pub(super) fn insert_all<'k>(
         &mut self,
         pool: Option<&rayon::ThreadPool>,
-        keys: impl Iterator<Item = (&'k S::Key, &'k AtomicBool)> + Clone + Send + Sync,
+        runs: impl Iterator<Item = (&'k [S::Key], &'k [AtomicBool])> + Clone + Send + Sync,
     ) where
         S::Key: 'k,
     {
         let Some(pool) = pool else {
-            return insert_some::<S>(&mut self.shards, 0, keys);
+            return insert_some::<S>(&mut self.shards, 0, runs);
         };
         let share = self.shards.len().div_ceil(pool.current_num_threads());
         pool.scope(|scope| {
             for (n, shards) in self.shards.chunks_mut(share).enumerate() {
-                let keys = keys.clone();
-                scope.spawn(move |_| insert_some::<S>(shards, n * share, keys));
+                let runs = runs.clone();
+                scope.spawn(move |_| insert_some::<S>(shards, n * share, runs));
             }
         });
     }
@@ -166,37 +166,49 @@ impl<S: Scheme> Table<S> {
 fn insert_some<'k, S: Scheme>(
     shards: &mut [Shard<S::Slot>],
     first: usize,
-    keys: impl Iterator<Item = (&'k S::Key, &'k AtomicBool)>,
+    runs: impl Iterator<Item = (&'k [S::Key], &'k [AtomicBool])>,
 ) where
     S::Key: 'k,
 {
-    let mut window = Vec::with_capacity(WINDOW);
-    let count = shards.len();
-    let mut keys = keys.filter_map(|(key, new)| {
-        let spread = S::spread(key);
-        let shard = shard_of(spread).wrapping_sub(first);
-        (shard < count).then_some((key, spread, shard, new))
-    });
-    loop {
-        window.clear();
-        // The first look at each slot waits for memory; asked for together they wait together.
-        let mut empty = 0_u32;
-        window.extend(keys.by_ref().take(WINDOW));
-        if window.is_empty() {
-            return;
+    static NOBODY: AtomicBool = AtomicBool::new(false);
+    // One more than are looked at together, for the one that may turn out not to belong here.
+    let mut window = [(S::Slot::EMPTY, 0, 0, &NOBODY); WINDOW + 1];
+    let (count, mut held) = (shards.len(), 0);
+    for (keys, new) in runs {
+        for (key, new) in keys.iter().zip(new) {
+            let spread = S::spread(key);
+            let shard = shard_of(spread).wrapping_sub(first);
+            // Whether it belongs here nobody could predict, so there is no branch on it.
+            window[held] = (S::slot(key), spread, shard, new);
+            held += usize::from(shard < count) & usize::from(*key != S::Key::EMPTY);
+            if held == WINDOW {
+                insert_window::<S>(shards, &mut window[..held]);
+                held = 0;
+            }
         }
-        for (_, spread, at, _) in &mut window {
-            let shard = &mut shards[*at];
-            // Even if all of them are new and belong here.
-            shard.reserve(WINDOW, S::spread_in_shard);
-            let slot = shard.slot(*spread);
-            empty += u32::from(shard.slots[slot] == S::Slot::EMPTY);
-            *spread = slot as u64;
-        }
-        std::hint::black_box(empty);
-        for &(key, slot, at, new) in &window {
-            new.store(shards[at].insert_from(S::slot(key), slot as usize), Ordering::Relaxed);
-        }
+    }
+    insert_window::<S>(shards, &mut window[..held]);
+}
+
+/// Inserts some keys with their spreads and shards.
+#[inline]
+fn insert_window<S: Scheme>(
+    shards: &mut [Shard<S::Slot>],
+    window: &mut [(S::Slot, u64, usize, &AtomicBool)],
+) {
+    for (_, spread, at, _) in window.iter_mut() {
+        let shard = &mut shards[*at];
+        // Even if all of them are new and belong here.
+        shard.reserve(WINDOW, |slot| S::spread_in_shard(slot));
+        *spread = shard.slot(*spread) as u64;
+    }
+    // The first look at each slot waits for memory. With nothing else in between they all wait together.
+    let first = |(_, slot, at, _): &(S::Slot, u64, usize, &AtomicBool)| {
+        shards[*at].slots[*slot as usize].as_words()[0]
+    };
+    std::hint::black_box(window.iter().fold(0, |all, one| all ^ first(one)));
+    for &mut (key, slot, at, new) in window {
+        new.store(shards[at].insert_from(key, slot as usize), Ordering::Relaxed);
     }
 }
 
@@ -221,7 +233,8 @@ mod tests {
                     })
                     .collect();
                 let new: Vec<AtomicBool> = keys.iter().map(|_| AtomicBool::new(false)).collect();
-                table.insert_all((threads > 1).then_some(&pool), keys.iter().zip(&new));
+                let runs = keys.chunks(300).zip(new.chunks(300));
+                table.insert_all((threads > 1).then_some(&pool), runs);
                 for (key, new) in keys.iter().zip(&new) {
                     assert_eq!(new.load(Ordering::Relaxed), known.insert(*key));
                     assert!(table.contains(key) && !table.insert(*key));

@@ -2,7 +2,7 @@
 //! fingerprints.
 
 use super::expand::Candidates;
-use super::key::{Hashed, Layout, Packed, Scheme, Split};
+use super::key::{Hashed, Key, Layout, Packed, Scheme, Split};
 use super::seen::Table;
 use super::tables::Column;
 use crate::report::Table as Kind;
@@ -84,6 +84,11 @@ impl Seen {
             Self::Hashed128(_) => Kind::Fingerprint128,
             _ => Kind::Exact,
         }
+    }
+
+    /// The key of a row, in words.
+    pub(super) fn key(&self, columns: &[Column], row: &[u32]) -> Vec<u64> {
+        with_set!(self, set => set.scheme.key(columns, row).as_words().to_vec())
     }
 
     /// Adds a row.

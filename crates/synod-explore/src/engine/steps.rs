@@ -85,18 +85,19 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         let row = self.row(state).to_vec();
         self.found.clear();
         let known = Known { scheme: &Hashed::<1>, seen: &self.seen, notes: None, with_rows: true };
-        expand(&mut self.tables, (state, &row), &known, &mut self.found)
+        let key = known.scheme.key(&self.tables.columns, &row);
+        expand(&mut self.tables, (state, &row, key), &known, &mut self.found)
             .expect("whatever is missing is found out");
         let found = std::mem::replace(&mut self.found, Candidates::new());
-        let mut candidates = found.list.iter().peekable();
+        let mut candidates = found.found.iter().zip(&found.keys).peekable();
         let mut rows = found.rows.chunks_exact(width);
         let mut ordinal = 0;
         let crash_fits = self.crash_fits(&row);
         for (column, &view) in row.iter().enumerate().take(self.tables.movers()) {
-            let (start, end) = self.tables.columns[column].views[view as usize].steps;
+            let (start, end) = self.tables.columns[column].steps[view as usize];
             for kind in start..end {
-                let candidate = candidates.next_if(|candidate| candidate.ordinal == ordinal);
-                match candidate.map(|candidate| (candidate.kind, candidate.key[0])) {
+                let candidate = candidates.next_if(|(candidate, _)| candidate.ordinal == ordinal);
+                match candidate.map(|(candidate, key)| (candidate.kind(), key[0])) {
                     Some((Kind::Row { .. }, hash)) => {
                         let row = rows.next().expect("each successor has a row");
                         let to = self.number(hash, row, state, ordinal);
@@ -133,7 +134,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
             How::Plain | How::Pruned => true,
             How::Crash => crash_fits,
             // It is a step if it changes the history.
-            How::Ignored if note != NONE => self.tables.updates.get(&pair(history, note)) != Some(&history),
+            How::Ignored if note != NONE => self.tables.updates.get(pair(history, note)) != Some(history),
             How::Ignored | How::Nothing | How::Failed => false,
         }
     }
@@ -199,7 +200,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     pub(crate) fn action_at(&self, state: u32, ordinal: u32) -> Action<A> {
         let mut left = ordinal;
         for (column, &view) in self.row(state).iter().enumerate().take(self.tables.movers()) {
-            let (start, end) = self.tables.columns[column].views[view as usize].steps;
+            let (start, end) = self.tables.columns[column].steps[view as usize];
             if left < end - start {
                 return self.action_of(state, start + left);
             }

@@ -262,7 +262,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
 
     /// Updates histories again with actors exchanged, and asks the properties about them.
     fn check_observer(&self, symmetry: &Symmetry<A, O>, by: &Permutation) -> Result<(), String> {
-        let mut updates: Vec<(u64, u32)> = self.updates.iter().map(|(from, to)| (*from, *to)).collect();
+        let mut updates: Vec<(u64, u32)> = self.updates.iter().collect();
         updates.sort_unstable();
         let stride = updates.len().div_ceil(SAMPLE).max(1);
         let exchanged = |history: u32| symmetry.permute.history(by, self.histories.get(history));

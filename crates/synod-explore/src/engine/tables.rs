@@ -7,6 +7,7 @@
 use super::checkpoint::Entry;
 use super::intern::{Interner, Lists, NONE};
 use super::key::Words;
+use super::pairs::Pairs;
 use crate::Subject;
 use crate::observer::Observer;
 use crate::state::{InFlight, Local, State};
@@ -159,26 +160,20 @@ pub(super) fn pair(a: u32, b: u32) -> u64 {
 /// A history number with this bit is the number of a panic message instead.
 pub(super) const FAILED: u32 = 1 << 31;
 
-/// What expanding needs to know of a view.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct View {
-    /// The first word of what it adds to a hashed key.
-    pub hash: u64,
-    /// Its steps; the range begins with [`NONE`] if they are not known.
-    pub steps: (u32, u32),
-}
-
 /// The views of one actor.
 pub(super) struct Column {
     /// (local, inbox) to view.
-    pub ids: FxHashMap<u64, u32>,
-    pub views: Vec<View>,
+    pub ids: Pairs,
+    /// The steps of each view; the range begins with [`NONE`] if they are not known. Every state that is left asks for these, so
+    /// they are kept apart from the rest.
+    pub steps: Vec<(u32, u32)>,
     /// The local and the inbox of each view.
     pub of: Vec<(u32, u32)>,
-    /// The second words of what they add to keys.
+    /// What they add to hashed keys: the first words, and the second ones.
+    pub narrow: Vec<u64>,
     pub wide: Vec<u64>,
     /// (view, list of envelopes) to view.
-    pub appends: FxHashMap<u64, u32>,
+    pub appends: Pairs,
     /// What each view looks like after each permutation; see `symmetry`.
     pub images: Vec<u32>,
 }
@@ -186,24 +181,30 @@ pub(super) struct Column {
 impl Column {
     fn new() -> Self {
         Self {
-            ids: FxHashMap::default(),
-            views: Vec::new(),
+            ids: Pairs::new(),
+            steps: Vec::new(),
             of: Vec::new(),
+            narrow: Vec::new(),
             wide: Vec::new(),
-            appends: FxHashMap::default(),
+            appends: Pairs::new(),
             images: Vec::new(),
         }
     }
 
+    /// How many views there are.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     /// What a view adds to a hashed key.
     pub(super) fn hash(&self, view: u32) -> Words {
-        [self.views[view as usize].hash, self.wide[view as usize]]
+        [self.narrow[view as usize], self.wide[view as usize]]
     }
 
     fn bytes(&self) -> usize {
-        (self.ids.capacity() + self.appends.capacity()) * 17
-            + self.views.capacity() * size_of::<View>()
-            + (self.of.capacity() + self.wide.capacity()) * 8
+        self.ids.bytes()
+            + self.appends.bytes()
+            + (self.steps.capacity() + self.of.capacity() + self.narrow.capacity() + self.wide.capacity()) * 8
             + self.images.capacity() * 4
     }
 }
@@ -225,14 +226,14 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub reactions: Vec<Reaction>,
     /// (actor, local) to what can happen to it without a message: from one reaction to another.
     pub inner: FxHashMap<u64, (u32, u32)>,
-    /// (local, envelope) to the reaction.
-    pub outer: FxHashMap<u64, u32>,
+    /// (local, envelope) to the reaction, or to [`NONE`] if that is nothing.
+    pub outer: Pairs,
     /// One an actor, and one for the stray inbox.
     pub columns: Vec<Column>,
     pub steps: Steps,
     /// A column, and the list of envelopes that goes to its inbox.
     pub posts: Vec<(u32, u32)>,
-    pub updates: FxHashMap<u64, u32>,
+    pub updates: Pairs,
     pub handler_calls: u64,
     /// The state that is being left.
     pub leaving: u32,
@@ -252,8 +253,8 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     /// Where lists are put together.
     pub scratch: Vec<u32>,
     /// (inbox, list of envelopes) to the inbox with these, and (inbox, envelope) to the inbox without it.
-    pub joined: FxHashMap<u64, u32>,
-    pub left: FxHashMap<u64, u32>,
+    pub joined: Pairs,
+    pub left: Pairs,
 }
 
 impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
@@ -275,11 +276,11 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             failures: Vec::new(),
             reactions: Vec::new(),
             inner: FxHashMap::default(),
-            outer: FxHashMap::default(),
+            outer: Pairs::new(),
             columns: std::iter::repeat_with(Column::new).take(system.actors.len() + 1).collect(),
             steps: Steps::default(),
             posts: Vec::new(),
-            updates: FxHashMap::default(),
+            updates: Pairs::new(),
             handler_calls: 0,
             leaving: NONE,
             drop_dead,
@@ -289,8 +290,8 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             most_crashes: 0,
             log: None,
             scratch: Vec::new(),
-            joined: FxHashMap::default(),
-            left: FxHashMap::default(),
+            joined: Pairs::new(),
+            left: Pairs::new(),
         }
     }
 
@@ -332,7 +333,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
 
     /// How many numbers there are in each column at present.
     pub(super) fn counts(&self) -> Vec<u64> {
-        let views = self.columns.iter().map(|column| column.views.len() as u64);
+        let views = self.columns.iter().map(|column| column.len() as u64);
         views.chain([u64::from(self.most_crashes) + 1, self.histories.len() as u64]).collect()
     }
 
@@ -366,8 +367,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     /// Bytes in use, without what the interned values own.
     pub(super) fn bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::bytes).sum();
-        let memos =
-            self.outer.capacity() + self.updates.capacity() + self.joined.capacity() + self.left.capacity();
+        let pairs = [&self.outer, &self.updates, &self.joined, &self.left].map(Pairs::bytes);
         self.locals.bytes()
             + self.envelopes.bytes()
             + self.histories.bytes()
@@ -378,7 +378,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             + self.posts.capacity() * 8
             + (self.alive.capacity() + self.dropped.capacity()) * 9
             + columns
-            + memos * 17
+            + pairs.iter().sum::<usize>()
             + self.inner.capacity() * 17
             + self.hashes.capacity() * size_of::<Words>()
     }

@@ -1,0 +1,194 @@
+//! States on their way out of the frontier and into it: read ahead, and packed from their parents'. Most of the time of either is
+//! spent waiting for memory, so it is asked for many things at once.
+
+use super::expand::{Candidates, Found, Kind, Reading, Source, append};
+use super::frontier::{Frontier, Reader};
+use super::key::{Key, Layout, Scheme};
+use super::tables::{Effect, How, Miss, Step, Tables, pair};
+use crate::Subject;
+use crate::observer::Observer;
+use std::sync::atomic::Ordering;
+
+/// States that are read together, or packed.
+const WINDOW: usize = 32;
+/// Fewer views than these are at hand anyway.
+const LARGE: usize = 1 << 11;
+
+/// Some of the states that are left, read ahead.
+pub(super) struct Window<K> {
+    width: usize,
+    rows: Vec<u32>,
+    keys: Vec<K>,
+    /// How many of them were taken out again.
+    taken: usize,
+}
+
+impl<K: Key> Window<K> {
+    pub(super) fn new(width: usize) -> Self {
+        Self { width, rows: vec![0; WINDOW * width], keys: Vec::with_capacity(WINDOW), taken: 0 }
+    }
+
+    /// The next state, its row and its key; it is the first of those that come. All of them come in turn.
+    #[inline]
+    pub(super) fn read<A: Subject, O: Observer<A>, S: Scheme<Key = K>>(
+        &mut self,
+        tables: &Tables<'_, A, O>,
+        scheme: &S,
+        reader: &mut Reader<'_>,
+        coming: impl Iterator<Item = u32>,
+    ) -> (&[u32], K) {
+        if self.taken == self.keys.len() {
+            self.taken = 0;
+            self.keys.clear();
+            for (state, row) in coming.zip(self.rows.chunks_exact_mut(self.width)) {
+                let waiting = reader.get(state);
+                waiting.layout.unpack(waiting.packed, row);
+                self.keys.push(if S::HASHED || waiting.is_current {
+                    S::waiting(waiting.packed, waiting.key)
+                } else {
+                    scheme.key(&tables.columns, row)
+                });
+            }
+            self.ask_for(tables);
+        }
+        let at = self.taken;
+        self.taken += 1;
+        (&self.rows[at * self.width..][..self.width], self.keys[at])
+    }
+
+    /// Looks at what expanding them will look at, so that the memory fetches all of it at the same time.
+    fn ask_for<A: Subject, O: Observer<A>>(&self, tables: &Tables<'_, A, O>) {
+        let mut asked = 0;
+        let large = |column: &usize| tables.columns[*column].len() > LARGE;
+        for column in (0..tables.movers()).filter(large) {
+            let steps = &tables.columns[column].steps;
+            let views =
+                || self.rows.chunks_exact(self.width).take(self.keys.len()).map(|row| row[column] as usize);
+            asked ^= views().fold(0, |asked, view| asked ^ steps[view].1);
+            for view in views() {
+                asked ^= tables.steps.hot.get(steps[view].0 as usize).map_or(0, |step| step.note);
+            }
+        }
+        std::hint::black_box(asked);
+    }
+}
+
+/// Packs the new states of a buffer, as far as nothing is missing.
+pub(super) fn pack<A: Subject, O: Observer<A>, S: Scheme>(
+    tables: &Tables<'_, A, O>,
+    frontier: &Frontier,
+    buffer: &mut Candidates<S::Key>,
+    with_rows: bool,
+) {
+    let Candidates { keys, found, rows, new, fresh, packed, missed, .. } = buffer;
+    let (words, tail) = (frontier.layout().words(), frontier.words() - frontier.layout().words());
+    packed.clear();
+    missed.clear();
+    // Whether one is new nobody could predict, so there is no branch on it.
+    fresh.resize(found.len(), 0);
+    let mut count = 0;
+    for (at, (one, new)) in found.iter().zip(&*new).enumerate() {
+        fresh[count] = at as u32;
+        count += usize::from(new.load(Ordering::Relaxed) | !one.is_row());
+    }
+    fresh.truncate(count);
+    let fresh = fresh.iter().map(|at| *at as usize).filter(|at| found[*at].is_row());
+    if with_rows {
+        let mut rows = rows.chunks_exact(tables.width());
+        for (at, _) in found.iter().enumerate().filter(|(_, one)| one.is_row()) {
+            let row = rows.next().expect("each successor has a row");
+            if new[at].load(Ordering::Relaxed) {
+                frontier.layout().pack(row, packed);
+                packed.extend_from_slice(&keys[at].as_words()[..tail]);
+            }
+        }
+    } else if S::HASHED {
+        let mut successor = Packing::new(frontier, tables.width());
+        let (fresh, width, mut homes): (Vec<usize>, _, _) = (fresh.collect(), words + tail, Vec::new());
+        packed.resize(fresh.len() * width, 0);
+        for (fresh, (packed, n)) in fresh.chunks(WINDOW).zip(packed.chunks_mut(WINDOW * width).zip(0..)) {
+            homes.clear();
+            for (at, packed) in fresh.iter().zip(packed.chunks_exact_mut(width)) {
+                successor.begin(tables, &found[*at], packed, &mut homes);
+                packed[words..].copy_from_slice(&keys[*at].as_words()[..tail]);
+            }
+            // What the memory is asked for together, with nothing else in between, it fetches at the same time.
+            let ask_for = |(column, home): &(usize, usize)| tables.columns[*column].appends.ask_for(*home);
+            std::hint::black_box(homes.iter().fold(0, |asked, home| asked ^ ask_for(home)));
+            for (index, (at, packed)) in fresh.iter().zip(packed.chunks_exact_mut(width)).enumerate() {
+                if successor.finish(&mut Reading(tables), &found[*at], packed).is_err() {
+                    missed.extend([*at as u32, ((n * WINDOW + index) * width) as u32]);
+                }
+            }
+        }
+    } else {
+        fresh.for_each(|at| packed.extend_from_slice(&keys[at].as_words()[..words]));
+    }
+}
+
+/// Makes packed rows of those of the parents.
+pub(super) struct Packing<'f> {
+    layout: &'f Layout,
+    reader: Reader<'f>,
+    row: Vec<u32>,
+}
+
+impl<'f> Packing<'f> {
+    pub(super) fn new(frontier: &'f Frontier, width: usize) -> Self {
+        Self { layout: frontier.layout(), reader: frontier.reader(), row: vec![0; width] }
+    }
+
+    /// Begins to pack a successor. Adds where will be looked for what that takes.
+    #[inline]
+    pub(super) fn begin<A: Subject, O: Observer<A>>(
+        &mut self,
+        tables: &Tables<'_, A, O>,
+        one: &Found,
+        packed: &mut [u64],
+        homes: &mut Vec<(usize, usize)>,
+    ) {
+        let (layout, waiting) = (self.layout, self.reader.get(one.parent));
+        let packed = &mut packed[..layout.words()];
+        if waiting.is_current {
+            packed.copy_from_slice(waiting.packed);
+        } else {
+            waiting.layout.unpack(waiting.packed, &mut self.row);
+            layout.pack_into(&self.row, packed);
+        }
+        let Kind::Row { step, .. } = one.kind() else { unreachable!("only rows are packed") };
+        let Effect { posts, .. } = tables.steps.effects[step as usize];
+        let posts = &tables.posts[posts.0 as usize..posts.1 as usize];
+        homes.extend(posts.iter().map(|(column, envelopes)| {
+            let column = *column as usize;
+            (column, tables.columns[column].appends.home(pair(layout.get(packed, column), *envelopes)))
+        }));
+    }
+
+    /// Makes of a packed parent its successor. What is there if something is missing means nothing.
+    #[inline]
+    pub(super) fn finish<'s, A: Subject, O: Observer<A>>(
+        &self,
+        source: &mut impl Source<'s, A, O>,
+        one: &Found,
+        packed: &mut [u64],
+    ) -> Result<(), Miss> {
+        let layout = self.layout;
+        let Kind::Row { step, history } = one.kind() else { unreachable!("only rows are packed") };
+        let Step { column, how, .. } = source.tables().steps.hot[step as usize];
+        let Effect { view, posts } = source.tables().steps.effects[step as usize];
+        layout.set(packed, column.into(), view);
+        for post in posts.0..posts.1 {
+            let (column, envelopes) = source.tables().posts[post as usize];
+            let column = column as usize;
+            let view = append(source, column, layout.get(packed, column), envelopes)?;
+            layout.set(packed, column, view);
+        }
+        let tables = source.tables();
+        if how == How::Crash {
+            let column = tables.crashes_column();
+            layout.set(packed, column, tables.system.faults.count(layout.get(packed, column)));
+        }
+        layout.set(packed, tables.history_column(), history);
+        Ok(())
+    }
+}
