@@ -1,5 +1,6 @@
 //! Model files: what may stand in one, and one clear error, at line and column, for whatever may not.
 
+use crate::sequential::Sequential;
 use serde::Deserialize;
 use std::fmt;
 use std::ops::Range;
@@ -224,13 +225,17 @@ pub enum DeliveryFile {
     Ordered,
 }
 
-/// Servers that keep a log, and run a register on it (see `ledger.rs`). Values are then commands, and readers ask without the
-/// log.
+/// Servers that keep a log, and run a machine on it. Values are then commands, and readers ask without the log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LogFile {
     /// The window.
     pub alpha: u64,
+    /// The machine: `register` (see `ledger.rs`), which it is if left out, or `bank`, `kv`, `lock` (see `spoken.rs`).
+    #[serde(default)]
+    pub machine: Sequential,
+    /// What readers ask of any other machine than a register.
+    pub question: Option<String>,
     /// Whether a server that sees another's Accept holds its own submissions back.
     #[serde(default)]
     pub hold_off: bool,

@@ -3,6 +3,7 @@
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
 use crate::log::Call;
+use crate::sequential::Told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
@@ -131,6 +132,8 @@ pub struct History {
     pub submitted: BTreeSet<Value>,
     /// Where a log is kept: what each client asked and was told.
     pub calls: BTreeMap<usize, Call>,
+    /// Where that is judged by the tester: what can still become of it.
+    pub told: Option<Told>,
     /// Claims about single steps that were broken.
     pub broken: BTreeMap<&'static str, Breach>,
 }

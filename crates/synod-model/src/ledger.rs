@@ -23,6 +23,20 @@ fn is_read(command: &Value) -> bool {
     command.as_bytes().starts_with(b"get")
 }
 
+/// What a register that holds this holds after a command, and what the command is told.
+pub(crate) fn alone(before: Option<&Value>, command: &Value) -> (Option<Value>, Value) {
+    let after = if is_read(command) { before } else { Some(command) };
+    (after.cloned(), before.cloned().unwrap_or_else(|| Value::from(NOTHING)))
+}
+
+/// What was executed, a line each.
+fn lines(executed: &[(Instance, Value)]) -> Vec<u8> {
+    let line = |(instance, command): &(Instance, Value)| {
+        format!("{} {}\n", instance.0, String::from_utf8_lossy(command.as_bytes()))
+    };
+    executed.iter().map(line).collect::<String>().into_bytes()
+}
+
 impl Ledger {
     /// A machine that has executed nothing.
     pub fn shared() -> Arc<dyn Machine> {
@@ -35,7 +49,8 @@ impl Ledger {
             let (instance, command) = line.split_once(' ')?;
             Some((Instance(instance.parse().ok()?), Value::from(command)))
         };
-        String::from_utf8_lossy(snapshot).lines().filter_map(entry).collect()
+        let lines = String::from_utf8_lossy(snapshot);
+        lines.lines().take_while(|line| !line.is_empty()).filter_map(entry).collect()
     }
 
     /// What the register holds once so many entries are executed.
@@ -65,14 +80,72 @@ impl Machine for Ledger {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let line = |(instance, command): &(Instance, Value)| {
-            format!("{} {}\n", instance.0, String::from_utf8_lossy(command.as_bytes()))
-        };
-        self.executed.iter().map(line).collect::<String>().into_bytes()
+        lines(&self.executed)
     }
 
     fn copy(&self) -> Box<dyn Machine> {
         Box::new(self.clone())
+    }
+}
+
+/// Any other machine, and everything that was executed on it, each command once.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    executed: Vec<(Instance, Value)>,
+    machine: Box<dyn Machine>,
+    /// As in [`Ledger`]: a command that comes again goes by a number in its session that is new.
+    forgets_sessions: bool,
+}
+
+impl Recorded {
+    /// Nothing was executed since.
+    pub(crate) fn new(machine: Box<dyn Machine>, forgets_sessions: bool) -> Recorded {
+        Recorded { executed: Vec::new(), machine, forgets_sessions }
+    }
+
+    /// The command that the machine is given.
+    fn given(&self, instance: Instance, command: &Value) -> Value {
+        let text = String::from_utf8_lossy(command.as_bytes());
+        match text.split_once(['.', ' ']).filter(|_| self.forgets_sessions) {
+            Some((session, rest)) => {
+                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+                Value::from(format!("{session}.{}{rest}", 100 + instance.0).as_str())
+            }
+            None => command.clone(),
+        }
+    }
+}
+
+impl Machine for Recorded {
+    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+        if !self.executed.iter().any(|(_, executed)| executed == command) {
+            self.executed.push((instance, command.clone()));
+        }
+        self.machine.execute(instance, &self.given(instance, command))
+    }
+
+    fn said(&self, command: &Value) -> Option<Value> {
+        self.machine.said(command).filter(|_| !self.forgets_sessions)
+    }
+
+    fn query(&self, command: &Value) -> Option<Value> {
+        self.machine.query(command)
+    }
+
+    /// An empty line tells where the record ends.
+    fn snapshot(&self) -> Vec<u8> {
+        let mut snapshot = lines(&self.executed);
+        snapshot.push(b'\n');
+        snapshot.extend(self.machine.snapshot());
+        snapshot
+    }
+
+    fn copy(&self) -> Box<dyn Machine> {
+        Box::new(Recorded {
+            executed: self.executed.clone(),
+            machine: self.machine.copy(),
+            forgets_sessions: self.forgets_sessions,
+        })
     }
 }
 

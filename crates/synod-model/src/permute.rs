@@ -129,6 +129,7 @@ impl Exchange {
             asked,
             submitted,
             calls,
+            told,
             broken,
         } = history;
         let per_acceptor = |map: &BTreeMap<usize, _>| {
@@ -162,6 +163,9 @@ impl Exchange {
                     (by.index(*client), Call { command, is_query: *is_query, after, output })
                 })
                 .collect(),
+            told: told.as_ref().map(|told| {
+                told.renamed(|client| by.index(*client), Clone::clone, Clone::clone, Clone::clone)
+            }),
             broken: broken
                 .iter()
                 .map(|(claim, Breach { acceptor, words })| {

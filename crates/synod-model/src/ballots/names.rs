@@ -168,6 +168,7 @@ fn in_history(history: &mut History, each: Each<'_>) {
         asked: _,
         submitted: _,
         calls: _,
+        told: _,
         broken: _,
     } = history;
     let renamed = |mut ballot: Ballot, each: Each<'_>| {

@@ -1,6 +1,5 @@
 //! What each mutant doctors: the state and message before the real handler, and the state and outputs after it.
 
-use crate::ledger::Ledger;
 use stateright::actor::{Command, Id, Out};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -230,12 +229,8 @@ impl Rule {
     /// What a process is made with where configuration is what is broken.
     pub(crate) fn doctor_log_of(self, log: &Log) -> Log {
         let mut log = log.clone();
-        match self {
-            Rule::ExceedsWindow => log.alpha += 1,
-            Rule::ForgetsSessions => {
-                log.machine = Arc::new(Ledger { forgets_sessions: true, ..Ledger::default() });
-            }
-            _ => {}
+        if self == Rule::ExceedsWindow {
+            log.alpha += 1;
         }
         log
     }
