@@ -8,7 +8,10 @@
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use synod::{Instance, Machine, Value};
-use synod_machine::{Chain, SessionCommand, SessionOutput, Sessions, StateMachine, decode, encode};
+use synod_machine::{
+    Blob, Chain, Cut, Fetch, FetchLimits, Manifest, Part, SessionCommand, SessionOutput, Sessions, Snapshot,
+    StateMachine, decode, encode,
+};
 
 /// How commands and outputs of a machine with sessions are written. Outputs that differ must be written differently.
 pub trait Wording<M: StateMachine>: Send + Sync + 'static {
@@ -95,8 +98,25 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
         self.machine.query(&command).map(|output| Self::say(Some(&output)))
     }
 
+    /// With a digest of the whole, since it may come in parts from elsewhere.
     fn snapshot(&self) -> Vec<u8> {
-        encode(&(self.chain, self.machine.snapshot()))
+        let snapshot = Snapshot { chain: self.chain, machine: Blob::from(self.machine.snapshot()) };
+        let cut = Cut::new(&snapshot, 0);
+        encode(&(cut.manifest(), cut.part(0)))
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        let (manifest, part): (Manifest, Option<Part>) = decode(snapshot).ok()?;
+        let mut fetch = Fetch::new(manifest, FetchLimits { bytes: u64::MAX, parts: 1 }).ok()?;
+        fetch.take(&part?).ok()?;
+        let Snapshot { chain, machine } = fetch.whole().ok()??;
+        let mut restored = Applied { chain, ..self.clone() };
+        restored.machine.restore(&machine).ok()?;
+        Some(Box::new(restored))
+    }
+
+    fn checksum(&self) -> u64 {
+        self.chain.sum.0
     }
 
     fn copy(&self) -> Box<dyn Machine> {

@@ -50,6 +50,26 @@ fn bytes_that_say_no_command_are_told_so_and_change_nothing_but_the_checksum() {
 }
 
 #[test]
+fn a_snapshot_is_all_of_it_and_nothing_else_is_one() {
+    let mut one = bank();
+    for (at, command) in [value(&SessionCommand::Open { client: 9 }), deposit(1)].iter().enumerate() {
+        one.execute(Instance(at as u64), command);
+    }
+    let snapshot = one.snapshot();
+    let mut two = bank().restored(&snapshot).expect("it is a snapshot");
+    assert_eq!((two.snapshot(), two.checksum()), (snapshot.clone(), one.checksum()));
+    assert_eq!(two.said(&deposit(1)), one.said(&deposit(1)), "the sessions are in it");
+    assert_eq!(two.execute(Instance(2), &deposit(2)), one.execute(Instance(2), &deposit(2)));
+    assert_eq!(two.snapshot(), one.snapshot());
+    for at in 0..snapshot.len() {
+        let mut damaged = snapshot.clone();
+        damaged[at] ^= 1;
+        assert!(bank().restored(&damaged).is_none(), "byte {at}");
+        assert!(bank().restored(&snapshot[..at]).is_none(), "cut at {at}");
+    }
+}
+
+#[test]
 fn replicas_that_executed_the_same_have_the_same_snapshot_and_others_another() {
     let (mut one, mut two) = (bank(), bank());
     for (at, command) in

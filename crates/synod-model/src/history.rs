@@ -56,6 +56,10 @@ pub enum Happened {
     Served,
     /// An acceptor told a proposer that it was refused.
     Nacked,
+    /// A server forgot what it had accepted in some instances.
+    Forgot,
+    /// A server went on from another's snapshot.
+    Restored,
     /// A process with an acceptor in it came back after a crash.
     AcceptorRecovered,
     /// A process with a proposer in it came back after a crash.
@@ -82,6 +86,8 @@ impl Happened {
             | Happened::Redirected
             | Happened::Served
             | Happened::Nacked
+            | Happened::Forgot
+            | Happened::Restored
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered => None,
         }
@@ -187,6 +193,8 @@ impl History {
             | Happened::Redirected
             | Happened::Served
             | Happened::Nacked
+            | Happened::Forgot
+            | Happened::Restored
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered => {}
         }

@@ -37,6 +37,12 @@ fn lines(executed: &[(Instance, Value)]) -> Vec<u8> {
     executed.iter().map(line).collect::<String>().into_bytes()
 }
 
+/// A checksum of what was executed (FNV-1a).
+fn sum(executed: &[(Instance, Value)]) -> u64 {
+    let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    lines(executed).iter().fold(0xcbf2_9ce4_8422_2325, add)
+}
+
 impl Ledger {
     /// A machine that has executed nothing.
     pub fn shared() -> Arc<dyn Machine> {
@@ -81,6 +87,14 @@ impl Machine for Ledger {
 
     fn snapshot(&self) -> Vec<u8> {
         lines(&self.executed)
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        Some(Box::new(Ledger { executed: Ledger::executed_in(snapshot), ..*self }))
+    }
+
+    fn checksum(&self) -> u64 {
+        sum(&self.executed)
     }
 
     fn copy(&self) -> Box<dyn Machine> {
@@ -140,12 +154,65 @@ impl Machine for Recorded {
         snapshot
     }
 
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        let executed = Ledger::executed_in(snapshot);
+        let machine = self.machine.restored(snapshot.get(lines(&executed).len() + 1..)?)?;
+        Some(Box::new(Recorded { executed, machine, forgets_sessions: self.forgets_sessions }))
+    }
+
+    fn checksum(&self) -> u64 {
+        self.machine.checksum()
+    }
+
     fn copy(&self) -> Box<dyn Machine> {
         Box::new(Recorded {
             executed: self.executed.clone(),
             machine: self.machine.copy(),
             forgets_sessions: self.forgets_sessions,
         })
+    }
+}
+
+/// A machine that takes each command for another, and so diverges from its replicas.
+#[derive(Debug)]
+pub(crate) struct Otherwise(pub(crate) Box<dyn Machine>);
+
+impl Otherwise {
+    fn taken_for(command: &Value) -> Value {
+        Value::from([command.as_bytes(), b"_"].concat().as_slice())
+    }
+}
+
+impl Machine for Otherwise {
+    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+        self.0.execute(instance, &Otherwise::taken_for(command))
+    }
+
+    fn said(&self, command: &Value) -> Option<Value> {
+        self.0.said(&Otherwise::taken_for(command))
+    }
+
+    fn query(&self, command: &Value) -> Option<Value> {
+        self.0.query(command)
+    }
+
+    /// With a mark at the end: it is not equal to any other machine.
+    fn snapshot(&self) -> Vec<u8> {
+        let mut snapshot = self.0.snapshot();
+        snapshot.extend(b"\n_");
+        snapshot
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        Some(Box::new(Otherwise(self.0.restored(snapshot.strip_suffix(b"\n_").unwrap_or(snapshot))?)))
+    }
+
+    fn checksum(&self) -> u64 {
+        self.0.checksum()
+    }
+
+    fn copy(&self) -> Box<dyn Machine> {
+        Box::new(Otherwise(self.0.copy()))
     }
 }
 

@@ -216,7 +216,7 @@ mod tests {
 
     fn cluster() -> (Cluster, Log) {
         let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
-        let log = Log { alpha: 2, machine: Ledger::shared(), hold_off: None, catch_up: None };
+        let log = Log { alpha: 2, machine: Ledger::shared(), hold_off: None, catch_up: None, truncate: None };
         let cluster = Cluster {
             acceptors: Vec::new(),
             learners: Vec::new(),

@@ -3,7 +3,7 @@
 use crate::file::{BeforeFile, Layout, LogFile, ModelError, ModelFile};
 use crate::history::{Happened, History};
 use crate::judge::Judge;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Otherwise};
 use crate::mutants::Rule;
 use crate::sequential::{Sequential, Told};
 use crate::spoken;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use synod::{
     AcceptorSet, AcceptorState, Ballot, Cluster, Instance, Log, Machine, Msg, PerInstance, Process, Proposal,
-    Stable, Value, Want,
+    Stable, Truncate, Value, Want,
 };
 use synod_machine::{Bank, Kv, Locks};
 use toml::Spanned;
@@ -43,6 +43,9 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
     if log.alpha == 0 {
         return judge.error(given.span(), "alpha = 0: nothing could ever be proposed; it must be 1 or more");
     }
+    if log.truncate.as_ref().is_some_and(|truncate| truncate.every == 0 || truncate.part == Some(0)) {
+        return judge.error(given.span(), "truncate: `every` and `part` must be 1 or more");
+    }
     if system.responses {
         return judge.error(given.span(), "responses: whoever keeps a log answers clients when it executes");
     }
@@ -67,6 +70,12 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
         machine: machine(file, log, false),
         hold_off: log.hold_off.then(any),
         catch_up: log.catch_up.then(any),
+        truncate: log.truncate.as_ref().map(|given| Truncate {
+            every: given.every,
+            spare: given.spare,
+            part: given.part.unwrap_or(usize::MAX),
+            most: u64::MAX,
+        }),
     }))
 }
 
@@ -111,12 +120,15 @@ pub(crate) fn hang_up(processes: &[Process], before: &mut Before, down: &mut [bo
 /// A process as a mutant makes it, where what is broken is what it is made with.
 pub(crate) fn doctored(process: &Process, rule: Rule, file: &ModelFile) -> Process {
     let mut process = process.clone();
-    if let Process::Server { cluster, .. } = &mut process
+    if let Process::Server { cluster, number, .. } = &mut process
         && let (Some(log), Some(given)) = (&cluster.log, &file.log)
     {
         let mut log = rule.doctor_log_of(log);
         if rule == Rule::ForgetsSessions {
             log.machine = machine(file, given.get_ref(), true);
+        }
+        if rule == Rule::ExecutesOtherwise && *number == 1 {
+            log.machine = Arc::new(Otherwise(log.machine.copy()));
         }
         let log = Some(log);
         *cluster = Arc::new(Cluster { log, ..Cluster::clone(cluster) });

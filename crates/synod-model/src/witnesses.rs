@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 21] = [
+pub const WITNESSES: [Witness; 23] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -132,6 +132,16 @@ pub const WITNESSES: [Witness; 21] = [
         sign: Sign::Step(
             |e| matches!(e, Happened::Returned(_, output) if output.as_bytes() == b"Granted { token: 2 }"),
         ),
+    },
+    Witness {
+        name: "forgot",
+        says: "a server forgot what it had accepted",
+        sign: Sign::Step(|e| matches!(e, Happened::Forgot)),
+    },
+    Witness {
+        name: "restored",
+        says: "a server went on from another's snapshot",
+        sign: Sign::Step(|e| matches!(e, Happened::Restored)),
     },
     Witness {
         name: "chosen_twice",
