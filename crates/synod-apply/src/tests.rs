@@ -64,7 +64,9 @@ fn a_snapshot_is_all_of_it_and_nothing_else_is_one() {
     for at in 0..snapshot.len() {
         let mut damaged = snapshot.clone();
         damaged[at] ^= 1;
-        assert!(bank().restored(&damaged).is_none(), "byte {at}");
+        // Of how it was cut nothing depends any more.
+        let harmless = |machine: Box<dyn Machine>| machine.snapshot() == snapshot;
+        assert!(bank().restored(&damaged).is_none_or(harmless), "byte {at}");
         assert!(bank().restored(&snapshot[..at]).is_none(), "cut at {at}");
     }
 }

@@ -87,8 +87,11 @@ impl Changes<Stable> for PaxosChanges {
     fn apply(state: &mut Stable, change: &[u8]) -> Result<(), String> {
         let (change, truncated): (Change, _) = decode(change)?;
         if let Some(Truncated { begins, snapshot }) = truncated {
-            state.acceptor.begins = begins;
-            state.acceptor.accepted.retain(|instance, _| instance >= begins);
+            // What was accepted below later than that stays until the next time.
+            if begins > state.acceptor.begins {
+                state.acceptor.begins = begins;
+                state.acceptor.accepted.retain(|instance, _| instance >= begins);
+            }
             state.snapshot = snapshot.or(state.snapshot.take());
         }
         state.acceptor.promised = change.promised;
