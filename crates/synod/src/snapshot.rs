@@ -59,7 +59,7 @@ impl Arriving {
     }
 
     fn whole(&self) -> Vec<u8> {
-        self.parts.iter().flat_map(|part| part.as_bytes()).copied().collect()
+        self.parts.iter().flat_map(Value::as_bytes).copied().collect()
     }
 }
 
