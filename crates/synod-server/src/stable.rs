@@ -168,6 +168,41 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_truncates_comes_back_with_what_it_saved_whatever_the_crash_leaves() {
+        use synod_runtime::sim_disk::SimDisk;
+        use synod_runtime::store::{Identity, Store};
+        type Stored<D> = Store<Stable, PaxosChanges, D>;
+        let who = Identity { cluster: 1, member: 2 };
+        let run = [
+            stable(&[0, 1], 0, None),
+            stable(&[1], 1, Some(1)),
+            stable(&[1, 2], 1, Some(1)),
+            stable(&[0, 1, 2], 1, Some(1)),
+            stable(&[2], 2, Some(2)),
+        ];
+        for saves in 0..=run.len() {
+            for seed in 0..20 {
+                let disk = SimDisk::new();
+                let (mut store, _) = Stored::open(disk.open().expect("a disk"), who, 7).expect("it is new");
+                for state in &run[..saves] {
+                    store.save(state);
+                    store.commit().expect("the disk is well");
+                }
+                // The next save is under way.
+                run.get(saves).map(|state| store.save(state).len());
+                if seed % 2 == 0 && run.get(saves).is_none() {
+                    store.compact().expect("the disk is well");
+                }
+                disk.crash(&mut fastrand::Rng::with_seed(seed));
+                drop(store);
+                let (store, _) = Stored::open(disk.open().expect("a disk"), who, 7).expect("it comes back");
+                let saved = saves.checked_sub(1).map(|last| &run[last]);
+                assert_eq!(store.state(), saved, "{saves} saves, seed {seed}");
+            }
+        }
+    }
+
+    #[test]
     fn a_snapshot_is_written_once_and_not_with_every_save() {
         let size = |new: &Stable, old: &Stable| {
             let mut bytes = Vec::new();
