@@ -128,6 +128,17 @@ pub(crate) fn alone<M: Spoken>(machine: &M, command: &Value) -> (M, Value) {
     (next, Value::from(output.as_slice()))
 }
 
+/// Whether a command is about a session and not for the machine.
+pub(crate) fn is_about_sessions(command: &Value) -> bool {
+    let bytes = command.as_bytes();
+    bytes.starts_with(b"open ") || bytes.starts_with(b"close ")
+}
+
+/// Whether a client is told that its session is over. That leaves open whether its command took effect before.
+pub(crate) fn leaves_open(output: &Value) -> bool {
+    [&b"Expired"[..], b"Answered"].contains(&output.as_bytes())
+}
+
 /// Whether a machine hears something in these words.
 pub(crate) fn is_heard<M: Spoken>(command: &Value) -> bool {
     <Words as Wording<M>>::command(command.as_bytes()).is_some()

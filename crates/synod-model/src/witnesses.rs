@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 23] = [
+pub const WITNESSES: [Witness; 24] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -132,6 +132,11 @@ pub const WITNESSES: [Witness; 23] = [
         sign: Sign::Step(
             |e| matches!(e, Happened::Returned(_, output) if output.as_bytes() == b"Granted { token: 2 }"),
         ),
+    },
+    Witness {
+        name: "expired",
+        says: "a client was told that its session is over",
+        sign: Sign::Step(|e| matches!(e, Happened::Returned(_, output) if output.as_bytes() == b"Expired")),
     },
     Witness {
         name: "forgot",
