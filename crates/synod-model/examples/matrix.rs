@@ -67,12 +67,10 @@ fn row(model: &Model, outcome: &Outcome) -> String {
     let cut = if outcome.verdict == "violated" && outcome.depth >= DEPTH { " †" } else { "" };
     let mut row = format!("| `{}`{cut} | {mutant} | {guard} |", model.name);
     if outcome.verdict == "panicked" {
-        let _ = write!(
-            row,
-            " stopped at once: {} |{}",
-            outcome.detail.as_deref().unwrap_or_default(),
-            " |".repeat(9)
-        );
+        // Where in the code it stopped is nobody's business here.
+        let detail = outcome.detail.as_deref().unwrap_or_default();
+        let detail = detail.split(" (at ").next().unwrap_or_default();
+        let _ = write!(row, " stopped at once: {detail} |{}", " |".repeat(9));
         return row;
     }
     for claim in &CLAIMS {

@@ -233,8 +233,11 @@ impl Model {
             (Some(entry), _) => entry.rule,
         };
         let draws = self.draws();
-        let decorated =
-            |process: &Process| Mutant { process: log_file::doctored(process, rule), rule, draws };
+        let decorated = |process: &Process| Mutant {
+            process: log_file::doctored(process, rule, &self.file),
+            rule,
+            draws,
+        };
         let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
             let normal =
@@ -499,7 +502,7 @@ fn processes(
         if logs { Want::Submit(value) } else { Want::Write(value) }
     });
     // Questions are told apart by their words, as commands are.
-    let read = |place: usize| if logs { Want::Query(log_file::question(place)) } else { Want::Read };
+    let read = |place: usize| if logs { Want::Query(log_file::question(file, place)) } else { Want::Read };
     let readers = readers.into_iter().enumerate().map(|(place, asks)| (read(place), asks));
     let questions = wants.zip(asks).chain(readers);
     processes.extend(questions.map(|(want, asks)| {

@@ -1,5 +1,6 @@
 //! Model files: what may stand in one, and one clear error, at line and column, for whatever may not.
 
+use crate::sequential::Sequential;
 use serde::Deserialize;
 use std::fmt;
 use std::ops::Range;
@@ -224,25 +225,44 @@ pub enum DeliveryFile {
     Ordered,
 }
 
-/// Servers that keep a log, and run a register on it (see `ledger.rs`). Values are then commands, and readers ask without the
-/// log.
+/// Servers that keep a log, and run a machine on it. Values are then commands, and readers ask without the log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LogFile {
     /// The window.
     pub alpha: u64,
+    /// The machine: `register` (see `ledger.rs`), which it is if left out, or `bank`, `kv`, `lock` (see `spoken.rs`).
+    #[serde(default)]
+    pub machine: Sequential,
+    /// What readers ask of any other machine than a register.
+    pub question: Option<String>,
     /// Whether a server that sees another's Accept holds its own submissions back.
     #[serde(default)]
     pub hold_off: bool,
     /// Whether servers ask, at any moment, what they have missed.
     #[serde(default)]
     pub catch_up: bool,
+    /// When servers take snapshots, and forget the log below them; if left out, never.
+    pub truncate: Option<TruncateFile>,
     /// Whether clients hang up once they have asked, which makes fewer states: their questions are on their way from the first
     /// state on, and nobody receives the answers. What clients are told is judged where an answer leaves, so nothing is lost.
     #[serde(default)]
     pub hang_up: bool,
     /// What was before the first state.
     pub before: Option<BeforeFile>,
+}
+
+/// When servers take snapshots.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TruncateFile {
+    /// At every instance that is a multiple of this.
+    pub every: u64,
+    /// How many instances below are kept all the same.
+    #[serde(default)]
+    pub spare: u64,
+    /// How many bytes of a snapshot a message holds; by default all.
+    pub part: Option<usize>,
 }
 
 /// What was before the first state: a reign of the first proposer, in its first ballot, that ends in the middle.

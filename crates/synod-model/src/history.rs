@@ -3,6 +3,7 @@
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
 use crate::log::Call;
+use crate::sequential::Told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
@@ -55,6 +56,10 @@ pub enum Happened {
     Served,
     /// An acceptor told a proposer that it was refused.
     Nacked,
+    /// A server forgot what it had accepted in some instances.
+    Forgot,
+    /// A server went on from another's snapshot.
+    Restored,
     /// A process with an acceptor in it came back after a crash.
     AcceptorRecovered,
     /// A process with a proposer in it came back after a crash.
@@ -81,6 +86,8 @@ impl Happened {
             | Happened::Redirected
             | Happened::Served
             | Happened::Nacked
+            | Happened::Forgot
+            | Happened::Restored
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered => None,
         }
@@ -131,6 +138,8 @@ pub struct History {
     pub submitted: BTreeSet<Value>,
     /// Where a log is kept: what each client asked and was told.
     pub calls: BTreeMap<usize, Call>,
+    /// Where that is judged by the tester: what can still become of it.
+    pub told: Option<Told>,
     /// Claims about single steps that were broken.
     pub broken: BTreeMap<&'static str, Breach>,
 }
@@ -184,6 +193,8 @@ impl History {
             | Happened::Redirected
             | Happened::Served
             | Happened::Nacked
+            | Happened::Forgot
+            | Happened::Restored
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered => {}
         }

@@ -23,6 +23,26 @@ fn is_read(command: &Value) -> bool {
     command.as_bytes().starts_with(b"get")
 }
 
+/// What a register that holds this holds after a command, and what the command is told.
+pub(crate) fn alone(before: Option<&Value>, command: &Value) -> (Option<Value>, Value) {
+    let after = if is_read(command) { before } else { Some(command) };
+    (after.cloned(), before.cloned().unwrap_or_else(|| Value::from(NOTHING)))
+}
+
+/// What was executed, a line each.
+fn lines(executed: &[(Instance, Value)]) -> Vec<u8> {
+    let line = |(instance, command): &(Instance, Value)| {
+        format!("{} {}\n", instance.0, String::from_utf8_lossy(command.as_bytes()))
+    };
+    executed.iter().map(line).collect::<String>().into_bytes()
+}
+
+/// A checksum of what was executed (FNV-1a).
+fn sum(executed: &[(Instance, Value)]) -> u64 {
+    let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    lines(executed).iter().fold(0xcbf2_9ce4_8422_2325, add)
+}
+
 impl Ledger {
     /// A machine that has executed nothing.
     pub fn shared() -> Arc<dyn Machine> {
@@ -35,7 +55,8 @@ impl Ledger {
             let (instance, command) = line.split_once(' ')?;
             Some((Instance(instance.parse().ok()?), Value::from(command)))
         };
-        String::from_utf8_lossy(snapshot).lines().filter_map(entry).collect()
+        let lines = String::from_utf8_lossy(snapshot);
+        lines.lines().take_while(|line| !line.is_empty()).filter_map(entry).collect()
     }
 
     /// What the register holds once so many entries are executed.
@@ -65,14 +86,133 @@ impl Machine for Ledger {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let line = |(instance, command): &(Instance, Value)| {
-            format!("{} {}\n", instance.0, String::from_utf8_lossy(command.as_bytes()))
-        };
-        self.executed.iter().map(line).collect::<String>().into_bytes()
+        lines(&self.executed)
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        Some(Box::new(Ledger { executed: Ledger::executed_in(snapshot), ..*self }))
+    }
+
+    fn checksum(&self) -> u64 {
+        sum(&self.executed)
     }
 
     fn copy(&self) -> Box<dyn Machine> {
         Box::new(self.clone())
+    }
+}
+
+/// Any other machine, and everything that was executed on it, each command once.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    executed: Vec<(Instance, Value)>,
+    machine: Box<dyn Machine>,
+    /// As in [`Ledger`]: a command that comes again goes by a number in its session that is new.
+    forgets_sessions: bool,
+}
+
+impl Recorded {
+    /// Nothing was executed since.
+    pub(crate) fn new(machine: Box<dyn Machine>, forgets_sessions: bool) -> Recorded {
+        Recorded { executed: Vec::new(), machine, forgets_sessions }
+    }
+
+    /// The command that the machine is given.
+    fn given(&self, instance: Instance, command: &Value) -> Value {
+        let text = String::from_utf8_lossy(command.as_bytes());
+        match text.split_once(['.', ' ']).filter(|_| self.forgets_sessions) {
+            Some((session, rest)) => {
+                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+                Value::from(format!("{session}.{}{rest}", 100 + instance.0).as_str())
+            }
+            None => command.clone(),
+        }
+    }
+}
+
+impl Machine for Recorded {
+    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+        if !self.executed.iter().any(|(_, executed)| executed == command) {
+            self.executed.push((instance, command.clone()));
+        }
+        self.machine.execute(instance, &self.given(instance, command))
+    }
+
+    fn said(&self, command: &Value) -> Option<Value> {
+        self.machine.said(command).filter(|_| !self.forgets_sessions)
+    }
+
+    fn query(&self, command: &Value) -> Option<Value> {
+        self.machine.query(command)
+    }
+
+    /// An empty line tells where the record ends.
+    fn snapshot(&self) -> Vec<u8> {
+        let mut snapshot = lines(&self.executed);
+        snapshot.push(b'\n');
+        snapshot.extend(self.machine.snapshot());
+        snapshot
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        let executed = Ledger::executed_in(snapshot);
+        let machine = self.machine.restored(snapshot.get(lines(&executed).len() + 1..)?)?;
+        Some(Box::new(Recorded { executed, machine, forgets_sessions: self.forgets_sessions }))
+    }
+
+    fn checksum(&self) -> u64 {
+        self.machine.checksum()
+    }
+
+    fn copy(&self) -> Box<dyn Machine> {
+        Box::new(Recorded {
+            executed: self.executed.clone(),
+            machine: self.machine.copy(),
+            forgets_sessions: self.forgets_sessions,
+        })
+    }
+}
+
+/// A machine that takes each command for another, and so diverges from its replicas.
+#[derive(Debug)]
+pub(crate) struct Otherwise(pub(crate) Box<dyn Machine>);
+
+impl Otherwise {
+    fn taken_for(command: &Value) -> Value {
+        Value::from([command.as_bytes(), b"_"].concat().as_slice())
+    }
+}
+
+impl Machine for Otherwise {
+    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+        self.0.execute(instance, &Otherwise::taken_for(command))
+    }
+
+    fn said(&self, command: &Value) -> Option<Value> {
+        self.0.said(&Otherwise::taken_for(command))
+    }
+
+    fn query(&self, command: &Value) -> Option<Value> {
+        self.0.query(command)
+    }
+
+    /// With a mark at the end: it is not equal to any other machine.
+    fn snapshot(&self) -> Vec<u8> {
+        let mut snapshot = self.0.snapshot();
+        snapshot.extend(b"\n_");
+        snapshot
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        Some(Box::new(Otherwise(self.0.restored(snapshot.strip_suffix(b"\n_").unwrap_or(snapshot))?)))
+    }
+
+    fn checksum(&self) -> u64 {
+        self.0.checksum()
+    }
+
+    fn copy(&self) -> Box<dyn Machine> {
+        Box::new(Otherwise(self.0.copy()))
     }
 }
 

@@ -21,6 +21,8 @@ mod observer;
 mod permute;
 mod progress;
 mod run;
+mod sequential;
+mod spoken;
 pub mod witnesses;
 
 pub use build::{Built, Model};
@@ -32,3 +34,4 @@ pub use log::Call;
 pub use observer::{Ghost, Inside};
 pub use permute::Exchange;
 pub use run::{Found, Outcome, Replay, Settings, check, checkpoint_file, replay};
+pub use sequential::{Holds, Sequential, Told, retold};

@@ -242,6 +242,9 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Known { .. } => "Known",
         Msg::Confirm { .. } => "Confirm",
         Msg::Confirmed { .. } => "Confirmed",
+        Msg::Part { .. } => "Part",
+        Msg::Fetch { .. } => "Fetch",
+        Msg::Checksum { .. } => "Checksum",
     }
 }
 

@@ -1,18 +1,21 @@
 //! What a model file says of a log: the window, the machine, and what was before the first state.
 
-use crate::file::{BeforeFile, Layout, ModelError, ModelFile};
+use crate::file::{BeforeFile, Layout, LogFile, ModelError, ModelFile};
 use crate::history::{Happened, History};
 use crate::judge::Judge;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Otherwise};
 use crate::mutants::Rule;
+use crate::sequential::{Sequential, Told};
+use crate::spoken;
 use stateright::actor::{Envelope, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ballot, Cluster, Instance, Log, Msg, PerInstance, Process, Proposal, Stable,
-    Value, Want,
+    AcceptorSet, AcceptorState, Ballot, Cluster, Instance, Log, Machine, Msg, PerInstance, Process, Proposal,
+    Stable, Truncate, Value, Want,
 };
+use synod_machine::{Bank, Kv, Locks};
 use toml::Spanned;
 
 /// The most instances that may have been before.
@@ -40,6 +43,9 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
     if log.alpha == 0 {
         return judge.error(given.span(), "alpha = 0: nothing could ever be proposed; it must be 1 or more");
     }
+    if log.truncate.as_ref().is_some_and(|truncate| truncate.every == 0 || truncate.part == Some(0)) {
+        return judge.error(given.span(), "truncate: `every` and `part` must be 1 or more");
+    }
     if system.responses {
         return judge.error(given.span(), "responses: whoever keeps a log answers clients when it executes");
     }
@@ -49,18 +55,48 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
             format!("values: {empty:?} is the no-op, which no client asks for"),
         );
     }
+    let question = log.question.as_ref().map(|question| Value::from(question.as_str()));
+    let words = system.values.get_ref().iter().map(|value| Value::from(value.as_str()));
+    if let Some(unheard) = words.chain(question).find(|command| !log.machine.hears(command)) {
+        let message = format!("machine: {unheard:?} says nothing to a {:?}; see `spoken.rs`", log.machine);
+        return judge.error(given.span(), message);
+    }
+    if log.machine != Sequential::Register && log.question.is_none() && system.readers.is_some() {
+        return judge.error(given.span(), "question: what readers ask of this machine is missing in [log]");
+    }
     let any = || Duration::ZERO..Duration::ZERO;
     Ok(Some(Log {
         alpha: log.alpha,
-        machine: Ledger::shared(),
+        machine: machine(file, log, false),
         hold_off: log.hold_off.then(any),
         catch_up: log.catch_up.then(any),
+        truncate: log.truncate.as_ref().map(|given| Truncate {
+            every: given.every,
+            spare: given.spare,
+            part: given.part.unwrap_or(usize::MAX),
+            most: u64::MAX,
+        }),
     }))
 }
 
-/// The question of a reader, told apart from others by its place.
-pub(crate) fn question(place: usize) -> Value {
-    Value::from(format!("get{}", place + 1).as_bytes())
+/// The machine that a file names, which may forget who was told what.
+fn machine(file: &ModelFile, log: &LogFile, forgets_sessions: bool) -> Arc<dyn Machine> {
+    let clients = file.system.values.get_ref().len();
+    match log.machine {
+        Sequential::Register => Arc::new(Ledger { forgets_sessions, ..Ledger::default() }),
+        Sequential::Bank => spoken::with_sessions::<Bank>(clients, forgets_sessions),
+        Sequential::Kv => spoken::with_sessions::<Kv>(clients, forgets_sessions),
+        Sequential::Lock => spoken::with_sessions::<Locks>(clients, forgets_sessions),
+    }
+}
+
+/// The question of a reader; of a register, told apart from others by its place.
+pub(crate) fn question(file: &ModelFile, place: usize) -> Value {
+    let given = file.log.as_ref().and_then(|log| log.get_ref().question.as_ref());
+    given.map_or_else(
+        || Value::from(format!("get{}", place + 1).as_bytes()),
+        |given| Value::from(given.as_str()),
+    )
 }
 
 /// Clients that hang up: they are down from the first state on, and have asked before.
@@ -82,12 +118,19 @@ pub(crate) fn hang_up(processes: &[Process], before: &mut Before, down: &mut [bo
 }
 
 /// A process as a mutant makes it, where what is broken is what it is made with.
-pub(crate) fn doctored(process: &Process, rule: Rule) -> Process {
+pub(crate) fn doctored(process: &Process, rule: Rule, file: &ModelFile) -> Process {
     let mut process = process.clone();
-    if let Process::Server { cluster, .. } = &mut process
-        && let Some(log) = &cluster.log
+    if let Process::Server { cluster, number, .. } = &mut process
+        && let (Some(log), Some(given)) = (&cluster.log, &file.log)
     {
-        let log = Some(rule.doctor_log_of(log));
+        let mut log = rule.doctor_log_of(log);
+        if rule == Rule::ForgetsSessions {
+            log.machine = machine(file, given.get_ref(), true);
+        }
+        if rule == Rule::ExecutesOtherwise && *number == 1 {
+            log.machine = Arc::new(Otherwise(log.machine.copy()));
+        }
+        let log = Some(log);
         *cluster = Arc::new(Cluster { log, ..Cluster::clone(cluster) });
     }
     process
@@ -101,7 +144,11 @@ pub(crate) fn before(
     names: &[String],
 ) -> Result<Before, ModelError> {
     let Some(log) = &file.log else { return Ok(Before::default()) };
-    let Some(given) = &log.get_ref().before else { return Ok(Before::default()) };
+    let machine = log.get_ref().machine;
+    let told = (machine != Sequential::Register).then(|| Told::new(machine));
+    let history = History { told, ..History::default() };
+    let mut before = Before { history, ..Before::default() };
+    let Some(given) = &log.get_ref().before else { return Ok(before) };
     let BeforeFile { chosen, accepted, told } = given;
     let index = |name: &String, place: std::ops::Range<usize>| {
         let index = names.iter().position(|known| known == name).map(Id::from);
@@ -125,7 +172,6 @@ pub(crate) fn before(
     }
     let ballot = Ballot { round: 1, proposer: 1 };
     let value = |instance: Instance| Value::from(format!("c{}", instance.0).as_bytes());
-    let mut before = Before::default();
     let mut stable = vec![Stable::default(); cluster.acceptors.len()];
     let record = |history: &mut History, happened| history.record(&cluster.quorums, &happened);
     record(&mut before.history, Happened::Begun(ballot));

@@ -5,7 +5,7 @@ use crate::log;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use synod::{AcceptorSet, Cluster, DiffItem, Msg, PerInstance, Phase, ProcessState};
+use synod::{AcceptorSet, Cluster, DiffItem, Msg, PerInstance, Phase, ProcessState, ServerState};
 use synod_explore::{Event, Observer, Step, Subject};
 
 /// States that hold a process's state, possibly with something around it.
@@ -85,6 +85,16 @@ where
             _ => None,
         }));
         note.extend(Self::found_out(step.actor, before, after));
+        if let (Some(before), Some(after)) =
+            (before.and_then(ProcessState::server), after.and_then(ProcessState::server))
+        {
+            let (old, new) = (&before.acceptor, &after.acceptor);
+            note.extend((new.begins > old.begins && !old.accepted.is_empty()).then_some(Happened::Forgot));
+            let saved =
+                |server: &ServerState| Some(server.log.as_ref()?.snapshots.as_ref()?.saved.as_ref()?.next);
+            let came = matches!(step.event, Event::Deliver { msg: Msg::Part { .. }, .. });
+            note.extend((came && saved(after) > saved(before)).then_some(Happened::Restored));
+        }
         (!note.is_empty()).then_some(note)
     }
 

@@ -101,7 +101,7 @@ impl Exchange {
     }
 
     fn log(&self, by: &Permutation, log: &LogState) -> LogState {
-        let LogState { next, replica, asked, questions, held } = log;
+        let LogState { next, replica, asked, questions, held, snapshots } = log;
         let Questions { round, confirmed, open } = questions;
         let asked = asked.iter();
         LogState {
@@ -114,6 +114,7 @@ impl Exchange {
                 open: open.iter().map(|(id, question)| (by.id(*id), question.clone())).collect(),
             },
             held: held.map(|id| by.id(id)),
+            snapshots: snapshots.clone(),
         }
     }
 
@@ -129,6 +130,7 @@ impl Exchange {
             asked,
             submitted,
             calls,
+            told,
             broken,
         } = history;
         let per_acceptor = |map: &BTreeMap<usize, _>| {
@@ -162,6 +164,9 @@ impl Exchange {
                     (by.index(*client), Call { command, is_query: *is_query, after, output })
                 })
                 .collect(),
+            told: told.as_ref().map(|told| {
+                told.renamed(|client| by.index(*client), Clone::clone, Clone::clone, Clone::clone)
+            }),
             broken: broken
                 .iter()
                 .map(|(claim, Breach { acceptor, words })| {
@@ -203,6 +208,8 @@ impl Exchange {
             | Happened::Begun(_)
             | Happened::Served
             | Happened::Nacked
+            | Happened::Forgot
+            | Happened::Restored
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered) => same,
         }

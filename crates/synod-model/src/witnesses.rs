@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 19] = [
+pub const WITNESSES: [Witness; 24] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -117,6 +117,36 @@ pub const WITNESSES: [Witness; 19] = [
         sign: Sign::History(|_, h, _| {
             h.calls.values().any(|call| call.output.is_some() && !call.after.is_empty())
         }),
+    },
+    Witness {
+        name: "refused",
+        says: "a client was told that its command was not done: not covered, not the expected, not free",
+        sign: Sign::Step(|e| {
+            let words: [&[u8]; 4] = [b"NotCovered", b"TooMuch", b"Conflict", b"Busy"];
+            matches!(e, Happened::Returned(_, output) if words.iter().any(|w| output.as_bytes().starts_with(w)))
+        }),
+    },
+    Witness {
+        name: "second_token",
+        says: "a lock was granted a second time",
+        sign: Sign::Step(
+            |e| matches!(e, Happened::Returned(_, output) if output.as_bytes() == b"Granted { token: 2 }"),
+        ),
+    },
+    Witness {
+        name: "expired",
+        says: "a client was told that its session is over",
+        sign: Sign::Step(|e| matches!(e, Happened::Returned(_, output) if output.as_bytes() == b"Expired")),
+    },
+    Witness {
+        name: "forgot",
+        says: "a server forgot what it had accepted",
+        sign: Sign::Step(|e| matches!(e, Happened::Forgot)),
+    },
+    Witness {
+        name: "restored",
+        says: "a server went on from another's snapshot",
+        sign: Sign::Step(|e| matches!(e, Happened::Restored)),
     },
     Witness {
         name: "chosen_twice",

@@ -172,7 +172,10 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Learn { .. }
         | Msg::Known { .. }
         | Msg::Confirm { .. }
-        | Msg::Confirmed { .. } => None,
+        | Msg::Confirmed { .. }
+        | Msg::Part { .. }
+        | Msg::Fetch { .. }
+        | Msg::Checksum { .. } => None,
     }
 }
 

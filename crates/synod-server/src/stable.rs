@@ -1,11 +1,14 @@
 //! How a member's stable state is written: what changed, not the whole of it (PMS §2.5 says what must be kept).
 
 use serde::{Deserialize, Serialize};
-use synod::{Ballot, DiffItem, Instance, Proposal, Stable};
+use synod::{AcceptorState, Ballot, DiffItem, Instance, PerInstance, Proposal, Snapshot, Stable};
 use synod_runtime::changes::Changes;
 
-/// The strategy for [`Stable`]: promises only ever rise and acceptances are only added or replaced, so a difference
-/// names the new promise and the acceptances that are new.
+/// The strategy for [`Stable`]: promises only ever rise and acceptances are only added or replaced, but for those below where the
+/// log begins. So a difference names the new promise and the acceptances that are new.
+///
+/// What is said of snapshots comes last, and only where there is something to say: what was written when there were none can
+/// be read, and whoever takes none writes what was written then.
 pub struct PaxosChanges;
 
 #[derive(Serialize, Deserialize)]
@@ -16,15 +19,40 @@ struct Change {
     accepted: Vec<(Instance, Proposal)>,
 }
 
+/// A state, but for what is said of snapshots.
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    promised: Option<Ballot>,
+    accepted_in: Option<Ballot>,
+    accepted: PerInstance<Proposal>,
+    tried: u64,
+}
+
+/// What is said of snapshots. Where a difference says nothing of one, it is as it was.
+#[derive(Serialize, Deserialize)]
+struct Truncated {
+    begins: Instance,
+    snapshot: Option<Snapshot>,
+}
+
 /// Stable states are plain data, and always encode.
 const ENCODES: &str = "a stable state can be encoded";
 
-fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
+/// Some data, and what is said of snapshots after it.
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, Option<Truncated>), String> {
+    let (data, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+    if rest.is_empty() {
+        return Ok((data, None));
+    }
+    match postcard::take_from_bytes(rest) {
+        Ok((truncated, [])) => Ok((data, Some(truncated))),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn append<T: Serialize>(data: &T, out: &mut Vec<u8>) {
+    *out = postcard::to_extend(data, std::mem::take(out)).expect(ENCODES);
 }
 
 impl Changes<Stable> for PaxosChanges {
@@ -37,6 +65,7 @@ impl Changes<Stable> for PaxosChanges {
                     accepted.push((*instance, proposal.clone()));
                 }
                 // A broken internal invariant: an acceptor that forgets an acceptance must not go on.
+                Remove(instance, _) if *instance < new.acceptor.begins => {}
                 Remove(instance, _) => {
                     panic!("the acceptance at {instance:?} has gone from the stable state")
                 }
@@ -48,11 +77,23 @@ impl Changes<Stable> for PaxosChanges {
             tried: new.tried,
             accepted,
         };
-        *out = postcard::to_extend(&change, std::mem::take(out)).expect(ENCODES);
+        append(&change, out);
+        let (begins, taken) = (new.acceptor.begins, new.snapshot != old.snapshot);
+        if taken || begins != old.acceptor.begins {
+            append(&Truncated { begins, snapshot: new.snapshot.clone().filter(|_| taken) }, out);
+        }
     }
 
     fn apply(state: &mut Stable, change: &[u8]) -> Result<(), String> {
-        let change: Change = decode(change)?;
+        let (change, truncated): (Change, _) = decode(change)?;
+        if let Some(Truncated { begins, snapshot }) = truncated {
+            // What was accepted below later than that stays until the next time.
+            if begins > state.acceptor.begins {
+                state.acceptor.begins = begins;
+                state.acceptor.accepted.retain(|instance, _| instance >= begins);
+            }
+            state.snapshot = snapshot.or(state.snapshot.take());
+        }
         state.acceptor.promised = change.promised;
         state.acceptor.accepted_in = change.accepted_in;
         state.tried = change.tried;
@@ -63,10 +104,130 @@ impl Changes<Stable> for PaxosChanges {
     }
 
     fn snapshot(state: &Stable, out: &mut Vec<u8>) {
-        *out = postcard::to_extend(state, std::mem::take(out)).expect(ENCODES);
+        let AcceptorState { promised, accepted_in, accepted, begins } = state.acceptor.clone();
+        append(&Whole { promised, accepted_in, accepted, tried: state.tried }, out);
+        if begins > Instance::FIRST || state.snapshot.is_some() {
+            append(&Truncated { begins, snapshot: state.snapshot.clone() }, out);
+        }
     }
 
     fn restore(snapshot: &[u8]) -> Result<Stable, String> {
-        decode(snapshot)
+        let (Whole { promised, accepted_in, accepted, tried }, truncated) = decode(snapshot)?;
+        let Truncated { begins, snapshot } =
+            truncated.unwrap_or(Truncated { begins: Instance::FIRST, snapshot: None });
+        Ok(Stable { acceptor: AcceptorState { promised, accepted_in, accepted, begins }, tried, snapshot })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod::Value;
+
+    const BALLOT: Ballot = Ballot { round: 3, proposer: 1 };
+
+    /// An acceptor that has accepted in these instances.
+    fn stable(accepted: &[u64], begins: u64, snapshot: Option<u64>) -> Stable {
+        let proposal = |i: &u64| Proposal { ballot: BALLOT, value: Value::from(format!("c{i}").as_str()) };
+        let accepted = accepted.iter().map(|i| (Instance(*i), proposal(i))).collect();
+        let (promised, accepted_in, begins) = (Some(BALLOT), Some(BALLOT), Instance(begins));
+        let machine = Value::from("all that was executed");
+        let snapshot = snapshot.map(|next| Snapshot { next: Instance(next), sum: 7, machine });
+        Stable { acceptor: AcceptorState { promised, accepted_in, accepted, begins }, tried: 3, snapshot }
+    }
+
+    #[test]
+    fn differences_lead_from_each_state_to_the_next_and_snapshots_give_back_each() {
+        let run = [
+            stable(&[0], 0, None),
+            stable(&[0, 1, 2], 0, None),
+            stable(&[2], 2, Some(2)),
+            // An acceptance that comes late, below where the log begins.
+            stable(&[1, 2, 3], 2, Some(2)),
+            stable(&[1, 2, 3], 2, Some(3)),
+            stable(&[4], 4, Some(4)),
+        ];
+        let mut state = Stable::default();
+        for (old, new) in std::iter::once(&Stable::default()).chain(&run).zip(&run) {
+            let mut bytes = Vec::new();
+            PaxosChanges::difference(new, old, &mut bytes);
+            PaxosChanges::apply(&mut state, &bytes).expect("it was written");
+            assert_eq!(&state, new);
+            for cut in 0..bytes.len() {
+                let mut state = old.clone();
+                // What stands before is a difference without a snapshot; anything shorter is none.
+                let read = PaxosChanges::apply(&mut state, &bytes[..cut]);
+                assert!(read.is_err() || state.snapshot == old.snapshot, "cut at {cut}");
+            }
+            let mut bytes = Vec::new();
+            PaxosChanges::snapshot(new, &mut bytes);
+            assert_eq!(PaxosChanges::restore(&bytes).as_ref(), Ok(new));
+            bytes.push(0);
+            assert!(PaxosChanges::restore(&bytes).is_err(), "a byte too many");
+        }
+    }
+
+    #[test]
+    fn a_member_that_truncates_comes_back_with_what_it_saved_whatever_the_crash_leaves() {
+        use synod_runtime::sim_disk::SimDisk;
+        use synod_runtime::store::{Identity, Store};
+        type Stored<D> = Store<Stable, PaxosChanges, D>;
+        let who = Identity { cluster: 1, member: 2 };
+        let run = [
+            stable(&[0, 1], 0, None),
+            stable(&[1], 1, Some(1)),
+            stable(&[1, 2], 1, Some(1)),
+            stable(&[0, 1, 2], 1, Some(1)),
+            stable(&[2], 2, Some(2)),
+        ];
+        for saves in 0..=run.len() {
+            for seed in 0..20 {
+                let disk = SimDisk::new();
+                let (mut store, _) = Stored::open(disk.open().expect("a disk"), who, 7).expect("it is new");
+                for state in &run[..saves] {
+                    store.save(state);
+                    store.commit().expect("the disk is well");
+                }
+                // The next save is under way.
+                run.get(saves).map(|state| store.save(state).len());
+                if seed % 2 == 0 && run.get(saves).is_none() {
+                    store.compact().expect("the disk is well");
+                }
+                disk.crash(&mut fastrand::Rng::with_seed(seed));
+                drop(store);
+                let (store, _) = Stored::open(disk.open().expect("a disk"), who, 7).expect("it comes back");
+                let saved = saves.checked_sub(1).map(|last| &run[last]);
+                assert_eq!(store.state(), saved, "{saves} saves, seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_written_once_and_not_with_every_save() {
+        let size = |new: &Stable, old: &Stable| {
+            let mut bytes = Vec::new();
+            PaxosChanges::difference(new, old, &mut bytes);
+            bytes.len()
+        };
+        let (before, taken) = (stable(&[0, 1], 0, None), stable(&[1], 1, Some(1)));
+        let after = stable(&[1, 2], 1, Some(1));
+        assert!(size(&taken, &before) > 20 && size(&after, &taken) < 20);
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_snapshots_is_what_is_written_without_any() {
+        // As `postcard` writes an acceptor's promise, its ballot of acceptance and its acceptances, and a proposer's round.
+        let written = [1, 3, 1, 1, 3, 1, 1, 0, 3, 1, 2, b'c', b'0', 3];
+        let state = stable(&[0], 0, None);
+        let mut bytes = Vec::new();
+        PaxosChanges::snapshot(&state, &mut bytes);
+        assert_eq!(bytes, written);
+        assert_eq!(PaxosChanges::restore(&written), Ok(state));
+    }
+
+    #[test]
+    #[should_panic(expected = "has gone from the stable state")]
+    fn an_acceptor_that_forgets_above_where_its_log_begins_is_stopped() {
+        PaxosChanges::difference(&stable(&[1], 0, None), &stable(&[0, 1], 0, None), &mut Vec::new());
     }
 }

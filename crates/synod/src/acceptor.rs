@@ -19,6 +19,8 @@ pub struct AcceptorState {
     pub accepted_in: Option<Ballot>,
     /// The highest-numbered proposal accepted, for each instance.
     pub accepted: PerInstance<Proposal>,
+    /// What was accepted in instances below may be forgotten: something was chosen there, and is in a snapshot.
+    pub begins: Instance,
 }
 
 /// Phase 1(b): answer a prepare with a promise and with what was accepted so far.
@@ -36,6 +38,11 @@ pub(crate) fn on_prepare(
     // Only proposals *below* the ballot are to be reported. Once one was accepted in the ballot itself its proposer has
     // left phase 1, so this prepare is an echo; answering it would do no harm (model `harmless/echoes-prepare`).
     if acceptor.accepted_in == Some(ballot) {
+        return;
+    }
+    // Enforces P2c: what was forgotten cannot be reported, and silence about it would be taken for "accepted nothing". Whoever asks
+    // needs a snapshot first.
+    if from < acceptor.begins {
         return;
     }
     // An equal ballot is answered again, because the first promise may have been lost; it was saved back then.

@@ -30,7 +30,7 @@ impl fmt::Debug for Ballot {
 }
 
 /// The position of a command in the log (PMS §3): instance *i* decides command *i*. Counted from 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Instance(pub u64);
 
 impl Instance {

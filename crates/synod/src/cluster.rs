@@ -58,6 +58,22 @@ pub struct Log {
     pub hold_off: Option<Range<Duration>>,
     /// How often a server asks the others what it has missed; `None`: never.
     pub catch_up: Option<Range<Duration>>,
+    /// Whether servers take snapshots and forget the log below them. Once one has, all must go on doing so: who is behind needs
+    /// the snapshot.
+    pub truncate: Option<Truncate>,
+}
+
+/// When servers take snapshots, and what they keep and send of them (spec D9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truncate {
+    /// A snapshot is taken at every instance that is a multiple of this. At least 1.
+    pub every: u64,
+    /// So many instances below a snapshot are kept all the same: whoever is behind by no more catches up from the log.
+    pub spare: u64,
+    /// How many bytes of a snapshot one message holds. At least 1.
+    pub part: usize,
+    /// How many bytes a snapshot may have to be taken over from another server.
+    pub most: u64,
 }
 
 impl Cluster {

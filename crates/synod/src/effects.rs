@@ -62,7 +62,8 @@ fn stable(state: &ProcessState) -> Stable {
         ProcessState::Acceptor(acceptor) => Stable { acceptor: acceptor.clone(), ..Stable::default() },
         ProcessState::Proposer(proposer) => Stable { tried: proposer.tried, ..Stable::default() },
         ProcessState::Server(server) => {
-            Stable { acceptor: server.acceptor.clone(), tried: server.proposer.tried }
+            let snapshot = server.log.as_ref().and_then(|log| log.saved()).cloned();
+            Stable { acceptor: server.acceptor.clone(), tried: server.proposer.tried, snapshot }
         }
         ProcessState::Learner(_) | ProcessState::Client(_) => Stable::default(),
     }

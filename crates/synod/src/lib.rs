@@ -16,6 +16,7 @@
 //! | `learner` | a value is learned only when a phase-2 quorum accepted it in one ballot |
 //! | `read` | "unset" is answered only if nothing was chosen when the read began |
 //! | `sequence` | a leader issues within the window and leaves no gap; commands are executed in the order of their instances |
+//! | `snapshot` | what is forgotten of the log is in a snapshot on stable storage; servers that diverged stop |
 //! | `confirm` | a question is answered without the log only from a state that misses nothing chosen before it came |
 //! | `machine` | nothing: what a server needs to know of the machine it runs |
 //! | `per_instance` | a map by instance that is cheap to copy and to compare with an earlier copy |
@@ -44,11 +45,12 @@ mod replica;
 mod retry;
 mod sequence;
 mod server;
+mod snapshot;
 
 pub use acceptor::AcceptorState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
 pub use client::{Answer, Asking, Client, ClientState, Want};
-pub use cluster::{Cluster, Learning, Log};
+pub use cluster::{Cluster, Learning, Log, Truncate};
 pub use confirm::{Question, Questions};
 pub use election::{ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
 pub use learner::{LearnerState, Votes};
@@ -63,3 +65,4 @@ pub use read::Readers;
 pub use retry::Retry;
 pub use sequence::LogState;
 pub use server::ServerState;
+pub use snapshot::{Arriving, Snapshot, Snapshots};

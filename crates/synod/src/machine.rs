@@ -24,6 +24,13 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// The whole state as bytes, the same for equal machines and different ones for others.
     fn snapshot(&self) -> Vec<u8>;
 
+    /// The machine that wrote a snapshot, if it is one of a machine like this. The bytes may be anything.
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>>;
+
+    /// A number that stands for all that was executed and said: the same where that was the same, and most likely another where
+    /// it was not, however long ago.
+    fn checksum(&self) -> u64;
+
     /// A machine that is equal and leads a life of its own. It should be cheap: one is made at every step that executes.
     fn copy(&self) -> Box<dyn Machine>;
 }
@@ -41,6 +48,11 @@ impl Replica {
     /// The machine.
     pub fn machine(&self) -> &dyn Machine {
         &*self.0
+    }
+
+    /// The machine that wrote a snapshot, if it is one of a machine like this.
+    pub(crate) fn restored(&self, snapshot: &[u8]) -> Option<Replica> {
+        self.0.restored(snapshot).map(|machine| Replica(Arc::from(machine)))
     }
 
     /// Executes a command. Copies of this replica stay as they are.

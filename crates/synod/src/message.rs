@@ -3,6 +3,7 @@
 use crate::acceptor::AcceptorState;
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::per_instance::PerInstance;
+use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::fmt;
@@ -129,6 +130,35 @@ pub enum Msg {
         /// The round that was asked in.
         round: u64,
     },
+    /// Server to server: a part of my snapshot, which takes the place of what I have forgotten.
+    Part {
+        /// Which snapshot: all commands below were executed.
+        of: Instance,
+        /// And with this checksum.
+        sum: u64,
+        /// How many bytes it has.
+        length: u64,
+        /// Which of them is the first of the part.
+        at: u64,
+        /// The part's bytes.
+        bytes: Value,
+    },
+    /// Server to server: please send the part of that snapshot from there on.
+    Fetch {
+        /// All commands below were executed.
+        of: Instance,
+        /// And with this checksum.
+        sum: u64,
+        /// The first byte that is missing.
+        at: u64,
+    },
+    /// Server to server: what I executed below that instance has this checksum.
+    Checksum {
+        /// The instance.
+        below: Instance,
+        /// The checksum.
+        sum: u64,
+    },
 }
 
 impl fmt::Debug for Msg {
@@ -199,6 +229,12 @@ impl fmt::Debug for Msg {
             }
             Msg::Confirm { ballot, round } => write!(f, "Confirm({ballot:?}, {round})"),
             Msg::Confirmed { ballot, round } => write!(f, "Confirmed({ballot:?}, {round})"),
+            Msg::Part { of, sum, length, at, bytes } => {
+                let end = at.saturating_add(bytes.as_bytes().len() as u64);
+                write!(f, "Part({at} to {end} of {length}, all below {of:?}, {sum:016x})")
+            }
+            Msg::Fetch { of, sum, at } => write!(f, "Fetch({at}.., all below {of:?}, {sum:016x})"),
+            Msg::Checksum { below, sum } => write!(f, "Checksum(all below {below:?}, {sum:016x})"),
         }
     }
 }
@@ -214,6 +250,8 @@ pub enum Timer {
     HoldOff,
     /// A server asks the others what it has missed.
     CatchUp,
+    /// A server writes the snapshot that is due.
+    Snapshot,
 }
 
 /// What must survive a crash (PMS §2.5). Roles that a process does not play leave their part as it was created.
@@ -223,4 +261,6 @@ pub struct Stable {
     pub acceptor: AcceptorState,
     /// The proposer's highest round tried.
     pub tried: u64,
+    /// What takes the place of the log's beginning, where one is kept.
+    pub snapshot: Option<Snapshot>,
 }

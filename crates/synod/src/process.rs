@@ -280,7 +280,7 @@ impl Actor for Process {
 
     /// Starts or restarts from what was saved; everything else is forgotten, as after a crash (spec A3).
     fn on_start(&self, me: Id, saved: &Option<Stable>, out: &mut Out<Self>) -> ProcessState {
-        let Stable { acceptor, tried } = saved.clone().unwrap_or_default();
+        let Stable { acceptor, tried, snapshot } = saved.clone().unwrap_or_default();
         let proposer = ProposerState { tried, ..ProposerState::default() };
         let mut fx = Effects::default();
         let state = match self {
@@ -290,7 +290,7 @@ impl Actor for Process {
             Process::Server { cluster, number, retry } => {
                 let mut server = ServerState { acceptor, proposer, ..ServerState::default() };
                 if let Some(log) = &cluster.log {
-                    let state = LogState::new(log);
+                    let state = LogState::new(log, snapshot);
                     Member { cluster, log, me, number: *number, retry }.start(state.next, &mut fx);
                     server.log = Some(Box::new(state));
                 }

@@ -10,7 +10,7 @@ use crate::process::{
 };
 use crate::proposer::{self, Phase};
 use crate::retry::{self, Retry};
-use crate::{confirm, learner, sequence};
+use crate::{confirm, learner, sequence, snapshot};
 use stateright::actor::Id;
 use std::borrow::Cow;
 
@@ -37,7 +37,12 @@ impl Member<'_> {
         match msg {
             Msg::Submit { command } => self.on_submit(state, src, command, fx),
             Msg::Query { command } => self.on_query(state, src, command, fx),
-            Msg::Prepare { .. } => as_acceptor_on(c, state, src, msg, fx),
+            Msg::Prepare { from, .. } => {
+                as_acceptor_on(c, state, src, msg, fx);
+                if *from < as_acceptor(state).begins {
+                    snapshot::offer(self.log, &as_server(state), src, *from, fx);
+                }
+            }
             Msg::Accept { .. } => {
                 as_acceptor_on(c, state, src, msg, fx);
                 self.hold_off(state, src, msg, fx);
@@ -57,7 +62,7 @@ impl Member<'_> {
                 if let Some(value) = chosen {
                     self.learn(state, *instance, value, fx);
                 }
-                if c.told_of_acceptance().contains(&self.me) {
+                if c.told_of_acceptance().contains(&self.me) && *instance >= as_acceptor(state).begins {
                     as_learner_on(c, self.me, state, src, msg, fx);
                     self.learned(state, *instance, fx);
                 }
@@ -74,7 +79,45 @@ impl Member<'_> {
                 confirm::on_confirmed(c, as_server(state), index, (*ballot, *round), fx);
                 self.rest(state, fx);
             }
+            _ => self.on_snapshot(state, src, msg, fx),
+        }
+    }
+
+    /// What servers say of snapshots. Nobody else has a say in what this one has executed.
+    fn on_snapshot(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
+        let Some(truncate) = self.log.truncate.as_ref().filter(|_| self.cluster.learners.contains(&src))
+        else {
+            return;
+        };
+        match msg {
+            Msg::Part { of, sum, length, at, bytes } => {
+                let part = (*of, *sum, *length, *at, bytes);
+                if snapshot::on_part(truncate, as_server(state), src, part, fx) {
+                    self.go_on(state, src, fx);
+                }
+            }
+            Msg::Fetch { of, sum, at } => {
+                snapshot::on_fetch(truncate, as_server(state).log(), src, (*of, *sum, *at), fx);
+            }
+            Msg::Checksum { below, sum } => snapshot::compare(as_server(state).log(), src, *below, *sum),
             _ => {}
+        }
+    }
+
+    /// After a snapshot was taken over: what is known beyond it is executed, and the rest comes from the log.
+    fn go_on(&self, state: &mut Cow<'_, ProcessState>, src: Id, fx: &mut Effects) {
+        // A ballot that asks about what others have forgotten would not end.
+        if matches!(as_proposer(state).phase, Phase::Preparing { .. }) {
+            if as_server(state).is_leading_to_something() {
+                self.begin(state, fx);
+            } else {
+                as_proposer(state).edit().phase = Phase::Idle;
+            }
+        }
+        sequence::advance(self.cluster, self.log, as_server(state), fx);
+        self.rest(state, fx);
+        if self.log.catch_up.is_some() {
+            fx.send(src, Msg::Learn { from: as_server(state).log().next });
         }
     }
 
@@ -89,7 +132,18 @@ impl Member<'_> {
                     self.begin(state, fx);
                 }
             }
-            Timer::CatchUp => self.ask(as_server(state).log().next, fx),
+            Timer::CatchUp => {
+                if snapshot::ask_again(as_server(state), &self.others(), fx) {
+                    self.watch_catch_up(fx);
+                } else {
+                    self.ask(as_server(state).log().next, fx);
+                }
+            }
+            Timer::Snapshot => {
+                if let Some(truncate) = &self.log.truncate {
+                    snapshot::take(truncate, as_server(state), &self.others(), fx);
+                }
+            }
             Timer::Resend => {}
         }
     }
@@ -133,7 +187,8 @@ impl Member<'_> {
 
     /// A value is known to be chosen.
     fn learn(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, value: Value, fx: &mut Effects) {
-        if as_server(state).known(instance).is_none() {
+        // What was forgotten was known once.
+        if instance >= as_acceptor(state).begins && as_server(state).known(instance).is_none() {
             learner::on_chosen(self.cluster, as_learner(state), self.me, (instance, value), fx);
             self.learned(state, instance, fx);
         }
@@ -238,14 +293,27 @@ impl Member<'_> {
 
     /// Asks the others what was chosen from the first unknown instance on, and again some time later.
     fn ask(&self, from: Instance, fx: &mut Effects) {
-        let Some(after) = &self.log.catch_up else { return };
-        let others: Vec<Id> = self.cluster.learners.iter().copied().filter(|id| *id != self.me).collect();
-        fx.broadcast(&others, &Msg::Learn { from });
-        fx.set_timer(Timer::CatchUp, after.clone());
+        if self.log.catch_up.is_some() {
+            fx.broadcast(&self.others(), &Msg::Learn { from });
+            self.watch_catch_up(fx);
+        }
+    }
+
+    fn watch_catch_up(&self, fx: &mut Effects) {
+        if let Some(after) = &self.log.catch_up {
+            fx.set_timer(Timer::CatchUp, after.clone());
+        }
+    }
+
+    fn others(&self) -> Vec<Id> {
+        self.cluster.learners.iter().copied().filter(|id| *id != self.me).collect()
     }
 
     fn on_learn(&self, state: &mut Cow<'_, ProcessState>, src: Id, from: Instance, fx: &mut Effects) {
         let server = as_server(state);
+        if snapshot::offer(self.log, &server, src, from, fx) {
+            return;
+        }
         let (values, _) = bounded(&server.learner.learned, from, self.cluster.report, |value| value);
         if !values.is_empty() {
             fx.send(src, Msg::Known { values, next: server.log().next });

@@ -12,6 +12,7 @@ use crate::message::Msg;
 use crate::per_instance::PerInstance;
 use crate::proposer::{self, Phase};
 use crate::server::ServerState;
+use crate::snapshot::{self, Snapshot, Snapshots};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,17 +29,32 @@ pub struct LogState {
     pub questions: Questions,
     /// Who was seen to lead, while this server holds its own submissions back.
     pub held: Option<Id>,
+    /// Its snapshots, where the log is truncated.
+    pub snapshots: Option<Snapshots>,
 }
 
 impl LogState {
-    pub(crate) fn new(log: &Log) -> LogState {
+    /// Begins where the snapshot on stable storage ends. One that no machine like this has written is as good as none: then all that
+    /// it took the place of has to come from others.
+    pub(crate) fn new(log: &Log, saved: Option<Snapshot>) -> LogState {
+        let first = Replica::new(log.machine.clone());
+        let found = saved.and_then(|saved| Some((first.restored(saved.machine.as_bytes())?, saved)));
+        let next = found.as_ref().map_or(Instance::FIRST, |(_, saved)| saved.next);
+        let (replica, saved) = found.map_or((first, None), |(replica, saved)| (replica, Some(saved)));
+        let keeps = log.truncate.is_some() || saved.is_some();
         LogState {
-            next: Instance::FIRST,
-            replica: Replica::new(log.machine.clone()),
+            next,
+            replica,
             asked: BTreeMap::new(),
             questions: Questions::default(),
             held: None,
+            snapshots: keeps.then(|| Snapshots { saved, ..Snapshots::default() }),
         }
+    }
+
+    /// The snapshot on stable storage.
+    pub(crate) fn saved(&self) -> Option<&Snapshot> {
+        self.snapshots.as_ref().and_then(|snapshots| snapshots.saved.as_ref())
     }
 }
 
@@ -147,29 +163,34 @@ pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Part<'_, '_, Ser
         return;
     }
     let server = server.edit();
-    execute(server, fx);
+    execute(log, server, fx);
     fill(cluster, log, server, fx);
     crate::confirm::answer(server, fx);
 }
 
 /// Executes commands in their order, up to the first instance that is not known, and answers whoever waits.
-fn execute(server: &mut ServerState, fx: &mut Effects) {
+fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
     loop {
         // Enforces X1: the next instance and no other, however many are known beyond it.
         let next = server.log().next;
         let (Some(command), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else {
             break;
         };
-        let log = server.log_mut();
-        log.next = Instance(after);
-        if command.is_no_op() {
-            continue;
+        let state = server.log_mut();
+        state.next = Instance(after);
+        if !command.is_no_op() {
+            let output = state.replica.execute(next, &command);
+            let waiting: Vec<Id> = state.asked.remove(&command).unwrap_or_default().into_iter().collect();
+            fx.broadcast(&waiting, &Msg::Output { output });
+            server.proposer.queue.retain(|queued| *queued != command);
         }
-        let output = log.replica.execute(next, &command);
-        let waiting: Vec<Id> = log.asked.remove(&command).unwrap_or_default().into_iter().collect();
-        fx.broadcast(&waiting, &Msg::Output { output });
-        server.proposer.queue.retain(|queued| *queued != command);
+        snapshot::mark(log, server.log_mut(), fx);
     }
+    close(server);
+}
+
+/// Gives up what a ballot was about below the next instance.
+fn close(server: &mut ServerState) {
     // What is executed needs no proposal any more, and a long reign would otherwise keep it all.
     let next = server.log().next;
     if let Phase::Accepting { reports, issued, accepted, .. } = &mut server.proposer.phase {
@@ -179,7 +200,31 @@ fn execute(server: &mut ServerState, fx: &mut Effects) {
     }
 }
 
-fn drop_below<T: Clone>(map: &mut PerInstance<T>, next: Instance) {
+/// The machine has come from a snapshot: whoever waits for a command that took effect in it is told, and proposals in instances that it
+/// takes the place of have to be chosen elsewhere, if they were not.
+pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
+    let log = server.log_mut();
+    let (next, replica) = (log.next, log.replica.clone());
+    log.asked.retain(|command, clients| {
+        let said = replica.machine().said(command);
+        if let Some(output) = &said {
+            let waiting: Vec<Id> = clients.iter().copied().collect();
+            fx.broadcast(&waiting, &Msg::Output { output: output.clone() });
+        }
+        said.is_none()
+    });
+    let below = server.proposer.wanted.range(..next).map(|(instance, wanted)| (*instance, wanted.clone()));
+    for (instance, wanted) in below.collect::<Vec<_>>().into_iter().rev() {
+        server.proposer.wanted.remove(&instance);
+        if !wanted.is_no_op() && here_is_new(server, &wanted) {
+            server.proposer.queue.push_front(wanted);
+        }
+    }
+    server.proposer.queue.retain(|queued| replica.machine().said(queued).is_none());
+    close(server);
+}
+
+pub(crate) fn drop_below<T: Clone>(map: &mut PerInstance<T>, next: Instance) {
     while let Some(instance) = map.keys().next().copied().filter(|instance| *instance < next) {
         map.remove(&instance);
     }

@@ -73,6 +73,9 @@ fn main() {
         ),
         ("confirm", Msg::Confirm { ballot, round: 7 }),
         ("confirmed", Msg::Confirmed { ballot, round: 7 }),
+        ("part", Msg::Part { of: instance, sum: 7, length: 9, at: 4, bytes: value.clone() }),
+        ("fetch", Msg::Fetch { of: instance, sum: 7, at: 4 }),
+        ("checksum", Msg::Checksum { below: instance, sum: 7 }),
     ];
     for (name, msg) in &messages {
         write("message", name, &encode(msg));

@@ -66,13 +66,13 @@ fn in_round(round: &mut u64, number: u16, each: Each<'_>) {
     }
 }
 
-fn in_stable(Stable { acceptor, tried }: &mut Stable, number: u16, each: Each<'_>) {
+fn in_stable(Stable { acceptor, tried, snapshot: _ }: &mut Stable, number: u16, each: Each<'_>) {
     in_acceptor(acceptor, each);
     in_round(tried, number, each);
 }
 
 fn in_acceptor(acceptor: &mut AcceptorState, each: Each<'_>) {
-    let AcceptorState { promised, accepted_in, accepted } = acceptor;
+    let AcceptorState { promised, accepted_in, accepted, begins: _ } = acceptor;
     promised.iter_mut().for_each(&mut *each);
     accepted_in.iter_mut().for_each(&mut *each);
     in_proposals(accepted, each);
@@ -152,7 +152,10 @@ fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Output { .. }
         | Msg::Redirect { .. }
         | Msg::Learn { .. }
-        | Msg::Known { .. } => {}
+        | Msg::Known { .. }
+        | Msg::Part { .. }
+        | Msg::Fetch { .. }
+        | Msg::Checksum { .. } => {}
     }
 }
 
@@ -168,6 +171,7 @@ fn in_history(history: &mut History, each: Each<'_>) {
         asked: _,
         submitted: _,
         calls: _,
+        told: _,
         broken: _,
     } = history;
     let renamed = |mut ballot: Ballot, each: Each<'_>| {

@@ -32,7 +32,7 @@ const fn entry(name: &'static str, rule: Rule, guard: &'static str, does: &'stat
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Entry; 49] = [
+pub const MUTANTS: [Entry; 52] = [
     entry(
         "last-value",
         Rule::LastValue,
@@ -272,8 +272,26 @@ pub const MUTANTS: [Entry; 49] = [
     entry(
         "truncates-unchosen",
         Rule::TruncatesUnchosen,
-        "acceptor: forgets nothing that is not known to be chosen",
-        "forgets what it accepted below the last instance that it knows to be chosen",
+        "snapshot: forgets nothing that was not executed",
+        "forgets the log below the last instance that it knows to be chosen, gaps and all",
+    ),
+    entry(
+        "forgets-without-snapshot",
+        Rule::ForgetsWithoutSnapshot,
+        "snapshot: what is forgotten is in one, on stable storage",
+        "forgets the log, and comes back from a crash with a machine that has executed nothing of it",
+    ),
+    entry(
+        "promise-hides-truncation",
+        Rule::PromiseHidesTruncation,
+        "acceptor: promises nothing about what it has forgotten",
+        "promises about instances that it has forgotten as if it had accepted nothing there",
+    ),
+    entry(
+        "executes-otherwise",
+        Rule::ExecutesOtherwise,
+        "machine: a function of the log",
+        "server 1 takes each command for another",
     ),
     entry(
         "promise-per-instance",
@@ -443,7 +461,7 @@ impl Actor for Mutant {
             Rule::StaleDisk => disk.before.clone().unwrap_or_default(),
             _ => disk.now.clone(),
         });
-        self.rule.doctor_start(&mut found);
+        self.rule.doctor_start(&self.process, &mut found);
         let mut real = Out::new();
         let inner = self.process.on_start(me, &found, &mut real);
         let saved = found.filter(|_| self.rule == Rule::StaleDisk);

@@ -1,10 +1,10 @@
 //! What each mutant doctors: the state and message before the real handler, and the state and outputs after it.
 
-use crate::ledger::Ledger;
 use stateright::actor::{Command, Id, Out};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use synod::{
     AcceptorSet, AcceptorState, Cluster, Instance, LearnerState, Log, Msg, Phase, Process, ProcessState,
     Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
@@ -56,6 +56,9 @@ pub enum Rule {
     ExecutesOutOfOrder,
     ForgetsSessions,
     TruncatesUnchosen,
+    ForgetsWithoutSnapshot,
+    PromiseHidesTruncation,
+    ExecutesOtherwise,
     PromisePerInstance,
     AnswersUnconfirmed,
     ConfirmsAnyway,
@@ -158,6 +161,8 @@ impl Rule {
                 acceptor.promised = None;
             }
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => acceptor.accepted_in = None,
+            // So does where the log begins.
+            (Rule::PromiseHidesTruncation, Msg::Prepare { .. }) => acceptor.begins = Instance::FIRST,
             // What was promised comes back in doctor_state.
             (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => acceptor.promised = None,
             (Rule::RejectsFirst, Msg::Accept { .. }) => {
@@ -230,12 +235,8 @@ impl Rule {
     /// What a process is made with where configuration is what is broken.
     pub(crate) fn doctor_log_of(self, log: &Log) -> Log {
         let mut log = log.clone();
-        match self {
-            Rule::ExceedsWindow => log.alpha += 1,
-            Rule::ForgetsSessions => {
-                log.machine = Arc::new(Ledger { forgets_sessions: true, ..Ledger::default() });
-            }
-            _ => {}
+        if self == Rule::ExceedsWindow {
+            log.alpha += 1;
         }
         log
     }
@@ -283,8 +284,12 @@ impl Rule {
                     server.acceptor.accepted_in = None;
                 }
                 Rule::TruncatesUnchosen if knows_more => {
-                    let last = server.learner.learned.keys().next_back().copied();
-                    server.acceptor.accepted.retain(|instance, _| Some(instance) >= last);
+                    let last = server.learner.learned.keys().next_back().map(|last| last.plus(1));
+                    let log = server.log.as_mut();
+                    if let Some((last, log)) = last.zip(log).filter(|(last, log)| *last > log.next) {
+                        let due = Some((last, log.replica.clone()));
+                        log.snapshots.get_or_insert_default().due = due;
+                    }
                 }
                 _ => {}
             }
@@ -299,6 +304,7 @@ impl Rule {
             | (Rule::PromiseNotKept, Msg::Prepare { .. })
             | (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => new.promised = old.promised,
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => new.accepted_in = old.accepted_in,
+            (Rule::PromiseHidesTruncation, Msg::Prepare { .. }) => new.begins = old.begins,
             (Rule::KeepsFirst, Msg::Accept { instance, .. }) => {
                 if let Some(first) = old.accepted.get(instance) {
                     new.accepted.insert(*instance, first.clone());
@@ -317,6 +323,13 @@ impl Rule {
         out: &mut Out<Process>,
     ) {
         let (Some(old), Some(new)) = (before.server(), after.server()) else { return };
+        let due = |server: &ServerState| {
+            let snapshots = server.log.as_ref().and_then(|log| log.snapshots.as_ref());
+            snapshots.and_then(|snapshots| snapshots.due.as_ref()).map(|(next, _)| *next)
+        };
+        if self == Rule::TruncatesUnchosen && due(new) > due(old) {
+            out.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
+        }
         match (self, msg) {
             (Rule::AnswersUnconfirmed, Msg::Query { command }) => {
                 let replica = old.log.as_ref().map(|log| &log.replica);
@@ -346,13 +359,19 @@ impl Rule {
         }
     }
 
-    pub(super) fn doctor_start(self, found: &mut Option<Stable>) {
+    pub(super) fn doctor_start(self, process: &Process, found: &mut Option<Stable>) {
         if self == Rule::Amnesia {
             *found = None;
         }
         let Some(stable) = found else { return };
         match self {
             Rule::ForgetsBallot => stable.tried = 0,
+            Rule::ForgetsWithoutSnapshot => {
+                let log = cluster_of(process).and_then(|cluster| cluster.log.as_ref());
+                if let (Some(log), Some(snapshot)) = (log, &mut stable.snapshot) {
+                    snapshot.machine = Value::from(log.machine.snapshot().as_slice());
+                }
+            }
             Rule::ForgetsPromise => stable.acceptor.promised = None,
             Rule::ForgetsAccepted => {
                 stable.acceptor.accepted.clear();
@@ -471,5 +490,6 @@ pub(super) fn stable(state: &ProcessState) -> Stable {
     Stable {
         acceptor: state.acceptor().cloned().unwrap_or_default(),
         tried: state.proposer().map_or(0, |proposer| proposer.tried),
+        snapshot: state.server().and_then(|server| server.log.as_ref()?.snapshots.as_ref()?.saved.clone()),
     }
 }

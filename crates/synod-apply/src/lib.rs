@@ -1,0 +1,128 @@
+//! Where the protocol and the machines meet: a machine of `synod-machine`, with its clients' sessions, as the machine that
+//! the servers of `synod` run.
+//!
+//! Neither of the two knows the other. A server hands over a command as bytes and takes the output as bytes; a machine has
+//! commands and outputs of its own types. How the ones become the others is a [`Wording`]: [`Compact`] for serving, and words that
+//! people can read in models.
+
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use synod::{Instance, Machine, Value};
+use synod_machine::{
+    Blob, Chain, Cut, Fetch, FetchLimits, Manifest, Part, SessionCommand, SessionOutput, Sessions, Snapshot,
+    StateMachine, decode, encode,
+};
+
+/// How commands and outputs of a machine with sessions are written. Outputs that differ must be written differently.
+pub trait Wording<M: StateMachine>: Send + Sync + 'static {
+    /// The command that some bytes say, if they say one. They come from clients, and may be anything.
+    fn command(bytes: &[u8]) -> Option<SessionCommand<M::Command>>;
+
+    /// What is said of an output; without one, of a command that says nothing.
+    fn output(output: Option<&SessionOutput<M::Output>>) -> Vec<u8>;
+}
+
+/// As short as it can be said: for serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compact;
+
+impl<M: StateMachine> Wording<M> for Compact {
+    fn command(bytes: &[u8]) -> Option<SessionCommand<M::Command>> {
+        decode(bytes).ok()
+    }
+
+    fn output(output: Option<&SessionOutput<M::Output>>) -> Vec<u8> {
+        encode(&output)
+    }
+}
+
+/// A machine with sessions, written in the words of `W`, and the chained checksum of all that it executed.
+pub struct Applied<M: StateMachine, W> {
+    machine: Sessions<M>,
+    chain: Chain,
+    wording: PhantomData<fn() -> W>,
+}
+
+impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
+    /// A machine that no log was applied to yet.
+    pub fn new(machine: Sessions<M>) -> Self {
+        Applied { machine, chain: Chain::new(), wording: PhantomData }
+    }
+
+    /// The machine with its sessions.
+    pub fn machine(&self) -> &Sessions<M> {
+        &self.machine
+    }
+
+    /// What was executed, as one number.
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    fn say(output: Option<&SessionOutput<M::Output>>) -> Value {
+        Value::from(W::output(output).as_slice())
+    }
+}
+
+impl<M: StateMachine, W> Clone for Applied<M, W> {
+    fn clone(&self) -> Self {
+        Applied { machine: self.machine.clone(), chain: self.chain, wording: PhantomData }
+    }
+}
+
+impl<M: StateMachine, W> Debug for Applied<M, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Applied").field("machine", &self.machine).field("chain", &self.chain).finish()
+    }
+}
+
+impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
+    /// Bytes that say no command change nothing, but for the checksum: they are in the log like any other command.
+    fn execute(&mut self, _: Instance, command: &Value) -> Value {
+        let output = W::command(command.as_bytes()).map(|command| self.machine.apply(&command));
+        let said = Self::say(output.as_ref());
+        self.chain.extend(command.as_bytes(), said.as_bytes());
+        said
+    }
+
+    /// Answered from the table of sessions: see [`Sessions::settled`].
+    fn said(&self, command: &Value) -> Option<Value> {
+        let SessionCommand::Apply { session, number, .. } = W::command(command.as_bytes())? else {
+            return None;
+        };
+        self.machine.settled(session, number).map(|output| Self::say(Some(&output)))
+    }
+
+    fn query(&self, command: &Value) -> Option<Value> {
+        let command = W::command(command.as_bytes())?;
+        self.machine.query(&command).map(|output| Self::say(Some(&output)))
+    }
+
+    /// With a digest of the whole, since it may come in parts from elsewhere.
+    fn snapshot(&self) -> Vec<u8> {
+        let snapshot = Snapshot { chain: self.chain, machine: Blob::from(self.machine.snapshot()) };
+        let cut = Cut::new(&snapshot, 0);
+        encode(&(cut.manifest(), cut.part(0)))
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        let (manifest, part): (Manifest, Option<Part>) = decode(snapshot).ok()?;
+        let mut fetch = Fetch::new(manifest, FetchLimits { bytes: u64::MAX, parts: 1 }).ok()?;
+        fetch.take(&part?).ok()?;
+        let Snapshot { chain, machine } = fetch.whole().ok()??;
+        let mut restored = Applied { chain, ..self.clone() };
+        restored.machine.restore(&machine).ok()?;
+        Some(Box::new(restored))
+    }
+
+    fn checksum(&self) -> u64 {
+        self.chain.sum.0
+    }
+
+    fn copy(&self) -> Box<dyn Machine> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! What the machine of a model is to its clients: the sequential object by which what they are told is judged. The judge is
+//! `synod-linear`'s, as it is for real runs.
+
+use crate::ledger;
+use crate::spoken;
+use std::collections::BTreeSet;
+use synod::Value;
+use synod_linear::{Object, Spec, Tester, step_of};
+use synod_machine::{Bank, Kv, Locks};
+
+/// A machine by name, as a model file has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sequential {
+    /// A register whose commands all return what was there before.
+    #[default]
+    Register,
+    /// Accounts.
+    Bank,
+    /// A store with compare-and-swap.
+    Kv,
+    /// Locks with fencing tokens.
+    Lock,
+}
+
+/// What it holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holds {
+    /// A register, what was written last.
+    Register(Option<Value>),
+    /// A bank, balances.
+    Bank(Bank),
+    /// A store, entries.
+    Kv(Kv),
+    /// Locks, holders.
+    Lock(Locks),
+}
+
+/// The history of what clients asked and were told. A client asks one thing, so its number names the operation.
+pub type Told = Tester<Sequential, usize>;
+
+impl Spec for Sequential {
+    type State = Holds;
+    type Op = Value;
+    type Ret = Value;
+
+    fn initial(&self) -> Holds {
+        match self {
+            Sequential::Register => Holds::Register(None),
+            Sequential::Bank => Holds::Bank(Bank::default()),
+            Sequential::Kv => Holds::Kv(Kv::default()),
+            Sequential::Lock => Holds::Lock(Locks::default()),
+        }
+    }
+
+    fn step(&self, state: &Holds, op: &Value, ret: Option<&Value>) -> Option<Holds> {
+        step_of(self, state, op, ret)
+    }
+}
+
+impl Object for Sequential {
+    fn apply(&self, state: &Holds, op: &Value) -> (Holds, Value) {
+        match state {
+            Holds::Register(before) => {
+                let (after, said) = ledger::alone(before.as_ref(), op);
+                (Holds::Register(after), said)
+            }
+            Holds::Bank(bank) => {
+                let (after, said) = spoken::alone(bank, op);
+                (Holds::Bank(after), said)
+            }
+            Holds::Kv(kv) => {
+                let (after, said) = spoken::alone(kv, op);
+                (Holds::Kv(after), said)
+            }
+            Holds::Lock(locks) => {
+                let (after, said) = spoken::alone(locks, op);
+                (Holds::Lock(after), said)
+            }
+        }
+    }
+}
+
+impl Sequential {
+    /// Whether the machine hears a command in these words.
+    pub(crate) fn hears(self, command: &Value) -> bool {
+        match self {
+            Sequential::Register => true,
+            Sequential::Bank => spoken::is_heard::<Bank>(command),
+            Sequential::Kv => spoken::is_heard::<Kv>(command),
+            Sequential::Lock => spoken::is_heard::<Locks>(command),
+        }
+    }
+}
+
+/// The history of the calls that a register's model keeps, told to the tester: which ended before which began is all that counts.
+///
+/// What had ended when a call began only grows from one call to the next, so that calls can be put in the order in which they began.
+pub fn retold<'a>(
+    calls: impl IntoIterator<Item = (usize, &'a Value, &'a BTreeSet<usize>, Option<&'a Value>)>,
+) -> Told {
+    let mut calls: Vec<_> = calls.into_iter().collect();
+    calls.sort_by_key(|(_, _, after, _)| after.len());
+    let mut tester = Tester::new(Sequential::Register);
+    let mut ended = BTreeSet::new();
+    let end = |tester: &mut Told, ended: &mut BTreeSet<usize>, client: usize| {
+        let output = calls.iter().find(|(other, ..)| *other == client).and_then(|(.., output)| *output);
+        if let (true, Some(output)) = (ended.insert(client), output) {
+            tester.returned(&client, output);
+        }
+    };
+    for (client, command, after, _) in &calls {
+        for before in *after {
+            end(&mut tester, &mut ended, *before);
+        }
+        tester.invoke(*client, (*command).clone());
+    }
+    for (client, _, _, output) in &calls {
+        if output.is_some() {
+            end(&mut tester, &mut ended, *client);
+        }
+    }
+    tester
+}

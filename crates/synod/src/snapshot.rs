@@ -1,0 +1,224 @@
+//! Guarantees that what a server forgets of its log is in a snapshot on its stable storage, and that a server that is too far
+//! behind for the log begins with a whole snapshot or not at all (spec D9).
+//!
+//! All servers take their snapshots at the same instances, so that equal replicas have equal ones: a part may come from any server,
+//! and servers that executed different things find out as soon as they compare checksums. Taking one is a step of its own: the
+//! machine is set aside when its instance has come, and written later.
+
+use crate::ballot::{Instance, Value};
+use crate::cluster::{Log, Truncate};
+use crate::effects::{Effects, Part};
+use crate::machine::Replica;
+use crate::message::{Msg, Timer};
+use crate::sequence::{self, LogState, drop_below};
+use crate::server::ServerState;
+use serde::{Deserialize, Serialize};
+use stateright::actor::Id;
+use std::time::Duration;
+
+/// What takes the place of the log's beginning.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// All commands below were executed.
+    pub next: Instance,
+    /// The machine's checksum then.
+    pub sum: u64,
+    /// The machine, as it writes itself.
+    pub machine: Value,
+}
+
+/// A server's snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Snapshots {
+    /// The one on stable storage.
+    pub saved: Option<Snapshot>,
+    /// The machine that is to be written next, and where it was.
+    pub due: Option<(Instance, Replica)>,
+    /// Another's, as far as it has come.
+    pub arriving: Option<Arriving>,
+}
+
+/// A snapshot that is on its way here. Parts are taken in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Arriving {
+    /// Which it is: all commands below were executed.
+    pub of: Instance,
+    /// And with this checksum.
+    pub sum: u64,
+    /// How many bytes it has.
+    pub length: u64,
+    /// The first of them.
+    pub parts: Vec<Value>,
+    /// Whether the part that is due was asked for a second time.
+    pub asked_again: bool,
+}
+
+impl Arriving {
+    fn received(&self) -> u64 {
+        self.parts.iter().map(|part| part.as_bytes().len() as u64).sum()
+    }
+
+    fn whole(&self) -> Vec<u8> {
+        self.parts.iter().flat_map(Value::as_bytes).copied().collect()
+    }
+}
+
+impl Snapshot {
+    /// The part from a byte on, unless there is none.
+    fn part(&self, truncate: &Truncate, at: u64) -> Option<Msg> {
+        let bytes = self.machine.as_bytes();
+        let rest = bytes.get(usize::try_from(at).ok()?..)?;
+        if rest.is_empty() && at > 0 {
+            return None;
+        }
+        let part = Value::from(&rest[..rest.len().min(truncate.part.max(1))]);
+        Some(Msg::Part { of: self.next, sum: self.sum, length: bytes.len() as u64, at, bytes: part })
+    }
+}
+
+/// Sets the machine aside if this is where a snapshot is due.
+pub(crate) fn mark(log: &Log, state: &mut LogState, fx: &mut Effects) {
+    let (Some(truncate), Some(snapshots)) = (&log.truncate, &mut state.snapshots) else { return };
+    if state.next.0.is_multiple_of(truncate.every) {
+        snapshots.due = Some((state.next, state.replica.clone()));
+        fx.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
+    }
+}
+
+/// Writes the machine that was set aside, and forgets what it takes the place of; all in one save.
+pub(crate) fn take(
+    truncate: &Truncate,
+    mut server: Part<'_, '_, ServerState>,
+    others: &[Id],
+    fx: &mut Effects,
+) {
+    let due = server.log().snapshots.as_ref().and_then(|snapshots| snapshots.due.clone());
+    let Some((next, replica)) = due else { return };
+    let machine = Value::from(replica.machine().snapshot().as_slice());
+    let snapshot = Snapshot { next, sum: replica.machine().checksum(), machine };
+    fx.broadcast(others, &Msg::Checksum { below: next, sum: snapshot.sum });
+    keep(truncate, server.edit(), snapshot, fx);
+}
+
+/// Keeps a snapshot of what was executed here, and forgets the log below it, but for what is spared for those that are behind
+/// by little.
+fn keep(truncate: &Truncate, server: &mut ServerState, snapshot: Snapshot, fx: &mut Effects) {
+    // Enforces P2c, X1: all below was executed, so it was chosen; and it is in the snapshot, which is saved in this same step.
+    let begins = Instance(snapshot.next.0.saturating_sub(truncate.spare));
+    if server.acceptor.begins < begins {
+        server.acceptor.begins = begins;
+        drop_below(&mut server.acceptor.accepted, begins);
+        drop_below(&mut server.learner.learned, begins);
+        drop_below(&mut server.learner.votes, begins);
+    }
+    server.log_mut().snapshots = Some(Snapshots { saved: Some(snapshot), due: None, arriving: None });
+    fx.save();
+}
+
+/// Offers the snapshot to one who needs what was forgotten: its first part. Returns whether it has to be that.
+pub(crate) fn offer(log: &Log, server: &ServerState, to: Id, from: Instance, fx: &mut Effects) -> bool {
+    let Some(saved) = server.log().saved().filter(|saved| from < saved.next) else { return false };
+    if server.known(from).is_some() {
+        return false;
+    }
+    if let Some(part) = log.truncate.as_ref().and_then(|truncate| saved.part(truncate, 0)) {
+        fx.send(to, part);
+    }
+    true
+}
+
+/// Sends the part that is asked for; where the snapshot has made room for a newer one, the first part of that.
+pub(crate) fn on_fetch(
+    truncate: &Truncate,
+    state: &LogState,
+    src: Id,
+    (of, sum, at): (Instance, u64, u64),
+    fx: &mut Effects,
+) {
+    let Some(saved) = state.saved().filter(|saved| of <= saved.next) else { return };
+    let at = if (saved.next, saved.sum) == (of, sum) { at } else { 0 };
+    if let Some(part) = saved.part(truncate, at) {
+        fx.send(src, part);
+    }
+}
+
+/// Takes the next part of a snapshot, and asks for the one after it; begins anew with the machine once it is whole.
+/// Returns whether it did.
+pub(crate) fn on_part(
+    truncate: &Truncate,
+    mut server: Part<'_, '_, ServerState>,
+    src: Id,
+    (of, sum, length, at, bytes): (Instance, u64, u64, u64, &Value),
+    fx: &mut Effects,
+) -> bool {
+    compare(server.log(), src, of, sum);
+    let state = server.log();
+    // What was executed here is not executed again; and what is kept of a snapshot is bounded, whoever sends it.
+    if of <= state.next || length > truncate.most {
+        return false;
+    }
+    let mut arriving = match state.snapshots.as_ref().and_then(|snapshots| snapshots.arriving.as_ref()) {
+        Some(arriving) if (arriving.of, arriving.length) == (of, length) => arriving.clone(),
+        Some(arriving) if of <= arriving.of => return false,
+        _ => Arriving { of, sum, length, parts: Vec::new(), asked_again: false },
+    };
+    let size = bytes.as_bytes().len() as u64;
+    let due = length.saturating_sub(at).min(truncate.part.max(1) as u64);
+    if at != arriving.received() || size != due {
+        return false;
+    }
+    arriving.parts.push(bytes.clone());
+    arriving.asked_again = false;
+    let received = at + size;
+    let snapshots = server.edit().log_mut().snapshots.get_or_insert_default();
+    if received < length {
+        snapshots.arriving = Some(arriving);
+        fx.send(src, Msg::Fetch { of, sum, at: received });
+        return false;
+    }
+    snapshots.arriving = None;
+    let whole = arriving.whole();
+    // Whatever came is no snapshot of this machine: it is asked for anew.
+    let restored = server.log().replica.restored(&whole).filter(|it| it.machine().checksum() == sum);
+    let Some(replica) = restored else { return false };
+    let server = server.edit();
+    // Enforces X1: the machine has executed all below, and goes on with the next instance and no other.
+    server.log_mut().next = of;
+    server.log_mut().replica = replica;
+    sequence::skip(server, fx);
+    keep(truncate, server, Snapshot { next: of, sum, machine: Value::from(whole.as_slice()) }, fx);
+    true
+}
+
+/// Asks again for what is missing of a snapshot; if that was in vain before, gives it up. Returns whether it asked.
+pub(crate) fn ask_again(mut server: Part<'_, '_, ServerState>, others: &[Id], fx: &mut Effects) -> bool {
+    let Some(arriving) = server.log().snapshots.as_ref().and_then(|snapshots| snapshots.arriving.as_ref())
+    else {
+        return false;
+    };
+    let (in_vain, again) = (arriving.asked_again, Arriving { asked_again: true, ..arriving.clone() });
+    if !in_vain {
+        fx.broadcast(others, &Msg::Fetch { of: again.of, sum: again.sum, at: again.received() });
+    }
+    server.edit().log_mut().snapshots.get_or_insert_default().arriving = (!in_vain).then_some(again);
+    !in_vain
+}
+
+/// Compares another's checksum with this server's, if both have one of the same instance.
+///
+/// # Panics
+/// If they differ: replicas have executed different things, nobody knows which is right, and neither may go on.
+pub(crate) fn compare(state: &LogState, src: Id, below: Instance, theirs: u64) {
+    let Some(Snapshots { saved, due, arriving }) = &state.snapshots else { return };
+    let saved = saved.as_ref().map(|saved| (saved.next, saved.sum));
+    let due = due.as_ref().map(|(next, replica)| (*next, replica.machine().checksum()));
+    let arriving = arriving.as_ref().map(|arriving| (arriving.of, arriving.sum));
+    for (at, ours) in [saved, due, arriving].into_iter().flatten() {
+        assert!(
+            at != below || ours == theirs,
+            "replicas have diverged: what was executed below {below:?} has the checksum {ours:016x} here and {theirs:016x} \
+             at server {}",
+            usize::from(src)
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Servers and all that is on its way between them, delivered in the order in which it was sent.
+
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use synod::{
+    Cluster, Instance, Learning, Log, Machine, Msg, Process, ProcessState, QuorumRule, Quorums, Retry,
+    ServerState, Stable, Timer, Truncate, Value,
+};
+
+/// Writes down what it executes, and says how much that is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tape {
+    executed: Vec<(u64, Value)>,
+    /// Whether it takes each command for another, and so diverges from its replicas.
+    otherwise: bool,
+}
+
+impl Tape {
+    fn length(&self) -> Value {
+        Value::from(self.executed.len().to_string().as_str())
+    }
+}
+
+impl Machine for Tape {
+    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+        if let Some(said) = self.said(command) {
+            return said;
+        }
+        let command = if self.otherwise { Value::from("another") } else { command.clone() };
+        self.executed.push((instance.0, command));
+        self.length()
+    }
+    fn said(&self, command: &Value) -> Option<Value> {
+        let place = self.executed.iter().position(|(_, executed)| executed == command)?;
+        Some(Value::from((place + 1).to_string().as_str()))
+    }
+    fn query(&self, command: &Value) -> Option<Value> {
+        (command.as_bytes() == b"length").then(|| self.length())
+    }
+    fn snapshot(&self) -> Vec<u8> {
+        let line =
+            |(at, command): &(u64, Value)| format!("{at} {}\n", String::from_utf8_lossy(command.as_bytes()));
+        self.executed.iter().map(line).collect::<String>().into_bytes()
+    }
+    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
+        let line = |line: &str| {
+            let (at, command) = line.split_once(' ')?;
+            Some((at.parse().ok()?, Value::from(command)))
+        };
+        let executed = std::str::from_utf8(snapshot).ok()?.lines().map(line).collect::<Option<_>>()?;
+        Some(Box::new(Tape { executed, ..*self }))
+    }
+    fn checksum(&self) -> u64 {
+        let add = |sum: u64, byte: &u8| sum.wrapping_mul(31).wrapping_add(u64::from(*byte));
+        self.snapshot().iter().fold(7, add)
+    }
+    fn copy(&self) -> Box<dyn Machine> {
+        Box::new(self.clone())
+    }
+}
+
+pub(crate) const CLIENT: usize = 100;
+
+pub(crate) struct Settings {
+    pub(crate) servers: usize,
+    pub(crate) alpha: u64,
+    pub(crate) report: usize,
+    pub(crate) hold_off: bool,
+    pub(crate) catch_up: bool,
+    pub(crate) truncate: Option<Truncate>,
+    /// Whether server 0 executes something else than the others.
+    pub(crate) diverges: bool,
+}
+
+pub(crate) const PLAIN: Settings = Settings {
+    servers: 3,
+    alpha: 4,
+    report: usize::MAX,
+    hold_off: false,
+    catch_up: false,
+    truncate: None,
+    diverges: false,
+};
+
+/// Servers and all that is on its way between them, delivered in the order in which it was sent.
+pub(crate) struct World {
+    pub(crate) servers: Vec<Process>,
+    pub(crate) states: Vec<Option<ProcessState>>,
+    pub(crate) disks: Vec<Option<Stable>>,
+    pub(crate) timers: Vec<BTreeSet<Timer>>,
+    pub(crate) flying: VecDeque<(Id, Id, Msg)>,
+    /// All that was sent.
+    pub(crate) sent: Vec<(Id, Id, Msg)>,
+}
+
+fn otherwise(cluster: &Cluster) -> Arc<Cluster> {
+    let mut cluster = cluster.clone();
+    if let Some(log) = &mut cluster.log {
+        log.machine = Arc::new(Tape { otherwise: true, ..Tape::default() });
+    }
+    Arc::new(cluster)
+}
+
+impl World {
+    pub(crate) fn new(settings: &Settings) -> World {
+        let any = Duration::ZERO..Duration::ZERO;
+        let ids: Vec<Id> = (0..settings.servers).map(Id::from).collect();
+        let log = Log {
+            alpha: settings.alpha,
+            machine: Arc::new(Tape::default()),
+            hold_off: settings.hold_off.then(|| any.clone()),
+            catch_up: settings.catch_up.then(|| any.clone()),
+            truncate: settings.truncate.clone(),
+        };
+        let cluster = Arc::new(Cluster {
+            acceptors: ids.clone(),
+            learners: ids,
+            clients: Vec::new(),
+            remembers: 64,
+            quorums: Quorums::new(settings.servers, QuorumRule::Majority, QuorumRule::Majority)
+                .expect("majorities meet"),
+            learning: Learning::Proposer,
+            nacks: true,
+            report: settings.report,
+            log: Some(log),
+        });
+        let server = |number| Process::Server {
+            cluster: if settings.diverges && number == 1 {
+                otherwise(&cluster)
+            } else {
+                Arc::clone(&cluster)
+            },
+            number,
+            retry: Retry { on_nack: true, after: Some(any.clone()) },
+        };
+        let mut world = World {
+            servers: (0..settings.servers as u16).map(|i| server(i + 1)).collect(),
+            states: vec![None; settings.servers],
+            disks: vec![None; settings.servers],
+            timers: vec![BTreeSet::new(); settings.servers],
+            flying: VecDeque::new(),
+            sent: Vec::new(),
+        };
+        (0..settings.servers).for_each(|i| world.start(i));
+        world
+    }
+
+    pub(crate) fn start(&mut self, at: usize) {
+        let mut out = Out::new();
+        let state = self.servers[at].on_start(at.into(), &self.disks[at], &mut out);
+        self.states[at] = Some(state);
+        self.timers[at].clear();
+        self.done(at, out);
+    }
+
+    fn done(&mut self, at: usize, out: Out<Process>) {
+        for command in out {
+            match command {
+                Command::Send(to, msg) => {
+                    self.sent.push((at.into(), to, msg.clone()));
+                    self.flying.push_back((at.into(), to, msg));
+                }
+                Command::SetTimer(timer, _) => drop(self.timers[at].insert(timer)),
+                Command::CancelTimer(timer) => drop(self.timers[at].remove(&timer)),
+                Command::Save(stable) => self.disks[at] = Some(stable),
+                Command::ChooseRandom(..) => {}
+            }
+        }
+    }
+
+    pub(crate) fn tell(&mut self, at: usize, src: Id, msg: Msg) {
+        let Some(Some(state)) = self.states.get(at).cloned() else { return };
+        let (mut out, mut next) = (Out::new(), Cow::Owned(state));
+        self.servers[at].on_msg(at.into(), &mut next, src, msg, &mut out);
+        self.states[at] = Some(next.into_owned());
+        self.done(at, out);
+    }
+
+    pub(crate) fn ring(&mut self, at: usize, timer: Timer) {
+        assert!(self.timers[at].remove(&timer), "{timer:?} is set at {at}");
+        let (mut out, state) = (Out::new(), self.states[at].clone().expect("it is up"));
+        let mut next = Cow::Owned(state);
+        self.servers[at].on_timeout(at.into(), &mut next, &timer, &mut out);
+        self.states[at] = Some(next.into_owned());
+        self.done(at, out);
+    }
+
+    pub(crate) fn submit(&mut self, at: usize, command: &str) {
+        self.tell(at, CLIENT.into(), Msg::Submit { command: Value::from(command) });
+    }
+
+    /// Delivers until nothing is on its way, but for what is lost.
+    pub(crate) fn run_losing(&mut self, mut lost: impl FnMut(Id, Id, &Msg) -> bool) {
+        while let Some((src, dst, msg)) = self.flying.pop_front() {
+            if !lost(src, dst, &msg) {
+                self.tell(dst.into(), src, msg);
+            }
+        }
+    }
+
+    pub(crate) fn run(&mut self) {
+        self.run_losing(|_, _, _| false);
+    }
+
+    pub(crate) fn server(&self, at: usize) -> &ServerState {
+        self.states[at].as_ref().and_then(ProcessState::server).expect("a server that is up")
+    }
+
+    pub(crate) fn next(&self, at: usize) -> u64 {
+        self.server(at).log.as_ref().expect("a log").next.0
+    }
+
+    pub(crate) fn tape(&self, at: usize) -> String {
+        let machine = self.server(at).log.as_ref().expect("a log").replica.machine();
+        String::from_utf8(machine.snapshot()).expect("text")
+    }
+
+    /// How many messages of a kind have been sent since.
+    pub(crate) fn count(&self, since: usize, what: impl Fn(&Msg) -> bool) -> usize {
+        self.sent[since..].iter().filter(|(_, _, msg)| what(msg)).count()
+    }
+
+    pub(crate) fn answers(&self) -> Vec<String> {
+        let output = |(_, to, msg): &(Id, Id, Msg)| match msg {
+            Msg::Output { output } if usize::from(*to) == CLIENT => Some(format!("{output:?}")),
+            _ => None,
+        };
+        self.sent.iter().filter_map(output).collect()
+    }
+}
