@@ -18,6 +18,7 @@ use crate::claims::Claim;
 use crate::file::{DeliveryFile, Layout, ModelError, ModelFile, RetryFile};
 use crate::history::{Breach, History};
 use crate::judge::Judge;
+use crate::leads;
 use crate::mutants::{Mutant, MutantTimer, Rule};
 use crate::observer::{Ghost, Inside};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,7 @@ use toml::Spanned;
 const CHECKED: [&str; 7] = ["B0", "P1", "P1a", "P2", "P2a", "P2b", "V3"];
 
 /// The hard cases that can be recognised by what is kept.
-const SEEN: [&str; 6] = ["chosen", "learned", "served", "adopted", "bound", "informed"];
+const SEEN: [&str; 7] = ["chosen", "learned", "served", "adopted", "bound", "informed", "two_led"];
 
 /// The state of a whole system.
 pub(crate) type Whole = State<Mutant, Ghost>;
@@ -159,6 +160,7 @@ impl Normal<Mutant, Ghost> for LiveBallots {
     }
 
     fn normal(&self, mut state: Whole) -> Option<Whole> {
+        leads::merge_heartbeats(&mut state.network);
         if self.forgets.dead {
             self.judge(&mut state.history);
             self.forget(&mut state);

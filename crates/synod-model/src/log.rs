@@ -208,6 +208,7 @@ mod tests {
             nacks: false,
             report: usize::MAX,
             log: Some(log.clone()),
+            election: None,
         };
         (cluster, log)
     }

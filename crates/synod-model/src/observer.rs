@@ -85,6 +85,7 @@ where
             _ => None,
         }));
         note.extend(Self::found_out(step.actor, before, after));
+        note.extend(Self::led(step.actor, before, after));
         (!note.is_empty()).then_some(note)
     }
 
@@ -167,6 +168,18 @@ impl Ghost {
             _ => return None,
         };
         Some(Happened::Told(actor.into(), client.into(), instance, value))
+    }
+
+    /// Whether a process came to lead, or does not lead any more.
+    fn led(actor: Id, before: Option<&ProcessState>, after: Option<&ProcessState>) -> Option<Happened> {
+        let leads = |state: Option<&ProcessState>| {
+            state.and_then(ProcessState::proposer).is_some_and(|proposer| proposer.election.ready)
+        };
+        match (leads(before), leads(after)) {
+            (false, true) => Some(Happened::Leads(actor.into())),
+            (true, false) => Some(Happened::Follows(actor.into())),
+            _ => None,
+        }
     }
 
     /// What a process knows now and did not know before.

@@ -60,7 +60,7 @@ impl Exchange {
     }
 
     fn proposer(&self, by: &Permutation, proposer: &ProposerState) -> ProposerState {
-        let ProposerState { tried, heard, wanted, queue, reads, phase } = proposer;
+        let ProposerState { tried, heard, wanted, queue, reads, phase, failed, election } = proposer;
         ProposerState {
             tried: *tried,
             heard: *heard,
@@ -68,6 +68,9 @@ impl Exchange {
             queue: queue.clone(),
             reads: entries(reads, |readers| readers.iter().map(|(id, begun)| (by.id(*id), *begun)).collect()),
             phase: self.phase(by, phase),
+            failed: *failed,
+            // Proposers and servers do not change places.
+            election: election.clone(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Exchange {
             asked,
             submitted,
             calls,
+            leading,
             broken,
         } = history;
         let per_acceptor = |map: &BTreeMap<usize, _>| {
@@ -162,6 +166,7 @@ impl Exchange {
                     (by.index(*client), Call { command, is_query: *is_query, after, output })
                 })
                 .collect(),
+            leading: leading.iter().map(|id| by.index(*id)).collect(),
             broken: broken
                 .iter()
                 .map(|(claim, Breach { acceptor, words })| {
@@ -197,6 +202,8 @@ impl Exchange {
             Happened::Called(client, command, query) => Happened::Called(by.index(client), command, query),
             Happened::Returned(client, output) => Happened::Returned(by.index(client), output),
             Happened::Executed(server, executed) => Happened::Executed(by.index(server), executed),
+            Happened::Leads(process) => Happened::Leads(by.index(process)),
+            Happened::Follows(process) => Happened::Follows(by.index(process)),
             same @ (Happened::Proposed(..)
             | Happened::Submitted(_)
             | Happened::Redirected

@@ -172,7 +172,8 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Learn { .. }
         | Msg::Known { .. }
         | Msg::Confirm { .. }
-        | Msg::Confirmed { .. } => None,
+        | Msg::Confirmed { .. }
+        | Msg::Heartbeat => None,
     }
 }
 

@@ -51,6 +51,7 @@ impl Wiring {
             nacks: true,
             report: REPORT,
             log: None,
+            election: None,
         }
     }
 
@@ -62,7 +63,7 @@ impl Wiring {
         Process::Server {
             cluster: Arc::new(self.cluster()),
             number: u16::try_from(id).expect("ids are checked to fit a ballot"),
-            retry: Retry { on_nack: true, after: Some(self.retry.clone()) },
+            retry: Retry { on_nack: true, after: Some(self.retry.clone()), doublings: 0 },
         }
     }
 }

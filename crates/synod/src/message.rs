@@ -2,6 +2,7 @@
 
 use crate::acceptor::AcceptorState;
 use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::election::ElectionTimer;
 use crate::per_instance::PerInstance;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
@@ -129,6 +130,8 @@ pub enum Msg {
         /// The round that was asked in.
         round: u64,
     },
+    /// Leader to the other members of an election: I am there.
+    Heartbeat,
 }
 
 impl fmt::Debug for Msg {
@@ -199,6 +202,7 @@ impl fmt::Debug for Msg {
             }
             Msg::Confirm { ballot, round } => write!(f, "Confirm({ballot:?}, {round})"),
             Msg::Confirmed { ballot, round } => write!(f, "Confirmed({ballot:?}, {round})"),
+            Msg::Heartbeat => f.write_str("Heartbeat"),
         }
     }
 }
@@ -214,6 +218,8 @@ pub enum Timer {
     HoldOff,
     /// A server asks the others what it has missed.
     CatchUp,
+    /// What a member of an election waits for.
+    Election(ElectionTimer),
 }
 
 /// What must survive a crash (PMS §2.5). Roles that a process does not play leave their part as it was created.

@@ -91,7 +91,7 @@ fn in_proposals(proposals: &mut PerInstance<Proposal>, each: Each<'_>) {
 
 fn in_proposer(proposer: &mut ProposerState, number: u16, each: Each<'_>) {
     // Reads are asked of servers only and logs kept by them, and these are not among the layouts that are renamed.
-    let ProposerState { tried, heard, wanted: _, queue: _, reads: _, phase } = proposer;
+    let ProposerState { tried, heard, wanted: _, queue: _, reads: _, phase, failed: _, election: _ } = proposer;
     in_round(tried, number, each);
     // What was heard of has to be passed whoever owned it, so it stands for the highest ballot of its round.
     in_round(heard, u16::MAX, each);
@@ -152,7 +152,8 @@ fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Output { .. }
         | Msg::Redirect { .. }
         | Msg::Learn { .. }
-        | Msg::Known { .. } => {}
+        | Msg::Known { .. }
+        | Msg::Heartbeat => {}
     }
 }
 
@@ -168,6 +169,7 @@ fn in_history(history: &mut History, each: Each<'_>) {
         asked: _,
         submitted: _,
         calls: _,
+        leading: _,
         broken: _,
     } = history;
     let renamed = |mut ballot: Ballot, each: Each<'_>| {
