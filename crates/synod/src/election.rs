@@ -169,8 +169,9 @@ impl Election {
         }
     }
 
+    /// Only those that come after it wait for it: whoever comes before follows itself or one that comes before it.
     fn beat(&self, me: usize, out: &mut impl Beats) {
-        for (_, member) in self.members.iter().enumerate().filter(|(place, _)| *place != me) {
+        for member in self.members.iter().skip(me + 1) {
             out.beat(*member);
         }
         out.set(ElectionTimer::Beat, self.pace.beat.clone());
