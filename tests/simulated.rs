@@ -357,8 +357,12 @@ fn leaders(sim: &RealSim) -> Vec<usize> {
 #[test]
 fn another_takes_over_when_the_leader_stops_and_gives_way_when_it_is_back() {
     let mut sim = RealSim::new(11, 3, real, real_answer);
-    sim.wiring.election =
-        Some(Pace { beat: ms(20)..ms(30), suspect: ms(120)..ms(200), hold_off: ms(10)..ms(20), doublings: 4 });
+    sim.wiring.election = Some(Pace {
+        beat: ms(20)..ms(30),
+        suspect: ms(120)..ms(200),
+        hold_off: ms(10)..ms(20),
+        doublings: 4,
+    });
     for place in 0..3 {
         sim.start(place);
     }

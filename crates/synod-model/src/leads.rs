@@ -128,11 +128,8 @@ impl Assumed {
             }
         }
         if self.complete {
-            let suspects = Assumption::each(
-                "1 who is down is suspected",
-                Fairness::Weak,
-                timer(ElectionTimer::Suspect),
-            );
+            let suspects =
+                Assumption::each("1 who is down is suspected", Fairness::Weak, timer(ElectionTimer::Suspect));
             let election = election.clone();
             assume(suspects.when(move |state, action| is_up(&election, state, action) == Some(false)));
         }
@@ -158,7 +155,11 @@ where
 }
 
 /// Whether the one that somebody waits for is up.
-fn is_up<A: Subject<Msg = Msg>>(election: &Election, state: &State<A, Ghost>, action: &Action<A>) -> Option<bool>
+fn is_up<A: Subject<Msg = Msg>>(
+    election: &Election,
+    state: &State<A, Ghost>,
+    action: &Action<A>,
+) -> Option<bool>
 where
     A::State: Inside,
 {

@@ -128,8 +128,10 @@ pub(crate) fn admit(
     }
     let property = |name: &String| match COMES_ABOUT.iter().find(|(known, _)| known == name) {
         Some((_, property)) => Ok(*property),
-        None => judge
-            .error(given.properties.span(), format!("no such property: {name:?}; there are chosen, learned, led")),
+        None => judge.error(
+            given.properties.span(),
+            format!("no such property: {name:?}; there are chosen, learned, led"),
+        ),
     };
     let properties: Vec<_> = given.properties.get_ref().iter().map(property).collect::<Result<_, _>>()?;
     if properties.is_empty() {
@@ -143,7 +145,8 @@ pub(crate) fn admit(
         return judge.error(place, "led: there is no [election] in this model");
     }
     if is_elected && (given.distinguished.is_some() || given.holds_off || !given.alone) {
-        let why = "distinguished, alone and holds-off: who leads is elected here; leave them out, or [election]";
+        let why =
+            "distinguished, alone and holds-off: who leads is elected here; leave them out, or [election]";
         return judge.error(place, why);
     }
     let elected = Assumed::admit(

@@ -135,11 +135,7 @@ pub const WITNESSES: [Witness; 20] = [
         says: "a client was told who leads",
         sign: Sign::Step(|e| matches!(e, Happened::Redirected)),
     },
-    Witness {
-        name: "two_led",
-        says: "two led at once",
-        sign: Sign::History(|_, h, _| h.leading.len() >= 2),
-    },
+    Witness { name: "two_led", says: "two led at once", sign: Sign::History(|_, h, _| h.leading.len() >= 2) },
     Witness {
         name: "third_round",
         says: "a proposer was driven to its third ballot",

@@ -166,9 +166,8 @@ fn as_proposer_on(
             if needed {
                 let from = proposer.lowest();
                 retry::begin(c, proposer, (number, from), retry, fx);
-            } else if !was_busy && proposer.is_busy() && retry::may_begin(c, &proposer) {
-                // Nothing was waited for, so that no timer runs.
-                retry.watch(&proposer, fx);
+            } else {
+                watch(c, retry, &proposer, was_busy, fx);
             }
         }
         Msg::Promise { ballot, accepted, rest } => {
@@ -201,6 +200,13 @@ fn as_proposer_on(
             retry::on_nack(c, as_proposer(state), (number, from), retry, (*ballot, *promised), fx);
         }
         _ => {}
+    }
+}
+
+/// Where nothing was waited for no timer runs, and the ballot that is under way may yet be lost.
+fn watch(c: &Cluster, retry: &Retry, proposer: &ProposerState, was_busy: bool, fx: &mut Effects) {
+    if !was_busy && proposer.is_busy() && retry::may_begin(c, proposer) {
+        retry.watch(proposer, fx);
     }
 }
 
@@ -292,11 +298,14 @@ fn as_server_on(
     {
         return;
     }
-    if let Msg::Read { instance } = msg
-        && read::on_read(c, as_proposer(state), src, *instance)
-    {
-        let from = as_proposer(state).lowest();
-        retry::begin(c, as_proposer(state), (number, from), retry, fx);
+    if let Msg::Read { instance } = msg {
+        let was_busy = as_proposer(state).is_busy();
+        if read::on_read(c, as_proposer(state), src, *instance) {
+            let from = as_proposer(state).lowest();
+            retry::begin(c, as_proposer(state), (number, from), retry, fx);
+        } else {
+            watch(c, retry, &as_proposer(state), was_busy, fx);
+        }
     }
     as_acceptor_on(c, state, src, msg, fx);
     as_proposer_on(c, (me, number, retry), state, src, msg, fx);

@@ -143,8 +143,8 @@ impl Member<'_> {
 
     /// Whether there is something to be brought about: for an elected leader, to begin with, that it leads.
     fn has_work(&self, state: &mut Cow<'_, ProcessState>) -> bool {
-        let takes_over = self.cluster.election.is_some()
-            && matches!(as_proposer(state).phase, Phase::Preparing { .. });
+        let takes_over =
+            self.cluster.election.is_some() && matches!(as_proposer(state).phase, Phase::Preparing { .. });
         takes_over || as_server(state).is_leading_to_something()
     }
 
