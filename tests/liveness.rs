@@ -96,7 +96,6 @@ fn each_model_that_must_fail_lacks_one_assumption_and_nothing_else() {
         ("begins-as-follower", "elected", "mutant = \"begins-as-follower\""),
         ("takes-nothing-over", "elected", "mutant = \"takes-nothing-over\""),
         ("never-trusts-again", "elected", "mutant = \"never-trusts-again\""),
-        ("never-suspects", "takeover", "mutant = \"never-suspects\""),
     ] {
         let read = |name: &str| find(&format!("liveness/{name}")).expect("it is in the catalogue");
         let (twin, base) = (read(name), read(base));
