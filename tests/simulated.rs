@@ -346,12 +346,12 @@ fn storms_break_nothing_and_replay_whole() {
 }
 
 /// Who may begin ballots, of those that are up.
-fn leaders(sim: &RealSim) -> Vec<usize> {
-    let state = |place| sim.world.node(place).and_then(|node| node.state());
-    let leads = |place: &usize| {
-        state(*place).and_then(|s| s.proposer()).is_some_and(|proposer| proposer.election.ready)
+fn leaders(sim: &mut RealSim) -> Vec<usize> {
+    let mut leads = |place: &usize| {
+        let proposer = sim.world.node(*place).and_then(|node| node.state()?.proposer());
+        proposer.is_some_and(|proposer| proposer.election.ready)
     };
-    (0..sim.members).filter(leads).collect()
+    (0..3).filter(|place| leads(place)).collect()
 }
 
 #[test]
@@ -376,15 +376,15 @@ fn another_takes_over_when_the_leader_stops_and_gives_way_when_it_is_back() {
         assert_eq!(sim.answers, answers + 1, "instance {instance}");
     };
     ask(&mut sim);
-    assert_eq!(leaders(&sim), [0]);
+    assert_eq!(leaders(&mut sim), [0]);
     // It stops while it is asked for something, and everyone else is asked in vain at first.
     sim.kill(0);
     ask(&mut sim);
-    assert_eq!(leaders(&sim), [1]);
+    assert_eq!(leaders(&mut sim), [1]);
     ask(&mut sim);
     sim.start(0);
     ask(&mut sim);
-    assert_eq!(leaders(&sim), [0]);
+    assert_eq!(leaders(&mut sim), [0]);
     let replayed = sim.replay_as::<Process, PaxosChanges>(real);
     assert!(replayed.verdict.is_none(), "{:?}", replayed.verdict);
 }
