@@ -203,9 +203,10 @@ fn as_proposer_on(
     }
 }
 
-/// Where nothing was waited for no timer runs, and the ballot that is under way may yet be lost.
+/// Where nothing was waited for no timer runs, and the ballot that is under way may yet be lost. Where no leader is elected
+/// whoever asks will be heard by another; a leader is the only one.
 fn watch(c: &Cluster, retry: &Retry, proposer: &ProposerState, was_busy: bool, fx: &mut Effects) {
-    if !was_busy && proposer.is_busy() && retry::may_begin(c, proposer) {
+    if c.election.is_some() && !was_busy && proposer.is_busy() && retry::may_begin(c, proposer) {
         retry.watch(proposer, fx);
     }
 }
