@@ -39,16 +39,28 @@ fn every_lasso_is_a_fair_cycle_of_the_actors() {
         assert_eq!(again.text.lines().filter(|line| *line == "cycle").count(), 1);
         names.push(model.name);
     }
-    assert_eq!(
-        names,
-        ["duel", "without-answered", "without-asked", "without-patient", "without-retries"]
-            .map(|name| format!("liveness/{name}"))
-    );
+    let expected = [
+        "begins-as-follower",
+        "duel",
+        "elected-inaccurate",
+        "elected-unheard",
+        "never-suspects",
+        "never-trusts-again",
+        "takeover-asked-once",
+        "takeover-unsuspected",
+        "takes-nothing-over",
+        "without-answered",
+        "without-asked",
+        "without-patient",
+        "without-retries",
+    ];
+    assert_eq!(names, expected.map(|name| format!("liveness/{name}")));
 }
 
 #[test]
 fn a_lasso_that_was_tampered_with_is_refused() {
-    let (model, text) = with_a_lasso().swap_remove(0);
+    let duel = with_a_lasso().into_iter().find(|(model, _)| model.name == "liveness/duel");
+    let (model, text) = duel.expect("it is in the catalogue");
     let lines: Vec<&str> = text.lines().collect();
     let short = lines[..lines.len() - 1].join("\n");
     let error = replay(&model, &short).err().expect("it does not come back");
@@ -78,6 +90,12 @@ fn each_model_that_must_fail_lacks_one_assumption_and_nothing_else() {
         ("without-asked", "timer", "asked = false"),
         ("without-answered", "timer", "answered = false"),
         ("without-patient", "timer", "patient = false"),
+        ("elected-inaccurate", "elected", "accurate = false"),
+        ("elected-unheard", "elected", "beats = false"),
+        ("takeover-unsuspected", "takeover", "complete = false"),
+        ("begins-as-follower", "elected", "mutant = \"begins-as-follower\""),
+        ("takes-nothing-over", "elected", "mutant = \"takes-nothing-over\""),
+        ("never-trusts-again", "elected", "mutant = \"never-trusts-again\""),
     ] {
         let read = |name: &str| find(&format!("liveness/{name}")).expect("it is in the catalogue");
         let (twin, base) = (read(name), read(base));
@@ -255,6 +273,21 @@ fn a_liveness_section_that_makes_no_sense_is_refused_where_it_stands() {
             continue;
         }
         let error = read.expect_err(to).to_string();
+        assert!(error.starts_with("test:") && error.contains(says), "{error}");
+    }
+    let elected = find("liveness/elected").expect("it is in the catalogue").text;
+    for (good, from, to, says) in [
+        (&good, "[expect]", "accurate = false\n[expect]", "accurate: there is no [election]"),
+        (&good, "\"learned\"]\n\n[expect]", "\"led\"]\n\n[expect]", "led: there is no [election]"),
+        (&elected, "[expect]", "alone = false\n[expect]", "who leads is elected here"),
+        (&elected, "\"multiset\"", "\"ordered\"", "heartbeats would pile up"),
+        (&elected, "[election]", "[election]\ndoublings = 4", "more than 3 show nothing new"),
+        (&elected, "[election]", "[election]\nmembers = 3", "unknown field `members`"),
+        (&elected, "retry = \"on-nack\"", "retry = \"on-timeout\"\nnacks = false", "ballots are drawn"),
+    ] {
+        let wrong = good.replace(from, to);
+        assert_ne!(&wrong, good, "{from}");
+        let error = Model::read("test", &wrong).expect_err(to).to_string();
         assert!(error.starts_with("test:") && error.contains(says), "{error}");
     }
     // Two that draw ballots at any height, for ever, could go on between two whole numbers.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
-use synod::{Answer, Asking, Client, Instance, Process, Value, Want};
+use synod::{Answer, Asking, Client, Instance, Pace, Process, Value, Want};
 use synod_explore::Subject;
 use synod_model::mutants::{MUTANTS, Mutant};
 use synod_replay::{Explained, Records, Replayable, Replayed, Verdict};
@@ -75,7 +75,7 @@ where
         make: fn(Process) -> A,
         client: fn(&A::State) -> Option<&Answer>,
     ) -> Self {
-        let wiring = Wiring { members: (0..members as u64).collect(), retry: ms(20)..ms(60) };
+        let wiring = Wiring { members: (0..members as u64).collect(), retry: ms(20)..ms(60), election: None };
         Sim {
             world: World::new(seed),
             members,
@@ -343,6 +343,50 @@ fn storms_break_nothing_and_replay_whole() {
     // The storm must have been one.
     assert!(kills > runs && failures > runs && answers > 10 * runs && chosen > 5 * runs);
     assert!(cut > 0, "no start ever lost what was recorded and not flushed");
+}
+
+/// Who may begin ballots, of those that are up.
+fn leaders(sim: &mut RealSim) -> Vec<usize> {
+    let mut leads = |place: &usize| {
+        let proposer = sim.world.node(*place).and_then(|node| node.state()?.proposer());
+        proposer.is_some_and(|proposer| proposer.election.ready)
+    };
+    (0..3).filter(|place| leads(place)).collect()
+}
+
+#[test]
+fn another_takes_over_when_the_leader_stops_and_gives_way_when_it_is_back() {
+    let mut sim = RealSim::new(11, 3, real, real_answer);
+    sim.wiring.election = Some(Pace {
+        beat: ms(20)..ms(30),
+        suspect: ms(120)..ms(200),
+        hold_off: ms(10)..ms(20),
+        doublings: 4,
+    });
+    for place in 0..3 {
+        sim.start(place);
+    }
+    let mut instance = 0;
+    let mut ask = |sim: &mut RealSim| {
+        let (answers, until) = (sim.answers, sim.world.now() + ms(2_000));
+        instance += 1;
+        sim.ask(3, instance, Want::Write(Value::from(format!("v{instance}").as_bytes())));
+        sim.run(until);
+        sim.hear();
+        assert_eq!(sim.answers, answers + 1, "instance {instance}");
+    };
+    ask(&mut sim);
+    assert_eq!(leaders(&mut sim), [0]);
+    // It stops while it is asked for something, and everyone else is asked in vain at first.
+    sim.kill(0);
+    ask(&mut sim);
+    assert_eq!(leaders(&mut sim), [1]);
+    ask(&mut sim);
+    sim.start(0);
+    ask(&mut sim);
+    assert_eq!(leaders(&mut sim), [0]);
+    let replayed = sim.replay_as::<Process, PaxosChanges>(real);
+    assert!(replayed.verdict.is_none(), "{:?}", replayed.verdict);
 }
 
 #[test]

@@ -263,6 +263,7 @@ Every member has the same configuration file:
   client-key = \"client.key\"
   record = true                        # keep flight records, for `synod trace replay`
   # retry = [100, 300]                 # milliseconds before a proposer tries a higher ballot
+  # election = true                    # whether members elect who begins ballots
   # max-value = 65536                  # bytes
   # datagram = 1200                    # bytes of UDP payload that the path carries
 

@@ -18,7 +18,8 @@ use crate::claims::Claim;
 use crate::file::{DeliveryFile, Layout, ModelError, ModelFile, RetryFile};
 use crate::history::{Breach, History};
 use crate::judge::Judge;
-use crate::mutants::{Mutant, MutantTimer, Rule};
+use crate::leads;
+use crate::mutants::{Mutant, MutantTimer};
 use crate::observer::{Ghost, Inside};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use toml::Spanned;
 const CHECKED: [&str; 7] = ["B0", "P1", "P1a", "P2", "P2a", "P2b", "V3"];
 
 /// The hard cases that can be recognised by what is kept.
-const SEEN: [&str; 6] = ["chosen", "learned", "served", "adopted", "bound", "informed"];
+const SEEN: [&str; 7] = ["chosen", "learned", "served", "adopted", "bound", "informed", "two_led"];
 
 /// The state of a whole system.
 pub(crate) type Whole = State<Mutant, Ghost>;
@@ -65,7 +66,7 @@ impl LiveBallots {
     ) -> LiveBallots {
         // Of a broken acceptor it is not known what a promise it does not keep will do to others; and where a nack tells of
         // a promise, an abandoned prepare that raises it is no different from any other.
-        let whole = actors.iter().all(|actor| actor.rule == Rule::Control) && !cluster.nacks;
+        let whole = actors.iter().all(|actor| actor.rule.leaves_roles()) && !cluster.nacks;
         LiveBallots {
             most,
             cluster,
@@ -122,10 +123,14 @@ impl LiveBallots {
     fn shift(&self, state: &mut Whole, live: &BTreeSet<Ballot>) -> bool {
         let is_new = |local: &Arc<Local<Mutant>>| proposer(local).is_some_and(|p| p.phase == Phase::Idle);
         let lowest = live.iter().map(|ballot| ballot.round).min().unwrap_or(1);
-        if lowest > 1 && !state.locals.iter().any(is_new) {
+        let highest = live.iter().map(|ballot| ballot.round).max().unwrap_or(lowest);
+        // The first ballot of one that has begun none is in round 1, however far others are.
+        if state.locals.iter().any(is_new) {
+            return highest <= self.most as u64;
+        }
+        if lowest > 1 {
             self.each(state, &mut |ballot| ballot.round -= lowest - 1);
         }
-        let highest = live.iter().map(|ballot| ballot.round).max().unwrap_or(lowest);
         highest < lowest.saturating_add(self.most as u64)
     }
 
@@ -159,6 +164,7 @@ impl Normal<Mutant, Ghost> for LiveBallots {
     }
 
     fn normal(&self, mut state: Whole) -> Option<Whole> {
+        leads::merge_heartbeats(&mut state.network);
         if self.forgets.dead {
             self.judge(&mut state.history);
             self.forget(&mut state);

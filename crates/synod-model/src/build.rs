@@ -5,6 +5,7 @@ use crate::claims::{CLAIMS, Claim};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parse};
 use crate::history::{History, Note};
 use crate::judge::Judge;
+use crate::leads;
 use crate::liveness::{self, Progress, Rings};
 use crate::log_file::{self, Before};
 use crate::mutants::{self, Mutant, MutantStable, Rule};
@@ -141,6 +142,7 @@ impl Model {
             nacks: system.nacks,
             report: system.report.unwrap_or(usize::MAX),
             log: log_file::log(&judge, &file)?,
+            election: leads::election(&judge, &file, &proposer_ids)?,
         });
         let mut before = log_file::before(&judge, &file, &cluster, &names)?;
         let processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
@@ -288,7 +290,8 @@ impl Model {
             let permute = Arc::new(Exchange { cluster: Arc::clone(&self.cluster) });
             system.symmetry = Some(Symmetry { alike: self.alike.clone(), permute });
         }
-        if self.file.system.resend {
+        let piles_up = self.cluster.election.is_some() && system.network.delivery == Delivery::Multiset;
+        if self.file.system.resend || piles_up {
             system.normal = Some(Arc::new(liveness::Merged));
         }
         system.assert_contract = true;
@@ -454,9 +457,9 @@ fn processes(
     let any = || Duration::ZERO..Duration::ZERO;
     let retry = match system.retry {
         RetryFile::Never => Retry::default(),
-        RetryFile::OnNack => Retry { on_nack: true, after: None },
-        RetryFile::OnTimeout => Retry { on_nack: false, after: Some(any()) },
-        RetryFile::OnEither => Retry { on_nack: true, after: Some(any()) },
+        RetryFile::OnNack => Retry { on_nack: true, after: None, ..Retry::default() },
+        RetryFile::OnTimeout => Retry { on_nack: false, after: Some(any()), ..Retry::default() },
+        RetryFile::OnEither => Retry { on_nack: true, after: Some(any()), ..Retry::default() },
     };
     let lists = |what: &str, given: &Spanned<Vec<Vec<String>>>| {
         let id = |name: &String| {

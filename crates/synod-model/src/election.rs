@@ -6,7 +6,7 @@ use stateright::actor::Id;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use synod::{ElectionState, ElectionTimer, Elector, Pace};
+use synod::{Election, ElectionState, ElectionTimer, Elector, Pace};
 use synod_explore::liveness::{Assumption, Fairness, LiveProperty};
 use synod_explore::{Action, Faults, InFlight, Normal, State, System};
 
@@ -78,7 +78,7 @@ fn is_led(state: &Whole) -> bool {
     let up: Vec<usize> = (0..members).filter(|member| belief(state, *member).is_some()).collect();
     up.iter().any(|leader| {
         up.iter().all(|member| {
-            let may = belief(state, *member).is_some_and(|belief| belief.may_begin(members, *member));
+            let may = belief(state, *member).is_some_and(|belief| belief.ready);
             followed(state, *member) == Some(*leader) && may == (member == leader)
         })
     })
@@ -100,7 +100,7 @@ impl Electors {
         let members: Vec<Id> = (0..self.members).map(Id::from).collect();
         let any = || Duration::ZERO..Duration::ZERO;
         let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: self.doublings };
-        let elector = Elector { members, pace };
+        let elector = Elector(Election { members, pace });
         let mut system = System::new(vec![elector; self.members], ());
         system.names = (1..=self.members).map(|member| format!("S{member}")).collect();
         system.normal = Some(Arc::new(Merged));

@@ -28,6 +28,8 @@ pub struct ModelFile {
     pub network: NetworkFile,
     /// Where servers keep a log; by default every instance stands for itself.
     pub log: Option<Spanned<LogFile>>,
+    /// Where proposers or servers elect who begins ballots; by default all that are asked do.
+    pub election: Option<Spanned<ElectionFile>>,
     /// What crashes; by default nothing.
     pub faults: Option<FaultsFile>,
     /// What is not explored; by default everything is.
@@ -263,6 +265,15 @@ pub struct TruncateFile {
     pub spare: u64,
     /// How many bytes of a snapshot a message holds; by default all.
     pub part: Option<usize>,
+}
+
+/// An election among all proposers or servers. Its timers ring at any moment, as all timers do.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ElectionFile {
+    /// How often at most the time before a suspicion is doubled: what is remembered of suspicions that were wrong.
+    #[serde(default)]
+    pub doublings: u32,
 }
 
 /// What was before the first state: a reign of the first proposer, in its first ballot, that ends in the middle.

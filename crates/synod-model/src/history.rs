@@ -52,6 +52,10 @@ pub enum Happened {
     Executed(usize, Vec<(Instance, Value)>),
     /// A client was told that somebody else leads.
     Redirected,
+    /// A process, by its id, came to lead: it may begin ballots.
+    Leads(usize),
+    /// One that led does not any more, or is down.
+    Follows(usize),
     /// A client got its answer.
     Served,
     /// An acceptor told a proposer that it was refused.
@@ -84,6 +88,8 @@ impl Happened {
             | Happened::Returned(..)
             | Happened::Executed(..)
             | Happened::Redirected
+            | Happened::Leads(_)
+            | Happened::Follows(_)
             | Happened::Served
             | Happened::Nacked
             | Happened::Forgot
@@ -140,6 +146,8 @@ pub struct History {
     pub calls: BTreeMap<usize, Call>,
     /// Where that is judged by the tester: what can still become of it.
     pub told: Option<Told>,
+    /// Who leads at present, by id, where leaders are elected.
+    pub leading: BTreeSet<usize>,
     /// Claims about single steps that were broken.
     pub broken: BTreeMap<&'static str, Breach>,
 }
@@ -185,6 +193,8 @@ impl History {
             Happened::Told(server, client, instance, value) => {
                 self.judge_answer(quorums, (server, client, instance), value);
             }
+            Happened::Leads(process) => drop(self.leading.insert(process)),
+            Happened::Follows(process) => drop(self.leading.remove(&process)),
             // What concerns a log is recorded in `log`, where it is known that one is kept.
             Happened::Submitted(_)
             | Happened::Called(..)

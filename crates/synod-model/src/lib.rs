@@ -12,6 +12,7 @@ pub mod election;
 mod file;
 mod history;
 mod judge;
+mod leads;
 mod ledger;
 pub mod liveness;
 mod log;

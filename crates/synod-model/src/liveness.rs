@@ -13,30 +13,38 @@
 //! "Arrives" is weak fairness: of each kind of message, from each sender to each receiver, one arrives again and again as long as
 //! there always is one that its receiver would not ignore; and where messages can be lost, of these none is from some point on.
 //! Messages that nobody assumes to arrive may never do so.
+//!
+//! Where leaders are elected nobody is distinguished: instead of 1 something is assumed of the election (see [`crate::leads`]), 2 to 5
+//! are of all proposers, and who is down need not come back.
 
 use crate::file::{DeliveryFile, ModelError, ModelFile, RetryFile};
 use crate::history::{Happened, Note};
 use crate::judge::Judge;
+use crate::leads::{self, Assumed};
 use crate::mutants::MutantTimer;
 use crate::observer::{Ghost, Inside};
 use serde::Deserialize;
 use stateright::actor::Id;
 use std::sync::Arc;
-use synod::{Ballot, Cluster, Msg, Phase, ProposerState, Timer};
+use synod::{Ballot, Cluster, ElectionTimer, Msg, Phase, ProposerState, Timer};
 use synod_explore::liveness::{Assumption, Fairness, Goal, LiveProperty, Shape};
 use synod_explore::{Action, InFlight, Local, Normal, State, Subject, System};
 use toml::Spanned;
 
 /// What must come about, from every reachable state on.
-pub const COMES_ABOUT: [(&str, &str); 2] =
-    [("chosen", "eventually chosen"), ("learned", "eventually learned by all")];
+pub const COMES_ABOUT: [(&str, &str); 3] = [
+    ("chosen", "eventually chosen"),
+    ("learned", "eventually learned by all"),
+    ("led", "in the end one leads, for ever"),
+];
 
 /// What must come about, and what is assumed; see [`crate::liveness`].
 #[allow(clippy::struct_excessive_bools, reason = "each assumption is a switch of its own")]
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LivenessFile {
-    /// `chosen`: some value is; `learned`: every learner that is up knows which.
+    /// `chosen`: some value is; `learned`: every learner that is up knows which; `led`: all proposers that are up follow one of them,
+    /// which may begin ballots, and nobody else may, in the end and for ever.
     pub properties: Spanned<Vec<String>>,
     /// Who is to be the distinguished proposer; the first one if left out.
     pub distinguished: Option<Spanned<String>>,
@@ -63,6 +71,12 @@ pub struct LivenessFile {
     /// arrive.
     #[serde(default)]
     pub holds_off: bool,
+    /// Where leaders are elected: from some point on nobody suspects one that is up.
+    pub accurate: Option<Spanned<bool>>,
+    /// Where leaders are elected: who is down is suspected.
+    pub complete: Option<Spanned<bool>>,
+    /// Where leaders are elected: heartbeats are sent, and arrive.
+    pub beats: Option<Spanned<bool>>,
 }
 
 fn yes() -> bool {
@@ -77,6 +91,7 @@ pub struct Progress {
     served: Vec<Id>,
     quorum: Vec<Id>,
     resend: bool,
+    elected: Option<Assumed>,
     file: LivenessFile,
 }
 
@@ -113,8 +128,10 @@ pub(crate) fn admit(
     }
     let property = |name: &String| match COMES_ABOUT.iter().find(|(known, _)| known == name) {
         Some((_, property)) => Ok(*property),
-        None => judge
-            .error(given.properties.span(), format!("no such property: {name:?}; there are chosen, learned")),
+        None => judge.error(
+            given.properties.span(),
+            format!("no such property: {name:?}; there are chosen, learned, led"),
+        ),
     };
     let properties: Vec<_> = given.properties.get_ref().iter().map(property).collect::<Result<_, _>>()?;
     if properties.is_empty() {
@@ -123,6 +140,20 @@ pub(crate) fn admit(
     if properties.contains(&COMES_ABOUT[1].1) && cluster.learners.is_empty() {
         return judge.error(place, "learned: there is no learner in this system");
     }
+    let is_elected = cluster.election.is_some();
+    if properties.contains(&COMES_ABOUT[2].1) && !is_elected {
+        return judge.error(place, "led: there is no [election] in this model");
+    }
+    if is_elected && (given.distinguished.is_some() || given.holds_off || !given.alone) {
+        let why =
+            "distinguished, alone and holds-off: who leads is elected here; leave them out, or [election]";
+        return judge.error(place, why);
+    }
+    let elected = Assumed::admit(
+        judge,
+        is_elected,
+        [("accurate", &given.accurate), ("complete", &given.complete), ("beats", &given.beats)],
+    )?;
     let find = |what: &str, name: &String, among: &[Id], span| {
         let found =
             names.iter().position(|known| known == name).map(Id::from).filter(|id| among.contains(id));
@@ -137,6 +168,7 @@ pub(crate) fn admit(
     };
     let served = match &given.served {
         Some(given) => list("served", given, proposers)?,
+        None if is_elected => proposers.to_vec(),
         None => vec![distinguished],
     };
     let quorum = match &given.quorum {
@@ -155,6 +187,7 @@ pub(crate) fn admit(
         served,
         quorum,
         resend: file.system.resend,
+        elected: is_elected.then_some(elected),
         file: given.clone(),
     }))
 }
@@ -162,7 +195,8 @@ pub(crate) fn admit(
 /// Whether a message, from somebody to somebody, is meant.
 type Meant = Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>;
 
-/// Takes equal questions on their way for one: a client that asks again and again says nothing new, and any but one may be lost.
+/// Takes equal questions on their way for one, and heartbeats: who asks or beats again and again says nothing new, and any but one may
+/// be lost.
 pub(crate) struct Merged;
 
 impl<A> Normal<A, Ghost> for Merged
@@ -171,7 +205,7 @@ where
     A::State: Inside,
 {
     fn bound(&self) -> String {
-        "equal questions on their way are one".to_owned()
+        "equal questions and heartbeats on their way are one".to_owned()
     }
 
     fn normal(&self, mut state: State<A, Ghost>) -> Option<State<A, Ghost>> {
@@ -180,6 +214,7 @@ where
                 counts.iter_mut().filter(|(envelope, _)| matches!(envelope.msg, Msg::Request { .. }));
             questions.for_each(|(_, count)| *count = 1);
         }
+        leads::merge_heartbeats(&mut state.network);
         Some(state)
     }
 }
@@ -190,6 +225,8 @@ pub trait Rings {
     fn begins_a_ballot(&self) -> bool;
     /// Whether a client asks again.
     fn asks_again(&self) -> bool;
+    /// What a member of an election waits for.
+    fn elects(&self) -> Option<ElectionTimer>;
     /// Where ballots are drawn: how many live ballots the one to be begun is above.
     fn height(&self) -> Option<u64>;
 }
@@ -200,6 +237,12 @@ impl Rings for Timer {
     }
     fn asks_again(&self) -> bool {
         *self == Timer::Resend
+    }
+    fn elects(&self) -> Option<ElectionTimer> {
+        match self {
+            Timer::Election(timer) => Some(*timer),
+            _ => None,
+        }
     }
     fn height(&self) -> Option<u64> {
         None
@@ -212,6 +255,12 @@ impl Rings for MutantTimer {
     }
     fn asks_again(&self) -> bool {
         matches!(self, MutantTimer::Real(Timer::Resend))
+    }
+    fn elects(&self) -> Option<ElectionTimer> {
+        match self {
+            MutantTimer::Real(timer) => timer.elects(),
+            _ => None,
+        }
     }
     fn height(&self) -> Option<u64> {
         match self {
@@ -245,6 +294,7 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Part { .. } => "Part",
         Msg::Fetch { .. } => "Fetch",
         Msg::Checksum { .. } => "Checksum",
+        Msg::Heartbeat => "Heartbeat",
     }
 }
 
@@ -303,16 +353,18 @@ fn begun_by_another(note: &Note, number: u16) -> bool {
 }
 
 impl Progress {
-    /// The states in which the distinguished proposer has something to propose.
+    /// The states in which the distinguished proposer has something to propose; where leaders are elected, all that are up.
     fn wants<A>(&self) -> Goal<A, Ghost>
     where
         A: Subject<Msg = Msg>,
         A::State: Inside,
     {
         let leader = usize::from(self.distinguished);
+        let served = self.elected.map(|_| self.served.clone());
         let wants = |state: &A::State| state.inside().proposer().is_some_and(|p| !p.wanted.is_empty());
-        Goal::Locals(Arc::new(move |actor, local: &Local<A>| {
-            actor != leader || local.state.as_deref().is_some_and(wants)
+        Goal::Locals(Arc::new(move |actor, local: &Local<A>| match &served {
+            Some(served) => !served.contains(&Id::from(actor)) || local.state.as_deref().is_none_or(wants),
+            None => actor != leader || local.state.as_deref().is_some_and(wants),
         }))
     }
 
@@ -329,6 +381,11 @@ impl Progress {
         A::Timer: Rings,
     {
         for name in &self.properties {
+            if let (true, Some(election)) = (*name == COMES_ABOUT[2].1, &cluster.election) {
+                let (shape, goal) = (Shape::StaysAtLast, leads::is_led(election));
+                system.liveness.properties.push(LiveProperty { name, shape, goal });
+                continue;
+            }
             let goal = if *name == COMES_ABOUT[0].1 {
                 let cluster = Arc::clone(cluster);
                 Goal::History(Arc::new(move |history: &crate::History| {
@@ -349,6 +406,9 @@ impl Progress {
         }
         let names = Arc::new(system.names.clone());
         let name = |id: Id| names[usize::from(id)].clone();
+        if let (Some(assumed), Some(election)) = (self.elected, &cluster.election) {
+            assumed.declare(system, election);
+        }
         let me = name(self.distinguished);
         let loss = system.network.loss;
         let mut assume = |assumption| system.liveness.assumptions.push(assumption);
@@ -363,7 +423,9 @@ impl Progress {
             there: self.file.asked,
             back: self.file.answered,
         };
-        if self.file.holds_off {
+        if self.elected.is_some() {
+            // Who begins ballots follows from what is assumed of the election.
+        } else if self.file.holds_off {
             let way = way(leader);
             let says = format!("nobody but {me} begins a ballot while {me}'s can go on");
             let assumption = Assumption::each(&says, Fairness::Ceases, others);
@@ -371,7 +433,7 @@ impl Progress {
         } else if self.file.alone {
             assume(Assumption::each(&format!("1 nobody but {me} begins a ballot"), Fairness::Ceases, others));
         }
-        if self.file.alone && draws {
+        if self.file.alone && draws && self.elected.is_none() {
             let low = move |action: &Action<A>| matches!(action, Action::<A>::Timeout(who, timer) if *who == leader && timer.height().is_some());
             // Each ballot it begins has a higher round, and from some point on nobody else's rounds grow.
             let says = format!("1 {me} begins no ballot below another");
@@ -438,7 +500,9 @@ impl Progress {
                     assumption
                 });
             }
-            assume(comes_back("2 proposers come back", self.served.clone()));
+            if self.elected.is_none() {
+                assume(comes_back("2 proposers come back", self.served.clone()));
+            }
         }
         if self.file.patient {
             for id in self.served.iter().copied() {

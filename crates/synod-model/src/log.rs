@@ -234,6 +234,7 @@ mod tests {
             nacks: false,
             report: usize::MAX,
             log: Some(log.clone()),
+            election: None,
         };
         (cluster, log)
     }

@@ -95,6 +95,7 @@ where
             let came = matches!(step.event, Event::Deliver { msg: Msg::Part { .. }, .. });
             note.extend((came && saved(after) > saved(before)).then_some(Happened::Restored));
         }
+        note.extend(Self::led(step.actor, before, after));
         (!note.is_empty()).then_some(note)
     }
 
@@ -177,6 +178,18 @@ impl Ghost {
             _ => return None,
         };
         Some(Happened::Told(actor.into(), client.into(), instance, value))
+    }
+
+    /// Whether a process came to lead, or does not lead any more.
+    fn led(actor: Id, before: Option<&ProcessState>, after: Option<&ProcessState>) -> Option<Happened> {
+        let leads = |state: Option<&ProcessState>| {
+            state.and_then(ProcessState::proposer).is_some_and(|proposer| proposer.election.ready)
+        };
+        match (leads(before), leads(after)) {
+            (false, true) => Some(Happened::Leads(actor.into())),
+            (true, false) => Some(Happened::Follows(actor.into())),
+            _ => None,
+        }
     }
 
     /// What a process knows now and did not know before.

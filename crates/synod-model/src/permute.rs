@@ -60,7 +60,7 @@ impl Exchange {
     }
 
     fn proposer(&self, by: &Permutation, proposer: &ProposerState) -> ProposerState {
-        let ProposerState { tried, heard, wanted, queue, reads, phase } = proposer;
+        let ProposerState { tried, heard, wanted, queue, reads, phase, failed, election } = proposer;
         ProposerState {
             tried: *tried,
             heard: *heard,
@@ -68,6 +68,9 @@ impl Exchange {
             queue: queue.clone(),
             reads: entries(reads, |readers| readers.iter().map(|(id, begun)| (by.id(*id), *begun)).collect()),
             phase: self.phase(by, phase),
+            failed: *failed,
+            // Proposers and servers do not change places.
+            election: election.clone(),
         }
     }
 
@@ -131,6 +134,7 @@ impl Exchange {
             submitted,
             calls,
             told,
+            leading,
             broken,
         } = history;
         let per_acceptor = |map: &BTreeMap<usize, _>| {
@@ -167,6 +171,7 @@ impl Exchange {
             told: told.as_ref().map(|told| {
                 told.renamed(|client| by.index(*client), Clone::clone, Clone::clone, Clone::clone)
             }),
+            leading: leading.iter().map(|id| by.index(*id)).collect(),
             broken: broken
                 .iter()
                 .map(|(claim, Breach { acceptor, words })| {
@@ -202,6 +207,8 @@ impl Exchange {
             Happened::Called(client, command, query) => Happened::Called(by.index(client), command, query),
             Happened::Returned(client, output) => Happened::Returned(by.index(client), output),
             Happened::Executed(server, executed) => Happened::Executed(by.index(server), executed),
+            Happened::Leads(process) => Happened::Leads(by.index(process)),
+            Happened::Follows(process) => Happened::Follows(by.index(process)),
             same @ (Happened::Proposed(..)
             | Happened::Submitted(_)
             | Happened::Redirected

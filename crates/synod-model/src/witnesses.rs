@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 24] = [
+pub const WITNESSES: [Witness; 25] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -165,6 +165,7 @@ pub const WITNESSES: [Witness; 24] = [
         says: "a client was told who leads",
         sign: Sign::Step(|e| matches!(e, Happened::Redirected)),
     },
+    Witness { name: "two_led", says: "two led at once", sign: Sign::History(|_, h, _| h.leading.len() >= 2) },
     Witness {
         name: "third_round",
         says: "a proposer was driven to its third ballot",

@@ -175,7 +175,8 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Confirmed { .. }
         | Msg::Part { .. }
         | Msg::Fetch { .. }
-        | Msg::Checksum { .. } => None,
+        | Msg::Checksum { .. }
+        | Msg::Heartbeat => None,
     }
 }
 

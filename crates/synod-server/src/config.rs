@@ -22,6 +22,8 @@ pub struct Config {
     pub members: Vec<Member>,
     /// How long a proposer waits before it tries a higher ballot.
     pub retry: Range<Duration>,
+    /// Whether members elect who begins ballots.
+    pub election: bool,
     /// The longest value, in bytes.
     pub max_value: usize,
     /// The longest datagram, in bytes of UDP payload: at most what the path carries without fragmentation.
@@ -72,10 +74,16 @@ struct ConfigFile {
     #[serde(default)]
     member: Vec<MemberFile>,
     retry: Option<Spanned<[u64; 2]>>,
+    #[serde(default = "yes")]
+    election: bool,
     max_value: Option<Spanned<i64>>,
     datagram: Option<Spanned<i64>>,
     #[serde(default)]
     record: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -185,6 +193,7 @@ impl Config {
             client_key: folder.join(file.client_key),
             members,
             retry,
+            election: file.election,
             max_value,
             datagram,
             record: file.record,
@@ -241,6 +250,7 @@ data = "/var/lib/one"
         assert_eq!(config.members[0].data, Path::new("/etc/synod/data/0"));
         assert_eq!(config.members[1].data, Path::new("/var/lib/one"));
         assert_eq!((config.max_value, config.datagram, config.record), (65_536, 1200, false));
+        assert!(config.election);
         let other = Config { cluster: "other".to_owned(), ..config.clone() };
         assert_ne!(config.tag(), other.tag());
     }

@@ -6,7 +6,7 @@ use stateright::actor::Id;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use synod::{Cluster, Learning, Process, QuorumRule, Quorums, Retry};
+use synod::{Cluster, Election, Learning, Pace, Process, QuorumRule, Quorums, Retry};
 
 /// How many instances may be waited for at a member, and by how many clients each.
 const REMEMBERS: usize = 1024;
@@ -22,6 +22,18 @@ pub struct Wiring {
     pub members: Vec<u64>,
     /// How long a proposer waits before it tries a higher ballot.
     pub retry: Range<Duration>,
+    /// How members elect who begins ballots; `None`: every member that is asked begins its own.
+    pub election: Option<Pace>,
+}
+
+/// How often a retry's delay is doubled at most: up to half a minute, from the default range.
+const DOUBLINGS: u32 = 7;
+
+/// A pace for members that hear of each other within some tens of milliseconds. Where that takes longer, suspicions that were
+/// wrong double the time to the next, up to half a minute.
+fn pace() -> Pace {
+    let ms = Duration::from_millis;
+    Pace { beat: ms(50)..ms(80), suspect: ms(300)..ms(500), hold_off: ms(20)..ms(60), doublings: 6 }
 }
 
 impl From<&Config> for Wiring {
@@ -29,6 +41,7 @@ impl From<&Config> for Wiring {
         Wiring {
             members: config.members.iter().map(|member| member.id).collect(),
             retry: config.retry.clone(),
+            election: config.election.then(pace),
         }
     }
 }
@@ -44,6 +57,7 @@ impl Wiring {
             quorums: Quorums::new(members.len(), QuorumRule::Majority, QuorumRule::Majority)
                 .expect("a configuration has 1 to 64 members"),
             acceptors: members.clone(),
+            election: self.election.clone().map(|pace| Election { members: members.clone(), pace }),
             learners: members,
             clients: Vec::new(),
             remembers: REMEMBERS,
@@ -62,7 +76,7 @@ impl Wiring {
         Process::Server {
             cluster: Arc::new(self.cluster()),
             number: u16::try_from(id).expect("ids are checked to fit a ballot"),
-            retry: Retry { on_nack: true, after: Some(self.retry.clone()) },
+            retry: Retry { on_nack: true, after: Some(self.retry.clone()), doublings: DOUBLINGS },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What every process knows of the others: who plays which part, what a quorum is, who learns how. Fixed for a run.
 
+use crate::election::Election;
 use crate::machine::Machine;
 use crate::quorum::Quorums;
 use stateright::actor::Id;
@@ -45,6 +46,8 @@ pub struct Cluster {
     /// Whether servers keep a log and choose the instance of each command themselves (PMS §3); if not, every instance stands for
     /// itself and clients name it.
     pub log: Option<Log>,
+    /// Who begins ballots: whoever is elected, or, where there is no election, everyone who is asked.
+    pub election: Option<Election>,
 }
 
 /// What servers that keep a log agree upon.

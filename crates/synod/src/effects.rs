@@ -88,6 +88,11 @@ impl<'w, 'c, T> Part<'w, 'c, T> {
         Part { whole, get, get_mut }
     }
 
+    /// The same share once more, for a function that takes it.
+    pub(crate) fn again(&mut self) -> Part<'_, 'c, T> {
+        Part { whole: self.whole, get: self.get, get_mut: self.get_mut }
+    }
+
     pub(crate) fn edit(&mut self) -> &mut T {
         (self.get_mut)(self.whole.to_mut()).expect(WIRED)
     }

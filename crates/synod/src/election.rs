@@ -6,8 +6,11 @@
 //! of a suspected one shows that the suspicion was wrong; then the next one takes longer, so that timers become accurate
 //! once messages take a bounded time, however long. Durations are drawn from ranges, so that not all suspect at once.
 //!
-//! [`Elector`] runs this by itself, as an actor; a server asks [`ElectionState::may_begin`] before it begins a ballot.
+//! Proposers and servers whose cluster has an [`Election`] run it beside their ballots; `retry` asks it before it begins one.
+//! [`Elector`] runs the very same functions by themselves, as an actor.
 
+use crate::effects::Effects;
+use crate::message::{Msg, Timer};
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
@@ -32,7 +35,7 @@ pub enum ElectionTimer {
 }
 
 /// How often, and how long. Means nothing to a model, whose timers run out at any moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     /// Between two heartbeats.
     pub beat: Range<Duration>,
@@ -51,17 +54,28 @@ pub struct ElectionState {
     pub suspected: BTreeSet<usize>,
     /// How often the time before a suspicion was doubled.
     pub doubled: u32,
-    /// Whether it leads and its hold-off is over.
+    /// Whether it leads and its hold-off is over, so that it may begin ballots.
     pub ready: bool,
 }
 
-/// A member of an election.
-#[derive(Clone, Debug)]
-pub struct Elector {
+/// Who may lead, and when who does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
     /// All members; the first that is not suspected is followed.
     pub members: Vec<Id>,
     /// How often, and how long.
     pub pace: Pace,
+}
+
+/// A member of an election, and nothing else.
+#[derive(Clone, Debug)]
+pub struct Elector(pub Election);
+
+/// Where a member's heartbeats go, and its timers.
+pub(crate) trait Beats {
+    fn beat(&mut self, to: Id);
+    fn set(&mut self, timer: ElectionTimer, after: Range<Duration>);
+    fn cancel(&mut self, timer: ElectionTimer);
 }
 
 impl ElectionState {
@@ -69,14 +83,10 @@ impl ElectionState {
     pub fn followed(&self, members: usize) -> Option<usize> {
         (0..members).find(|member| !self.suspected.contains(member))
     }
-
-    /// Whether the member at this place takes itself for the leader and may begin ballots.
-    pub fn may_begin(&self, members: usize, me: usize) -> bool {
-        self.ready && self.followed(members) == Some(me)
-    }
 }
 
-impl Elector {
+/// Each event leaves its heartbeats and timers in `out`, and gives the state that comes after it, if it is another.
+impl Election {
     fn place(&self, id: Id) -> Option<usize> {
         self.members.iter().position(|member| *member == id)
     }
@@ -85,31 +95,120 @@ impl Elector {
         state.followed(self.members.len())
     }
 
+    /// Whom a process follows, unless that is itself.
+    pub(crate) fn leader(&self, me: Id, state: &ElectionState) -> Option<Id> {
+        self.followed(state).map(|place| self.members[place]).filter(|leader| *leader != me)
+    }
+
+    /// A process starts, or comes back. Who is no member takes no part.
+    pub(crate) fn start(&self, me: Id, state: &ElectionState, out: &mut impl Beats) {
+        if let Some(me) = self.place(me) {
+            self.begin(me, state, out);
+        }
+    }
+
+    /// A heartbeat arrives.
+    pub(crate) fn on_heartbeat(
+        &self,
+        (me, from): (Id, Id),
+        state: &ElectionState,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        let (me, from, followed) = (self.place(me)?, self.place(from)?, self.followed(state)?);
+        // Who comes after the one that is followed will hear of that one, and follow it too.
+        if from > followed || from == me {
+            return None;
+        }
+        if from == followed {
+            self.wait(state, out);
+            return None;
+        }
+        let mut next = state.clone();
+        next.suspected.remove(&from);
+        next.doubled = self.pace.doublings.min(next.doubled + 1);
+        next.ready = false;
+        self.begin(me, &next, out);
+        Some(next)
+    }
+
+    /// A timer runs out.
+    pub(crate) fn on_timer(
+        &self,
+        me: Id,
+        state: &ElectionState,
+        timer: ElectionTimer,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        let (me, followed) = (self.place(me)?, self.followed(state)?);
+        let mut next = state.clone();
+        match timer {
+            ElectionTimer::Beat if followed == me => {
+                self.beat(me, out);
+                return None;
+            }
+            ElectionTimer::HoldOff if followed == me => next.ready = true,
+            ElectionTimer::Suspect if followed != me => {
+                next.suspected.insert(followed);
+                self.begin(me, &next, out);
+            }
+            _ => return None,
+        }
+        Some(next)
+    }
+
     /// Begins to lead if it follows itself, and to wait for its leader if it follows another.
-    fn begin(&self, me: usize, state: &ElectionState, out: &mut Out<Self>) {
+    fn begin(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
         if self.followed(state) == Some(me) {
-            out.cancel_timer(ElectionTimer::Suspect);
-            out.set_timer(ElectionTimer::HoldOff, self.pace.hold_off.clone());
+            out.cancel(ElectionTimer::Suspect);
+            out.set(ElectionTimer::HoldOff, self.pace.hold_off.clone());
             self.beat(me, out);
         } else {
-            out.cancel_timer(ElectionTimer::Beat);
-            out.cancel_timer(ElectionTimer::HoldOff);
+            out.cancel(ElectionTimer::Beat);
+            out.cancel(ElectionTimer::HoldOff);
             self.wait(state, out);
         }
     }
 
-    fn beat(&self, me: usize, out: &mut Out<Self>) {
-        for (_, member) in self.members.iter().enumerate().filter(|(place, _)| *place != me) {
-            out.send(*member, Heartbeat);
+    /// Only those that come after it wait for it: whoever comes before follows itself or one that comes before it.
+    fn beat(&self, me: usize, out: &mut impl Beats) {
+        for member in self.members.iter().skip(me + 1) {
+            out.beat(*member);
         }
-        out.set_timer(ElectionTimer::Beat, self.pace.beat.clone());
+        out.set(ElectionTimer::Beat, self.pace.beat.clone());
     }
 
-    fn wait(&self, state: &ElectionState, out: &mut Out<Self>) {
-        let factor = 2_u32.saturating_pow(state.doubled);
-        let Range { start, end } = &self.pace.suspect;
-        let range = start.saturating_mul(factor)..end.saturating_mul(factor);
-        out.set_timer(ElectionTimer::Suspect, range);
+    fn wait(&self, state: &ElectionState, out: &mut impl Beats) {
+        out.set(ElectionTimer::Suspect, doubled(&self.pace.suspect, state.doubled));
+    }
+}
+
+/// A range of durations, doubled so often.
+pub(crate) fn doubled(range: &Range<Duration>, times: u32) -> Range<Duration> {
+    let factor = 2_u32.saturating_pow(times);
+    range.start.saturating_mul(factor)..range.end.saturating_mul(factor)
+}
+
+impl Beats for Effects {
+    fn beat(&mut self, to: Id) {
+        self.send(to, Msg::Heartbeat);
+    }
+    fn set(&mut self, timer: ElectionTimer, after: Range<Duration>) {
+        self.set_timer(Timer::Election(timer), after);
+    }
+    fn cancel(&mut self, timer: ElectionTimer) {
+        self.cancel_timer(Timer::Election(timer));
+    }
+}
+
+impl Beats for Out<Elector> {
+    fn beat(&mut self, to: Id) {
+        self.send(to, Heartbeat);
+    }
+    fn set(&mut self, timer: ElectionTimer, after: Range<Duration>) {
+        self.set_timer(timer, after);
+    }
+    fn cancel(&mut self, timer: ElectionTimer) {
+        self.cancel_timer(timer);
     }
 }
 
@@ -122,9 +221,7 @@ impl Actor for Elector {
 
     fn on_start(&self, me: Id, _: &Option<()>, out: &mut Out<Self>) -> ElectionState {
         let state = ElectionState::default();
-        if let Some(me) = self.place(me) {
-            self.begin(me, &state, out);
-        }
+        self.0.start(me, &state, out);
         state
     }
 
@@ -136,22 +233,9 @@ impl Actor for Elector {
         Heartbeat: Heartbeat,
         out: &mut Out<Self>,
     ) {
-        let (Some(me), Some(from), Some(followed)) = (self.place(me), self.place(src), self.followed(state))
-        else {
-            return;
-        };
-        // Who comes after the one that is followed will hear of that one, and follow it too.
-        if from > followed || from == me {
-            return;
+        if let Some(next) = self.0.on_heartbeat((me, src), state, out) {
+            *state.to_mut() = next;
         }
-        if from == followed {
-            return self.wait(state, out);
-        }
-        let new = state.to_mut();
-        new.suspected.remove(&from);
-        new.doubled = self.pace.doublings.min(new.doubled + 1);
-        new.ready = false;
-        self.begin(me, state, out);
     }
 
     fn on_timeout(
@@ -161,15 +245,8 @@ impl Actor for Elector {
         timer: &ElectionTimer,
         out: &mut Out<Self>,
     ) {
-        let (Some(me), Some(followed)) = (self.place(me), self.followed(state)) else { return };
-        match timer {
-            ElectionTimer::Beat if followed == me => self.beat(me, out),
-            ElectionTimer::HoldOff if followed == me => state.to_mut().ready = true,
-            ElectionTimer::Suspect if followed != me => {
-                state.to_mut().suspected.insert(followed);
-                self.begin(me, state, out);
-            }
-            _ => {}
+        if let Some(next) = self.0.on_timer(me, state, *timer, out) {
+            *state.to_mut() = next;
         }
     }
 
@@ -192,7 +269,7 @@ mod tests {
             hold_off: ms(300)..ms(400),
             doublings: 2,
         };
-        Elector { members: (0..3).map(Id::from).collect(), pace }
+        Elector(Election { members: (0..3).map(Id::from).collect(), pace })
     }
 
     /// The range in which a timer was set, if it was.
@@ -216,13 +293,13 @@ mod tests {
             elector.on_timeout(me, &mut next, &ElectionTimer::Suspect, &mut out);
             assert_eq!(next.followed(3), Some(1));
             assert_eq!(set(&out, ElectionTimer::HoldOff), Some(300..400));
-            assert!(!next.may_begin(3, 1), "it holds off");
+            assert!(!next.ready, "it holds off");
             elector.on_timeout(me, &mut next, &ElectionTimer::HoldOff, &mut Out::new());
-            assert!(next.may_begin(3, 1));
+            assert!(next.ready);
             let mut out = Out::new();
             elector.on_msg(me, &mut next, first, Heartbeat, &mut out);
             assert_eq!(set(&out, ElectionTimer::Suspect), Some(expected));
-            assert!(!next.may_begin(3, 1) && next.followed(3) == Some(0));
+            assert!(!next.ready && next.followed(3) == Some(0));
             state = next.into_owned();
         }
     }

@@ -22,6 +22,7 @@
 //! | `per_instance` | a map by instance that is cheap to copy and to compare with an earlier copy |
 //! | `retry` | progress only: when to begin a ballot; nothing in it is needed for safety |
 //! | `election` | progress only: whom each takes for the leader; nothing in it is needed for safety |
+//! | `lead` | progress only: what it means for ballots that somebody leads, or does not any more |
 //! | `client`, `process`, `server`, `replica` | wiring: which role sees which message |
 //! | `effects` | the step contract: at most one save, before every send |
 
@@ -32,6 +33,7 @@ mod cluster;
 mod confirm;
 mod effects;
 mod election;
+mod lead;
 mod learner;
 
 mod machine;
@@ -52,7 +54,7 @@ pub use ballot::{Ballot, Instance, Proposal, Value};
 pub use client::{Answer, Asking, Client, ClientState, Want};
 pub use cluster::{Cluster, Learning, Log, Truncate};
 pub use confirm::{Question, Questions};
-pub use election::{ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
+pub use election::{Election, ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
 pub use learner::{LearnerState, Votes};
 
 pub use machine::{Machine, Replica};

@@ -2,6 +2,7 @@
 
 use crate::acceptor::AcceptorState;
 use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::election::ElectionTimer;
 use crate::per_instance::PerInstance;
 use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
@@ -159,6 +160,8 @@ pub enum Msg {
         /// The checksum.
         sum: u64,
     },
+    /// Leader to the other members of an election: I am there.
+    Heartbeat,
 }
 
 impl fmt::Debug for Msg {
@@ -235,6 +238,7 @@ impl fmt::Debug for Msg {
             }
             Msg::Fetch { of, sum, at } => write!(f, "Fetch({at}.., all below {of:?}, {sum:016x})"),
             Msg::Checksum { below, sum } => write!(f, "Checksum(all below {below:?}, {sum:016x})"),
+            Msg::Heartbeat => f.write_str("Heartbeat"),
         }
     }
 }
@@ -252,6 +256,8 @@ pub enum Timer {
     CatchUp,
     /// A server writes the snapshot that is due.
     Snapshot,
+    /// What a member of an election waits for.
+    Election(ElectionTimer),
 }
 
 /// What must survive a crash (PMS §2.5). Roles that a process does not play leave their part as it was created.

@@ -4,6 +4,7 @@ use crate::acceptor::{self, AcceptorState};
 use crate::client::{Answer, Client, ClientState};
 use crate::cluster::{Cluster, Learning};
 use crate::effects::{Effects, Part};
+use crate::lead::{self, Turn};
 use crate::learner::{self, LearnerState};
 use crate::message::{Msg, Stable, Timer};
 use crate::proposer::{self, Phase, ProposerState};
@@ -141,14 +142,19 @@ pub(crate) fn as_acceptor_on(
 /// What the proposer role does with a message.
 fn as_proposer_on(
     c: &Cluster,
-    (number, retry): (u16, &Retry),
+    (me, number, retry): (Id, u16, &Retry),
     state: &mut Cow<'_, ProcessState>,
     src: Id,
     msg: &Msg,
     fx: &mut Effects,
 ) {
     match msg {
+        Msg::Heartbeat => {
+            let turn = lead::on_heartbeat(c, (me, src), state, fx);
+            take_turn(c, (number, retry), state, turn, fx);
+        }
         Msg::Request { instance, value } => {
+            let was_busy = as_proposer(state).is_busy();
             proposer::on_request(c, as_proposer(state), (*instance, value.clone()), fx);
             let proposer = as_proposer(state);
             // A ballot is good from some instance on; what is wanted below needs another.
@@ -160,6 +166,8 @@ fn as_proposer_on(
             if needed {
                 let from = proposer.lowest();
                 retry::begin(c, proposer, (number, from), retry, fx);
+            } else {
+                watch(c, retry, &proposer, was_busy, fx);
             }
         }
         Msg::Promise { ballot, accepted, rest } => {
@@ -175,7 +183,7 @@ fn as_proposer_on(
                 read::on_phase1(as_proposer(state), fx);
                 settle(state, retry, fx);
                 if read::needs_another_ballot(&as_proposer(state)) {
-                    retry::soon(retry, fx);
+                    retry.soon(fx);
                 }
             }
         }
@@ -195,10 +203,38 @@ fn as_proposer_on(
     }
 }
 
-/// Stops the retry timer of a proposer that has nothing left to do.
+/// Where nothing was waited for no timer runs, and the ballot that is under way may yet be lost. Where no leader is elected
+/// whoever asks will be heard by another; a leader is the only one.
+fn watch(c: &Cluster, retry: &Retry, proposer: &ProposerState, was_busy: bool, fx: &mut Effects) {
+    if c.election.is_some() && !was_busy && proposer.is_busy() && retry::may_begin(c, proposer) {
+        retry.watch(proposer, fx);
+    }
+}
+
+/// Something was settled; stops the retry timer of a proposer that has nothing left to do.
 fn settle(state: &mut Cow<'_, ProcessState>, retry: &Retry, fx: &mut Effects) {
-    if retry.after.is_some() && !as_proposer(state).is_busy() {
-        fx.cancel_timer(Timer::Retry);
+    retry::succeeded(as_proposer(state));
+    if !as_proposer(state).is_busy() {
+        retry.rest(fx);
+    }
+}
+
+/// Who comes to lead begins a ballot for what is wanted. Who does not lead any more tries no further; the ballot that is under way
+/// may go on.
+fn take_turn(
+    c: &Cluster,
+    (number, retry): (u16, &Retry),
+    state: &mut Cow<'_, ProcessState>,
+    turn: Option<Turn>,
+    fx: &mut Effects,
+) {
+    match turn {
+        Some(Turn::Leads) if as_proposer(state).is_busy() => {
+            let from = as_proposer(state).lowest();
+            retry::begin(c, as_proposer(state), (number, from), retry, fx);
+        }
+        Some(Turn::Follows) => retry.rest(fx),
+        Some(Turn::Leads) | None => {}
     }
 }
 
@@ -249,19 +285,31 @@ fn as_server_on(
     {
         return;
     }
+    if let Msg::Request { .. } | Msg::Read { .. } = msg
+        && let Some(leader) = lead::followed(c, me, &as_proposer(state))
+    {
+        fx.send(src, Msg::Redirect { leader });
+        // A request is remembered, as this server may come to lead; a reader has to ask there, or again.
+        if let Msg::Read { .. } = msg {
+            return;
+        }
+    }
     if let Msg::Request { instance, .. } = msg
         && !server::on_request(c, as_server(state), src, *instance)
     {
         return;
     }
-    if let Msg::Read { instance } = msg
-        && read::on_read(c, as_proposer(state), src, *instance)
-    {
-        let from = as_proposer(state).lowest();
-        retry::begin(c, as_proposer(state), (number, from), retry, fx);
+    if let Msg::Read { instance } = msg {
+        let was_busy = as_proposer(state).is_busy();
+        if read::on_read(c, as_proposer(state), src, *instance) {
+            let from = as_proposer(state).lowest();
+            retry::begin(c, as_proposer(state), (number, from), retry, fx);
+        } else {
+            watch(c, retry, &as_proposer(state), was_busy, fx);
+        }
     }
     as_acceptor_on(c, state, src, msg, fx);
-    as_proposer_on(c, (number, retry), state, src, msg, fx);
+    as_proposer_on(c, (me, number, retry), state, src, msg, fx);
     as_learner_on(c, me, state, src, msg, fx);
     if let Msg::Accepted { instance, .. } | Msg::Chosen { instance, .. } = msg
         && server::settle(c, as_server(state), *instance, fx)
@@ -283,6 +331,11 @@ impl Actor for Process {
         let Stable { acceptor, tried, snapshot } = saved.clone().unwrap_or_default();
         let proposer = ProposerState { tried, ..ProposerState::default() };
         let mut fx = Effects::default();
+        if let Process::Proposer { cluster, .. } | Process::Server { cluster, .. } = self
+            && let Some(election) = &cluster.election
+        {
+            election.start(me, &proposer.election, &mut fx);
+        }
         let state = match self {
             Process::Acceptor(_) => ProcessState::Acceptor(acceptor),
             Process::Proposer { .. } => ProcessState::Proposer(proposer),
@@ -307,7 +360,7 @@ impl Actor for Process {
         match self {
             Process::Acceptor(c) => as_acceptor_on(c, state, src, &msg, &mut fx),
             Process::Proposer { cluster, number, retry } => {
-                as_proposer_on(cluster, (*number, retry), state, src, &msg, &mut fx);
+                as_proposer_on(cluster, (me, *number, retry), state, src, &msg, &mut fx);
             }
             Process::Learner(c) => as_learner_on(c, me, state, src, &msg, &mut fx),
             Process::Server { cluster, number, retry } => {
@@ -345,6 +398,13 @@ impl Actor for Process {
             ) => {
                 let from = as_proposer(state).lowest();
                 retry::on_timeout(cluster, as_proposer(state), (*number, from), retry, &mut fx);
+            }
+            (
+                Process::Proposer { cluster, number, retry } | Process::Server { cluster, number, retry },
+                Timer::Election(timer),
+            ) => {
+                let turn = lead::on_timer(cluster, me, state, *timer, &mut fx);
+                take_turn(cluster, (*number, retry), state, turn, &mut fx);
             }
             (Process::Client(client), Timer::Resend) => client.on_timeout(as_client(state), &mut fx),
             _ => {}

@@ -6,6 +6,7 @@
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::{Cluster, Learning};
 use crate::effects::{Effects, Part};
+use crate::election::ElectionState;
 use crate::message::Msg;
 use crate::per_instance::PerInstance;
 use crate::quorum::AcceptorSet;
@@ -29,6 +30,10 @@ pub struct ProposerState {
     pub reads: Readers,
     /// Where its current ballot stands.
     pub phase: Phase,
+    /// How many of its last ballots in a row came to nothing. Counted only where delays grow with it.
+    pub failed: u32,
+    /// Whom it takes for the leader, where one is elected.
+    pub election: ElectionState,
 }
 
 /// Where a ballot stands.

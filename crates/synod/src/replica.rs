@@ -3,6 +3,7 @@
 use crate::ballot::{Instance, Value};
 use crate::cluster::{Cluster, Log};
 use crate::effects::Effects;
+use crate::lead::{self, Turn};
 use crate::message::{Msg, Timer};
 use crate::per_instance::{PerInstance, bounded};
 use crate::process::{
@@ -71,6 +72,10 @@ impl Member<'_> {
             Msg::Nack { ballot, promised } => self.on_nack(state, (*ballot, *promised), fx),
             Msg::Learn { from } => self.on_learn(state, src, *from, fx),
             Msg::Known { values, next } => self.on_known(state, src, (values, *next), fx),
+            Msg::Heartbeat => {
+                let turn = lead::on_heartbeat(c, (self.me, src), state, fx);
+                self.take_turn(state, turn, fx);
+            }
             Msg::Confirm { ballot, round } => {
                 confirm::on_confirm(&as_acceptor(state), src, (*ballot, *round), fx);
             }
@@ -144,6 +149,10 @@ impl Member<'_> {
                     snapshot::take(truncate, as_server(state), &self.others(), fx);
                 }
             }
+            Timer::Election(timer) => {
+                let turn = lead::on_timer(self.cluster, self.me, state, timer, fx);
+                self.take_turn(state, turn, fx);
+            }
             Timer::Resend => {}
         }
     }
@@ -151,35 +160,63 @@ impl Member<'_> {
     fn on_submit(&self, state: &mut Cow<'_, ProcessState>, client: Id, command: &Value, fx: &mut Effects) {
         let was_busy = as_server(state).is_leading_to_something();
         let is_new = sequence::on_submit(self.cluster, as_server(state), client, command, fx);
-        let held = as_server(state).log().held;
-        if let Some(leader) = held {
+        let leader = self.leader(state);
+        if let Some(leader) = leader {
             fx.send(client, Msg::Redirect { leader });
         }
         if !is_new {
             return;
         }
         match as_server(state).proposer.phase {
-            Phase::Idle if held.is_none() => self.begin(state, fx),
+            Phase::Idle if leader.is_none() => self.begin(state, fx),
             Phase::Idle | Phase::Preparing { .. } => {}
             Phase::Accepting { .. } => {
                 sequence::advance(self.cluster, self.log, as_server(state), fx);
-                self.watch(was_busy, fx);
+                self.watch(was_busy, state, fx);
             }
         }
+    }
+
+    /// Who leads in place of this server, as far as it knows.
+    fn leader(&self, state: &mut Cow<'_, ProcessState>) -> Option<Id> {
+        lead::followed(self.cluster, self.me, &as_proposer(state)).or(as_server(state).log().held)
+    }
+
+    /// Who comes to lead takes over at once, so that what others left open is brought to an end (PMS §3). Who does not lead any
+    /// more gives up its ballot.
+    fn take_turn(&self, state: &mut Cow<'_, ProcessState>, turn: Option<Turn>, fx: &mut Effects) {
+        match turn {
+            Some(Turn::Leads) => self.begin(state, fx),
+            Some(Turn::Follows) => {
+                Self::step_down(state);
+                self.retry.rest(fx);
+            }
+            None => {}
+        }
+    }
+
+    /// Whether there is something to be brought about: for an elected leader, to begin with, that it leads.
+    fn has_work(&self, state: &mut Cow<'_, ProcessState>) -> bool {
+        let takes_over =
+            self.cluster.election.is_some() && matches!(as_proposer(state).phase, Phase::Preparing { .. });
+        takes_over || as_server(state).is_leading_to_something()
     }
 
     fn on_query(&self, state: &mut Cow<'_, ProcessState>, client: Id, command: &Value, fx: &mut Effects) {
         let was_busy = as_server(state).is_leading_to_something();
         confirm::on_query(self.cluster, as_server(state), client, command, fx);
         if as_server(state).log().questions.are_open() {
-            self.watch(was_busy, fx);
-        } else if let Some(leader) = as_server(state).log().held {
+            self.watch(was_busy, state, fx);
+        } else if let Some(leader) = self.leader(state) {
             fx.send(client, Msg::Redirect { leader });
         }
     }
 
     /// One phase 1 for all instances from the first unknown one on (PMS §3).
     fn begin(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        if !retry::may_begin(self.cluster, &as_proposer(state)) {
+            return;
+        }
         sequence::reclaim(as_server(state));
         let from = as_server(state).log().next;
         retry::begin(self.cluster, as_proposer(state), (self.number, from), self.retry, fx);
@@ -197,6 +234,7 @@ impl Member<'_> {
     fn learned(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, fx: &mut Effects) {
         if as_server(state).known(instance).is_some() {
             sequence::settle(as_server(state), instance);
+            retry::succeeded(as_proposer(state));
             sequence::advance(self.cluster, self.log, as_server(state), fx);
             self.rest(state, fx);
         }
@@ -214,9 +252,7 @@ impl Member<'_> {
             as_server(state).edit().log_mut().held = Some(src);
         }
         fx.set_timer(Timer::HoldOff, after.clone());
-        if self.retry.after.is_some() {
-            fx.cancel_timer(Timer::Retry);
-        }
+        self.retry.rest(fx);
     }
 
     fn step_down(state: &mut Cow<'_, ProcessState>) {
@@ -244,14 +280,13 @@ impl Member<'_> {
         if as_proposer(state).heard < promised.round {
             as_proposer(state).edit().heard = promised.round;
         }
+        self.retry.failed(as_proposer(state));
         if let Some(after) = &self.log.hold_off {
             // Somebody else is at it. Who, the next Accept will tell.
             Self::step_down(state);
             fx.set_timer(Timer::HoldOff, after.clone());
-            if self.retry.after.is_some() {
-                fx.cancel_timer(Timer::Retry);
-            }
-        } else if self.retry.on_nack && as_server(state).is_leading_to_something() {
+            self.retry.rest(fx);
+        } else if self.retry.on_nack && self.has_work(state) {
             self.begin(state, fx);
         } else {
             // Sending again in this ballot would be in vain; the timer, if it is set, begins another.
@@ -262,7 +297,7 @@ impl Member<'_> {
     /// A leader sends again what may be lost; whoever is not through with phase 1 begins a higher ballot. That it is no
     /// leader any more, a nack has to tell it.
     fn on_retry(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !as_server(state).is_leading_to_something() {
+        if !self.has_work(state) {
             return;
         }
         let server = as_server(state);
@@ -270,24 +305,27 @@ impl Member<'_> {
             Phase::Accepting { .. } => {
                 sequence::repeat(self.cluster, &server, fx);
                 confirm::repeat(self.cluster, &server, fx);
-                self.watch(false, fx);
+                self.watch(false, state, fx);
             }
             Phase::Idle if server.log().held.is_some() => {}
-            _ => self.begin(state, fx),
+            _ => {
+                self.retry.failed(as_proposer(state));
+                self.begin(state, fx);
+            }
         }
     }
 
     /// Sets the timer for what was sent, unless it is running.
-    fn watch(&self, was_busy: bool, fx: &mut Effects) {
-        if let (false, Some(after)) = (was_busy, &self.retry.after) {
-            fx.set_timer(Timer::Retry, after.clone());
+    fn watch(&self, was_busy: bool, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        if !was_busy {
+            self.retry.watch(&as_proposer(state), fx);
         }
     }
 
     /// Stops that timer when there is nothing left to be sent again.
     fn rest(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if self.retry.after.is_some() && !as_server(state).is_leading_to_something() {
-            fx.cancel_timer(Timer::Retry);
+        if !self.has_work(state) {
+            self.retry.rest(fx);
         }
     }
 

@@ -20,6 +20,7 @@ fn proposer() -> Process {
         nacks: false,
         report: usize::MAX,
         log: None,
+        election: None,
     };
     Process::Proposer { cluster: Arc::new(cluster), number: 1, retry: Retry::default() }
 }

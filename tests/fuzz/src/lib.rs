@@ -138,7 +138,8 @@ pub fn journal(data: &[u8]) {
 
 /// The wiring of the records that are made of fuzzed entries.
 pub fn wiring() -> Wiring {
-    Wiring { members: vec![0, 1, 2], retry: Duration::from_millis(20)..Duration::from_millis(60) }
+    let retry = Duration::from_millis(20)..Duration::from_millis(60);
+    Wiring { members: vec![0, 1, 2], retry, election: None }
 }
 
 /// A flight record: as it is, and as the entries of a chunk that is otherwise right.

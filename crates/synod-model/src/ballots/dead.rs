@@ -7,7 +7,7 @@
 
 use super::{LiveBallots, Whole, flying, is_done, proposer};
 use crate::history::History;
-use crate::mutants::{Mutant, MutantState, Rule};
+use crate::mutants::{Mutant, MutantState};
 use crate::observer::Inside;
 use stateright::actor::{Actor, Envelope, Id, Out, is_no_op};
 use std::borrow::Cow;
@@ -47,7 +47,7 @@ impl LiveBallots {
 
     /// Whether nothing is broken in the processes.
     fn unbroken(&self) -> bool {
-        self.actors.iter().all(|actor| actor.rule == Rule::Control)
+        self.actors.iter().all(|actor| actor.rule.leaves_roles())
     }
 
     /// Whether a message is ignored for ever by whom it is for.

@@ -91,7 +91,8 @@ fn in_proposals(proposals: &mut PerInstance<Proposal>, each: Each<'_>) {
 
 fn in_proposer(proposer: &mut ProposerState, number: u16, each: Each<'_>) {
     // Reads are asked of servers only and logs kept by them, and these are not among the layouts that are renamed.
-    let ProposerState { tried, heard, wanted: _, queue: _, reads: _, phase } = proposer;
+    let ProposerState { tried, heard, wanted: _, queue: _, reads: _, phase, failed: _, election: _ } =
+        proposer;
     in_round(tried, number, each);
     // What was heard of has to be passed whoever owned it, so it stands for the highest ballot of its round.
     in_round(heard, u16::MAX, each);
@@ -155,7 +156,8 @@ fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Known { .. }
         | Msg::Part { .. }
         | Msg::Fetch { .. }
-        | Msg::Checksum { .. } => {}
+        | Msg::Checksum { .. }
+        | Msg::Heartbeat => {}
     }
 }
 
@@ -172,6 +174,7 @@ fn in_history(history: &mut History, each: Each<'_>) {
         submitted: _,
         calls: _,
         told: _,
+        leading: _,
         broken: _,
     } = history;
     let renamed = |mut ballot: Ballot, each: Each<'_>| {

@@ -3,6 +3,7 @@
 //! A mutant is a decorator around the real [`Process`]: it doctors what the real handler is given, or what it gives
 //! back, and never repeats the handler's code. So a mutant dies for the one thing that it changes.
 
+mod leading;
 mod rules;
 
 use crate::observer::Inside;
@@ -12,7 +13,7 @@ use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::time::Duration;
-use synod::{Msg, Phase, Process, ProcessState, Stable, Timer};
+use synod::{ElectionTimer, Msg, Phase, Process, ProcessState, Stable, Timer};
 
 /// A mutant in the catalogue of mutants.
 pub struct Entry {
@@ -32,7 +33,7 @@ const fn entry(name: &'static str, rule: Rule, guard: &'static str, does: &'stat
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Entry; 52] = [
+pub const MUTANTS: [Entry; 57] = [
     entry(
         "last-value",
         Rule::LastValue,
@@ -318,6 +319,36 @@ pub const MUTANTS: [Entry; 52] = [
         "answers a confirmed question before it has executed what was issued",
     ),
     entry(
+        "begins-as-follower",
+        Rule::BeginsAsFollower,
+        "retry: only who leads begins ballots (F3)",
+        "begins a ballot when it is asked or refused, whoever leads; costs progress only",
+    ),
+    entry(
+        "takes-nothing-over",
+        Rule::TakesNothingOver,
+        "lead: who comes to lead begins a ballot for what is wanted (F3)",
+        "comes to lead and waits until it is asked once more; costs progress only",
+    ),
+    entry(
+        "never-suspects",
+        Rule::NeverSuspects,
+        "election: who is not heard of is suspected (F3)",
+        "waits for its leader for ever; costs progress only",
+    ),
+    entry(
+        "never-trusts-again",
+        Rule::NeverTrustsAgain,
+        "election: a heartbeat shows that a suspicion was wrong (F3)",
+        "ignores heartbeats of whom it suspects; costs progress only",
+    ),
+    entry(
+        "never-holds-off",
+        Rule::NeverHoldsOff,
+        "none: a new leader's hold-off saves ballots (D3)",
+        "begins ballots as soon as it leads; must do no harm",
+    ),
+    entry(
         "ignores-nack",
         Rule::IgnoresNack,
         "none: a nack is a courtesy",
@@ -410,6 +441,8 @@ impl Mutant {
                     out.set_timer(MutantTimer::Above(0), after);
                 }
                 Command::CancelTimer(Timer::Retry) if self.draws => out.cancel_timer(MutantTimer::Above(0)),
+                Command::SetTimer(Timer::Election(ElectionTimer::Suspect), _)
+                    if self.rule == Rule::NeverSuspects => {}
                 Command::SetTimer(timer, after) => out.set_timer(MutantTimer::Real(timer), after),
                 Command::CancelTimer(timer) => out.cancel_timer(MutantTimer::Real(timer)),
                 Command::ChooseRandom(_, never) => debug_assert!(never.is_empty()),
@@ -516,6 +549,7 @@ impl Actor for Mutant {
         let mut real = Out::new();
         let mut next = Cow::Owned(inner);
         self.process.on_timeout(me, &mut next, timer, &mut real);
+        self.rule.doctor_turn(&self.process, (me, *timer), &state.inner, &mut next, &mut real);
         // One that draws and has nothing to do begins no ballot, and then has tried none.
         let idle = self.draws && real.is_empty();
         if !idle && *next != state.inner {

@@ -63,6 +63,11 @@ pub enum Rule {
     AnswersUnconfirmed,
     ConfirmsAnyway,
     AnswersTooEarly,
+    BeginsAsFollower,
+    TakesNothingOver,
+    NeverSuspects,
+    NeverTrustsAgain,
+    NeverHoldsOff,
     Control,
     IgnoresNack,
     IgnoresHalf,
@@ -87,6 +92,9 @@ impl Rule {
         src: &mut Id,
         msg: &mut Msg,
     ) -> bool {
+        if !self.doctor_election(process, state, (*src, msg)) {
+            return false;
+        }
         match msg {
             Msg::Prepare { ballot, .. } if self == Rule::IgnoresHalf => return ballot.proposer % 2 == 1,
             Msg::Nack { .. } if self == Rule::IgnoresNack => return false,
@@ -273,6 +281,7 @@ impl Rule {
 
     /// After the real handler: what it should not have changed, or should have.
     pub(super) fn doctor_state(self, msg: &Msg, before: &ProcessState, after: &mut ProcessState) {
+        self.undo_election(msg, before, after);
         if let (ProcessState::Server(server), Rule::ExecutesOutOfOrder) = (&mut *after, self) {
             execute_at_once(before, server);
         }
@@ -451,7 +460,7 @@ fn all_but_enough(cluster: &Cluster, index: usize) -> AcceptorSet {
     counted
 }
 
-fn cluster_of(process: &Process) -> Option<&Cluster> {
+pub(super) fn cluster_of(process: &Process) -> Option<&Cluster> {
     match process {
         Process::Acceptor(cluster)
         | Process::Learner(cluster)

@@ -126,6 +126,7 @@ impl World {
             nacks: true,
             report: settings.report,
             log: Some(log),
+            election: None,
         });
         let server = |number| Process::Server {
             cluster: if settings.diverges && number == 1 {
@@ -134,7 +135,7 @@ impl World {
                 Arc::clone(&cluster)
             },
             number,
-            retry: Retry { on_nack: true, after: Some(any.clone()) },
+            retry: Retry { on_nack: true, after: Some(any.clone()), doublings: 0 },
         };
         let mut world = World {
             servers: (0..settings.servers as u16).map(|i| server(i + 1)).collect(),

@@ -1,0 +1,210 @@
+//! What it means for ballots that somebody leads: proposers, servers, and servers that keep a log.
+
+use stateright::actor::{Actor, Command, Id, Out};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use synod::{
+    Ballot, Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, Process, ProcessState,
+    QuorumRule, Quorums, Retry, Timer, Value,
+};
+
+const SUSPECT: Timer = Timer::Election(ElectionTimer::Suspect);
+const HOLD_OFF: Timer = Timer::Election(ElectionTimer::HoldOff);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn ids(ids: Range<usize>) -> Vec<Id> {
+    ids.map(Id::from).collect()
+}
+
+fn pace() -> Pace {
+    Pace { beat: ms(10)..ms(20), suspect: ms(100)..ms(200), hold_off: ms(30)..ms(40), doublings: 2 }
+}
+
+/// Three servers, which elect.
+fn cluster() -> Cluster {
+    Cluster {
+        acceptors: ids(0..3),
+        learners: ids(0..3),
+        clients: Vec::new(),
+        remembers: 8,
+        quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
+        learning: Learning::Everyone,
+        nacks: true,
+        report: usize::MAX,
+        log: None,
+        election: Some(Election { members: ids(0..3), pace: pace() }),
+    }
+}
+
+fn retry() -> Retry {
+    Retry { on_nack: true, after: Some(ms(50)..ms(60)), doublings: 2 }
+}
+
+/// One process, and what it did last.
+struct One {
+    process: Process,
+    me: Id,
+    state: ProcessState,
+    did: Vec<Command<Msg, Timer, std::convert::Infallible, synod::Stable>>,
+}
+
+impl One {
+    fn start(process: Process, me: usize) -> One {
+        let (me, mut out) = (Id::from(me), Out::new());
+        let state = process.on_start(me, &None, &mut out);
+        One { process, me, state, did: out.into_iter().collect() }
+    }
+
+    /// The server at this place.
+    fn server(at: usize) -> One {
+        let (cluster, number) = (Arc::new(cluster()), at as u16 + 1);
+        One::start(Process::Server { cluster, number, retry: retry() }, at)
+    }
+
+    fn done(&mut self, state: ProcessState, out: Out<Process>) {
+        self.state = state;
+        self.did = out.into_iter().collect();
+    }
+
+    fn hears(&mut self, from: usize, msg: Msg) {
+        let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
+        self.process.on_msg(self.me, &mut state, from.into(), msg, &mut out);
+        let state = state.into_owned();
+        self.done(state, out);
+    }
+
+    fn rings(&mut self, timer: Timer) {
+        let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
+        self.process.on_timeout(self.me, &mut state, &timer, &mut out);
+        let state = state.into_owned();
+        self.done(state, out);
+    }
+
+    /// What it said last, and to whom.
+    fn said(&self) -> Vec<(usize, Msg)> {
+        let said = self.did.iter().filter_map(|command| match command {
+            Command::Send(to, msg) => Some((usize::from(*to), msg.clone())),
+            _ => None,
+        });
+        said.collect()
+    }
+
+    fn prepares(&self) -> Vec<Ballot> {
+        let said = self.said().into_iter().filter_map(|(to, msg)| match msg {
+            Msg::Prepare { ballot, .. } if to == 0 => Some(ballot),
+            _ => None,
+        });
+        said.collect()
+    }
+
+    /// In what range it set a timer last, if it did.
+    fn set(&self, wanted: Timer) -> Option<Range<Duration>> {
+        self.did.iter().find_map(|command| match command {
+            Command::SetTimer(timer, range) if *timer == wanted => Some(range.clone()),
+            _ => None,
+        })
+    }
+
+    fn cancelled(&self, wanted: Timer) -> bool {
+        self.did.iter().any(|command| matches!(command, Command::CancelTimer(timer) if *timer == wanted))
+    }
+}
+
+fn request() -> Msg {
+    Msg::Request { instance: Instance::FIRST, value: Value::from("x") }
+}
+
+fn ballot(round: u64, proposer: u16) -> Ballot {
+    Ballot { round, proposer }
+}
+
+#[test]
+fn who_leads_begins_when_its_hold_off_is_over_and_not_before() {
+    let mut first = One::server(0);
+    assert_eq!(first.set(HOLD_OFF), Some(ms(30)..ms(40)));
+    assert_eq!(first.said(), [(1, Msg::Heartbeat), (2, Msg::Heartbeat)]);
+    first.hears(7, request());
+    assert_eq!(first.said(), [], "it neither begins nor sends anybody away");
+    first.rings(HOLD_OFF);
+    assert_eq!(first.prepares(), [ballot(1, 1)]);
+    assert_eq!(first.set(Timer::Retry), Some(ms(50)..ms(60)));
+}
+
+#[test]
+fn who_follows_says_whom_and_takes_over_what_it_was_asked_for() {
+    let mut second = One::server(1);
+    assert_eq!(second.set(SUSPECT), Some(ms(100)..ms(200)));
+    second.hears(7, request());
+    let redirect = Msg::Redirect { leader: Id::from(0) };
+    assert_eq!(second.said(), [(7, redirect.clone())]);
+    second.hears(7, Msg::Read { instance: Instance(4) });
+    assert_eq!(second.said(), [(7, redirect)]);
+    second.hears(0, Msg::Heartbeat);
+    assert_eq!(second.set(SUSPECT), Some(ms(100)..ms(200)));
+    second.rings(SUSPECT);
+    assert_eq!(second.said(), [(2, Msg::Heartbeat)]);
+    second.rings(HOLD_OFF);
+    assert_eq!(second.prepares(), [ballot(1, 2)]);
+    // The first was not dead. What is under way may go on, but is not tried again.
+    second.hears(0, Msg::Heartbeat);
+    assert!(second.cancelled(Timer::Retry));
+    assert_eq!(second.set(SUSPECT), Some(ms(200)..ms(400)));
+    second.hears(0, Msg::Nack { ballot: ballot(1, 2), promised: ballot(3, 1) });
+    assert_eq!(second.prepares(), []);
+    second.rings(Timer::Retry);
+    assert_eq!(second.prepares(), []);
+    // What it heard of by the way is not forgotten when it leads again.
+    second.rings(SUSPECT);
+    second.rings(HOLD_OFF);
+    assert_eq!(second.prepares(), [ballot(4, 2)]);
+}
+
+#[test]
+fn delays_grow_with_each_ballot_that_came_to_nothing_and_not_beyond() {
+    let mut first = One::server(0);
+    first.rings(HOLD_OFF);
+    first.hears(7, request());
+    let mut delays = vec![first.set(Timer::Retry)];
+    for _ in 0..3 {
+        first.rings(Timer::Retry);
+        delays.push(first.set(Timer::Retry));
+    }
+    let range = |from| Some(ms(from)..ms(from / 5 * 6));
+    assert_eq!(delays, [range(50), range(100), range(200), range(200)]);
+    // Once something has come about delays begin with the shortest again, also of the ballot that is still under way.
+    first.hears(1, Msg::Chosen { instance: Instance::FIRST, value: Value::from("x") });
+    first.hears(7, Msg::Read { instance: Instance(1) });
+    assert_eq!((first.prepares(), first.set(Timer::Retry)), (Vec::new(), range(50)));
+}
+
+#[test]
+fn what_is_asked_of_a_leader_in_the_middle_of_its_ballot_is_watched_over() {
+    let mut first = One::server(0);
+    first.rings(HOLD_OFF);
+    first.hears(7, request());
+    first.hears(1, Msg::Chosen { instance: Instance::FIRST, value: Value::from("x") });
+    assert!(first.cancelled(Timer::Retry));
+    // Phase 1 is still under way, and its messages may be lost.
+    first.hears(7, Msg::Request { instance: Instance(1), value: Value::from("y") });
+    assert_eq!((first.prepares(), first.set(Timer::Retry).is_some()), (Vec::new(), true));
+}
+
+#[test]
+fn proposers_of_their_own_elect_as_well() {
+    let members = ids(3..5);
+    let election = Some(Election { members, pace: pace() });
+    let cluster = Cluster { learners: Vec::new(), election, ..cluster() };
+    let process = Process::Proposer { cluster: Arc::new(cluster), number: 2, retry: retry() };
+    let mut second = One::start(process, 4);
+    second.hears(7, request());
+    assert_eq!(second.said(), [], "only servers say who leads");
+    second.rings(SUSPECT);
+    assert_eq!(second.said(), []);
+    second.rings(HOLD_OFF);
+    assert_eq!(second.prepares(), [ballot(1, 2)]);
+}
