@@ -93,7 +93,7 @@ mod watch;
 
 pub use engine::explore;
 pub use observer::{CommandOf, Event, Observer, Step};
-pub use property::{Check, Expectation, LocalPredicate, Predicate, Property};
+pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicate, Property};
 pub use quotient::{Normal, Permutation, Permute, Symmetry};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};

@@ -35,6 +35,8 @@ pub enum Check<A: Subject, O: Observer<A>> {
     Note(Predicate<O::Note>),
     /// Asked once per actor and distinct [`Local`] of it: by its index, what it is and has.
     Local(LocalPredicate<A>),
+    /// Asked once per combination of all actors' locals: what waits on the network, or happened before, it does not see.
+    Locals(LocalsPredicate<A>),
     /// Asked of every state.
     State(Predicate<State<A, O>>),
 }
@@ -42,12 +44,16 @@ pub enum Check<A: Subject, O: Observer<A>> {
 /// A [`Predicate`] of an actor's index and its local.
 pub type LocalPredicate<A> = Arc<dyn Fn(&(usize, &Local<A>)) -> Result<(), String> + Send + Sync>;
 
+/// A [`Predicate`] of the locals of all actors, by their index.
+pub type LocalsPredicate<A> = Arc<dyn Fn(&[Arc<Local<A>>]) -> Result<(), String> + Send + Sync>;
+
 impl<A: Subject, O: Observer<A>> Clone for Check<A, O> {
     fn clone(&self) -> Self {
         match self {
             Self::History(check) => Self::History(Arc::clone(check)),
             Self::Note(check) => Self::Note(Arc::clone(check)),
             Self::Local(check) => Self::Local(Arc::clone(check)),
+            Self::Locals(check) => Self::Locals(Arc::clone(check)),
             Self::State(check) => Self::State(Arc::clone(check)),
         }
     }
@@ -107,6 +113,24 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::Local(check) }
     }
 
+    /// All actors together are to be sound, such as that only one of them leads; `Err` says what is broken.
+    pub fn always_locals(
+        name: &'static str,
+        check: impl Fn(&[Arc<Local<A>>]) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, expectation: Expectation::Always, check: Check::Locals(Arc::new(check)) }
+    }
+
+    /// Some run is to bring all actors together to such locals.
+    pub fn sometimes_locals(
+        name: &'static str,
+        check: impl Fn(&[Arc<Local<A>>]) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let check: LocalsPredicate<A> =
+            Arc::new(move |locals| if check(locals) { Ok(()) } else { Err(String::new()) });
+        Self { name, expectation: Expectation::Sometimes, check: Check::Locals(check) }
+    }
+
     /// Every state is to be sound; `Err` says what is broken.
     pub fn always_state(
         name: &'static str,
@@ -127,6 +151,7 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
     pub(crate) fn of_state(&self, state: &State<A, O>) -> Option<Result<(), String>> {
         match &self.check {
             Check::History(check) => Some(check(&state.history)),
+            Check::Locals(check) => Some(check(&state.locals)),
             Check::State(check) => Some(check(state)),
             Check::Note(_) => None,
             Check::Local(check) => {

@@ -6,9 +6,11 @@ use super::search::{Failure, Search};
 use super::tables::pair;
 use crate::observer::Observer;
 use crate::property::Check;
+use crate::state::Local;
 use crate::{Subject, panics};
 use rustc_hash::FxHashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Fewer states than this are not worth a thread.
 pub(super) const SHARE: u32 = 1 << 8;
@@ -31,12 +33,26 @@ pub(super) struct Asked {
     pub histories: Vec<bool>,
     pub notes: Vec<bool>,
     pub locals: FxHashSet<u64>,
+    /// The numbers of all actors' locals. Whoever goes on from a checkpoint asks about them again, to the same effect.
+    pub together: FxHashSet<Box<[u32]>>,
 }
 
 impl Asked {
+    /// Bytes in use by what grows with the states.
+    pub(super) fn bytes(&self) -> usize {
+        let numbers = self.together.iter().next().map_or(0, |numbers| size_of_val(&**numbers));
+        self.together.capacity() * (size_of::<Box<[u32]>>() + 1) + self.together.len() * (numbers + 8)
+    }
+
     pub(super) fn new(properties: usize) -> Self {
         let hits = std::iter::repeat_with(|| None).take(properties).collect();
-        Self { hits, histories: Vec::new(), notes: Vec::new(), locals: FxHashSet::default() }
+        Self {
+            hits,
+            histories: Vec::new(),
+            notes: Vec::new(),
+            locals: FxHashSet::default(),
+            together: FxHashSet::default(),
+        }
     }
 }
 
@@ -98,6 +114,18 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         }
     }
 
+    /// The locals of all actors, if nobody asked about these before.
+    fn new_locals(&self, row: &[u32], met: &mut FxHashSet<Box<[u32]>>) -> Option<Vec<Arc<Local<A>>>> {
+        let numbers: Box<[u32]> =
+            (0..self.tables.actors()).map(|actor| self.tables.parts(row, actor).0).collect();
+        if self.asked.together.contains(&numbers) || met.contains(&numbers) {
+            return None;
+        }
+        let locals = numbers.iter().map(|local| Arc::clone(self.tables.locals.get(*local))).collect();
+        met.insert(numbers);
+        Some(locals)
+    }
+
     /// Asks about a note, if it is new. A no-op is a step too where only the note matters.
     pub(super) fn ask_note(&mut self, note: u32, parent: u32, ordinal: u32) {
         if note != NONE && self.scouting.is_none() && is_first(&mut self.asked.notes, note) {
@@ -151,26 +179,42 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         }
     }
 
-    /// Asks the properties that look at whole states about new states, in parallel.
+    /// Whether a property that looks at more than one part of a state is still undecided.
+    pub(super) fn asks_states(&self) -> bool {
+        self.waits_for(|check| matches!(check, Check::State(_) | Check::Locals(_)))
+    }
+
+    /// Asks the properties that look at whole states, or at all actors, about new states, in parallel.
     pub(super) fn ask_states(&mut self, states: Range<u32>) {
-        if self.scouting.is_some() || !self.waits_for(|check| matches!(check, Check::State(_))) {
+        if self.scouting.is_some() || !self.asks_states() {
             return;
         }
+        let whole = self.waits_for(|check| matches!(check, Check::State(_)));
+        let together = self.waits_for(|check| matches!(check, Check::Locals(_)));
         let shares = shares(&states, self.pool.as_ref().map_or(1, |pool| pool.current_num_threads()));
-        let mut found: Vec<Vec<(u32, usize, Answer)>> = Vec::new();
-        found.resize_with(shares.len(), Vec::new);
+        let mut found: Vec<Findings> = Vec::new();
+        found.resize_with(shares.len(), Findings::default);
         let search = &*self;
-        let work = |share: Range<u32>, found: &mut Vec<(u32, usize, Answer)>| {
+        let work = |share: Range<u32>, Findings { found, together: met }: &mut Findings| {
             let mut decided = vec![false; search.asked.hits.len()];
             let mut row = vec![0; search.tables.width()];
             let mut reader = search.frontier.reader();
             for number in share {
                 reader.row(number, &mut row);
-                let state = search.tables.state(&row);
-                let answers = search.ask(|check| match check {
-                    Check::State(check) => Some(panics::capture(|| check(&state))),
-                    _ => None,
-                });
+                let mut answers = Vec::new();
+                if whole {
+                    let state = search.tables.state(&row);
+                    answers = search.ask(|check| match check {
+                        Check::State(check) => Some(panics::capture(|| check(&state))),
+                        _ => None,
+                    });
+                }
+                if together && let Some(locals) = search.new_locals(&row, met) {
+                    answers.extend(search.ask(|check| match check {
+                        Check::Locals(check) => Some(panics::capture(|| check(&locals))),
+                        _ => None,
+                    }));
+                }
                 for (index, answer) in answers {
                     let failed = answer.is_err();
                     if !std::mem::replace(&mut decided[index], true) || failed {
@@ -195,12 +239,22 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 }
             }),
         }
-        for (state, index, answer) in found.into_iter().flatten() {
+        for met in &mut found {
+            self.asked.together.extend(std::mem::take(&mut met.together));
+        }
+        for (state, index, answer) in found.into_iter().flat_map(|found| found.found) {
             if self.failure.is_none() && self.asked.hits[index].is_none() {
                 self.settle(vec![(index, answer)], state, None);
             }
         }
     }
+}
+
+/// What one thread found out about states: what decides a property at which of them, and the locals that it asked about.
+#[derive(Default)]
+struct Findings {
+    found: Vec<(u32, usize, Answer)>,
+    together: FxHashSet<Box<[u32]>>,
 }
 
 fn in_property(name: &str, message: &str) -> String {

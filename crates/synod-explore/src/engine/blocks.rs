@@ -21,6 +21,8 @@ const PATIENCE: usize = 32;
 
 /// States that are left together by one thread.
 const PORTION: u32 = 1 << 9;
+/// About so many successors are looked up together by more threads than one.
+const SUCCESSORS: u64 = 1 << 15;
 
 /// How the work on a block ended.
 enum Ended {
@@ -37,12 +39,19 @@ type Run = (usize, Range<usize>);
 impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     /// Leaves the states of a block. Gives up half-way if the time is up.
     ///
-    /// Alone it takes few at a time, so that all of them stay in the processor's cache; threads take as many as there are, so that
-    /// they seldom wait for each other. In which portions states are left decides nothing, other than when it is asked about them
-    /// whole.
+    /// Alone it takes few at a time, so that all of them stay in the processor's cache; threads take many, so that they seldom wait for
+    /// each other, but no more successors than there is room for. In which portions states are left decides nothing, other than
+    /// when it is asked about them whole.
     pub(super) fn explore_block(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
-        let few = self.pool.is_none() && !self.waits_for(|check| matches!(check, Check::State(_)));
-        let portion = if few { PORTION } else { block.end - block.start };
+        let all = block.end - block.start;
+        let portion = match &self.pool {
+            _ if self.asks_states() => all,
+            None => PORTION,
+            Some(_) => {
+                let each = self.generated / u64::from(self.origins.len()) + 1;
+                (SUCCESSORS / each).max(u64::from(PORTION)).min(u64::from(all)) as u32
+            }
+        };
         while self.level.start < block.end && self.failure.is_none() {
             let portion = self.level.start..block.end.min(self.level.start + portion);
             let given_up = self.explore_portion(portion.clone(), budget);

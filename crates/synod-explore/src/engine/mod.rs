@@ -32,6 +32,7 @@ mod symmetry;
 mod tables;
 
 use crate::observer::Observer;
+use crate::property::Check;
 use crate::report::{Ending, Finding, Options, Report, Stop, Table, conclude};
 use crate::system::System;
 use crate::{Subject, panics};
@@ -139,6 +140,13 @@ fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<
         (false, true) => "messages be left out",
         (false, false) => return None,
     };
+    if symmetry && system.properties.iter().any(|property| matches!(property.check, Check::Locals(_))) {
+        return Some(
+            "a property looks at all actors together, and nobody could check that it takes like ones for alike: switch symmetry \
+             off, or ask the history instead"
+                .to_owned(),
+        );
+    }
     if Search::looks_at_states(system) {
         return Some(format!(
             "a property or a bound looks at whole states, so that in none can {what}: switch that off"

@@ -361,6 +361,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             + self.frontier.bytes()
             + self.origins.bytes()
             + self.tables.bytes()
+            + self.asked.bytes()
     }
 
     /// Whether some property or bound looks at whole states.

@@ -7,8 +7,9 @@ use crate::paxos;
 use proptest::prelude::*;
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use synod_explore::{
     Delivery, Faults, Local, Network, Options, Permutation, Permute, Property, Report, Status, Stop, Subject,
     Symmetry, System, Table, Verdict, Why, explore,
@@ -126,6 +127,38 @@ fn whole_states_are_not_asked_about_what_was_left_out() {
     }));
     let report = explore(&system, &dead(true));
     assert!(matches!(&report.verdict, Verdict::Panicked { message, .. } if message.contains("whole states")));
+}
+
+#[test]
+fn all_actors_together_are_asked_about_once_a_combination_whatever_is_left_out() {
+    for options in [Options::default(), dead(true), Options { threads: 3, ..Options::default() }] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let locals = Arc::new(Mutex::new(HashSet::new()));
+        let met = Arc::clone(&locals);
+        let system = letters("abc").property(Property::always_locals("counted", move |locals| {
+            count.fetch_add(1, Ordering::Relaxed);
+            met.lock().expect("nobody panics").insert(format!("{locals:?}"));
+            Ok(())
+        }));
+        let report = explore(&system, &Options { stop: Stop::Exhausted, ..options.clone() });
+        let (asked, met) =
+            (asked.load(Ordering::Relaxed) as u64, locals.lock().expect("nobody panics").len() as u64);
+        // Threads may ask about the same at the same time, and what was left out too early is explored anew.
+        let again = options.threads > 1 || options.dead_messages;
+        assert!(asked == met || again && asked >= met, "{asked} times about {met}");
+        let fewer = met < report.unique_states || options.dead_messages;
+        assert!(fewer, "{met} combinations in {} states", report.unique_states);
+    }
+}
+
+#[test]
+fn all_actors_together_are_not_asked_about_where_some_are_taken_for_one() {
+    let system = pingers(false, false).property(Property::always_locals("anything", |_| Ok(())));
+    let report = explore(&system, &Options { symmetry: true, ..Options::default() });
+    assert!(
+        matches!(&report.verdict, Verdict::Panicked { message, .. } if message.contains("all actors together"))
+    );
 }
 
 static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);

@@ -184,6 +184,12 @@ fn a_state_property_and_the_initial_state_can_be_violated_too() {
     });
     let report = check(&walkers(2, 10).property(both), Stop::FirstViolation);
     assert_eq!(trace_length(&report, "not both at 3"), Some(4));
+    let together = Property::always_locals("not both at 3", |locals| {
+        let at_3 = locals.iter().all(|local| local.state.as_deref() == Some(&3));
+        if at_3 { Err("both are".to_owned()) } else { Ok(()) }
+    });
+    let report = check(&walkers(2, 10).property(together), Stop::FirstViolation);
+    assert_eq!(trace_length(&report, "not both at 3"), Some(4));
     let report = check(&walkers(2, 10).property(below(0)), Stop::FirstViolation);
     assert_eq!(report.verdict, Verdict::Violated { property: "below" });
     assert_eq!((trace_length(&report, "below"), report.unique_states), (Some(0), 1));

@@ -153,15 +153,15 @@ pub(crate) fn model(workers: usize) -> Model {
 /// The same, asked of this engine's states.
 pub(crate) fn system(model: &Model) -> System<Node, Recorded<Node, (), ()>> {
     unasked(model)
-        .property(Property::always_state("all or nothing", |state| {
+        .property(Property::always_locals("all or nothing", |locals| {
             // Nobody crashes here, so all are running.
-            let places: Vec<&Place> = running(state).collect();
+            let places: Vec<&Place> = running(locals).collect();
             or_else(all_or_nothing(places.into_iter()), "one committed and one aborted")
         }))
-        .property(Property::sometimes_state("all commit", |state| {
-            workers_are(running(state), &Place::Committed)
+        .property(Property::sometimes_locals("all commit", |locals| {
+            workers_are(running(locals), &Place::Committed)
         }))
-        .property(Property::sometimes_state("all abort", |state| {
-            workers_are(running(state), &Place::Aborted)
+        .property(Property::sometimes_locals("all abort", |locals| {
+            workers_are(running(locals), &Place::Aborted)
         }))
 }

@@ -157,11 +157,11 @@ pub(crate) fn model(nodes: usize, rounds: u8) -> Model {
 /// The same, asked of this engine's states.
 pub(crate) fn system(model: &Model) -> System<Node, Recorded<Node, (), ()>> {
     unasked(model)
-        .property(Property::always_state("all decide the same", |state| {
-            or_else(agree(running(state)), "two decided differently")
+        .property(Property::always_locals("all decide the same", |locals| {
+            or_else(agree(running(locals)), "two decided differently")
         }))
-        .property(Property::sometimes_state("all decide", |state| {
-            running(state).all(|voter: &Voter| voter.decided.is_some())
+        .property(Property::sometimes_locals("all decide", |locals| {
+            running(locals).all(|voter: &Voter| voter.decided.is_some())
         }))
-        .property(Property::sometimes_state("a coin is tossed", |state| running(state).any(tosses)))
+        .property(Property::sometimes_locals("a coin is tossed", |locals| running(locals).any(tosses)))
 }

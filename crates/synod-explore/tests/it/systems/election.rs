@@ -227,14 +227,14 @@ pub(crate) fn model(servers: usize, terms: u8, beats: u8) -> Model {
 /// The same, asked of this engine's states.
 pub(crate) fn system(model: &Model) -> System<Server, Recorded<Server, (), ()>> {
     unasked(model)
-        .property(Property::always_state("one leader a term", |state| {
-            or_else(one_leader_a_term(running(state)), "two lead in one term")
+        .property(Property::always_locals("one leader a term", |locals| {
+            or_else(one_leader_a_term(running(locals)), "two lead in one term")
         }))
-        .property(Property::always_state("one entry is committed", |state| {
-            or_else(one_entry(running(state)), "two entries are committed")
+        .property(Property::always_locals("one entry is committed", |locals| {
+            or_else(one_entry(running(locals)), "two entries are committed")
         }))
-        .property(Property::sometimes_state("an entry is committed", |state| {
-            running(state).any(|member: &Member| member.committed.is_some())
+        .property(Property::sometimes_locals("an entry is committed", |locals| {
+            running(locals).any(|member: &Member| member.committed.is_some())
         }))
-        .property(Property::sometimes_state("an entry is carried on", |state| carried_on(running(state))))
+        .property(Property::sometimes_locals("an entry is carried on", |locals| carried_on(running(locals))))
 }

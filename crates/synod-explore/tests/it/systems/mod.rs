@@ -14,8 +14,9 @@ pub(crate) mod transfer;
 use stateright::actor::ActorModel;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 use synod_explore::plain::{Recorded, from_actor_model};
-use synod_explore::{Observer, State, Subject, System};
+use synod_explore::{Local, Subject, System};
 
 /// Asks of a model, in this crate's words, what the model asks.
 pub(crate) type Asks<A, C, H> = fn(&ActorModel<A, C, H>) -> System<A, Recorded<A, C, H>>;
@@ -33,8 +34,8 @@ where
 }
 
 /// The states of the actors that are up.
-pub(crate) fn running<A: Subject, O: Observer<A>>(state: &State<A, O>) -> impl Iterator<Item = &A::State> {
-    state.locals.iter().filter_map(|local| local.state.as_deref())
+pub(crate) fn running<A: Subject>(locals: &[Arc<Local<A>>]) -> impl Iterator<Item = &A::State> {
+    locals.iter().filter_map(|local| local.state.as_deref())
 }
 
 /// Fine, or the breach in words.
