@@ -289,6 +289,18 @@ fn a_report_holds_the_table_the_trace_and_the_picture() {
     trace_commands(folder.path(), "out/mutants.any-value.trace");
 }
 
+#[test]
+fn a_model_stands_for_the_run_in_it() {
+    let show = run(&["trace", "show", "scenarios/d5-takeover"]);
+    assert!(show.status == 0 && show.out.contains("Accept(1.2, #141, next)"), "{}", show.out);
+    let diagram = run(&["trace", "diagram", "scenarios/d5-takeover"]);
+    assert!(diagram.status == 0 && diagram.out.starts_with("<svg"), "{}", diagram.out);
+    let lasso = run(&["trace", "replay", "liveness/duel"]);
+    assert!(lasso.status == 0 && lasso.out.contains("falls, as the trace says"), "{}{}", lasso.out, lasso.err);
+    let none = run(&["trace", "show", "acceptors/two"]);
+    assert!(none.status == 2 && none.err.contains("there is no run in this model"), "{}", none.err);
+}
+
 /// A trace can be shown, replayed, drawn and turned into a test.
 fn trace_commands(folder: &Path, file: &str) {
     let show = run_in(folder, &["trace", "show", file]);

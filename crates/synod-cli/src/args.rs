@@ -179,12 +179,13 @@ pub struct Explore {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-A trace names its model in a header line, `# model: NAME`.
+A trace names its model in a header line, `# model: NAME`. In the place of a trace there may be a model with a run in it.
 
 Examples:
   synod trace show run.trace
   synod trace replay data/                     every flight record in the folder: all members of a cluster
   synod trace diagram run.trace > run.svg
+  synod trace diagram scenarios/d5-takeover > takeover.svg
   synod trace test run.trace >> tests/regressions.rs")]
 pub struct Trace {
     #[command(subcommand)]
@@ -205,7 +206,7 @@ pub enum TraceCommand {
 
 #[derive(ClapArgs)]
 pub struct TraceFile {
-    /// The trace
+    /// The trace, or a model with a scenario or an expected lasso
     pub file: PathBuf,
     /// The model, if the trace does not name it
     #[arg(long)]

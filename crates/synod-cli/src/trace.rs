@@ -35,9 +35,23 @@ pub fn run(args: &Trace) -> Result<u8, String> {
     }
 }
 
-/// Reads a trace, finds its model, and replays it: the model, the replay, and the property it says it breaks.
+/// Reads a trace, finds its model, and replays it: the model, the replay, and the property it says it breaks. A model stands for
+/// the run in it: its scenario, or the lasso that it expects.
 fn open(args: &TraceFile) -> Result<(Model, Replay, Option<String>), String> {
     let file = args.file.display();
+    let is_model = args.file.extension().is_some_and(|extension| extension == "toml");
+    if is_model || !args.file.exists() && synod_model::find(&file.to_string()).is_ok() {
+        let models = from_path(&file.to_string()).map_err(|error| error.to_string())?;
+        let [model] = models.as_slice() else { return Err(format!("{file}: is more than one model")) };
+        let scenario = model.file.scenario.as_ref().map(|scenario| (scenario.trace(), None));
+        let expect = &model.file.expect;
+        let lasso = expect.lasso.as_ref().map(|steps| (format!("# synod trace 1\n{steps}"), expect.property.clone()));
+        let (text, breaks) = scenario.or(lasso).ok_or_else(|| {
+            format!("{file}: there is no run in this model; `synod check {file} --report DIR` writes a counterexample, if it has one")
+        })?;
+        let replay = replay(model, &text).map_err(|error| format!("{file}: {error}"))?;
+        return Ok((model.clone(), replay, breaks));
+    }
     let text = std::fs::read_to_string(&args.file).map_err(|error| format!("{file}: {error}"))?;
     let headers = synod_explore::trace::parse(&text).map_err(|error| format!("{file}: {error}"))?.headers;
     let header = |wanted: &str| headers.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone());
