@@ -6,8 +6,8 @@ use std::fmt::{self, Write};
 /// The height of a row, and of the header.
 const ROW: usize = 26;
 const HEADER: usize = 44;
-/// The width of a character of a label, and of a name.
-const GLYPH: usize = 7;
+/// The width of a character of a label, as a fraction, and of a name.
+const GLYPH: (usize, usize) = (29, 4);
 const NAME_GLYPH: usize = 9;
 /// The least distance between two lifelines.
 const SPACING: usize = 120;
@@ -57,6 +57,11 @@ struct Layout {
     height: usize,
 }
 
+/// How much room a label takes, with what stays free beside it.
+fn wide(label: &str) -> usize {
+    label.chars().count() * GLYPH.0 / GLYPH.1 + 12
+}
+
 impl Layout {
     fn of(diagram: &Diagram) -> Self {
         let actors = diagram.names.len();
@@ -66,14 +71,13 @@ impl Layout {
                 let edge = if right { actors.saturating_sub(1) } else { 0 };
                 row.actor == edge && (label_goes_right(row.actor, row.mark) == right)
             });
-            rows.map(|row| row.label.chars().count() * GLYPH + 12).max().unwrap_or(0)
+            rows.map(|row| wide(&row.label)).max().unwrap_or(0)
         };
         let spacing = SPACING.max(name * NAME_GLYPH + 40);
         let half_box = name * NAME_GLYPH / 2 + 12;
         let left = MARGIN + NUMBERS + half_box.max(label(false));
         // A label left or right of an inner lifeline may also reach over the edge.
-        let longest =
-            diagram.rows.iter().map(|row| row.label.chars().count() * GLYPH + 12).max().unwrap_or(0);
+        let longest = diagram.rows.iter().map(|row| wide(&row.label)).max().unwrap_or(0);
         let reach = longest.saturating_sub(spacing);
         let left = left.max(MARGIN + NUMBERS + reach);
         let right = half_box.max(label(true)).max(reach) + MARGIN;
