@@ -296,7 +296,12 @@ fn a_model_stands_for_the_run_in_it() {
     let diagram = run(&["trace", "diagram", "scenarios/d5-takeover"]);
     assert!(diagram.status == 0 && diagram.out.starts_with("<svg"), "{}", diagram.out);
     let lasso = run(&["trace", "replay", "liveness/duel"]);
-    assert!(lasso.status == 0 && lasso.out.contains("falls, as the trace says"), "{}{}", lasso.out, lasso.err);
+    assert!(
+        lasso.status == 0 && lasso.out.contains("falls, as the trace says"),
+        "{}{}",
+        lasso.out,
+        lasso.err
+    );
     let none = run(&["trace", "show", "acceptors/two"]);
     assert!(none.status == 2 && none.err.contains("there is no run in this model"), "{}", none.err);
 }

@@ -45,7 +45,8 @@ fn open(args: &TraceFile) -> Result<(Model, Replay, Option<String>), String> {
         let [model] = models.as_slice() else { return Err(format!("{file}: is more than one model")) };
         let scenario = model.file.scenario.as_ref().map(|scenario| (scenario.trace(), None));
         let expect = &model.file.expect;
-        let lasso = expect.lasso.as_ref().map(|steps| (format!("# synod trace 1\n{steps}"), expect.property.clone()));
+        let lasso =
+            expect.lasso.as_ref().map(|steps| (format!("# synod trace 1\n{steps}"), expect.property.clone()));
         let (text, breaks) = scenario.or(lasso).ok_or_else(|| {
             format!("{file}: there is no run in this model; `synod check {file} --report DIR` writes a counterexample, if it has one")
         })?;
