@@ -14,7 +14,7 @@
 //! there always is one that its receiver would not ignore; and where messages can be lost, of these none is from some point on.
 //! Messages that nobody assumes to arrive may never do so.
 //!
-//! Where leaders are elected nobody is distinguished: instead of 1 something is assumed of the election (see [`crate::leads`]), 2 to 5
+//! Where leaders are elected nobody is distinguished: instead of 1 something is assumed of the election (see `leads`), 2 to 5
 //! are of all proposers, and who is down need not come back.
 
 use crate::file::{DeliveryFile, ModelError, ModelFile, RetryFile};
