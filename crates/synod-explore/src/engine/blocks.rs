@@ -21,8 +21,8 @@ const PATIENCE: usize = 32;
 
 /// States that are left together by one thread.
 const PORTION: u32 = 1 << 9;
-/// About so many successors are looked up together by more threads than one.
-const SUCCESSORS: u64 = 1 << 15;
+/// About so many successors are looked up together by several threads.
+const SUCCESSORS: u64 = 1 << 16;
 
 /// How the work on a block ended.
 enum Ended {

@@ -21,7 +21,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// States that are left before anything is asked about going on. Fixed, so that the outcome does not depend on the threads.
-const BLOCK: u32 = 1 << 13;
+const BLOCK: u32 = 1 << 14;
 /// How often at most what is left out is corrected by scouting.
 const SCOUTS: usize = 16;
 /// So many states are enough for a scout: a system may have no end, and yet a fall that is near.

@@ -252,9 +252,8 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub log: Option<Vec<Entry>>,
     /// Where lists are put together.
     pub scratch: Vec<u32>,
-    /// (inbox, list of envelopes) to the inbox with these, and (inbox, envelope) to the inbox without it.
+    /// (inbox, list of envelopes) to the inbox with these.
     pub joined: Pairs,
-    pub left: Pairs,
 }
 
 impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
@@ -291,7 +290,6 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             log: None,
             scratch: Vec::new(),
             joined: Pairs::new(),
-            left: Pairs::new(),
         }
     }
 
@@ -367,7 +365,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     /// Bytes in use, without what the interned values own.
     pub(super) fn bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::bytes).sum();
-        let pairs = [&self.outer, &self.updates, &self.joined, &self.left].map(Pairs::bytes);
+        let pairs = [&self.outer, &self.updates, &self.joined].map(Pairs::bytes);
         self.locals.bytes()
             + self.envelopes.bytes()
             + self.histories.bytes()
