@@ -58,8 +58,10 @@ fn every_mutant_has_a_model_that_kills_it_or_shows_it_harmless() {
             models.iter().filter(|m| m.mutant().is_some_and(|entry| entry.name == mutant.name)).collect();
         assert!(!of_it.is_empty(), "{} has a model", mutant.name);
         let harmless = of_it.iter().any(|model| model.name.starts_with("harmless/"));
+        // What breaks no claim may yet keep anything from ever coming about: then both are shown.
         let killed = of_it
             .iter()
+            .filter(|model| model.file.liveness.is_none())
             .any(|model| model.file.expect.property.is_some() || model.file.expect.verdict == "panicked");
         assert!(harmless != killed, "{} is either killed or harmless", mutant.name);
     }
