@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use synod::{Instance, Machine, Value};
+use synod_machine::Chain;
 
 /// A register, and everything that was executed on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +38,11 @@ fn lines(executed: &[(Instance, Value)]) -> Vec<u8> {
     executed.iter().map(line).collect::<String>().into_bytes()
 }
 
-/// A checksum of what was executed (FNV-1a).
+/// A checksum of what was executed.
 fn sum(executed: &[(Instance, Value)]) -> u64 {
-    let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    lines(executed).iter().fold(0xcbf2_9ce4_8422_2325, add)
+    let mut chain = Chain::new();
+    chain.extend(&lines(executed), &[]);
+    chain.sum.0
 }
 
 impl Ledger {

@@ -43,6 +43,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     /// each other, but no more successors than there is room for. In which portions states are left decides nothing, other than
     /// when it is asked about them whole.
     pub(super) fn explore_block(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
+        if let Err(error) = self.frontier.load(block.clone()).and_then(|()| self.frontier.spill(block.end)) {
+            return Some(Why::Disk(error.kind()));
+        }
         let all = block.end - block.start;
         let portion = match &self.pool {
             _ if self.asks_states() => all,
@@ -65,9 +68,6 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 
     /// Expands some states and takes in their successors. Gives up half-way, taking in none, if the time is up.
     fn explore_portion(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
-        if let Err(error) = self.frontier.load(block.clone()).and_then(|()| self.frontier.spill(block.end)) {
-            return Some(Why::Disk(error.kind()));
-        }
         loop {
             let mut seen = self.seen.take().expect("only one block is at work");
             let ended = with_set!(&mut seen, set => self.block(set, block.clone(), budget));

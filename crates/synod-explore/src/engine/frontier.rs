@@ -23,6 +23,13 @@ struct Chunk {
     place: Option<u64>,
 }
 
+impl Chunk {
+    /// Bytes in memory.
+    fn bytes(&self) -> usize {
+        self.words.capacity() * 8 + size_of::<Chunk>()
+    }
+}
+
 /// The states between the first that was not left and the last that was found.
 pub(super) struct Frontier {
     layout: Arc<Layout>,
@@ -106,10 +113,10 @@ impl Frontier {
         while self.chunks.front().is_some_and(|chunk| chunk.first + chunk.len as u32 <= states.start) {
             self.chunks.pop_front();
         }
+        let Some(file) = &mut self.file else { return Ok(()) };
         if self.chunks.iter().all(|chunk| chunk.place.is_none()) {
             self.end = 0;
         }
-        let Some(file) = &mut self.file else { return Ok(()) };
         for chunk in &mut self.chunks {
             if chunk.first >= states.end {
                 break;
@@ -123,8 +130,8 @@ impl Frontier {
 
     /// Puts what is not needed soon on disk, if there is a file and too much in memory.
     pub(super) fn spill(&mut self, needed: u32) -> io::Result<()> {
-        let mut held = self.bytes();
         let Some(file) = &mut self.file else { return Ok(()) };
+        let mut held: usize = self.chunks.iter().map(Chunk::bytes).sum();
         let full = self.chunks.len().saturating_sub(1);
         // What is needed last goes first.
         for chunk in self.chunks.iter_mut().take(full).rev() {
@@ -205,7 +212,7 @@ impl Frontier {
 
     /// Bytes in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.words.capacity() * 8 + size_of::<Chunk>()).sum()
+        self.chunks.iter().map(Chunk::bytes).sum()
     }
 }
 

@@ -160,9 +160,9 @@ fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<
     })
 }
 
-/// The odds that two of so many states have the same fingerprint: pairs of states over fingerprints.
+/// The odds that two of so many states have the same fingerprint, or one that of none, which is all zeros: pairs over fingerprints.
 fn odds(states: u64, table: Table) -> f64 {
-    let pairs = states as f64 * states.saturating_sub(1) as f64 / 2.0;
+    let pairs = states as f64 * (states as f64 + 1.0) / 2.0;
     match table {
         Table::Exact => 0.0,
         Table::Fingerprint64 => pairs / 2_f64.powi(64),

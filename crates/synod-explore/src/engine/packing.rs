@@ -95,11 +95,12 @@ pub(super) fn pack<A: Subject, O: Observer<A>, S: Scheme>(
     let fresh = fresh.iter().map(|at| *at as usize).filter(|at| found[*at].is_row());
     if with_rows {
         let mut rows = rows.chunks_exact(tables.width());
-        for (at, _) in found.iter().enumerate().filter(|(_, one)| one.is_row()) {
+        let successors = found.iter().zip(&*keys).zip(&*new).filter(|((one, _), _)| one.is_row());
+        for ((_, key), new) in successors {
             let row = rows.next().expect("each successor has a row");
-            if new[at].load(Ordering::Relaxed) {
+            if new.load(Ordering::Relaxed) {
                 frontier.layout().pack(row, packed);
-                packed.extend_from_slice(&keys[at].as_words()[..tail]);
+                packed.extend_from_slice(&key.as_words()[..tail]);
             }
         }
     } else if S::HASHED {
