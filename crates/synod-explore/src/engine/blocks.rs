@@ -8,7 +8,7 @@ use super::key::{Key, Scheme};
 use super::packing::{Packing, Window, pack};
 use super::search::{Failure, Search};
 use super::sets::{Set, with_set};
-use super::tables::Tables;
+use super::tables::{How, Tables};
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::Why;
@@ -92,6 +92,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         let notes = self.waits_for(|check| matches!(check, Check::Note(_))).then(|| self.asked.notes.clone());
         let known =
             Known { scheme: &*scheme, seen: &*table, notes: notes.as_deref(), with_rows: self.with_rows() };
+        let sleeping = self.sleeping();
         let (late, parallel) = buffers.split_at_mut(1);
         let missed: Vec<u32> = match &self.pool {
             None => block.clone().collect(),
@@ -100,11 +101,12 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 pool.scope(|scope| {
                     for (share, found) in shares.iter().cloned().zip(parallel.iter_mut()) {
                         scope.spawn(move |_| {
-                            let (mut states, mut reader) = (Window::new(tables.width()), frontier.reader());
+                            let mut states = Window::new(tables.width(), sleeping);
+                            let mut reader = frontier.reader();
                             for number in share.clone() {
-                                let (row, key) =
+                                let leaving =
                                     states.read(tables, known.scheme, &mut reader, number..share.end);
-                                if expand(Reading(tables), (number, row, key), known, found).is_err() {
+                                if expand(Reading(tables), leaving, known, found).is_err() {
                                     found.missed.push(number);
                                 }
                             }
@@ -114,16 +116,16 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 parallel.iter().flat_map(|found| found.missed.iter().copied()).collect()
             }
         };
-        let (mut states, mut reader) = (Window::new(self.tables.width()), self.frontier.reader());
+        let (mut states, mut reader) = (Window::new(self.tables.width(), sleeping), self.frontier.reader());
         for (n, &number) in missed.iter().enumerate() {
             if n % PATIENCE == 0
                 && let Some(why) = budget.check()
             {
                 return Ended::GivenUp(why);
             }
-            let (row, key) = states.read(&self.tables, scheme, &mut reader, missed[n..].iter().copied());
+            let leaving = states.read(&self.tables, scheme, &mut reader, missed[n..].iter().copied());
             self.tables.leaving = number;
-            expand(&mut self.tables, (number, row, key), &known, &mut late[0])
+            expand(&mut self.tables, leaving, &known, &mut late[0])
                 .expect("whatever is missing is found out");
         }
         if self.frontier.overflows(&self.tables.counts()) {
@@ -153,6 +155,12 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     fn with_rows(&self) -> bool {
         let Tables { system, symmetric, .. } = &self.tables;
         symmetric.is_some() || system.normal.is_some() || system.bounds.state.is_some()
+    }
+
+    /// Whether steps that sleep need not be followed: not where rows are rewritten or looked at, nor while it is being found out which
+    /// messages can be left out, as steps commute only once that is known.
+    fn sleeping(&self) -> bool {
+        !self.with_rows() && !self.tables.drop_dead
     }
 
     /// Packs the new states.
@@ -195,6 +203,8 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         let mut taken: Vec<_> = buffers.iter().map(|found| (found.fresh.iter().peekable(), 0)).collect();
         // Nothing has to be done about most new states other than to number them.
         let plain = self.scouting.is_none() && !self.asks_locals && !self.with_rows();
+        // The step at which this ends, if it is not the last.
+        let mut failed = None;
         for (buffer, range) in runs {
             let (found, (fresh, packed)) = (&buffers[*buffer], &mut taken[*buffer]);
             let (mut end, mut aside) = (range.end, 0);
@@ -230,6 +240,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 aside += usize::from(!one.is_row());
                 if self.failure.is_some() {
                     end = at as usize + 1;
+                    failed = Some((one.parent, one.ordinal));
                     break;
                 }
             }
@@ -237,10 +248,34 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 self.frontier.extend(&found.packed[waiting..*packed]);
             }
             self.generated += (end - range.start - aside) as u64;
-            if self.failure.is_some() {
-                return;
+            if failed.is_some() {
+                break;
             }
         }
+        let before = |parent: &u32| failed.is_none_or(|(last, _)| *parent < last);
+        let asleep = buffers.iter().flat_map(|found| &found.asleep).filter(|(parent, _)| before(parent));
+        self.generated += asleep.map(|(_, sleeping)| u64::from(*sleeping)).sum::<u64>();
+        self.generated += failed.map_or(0, |failed| self.sleeping_before(failed, buffers));
+    }
+
+    /// How many of a state's steps before one were not followed, as they sleep.
+    fn sleeping_before<K: Key>(&self, (state, ordinal): (u32, u32), buffers: &[Candidates<K>]) -> u64 {
+        if !self.sleeping() {
+            return 0;
+        }
+        let mut row = vec![0; self.tables.width()];
+        self.frontier.reader().row(state, &mut row);
+        let steps = |(column, view): (usize, &u32)| {
+            let (start, end) = self.tables.columns[column].steps[*view as usize];
+            start..end
+        };
+        let is_plain = |step: &u32| self.tables.steps.hot[*step as usize].how == How::Plain;
+        let all = row[..self.tables.movers()].iter().enumerate().flat_map(steps).take(ordinal as usize);
+        let found = buffers.iter().flat_map(|found| &found.found);
+        let followed = found.filter(|one| (one.parent, one.ordinal < ordinal) == (state, true));
+        let followed =
+            followed.filter(|one| matches!(one.kind(), Kind::Row { step, .. } if is_plain(&step))).count();
+        (all.filter(is_plain).count() - followed) as u64
     }
 
     fn fail(&mut self, found: &Found, message: String) {

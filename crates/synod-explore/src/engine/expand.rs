@@ -3,6 +3,7 @@
 use super::intern::NONE;
 use super::key::{Key, Scheme};
 use super::seen::Table;
+use super::sleep::Asleep;
 use super::tables::{Effect, FAILED, How, Miss, Step, Tables, pair};
 use crate::observer::Observer;
 use crate::{Subject, panics};
@@ -63,6 +64,8 @@ pub(super) struct Candidates<K> {
     /// States that could not be expanded from the tables alone; later, in pairs, new candidates that could not be packed from
     /// them alone, and where they go.
     pub missed: Vec<u32>,
+    /// Of states some of whose steps sleep, how many do.
+    pub asleep: Vec<(u32, u32)>,
 }
 
 impl<K: Key> Candidates<K> {
@@ -76,6 +79,7 @@ impl<K: Key> Candidates<K> {
             packed: Vec::new(),
             pruned: false,
             missed: Vec::new(),
+            asleep: Vec::new(),
         }
     }
 
@@ -87,6 +91,7 @@ impl<K: Key> Candidates<K> {
         self.fresh.clear();
         self.packed.clear();
         self.missed.clear();
+        self.asleep.clear();
         self.pruned = false;
     }
 
@@ -105,7 +110,7 @@ impl<K: Key> Candidates<K> {
         self.keys.capacity() * size_of::<K>()
             + self.found.capacity() * size_of::<Found>()
             + (self.rows.capacity() + self.missed.capacity() + self.fresh.capacity()) * 4
-            + self.packed.capacity() * 8
+            + (self.packed.capacity() + self.asleep.capacity()) * 8
             + self.new.capacity()
     }
 }
@@ -164,8 +169,14 @@ impl<S: Scheme> Known<'_, S> {
     }
 }
 
-/// A state that is left: its number, its row, and its key.
-pub(super) type Leaving<'r, K> = (u32, &'r [u32], K);
+/// A state that is left.
+pub(super) struct Leaving<'r, K> {
+    pub number: u32,
+    pub row: &'r [u32],
+    pub key: K,
+    /// Steps that are counted and not followed.
+    pub asleep: Asleep,
+}
 
 /// Appends the successors of a state to `found`, or nothing and says what is missing.
 pub(super) fn expand<'s, A: Subject, O: Observer<A>, S: Scheme>(
@@ -186,7 +197,7 @@ pub(super) fn expand<'s, A: Subject, O: Observer<A>, S: Scheme>(
 
 fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
     source: &mut impl Source<'s, A, O>,
-    (number, row, key): Leaving<'_, S::Key>,
+    Leaving { number, row, key, asleep }: Leaving<'_, S::Key>,
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
@@ -200,14 +211,14 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
     };
     // What a step adds to such a key is known without its receivers.
     let whole = S::HASHED && source.tables().additive;
-    let mut next_ordinal = 0;
+    let (mut next_ordinal, mut sleeping) = (0, 0);
     for column in 0..source.tables().movers() {
         let (start, end) = steps(source, column, row[column])?;
+        let may_sleep = asleep.may(column);
         for at in start..end {
             let ordinal = next_ordinal;
             next_ordinal += 1;
-            let steps = &source.tables().steps;
-            let Step { how, note, .. } = steps.hot[at as usize];
+            let Step { how, note, .. } = source.tables().steps.hot[at as usize];
             let from = (number, ordinal);
             match how {
                 How::Crash if !crash_fits => continue,
@@ -217,8 +228,15 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
                 }
                 _ => {}
             }
-            let mut next_key = key.plus(known.scheme.step(steps, at, row[column]));
             let next_history = if note == NONE { history } else { update(source, history, note)? };
+            if may_sleep
+                && how == How::Plain
+                && asleep.has(source.tables(), column, note, (history, next_history))
+            {
+                sleeping += 1;
+                continue;
+            }
+            let mut next_key = key.plus(known.scheme.step(&source.tables().steps, at, row[column]));
             if next_history != history {
                 if next_history & FAILED != 0 {
                     found.push(key, from, Kind::Failed(next_history & !FAILED));
@@ -261,6 +279,9 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
                 found.push(key, from, Kind::Noted(note));
             }
         }
+    }
+    if sleeping > 0 {
+        found.asleep.push((number, sleeping));
     }
     Ok(())
 }
@@ -336,7 +357,7 @@ fn step_row<'s, A: Subject, O: Observer<A>>(
     row: &mut [u32],
 ) -> Result<(), Miss> {
     let Step { column, how, .. } = source.tables().steps.hot[step as usize];
-    let Effect { view, posts } = source.tables().steps.effects[step as usize];
+    let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
     row[usize::from(column)] = view;
     for post in posts.0..posts.1 {
         let (column, envelopes) = source.tables().posts[post as usize];

@@ -3,6 +3,7 @@
 use super::checkpoint::Entry;
 use super::intern::NONE;
 use super::key::{Words, hash_of, minus, plus};
+use super::sleep::bit;
 use super::tables::{Cause, Effect, FAILED, How, Miss, Reaction, Step, Tables, pair};
 use crate::observer::{Event, Observer};
 use crate::state::{Local, State};
@@ -94,6 +95,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                     Ok(Some(updated)) => self.histories.intern(updated),
                     Err(message) => self.fail(message) | FAILED,
                 };
+                self.loud[note as usize] |= updated != history;
                 self.updates.insert(pair(history, note), updated);
             }
             Miss::Image { column, number, by } => self.fill_image(column, number, by),
@@ -146,7 +148,10 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 let view = self.view(column, local, inbox);
                 let delta = minus(self.columns[column].hash(view), self.columns[column].hash(from));
                 let step = Step { delta: 0, note: NONE, column: column as u16, how: How::Plain };
-                self.steps.push(step, Effect { view, posts: (0, 0) }, delta, Cause::Drop(envelope));
+                // Where a message is there or not, sending it and losing it do not commute.
+                let is_set = self.system.network.delivery == Delivery::Set;
+                let wakes = if is_set { u32::MAX } else { bit(column) };
+                self.steps.push(step, Effect { view, posts: (0, 0), wakes }, delta, Cause::Drop(envelope));
             }
         }
         if is_actor {
@@ -167,7 +172,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         }
         let column = actor as usize;
         let mut step = Step { delta: 0, note, column: column as u16, how };
-        let mut effect = Effect { view: 0, posts: (0, 0) };
+        let mut effect = Effect { view: 0, posts: (0, 0), wakes: 0 };
         let mut delta = [0; 2];
         match how {
             How::Failed => step.note = failure,
@@ -175,7 +180,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             How::Plain | How::Ignored | How::Crash => {
                 let inbox = self.with_all(inbox, own);
                 let view = self.view(column, next, inbox);
-                effect = Effect { view, posts };
+                let receivers = &self.posts[posts.0 as usize..posts.1 as usize];
+                let wakes = receivers.iter().fold(bit(column), |wakes, (to, _)| wakes | bit(*to as usize));
+                effect = Effect { view, posts, wakes };
                 delta = minus(self.columns[column].hash(view), self.columns[column].hash(from));
                 if self.additive {
                     delta = plus(delta, sent);
@@ -393,6 +400,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             Ok(step::Reaction { local, sends, note, ignored }) => {
                 reaction.ignored = ignored;
                 reaction.note = note.map_or(NONE, |note| self.notes.intern(note));
+                self.loud.resize(self.notes.len(), false);
                 let sends: Vec<u32> = sends.into_iter().map(|e| self.envelopes.intern(e)).collect();
                 reaction.sends = self.lists.intern(&sends);
                 self.sort_sends(&mut reaction, &sends);

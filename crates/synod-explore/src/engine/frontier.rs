@@ -3,6 +3,7 @@
 
 use super::bytes::{In, Out};
 use super::key::Layout;
+use super::sleep::{self, Asleep};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,7 +18,7 @@ struct Chunk {
     /// The number of its first state, and how many there are.
     first: u32,
     len: usize,
-    /// The packed rows, each with its key if that is a hash; empty while they wait on disk.
+    /// The packed rows, each with its key if that is a hash, and with who sleeps in it; empty while they wait on disk.
     words: Vec<u64>,
     /// Where they are on disk, if they are.
     place: Option<u64>,
@@ -33,7 +34,7 @@ impl Chunk {
 /// The states between the first that was not left and the last that was found.
 pub(super) struct Frontier {
     layout: Arc<Layout>,
-    /// Words of a key that wait with each row.
+    /// Words of a key and of who sleeps, that wait with each row.
     tail: usize,
     chunks: VecDeque<Chunk>,
     next: u32,
@@ -48,6 +49,7 @@ impl Frontier {
     /// A frontier whose first state will have a number, and each a key of so many words. With a file, no more than `keep` bytes
     /// stay in memory.
     pub(super) fn new((layout, tail): (Layout, usize), first: u32, file: Option<File>, keep: usize) -> Self {
+        let tail = tail + sleep::WORDS;
         Self { layout: Arc::new(layout), tail, chunks: VecDeque::new(), next: first, keep, file, end: 0 }
     }
 
@@ -95,11 +97,12 @@ impl Frontier {
         }
     }
 
-    /// A state as it would be added.
+    /// A state as it would be added, in which nobody sleeps.
     pub(super) fn packed(&self, row: &[u32], key: &[u64]) -> Vec<u64> {
         let mut packed = Vec::with_capacity(self.words());
         self.layout.pack(row, &mut packed);
-        packed.extend_from_slice(&key[..self.tail]);
+        packed.extend_from_slice(&key[..self.tail - sleep::WORDS]);
+        packed.extend_from_slice(&Asleep::NOBODY.as_words());
         packed
     }
 
@@ -232,6 +235,7 @@ pub(super) struct Waiting<'f> {
     pub is_current: bool,
     pub packed: &'f [u64],
     pub key: &'f [u64],
+    pub asleep: Asleep,
 }
 
 /// Reads states, and remembers where the last one was.
@@ -258,12 +262,14 @@ impl<'f> Reader<'f> {
         let chunk = self.chunk(state);
         let (words, tail) = (chunk.layout.words(), self.frontier.tail);
         let at = (state - chunk.first) as usize * (words + tail);
-        let (packed, key) = chunk.words[at..at + words + tail].split_at(words);
+        let (packed, tail) = chunk.words[at..at + words + tail].split_at(words);
+        let (key, asleep) = tail.split_at(tail.len() - sleep::WORDS);
         Waiting {
             layout: &chunk.layout,
             is_current: Arc::ptr_eq(&chunk.layout, &self.frontier.layout),
             packed,
             key,
+            asleep: Asleep::of_words(asleep),
         }
     }
 

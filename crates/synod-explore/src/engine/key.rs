@@ -70,6 +70,33 @@ impl Layout {
         Self { places, fields, words: used.len(), counts: counts.to_vec() }
     }
 
+    /// Room for these many numbers and more, in as many words.
+    pub(super) fn roomy(counts: &[u64]) -> Self {
+        let layout = Self::new(counts, u64::BITS as u8);
+        let words = layout.words;
+        layout.widened(u64::BITS as u8, |wider| wider.words == words)
+    }
+
+    /// Twice as much room in one column after the other, as long as the layout is still one that will do, so that it will do for
+    /// longer. Columns that have only ever had one number get none.
+    pub(super) fn widened(mut self, bits: u8, will_do: impl Fn(&Self) -> bool) -> Self {
+        let mut widest = false;
+        while !std::mem::replace(&mut widest, true) {
+            for column in 0..self.counts.len() {
+                let count = self.places[column].limit();
+                if count > 1 && count < 1 << (u32::BITS - 1) {
+                    let mut counts = self.counts.clone();
+                    counts[column] = 2 * count;
+                    let wider = Self::new(&counts, bits);
+                    if will_do(&wider) {
+                        (self, widest) = (wider, false);
+                    }
+                }
+            }
+        }
+        self
+    }
+
     /// What there was to be room for: a layout of the same counts is the same.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts
@@ -338,6 +365,9 @@ pub(super) struct Packed<K> {
 }
 
 impl<K: Packing> Packed<K> {
+    /// Bits of a word.
+    pub(super) const BITS: u8 = K::BITS;
+
     /// The layout for these many numbers in each column, if it fits.
     pub(super) fn new(counts: &[u64]) -> Option<(Self, Layout)> {
         let layout = Layout::new(counts, K::BITS);
@@ -411,6 +441,9 @@ impl<K: Packing> Scheme for Packed<K> {
 pub(super) struct Split(Packed<[u64; 2]>);
 
 impl Split {
+    /// Bits of a word.
+    pub(super) const BITS: u8 = u64::BITS as u8;
+
     /// The layout for these many numbers in each column, if it fits.
     pub(super) fn new(counts: &[u64]) -> Option<(Self, Layout)> {
         let (packed, layout) = Packed::new(counts)?;

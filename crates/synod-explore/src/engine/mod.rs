@@ -27,6 +27,7 @@ pub(crate) mod retrace;
 mod search;
 mod seen;
 mod sets;
+mod sleep;
 pub(crate) mod steps;
 mod symmetry;
 mod tables;

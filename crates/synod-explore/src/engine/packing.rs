@@ -1,9 +1,10 @@
 //! States on their way out of the frontier and into it: read ahead, and packed from their parents'. Most of the time of either is
 //! spent waiting for memory, so it is asked for many things at once.
 
-use super::expand::{Candidates, Found, Kind, Reading, Source, append};
+use super::expand::{Candidates, Found, Kind, Leaving, Reading, Source, append};
 use super::frontier::{Frontier, Reader};
 use super::key::{Key, Layout, Scheme};
+use super::sleep::{self, Asleep};
 use super::tables::{Effect, How, Miss, Step, Tables, pair};
 use crate::Subject;
 use crate::observer::Observer;
@@ -18,17 +19,20 @@ const LARGE: usize = 1 << 11;
 pub(super) struct Window<K> {
     width: usize,
     rows: Vec<u32>,
-    keys: Vec<K>,
+    /// Their numbers, their keys, and who sleeps in them.
+    states: Vec<(u32, K, Asleep)>,
     /// How many of them were taken out again.
     taken: usize,
+    /// Whether steps that sleep need not be followed.
+    sleeping: bool,
 }
 
 impl<K: Key> Window<K> {
-    pub(super) fn new(width: usize) -> Self {
-        Self { width, rows: vec![0; WINDOW * width], keys: Vec::with_capacity(WINDOW), taken: 0 }
+    pub(super) fn new(width: usize, sleeping: bool) -> Self {
+        Self { width, sleeping, rows: vec![0; WINDOW * width], states: Vec::with_capacity(WINDOW), taken: 0 }
     }
 
-    /// The next state, its row and its key; it is the first of those that come. All of them come in turn.
+    /// The next state; it is the first of those that come. All of them come in turn.
     #[inline]
     pub(super) fn read<A: Subject, O: Observer<A>, S: Scheme<Key = K>>(
         &mut self,
@@ -36,24 +40,27 @@ impl<K: Key> Window<K> {
         scheme: &S,
         reader: &mut Reader<'_>,
         coming: impl Iterator<Item = u32>,
-    ) -> (&[u32], K) {
-        if self.taken == self.keys.len() {
+    ) -> Leaving<'_, K> {
+        if self.taken == self.states.len() {
             self.taken = 0;
-            self.keys.clear();
+            self.states.clear();
             for (state, row) in coming.zip(self.rows.chunks_exact_mut(self.width)) {
                 let waiting = reader.get(state);
                 waiting.layout.unpack(waiting.packed, row);
-                self.keys.push(if S::HASHED || waiting.is_current {
+                let key = if S::HASHED || waiting.is_current {
                     S::waiting(waiting.packed, waiting.key)
                 } else {
                     scheme.key(&tables.columns, row)
-                });
+                };
+                let asleep = if self.sleeping { waiting.asleep } else { Asleep::NOBODY };
+                self.states.push((state, key, asleep));
             }
             self.ask_for(tables);
         }
-        let at = self.taken;
+        let (number, key, asleep) = self.states[self.taken];
+        let row = &self.rows[self.taken * self.width..][..self.width];
         self.taken += 1;
-        (&self.rows[at * self.width..][..self.width], self.keys[at])
+        Leaving { number, row, key, asleep }
     }
 
     /// Looks at what expanding them will look at, so that the memory fetches all of it at the same time.
@@ -63,7 +70,7 @@ impl<K: Key> Window<K> {
         for column in (0..tables.movers()).filter(large) {
             let steps = &tables.columns[column].steps;
             let views =
-                || self.rows.chunks_exact(self.width).take(self.keys.len()).map(|row| row[column] as usize);
+                || self.rows.chunks_exact(self.width).take(self.states.len()).map(|row| row[column] as usize);
             asked ^= views().fold(0, |asked, view| asked ^ steps[view].1);
             for view in views() {
                 asked ^= tables.steps.hot.get(steps[view].0 as usize).map_or(0, |step| step.note);
@@ -81,7 +88,9 @@ pub(super) fn pack<A: Subject, O: Observer<A>, S: Scheme>(
     with_rows: bool,
 ) {
     let Candidates { keys, found, rows, new, fresh, packed, missed, .. } = buffer;
-    let (words, tail) = (frontier.layout().words(), frontier.words() - frontier.layout().words());
+    let (words, width) = (frontier.layout().words(), frontier.words());
+    // What waits with a row: its key, if that is a hash, and who sleeps.
+    let hash = width - words - sleep::WORDS;
     packed.clear();
     missed.clear();
     // Whether one is new nobody could predict, so there is no branch on it.
@@ -100,18 +109,20 @@ pub(super) fn pack<A: Subject, O: Observer<A>, S: Scheme>(
             let row = rows.next().expect("each successor has a row");
             if new.load(Ordering::Relaxed) {
                 frontier.layout().pack(row, packed);
-                packed.extend_from_slice(&key.as_words()[..tail]);
+                packed.extend_from_slice(&key.as_words()[..hash]);
+                packed.extend_from_slice(&Asleep::NOBODY.as_words());
             }
         }
     } else if S::HASHED {
         let mut successor = Packing::new(frontier, tables.width());
-        let (fresh, width, mut homes): (Vec<usize>, _, _) = (fresh.collect(), words + tail, Vec::new());
+        let (fresh, mut homes): (Vec<usize>, _) = (fresh.collect(), Vec::new());
         packed.resize(fresh.len() * width, 0);
         for (fresh, (packed, n)) in fresh.chunks(WINDOW).zip(packed.chunks_mut(WINDOW * width).zip(0..)) {
             homes.clear();
             for (at, packed) in fresh.iter().zip(packed.chunks_exact_mut(width)) {
-                successor.begin(tables, &found[*at], packed, &mut homes);
-                packed[words..].copy_from_slice(&keys[*at].as_words()[..tail]);
+                let asleep = successor.begin(tables, &found[*at], packed, &mut homes);
+                packed[words..words + hash].copy_from_slice(&keys[*at].as_words()[..hash]);
+                packed[words + hash..].copy_from_slice(&asleep.as_words());
             }
             // What the memory is asked for together, with nothing else in between, it fetches at the same time.
             let ask_for = |(column, home): &(usize, usize)| tables.columns[*column].appends.ask_for(*home);
@@ -123,7 +134,14 @@ pub(super) fn pack<A: Subject, O: Observer<A>, S: Scheme>(
             }
         }
     } else {
-        fresh.for_each(|at| packed.extend_from_slice(&keys[at].as_words()[..words]));
+        let mut reader = frontier.reader();
+        for at in fresh {
+            packed.extend_from_slice(&keys[at].as_words()[..words]);
+            let Kind::Row { step, .. } = found[at].kind() else { unreachable!("only rows are packed") };
+            let parent = reader.get(found[at].parent);
+            let history = parent.layout.get(parent.packed, tables.history_column());
+            packed.extend_from_slice(&parent.asleep.after(tables, step, history).as_words());
+        }
     }
 }
 
@@ -139,7 +157,7 @@ impl<'f> Packing<'f> {
         Self { layout: frontier.layout(), reader: frontier.reader(), row: vec![0; width] }
     }
 
-    /// Begins to pack a successor. Adds where will be looked for what that takes.
+    /// Begins to pack a successor. Adds where will be looked for what that takes. Says who sleeps in it.
     #[inline]
     pub(super) fn begin<A: Subject, O: Observer<A>>(
         &mut self,
@@ -147,7 +165,7 @@ impl<'f> Packing<'f> {
         one: &Found,
         packed: &mut [u64],
         homes: &mut Vec<(usize, usize)>,
-    ) {
+    ) -> Asleep {
         let (layout, waiting) = (self.layout, self.reader.get(one.parent));
         let packed = &mut packed[..layout.words()];
         if waiting.is_current {
@@ -163,6 +181,7 @@ impl<'f> Packing<'f> {
             let column = *column as usize;
             (column, tables.columns[column].appends.home(pair(layout.get(packed, column), *envelopes)))
         }));
+        waiting.asleep.after(tables, step, layout.get(packed, tables.history_column()))
     }
 
     /// Makes of a packed parent its successor. What is there if something is missing means nothing.
@@ -176,7 +195,7 @@ impl<'f> Packing<'f> {
         let layout = self.layout;
         let Kind::Row { step, history } = one.kind() else { unreachable!("only rows are packed") };
         let Step { column, how, .. } = source.tables().steps.hot[step as usize];
-        let Effect { view, posts } = source.tables().steps.effects[step as usize];
+        let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
         layout.set(packed, column.into(), view);
         for post in posts.0..posts.1 {
             let (column, envelopes) = source.tables().posts[post as usize];

@@ -1,10 +1,11 @@
 //! A trace that is reported was run again with the real actors, step by step, and gave the same states.
 
-use super::expand::{Candidates, Known, expand};
+use super::expand::{Candidates, Known, Leaving, expand};
 use super::intern::NONE;
 use super::key::{Hashed, Scheme};
 use super::origins::Origins;
 use super::seen::Table;
+use super::sleep::Asleep;
 use super::symmetry::exchange;
 use super::tables::{Cause, Miss, Reaction, Tables};
 use crate::observer::Observer;
@@ -37,7 +38,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let known = Known { scheme: &Hashed::<1>, seen: &seen, notes: None, with_rows: true };
         let mut found = Candidates::new();
         let key = known.scheme.key(&self.columns, row);
-        expand(&mut *self, (0, row, key), &known, &mut found).ok()?;
+        let leaving = Leaving { number: 0, row, key, asleep: Asleep::NOBODY };
+        expand(&mut *self, leaving, &known, &mut found).ok()?;
         let mut rows = found.found.iter().filter(|candidate| candidate.is_row());
         let at = rows.position(|candidate| candidate.ordinal == ordinal)?;
         found.rows.chunks_exact(row.len()).nth(at).map(<[u32]>::to_vec)

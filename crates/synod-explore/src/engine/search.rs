@@ -308,7 +308,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Makes room for the numbers there are where states wait.
     pub(super) fn widen(&mut self) {
-        self.frontier.set_layout(Layout::new(&roomy(&self.tables.counts()), u64::BITS as u8));
+        self.frontier.set_layout(Layout::roomy(&roomy(&self.tables.counts())));
     }
 
     /// Whether the exploration stops here although there may be more to explore.

@@ -53,7 +53,9 @@ sets! {
 
 macro_rules! smallest {
     ($counts:expr, $($variant:ident: $scheme:ty),*) => {
-        $(if let Some((scheme, layout)) = <$scheme>::new($counts) {
+        $(if let Some((_, layout)) = <$scheme>::new($counts) {
+            let layout = layout.widened(<$scheme>::BITS, |wider| <$scheme>::new(wider.counts()).is_some());
+            let (scheme, layout) = <$scheme>::new(layout.counts()).expect("it will do");
             return Some((Seen::$variant(Box::new(Set::new(scheme))), layout));
         })*
     };
@@ -63,11 +65,9 @@ impl Seen {
     /// An empty set of the kind, and how exact keys are laid out; `None` if rows are too wide to be kept.
     pub(super) fn new(kind: Kind, counts: &[u64]) -> Option<(Self, Layout)> {
         match kind {
-            Kind::Fingerprint64 => {
-                Some((Self::Hashed64(Box::new(Set::new(Hashed))), Layout::new(counts, 64)))
-            }
+            Kind::Fingerprint64 => Some((Self::Hashed64(Box::new(Set::new(Hashed))), Layout::roomy(counts))),
             Kind::Fingerprint128 => {
-                Some((Self::Hashed128(Box::new(Set::new(Hashed))), Layout::new(counts, 64)))
+                Some((Self::Hashed128(Box::new(Set::new(Hashed))), Layout::roomy(counts)))
             }
             Kind::Exact => {
                 smallest!(counts,

@@ -3,12 +3,13 @@
 //! Unlike the search this never reduces anything, and it also tells of steps that a bound cuts off, since a step that
 //! is possible and not followed is not the same as a step that is not possible.
 
-use super::expand::{Candidates, Kind, Known, expand};
+use super::expand::{Candidates, Kind, Known, Leaving, expand};
 use super::intern::NONE;
 use super::key::{Hashed, Scheme};
 use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
 use super::seen::Table;
+use super::sleep::Asleep;
 use super::tables::{How, Step, Tables, pair};
 use crate::observer::Observer;
 use crate::state::{Local, State};
@@ -86,8 +87,8 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         self.found.clear();
         let known = Known { scheme: &Hashed::<1>, seen: &self.seen, notes: None, with_rows: true };
         let key = known.scheme.key(&self.tables.columns, &row);
-        expand(&mut self.tables, (state, &row, key), &known, &mut self.found)
-            .expect("whatever is missing is found out");
+        let leaving = Leaving { number: state, row: &row, key, asleep: Asleep::NOBODY };
+        expand(&mut self.tables, leaving, &known, &mut self.found).expect("whatever is missing is found out");
         let found = std::mem::replace(&mut self.found, Candidates::new());
         let mut candidates = found.found.iter().zip(&found.keys).peekable();
         let mut rows = found.rows.chunks_exact(width);

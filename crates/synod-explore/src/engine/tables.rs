@@ -81,6 +81,8 @@ pub(super) struct Effect {
     pub view: u32,
     /// What it sent to others: a range of [`Tables::posts`].
     pub posts: (u32, u32),
+    /// Whose steps may be others after this one; see [`Asleep`](super::sleep::Asleep).
+    pub wakes: u32,
 }
 
 /// The steps of all views, in parts.
@@ -222,6 +224,8 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub lists: Lists,
     pub histories: Interner<O::History>,
     pub notes: Interner<O::Note>,
+    /// Of each note, whether it ever changed a history.
+    pub loud: Vec<bool>,
     pub failures: Vec<String>,
     pub reactions: Vec<Reaction>,
     /// (actor, local) to what can happen to it without a message: from one reaction to another.
@@ -272,6 +276,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             lists: Lists::new(),
             histories: Interner::new(),
             notes: Interner::new(),
+            loud: Vec::new(),
             failures: Vec::new(),
             reactions: Vec::new(),
             inner: FxHashMap::default(),
@@ -370,6 +375,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             + self.envelopes.bytes()
             + self.histories.bytes()
             + self.notes.bytes()
+            + self.loud.capacity()
             + self.lists.bytes()
             + self.reactions.capacity() * size_of::<Reaction>()
             + self.steps.bytes()
