@@ -129,6 +129,14 @@ impl<A: Actor> Queues<A> {
         true
     }
 
+    /// Drops what waits of one sender; says how many messages that were.
+    pub(crate) fn forget(&mut self, sender: u64) -> u64 {
+        let before = self.inbox.len();
+        self.inbox.retain(|event| !matches!(event, Event::Deliver { src, .. } if *src == sender));
+        self.inbox_bytes = self.inbox.iter().map(Event::len).sum();
+        (before - self.inbox.len()) as u64
+    }
+
     /// Takes a message that the actor sent to itself.
     pub(crate) fn local(&mut self, me: u64, msg: A::Msg, bytes: &[u8], limits: &Limits, counts: &mut Counts) {
         if self.local.len() >= limits.local || self.local_bytes + bytes.len() > limits.local_bytes {

@@ -182,7 +182,14 @@ where
         let mut busy = Vec::new();
         let received = wire.receive(until, &mut |now, from, datagram| {
             transport.receive(now, from, datagram, &mut |event| match event {
-                transport::Event::Hello { from, known, .. } => admittance.hear(from, known, saves),
+                transport::Event::Hello { from, known, begins, .. } => {
+                    // The peer may have another disk by now, and is told that nobody knew its predecessor as long as
+                    // nothing of that one has had an effect. So nothing of it may have one from here on.
+                    if begins && from < FIRST_CLIENT {
+                        counts.outdated += queues.forget(from);
+                    }
+                    admittance.hear(from, known, saves);
+                }
                 // Before the start there is no one to hear it; whoever sent it will send it again.
                 transport::Event::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Event::Message { from, bytes } => {

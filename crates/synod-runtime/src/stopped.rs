@@ -95,6 +95,8 @@ pub struct Counts {
     pub local_full: u64,
     /// Authentic messages that are none of the actor's.
     pub undecodable: u64,
+    /// Messages that waited here when their sender, a member, began anew.
+    pub outdated: u64,
     /// Messages that came before this process took part.
     pub early: u64,
     /// Times a server said that it was too busy for us.

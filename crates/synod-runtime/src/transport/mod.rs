@@ -69,6 +69,8 @@ pub enum Event<'a> {
         standing: Standing,
         /// What it durably knows of this process.
         known: Option<Known>,
+        /// Whether a session begins with it: what came of its sender before belongs to an earlier start.
+        begins: bool,
     },
     /// A server dropped something of ours because too much was waiting there.
     Busy {
@@ -335,7 +337,8 @@ impl Transport {
         peer.heard = now;
         peer.pause = FIRST_GREETING;
         let waiting = if fresh { peer.waiting.take() } else { None };
-        on(Event::Hello { from: header.from, standing: hello.standing, known: hello.known });
+        let (standing, known) = (hello.standing, hello.known);
+        on(Event::Hello { from: header.from, standing, known, begins: fresh });
         if let Some(bytes) = waiting {
             // There is a session now, and the message was measured when it was kept.
             let _ = self.send(header.from, &bytes);

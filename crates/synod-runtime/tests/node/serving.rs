@@ -1,6 +1,7 @@
 //! Batches, fairness and bounds.
 
-use crate::world::{Do, Scene, client, member, pass, plain, said};
+use crate::world::{Do, Scene, Scripted, client, member, member_among, pass, plain, said};
+use stateright::actor::Id;
 use std::collections::BTreeSet;
 use synod_runtime::inbox::Limits;
 use synod_runtime::record::{Event, Reader};
@@ -127,4 +128,38 @@ fn messages_that_are_none_of_the_actors_are_counted_and_dropped() {
     }
     pass(&mut scene, 3000).expect("nobody stops");
     assert_eq!(scene.node(0).expect("it runs").counts().undecodable, 3);
+}
+
+#[test]
+fn what_waits_of_a_member_is_dropped_when_it_comes_back() {
+    let mut scene = Scene::new(1);
+    let slow = Limits { batch: 1, ..Limits::default() };
+    let disks = [SimDisk::new(), SimDisk::new(), SimDisk::new()];
+    let start = |scene: &mut Scene, me: usize, disk: &SimDisk, number: u64, script: Vec<Do>| {
+        let peers: Vec<u64> = (0..3).filter(|peer| *peer != me as u64).collect();
+        let script = script.into_iter().map(|what| (Id::from(0), what)).collect();
+        let actor = Scripted { script, panics: false };
+        scene.kill(me);
+        member_among(scene, me as u64, &peers, (disk, number), actor, slow);
+    };
+    (0..3).for_each(|me| start(&mut scene, me, &disks[me], me as u64, Vec::new()));
+    pass(&mut scene, 100).expect("nobody stops");
+    // Member 0 has so much to do for member 2 that what member 1 says a little later waits.
+    start(&mut scene, 2, &disks[2], 2, (0..16_000).map(Do::Echo).collect());
+    pass(&mut scene, 2).expect("nobody stops");
+    start(&mut scene, 1, &disks[1], 1, vec![Do::Said(7)]);
+    pass(&mut scene, 61).expect("nobody stops");
+    let heard = |scene: &mut Scene| {
+        let node = scene.node(0).expect("it runs");
+        (node.counts().steps, node.state().expect("it takes part").said.clone(), node.counts().outdated)
+    };
+    let (steps, said, outdated) = heard(&mut scene);
+    assert!((1..15_000).contains(&steps), "{steps} steps so far");
+    assert_eq!((said, outdated), (vec![], 0));
+    // It comes back with another disk. Nobody has acted on a word of its predecessor, and nobody may from now on.
+    start(&mut scene, 1, &SimDisk::new(), 11, Vec::new());
+    pass(&mut scene, 100).expect("nobody stops");
+    assert!(scene.node(1).expect("it runs").state().is_some(), "nobody knew its predecessor");
+    let (steps, said, outdated) = heard(&mut scene);
+    assert_eq!((steps, said, outdated), (16_000, vec![], 1));
 }

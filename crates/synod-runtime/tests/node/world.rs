@@ -160,16 +160,32 @@ fn settings(me: u64, peers: &[u64], standing: Standing) -> Config {
 
 /// Starts member 0, alone in its cluster, at place 0.
 pub(crate) fn member(scene: &mut Scene, disk: &SimDisk, actor: Scripted, limits: Limits) -> Tape {
-    let who = Identity { cluster: 1, member: 0 };
-    let (store, _) = Store::open(disk.open().expect("it is free"), who, 7).expect("it can be opened");
+    member_among(scene, 0, &[], (disk, 7), actor, limits)
+}
+
+/// Starts a member at the place of its id, with a disk and the id the disk gets if it is new.
+pub(crate) fn member_among(
+    scene: &mut Scene,
+    me: u64,
+    peers: &[u64],
+    (disk, number): (&SimDisk, u64),
+    actor: Scripted,
+    limits: Limits,
+) -> Tape {
+    let who = Identity { cluster: 1, member: me };
+    let (store, _) = Store::open(disk.open().expect("it is free"), who, number).expect("it can be opened");
     let tape = Tape::default();
     let standing = store.standing();
-    let header = Header { cluster: 1, member: 0, disk: 7, boot: standing.boot, application: Vec::new() };
+    let header =
+        Header { cluster: 1, member: me, disk: number, boot: standing.boot, application: Vec::new() };
     let recorder = Recorder::begin(Box::new(tape.clone()), &header).expect("memory takes everything");
-    let transport = Transport::new(settings(0, &[], standing), fastrand::Rng::with_seed(1));
+    let mut config = settings(me, peers, standing);
+    scene.rng().fill(&mut config.session);
+    let transport = Transport::new(config, fastrand::Rng::with_seed(1));
     let rng = fastrand::Rng::with_seed(2);
-    let node = Node::new(actor, transport, scene.wire(0), Some(store), Some(recorder), limits, rng);
-    scene.start(0, node);
+    let wire = scene.wire(me as usize);
+    let node = Node::new(actor, transport, wire, Some(store), Some(recorder), limits, rng);
+    scene.start(me as usize, node);
     tape
 }
 

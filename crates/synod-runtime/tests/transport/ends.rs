@@ -98,7 +98,7 @@ impl End {
         self.transport.receive(now, flying.from, &mut bytes, &mut |event| {
             heard.push(match event {
                 Event::Message { from, bytes } => Heard::Message { from, bytes: bytes.to_vec() },
-                Event::Hello { from, standing, known } => Heard::Hello { from, standing, known },
+                Event::Hello { from, standing, known, .. } => Heard::Hello { from, standing, known },
                 Event::Busy { from } => Heard::Busy { from },
             });
         });
