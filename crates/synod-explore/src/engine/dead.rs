@@ -80,15 +80,21 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                     }
                 }
             }
-            // Whatever leads to a local that reacts has to keep the message.
+            // Whatever leads to a local that reacts has to keep the message: also past locals that were known to, as what leads
+            // to them may have been found out since.
+            let (reacts, mut kept) = (!reacting.is_empty(), FxHashSet::default());
+            let mut wrong = false;
             while let Some(local) = reacting.pop() {
                 for &earlier in before.get(&pair(actor, local)).map_or(&[][..], Vec::as_slice) {
-                    if reached.contains(&earlier) && self.alive.insert(pair(earlier, envelope)) {
-                        refuted |= self.dropped.contains(&pair(earlier, envelope));
+                    if reached.contains(&earlier) && kept.insert(earlier) {
+                        self.alive.insert(pair(earlier, envelope));
+                        wrong |= self.dropped.contains(&pair(earlier, envelope));
                         reacting.push(earlier);
                     }
                 }
             }
+            assert_eq!(wrong, reacts, "what reacts is reached from where the message was left out");
+            refuted |= wrong;
         }
         refuted
     }

@@ -74,6 +74,57 @@ fn a_message_that_matters_again_later_is_kept() {
     assert_eq!(status(&whole), status(&reduced));
 }
 
+/// Someone sends letters, a runner takes some of them at some places, and someone counts what the runner says.
+#[derive(Clone)]
+enum Lap {
+    Writer(&'static str),
+    Runner,
+    Counter,
+}
+
+impl Actor for Lap {
+    type Msg = char;
+    type State = char;
+    type Timer = ();
+    type Random = ();
+    type Storage = ();
+
+    fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> char {
+        if let Lap::Writer(letters) = self {
+            letters.chars().for_each(|letter| o.send(Id::from(1), letter));
+        }
+        '0'
+    }
+
+    fn on_msg(&self, _: Id, at: &mut Cow<'_, char>, _: Id, letter: char, o: &mut Out<Self>) {
+        let to = match (self, **at, letter) {
+            (Lap::Counter, count, _) => char::from_u32(count as u32 + 1).unwrap_or('9'),
+            (_, '0', 's') | (_, 'z', 'b') => 'x',
+            (_, 'x', 'g') => 'y',
+            (_, 'y', 'a') => 'z',
+            _ => return,
+        };
+        *at.to_mut() = to;
+        if to == 'z' {
+            o.send(Id::from(2), 'n');
+        }
+    }
+}
+
+#[test]
+fn a_message_that_matters_on_the_next_lap_is_kept() {
+    // That `a` has to be kept before `y` is found out when nobody has been at `z`, from where there is a way back to there.
+    let system = System::new(vec![Lap::Writer("sgabga"), Lap::Runner, Lap::Counter], ()).property(
+        Property::sometimes_local("two laps", |who, local: &Local<Lap>| {
+            who == 2 && local.state.as_deref() == Some(&'2')
+        }),
+    );
+    let (whole, reduced) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
+    assert_eq!(whole.verdict, Verdict::Holds);
+    assert_eq!((whole.verdict.clone(), status(&whole)), (reduced.verdict.clone(), status(&reduced)));
+    assert!(reduced.unique_states <= whole.unique_states, "{reduced:?} and {whole:?}");
+}
+
 #[test]
 fn a_message_that_never_matters_again_is_left_out() {
     let mut system = letters("cddeee");
