@@ -17,7 +17,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use synod_explore::plain::from_actor_model;
 use synod_explore::{Check, Observer, Options, Subject, System, Table, Verdict, explore};
-use systems::{Asks, commit, consensus, election, register, transfer};
+use systems::{Asks, commit, consensus, election, merged, register, transfer};
 
 /// Who explores.
 #[derive(Clone, Copy)]
@@ -28,6 +28,8 @@ enum Way {
     AsItIs,
     Breadth,
     Depth,
+    /// This engine, with histories of which the same can become taken for one, where there are such.
+    Merged(fn() -> Options<'static>),
 }
 
 /// One way to explore that is measured.
@@ -38,7 +40,7 @@ struct Side {
     whole: bool,
 }
 
-const SIDES: [Side; 9] = [
+const SIDES: [Side; 11] = [
     Side { name: "ours", way: Way::Ours(Options::default), whole: true },
     Side {
         name: "ours, 2 threads",
@@ -68,6 +70,12 @@ const SIDES: [Side; 9] = [
         way: Way::Ours(|| Options { table: Table::Fingerprint64, dead_messages: true, ..Options::default() }),
         whole: false,
     },
+    Side { name: "ours, histories merged", way: Way::Merged(Options::default), whole: false },
+    Side {
+        name: "ours, 64-bit fingerprints, histories merged",
+        way: Way::Merged(|| Options { table: Table::Fingerprint64, ..Options::default() }),
+        whole: false,
+    },
 ];
 /// Whom the others are compared with, by index.
 const BFS: usize = 3;
@@ -79,20 +87,13 @@ struct Work {
     run: fn(Way) -> Measured,
 }
 
-const WORKS: [Work; 13] = [
-    Work { name: "Paxos, 2 clients", quick: true, run: |way| run(&paxos::model(3, 2), paxos::system, way) },
-    Work { name: "Paxos, 3 clients", quick: false, run: |way| run(&paxos::model(3, 3), paxos::system, way) },
-    Work { name: "Paxos, 4 clients", quick: false, run: |way| run(&paxos::model(3, 4), paxos::system, way) },
-    Work {
-        name: "register, 2 clients",
-        quick: true,
-        run: |way| run(&register::model(2, 2), register::system, way),
-    },
-    Work {
-        name: "register, 3 clients",
-        quick: false,
-        run: |way| run(&register::model(2, 3), register::system, way),
-    },
+const WORKS: [Work; 14] = [
+    Work { name: "Paxos, 2 clients", quick: true, run: |way| paxos_of(2, way) },
+    Work { name: "Paxos, 3 clients", quick: false, run: |way| paxos_of(3, way) },
+    Work { name: "Paxos, 4 clients", quick: false, run: |way| paxos_of(4, way) },
+    Work { name: "register, 2 clients", quick: true, run: |way| register_of(2, way) },
+    Work { name: "register, 3 clients", quick: false, run: |way| register_of(3, way) },
+    Work { name: "register, 4 clients", quick: false, run: |way| register_of(4, way) },
     Work {
         name: "election, silent leaders",
         quick: true,
@@ -127,6 +128,24 @@ const WORKS: [Work; 13] = [
     Work { name: "commit, 5 workers", quick: false, run: |way| run(&commit::model(5), commit::system, way) },
 ];
 
+/// stateright's Paxos example, with three servers.
+fn paxos_of(clients: usize, way: Way) -> Measured {
+    match way {
+        Way::Merged(options) => ours(&paxos::system(&paxos::model_in(merged(), 3, clients)), &options()),
+        _ => run(&paxos::model(3, clients), paxos::system, way),
+    }
+}
+
+/// The register, with two servers.
+fn register_of(clients: usize, way: Way) -> Measured {
+    match way {
+        Way::Merged(options) => {
+            ours(&register::system(&register::model_in(merged(), 2, clients, false)), &options())
+        }
+        _ => run(&register::model(2, clients), register::system, way),
+    }
+}
+
 /// Explores a model one way, in this process.
 fn run<A, C, H>(model: &ActorModel<A, C, H>, system: Asks<A, C, H>, way: Way) -> Measured
 where
@@ -135,7 +154,8 @@ where
     H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
 {
     match way {
-        Way::Ours(options) => {
+        // Where there is no history, such rows are those of the exact search again.
+        Way::Ours(options) | Way::Merged(options) => {
             let (system, mut options) = (system(model), options());
             // Nothing can be left out where a property looks at whole states; such rows are those of the exact search again.
             options.dead_messages &= !system.properties.iter().any(|p| matches!(p.check, Check::State(_)));

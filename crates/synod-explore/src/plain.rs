@@ -1,5 +1,9 @@
 //! Explores a plain stateright `ActorModel`, unchanged: its hooks, properties and boundary mean what they meant.
 
+mod tester;
+
+pub use tester::{LinearizabilityTester, Plain};
+
 use crate::Subject;
 use crate::liveness::{Assumption, LiveProperty};
 use crate::observer::{Event, Observer, Step};

@@ -157,10 +157,10 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         symmetric.is_some() || system.normal.is_some() || system.bounds.state.is_some()
     }
 
-    /// Whether steps that sleep need not be followed: not where rows are rewritten or looked at, nor while it is being found out which
-    /// messages can be left out, as steps commute only once that is known.
+    /// Whether steps that sleep need not be followed: not where rows are rewritten or looked at, nor by a scout, who does not leave
+    /// every state.
     fn sleeping(&self) -> bool {
-        !self.with_rows() && !self.tables.drop_dead
+        !self.with_rows() && self.scouting.is_none()
     }
 
     /// Packs the new states.

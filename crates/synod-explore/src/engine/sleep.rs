@@ -12,8 +12,12 @@
 //!   it sleeps, and on that one. What sleeps in s and commutes with b sleeps in s·b as well, since s·a was found before s·b was.
 //! - a step whose note did sleeps only in s·b itself, and only if the histories are known to be the same both ways.
 //!
-//! Crashes never sleep, since others that are up decide whether one fits. Nobody sleeps where dead messages are left out:
-//! whether a message is depends on what its receiver did before, until it is known which can be.
+//! Crashes never sleep, since others that are up decide whether one fits.
+//!
+//! Where dead messages are left out, a state s stands for all that differ from it in those, and s·a is what is left of the step's outcome.
+//! Once nothing is refuted, what is dead in a local is dead in all that follow; so leaving out before a step and after it is the
+//! same as leaving out after it, and s·a·b is s·b·a as before. Whether anything is refuted is asked of the local steps that were met:
+//! those of the two ways round are the same. Until then states may be missed, but all is explored anew.
 
 use super::intern::NONE;
 use super::tables::{Step, Tables, pair};

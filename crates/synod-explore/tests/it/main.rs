@@ -5,6 +5,7 @@ mod checkpoints;
 mod diagrams;
 mod differential;
 mod explorer;
+mod judged;
 mod kinds;
 mod liveness;
 mod machines;

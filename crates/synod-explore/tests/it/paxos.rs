@@ -4,10 +4,12 @@
 use stateright::actor::register::RegisterMsg::{Get, GetOk, Internal, Put, PutOk};
 use stateright::actor::register::{RegisterActor, RegisterMsg};
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, majority, model_peers};
-use stateright::semantics::LinearizabilityTester;
 use stateright::semantics::register::Register;
+use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::hash::Hash;
 use synod_explore::plain::{Messages, Recorded, from_actor_model};
 use synod_explore::{Property, System};
 
@@ -121,20 +123,41 @@ impl Actor for Server {
     }
 }
 
-pub(crate) type History = LinearizabilityTester<Id, Register<char>>;
-pub(crate) type Model = ActorModel<RegisterActor<Server>, (), History>;
+/// What judges a register's history: stateright's tester, or what takes its place.
+pub(crate) trait Tester:
+    ConsistencyTester<Id, Register<char>> + Clone + Debug + PartialEq + Hash + Send + Sync + 'static
+{
+}
+
+impl<H> Tester for H where
+    H: ConsistencyTester<Id, Register<char>> + Clone + Debug + PartialEq + Hash + Send + Sync + 'static
+{
+}
+
+/// A register's history as stateright keeps it.
+pub(crate) type Kept = LinearizabilityTester<Id, Register<char>>;
+
+/// The history of a register in which nothing has happened.
+pub(crate) fn kept() -> Kept {
+    LinearizabilityTester::new(Register(char::default()))
+}
+
+pub(crate) type Model<H = Kept> = ActorModel<RegisterActor<Server>, (), H>;
 
 /// Servers and clients as a plain stateright model.
 pub(crate) fn model(servers: usize, clients: usize) -> Model {
-    ActorModel::new((), LinearizabilityTester::new(Register(char::default())))
+    model_in(kept(), servers, clients)
+}
+
+/// The same with another history.
+pub(crate) fn model_in<H: Tester>(history: H, servers: usize, clients: usize) -> Model<H> {
+    ActorModel::new((), history)
         .actors((0..servers).map(|i| RegisterActor::Server(Server { peers: model_peers(i, servers) })))
         .actors((0..clients).map(|_| RegisterActor::Client { put_count: 1, server_count: servers }))
         .init_network(Network::new_unordered_nonduplicating([]))
         .record_msg_in(RegisterMsg::record_returns)
         .record_msg_out(RegisterMsg::record_invocations)
-        .property(stateright::Expectation::Always, "linearizable", |_, state| {
-            state.history.serialized_history().is_some()
-        })
+        .property(stateright::Expectation::Always, "linearizable", |_, state| state.history.is_consistent())
         .property(stateright::Expectation::Sometimes, "value chosen", |_, state| {
             let chosen = |msg: &_| matches!(msg, GetOk(_, value) if *value != char::default());
             state.network.iter_deliverable().any(|envelope| chosen(envelope.msg))
@@ -142,13 +165,13 @@ pub(crate) fn model(servers: usize, clients: usize) -> Model {
 }
 
 /// The same properties, each told apart by what it looks at: a history, and a delivery.
-pub(crate) fn system(
-    model: &Model,
-) -> System<RegisterActor<Server>, Recorded<RegisterActor<Server>, (), History>> {
+pub(crate) fn system<H: Tester>(
+    model: &Model<H>,
+) -> System<RegisterActor<Server>, Recorded<RegisterActor<Server>, (), H>> {
     let mut system = from_actor_model(model).expect("the model is supported");
     system.properties = vec![
-        Property::always_history("linearizable", |history: &History| {
-            history.serialized_history().map(|_| ()).ok_or_else(|| "no serial order explains it".to_owned())
+        Property::always_history("linearizable", |history: &H| {
+            history.is_consistent().then_some(()).ok_or_else(|| "no serial order explains it".to_owned())
         }),
         Property::sometimes_note("value chosen", |note: &Messages<_>| {
             note.sent.iter().any(|e| matches!(e.msg, GetOk(_, value) if value != char::default()))

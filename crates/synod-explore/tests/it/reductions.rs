@@ -4,6 +4,7 @@
 use crate::differential::{Digest, assert_same};
 use crate::machines::{Machine, machines};
 use crate::paxos;
+use crate::systems::{merged, register};
 use proptest::prelude::*;
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
@@ -169,6 +170,22 @@ fn a_fall_that_is_near_is_found_in_a_system_without_end() {
     let report = explore(&system, &Options { dead_messages: true, ..Options::default() });
     assert_eq!(report.verdict, Verdict::Violated { property: "counts to two" });
     assert_eq!(report.finding("counts to two").and_then(|f| f.trace.as_ref()).map(Vec::len), Some(3));
+}
+
+#[test]
+fn histories_of_which_the_same_can_become_are_one_and_verdicts_stay() {
+    for forgets in [false, true] {
+        let whole =
+            explore(&register::system(&register::model_in(paxos::kept(), 2, 3, forgets)), &dead(false));
+        let reduced = explore(&register::system(&register::model_in(merged(), 2, 3, forgets)), &dead(false));
+        assert_eq!(whole.verdict == Verdict::Holds, !forgets, "{whole:?}");
+        assert_eq!((whole.verdict.clone(), status(&whole)), (reduced.verdict.clone(), status(&reduced)));
+        assert!(reduced.unique_states < whole.unique_states, "{reduced:?} and {whole:?}");
+    }
+    let whole = explore(&paxos::system(&paxos::model(3, 2)), &dead(false));
+    let reduced = explore(&paxos::system(&paxos::model_in(merged(), 3, 2)), &dead(false));
+    assert_eq!((whole.verdict.clone(), status(&whole)), (reduced.verdict.clone(), status(&reduced)));
+    assert!(reduced.unique_states <= whole.unique_states, "{reduced:?} and {whole:?}");
 }
 
 #[test]

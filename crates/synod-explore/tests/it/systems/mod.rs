@@ -11,11 +11,12 @@ pub(crate) mod election;
 pub(crate) mod register;
 pub(crate) mod transfer;
 
-use stateright::actor::ActorModel;
+use stateright::actor::{ActorModel, Id};
+use stateright::semantics::register::Register;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
-use synod_explore::plain::{Recorded, from_actor_model};
+use synod_explore::plain::{LinearizabilityTester, Recorded, from_actor_model};
 use synod_explore::{Local, Subject, System};
 
 /// Asks of a model, in this crate's words, what the model asks.
@@ -31,6 +32,11 @@ where
     let mut system = from_actor_model(model).expect("the model is supported");
     system.properties.clear();
     system
+}
+
+/// The history of a register in which nothing has happened, of which only what can still become of it is kept.
+pub(crate) fn merged() -> LinearizabilityTester<Id, Register<char>> {
+    LinearizabilityTester::new(Register(char::default()))
 }
 
 /// The states of the actors that are up.

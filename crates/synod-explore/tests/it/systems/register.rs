@@ -2,12 +2,11 @@
 //! majority what to keep. Reads tell as well, so that no later read is older.
 
 use super::{or_else, unasked};
+use crate::paxos::{Kept, Tester, kept};
 use stateright::Expectation;
 use stateright::actor::register::RegisterMsg::{Get, GetOk, Internal, Put, PutOk};
 use stateright::actor::register::{RegisterActor, RegisterMsg};
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, majority, model_peers};
-use stateright::semantics::LinearizabilityTester;
-use stateright::semantics::register::Register;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use synod_explore::plain::{Messages, Recorded};
@@ -42,6 +41,8 @@ pub(crate) struct ServerState {
 #[derive(Clone)]
 pub(crate) struct Server {
     peers: Vec<Id>,
+    /// It does not keep what it is told: then the register is none.
+    forgets: bool,
 }
 
 impl Server {
@@ -76,7 +77,7 @@ impl Actor for Server {
             (Get(number), Phase::Idle) => self.ask(id, s.to_mut(), (src, number), None, o),
             (Internal(Msg::Ask(request)), _) => o.send(src, Internal(Msg::Has(request, s.kept))),
             (Internal(Msg::Keep(request, stamped)), _) => {
-                if stamped > s.kept {
+                if stamped > s.kept && !self.forgets {
                     s.to_mut().kept = stamped;
                 }
                 o.send(src, Internal(Msg::Kept(request)));
@@ -97,7 +98,7 @@ impl Actor for Server {
                     None => (latest, Some(latest.2)),
                 };
                 let s = s.to_mut();
-                s.kept = s.kept.max(stamped);
+                s.kept = if self.forgets { s.kept } else { s.kept.max(stamped) };
                 s.phase = Phase::Telling { request: answered, read, keepers: BTreeSet::from([id]) };
                 o.broadcast(&self.peers, &Internal(Msg::Keep(answered, stamped)));
             }
@@ -117,20 +118,23 @@ impl Actor for Server {
     }
 }
 
-type History = LinearizabilityTester<Id, Register<char>>;
-pub(crate) type Model = ActorModel<RegisterActor<Server>, (), History>;
+pub(crate) type Model<H = Kept> = ActorModel<RegisterActor<Server>, (), H>;
 
 /// Servers, and clients that write once and read once.
 pub(crate) fn model(servers: usize, clients: usize) -> Model {
-    ActorModel::new((), LinearizabilityTester::new(Register(char::default())))
-        .actors((0..servers).map(|i| RegisterActor::Server(Server { peers: model_peers(i, servers) })))
+    model_in(kept(), servers, clients, false)
+}
+
+/// The same with another history, and with servers that forget or do not.
+pub(crate) fn model_in<H: Tester>(history: H, servers: usize, clients: usize, forgets: bool) -> Model<H> {
+    let server = |i| RegisterActor::Server(Server { peers: model_peers(i, servers), forgets });
+    ActorModel::new((), history)
+        .actors((0..servers).map(server))
         .actors((0..clients).map(|_| RegisterActor::Client { put_count: 1, server_count: servers }))
         .init_network(Network::new_unordered_nonduplicating([]))
         .record_msg_in(RegisterMsg::record_returns)
         .record_msg_out(RegisterMsg::record_invocations)
-        .property(Expectation::Always, "linearizable", |_, state| {
-            state.history.serialized_history().is_some()
-        })
+        .property(Expectation::Always, "linearizable", |_, state| state.history.is_consistent())
         .property(Expectation::Sometimes, "a write is read", |_, state| {
             let read = |msg: &_| matches!(msg, GetOk(_, value) if *value != char::default());
             state.network.iter_deliverable().any(|envelope| read(envelope.msg))
@@ -138,12 +142,12 @@ pub(crate) fn model(servers: usize, clients: usize) -> Model {
 }
 
 /// The same, with the history asked once per distinct history, and the answer to a read seen where it is sent.
-pub(crate) fn system(
-    model: &Model,
-) -> System<RegisterActor<Server>, Recorded<RegisterActor<Server>, (), History>> {
+pub(crate) fn system<H: Tester>(
+    model: &Model<H>,
+) -> System<RegisterActor<Server>, Recorded<RegisterActor<Server>, (), H>> {
     unasked(model)
-        .property(Property::always_history("linearizable", |history: &History| {
-            or_else(history.serialized_history().is_some(), "no serial order explains it")
+        .property(Property::always_history("linearizable", |history: &H| {
+            or_else(history.is_consistent(), "no serial order explains it")
         }))
         .property(Property::sometimes_note("a write is read", |note: &Messages<_>| {
             note.sent.iter().any(|e| matches!(e.msg, GetOk(_, value) if value != char::default()))
