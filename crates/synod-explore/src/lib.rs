@@ -59,6 +59,9 @@
 //! # Ok::<(), plain::Unsupported>(())
 //! ```
 //!
+//! A model that keeps its history in stateright's `LinearizabilityTester` becomes smaller with that of [`plain`]: another `use` line, and
+//! the same verdict.
+//!
 //! # More than a model can say
 //!
 //! A [`System`] is built from the same actors, with a history that an [`Observer`] keeps, properties that say
