@@ -59,8 +59,8 @@
 //! # Ok::<(), plain::Unsupported>(())
 //! ```
 //!
-//! A model that keeps its history in stateright's `LinearizabilityTester` becomes smaller with that of [`plain`]: another `use` line, and
-//! the same verdict.
+//! A model that keeps its history in stateright's `LinearizabilityTester` has as many states with that of [`plain`] or fewer, and the same
+//! verdict: another `use` line, as long as it asks `is_consistent` and not for the order.
 //!
 //! # More than a model can say
 //!
