@@ -95,7 +95,7 @@ pub mod walk;
 mod watch;
 
 pub use engine::explore;
-pub use observer::{CommandOf, Event, Observer, Step};
+pub use observer::{CommandOf, Event, Observer, PartUpdate, Parts, Step};
 pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicate, Property};
 pub use quotient::{Normal, Permutation, Permute, Symmetry};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};

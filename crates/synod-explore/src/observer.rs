@@ -103,6 +103,41 @@ pub trait Observer<A: Actor>: Send + Sync + 'static {
 
     /// The history after a step that was noted as `note`; `None` if it stays as it is.
     fn update(&self, history: &Self::History, note: &Self::Note) -> Option<Self::History>;
+
+    /// How histories come apart, if they do. Nothing depends on it but how long an exploration takes, and how much memory: where
+    /// histories are almost as many as states, their parts are few.
+    fn parts(&self) -> Option<&dyn Parts<Self::History, Self::Note>> {
+        None
+    }
+}
+
+/// What a note makes of one part of a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartUpdate<H> {
+    /// Nothing else.
+    Same,
+    /// This.
+    Changed(H),
+    /// It takes the whole history to know, so that [`Observer::update`] has to be asked.
+    Whole,
+}
+
+/// Histories that consist of parts, of which each goes its own way: what a note makes of a part depends on that part and the
+/// note alone. A part is a history, too, in which nothing else ever happened.
+///
+/// All histories have as many parts, 16 at most (with more, they stay whole). For every history h, parts p and note n:
+/// joining the parts of h gives h; splitting what p were joined to gives p; and unless one of them needs the whole history, the parts of h
+/// after n are the parts of h, of which those that n is about are updated. The exploration takes this for granted, after it has
+/// asked each value of a part with each note once together with all the others; where that does not hold, it says so and stops.
+pub trait Parts<H, N>: Sync {
+    /// The parts of a history.
+    fn split(&self, history: &H) -> Vec<H>;
+    /// The history that has these parts.
+    fn join(&self, parts: &[&H]) -> H;
+    /// The parts that a note is about, by index. It leaves all others as they are.
+    fn about(&self, note: &N) -> Vec<usize>;
+    /// What a note makes of a part that it is about.
+    fn update(&self, part: usize, history: &H, note: &N) -> PartUpdate<H>;
 }
 
 /// Observes nothing.

@@ -19,6 +19,7 @@ mod log;
 mod log_file;
 pub mod mutants;
 mod observer;
+mod parts;
 mod permute;
 mod progress;
 mod run;

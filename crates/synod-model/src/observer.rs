@@ -6,7 +6,7 @@ use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use synod::{AcceptorSet, Cluster, DiffItem, Msg, PerInstance, Phase, ProcessState, ServerState};
-use synod_explore::{Event, Observer, Step, Subject};
+use synod_explore::{Event, Observer, Parts, Step, Subject};
 
 /// States that hold a process's state, possibly with something around it.
 pub trait Inside {
@@ -111,6 +111,11 @@ where
             next.keep_for(&self.cluster.quorums, claims);
         }
         (next != *history).then_some(next)
+    }
+
+    fn parts(&self) -> Option<&dyn Parts<History, Note>> {
+        // A log is judged against everybody's votes, and what some claims do not need is forgotten of all parts at once.
+        (self.cluster.log.is_none() && self.claims.is_none()).then_some(self)
     }
 }
 

@@ -91,9 +91,15 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     #[inline]
     pub(super) fn ask_history(&mut self, history: u32, state: u32) {
         if is_first(&mut self.asked.histories, history) {
-            let value = self.tables.histories.get(history);
+            let value = match panics::capture(|| self.tables.history(history)) {
+                Ok(value) => value,
+                Err(message) => {
+                    self.failure.get_or_insert(Failure { state, ordinal: None, message });
+                    return;
+                }
+            };
             let answers = self.ask(|check| match check {
-                Check::History(check) => Some(panics::capture(|| check(value))),
+                Check::History(check) => Some(panics::capture(|| check(&value))),
                 _ => None,
             });
             self.settle(answers, state, None);

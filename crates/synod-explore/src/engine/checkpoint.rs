@@ -21,7 +21,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How a file begins. The number changes with anything that is written or numbered.
-const MAGIC: &[u8; 20] = b"synod checkpoint 1.3";
+const MAGIC: &[u8; 20] = b"synod checkpoint 1.4";
 /// Writing takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
 
@@ -131,7 +131,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             self.notes.len(),
             self.failures.len(),
             self.posts.len(),
-            self.updates.len(),
+            self.histories.known(),
             self.alive.len(),
         ];
         (counts, self.counts(), self.steps.len()).hash(&mut hasher);

@@ -214,7 +214,7 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
     let (mut next_ordinal, mut sleeping) = (0, 0);
     for column in 0..source.tables().movers() {
         let (start, end) = steps(source, column, row[column])?;
-        let may_sleep = asleep.may(column);
+        let sleeper = asleep.of(source.tables(), column);
         for at in start..end {
             let ordinal = next_ordinal;
             next_ordinal += 1;
@@ -228,10 +228,14 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
                 }
                 _ => {}
             }
+            let sleeper = sleeper.filter(|sleeper| how == How::Plain && sleeper.may(source.tables(), at));
+            if sleeper.is_some_and(|sleeper| sleeper.all) {
+                sleeping += 1;
+                continue;
+            }
             let next_history = if note == NONE { history } else { update(source, history, note)? };
-            if may_sleep
-                && how == How::Plain
-                && asleep.has(source.tables(), column, note, (history, next_history))
+            if let Some(sleeper) = sleeper
+                && asleep.has(source.tables(), sleeper, note, (history, next_history))
             {
                 sleeping += 1;
                 continue;
@@ -274,7 +278,12 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
                     None => continue,
                 }
             }
-            found.push(next_key, from, kind);
+            // A step that leads nowhere else is counted and not followed, unless somebody wants to see all steps.
+            if next_key == key && how == How::Plain && !known.with_rows {
+                sleeping += 1;
+            } else {
+                found.push(next_key, from, kind);
+            }
             if news {
                 found.push(key, from, Kind::Noted(note));
             }
@@ -425,7 +434,7 @@ fn update<'s, A: Subject, O: Observer<A>>(
     note: u32,
 ) -> Result<u32, Miss> {
     loop {
-        if let Some(history) = source.tables().updates.get(pair(history, note)) {
+        if let Some(history) = source.tables().histories.updated(history, note) {
             return Ok(history);
         }
         source.fill(Miss::Update { history, note })?;

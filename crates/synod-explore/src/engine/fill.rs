@@ -4,7 +4,7 @@ use super::checkpoint::Entry;
 use super::intern::NONE;
 use super::key::{Words, hash_of, minus, plus};
 use super::sleep::bit;
-use super::tables::{Cause, Effect, FAILED, How, Miss, Reaction, Step, Tables, pair};
+use super::tables::{Cause, Effect, How, Miss, Reaction, Step, Tables, pair};
 use crate::observer::{Event, Observer};
 use crate::state::{Local, State};
 use crate::step;
@@ -21,6 +21,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// The row that stands for a state. Fails if user code panics.
     pub(super) fn row(&mut self, state: &State<A, O>) -> Result<Vec<u32>, String> {
         let mut row = vec![0; self.width()];
+        // Before any handler is run, so that it is known of how many parts histories are.
+        let history = self.history_column();
+        row[history] = self.number_of(state.history.clone());
         let mut inboxes = vec![0; self.actors() + 1];
         for envelope in state.network.all() {
             let column = self.column(envelope.dst.into());
@@ -33,10 +36,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         }
         let stray = self.actors();
         row[stray] = self.view(stray, 0, inboxes[stray]);
-        let (crashes, history) = (self.crashes_column(), self.history_column());
+        let crashes = self.crashes_column();
         row[crashes] = state.crashes;
         self.most_crashes = self.most_crashes.max(state.crashes);
-        row[history] = self.histories.intern(state.history.clone());
         Ok(row)
     }
 
@@ -88,16 +90,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 let appended = self.view(column, local, inbox);
                 self.columns[column].appends.insert(pair(view, list), appended);
             }
-            Miss::Update { history, note } => {
-                let (from, with) = (self.histories.get(history), self.notes.get(note));
-                let updated = match panics::capture(|| self.system.observer.update(from, with)) {
-                    Ok(None) => history,
-                    Ok(Some(updated)) => self.histories.intern(updated),
-                    Err(message) => self.fail(message) | FAILED,
-                };
-                self.loud[note as usize] |= updated != history;
-                self.updates.insert(pair(history, note), updated);
-            }
+            Miss::Update { history, note } => self.fill_update(history, note),
             Miss::Image { column, number, by } => self.fill_image(column, number, by),
             Miss::Rest => {}
         }
@@ -148,10 +141,12 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 let view = self.view(column, local, inbox);
                 let delta = minus(self.columns[column].hash(view), self.columns[column].hash(from));
                 let step = Step { delta: 0, note: NONE, column: column as u16, how: How::Plain };
-                // Where a message is there or not, sending it and losing it do not commute.
-                let is_set = self.system.network.delivery == Delivery::Set;
-                let wakes = if is_set { u32::MAX } else { bit(column) };
-                self.steps.push(step, Effect { view, posts: (0, 0), wakes }, delta, Cause::Drop(envelope));
+                self.steps.push(
+                    step,
+                    Effect { view, posts: (0, 0), wakes: bit(column) },
+                    delta,
+                    Cause::Drop(envelope),
+                );
             }
         }
         if is_actor {
@@ -399,7 +394,10 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         match result {
             Ok(step::Reaction { local, sends, note, ignored }) => {
                 reaction.ignored = ignored;
-                reaction.note = note.map_or(NONE, |note| self.notes.intern(note));
+                if let Some(note) = note {
+                    reaction.note = self.notes.intern(note);
+                    self.learn_note(reaction.note, actor);
+                }
                 self.loud.resize(self.notes.len(), false);
                 let sends: Vec<u32> = sends.into_iter().map(|e| self.envelopes.intern(e)).collect();
                 reaction.sends = self.lists.intern(&sends);

@@ -85,6 +85,13 @@ impl Lists {
         id
     }
 
+    /// The number of a list, if it has one.
+    #[inline]
+    pub(crate) fn find(&self, list: &[u32]) -> Option<u32> {
+        let hash = hash_of(list);
+        self.table.find(hash, |&(h, id)| h == hash && self.get(id) == list).map(|(_, id)| *id)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }

@@ -18,6 +18,7 @@ mod dead;
 mod expand;
 mod fill;
 mod frontier;
+mod histories;
 mod intern;
 mod key;
 mod origins;

@@ -1,18 +1,26 @@
 //! Sleep sets (Godefroid 1996, chapter 5): steps of a state that are known to lead nowhere new, so that nobody has to look.
 //!
-//! Steps of different actors commute unless one sends to the other: if a state s has steps a and b, then s·a·b is s·b·a. States are
-//! numbered in the order in which they are found, and a state that is found from s by a comes before one that is found by b, if a is the
-//! earlier step. So whoever leaves s·b knows that its step a leads to what was found, at the latest, when s·a was left. Such steps
-//! *sleep*: they are counted, and not followed. States, their numbers, and how each was found are the same as without.
+//! Steps of different actors commute, whatever they send: if a state s has steps a and b, then s·a·b is s·b·a. What b sends only adds to
+//! the inbox of a's actor, where what a takes stays as it was, the oldest of its channel where order counts. (In a set, where b loses what
+//! a sends, s·b·a is s·a itself, which will do as well.) States are numbered in the order in which they are found, and a state that
+//! is found from s by a comes before one that is found by b, if a is the earlier step. So whoever leaves s·b knows that its step a
+//! leads to what was found, at the latest, when s·a was left. Such steps *sleep*: they are counted, and not followed. States, their
+//! numbers, and how each was found are the same as without.
 //!
-//! That steps of an actor commute with b is known of all of them together: b is not its step, and sends nothing to it. Then there is
-//! the history, which may tell which of two that are noted came first. So
+//! So what sleeps of any other actor in s sleeps in s·b, and so do all steps of those that come before b's actor. Steps that
+//! take what b sent are none of these: they are awake. In s·b·c it would have to be told apart what was followed and what came since: if
+//! the receiver comes before c's actor all was followed, and otherwise all its steps are taken to be awake. Then there is the
+//! history, which may tell which of two that are noted came first. So
 //!
-//! - a step whose note never changed any history commutes with all that do. It was tried on all histories on the way to where
-//!   it sleeps, and on that one. What sleeps in s and commutes with b sleeps in s·b as well, since s·a was found before s·b was.
-//! - a step whose note did sleeps only in s·b itself, and only if the histories are known to be the same both ways.
+//! - a step whose note never changed any history, or that has none, commutes with all that do. It was tried on all histories on the
+//!   way to where it sleeps, and on that one.
+//! - where histories come apart, whatever an actor notes commutes with b if b's note is about other parts than any note of that
+//!   actor, as far as its notes are known when s·b is found: those of the steps that it has in s, and so in s·b, are. Its steps sleep on
+//!   like those of the first kind. Unless it takes whole histories to know what one of these notes makes of them: that is as
+//!   if it were about all parts.
+//! - any other step whose note changed a history sleeps only in s·b itself, and only if the histories are known to be the same both ways.
 //!
-//! Crashes never sleep, since others that are up decide whether one fits.
+//! Crashes never sleep, since others that are up decide whether one fits. A step from a state to itself sleeps as well.
 //!
 //! Where dead messages are left out, a state s stands for all that differ from it in those, and s·a is what is left of the step's outcome.
 //! Once nothing is refuted, what is dead in a local is dead in all that follow; so leaving out before a step and after it is the
@@ -20,23 +28,37 @@
 //! those of the two ways round are the same. Until then states may be missed, but all is explored anew.
 
 use super::intern::NONE;
-use super::tables::{Step, Tables, pair};
+use super::tables::{Cause, Step, Tables, pair};
 use crate::Subject;
 use crate::observer::Observer;
 
 /// Words of what is known of who sleeps.
 pub(super) const WORDS: usize = 2;
 /// Actors beyond so many are always awake.
-const ACTORS: u32 = u32::BITS;
+const ACTORS: u32 = 16;
+/// As many bits as there are such actors.
+const ALL: u64 = (1 << ACTORS) - 1;
 
 /// What is known of who sleeps in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asleep {
-    /// The actors whose steps sleep that change no history, as bits, and above them those that come before the last step and commute
-    /// with it.
+    /// Four sets of actors as bits, one above the other; see [`Asleep::sets`].
     actors: u64,
-    /// The history before the last step, and above it the step's note.
+    /// The history before the last step, and above it that step.
     last: u64,
+}
+
+/// What sleeps of an actor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sleeper {
+    /// The steps that change no history.
+    quiet: bool,
+    /// Those that do, if the histories are the same both ways.
+    others: bool,
+    /// All steps.
+    pub all: bool,
+    /// The envelopes that came with the last step, a list. Steps that take one of these are awake.
+    came: u32,
 }
 
 /// An actor as a bit.
@@ -57,7 +79,14 @@ impl Asleep {
         [self.actors, self.last]
     }
 
-    /// Who sleeps after a step of a state with a history, which wakes its actor and those to whom it sends.
+    /// The actors whose steps sleep that change no history; those that come before the last step's; those of whom all steps sleep; and
+    /// those to whom the last step sent something, which is awake whatever else sleeps.
+    #[inline]
+    fn sets(self) -> [u64; 4] {
+        [0, 1, 2, 3].map(|set| self.actors >> (set * ACTORS) & ALL)
+    }
+
+    /// Who sleeps after a step of a state with a history.
     #[inline]
     pub(super) fn after<A: Subject, O: Observer<A>>(
         self,
@@ -66,16 +95,39 @@ impl Asleep {
         history: u32,
     ) -> Self {
         let Step { column, note, .. } = tables.steps.hot[step as usize];
-        let awake = !u64::from(tables.steps.effects[step as usize].wakes);
+        let wakes = tables.steps.effects[step as usize].wakes;
+        let own = u64::from(bit(column.into()));
         let earlier = (1 << u32::from(column).min(ACTORS)) - 1;
-        let quiet = (u64::from(self.actors as u32) | earlier) & awake;
-        Self { actors: quiet | (earlier & awake) << ACTORS, last: pair(note, history) }
+        let [quiet, _, all, came] = self.sets();
+        // What came with the step before was not followed yet, unless its receiver is an earlier one.
+        let sleeping = |actors: u64| (actors & !came | earlier) & !own;
+        let (quiet, all) = (sleeping(quiet), sleeping(all) & !u64::from(tables.histories.rivals(note)));
+        let came = u64::from(wakes) & !own & ALL;
+        Self {
+            actors: quiet | earlier << ACTORS | all << (2 * ACTORS) | came << (3 * ACTORS),
+            last: pair(step, history),
+        }
     }
 
-    /// Whether some of an actor's steps may sleep.
+    /// What sleeps of an actor, if anything.
     #[inline]
-    pub(super) fn may(self, column: usize) -> bool {
-        (self.actors as u32 | (self.actors >> ACTORS) as u32) & bit(column) != 0
+    pub(super) fn of<A: Subject, O: Observer<A>>(
+        self,
+        tables: &Tables<'_, A, O>,
+        column: usize,
+    ) -> Option<Sleeper> {
+        let [quiet, others, all, came] = self.sets().map(|actors| actors & u64::from(bit(column)) != 0);
+        (quiet | others | all).then(|| {
+            let came = if came { self.came(tables, column) } else { 0 };
+            Sleeper { quiet, others, all, came }
+        })
+    }
+
+    /// What the last step sent to an actor, a list.
+    fn came<A: Subject, O: Observer<A>>(self, tables: &Tables<'_, A, O>, column: usize) -> u32 {
+        let Some(effect) = tables.steps.effects.get((self.last >> u32::BITS) as usize) else { return 0 };
+        let posts = &tables.posts[effect.posts.0 as usize..effect.posts.1 as usize];
+        posts.iter().find(|(to, _)| *to as usize == column).map_or(0, |(_, envelopes)| *envelopes)
     }
 
     /// Whether an actor's step with a note sleeps, which makes of one history another.
@@ -83,17 +135,32 @@ impl Asleep {
     pub(super) fn has<A: Subject, O: Observer<A>>(
         self,
         tables: &Tables<'_, A, O>,
-        column: usize,
+        sleeper: Sleeper,
         note: u32,
         (history, next): (u32, u32),
     ) -> bool {
         if note == NONE || history == next && !tables.loud[note as usize] {
-            return self.actors as u32 & bit(column) != 0;
+            return sleeper.quiet;
         }
-        let (before, last) = (self.last as u32, (self.last >> u32::BITS) as u32);
-        (self.actors >> ACTORS) as u32 & bit(column) != 0
-            && tables.updates.get(pair(before, note)).is_some_and(|other| {
-                last == NONE && other == next || tables.updates.get(pair(other, last)) == Some(next)
+        let (before, last) = (self.last as u32, (self.last >> u32::BITS) as usize);
+        sleeper.others
+            && tables.histories.updated(before, note).is_some_and(|other| {
+                let last = tables.steps.hot.get(last).map_or(NONE, |step| step.note);
+                last == NONE && other == next || tables.histories.updated(other, last) == Some(next)
             })
+    }
+}
+
+impl Sleeper {
+    /// Whether a step may sleep: whether it takes nothing that only came with the last one.
+    #[inline]
+    pub(super) fn may<A: Subject, O: Observer<A>>(self, tables: &Tables<'_, A, O>, step: u32) -> bool {
+        self.came == 0
+            || match tables.steps.causes[step as usize] {
+                Cause::Deliver(envelope) | Cause::Drop(envelope) => {
+                    !tables.lists.get(self.came).contains(&envelope)
+                }
+                Cause::Timeout(_) | Cause::Random(..) | Cause::Crash | Cause::Recover => true,
+            }
     }
 }

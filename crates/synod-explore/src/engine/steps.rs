@@ -10,12 +10,13 @@ use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
 use super::seen::Table;
 use super::sleep::Asleep;
-use super::tables::{How, Step, Tables, pair};
+use super::tables::{How, Step, Tables};
 use crate::observer::Observer;
 use crate::state::{Local, State};
 use crate::system::System;
 use crate::{Action, Subject};
 use hashbrown::HashTable;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A step out of a state.
@@ -135,7 +136,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
             How::Plain | How::Pruned => true,
             How::Crash => crash_fits,
             // It is a step if it changes the history.
-            How::Ignored if note != NONE => self.tables.updates.get(pair(history, note)) != Some(history),
+            How::Ignored if note != NONE => self.tables.histories.updated(history, note) != Some(history),
             How::Ignored | How::Nothing | How::Failed => false,
         }
     }
@@ -169,8 +170,8 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     }
 
     /// A history by its number.
-    pub(crate) fn history_of(&self, history: u32) -> &O::History {
-        self.tables.histories.get(history)
+    pub(crate) fn history_of(&self, history: u32) -> Cow<'_, O::History> {
+        self.tables.history(history)
     }
 
     /// The number of an actor's local in a state.

@@ -107,8 +107,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let (group, permutation) = (symmetric.group.len(), symmetric.group[by].clone());
         let at = number as usize * group + by;
         if column > self.actors() {
-            let history = symmetry.permute.history(&permutation, self.histories.get(number));
-            let image = self.histories.intern(history);
+            let history = symmetry.permute.history(&permutation, &self.history(number));
+            let image = self.number_of(history);
             if let Some(symmetric) = &mut self.symmetric {
                 symmetric
                     .histories
@@ -262,10 +262,10 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
 
     /// Updates histories again with actors exchanged, and asks the properties about them.
     fn check_observer(&self, symmetry: &Symmetry<A, O>, by: &Permutation) -> Result<(), String> {
-        let mut updates: Vec<(u64, u32)> = self.updates.iter().collect();
+        let mut updates: Vec<(u64, u32)> = self.histories.updates().collect();
         updates.sort_unstable();
         let stride = updates.len().div_ceil(SAMPLE).max(1);
-        let exchanged = |history: u32| symmetry.permute.history(by, self.histories.get(history));
+        let exchanged = |history: u32| symmetry.permute.history(by, &self.history(history));
         for &(from, to) in updates.iter().step_by(stride) {
             let (history, note) = ((from >> 32) as u32, self.notes.get(from as u32));
             if to & super::tables::FAILED != 0 || self.is_violated(to) {
@@ -283,7 +283,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             let other = exchanged(history);
             self.same_answers(|check, exchange| match check {
                 Check::History(check) => {
-                    Some(check(if exchange { &other } else { self.histories.get(history) }).is_ok())
+                    Some(if exchange { check(&other) } else { check(&self.history(history)) }.is_ok())
                 }
                 _ => None,
             })?;
@@ -326,9 +326,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// Whether a history breaks a property: what an observer writes into it then may name actors.
     fn is_violated(&self, history: u32) -> bool {
         self.system.properties.iter().any(|property| match (&property.check, property.expectation) {
-            (Check::History(check), crate::Expectation::Always) => {
-                check(self.histories.get(history)).is_err()
-            }
+            (Check::History(check), crate::Expectation::Always) => check(&self.history(history)).is_err(),
             _ => false,
         })
     }

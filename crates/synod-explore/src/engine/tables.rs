@@ -5,6 +5,7 @@
 //! *stray* inbox holds the messages on their way to nobody; it is the view of one more actor, in local 0.
 
 use super::checkpoint::Entry;
+use super::histories::Histories;
 use super::intern::{Interner, Lists, NONE};
 use super::key::Words;
 use super::pairs::Pairs;
@@ -81,7 +82,7 @@ pub(super) struct Effect {
     pub view: u32,
     /// What it sent to others: a range of [`Tables::posts`].
     pub posts: (u32, u32),
-    /// Whose steps may be others after this one; see [`Asleep`](super::sleep::Asleep).
+    /// Its actor and those it sends to, as bits. See [`Asleep`](super::sleep::Asleep).
     pub wakes: u32,
 }
 
@@ -222,7 +223,7 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub hashes: Vec<Words>,
     /// Lists of envelopes: inboxes and sends.
     pub lists: Lists,
-    pub histories: Interner<O::History>,
+    pub histories: Histories<O::History>,
     pub notes: Interner<O::Note>,
     /// Of each note, whether it ever changed a history.
     pub loud: Vec<bool>,
@@ -237,7 +238,6 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub steps: Steps,
     /// A column, and the list of envelopes that goes to its inbox.
     pub posts: Vec<(u32, u32)>,
-    pub updates: Pairs,
     pub handler_calls: u64,
     /// The state that is being left.
     pub leaving: u32,
@@ -274,7 +274,10 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             envelopes: Interner::new(),
             hashes: Vec::new(),
             lists: Lists::new(),
-            histories: Interner::new(),
+            // What rewrites or permutes histories does so with whole ones.
+            histories: Histories::new(
+                !symmetric && system.normal.is_none() && system.observer.parts().is_some(),
+            ),
             notes: Interner::new(),
             loud: Vec::new(),
             failures: Vec::new(),
@@ -284,7 +287,6 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             columns: std::iter::repeat_with(Column::new).take(system.actors.len() + 1).collect(),
             steps: Steps::default(),
             posts: Vec::new(),
-            updates: Pairs::new(),
             handler_calls: 0,
             leaving: NONE,
             drop_dead,
@@ -362,7 +364,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         State {
             locals: (0..self.actors()).map(local).collect(),
             network,
-            history: self.histories.get(row[self.history_column()]).clone(),
+            history: self.history(row[self.history_column()]).into_owned(),
             crashes: row[self.crashes_column()],
         }
     }
@@ -370,7 +372,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     /// Bytes in use, without what the interned values own.
     pub(super) fn bytes(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::bytes).sum();
-        let pairs = [&self.outer, &self.updates, &self.joined].map(Pairs::bytes);
+        let pairs = [&self.outer, &self.joined].map(Pairs::bytes);
         self.locals.bytes()
             + self.envelopes.bytes()
             + self.histories.bytes()

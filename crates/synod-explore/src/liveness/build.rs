@@ -178,7 +178,7 @@ impl<'g, A: Subject, O: Observer<A>> Asked<'g, A, O> {
         let answer = match self.goal {
             Goal::History(goal) => {
                 let history = steps.history(state);
-                *self.histories.entry(history).or_insert_with(|| goal(steps.history_of(history)))
+                *self.histories.entry(history).or_insert_with(|| goal(&steps.history_of(history)))
             }
             Goal::Locals(goal) => (0..steps.actors()).all(|actor| {
                 let local = steps.local(state, actor);

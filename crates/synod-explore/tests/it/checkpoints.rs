@@ -1,6 +1,7 @@
 //! An exploration that is stopped again and again, and goes on from its checkpoint each time, finds what it finds in one go;
 //! and no file makes it do anything else.
 
+use crate::asleep::apart;
 use crate::paxos;
 use crate::reductions::{letters, like_pingers};
 use crate::systems::{commit, transfer};
@@ -145,14 +146,12 @@ fn what_cannot_be_gone_on_with_is_said_and_kept() {
     assert_eq!(some(&system, &options, at(&file, true), u64::MAX).verdict, Verdict::Holds);
 }
 
-/// Whatever stands in a file, with a checksum that is right: an error or an end, and never a crash of the engine.
-#[test]
-fn no_file_makes_the_engine_break() {
+/// Whatever stands in a file, with a checksum that is right: an error or an end, and never a crash of the engine. Tries so many
+/// files at most.
+fn no_file_breaks<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>, most: usize) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("checkpoint");
-    let system = letters("abcab");
-    let options = Options { dead_messages: true, stop: Stop::Exhausted, ..Options::default() };
-    some(&system, &options, at(&file, false), 2);
+    some(system, options, at(&file, false), 2);
     let written = std::fs::read(&file).expect("a checkpoint");
     let body = written.len() - 16;
     let seed = 0x5eed_u64;
@@ -162,7 +161,7 @@ fn no_file_makes_the_engine_break() {
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (draw >> 33) as usize % limit
     };
-    for round in 0..3 * body {
+    for round in (0..3 * body).step_by((3 * body).div_ceil(most)) {
         let mut damaged = written[..body].to_vec();
         let place = round % body;
         match round / body {
@@ -173,6 +172,26 @@ fn no_file_makes_the_engine_break() {
         let checksum = xxh3_128(&damaged).to_le_bytes();
         damaged.extend(checksum);
         std::fs::write(&file, damaged).expect("it is written");
-        some(&system, &options, at(&file, true), 100);
+        some(system, options, at(&file, true), 100);
+    }
+}
+
+#[test]
+fn no_file_makes_the_engine_break() {
+    let options = Options { dead_messages: true, stop: Stop::Exhausted, ..Options::default() };
+    no_file_breaks(&letters("abcab"), &options, usize::MAX);
+}
+
+#[test]
+fn no_file_makes_the_engine_break_where_histories_come_apart() {
+    let options = Options { stop: Stop::Exhausted, ..Options::default() };
+    no_file_breaks(&apart(4), &options, 6_000);
+}
+
+#[test]
+fn pieces_make_a_whole_of_histories_in_parts() {
+    for table in TABLES {
+        let options = Options { table, stop: Stop::Exhausted, ..Options::default() };
+        assert!(in_pieces(&apart(8), &options, 1) > 4);
     }
 }

@@ -1,6 +1,7 @@
 //! The engine against stateright's own, every verdict, and everything that reads or shows a run.
 
 mod actors;
+mod asleep;
 mod checkpoints;
 mod diagrams;
 mod differential;

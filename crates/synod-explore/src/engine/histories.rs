@@ -1,0 +1,285 @@
+//! Histories in numbers, whole or in parts.
+//!
+//! Where an observer says how its histories come apart, a history is a list of the numbers of its parts. There are few values of
+//! a part, and few notes, so what a note does to a part is asked once and then looked up, in tables that stay small; and a
+//! history is made of its parts only where a property has to see it. Otherwise the observer would have to be asked about every
+//! history with every note that may follow it, and histories may be almost as many as states.
+
+use super::intern::{Interner, Lists, NONE};
+use super::pairs::Pairs;
+use super::sleep::bit;
+use super::tables::{FAILED, Tables, pair};
+use crate::observer::{Observer, PartUpdate, Parts};
+use crate::{Subject, panics};
+use std::borrow::Cow;
+use std::hash::Hash;
+
+/// In the place of a part's number: it takes the whole history to know.
+const WHOLE: u32 = NONE;
+/// Histories with more parts than these stay whole.
+const MOST: usize = 16;
+
+pub(super) struct Histories<H> {
+    /// Whether they come apart.
+    apart: bool,
+    /// The values of each part; the first one's are the histories themselves if they do not come apart.
+    values: Vec<Interner<H>>,
+    /// The parts of each history, if they come apart. The empty list, which is the first one, is no history.
+    lists: Lists,
+    /// Of each part: (value, note) to value, or to [`WHOLE`], or [`FAILED`] with the number of a message.
+    updates: Vec<Pairs>,
+    /// (history, note) to history, where it takes the whole one to know.
+    whole: Pairs,
+    /// The parts that each note is about.
+    about: Vec<Box<[u8]>>,
+    /// The same as bits, all of them if it ever took the whole history to know what the note makes of one; and the actors that
+    /// have such a step, as bits.
+    notes: Vec<(u32, u32)>,
+    /// Of each part, the actors that have steps whose notes are about it, as bits.
+    touching: [u32; MOST],
+}
+
+impl<H: Hash + PartialEq> Histories<H> {
+    pub(super) fn new(apart: bool) -> Self {
+        Self {
+            apart,
+            values: vec![Interner::new()],
+            lists: Lists::new(),
+            updates: vec![Pairs::new()],
+            whole: Pairs::new(),
+            about: Vec::new(),
+            notes: Vec::new(),
+            touching: [0; MOST],
+        }
+    }
+
+    /// The actors that have steps whose notes are about the same parts as this one, as bits. All if histories do not come apart.
+    #[inline]
+    pub(super) fn rivals(&self, note: u32) -> u32 {
+        if note == NONE {
+            return 0;
+        }
+        let Some(&(mask, _)) = self.notes.get(note as usize).filter(|_| self.apart) else { return u32::MAX };
+        let touching = self.touching.iter().enumerate().filter(|(part, _)| mask >> part & 1 == 1);
+        touching.fold(0, |rivals, (_, actors)| rivals | actors)
+    }
+
+    /// A note is about some parts, and some actors, as bits, have a step with it.
+    fn learn(&mut self, note: usize, mask: u32, actors: u32) {
+        let known = &mut self.notes[note];
+        *known = (known.0 | mask, known.1 | actors);
+        for (part, touching) in self.touching.iter_mut().enumerate() {
+            *touching |= if known.0 >> part & 1 == 1 { known.1 } else { 0 };
+        }
+    }
+
+    /// How many numbers there are.
+    pub(super) fn len(&self) -> usize {
+        if self.apart { self.lists.len() - 1 } else { self.values[0].len() }
+    }
+
+    /// How many updates are known: of histories, or of parts.
+    pub(super) fn known(&self) -> usize {
+        self.updates.iter().map(Pairs::len).sum::<usize>() + self.whole.len()
+    }
+
+    /// Every update that is known: (history, note) to history. Only of histories that do not come apart.
+    pub(super) fn updates(&self) -> impl Iterator<Item = (u64, u32)> {
+        assert!(!self.apart, "whoever looks at whole updates keeps histories whole");
+        self.updates[0].iter()
+    }
+
+    /// A history after a note, if that is known.
+    #[inline]
+    pub(super) fn updated(&self, history: u32, note: u32) -> Option<u32> {
+        if self.apart { self.updated_apart(history, note) } else { self.updates[0].get(pair(history, note)) }
+    }
+
+    /// The numbers of a history's parts.
+    fn parts(&self, history: u32) -> &[u32] {
+        self.lists.get(history + 1)
+    }
+
+    /// The history that has such parts.
+    fn with_parts(&mut self, parts: &[u32]) -> u32 {
+        self.lists.intern(parts) - 1
+    }
+
+    fn updated_apart(&self, history: u32, note: u32) -> Option<u32> {
+        // A history that is only remembered may come from a file.
+        if history as usize >= self.len() {
+            return None;
+        }
+        let (about, parts) = (self.about.get(note as usize)?, self.parts(history));
+        let mut next = [0; MOST];
+        let next = &mut next[..parts.len()];
+        next.copy_from_slice(parts);
+        for &part in &**about {
+            let part = usize::from(part);
+            match self.updates[part].get(pair(next[part], note))? {
+                WHOLE => return self.whole.get(pair(history, note)),
+                failed if failed & FAILED != 0 => return Some(failed),
+                value => next[part] = value,
+            }
+        }
+        if next == parts { Some(history) } else { self.lists.find(next).map(|list| list - 1) }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.values.iter().map(Interner::bytes).sum::<usize>()
+            + self.lists.bytes()
+            + self.updates.iter().chain([&self.whole]).map(Pairs::bytes).sum::<usize>()
+            + self.about.capacity() * (size_of::<Box<[u8]>>() + 8)
+    }
+}
+
+impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
+    /// How histories come apart, if they do here.
+    fn apart(&self) -> Option<&dyn Parts<O::History, O::Note>> {
+        self.system.observer.parts().filter(|_| self.histories.apart)
+    }
+
+    /// A history by its number.
+    pub(super) fn history(&self, number: u32) -> Cow<'_, O::History> {
+        match self.apart() {
+            None => Cow::Borrowed(self.histories.values[0].get(number)),
+            Some(parts) => Cow::Owned(parts.join(&self.values_of(number))),
+        }
+    }
+
+    /// The values of a history's parts.
+    fn values_of(&self, number: u32) -> Vec<&O::History> {
+        let values = self.histories.parts(number).iter().zip(&self.histories.values);
+        values.map(|(value, values)| values.get(*value)).collect()
+    }
+
+    /// The number of a history.
+    pub(super) fn number_of(&mut self, history: O::History) -> u32 {
+        let Some(split) = self.apart().map(|parts| parts.split(&history)) else {
+            return self.histories.values[0].intern(history);
+        };
+        if split.len() > MOST {
+            assert_eq!(self.histories.len(), 0, "all histories have as many parts");
+            self.histories.apart = false;
+            return self.histories.values[0].intern(history);
+        }
+        let Histories { values, updates, .. } = &mut self.histories;
+        values.resize_with(split.len().max(1), Interner::new);
+        updates.resize_with(split.len().max(1), Pairs::new);
+        let numbers: Vec<u32> =
+            split.into_iter().zip(values).map(|(part, values)| values.intern(part)).collect();
+        self.histories.with_parts(&numbers)
+    }
+
+    /// Finds out what a note makes of a history.
+    pub(super) fn fill_update(&mut self, history: u32, note: u32) {
+        let updated = if self.histories.apart {
+            self.fill_parts(history, note)
+        } else {
+            let updated = self.updated_whole(history, note);
+            self.histories.updates[0].insert(pair(history, note), updated);
+            updated
+        };
+        self.loud[note as usize] |= updated != history;
+    }
+
+    /// Asks the observer what a note makes of a whole history. If that panics, the number of its message.
+    fn updated_whole(&mut self, history: u32, note: u32) -> u32 {
+        let from = self.history(history);
+        match panics::capture(|| self.system.observer.update(&from, self.notes.get(note))) {
+            Ok(None) => history,
+            Ok(Some(updated)) => {
+                drop(from);
+                self.number_of(updated)
+            }
+            Err(message) => {
+                drop(from);
+                self.fail(message) | FAILED
+            }
+        }
+    }
+
+    /// The same where histories come apart. A part that meets a note for the first time is asked about by itself and with all the
+    /// others: that both come to the same is what is taken for granted from then on.
+    fn fill_parts(&mut self, history: u32, note: u32) -> u32 {
+        let at = note as usize;
+        let about = self.histories.about[at].clone();
+        let (mut next, mut first_met) = (self.histories.parts(history).to_vec(), None);
+        for part in about.iter().map(|part| usize::from(*part)) {
+            let place = pair(next[part], note);
+            let known = self.histories.updates[part].get(place);
+            if known.is_none() {
+                first_met = Some((part, place));
+            }
+            let value = known.unwrap_or_else(|| {
+                let value = self.updated_part(part, next[part], note);
+                self.histories.updates[part].insert(place, value);
+                value
+            });
+            if value == WHOLE {
+                self.histories.learn(at, u32::MAX, 0);
+                let updated = self.updated_whole(history, note);
+                self.histories.whole.insert(pair(history, note), updated);
+                return updated;
+            }
+            if value & FAILED != 0 {
+                return value;
+            }
+            next[part] = value;
+        }
+        let updated = self.histories.with_parts(&next);
+        if let Some((part, place)) = first_met
+            && let Err(message) = self.check_parts(history, note, updated)
+        {
+            let failed = self.fail(message) | FAILED;
+            self.histories.updates[part].insert(place, failed);
+            return failed;
+        }
+        updated
+    }
+
+    /// An actor has a step with a note.
+    pub(super) fn learn_note(&mut self, note: u32, actor: u32) {
+        let Some(parts) = self.apart() else { return };
+        let at = note as usize;
+        if self.histories.about.len() == at {
+            let about = panics::capture(|| parts.about(self.notes.get(note)));
+            let count = self.histories.values.len();
+            let about = about.ok().filter(|about| about.iter().all(|part| *part < count));
+            // Whoever cannot tell is asked about all of it.
+            let about = about.unwrap_or_else(|| (0..count).collect());
+            let mask = about.iter().fold(0, |mask, part| mask | 1 << part);
+            self.histories.about.push(about.into_iter().map(|part| part as u8).collect());
+            self.histories.notes.push((mask, 0));
+        }
+        self.histories.learn(at, 0, bit(actor as usize));
+    }
+
+    fn updated_part(&mut self, part: usize, value: u32, note: u32) -> u32 {
+        let parts = self.system.observer.parts().expect("they come apart");
+        let from = self.histories.values[part].get(value);
+        match panics::capture(|| parts.update(part, from, self.notes.get(note))) {
+            Ok(PartUpdate::Same) => value,
+            Ok(PartUpdate::Changed(to)) => self.histories.values[part].intern(to),
+            Ok(PartUpdate::Whole) => WHOLE,
+            Err(message) => self.fail(message) | FAILED,
+        }
+    }
+
+    /// Whether an update of parts is the update of the whole, and the parts of that are what they are.
+    fn check_parts(&self, history: u32, note: u32, updated: u32) -> Result<(), String> {
+        let (from, note) = (panics::capture(|| self.history(history))?, self.notes.get(note));
+        let parts = self.apart().expect("they come apart");
+        let is_same = panics::capture(|| {
+            let whole = self.system.observer.update(&from, note);
+            let whole = whole.as_ref().unwrap_or(&from);
+            *whole == *self.history(updated) && parts.split(whole).iter().eq(self.values_of(updated))
+        })?;
+        if is_same {
+            return Ok(());
+        }
+        Err(format!(
+            "the parts of a history do not come to the same as all of it when {from:?} is followed by {note:?}"
+        ))
+    }
+}

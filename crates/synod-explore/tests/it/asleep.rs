@@ -1,0 +1,192 @@
+//! What is not followed, as it is known to lead nowhere new, and what is not asked, as it is known of the parts of a history:
+//! neither changes anything that is told of an exploration.
+
+use crate::differential::assert_same;
+use crate::machines::{Machine, machines};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use std::sync::Arc;
+use synod_explore::{
+    Delivery, Event, Faults, Network, Observer, Options, PartUpdate, Parts, Property, Step, Stop, System,
+    Table, Verdict, explore, oracle,
+};
+
+/// Keeps something of the steps of each actor, in their order, and something of the steps of all. Most of it comes apart.
+#[derive(Clone)]
+struct Diary {
+    apart: bool,
+    /// Does not say that notes are about what is kept of all.
+    forgets: bool,
+}
+
+/// The index of what is kept of all actors' steps.
+const ALL: usize = 3;
+/// Depends on everything.
+const WHOLE: u8 = 11;
+
+impl Diary {
+    /// What a note makes of a part; `None` if it takes the others, too.
+    fn part(part: usize, old: u8, (actor, code): (usize, u8)) -> Option<u8> {
+        match part {
+            _ if code == WHOLE => None,
+            ALL if code % 4 == 0 => Some((old + 1) % 3),
+            // Which of two came first matters.
+            part if part == actor && code % 3 != 0 => Some((old * 2 + code) % 5),
+            _ => Some(old),
+        }
+    }
+}
+
+impl Observer<Machine> for Diary {
+    type History = [u8; 4];
+    type Note = (usize, u8);
+
+    fn initial(&self) -> [u8; 4] {
+        [0; 4]
+    }
+
+    fn note(&self, step: &Step<'_, Machine>) -> Option<(usize, u8)> {
+        let code = match step.event {
+            Event::Start => return None,
+            Event::Recover => 2,
+            Event::Crash => 3,
+            Event::Deliver { msg, .. } if step.is_no_op() => 4 + msg,
+            Event::Deliver { msg: 0, .. } if step.outputs.is_empty() => return None,
+            Event::Deliver { msg, .. } => 7 + msg,
+            Event::Timeout(timer) => 10 + timer,
+            Event::Random { choice, .. } => 12 + choice,
+        };
+        Some((step.actor.into(), code))
+    }
+
+    fn update(&self, history: &[u8; 4], note: &(usize, u8)) -> Option<[u8; 4]> {
+        let mut next = *history;
+        for (part, old) in next.iter_mut().enumerate() {
+            *old = Self::part(part, *old, *note).unwrap_or(*old);
+        }
+        if note.1 == WHOLE {
+            next[note.0] = history.iter().sum::<u8>() % 4;
+        }
+        (next != *history).then_some(next)
+    }
+
+    fn parts(&self) -> Option<&dyn Parts<[u8; 4], (usize, u8)>> {
+        self.apart.then_some(self)
+    }
+}
+
+impl Parts<[u8; 4], (usize, u8)> for Diary {
+    fn split(&self, history: &[u8; 4]) -> Vec<[u8; 4]> {
+        (0..4).map(|part| std::array::from_fn(|at| if at == part { history[at] } else { 0 })).collect()
+    }
+
+    fn join(&self, parts: &[&[u8; 4]]) -> [u8; 4] {
+        std::array::from_fn(|at| parts[at][at])
+    }
+
+    fn about(&self, (actor, code): &(usize, u8)) -> Vec<usize> {
+        let is_about_all = code % 4 == 0 && !self.forgets;
+        if is_about_all { vec![ALL, *actor] } else { vec![*actor] }
+    }
+
+    fn update(&self, part: usize, history: &[u8; 4], note: &(usize, u8)) -> PartUpdate<[u8; 4]> {
+        let mut next = *history;
+        match Self::part(part, history[part], *note) {
+            None => PartUpdate::Whole,
+            Some(new) => {
+                next[part] = new;
+                if next == *history { PartUpdate::Same } else { PartUpdate::Changed(next) }
+            }
+        }
+    }
+}
+
+fn system(machines: Vec<Machine>, apart: bool) -> System<Machine, Diary> {
+    System::new(machines, Diary { apart, forgets: false })
+        .property(Property::always_history("never so", |history: &[u8; 4]| {
+            if history.iter().sum::<u8>() < 9 { Ok(()) } else { Err(format!("{history:?}")) }
+        }))
+        .property(Property::sometimes_history("first and last", |history: &[u8; 4]| {
+            history[0] == 4 && history[2] > history[ALL]
+        }))
+        .property(Property::sometimes_note("ignored", |note: &(usize, u8)| (4..7).contains(&note.1)))
+        .property(Property::sometimes_local("at three", |_, local: &synod_explore::Local<Machine>| {
+            local.state.as_deref() == Some(&3)
+        }))
+}
+
+/// Some machines or other whose histories come apart, up to a depth.
+pub(crate) fn apart(depth: usize) -> System<Machine, impl Observer<Machine>> {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let machines = machines().new_tree(&mut runner).expect("there are machines").current();
+    let mut system = system(machines, true);
+    system.bounds.depth = Some(depth);
+    system
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A bound of whole states makes the engine follow every step; one that keeps nothing out does nothing else.
+    #[test]
+    fn steps_that_sleep_and_parts_of_histories_change_nothing(
+        machines in machines(),
+        network in 0..3usize,
+        loss in any::<bool>(),
+        crashable in any::<[bool; 3]>(),
+        max_down in 0..3usize,
+    ) {
+        let delivery = [Delivery::Ordered, Delivery::Set, Delivery::Multiset][network];
+        let build = |apart| {
+            let mut system = system(machines.clone(), apart);
+            system.network = Network { delivery, loss };
+            system.faults = Faults { crashable: crashable.to_vec(), max_down, ..system.faults.clone() };
+            system.bounds.depth = Some(6);
+            system
+        };
+        let options = Options { stop: Stop::Exhausted, ..Options::default() };
+        let (whole, apart) = (build(false), build(true));
+        let mut awake = build(false);
+        awake.bounds.state = Some(("anything".to_owned(), Arc::new(|_: &synod_explore::State<_, _>| true)));
+        let expected = explore(&awake, &options);
+        let theirs = oracle::stateright_bfs(&awake, 1, None);
+        prop_assert_eq!(expected.unique_states, theirs.unique_states);
+        prop_assert_eq!(expected.generated_states, theirs.generated_states);
+        for system in [&whole, &apart] {
+            for threads in [1, 3] {
+                for table in [Table::Exact, Table::Fingerprint64] {
+                    let found = explore(system, &Options { threads, table, ..options.clone() });
+                    prop_assert_eq!(&found.findings, &expected.findings);
+                    prop_assert_eq!(
+                        (found.unique_states, found.generated_states, found.depth, found.handler_calls),
+                        (expected.unique_states, expected.generated_states, expected.depth, expected.handler_calls)
+                    );
+                }
+            }
+        }
+        if delivery != Delivery::Ordered {
+            let dead = Options { dead_messages: true, ..options };
+            assert_same(&explore(&whole, &dead), &explore(&apart, &dead));
+        }
+    }
+}
+
+/// Where one part is left out, the first step that shows it ends the exploration.
+#[test]
+fn parts_that_are_not_the_whole_are_noticed() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut noticed = 0;
+    for _ in 0..40 {
+        let machines = machines().new_tree(&mut runner).expect("there are machines").current();
+        let mut system = system(machines, true);
+        system.bounds.depth = Some(5);
+        let options = Options { stop: Stop::Exhausted, ..Options::default() };
+        assert!(!matches!(explore(&system, &options).verdict, Verdict::Panicked { .. }));
+        system.observer.forgets = true;
+        if let Verdict::Panicked { message, .. } = explore(&system, &options).verdict {
+            assert!(message.contains("the parts of a history"), "{message}");
+            noticed += 1;
+        }
+    }
+    assert!(noticed > 20, "{noticed}");
+}

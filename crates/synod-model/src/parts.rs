@@ -1,0 +1,220 @@
+//! How the ghost history comes apart: into what each acceptor did, what proposers did in their ballots, what was learned, and the rest.
+//! What happens to one changes nothing about the others, so that an exploration need not ask about every combination of them.
+
+use crate::history::{Happened, History, Note};
+use crate::observer::Ghost;
+use std::collections::{BTreeMap, BTreeSet};
+use synod::{AcceptorSet, Ballot};
+use synod_explore::{PartUpdate, Parts};
+
+/// What clients asked for, what was broken, and what else there is only once.
+const REST: usize = 0;
+/// What was learned.
+const LEARNED: usize = 1;
+/// What happened in the ballots of some proposers; after as many as [`BALLOTS`] the acceptors follow.
+const PROPOSERS: usize = 2;
+/// Proposers are taken together whose numbers are as far apart.
+const BALLOTS: usize = 4;
+const ACCEPTORS: usize = PROPOSERS + BALLOTS;
+
+/// The part that a ballot belongs to.
+fn owner(ballot: Ballot) -> usize {
+    PROPOSERS + usize::from(ballot.proposer) % BALLOTS
+}
+
+impl Ghost {
+    /// The part that something is about, if it is recorded at all.
+    fn part(happened: &Happened) -> Option<usize> {
+        match happened {
+            Happened::Answered(acceptor, _)
+            | Happened::Offered(acceptor, ..)
+            | Happened::Voted(acceptor, ..) => Some(ACCEPTORS + acceptor),
+            Happened::Learned(..) => Some(LEARNED),
+            Happened::Begun(ballot) | Happened::Issued { ballot, .. } => Some(owner(*ballot)),
+            Happened::Proposed(..)
+            | Happened::Asked(..)
+            | Happened::Told(..)
+            | Happened::Leads(_)
+            | Happened::Follows(_) => Some(REST),
+            // Witnesses that are no history, and what only a log records.
+            Happened::Submitted(_)
+            | Happened::Called(..)
+            | Happened::Returned(..)
+            | Happened::Executed(..)
+            | Happened::Redirected
+            | Happened::Served
+            | Happened::Nacked
+            | Happened::Forgot
+            | Happened::Restored
+            | Happened::AcceptorRecovered
+            | Happened::ProposerRecovered => None,
+        }
+    }
+}
+
+impl Parts<History, Note> for Ghost {
+    fn split(&self, history: &History) -> Vec<History> {
+        let History { begun, issued, answered, voted, votes, learned, .. } = history;
+        let mut parts = vec![History::default(); ACCEPTORS + self.cluster.acceptors.len()];
+        for (acceptor, part) in parts[ACCEPTORS..].iter_mut().enumerate() {
+            part.answered.extend(answered.get(&acceptor).map(|ballot| (acceptor, *ballot)));
+            part.voted.extend(voted.get(&acceptor).map(|ballot| (acceptor, *ballot)));
+            let cast = votes.iter().filter(|(_, by)| by.contains(acceptor));
+            part.votes.extend(cast.map(|(vote, _)| (vote.clone(), AcceptorSet::from_iter([acceptor]))));
+        }
+        for ballot in begun {
+            parts[owner(*ballot)].begun.insert(*ballot);
+        }
+        for (at, values) in issued {
+            parts[owner(at.1)].issued.insert(*at, values.clone());
+        }
+        parts[LEARNED].learned.clone_from(learned);
+        parts[REST] = History {
+            begun: BTreeSet::new(),
+            issued: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            voted: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            learned: BTreeSet::new(),
+            ..history.clone()
+        };
+        parts
+    }
+
+    fn join(&self, parts: &[&History]) -> History {
+        let mut whole = parts[REST].clone();
+        whole.learned.clone_from(&parts[LEARNED].learned);
+        for part in &parts[PROPOSERS..ACCEPTORS] {
+            whole.begun.extend(&part.begun);
+            whole.issued.extend(part.issued.iter().map(|(at, values)| (*at, values.clone())));
+        }
+        for part in &parts[ACCEPTORS..] {
+            whole.answered.extend(&part.answered);
+            whole.voted.extend(&part.voted);
+            for (vote, by) in &part.votes {
+                let all = whole.votes.entry(vote.clone()).or_default();
+                by.iter().for_each(|acceptor| all.insert(acceptor));
+            }
+        }
+        whole
+    }
+
+    fn about(&self, note: &Note) -> Vec<usize> {
+        let mut about: Vec<usize> = note.iter().filter_map(Self::part).collect();
+        about.sort_unstable();
+        about.dedup();
+        about
+    }
+
+    fn update(&self, part: usize, history: &History, note: &Note) -> PartUpdate<History> {
+        let mut next = history.clone();
+        for happened in note.iter().filter(|happened| Self::part(happened) == Some(part)) {
+            // What is chosen, and so what may be answered, takes all acceptors to know.
+            if matches!(happened, Happened::Asked(..) | Happened::Told(..)) {
+                return PartUpdate::Whole;
+            }
+            next.record(&self.cluster.quorums, happened);
+        }
+        match () {
+            // Of what is broken the first is kept, whoever broke it.
+            () if next.broken != history.broken => PartUpdate::Whole,
+            () if next == *history => PartUpdate::Same,
+            () => PartUpdate::Changed(next),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use synod::{Cluster, Instance, Learning, Process, QuorumRule, Quorums, Value};
+    use synod_explore::Observer;
+
+    fn ghost() -> Ghost {
+        let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
+        let cluster = Cluster {
+            acceptors: (0..3_usize).map(Into::into).collect(),
+            learners: Vec::new(),
+            clients: Vec::new(),
+            remembers: 0,
+            quorums,
+            learning: Learning::Proposer,
+            nacks: false,
+            report: usize::MAX,
+            log: None,
+            election: None,
+        };
+        Ghost { cluster: Arc::new(cluster), before: History::default(), claims: None }
+    }
+
+    /// Something that may happen, whether or not Paxos would have it.
+    fn anything(draw: &mut impl FnMut(u64) -> u64) -> Happened {
+        let instance = Instance(draw(2));
+        let ballot = Ballot { round: 1 + draw(2), proposer: draw(6) as u16 };
+        let value = Value::from(if draw(3) == 0 { "x" } else { "y" });
+        let [acceptor, other] = [(); 2].map(|()| draw(3) as usize);
+        match draw(12) {
+            0 => Happened::Proposed(instance, value),
+            1 => Happened::Begun(ballot),
+            2 => Happened::Answered(acceptor, ballot),
+            3 => Happened::Offered(acceptor, instance, ballot, value, draw(2) == 0),
+            4 => Happened::Issued {
+                instance,
+                ballot,
+                value,
+                quorum: [acceptor, other].into_iter().collect(),
+                reported: false,
+                own: true,
+            },
+            5 => Happened::Learned(other, instance, value),
+            6 => Happened::Asked(acceptor, other, instance),
+            7 => Happened::Told(acceptor, other, instance, (draw(2) == 0).then_some(value)),
+            8 => Happened::Leads(acceptor),
+            9 => Happened::Follows(acceptor),
+            _ => Happened::Voted(acceptor, instance, ballot, value),
+        }
+    }
+
+    #[test]
+    fn parts_come_to_the_same_as_the_whole() {
+        let ghost = ghost();
+        let update = |history: &History, note: &Note| {
+            let updated = <Ghost as Observer<Process>>::update(&ghost, history, note);
+            updated.unwrap_or_else(|| history.clone())
+        };
+        let mut state = 11_u64;
+        let mut draw = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let (mut changed, mut whole) = (0, 0);
+        for _ in 0..3_000 {
+            let mut history = History::default();
+            let mut parts = ghost.split(&history);
+            for _ in 0..15 {
+                let note: Note = (0..=draw(2)).map(|_| anything(&mut draw)).collect();
+                history = update(&history, &note);
+                for part in ghost.about(&note) {
+                    match Parts::update(&ghost, part, &parts[part], &note) {
+                        PartUpdate::Same => {}
+                        PartUpdate::Changed(to) => {
+                            parts[part] = to;
+                            changed += 1;
+                        }
+                        PartUpdate::Whole => {
+                            parts = ghost.split(&history);
+                            whole += 1;
+                            break;
+                        }
+                    }
+                }
+                assert_eq!(ghost.split(&history), parts, "after {note:?}");
+                assert_eq!(ghost.join(&parts.iter().collect::<Vec<_>>()), history, "after {note:?}");
+            }
+        }
+        assert!(changed > 10_000 && whole > 1_000, "{changed} {whole}");
+    }
+}
