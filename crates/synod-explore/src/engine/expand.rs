@@ -214,6 +214,10 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
     let (mut next_ordinal, mut sleeping) = (0, 0);
     for column in 0..source.tables().movers() {
         let (start, end) = steps(source, column, row[column])?;
+        // Most views have no steps at all.
+        if start == end {
+            continue;
+        }
         let sleeper = asleep.of(source.tables(), column);
         for at in start..end {
             let ordinal = next_ordinal;
