@@ -104,8 +104,8 @@ pub trait Observer<A: Actor>: Send + Sync + 'static {
     /// The history after a step that was noted as `note`; `None` if it stays as it is.
     fn update(&self, history: &Self::History, note: &Self::Note) -> Option<Self::History>;
 
-    /// How histories come apart, if they do. Nothing depends on it but how long an exploration takes, and how much memory: where
-    /// histories are almost as many as states, their parts are few.
+    /// How histories come apart, if they do. Nothing depends on it but how long an exploration takes, and how much memory: of
+    /// many histories the parts may be few.
     fn parts(&self) -> Option<&dyn Parts<Self::History, Self::Note>> {
         None
     }
@@ -127,8 +127,9 @@ pub enum PartUpdate<H> {
 ///
 /// All histories have as many parts, 16 at most (with more, they stay whole). For every history h, parts p and note n:
 /// joining the parts of h gives h; splitting what p were joined to gives p; and unless one of them needs the whole history, the parts of h
-/// after n are the parts of h, of which those that n is about are updated. The exploration takes this for granted, after it has
-/// asked each value of a part with each note once together with all the others; where that does not hold, it says so and stops.
+/// after n are the parts of h, of which those that n is about are updated. The exploration takes this for granted of a value of a part
+/// and a note, after it has held it once against the whole history that has that part then; where it does not hold, the exploration
+/// says so and stops. That is a sample: it shows nothing of the same part among others.
 pub trait Parts<H, N>: Sync {
     /// The parts of a history.
     fn split(&self, history: &H) -> Vec<H>;

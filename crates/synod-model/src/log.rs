@@ -195,7 +195,7 @@ pub(crate) fn executed(machine: &dyn Machine) -> Vec<(Instance, Value)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use synod::{AcceptorSet, Learning, QuorumRule, Quorums};
 
@@ -221,7 +221,7 @@ mod tests {
         assert!(!told(&[("get1", none, Some("y")), ("get2", &[0], Some("nothing")), ("y", none, None)]));
     }
 
-    fn cluster() -> (Cluster, Log) {
+    pub(crate) fn cluster() -> (Cluster, Log) {
         let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
         let log = Log { alpha: 2, machine: Ledger::shared(), hold_off: None, catch_up: None, truncate: None };
         let cluster = Cluster {

@@ -128,23 +128,12 @@ impl Parts<History, Note> for Ghost {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use synod::{Cluster, Instance, Learning, Process, QuorumRule, Quorums, Value};
+    use synod::{Cluster, Instance, Process, Value};
     use synod_explore::Observer;
 
     fn ghost() -> Ghost {
-        let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
-        let cluster = Cluster {
-            acceptors: (0..3_usize).map(Into::into).collect(),
-            learners: Vec::new(),
-            clients: Vec::new(),
-            remembers: 0,
-            quorums,
-            learning: Learning::Proposer,
-            nacks: false,
-            report: usize::MAX,
-            log: None,
-            election: None,
-        };
+        let acceptors = (0..3_usize).map(Into::into).collect();
+        let cluster = Cluster { acceptors, log: None, ..crate::log::tests::cluster().0 };
         Ghost { cluster: Arc::new(cluster), before: History::default(), claims: None }
     }
 

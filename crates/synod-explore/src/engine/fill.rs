@@ -23,7 +23,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let mut row = vec![0; self.width()];
         // Before any handler is run, so that it is known of how many parts histories are.
         let history = self.history_column();
-        row[history] = self.number_of(state.history.clone());
+        row[history] = self.number_of(state.history.clone())?;
         let mut inboxes = vec![0; self.actors() + 1];
         for envelope in state.network.all() {
             let column = self.column(envelope.dst.into());

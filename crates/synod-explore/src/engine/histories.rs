@@ -3,7 +3,7 @@
 //! Where an observer says how its histories come apart, a history is a list of the numbers of its parts. There are few values of
 //! a part, and few notes, so what a note does to a part is asked once and then looked up, in tables that stay small; and a
 //! history is made of its parts only where a property has to see it. Otherwise the observer would have to be asked about every
-//! history with every note that may follow it, and histories may be almost as many as states.
+//! history with every note that may follow it, and there may be a history to every few states.
 
 use super::intern::{Interner, Lists, NONE};
 use super::pairs::Pairs;
@@ -19,6 +19,33 @@ const WHOLE: u32 = NONE;
 /// Histories with more parts than these stay whole.
 const MOST: usize = 16;
 
+/// What is known of a note. Parts and actors are bits.
+struct Noted {
+    /// The parts that it is about.
+    about: u32,
+    /// Whether it ever took the whole history to know what it makes of one.
+    whole: bool,
+    /// The actors that have a step with it.
+    actors: u32,
+}
+
+impl Noted {
+    /// The parts whose steps it may not commute with.
+    fn touches(&self) -> u32 {
+        if self.whole { u32::MAX } else { self.about }
+    }
+}
+
+/// The numbers of the bits that are set.
+#[inline]
+fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let next = (mask != 0).then(|| mask.trailing_zeros() as usize);
+        mask &= mask.wrapping_sub(1);
+        next
+    })
+}
+
 pub(super) struct Histories<H> {
     /// Whether they come apart.
     apart: bool,
@@ -30,11 +57,8 @@ pub(super) struct Histories<H> {
     updates: Vec<Pairs>,
     /// (history, note) to history, where it takes the whole one to know.
     whole: Pairs,
-    /// The parts that each note is about.
-    about: Vec<Box<[u8]>>,
-    /// The same as bits, all of them if it ever took the whole history to know what the note makes of one; and the actors that
-    /// have such a step, as bits.
-    notes: Vec<(u32, u32)>,
+    /// What is known of each note, if they come apart.
+    notes: Vec<Noted>,
     /// Of each part, the actors that have steps whose notes are about it, as bits.
     touching: [u32; MOST],
 }
@@ -47,7 +71,6 @@ impl<H: Hash + PartialEq> Histories<H> {
             lists: Lists::new(),
             updates: vec![Pairs::new()],
             whole: Pairs::new(),
-            about: Vec::new(),
             notes: Vec::new(),
             touching: [0; MOST],
         }
@@ -59,17 +82,17 @@ impl<H: Hash + PartialEq> Histories<H> {
         if note == NONE {
             return 0;
         }
-        let Some(&(mask, _)) = self.notes.get(note as usize).filter(|_| self.apart) else { return u32::MAX };
-        let touching = self.touching.iter().enumerate().filter(|(part, _)| mask >> part & 1 == 1);
+        let Some(noted) = self.notes.get(note as usize) else { return u32::MAX };
+        let touching = self.touching.iter().enumerate().filter(|(part, _)| noted.touches() >> part & 1 == 1);
         touching.fold(0, |rivals, (_, actors)| rivals | actors)
     }
 
-    /// A note is about some parts, and some actors, as bits, have a step with it.
-    fn learn(&mut self, note: usize, mask: u32, actors: u32) {
-        let known = &mut self.notes[note];
-        *known = (known.0 | mask, known.1 | actors);
+    /// More is known of a note: some actor has a step with it, or it took the whole history.
+    fn learn(&mut self, note: u32, more: impl FnOnce(&mut Noted)) {
+        let noted = &mut self.notes[note as usize];
+        more(noted);
         for (part, touching) in self.touching.iter_mut().enumerate() {
-            *touching |= if known.0 >> part & 1 == 1 { known.1 } else { 0 };
+            *touching |= if noted.touches() >> part & 1 == 1 { noted.actors } else { 0 };
         }
     }
 
@@ -110,12 +133,11 @@ impl<H: Hash + PartialEq> Histories<H> {
         if history as usize >= self.len() {
             return None;
         }
-        let (about, parts) = (self.about.get(note as usize)?, self.parts(history));
+        let (about, parts) = (self.notes.get(note as usize)?.about, self.parts(history));
         let mut next = [0; MOST];
         let next = &mut next[..parts.len()];
         next.copy_from_slice(parts);
-        for &part in &**about {
-            let part = usize::from(part);
+        for part in bits(about) {
             match self.updates[part].get(pair(next[part], note))? {
                 WHOLE => return self.whole.get(pair(history, note)),
                 failed if failed & FAILED != 0 => return Some(failed),
@@ -129,7 +151,7 @@ impl<H: Hash + PartialEq> Histories<H> {
         self.values.iter().map(Interner::bytes).sum::<usize>()
             + self.lists.bytes()
             + self.updates.iter().chain([&self.whole]).map(Pairs::bytes).sum::<usize>()
-            + self.about.capacity() * (size_of::<Box<[u8]>>() + 8)
+            + self.notes.capacity() * size_of::<Noted>()
     }
 }
 
@@ -153,22 +175,30 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         values.map(|(value, values)| values.get(*value)).collect()
     }
 
-    /// The number of a history.
-    pub(super) fn number_of(&mut self, history: O::History) -> u32 {
-        let Some(split) = self.apart().map(|parts| parts.split(&history)) else {
-            return self.histories.values[0].intern(history);
+    /// The number of a history. Fails if it comes apart in another way than others did, or if user code panics.
+    pub(super) fn number_of(&mut self, history: O::History) -> Result<u32, String> {
+        let split = self.apart().map(|parts| panics::capture(|| parts.split(&history))).transpose()?;
+        let first = self.histories.len() == 0;
+        // Nobody has to be told that so many parts are too many: the whole will do.
+        self.histories.apart &=
+            !first || split.as_ref().is_some_and(|split| (1..=MOST).contains(&split.len()));
+        let Some(split) = split.filter(|_| self.histories.apart) else {
+            return Ok(self.histories.values[0].intern(history));
         };
-        if split.len() > MOST {
-            assert_eq!(self.histories.len(), 0, "all histories have as many parts");
-            self.histories.apart = false;
-            return self.histories.values[0].intern(history);
-        }
         let Histories { values, updates, .. } = &mut self.histories;
-        values.resize_with(split.len().max(1), Interner::new);
-        updates.resize_with(split.len().max(1), Pairs::new);
+        if first {
+            values.resize_with(split.len(), Interner::new);
+            updates.resize_with(split.len(), Pairs::new);
+        } else if split.len() != values.len() {
+            return Err(format!(
+                "{history:?} comes apart into {} parts, others into {}",
+                split.len(),
+                values.len()
+            ));
+        }
         let numbers: Vec<u32> =
             split.into_iter().zip(values).map(|(part, values)| values.intern(part)).collect();
-        self.histories.with_parts(&numbers)
+        Ok(self.histories.with_parts(&numbers))
     }
 
     /// Finds out what a note makes of a history.
@@ -183,41 +213,31 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         self.loud[note as usize] |= updated != history;
     }
 
-    /// Asks the observer what a note makes of a whole history. If that panics, the number of its message.
+    /// Asks the observer what a note makes of a whole history. If that fails, the number of the message.
     fn updated_whole(&mut self, history: u32, note: u32) -> u32 {
-        let from = self.history(history);
-        match panics::capture(|| self.system.observer.update(&from, self.notes.get(note))) {
-            Ok(None) => history,
-            Ok(Some(updated)) => {
-                drop(from);
-                self.number_of(updated)
-            }
-            Err(message) => {
-                drop(from);
-                self.fail(message) | FAILED
-            }
-        }
+        let updated =
+            panics::capture(|| self.system.observer.update(&self.history(history), self.notes.get(note)));
+        let number = updated.and_then(|to| to.map_or(Ok(history), |to| self.number_of(to)));
+        number.unwrap_or_else(|message| self.fail(message) | FAILED)
     }
 
     /// The same where histories come apart. A part that meets a note for the first time is asked about by itself and with all the
-    /// others: that both come to the same is what is taken for granted from then on.
+    /// others: that both come to the same is what is taken for granted from then on. Where some part needs the whole history, what the
+    /// others came to is not remembered.
     fn fill_parts(&mut self, history: u32, note: u32) -> u32 {
-        let at = note as usize;
-        let about = self.histories.about[at].clone();
-        let (mut next, mut first_met) = (self.histories.parts(history).to_vec(), None);
-        for part in about.iter().map(|part| usize::from(*part)) {
+        let (mut next, mut met) = (self.histories.parts(history).to_vec(), Vec::new());
+        for part in bits(self.histories.notes[note as usize].about) {
             let place = pair(next[part], note);
             let known = self.histories.updates[part].get(place);
-            if known.is_none() {
-                first_met = Some((part, place));
-            }
-            let value = known.unwrap_or_else(|| {
-                let value = self.updated_part(part, next[part], note);
+            let value = known.unwrap_or_else(|| self.updated_part(part, next[part], note));
+            // A part that needs the whole, or panics, does so whatever the others are.
+            if value & FAILED != 0 {
                 self.histories.updates[part].insert(place, value);
-                value
-            });
+            } else if known.is_none() {
+                met.push((part, place, value));
+            }
             if value == WHOLE {
-                self.histories.learn(at, u32::MAX, 0);
+                self.histories.learn(note, |noted| noted.whole = true);
                 let updated = self.updated_whole(history, note);
                 self.histories.whole.insert(pair(history, note), updated);
                 return updated;
@@ -228,31 +248,27 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             next[part] = value;
         }
         let updated = self.histories.with_parts(&next);
-        if let Some((part, place)) = first_met
-            && let Err(message) = self.check_parts(history, note, updated)
-        {
-            let failed = self.fail(message) | FAILED;
-            self.histories.updates[part].insert(place, failed);
-            return failed;
+        let checked = if met.is_empty() { Ok(()) } else { self.check_parts(history, note, updated) };
+        let failed = checked.err().map(|message| self.fail(message) | FAILED);
+        for (part, place, value) in met {
+            self.histories.updates[part].insert(place, failed.unwrap_or(value));
         }
-        updated
+        failed.unwrap_or(updated)
     }
 
     /// An actor has a step with a note.
     pub(super) fn learn_note(&mut self, note: u32, actor: u32) {
         let Some(parts) = self.apart() else { return };
-        let at = note as usize;
-        if self.histories.about.len() == at {
+        if self.histories.notes.len() == note as usize {
             let about = panics::capture(|| parts.about(self.notes.get(note)));
             let count = self.histories.values.len();
             let about = about.ok().filter(|about| about.iter().all(|part| *part < count));
             // Whoever cannot tell is asked about all of it.
             let about = about.unwrap_or_else(|| (0..count).collect());
-            let mask = about.iter().fold(0, |mask, part| mask | 1 << part);
-            self.histories.about.push(about.into_iter().map(|part| part as u8).collect());
-            self.histories.notes.push((mask, 0));
+            let about = about.iter().fold(0, |mask, part| mask | 1 << part);
+            self.histories.notes.push(Noted { about, whole: false, actors: 0 });
         }
-        self.histories.learn(at, 0, bit(actor as usize));
+        self.histories.learn(note, |noted| noted.actors |= bit(actor as usize));
     }
 
     fn updated_part(&mut self, part: usize, value: u32, note: u32) -> u32 {

@@ -108,7 +108,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let at = number as usize * group + by;
         if column > self.actors() {
             let history = symmetry.permute.history(&permutation, &self.history(number));
-            let image = self.number_of(history);
+            let image = self.number_of(history).expect("histories are whole here");
             if let Some(symmetric) = &mut self.symmetric {
                 symmetric
                     .histories
