@@ -100,7 +100,7 @@ pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicat
 pub use quotient::{Normal, Permutation, Permute, Symmetry};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
-pub use system::{Bound, Bounds, Delivery, Faults, Network, System};
+pub use system::{Bound, Bounds, Delivery, Faults, Hint, Network, System};
 
 use stateright::actor::{Actor, ActorModelAction};
 

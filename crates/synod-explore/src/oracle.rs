@@ -174,5 +174,6 @@ where
         elapsed: start.elapsed(),
         memory_bytes: 0,
         handler_calls: seen.calls.load(Ordering::Relaxed),
+        passes: 1,
     }
 }

@@ -318,6 +318,9 @@ pub struct Report<A: Subject> {
     pub memory_bytes: u64,
     /// How often an actor's handler was run.
     pub handler_calls: u64,
+    /// How often the exploration was begun: more than once where messages are left out and some of them turned out to matter, the
+    /// attempts to find that out early included. Of those since the last checkpoint, if it went on from one.
+    pub passes: u32,
 }
 
 impl<A: Subject> Report<A> {

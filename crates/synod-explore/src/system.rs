@@ -5,10 +5,10 @@ use crate::liveness::Liveness;
 use crate::observer::Observer;
 use crate::property::Property;
 use crate::quotient::{Normal, Symmetry};
-use crate::state::State;
+use crate::state::{Local, State};
 use std::sync::Arc;
 
-use stateright::actor::{Envelope, Id};
+use stateright::actor::{Actor, Envelope, Id};
 
 /// How the network carries messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +71,9 @@ impl Faults {
         if self.max_crashes.is_some() { crashes + 1 } else { crashes }
     }
 }
+
+/// Says of a message that an actor ignores at present whether it may come to matter all the same.
+pub type Hint<A> = Arc<dyn Fn(&Local<A>, &Envelope<<A as Actor>::Msg>) -> bool + Send + Sync>;
 
 /// A bound in words, and the function that says whether a value is within it.
 pub type Bound<T> = (String, Arc<dyn Fn(&T) -> bool + Send + Sync>);
@@ -142,6 +145,14 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub symmetry: Option<Symmetry<A, O>>,
     /// How each state is rewritten, if it is.
     pub normal: Option<Arc<dyn Normal<A, O>>>,
+    /// Which messages are better kept where dead ones are left out ([`Options::dead_messages`](crate::Options)), if somebody knows: of
+    /// a receiver's local and a message that it ignores there, whether it may react to the message later. It is asked once a
+    /// local and a message.
+    ///
+    /// Nothing is believed. What is left out is checked with a hint as it is without; one that says "never" too often costs
+    /// time, since the exploration begins anew, and one that says "maybe" too often costs states. A right one saves finding
+    /// out by trying.
+    pub hint: Option<Hint<A>>,
     /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
     /// step would be visible outside, so that exploring whole steps would miss it.
     pub assert_contract: bool,
@@ -163,6 +174,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             bounds: Bounds::default(),
             symmetry: None,
             normal: None,
+            hint: None,
             assert_contract: false,
         }
     }

@@ -11,10 +11,9 @@
 //! network even a no-op is a step, since it makes room for the next message; there nothing is left out.
 
 use super::checkpoint::Entry;
-use super::tables::{Tables, pair};
-use crate::Subject;
+use super::tables::{Reaction, Tables, pair};
 use crate::observer::Observer;
-use rustc_hash::{FxHashMap, FxHashSet};
+use crate::{Subject, panics};
 
 impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// An inbox without the messages that the actor would ignore in a local, as far as is known for good.
@@ -25,13 +24,32 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let mut list = self.lists.get(inbox).to_vec();
         let all = list.len();
         list.retain(|&envelope| {
-            let dead = !self.alive.contains(&pair(local, envelope)) && self.ignores(column, local, envelope);
-            if dead {
-                self.dropped.insert(pair(local, envelope));
+            let at = pair(local, envelope);
+            if self.alive.contains(&at) || !self.ignores(column, local, envelope) {
+                return true;
             }
-            !dead
+            if !self.dropped.contains(&at) {
+                let kept = self.is_worth_keeping(local, envelope);
+                if kept {
+                    self.alive.insert(at)
+                } else {
+                    self.dropped.insert(at)
+                };
+                return kept;
+            }
+            false
         });
         if list.len() == all { inbox } else { self.lists.intern(&list) }
+    }
+
+    /// Whether a message that is ignored is kept at the word of the system's hint. A hint that panics has said nothing, and ends it all.
+    fn is_worth_keeping(&mut self, local: u32, envelope: u32) -> bool {
+        let Some(hint) = &self.system.hint else { return false };
+        let (local, envelope) = (self.locals.get(local), self.envelopes.get(envelope));
+        panics::capture(|| hint(local, envelope)).unwrap_or_else(|message| {
+            self.hint_failed = Some(format!("the hint about dead messages panicked: {message}"));
+            true
+        })
     }
 
     /// Whether delivering a message would be no step at all. Nothing is delivered to an actor that is down.
@@ -49,53 +67,104 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             return false;
         }
         self.note_down(Entry::Refute);
-        let mut after: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
-        let mut before: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
-        for reaction in &self.reactions {
-            if reaction.next != reaction.local && self.within[reaction.next as usize] {
-                after.entry(pair(reaction.actor, reaction.local)).or_default().push(reaction.next);
-                before.entry(pair(reaction.actor, reaction.next)).or_default().push(reaction.local);
-            }
-        }
-        let mut left_out: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-        for &dropped in &self.dropped {
-            left_out.entry(dropped as u32).or_default().push((dropped >> 32) as u32);
-        }
-        // In the order of their numbers, so that what is found out does not depend on a hash.
-        let mut left_out: Vec<(u32, Vec<u32>)> = left_out.into_iter().collect();
+        // In one order, so that what is found out, and in which order handlers are run, does not depend on a hash.
+        let receiver = |envelope: u32| usize::from(self.envelopes.get(envelope).dst) as u32;
+        let mut left_out: Vec<(u32, u32, u32)> =
+            self.dropped.iter().map(|&at| (receiver(at as u32), at as u32, (at >> 32) as u32)).collect();
         left_out.sort_unstable();
         let mut refuted = false;
-        for (envelope, locals) in left_out {
-            let actor = usize::from(self.envelopes.get(envelope).dst) as u32;
-            let mut reached: FxHashSet<u32> = locals.iter().copied().collect();
-            let mut pending = locals;
-            let mut reacting = Vec::new();
-            while let Some(local) = pending.pop() {
-                if !self.ignores(actor as usize, local, envelope) {
-                    reacting.push(local);
+        for actor in left_out.chunk_by(|a, b| a.0 == b.0) {
+            let (after, before) = self.ways(actor[0].0);
+            let (mut reached, mut kept) = (Marks::new(self.locals.len()), Marks::new(self.locals.len()));
+            for message in actor.chunk_by(|a, b| a.1 == b.1) {
+                let (actor, envelope, _) = message[0];
+                reached.clear();
+                kept.clear();
+                let mut pending: Vec<u32> = message.iter().map(|(_, _, local)| *local).collect();
+                pending.iter().for_each(|local| _ = reached.set(*local));
+                let mut reacting = Vec::new();
+                while let Some(local) = pending.pop() {
+                    if !self.ignores(actor as usize, local, envelope) {
+                        reacting.push(local);
+                    }
+                    pending.extend(after.of(local).iter().filter(|next| reached.set(**next)));
                 }
-                for &next in after.get(&pair(actor, local)).map_or(&[][..], Vec::as_slice) {
-                    if reached.insert(next) {
-                        pending.push(next);
+                // Whatever leads to a local that reacts has to keep the message: also past locals that were known to, as what leads
+                // to them may have been found out since.
+                let (reacts, mut wrong) = (!reacting.is_empty(), false);
+                while let Some(local) = reacting.pop() {
+                    for &earlier in before.of(local) {
+                        if reached.has(earlier) && kept.set(earlier) {
+                            self.alive.insert(pair(earlier, envelope));
+                            wrong |= self.dropped.contains(&pair(earlier, envelope));
+                            reacting.push(earlier);
+                        }
                     }
                 }
+                assert_eq!(wrong, reacts, "what reacts is reached from where the message was left out");
+                refuted |= wrong;
             }
-            // Whatever leads to a local that reacts has to keep the message: also past locals that were known to, as what leads
-            // to them may have been found out since.
-            let (reacts, mut kept) = (!reacting.is_empty(), FxHashSet::default());
-            let mut wrong = false;
-            while let Some(local) = reacting.pop() {
-                for &earlier in before.get(&pair(actor, local)).map_or(&[][..], Vec::as_slice) {
-                    if reached.contains(&earlier) && kept.insert(earlier) {
-                        self.alive.insert(pair(earlier, envelope));
-                        wrong |= self.dropped.contains(&pair(earlier, envelope));
-                        reacting.push(earlier);
-                    }
-                }
-            }
-            assert_eq!(wrong, reacts, "what reacts is reached from where the message was left out");
-            refuted |= wrong;
         }
         refuted
+    }
+
+    /// Where an actor's steps lead from each local within the bounds, and back.
+    fn ways(&self, actor: u32) -> (Ways, Ways) {
+        let leads = |reaction: &&Reaction| {
+            reaction.actor == actor && reaction.next != reaction.local && self.within[reaction.next as usize]
+        };
+        let steps: Vec<_> = self.reactions.iter().filter(leads).map(|step| (step.local, step.next)).collect();
+        let back = steps.iter().map(|&(from, to)| (to, from)).collect();
+        (Ways::new(steps, self.locals.len()), Ways::new(back, self.locals.len()))
+    }
+}
+
+/// Of each local, the locals that follow it.
+struct Ways {
+    starts: Vec<u32>,
+    to: Vec<u32>,
+}
+
+impl Ways {
+    fn new(mut steps: Vec<(u32, u32)>, locals: usize) -> Self {
+        steps.sort_unstable();
+        steps.dedup();
+        let mut starts = vec![0; locals + 1];
+        for (from, _) in &steps {
+            starts[*from as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        Self { starts, to: steps.into_iter().map(|(_, to)| to).collect() }
+    }
+
+    fn of(&self, local: u32) -> &[u32] {
+        &self.to[self.starts[local as usize] as usize..self.starts[local as usize + 1] as usize]
+    }
+}
+
+/// Locals that were marked since the last time all marks were taken away.
+struct Marks {
+    now: u32,
+    when: Vec<u32>,
+}
+
+impl Marks {
+    fn new(locals: usize) -> Self {
+        Self { now: 1, when: vec![0; locals] }
+    }
+
+    fn clear(&mut self) {
+        self.now += 1;
+    }
+
+    fn has(&self, local: u32) -> bool {
+        self.when[local as usize] == self.now
+    }
+
+    /// Marks a local; false if it was.
+    fn set(&mut self, local: u32) -> bool {
+        std::mem::replace(&mut self.when[local as usize], self.now) != self.now
     }
 }

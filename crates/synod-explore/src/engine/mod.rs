@@ -109,6 +109,7 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         elapsed: budget.elapsed(),
         memory_bytes: budget.memory(search.bytes()),
         handler_calls: search.tables.handler_calls,
+        passes: search.passes,
     }
 }
 

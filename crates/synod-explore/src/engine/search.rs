@@ -62,6 +62,8 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub level: Range<u32>,
     /// Where that level began.
     pub began: u32,
+    /// How often the exploration was begun, by scouts too.
+    pub passes: u32,
     /// When the next checkpoint is due.
     pub due: Due,
 }
@@ -96,6 +98,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             checked: 0,
             level: 0..0,
             began: 0,
+            passes: 1,
             due: Due::new(),
         }
     }
@@ -140,6 +143,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     /// Begins anew, knowing better what can be left out.
     fn restart(&mut self, initial: &State<A, O>, options: &Options<'_>) -> Result<bool, String> {
         self.tables.note_down(Entry::Restart);
+        self.passes += 1;
         self.tables.forget_views();
         let counts = vec![2; self.tables.width()];
         let (seen, layout) = Seen::new(options.table, &counts).expect("two numbers a column fit");
@@ -183,8 +187,8 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     }
 
     fn explore(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
-        // Whoever goes on from a checkpoint has scouted.
-        if self.tables.drop_dead && self.depth == 0 {
+        // Whoever goes on from a checkpoint has scouted, and whoever has a hint knows better.
+        if self.tables.drop_dead && self.tables.system.hint.is_none() && self.depth == 0 {
             let incomplete = self.scout(initial, options, budget);
             if incomplete.is_some() {
                 let (panicked, exhausted, cut, empty) = (None, false, false, false);
@@ -198,6 +202,10 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
                 && let Err(error) = self.save(checkpoint)
             {
                 ending.incomplete = Some(Why::Disk(error.kind()));
+            }
+            if let Some(message) = self.tables.hint_failed.take() {
+                ending.panicked = Some((message, Vec::new()));
+                return ending;
             }
             if ending.incomplete.is_none() && !self.stale {
                 self.stale = self.tables.refute();
@@ -274,7 +282,9 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     /// Whether enough was found out since what is left out was last checked.
     fn is_worth_checking(&mut self) -> bool {
         let known = self.tables.reactions.len();
-        let worth = self.tables.drop_dead && known > self.checked + self.checked / 32;
+        // Who has a hint has little reason to doubt what was left out, before the end.
+        let share = if self.tables.system.hint.is_some() { 1 } else { 32 };
+        let worth = self.tables.drop_dead && known > self.checked + self.checked / share;
         if worth {
             self.checked = known;
         }
@@ -315,6 +325,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     fn is_over(&self, stop: &Stop) -> bool {
         let properties = || self.tables.system.properties.iter().zip(&self.asked.hits);
         self.failure.is_some()
+            || self.tables.hint_failed.is_some()
             || match stop {
                 Stop::FirstViolation => {
                     properties().any(|(p, hit)| p.expectation == Expectation::Always && hit.is_some())

@@ -244,6 +244,8 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     /// Messages that are no-ops at their receivers are left out of inboxes, except for these: (local, envelope).
     pub drop_dead: bool,
     pub alive: FxHashSet<u64>,
+    /// What the hint said when it panicked.
+    pub hint_failed: Option<String>,
     /// What was left out: (local, envelope).
     pub dropped: FxHashSet<u64>,
     /// Hashed keys are sums over messages, so that what a step adds to them is known without its receivers.
@@ -291,6 +293,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             leaving: NONE,
             drop_dead,
             alive: FxHashSet::default(),
+            hint_failed: None,
             dropped: FxHashSet::default(),
             symmetric: None,
             most_crashes: 0,

@@ -6,6 +6,7 @@ mod checkpoints;
 mod diagrams;
 mod differential;
 mod explorer;
+mod hints;
 mod judged;
 mod kinds;
 mod liveness;

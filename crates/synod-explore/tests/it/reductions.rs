@@ -57,12 +57,12 @@ pub(crate) fn letters(letters: &'static str) -> System<Letters, ()> {
         }))
 }
 
-fn status<A: Subject>(report: &Report<A>) -> Vec<(&'static str, Status, Option<usize>)> {
+pub(crate) fn status<A: Subject>(report: &Report<A>) -> Vec<(&'static str, Status, Option<usize>)> {
     let steps = |trace: &Option<Vec<_>>| trace.as_ref().map(Vec::len);
     report.findings.iter().map(|finding| (finding.property, finding.status, steps(&finding.trace))).collect()
 }
 
-fn dead<'a>(dead_messages: bool) -> Options<'a> {
+pub(crate) fn dead<'a>(dead_messages: bool) -> Options<'a> {
     Options { dead_messages, stop: Stop::Exhausted, ..Options::default() }
 }
 

@@ -1,0 +1,110 @@
+//! A hint about dead messages saves beginning anew, and is believed in nothing.
+
+use crate::differential::{Digest, assert_same};
+use crate::machines::machines;
+use crate::paxos;
+use crate::reductions::{dead, letters, status};
+use proptest::prelude::*;
+use rustc_hash::FxHasher;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+use synod_explore::{
+    Delivery, Faults, Hint, Network, Options, Property, Report, Subject, System, Table, Verdict, explore,
+};
+
+/// Answers that follow from what was asked about, and otherwise from nothing.
+fn arbitrary<A: Subject>(seed: u64) -> Hint<A> {
+    Arc::new(move |local, envelope| {
+        let mut hasher = FxHasher::default();
+        (seed, local, envelope).hash(&mut hasher);
+        hasher.finish().rotate_left(7) & 1 == 1
+    })
+}
+
+fn always<A: Subject>(says: bool) -> Hint<A> {
+    Arc::new(move |_, _| says)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Random machines with crashes and losses, and whatever anybody says of their messages: the same is found, as early.
+    #[test]
+    fn no_hint_matters_to_a_finding(
+        machines in machines(),
+        set in any::<bool>(),
+        loss in any::<bool>(),
+        (max_down, max_crashes) in (0..3usize, proptest::option::of(0..3u32)),
+        at in 0..4u8,
+        seed in any::<u64>(),
+    ) {
+        let mut system = System::new(machines, Digest);
+        system.network = Network { delivery: if set { Delivery::Set } else { Delivery::Multiset }, loss };
+        system.faults = Faults { crashable: vec![true, false, true], max_down, max_crashes, absent: Vec::new() };
+        system.bounds.depth = Some(7);
+        system = system
+            .property(Property::sometimes_note("a delivery was ignored", |note: &(usize, u8)| note.1 == 4))
+            .property(Property::always_history("never all", |h| if *h == 7 { Err("7".into()) } else { Ok(()) }))
+            .property(Property::always_local("nobody is there", move |_, local| {
+                if local.state.as_deref() == Some(&at) { Err(String::new()) } else { Ok(()) }
+            }));
+        let whole = explore(&system, &dead(false));
+        for (hint, keeps_all) in [(arbitrary(seed), false), (always(false), false), (always(true), true)] {
+            system.hint = Some(hint);
+            let reduced = explore(&system, &dead(true));
+            prop_assert_eq!(status(&whole), status(&reduced));
+            prop_assert_eq!(format!("{:?}", whole.verdict), format!("{:?}", reduced.verdict));
+            prop_assert!(reduced.unique_states <= whole.unique_states);
+            if keeps_all {
+                let counts = |it: &Report<_>| (it.unique_states, it.generated_states, it.depth);
+                prop_assert_eq!((counts(&whole), 1), (counts(&reduced), reduced.passes));
+            }
+            let shared = explore(&system, &Options { threads: 2, table: Table::Fingerprint64, ..dead(true) });
+            assert_same(&reduced, &shared);
+        }
+    }
+}
+
+#[test]
+fn a_right_hint_saves_beginning_anew_and_a_wrong_one_does_not() {
+    let mut system = paxos::system(&paxos::model(3, 2));
+    let (whole, unhinted) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
+    assert!(whole.passes == 1 && unhinted.passes > 2, "{} and {}", whole.passes, unhinted.passes);
+    for (hint, right) in [(paxos::hint(), true), (always(false), false)] {
+        system.hint = Some(hint);
+        let hinted = explore(&system, &dead(true));
+        assert_eq!((&hinted.verdict, status(&hinted)), (&whole.verdict, status(&whole)));
+        assert_eq!(hinted.unique_states, unhinted.unique_states);
+        assert_eq!(hinted.passes == 1, right, "{} passes", hinted.passes);
+        assert!(!right || hinted.handler_calls < unhinted.handler_calls, "scouts ran handlers");
+    }
+}
+
+#[test]
+fn a_hint_is_asked_once_a_local_and_a_message_and_only_of_what_is_ignored() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let mut system = paxos::system(&paxos::model(2, 2));
+    let note = Arc::clone(&asked);
+    system.hint = Some(Arc::new(move |local, envelope| {
+        note.lock().expect("nobody panics").push(format!("{local:?} {envelope:?}"));
+        paxos::hint()(local, envelope)
+    }));
+    let report = explore(&system, &dead(true));
+    assert_eq!((report.verdict, report.passes), (Verdict::Holds, 1));
+    let asked = asked.lock().expect("nobody panics");
+    let distinct: HashSet<&String> = asked.iter().collect();
+    assert_eq!(asked.len(), distinct.len());
+    assert!(!asked.is_empty() && (asked.len() as u64) < report.handler_calls);
+}
+
+#[test]
+fn a_hint_that_panics_ends_it() {
+    let mut system = letters("ab");
+    system.hint = Some(Arc::new(|_, envelope| panic!("what is {:?}?", envelope.msg)));
+    let report = explore(&system, &dead(true));
+    let Verdict::Panicked { message, trace } = report.verdict else { panic!("{:?}", report.verdict) };
+    assert!(message.contains("hint") && message.contains("what is 'a'?") && trace.is_empty(), "{message}");
+    // It is not asked where nothing is left out.
+    assert_eq!(explore(&system, &dead(false)).verdict, explore(&letters("ab"), &dead(false)).verdict);
+}
