@@ -42,7 +42,7 @@ struct Side {
     whole: bool,
 }
 
-const SIDES: [Side; 13] = [
+const SIDES: [Side; 15] = [
     Side { name: "ours", way: Way::Ours(Options::default), whole: true },
     Side {
         name: "ours, 2 threads",
@@ -60,6 +60,16 @@ const SIDES: [Side; 13] = [
     Side {
         name: "ours, 64-bit fingerprints, 2 threads",
         way: Way::Ours(|| Options { table: Table::Fingerprint64, threads: 2, ..Options::default() }),
+        whole: true,
+    },
+    Side {
+        name: "ours, 64-bit fingerprints, hinted",
+        way: Way::Hinted(|| Options { table: Table::Fingerprint64, ..Options::default() }),
+        whole: true,
+    },
+    Side {
+        name: "ours, 64-bit fingerprints, hinted, 2 threads",
+        way: Way::Hinted(|| Options { table: Table::Fingerprint64, threads: 2, ..Options::default() }),
         whole: true,
     },
     Side {

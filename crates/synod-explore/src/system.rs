@@ -145,13 +145,16 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub symmetry: Option<Symmetry<A, O>>,
     /// How each state is rewritten, if it is.
     pub normal: Option<Arc<dyn Normal<A, O>>>,
-    /// Which messages are better kept where dead ones are left out ([`Options::dead_messages`](crate::Options)), if somebody knows: of
-    /// a receiver's local and a message that it ignores there, whether it may react to the message later. It is asked once a
-    /// local and a message.
+    /// Which messages may still matter, if somebody knows: of a receiver's local and a message that it ignores there, whether it may
+    /// react to the message later. It is asked once a local and a message.
     ///
-    /// Nothing is believed. What is left out is checked with a hint as it is without; one that says "never" too often costs
-    /// time, since the exploration begins anew, and one that says "maybe" too often costs states. A right one saves finding
-    /// out by trying.
+    /// Where dead messages are left out ([`Options::dead_messages`](crate::Options)) a hint saves finding out by trying. Where they are
+    /// not, and states are remembered by fingerprints in a [`Delivery::Multiset`] without losses, the engine then sets them aside: they count for
+    /// what a state is, and stand in nobody's way. Both are faster, and give the counts and findings that they give without a hint,
+    /// if it is right.
+    ///
+    /// Nothing is believed. What is left out or set aside is checked; one that says "never" too often costs time, since the
+    /// exploration begins anew, and one that says "maybe" too often costs states where dead messages are left out.
     pub hint: Option<Hint<A>>,
     /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
     /// step would be visible outside, so that exploring whole steps would miss it.

@@ -9,7 +9,7 @@ use super::ask::Hit;
 use super::bytes::{In, Out};
 use super::search::Search;
 use super::sets::with_set;
-use super::tables::{Miss, Tables};
+use super::tables::{Dead, Miss, Tables};
 use crate::Subject;
 use crate::observer::Observer;
 use crate::report::Checkpoint;
@@ -282,8 +282,10 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         states.into_iter().all(|state| {
             let waiting = reader.get(state);
             waiting.layout.unpack(waiting.packed, &mut row);
+            // Where messages stand in keys alone, nothing else tells what a key should be.
+            let says_key = waiting.key.is_empty() || self.tables.dead == Dead::Aside;
             row.iter().zip(&counts).all(|(number, count)| u64::from(*number) < *count)
-                && (waiting.key.is_empty() || seen.key(&self.tables.columns, &row) == waiting.key)
+                && (says_key || seen.key(&self.tables.columns, &row) == waiting.key)
         })
     }
 

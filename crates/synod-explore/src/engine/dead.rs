@@ -81,7 +81,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 reached.clear();
                 kept.clear();
                 let mut pending: Vec<u32> = message.iter().map(|(_, _, local)| *local).collect();
-                pending.iter().for_each(|local| _ = reached.set(*local));
+                for local in &pending {
+                    reached.set(*local);
+                }
                 let mut reacting = Vec::new();
                 while let Some(local) = pending.pop() {
                     if !self.ignores(actor as usize, local, envelope) {

@@ -4,7 +4,7 @@ use super::checkpoint::Entry;
 use super::intern::NONE;
 use super::key::{Words, hash_of, minus, plus};
 use super::sleep::bit;
-use super::tables::{Cause, Effect, How, Miss, Reaction, Step, Tables, pair};
+use super::tables::{Cause, Dead, Effect, How, Miss, Reaction, Step, Tables, pair};
 use crate::observer::{Event, Observer};
 use crate::state::{Local, State};
 use crate::step;
@@ -98,7 +98,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
 
     /// The view of an actor in a local with an inbox, dead messages left out.
     pub(super) fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
-        let inbox = if self.drop_dead { self.without_dead(column, local, inbox) } else { inbox };
+        let inbox = if self.dead == Dead::Kept { inbox } else { self.without_dead(column, local, inbox) };
         let next = self.columns[column].len() as u32;
         let view = self.columns[column].ids.get_or_insert(pair(local, inbox), next);
         if view == next {
@@ -116,11 +116,28 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         view
     }
 
-    /// The sum of what the envelopes of a list add to a key.
-    fn hash_of_list(&mut self, list: u32) -> Words {
+    /// What an envelope adds to a key.
+    fn weight(&mut self, envelope: u32) -> Words {
         let known = self.hashes.len() as u32;
         self.hashes.extend((known..self.envelopes.len() as u32).map(|envelope| hash_of(ENVELOPES, envelope)));
-        self.lists.get(list).iter().fold([0; 2], |sum, &envelope| plus(sum, self.hashes[envelope as usize]))
+        self.hashes[envelope as usize]
+    }
+
+    /// The sum of what the envelopes of a list add to a key.
+    fn hash_of_list(&mut self, list: u32) -> Words {
+        let envelopes = 0..self.lists.get(list).len();
+        envelopes.fold([0; 2], |sum, at| plus(sum, self.weight(self.lists.get(list)[at])))
+    }
+
+    /// What a reaction adds to a key that is a sum over locals and messages.
+    fn weigh(&mut self, reaction: &Reaction, sends: &[u32]) -> Words {
+        let [before, after] =
+            [reaction.local, reaction.next].map(|local| hash_of(LOCALS + reaction.actor as usize, local));
+        let sent = sends.iter().fold(minus(after, before), |sum, &sent| plus(sum, self.weight(sent)));
+        match reaction.cause {
+            Cause::Deliver(envelope) => minus(sent, self.weight(envelope)),
+            _ => sent,
+        }
     }
 
     fn fill_steps(&mut self, column: usize, from: u32) {
@@ -160,7 +177,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// A reaction as a step of a view whose inbox is `inbox` once the delivered message is gone.
     fn push_step(&mut self, from: u32, reaction: u32, inbox: u32) {
         let how = self.how(reaction);
-        let Reaction { actor, next, cause, note, failure, own, posts, sent, .. } =
+        let Reaction { actor, next, cause, note, failure, own, posts, adds, .. } =
             self.reactions[reaction as usize];
         if how == How::Nothing {
             return;
@@ -178,10 +195,11 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 let receivers = &self.posts[posts.0 as usize..posts.1 as usize];
                 let wakes = receivers.iter().fold(bit(column), |wakes, (to, _)| wakes | bit(*to as usize));
                 effect = Effect { view, posts, wakes };
-                delta = minus(self.columns[column].hash(view), self.columns[column].hash(from));
-                if self.additive {
-                    delta = plus(delta, sent);
-                }
+                delta = if self.additive {
+                    adds
+                } else {
+                    minus(self.columns[column].hash(view), self.columns[column].hash(from))
+                };
             }
         }
         if how == How::Crash && self.system.faults.max_crashes.is_some() {
@@ -222,7 +240,6 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         for (column, list) in lists {
             let list = self.lists.intern(&list);
             self.posts.push((column as u32, list));
-            reaction.sent = plus(reaction.sent, self.hash_of_list(list));
         }
         reaction.own = self.lists.intern(&own);
         reaction.posts = (start, self.posts.len() as u32);
@@ -385,7 +402,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             sends: 0,
             own: 0,
             posts: (0, 0),
-            sent: [0; 2],
+            adds: [0; 2],
             note: NONE,
             ignored: false,
             failure: NONE,
@@ -406,6 +423,9 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                     Some(Ok(next)) => reaction.next = next,
                     Some(Err(message)) => reaction.failure = self.fail(message),
                     None => {}
+                }
+                if self.additive {
+                    reaction.adds = self.weigh(&reaction, &sends);
                 }
             }
             Err(message) => reaction.failure = self.fail(message),

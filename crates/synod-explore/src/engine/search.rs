@@ -9,12 +9,12 @@ use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
 use super::sets::Seen;
 use super::symmetry::Symmetric;
-use super::tables::Tables;
+use super::tables::{Dead, Tables};
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::{Checkpoint, Ending, Options, Progress, Stop, Table, Why};
 use crate::state::State;
-use crate::system::System;
+use crate::system::{Delivery, Network, System};
 use crate::{Action, Expectation, Subject, panics};
 use std::fs::File;
 use std::ops::Range;
@@ -71,7 +71,14 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
 impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>) -> Self {
         let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
-        let mut tables = Tables::new(system, options.dead_messages, symmetry.is_some());
+        let dead = if options.dead_messages {
+            Dead::LeftOut
+        } else if symmetry.is_none() && Self::sets_dead_aside(system, options.table) {
+            Dead::Aside
+        } else {
+            Dead::Kept
+        };
+        let mut tables = Tables::new(system, dead, symmetry.is_some());
         tables.log = options.checkpoint.is_some().then(Vec::new);
         tables.symmetric = symmetry.map(|symmetry| Symmetric::new(symmetry, system.actors.len()));
         let counts = vec![2; tables.width()];
@@ -188,7 +195,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     fn explore(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
         // Whoever goes on from a checkpoint has scouted, and whoever has a hint knows better.
-        if self.tables.drop_dead && self.tables.system.hint.is_none() && self.depth == 0 {
+        if self.tables.dead == Dead::LeftOut && self.tables.system.hint.is_none() && self.depth == 0 {
             let incomplete = self.scout(initial, options, budget);
             if incomplete.is_some() {
                 let (panicked, exhausted, cut, empty) = (None, false, false, false);
@@ -284,7 +291,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         let known = self.tables.reactions.len();
         // Who has a hint has little reason to doubt what was left out, before the end.
         let share = if self.tables.system.hint.is_some() { 1 } else { 32 };
-        let worth = self.tables.drop_dead && known > self.checked + self.checked / share;
+        let worth = self.tables.dead != Dead::Kept && known > self.checked + self.checked / share;
         if worth {
             self.checked = known;
         }
@@ -373,6 +380,17 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             + self.origins.bytes()
             + self.tables.bytes()
             + self.asked.bytes()
+    }
+
+    /// Whether dead messages only stand in keys: where somebody says which are, keys are sums, and nothing looks at what was left
+    /// out, as losing a message does.
+    fn sets_dead_aside(system: &System<A, O>, table: Table) -> bool {
+        let Network { delivery, loss } = system.network;
+        system.hint.is_some()
+            && table != Table::Exact
+            && (delivery, loss) == (Delivery::Multiset, false)
+            && system.normal.is_none()
+            && !Self::looks_at_states(system)
     }
 
     /// Whether some property or bound looks at whole states.

@@ -10,7 +10,7 @@ use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
 use super::seen::Table;
 use super::sleep::Asleep;
-use super::tables::{How, Step, Tables};
+use super::tables::{Dead, How, Step, Tables};
 use crate::observer::Observer;
 use crate::state::{Local, State};
 use crate::system::System;
@@ -51,7 +51,7 @@ pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
 impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     /// Begins with the initial state, which gets number 0.
     pub(crate) fn new(system: &'s System<A, O>, initial: &State<A, O>) -> Result<Self, String> {
-        let mut tables = Tables::new(system, false, false);
+        let mut tables = Tables::new(system, Dead::Kept, false);
         tables.leaving = 0;
         let first = tables.row(initial)?;
         let hash = Hashed::<1>.key(&tables.columns, &first)[0];

@@ -45,8 +45,9 @@ pub(super) struct Reaction {
     pub own: u32,
     /// Those that it sent to others: a range of [`Tables::posts`].
     pub posts: (u32, u32),
-    /// What these add to a key that is a sum over messages.
-    pub sent: Words,
+    /// What it adds to a key that is a sum over locals and messages: its local after it less that before, and what was sent less what
+    /// was taken.
+    pub adds: Words,
     pub note: u32,
     pub ignored: bool,
     /// The message of its panic, or [`NONE`].
@@ -138,6 +139,17 @@ pub(super) enum How {
     Nothing,
     /// The handler panicked.
     Failed,
+}
+
+/// What becomes of messages that their receivers will never react to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dead {
+    /// They stand in rows like any other.
+    Kept,
+    /// They are left out of rows and keys, so that states that differ in nothing else are one.
+    LeftOut,
+    /// They are left out of rows, and not of keys: states are those that they are, and there are fewer views of them.
+    Aside,
 }
 
 /// Something that is not known yet.
@@ -241,14 +253,14 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub handler_calls: u64,
     /// The state that is being left.
     pub leaving: u32,
-    /// Messages that are no-ops at their receivers are left out of inboxes, except for these: (local, envelope).
-    pub drop_dead: bool,
+    pub dead: Dead,
+    /// Messages that are no-ops at their receivers and stay in inboxes all the same: (local, envelope).
     pub alive: FxHashSet<u64>,
     /// What the hint said when it panicked.
     pub hint_failed: Option<String>,
     /// What was left out: (local, envelope).
     pub dropped: FxHashSet<u64>,
-    /// Hashed keys are sums over messages, so that what a step adds to them is known without its receivers.
+    /// Hashed keys are sums over locals and messages, so that what a step adds to them is known without its receivers.
     pub additive: bool,
     /// What is known of a declared symmetry.
     pub symmetric: Option<super::symmetry::Symmetric>,
@@ -263,12 +275,12 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
 }
 
 impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
-    /// Nothing is known yet. Messages that are dead are left out if asked for. Keys are sums over messages where rows are not
-    /// rewritten, nothing is left out of inboxes, and adding a message does the same to each inbox: in multisets.
-    pub(super) fn new(system: &'s System<A, O>, drop_dead: bool, symmetric: bool) -> Self {
+    /// Nothing is known yet. Keys are sums over messages where rows are not rewritten, nothing is left out of keys, and adding a
+    /// message does the same to each inbox: in multisets.
+    pub(super) fn new(system: &'s System<A, O>, dead: Dead, symmetric: bool) -> Self {
         let multiset = system.network.delivery == Delivery::Multiset;
         Self {
-            additive: multiset && !drop_dead && !symmetric && system.normal.is_none(),
+            additive: multiset && dead != Dead::LeftOut && !symmetric && system.normal.is_none(),
             system,
             locals: Interner::new(),
             down: Vec::new(),
@@ -291,7 +303,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             posts: Vec::new(),
             handler_calls: 0,
             leaving: NONE,
-            drop_dead,
+            dead,
             alive: FxHashSet::default(),
             hint_failed: None,
             dropped: FxHashSet::default(),

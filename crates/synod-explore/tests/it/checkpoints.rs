@@ -89,6 +89,8 @@ fn pieces_make_a_whole_whatever_is_left_out() {
     for hint in [paxos::hint(), Arc::new(|_: &_, _: &_| false)] {
         let hinted = System { hint: Some(hint), ..paxos::system(&paxos::model(3, 2)) };
         assert!(in_pieces(&hinted, &options, 2) > 5);
+        let aside = Options { table: Table::Fingerprint64, dead_messages: false, ..options.clone() };
+        assert!(in_pieces(&hinted, &aside, 2) > 5);
     }
     // One of each that are alike.
     let options = Options { stop: Stop::Exhausted, ..Options::default() };

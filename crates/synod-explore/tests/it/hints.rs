@@ -3,14 +3,15 @@
 use crate::differential::{Digest, assert_same};
 use crate::machines::machines;
 use crate::paxos;
-use crate::reductions::{dead, letters, status};
+use crate::reductions::{dead, letters, like_pingers, status};
 use proptest::prelude::*;
 use rustc_hash::FxHasher;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use synod_explore::{
-    Delivery, Faults, Hint, Network, Options, Property, Report, Subject, System, Table, Verdict, explore,
+    Delivery, Faults, Hint, Network, Options, Property, Report, State, Subject, System, Table, Verdict,
+    explore,
 };
 
 /// Answers that follow from what was asked about, and otherwise from nothing.
@@ -20,6 +21,10 @@ fn arbitrary<A: Subject>(seed: u64) -> Hint<A> {
         (seed, local, envelope).hash(&mut hasher);
         hasher.finish().rotate_left(7) & 1 == 1
     })
+}
+
+fn counts<A: Subject>(report: &Report<A>) -> (u64, u64, usize) {
+    (report.unique_states, report.generated_states, report.depth)
 }
 
 fn always<A: Subject>(says: bool) -> Hint<A> {
@@ -57,11 +62,17 @@ proptest! {
             prop_assert_eq!(format!("{:?}", whole.verdict), format!("{:?}", reduced.verdict));
             prop_assert!(reduced.unique_states <= whole.unique_states);
             if keeps_all {
-                let counts = |it: &Report<_>| (it.unique_states, it.generated_states, it.depth);
                 prop_assert_eq!((counts(&whole), 1), (counts(&reduced), reduced.passes));
             }
             let shared = explore(&system, &Options { threads: 2, table: Table::Fingerprint64, ..dead(true) });
             assert_same(&reduced, &shared);
+            // Set aside, they are counted.
+            for (table, threads) in [(Table::Fingerprint64, 1), (Table::Fingerprint128, 2)] {
+                let aside = explore(&system, &Options { table, threads, ..dead(false) });
+                prop_assert_eq!(counts(&whole), counts(&aside));
+                prop_assert_eq!(status(&whole), status(&aside));
+                prop_assert_eq!(format!("{:?}", &whole.verdict), format!("{:?}", aside.verdict));
+            }
         }
     }
 }
@@ -79,6 +90,46 @@ fn a_right_hint_saves_beginning_anew_and_a_wrong_one_does_not() {
         assert_eq!(hinted.passes == 1, right, "{} passes", hinted.passes);
         assert!(!right || hinted.handler_calls < unhinted.handler_calls, "scouts ran handlers");
     }
+}
+
+#[test]
+fn what_is_set_aside_is_counted() {
+    let mut system = paxos::system(&paxos::model(3, 2));
+    let whole = explore(&system, &Options { table: Table::Fingerprint64, ..dead(false) });
+    for (hint, right) in [(paxos::hint(), true), (always(false), false)] {
+        system.hint = Some(hint);
+        for threads in [1, 2] {
+            let aside = explore(&system, &Options { table: Table::Fingerprint64, threads, ..dead(false) });
+            assert_eq!((&aside.verdict, status(&aside)), (&whole.verdict, status(&whole)));
+            assert_eq!((counts(&aside), aside.unique_states), (counts(&whole), 16_668));
+            assert_eq!(aside.passes == 1, right, "{} passes", aside.passes);
+        }
+        // What is compared whole is as it is.
+        let exact = explore(&system, &dead(false));
+        assert_eq!((counts(&exact), exact.passes), (counts(&whole), 1));
+    }
+}
+
+#[test]
+fn nothing_is_set_aside_where_somebody_looks_at_it_or_rows_are_rewritten() {
+    let crowded = |state: &State<_, _>| {
+        if state.network.all().len() > 2 { Err("a crowd".to_owned()) } else { Ok(()) }
+    };
+    let watched = || letters("cddeee").property(Property::always_state("no crowd", crowded));
+    let bounded = || {
+        let mut system = letters("cddeee");
+        system.bounds.state = Some(("few".to_owned(), Arc::new(|state| state.network.all().len() != 3)));
+        system
+    };
+    let hashed = Options { table: Table::Fingerprint64, ..dead(false) };
+    for system in [watched(), bounded()] {
+        let whole = explore(&system, &hashed);
+        let hinted = System { hint: Some(always(false)), ..system };
+        assert_same(&whole, &explore(&hinted, &hashed));
+    }
+    let alike = explore(&like_pingers(), &hashed);
+    let hinted = System { hint: Some(always(false)), ..like_pingers() };
+    assert_same(&alike, &explore(&hinted, &hashed));
 }
 
 #[test]
