@@ -154,7 +154,7 @@ pub struct System<A: Subject, O: Observer<A>> {
     /// if it is right.
     ///
     /// Nothing is believed. What is left out or set aside is checked; one that says "never" too often costs time, since the
-    /// exploration begins anew, and one that says "maybe" too often costs states where dead messages are left out.
+    /// exploration begins anew, and one that says "maybe" too often, or now this and now that, costs states where dead messages are left out.
     pub hint: Option<Hint<A>>,
     /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
     /// step would be visible outside, so that exploring whole steps would miss it.

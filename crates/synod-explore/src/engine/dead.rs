@@ -11,7 +11,7 @@
 //! network even a no-op is a step, since it makes room for the next message; there nothing is left out.
 
 use super::checkpoint::Entry;
-use super::tables::{Reaction, Tables, pair};
+use super::tables::{Dead, Reaction, Tables, pair};
 use crate::observer::Observer;
 use crate::{Subject, panics};
 
@@ -58,6 +58,23 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             return true;
         }
         self.deliver(actor as u32, local, envelope).is_none()
+    }
+
+    /// Whether two rows are of the same state, but for messages that their receivers ignore. A hint that says now this and now that has them
+    /// kept by some ways to a state and not by others.
+    pub(super) fn differ_in_dead_only(&mut self, a: &[u32], b: &[u32]) -> bool {
+        let actors = self.actors();
+        self.dead != Dead::Kept
+            && a[actors..] == b[actors..]
+            && (0..actors).all(|column| {
+                let [(local, one), (other, another)] = [a, b].map(|row| self.parts(row, column));
+                let [one, another] = [one, another].map(|inbox| {
+                    let mut heeded = self.lists.get(inbox).to_vec();
+                    heeded.retain(|&envelope| !self.ignores(column, local, envelope));
+                    heeded
+                });
+                (local, one) == (other, another)
+            })
     }
 
     /// Looks for messages that were left out although their receivers might still react to them, and remembers to keep them.

@@ -6,6 +6,7 @@ use crate::machines::{Machine, machines};
 use crate::paxos;
 use crate::systems::{merged, register};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -229,50 +230,67 @@ fn all_actors_together_are_not_asked_about_where_some_are_taken_for_one() {
     );
 }
 
-static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Random machines, with everything that can go wrong: with and without dead messages the same is found, as early.
-    #[test]
-    fn dead_messages_matter_to_no_finding(
-        machines in machines(),
-        network in 0..3usize,
-        loss in any::<bool>(),
-        crashable in any::<[bool; 3]>(),
-        (max_down, max_crashes) in (0..3usize, proptest::option::of(0..3u32)),
-        at in 0..4u8,
-    ) {
+/// Random machines, with everything that can go wrong: with and without dead messages the same is found, as early.
+#[test]
+fn dead_messages_matter_to_no_finding() {
+    let (mut runner, left_out) = (TestRunner::new(cases(384)), AtomicUsize::new(0));
+    let crashes = (any::<[bool; 3]>(), 0..3usize, proptest::option::of(0..3u32));
+    let asked = (machines(), 0..3usize, any::<bool>(), crashes, 0..4u8);
+    let found = runner.run(&asked, |(machines, network, loss, (crashable, max_down, max_crashes), at)| {
         let delivery = [Delivery::Ordered, Delivery::Set, Delivery::Multiset][network];
-        let mut system = System::new(machines, Digest);
+        let mut system = System::new(machines, Digest { hears_all: false });
         system.network = Network { delivery, loss };
         system.faults = Faults { crashable: crashable.to_vec(), max_down, max_crashes, absent: Vec::new() };
-        system.bounds.depth = Some(7);
-        system = system
-            .property(Property::sometimes_note("a delivery was ignored", |note: &(usize, u8)| note.1 == 4))
-            .property(Property::always_history("never all", |h| if *h == 7 { Err("7".into()) } else { Ok(()) }))
-            .property(Property::always_local("nobody is there", move |_, local| {
-                if local.state.as_deref() == Some(&at) { Err(String::new()) } else { Ok(()) }
-            }))
-            .property(Property::sometimes_local("a timer and a save", |_, local| {
-                !local.timers.is_empty() && local.storage.is_some()
-            }));
+        let system = digested(system, at);
         let (whole, reduced) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
         prop_assert_eq!(status(&whole), status(&reduced));
-        prop_assert_eq!(format!("{:?}", whole.verdict), format!("{:?}", reduced.verdict));
+        assert_no_weaker(&whole, &reduced);
         prop_assert!(reduced.unique_states <= whole.unique_states);
-        LEFT_OUT.fetch_add(usize::from(reduced.unique_states < whole.unique_states), Ordering::Relaxed);
+        left_out.fetch_add(usize::from(reduced.unique_states < whole.unique_states), Ordering::Relaxed);
         // Whether threads share the work or not.
         let shared = explore(&system, &Options { threads: 2, ..dead(true) });
         assert_same(&reduced, &shared);
-    }
+        Ok(())
+    });
+    found.unwrap_or_else(|why| panic!("{why}"));
+    assert!(left_out.into_inner() > 60, "hardly anything was left out");
+}
+
+/// What is found with messages left out is what is found without; it may be more that holds, where a bound was reached only by
+/// piling up what is dead.
+pub(crate) fn assert_no_weaker<A: Subject>(whole: &Report<A>, reduced: &Report<A>) {
+    let bounded = matches!(whole.verdict, Verdict::HoldsWithinBound(_));
+    let stronger = bounded && reduced.verdict == Verdict::Holds && reduced.depth < whole.depth;
+    assert!(stronger || whole.verdict == reduced.verdict, "{whole:?} and {reduced:?}");
+}
+
+/// So many random cases, which are printed when they fail and kept nowhere.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// A bounded system of machines with something to find.
+pub(crate) fn digested(mut system: System<Machine, Digest>, at: u8) -> System<Machine, Digest> {
+    system.bounds.depth = Some(7);
+    system
+        .property(Property::sometimes_note("a delivery was ignored", |note: &(usize, u8)| note.1 == 5))
+        .property(Property::always_history("never all", |h| if *h == 7 { Err("7".into()) } else { Ok(()) }))
+        .property(Property::always_local("nobody is there", move |_, local| {
+            if local.state.as_deref() == Some(&at) { Err(String::new()) } else { Ok(()) }
+        }))
+        .property(Property::sometimes_local("a timer and a save", |_, local| {
+            !local.timers.is_empty() && local.storage.is_some()
+        }))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is remembered of states, the same is found.
     #[test]
     fn fingerprints_find_the_same(machines in machines(), network in 0..3usize, crashes in 0..2u32) {
         let delivery = [Delivery::Ordered, Delivery::Set, Delivery::Multiset][network];
-        let mut system = System::new(machines, Digest);
+        let mut system = System::new(machines, Digest { hears_all: true });
         system.network = Network { delivery, loss: false };
         system.faults = Faults { crashable: vec![true], max_down: 1, max_crashes: Some(crashes), absent: Vec::new() };
         system.bounds.depth = Some(8);
