@@ -6,7 +6,7 @@ use synod_explore::Table;
 use synod_model::{Model, Outcome, Settings, Tier, catalogue, check};
 
 /// How long a model of the full tier may take with other reductions than its own, and how much memory: some then have no end in sight.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 const MEMORY: u64 = 12 << 30;
 /// States beyond which a fast model is not explored once more for each table.
 const LARGE: u64 = 100_000;

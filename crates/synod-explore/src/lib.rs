@@ -66,7 +66,8 @@
 //!
 //! A [`System`] is built from the same actors, with a history that an [`Observer`] keeps, properties that say
 //! what is broken, faults that are limited in number, and bounds in words. Properties of the history are asked
-//! once per distinct history and cost next to nothing; those of whole states are asked of every state.
+//! once per distinct history and cost next to nothing; those of whole states are asked of every state. Who knows which of the
+//! messages that an actor ignores may matter to it later can say so ([`System::hint`]), which saves time and is believed in nothing.
 //!
 //! # What must come about
 //!

@@ -6,6 +6,9 @@
 //! message is kept in all locals that lead there, and the exploration begins anew. What is known of handlers stays, so
 //! that the guesses only get better and there is an end.
 //!
+//! A hint ([`System::hint`](crate::System::hint)) may have some kept that are ignored at present. It is one more guess, and checked
+//! like the others.
+//!
 //! When nothing is refuted the states with and without dead messages are bisimilar: whatever was left out is a no-op at
 //! its receiver in every state that follows, so it is no step in any of them and stands in nobody's way. In an ordered
 //! network even a no-op is a step, since it makes room for the next message; there nothing is left out.
@@ -25,19 +28,16 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let all = list.len();
         list.retain(|&envelope| {
             let at = pair(local, envelope);
+            if self.dropped.contains(&at) {
+                return false;
+            }
             if self.alive.contains(&at) || !self.ignores(column, local, envelope) {
                 return true;
             }
-            if !self.dropped.contains(&at) {
-                let kept = self.is_worth_keeping(local, envelope);
-                if kept {
-                    self.alive.insert(at)
-                } else {
-                    self.dropped.insert(at)
-                };
-                return kept;
-            }
-            false
+            let kept = self.is_worth_keeping(local, envelope);
+            let known = if kept { &mut self.alive } else { &mut self.dropped };
+            known.insert(at);
+            kept
         });
         if list.len() == all { inbox } else { self.lists.intern(&list) }
     }
