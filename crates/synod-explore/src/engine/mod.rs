@@ -8,7 +8,7 @@
 //!
 //! Two reductions can be asked for. Messages that cannot matter any more are left out (`dead`), and states in which like actors
 //! have changed places are explored once (`symmetry`). Either is checked on all that was explored.
-//! A third thing is no reduction: where a hint says which messages are dead they stand in keys and not in rows ([`Dead::Aside`](tables::Dead)).
+//! A third thing is no reduction: where a hint says which messages are dead they stand in keys and not in rows.
 
 mod ask;
 mod blocks;
