@@ -7,6 +7,7 @@ mod cluster;
 mod decoders;
 mod house;
 mod liveness;
+mod planted;
 mod proxy;
 mod reductions;
 mod regressions;

@@ -1,9 +1,7 @@
 //! What is not followed, as it is known to lead nowhere new, and what is not asked, as it is known of the parts of a history:
 //! neither changes anything that is told of an exploration.
 //!
-//! Planted in the engine by hand, each of these makes the first test here fail: in `engine/sleep.rs`, that what came with the last step
-//! sleeps, or what came with the one before; that rivals sleep on; that the actor of the last step sleeps; that a step sleeps as a
-//! quiet one when its note changed some other history. In `engine/histories.rs`, that a note which took the whole history still counts as being about its parts only.
+//! Errors of the engine that these tests must find are in `tests/planted.toml`.
 
 use crate::differential::assert_same;
 use crate::machines::{Machine, machines};
