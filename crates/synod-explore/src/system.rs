@@ -150,7 +150,7 @@ pub struct System<A: Subject, O: Observer<A>> {
     ///
     /// Where dead messages are left out ([`Options::dead_messages`](crate::Options)) a hint saves finding out by trying. Where they are
     /// not, and states are remembered by fingerprints in a [`Delivery::Multiset`] without losses, the engine then sets them aside: they count for
-    /// what a state is, and stand in nobody's way. Both are faster, and give the counts and findings that they give without a hint,
+    /// what a state is, and stand in nobody's way. Either can be faster, and gives the counts and findings that it gives without a hint,
     /// if it is right.
     ///
     /// Nothing is believed. What is left out or set aside is checked; one that says "never" too often costs time, since the

@@ -21,7 +21,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How a file begins. The number changes with anything that is written or numbered.
-const MAGIC: &[u8; 20] = b"synod checkpoint 1.4";
+const MAGIC: &[u8; 20] = b"synod checkpoint 1.5";
 /// Writing takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
 

@@ -194,7 +194,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     }
 
     fn explore(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
-        // Whoever goes on from a checkpoint has scouted, and whoever has a hint knows better.
+        // Whoever goes on from a checkpoint has scouted, and whoever has a hint need not.
         if self.tables.dead == Dead::LeftOut && self.tables.system.hint.is_none() && self.depth == 0 {
             let incomplete = self.scout(initial, options, budget);
             if incomplete.is_some() {
