@@ -149,12 +149,15 @@ pub struct System<A: Subject, O: Observer<A>> {
     /// react to the message later. It is asked once a local and a message.
     ///
     /// Where dead messages are left out ([`Options::dead_messages`](crate::Options)) a hint saves finding out by trying. Where they are
-    /// not, and states are remembered by fingerprints in a [`Delivery::Multiset`] without losses, the engine then sets them aside: they count for
-    /// what a state is, and stand in nobody's way. Either can be faster, and gives the counts and findings that it gives without a hint,
-    /// if it is right.
+    /// not, and states are remembered by 64-bit fingerprints in a [`Delivery::Multiset`] without losses, the engine then sets them aside:
+    /// what is left is explored, and in the end the states are counted that differ in dead messages only. Either can be faster,
+    /// and gives the counts and findings that it gives without a hint, if it is right. What ends before all is explored (a panic, a
+    /// violation that it was to stop at, a limit of time or memory) has counted states without dead messages at most. With a checkpoint
+    /// or a folder to spill to, nothing is set aside.
     ///
     /// Nothing is believed. What is left out or set aside is checked; one that says "never" too often costs time, since the
-    /// exploration begins anew, and one that says "maybe" too often, or now this and now that, costs states where dead messages are left out.
+    /// exploration begins anew, and one that says "maybe" too often, or now this and now that, costs time, or states where dead
+    /// messages are left out.
     pub hint: Option<Hint<A>>,
     /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
     /// step would be visible outside, so that exploring whole steps would miss it.

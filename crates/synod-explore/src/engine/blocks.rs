@@ -8,7 +8,7 @@ use super::key::{Key, Scheme};
 use super::packing::{Packing, Window, pack};
 use super::search::{Failure, Search};
 use super::sets::{Set, with_set};
-use super::tables::{How, Tables};
+use super::tables::{Dead, How, Tables};
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::Why;
@@ -141,7 +141,10 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             let found = &found[*buffer];
             (&found.keys[range.clone()], &found.new[range.clone()])
         });
-        table.insert_all(self.pool.as_deref(), keys);
+        match &mut self.graph {
+            None => table.insert_all(self.pool.as_deref(), keys),
+            Some(graph) => graph.extend(found, &runs),
+        }
         self.pack_all::<S>(buffers);
         let first = self.origins.len();
         self.take_in(buffers, &runs);
@@ -158,9 +161,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     }
 
     /// Whether steps that sleep need not be followed: not where rows are rewritten or looked at, nor by a scout, who does not leave
-    /// every state.
+    /// every state, nor where it is remembered where each leads.
     fn sleeping(&self) -> bool {
-        !self.with_rows() && self.scouting.is_none()
+        !self.with_rows() && self.scouting.is_none() && self.tables.dead != Dead::Aside
     }
 
     /// Packs the new states.

@@ -9,7 +9,7 @@ use super::ask::Hit;
 use super::bytes::{In, Out};
 use super::search::Search;
 use super::sets::with_set;
-use super::tables::{Dead, Miss, Tables};
+use super::tables::{Miss, Tables};
 use crate::Subject;
 use crate::observer::Observer;
 use crate::report::Checkpoint;
@@ -21,7 +21,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How a file begins. The number changes with anything that is written or numbered.
-const MAGIC: &[u8; 20] = b"synod checkpoint 1.5";
+const MAGIC: &[u8; 20] = b"synod checkpoint 1.6";
 /// Writing takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
 
@@ -282,10 +282,8 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         states.into_iter().all(|state| {
             let waiting = reader.get(state);
             waiting.layout.unpack(waiting.packed, &mut row);
-            // Where messages stand in keys alone, nothing else tells what a key should be.
-            let says_key = waiting.key.is_empty() || self.tables.dead == Dead::Aside;
             row.iter().zip(&counts).all(|(number, count)| u64::from(*number) < *count)
-                && (says_key || seen.key(&self.tables.columns, &row) == waiting.key)
+                && (waiting.key.is_empty() || seen.key(&self.tables.columns, &row) == waiting.key)
         })
     }
 

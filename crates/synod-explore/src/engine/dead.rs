@@ -89,6 +89,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let mut left_out: Vec<(u32, u32, u32)> =
             self.dropped.iter().map(|&at| (receiver(at as u32), at as u32, (at >> 32) as u32)).collect();
         left_out.sort_unstable();
+        // What is set aside is part of a state, which must not be taken for two: where a message is aside it stays so.
+        let aside = self.dead == Dead::Aside;
         let mut refuted = false;
         for actor in left_out.chunk_by(|a, b| a.0 == b.0) {
             let (after, before) = self.ways(actor[0].0);
@@ -103,7 +105,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 }
                 let mut reacting = Vec::new();
                 while let Some(local) = pending.pop() {
-                    if !self.ignores(actor as usize, local, envelope) {
+                    let reacts = !self.ignores(actor as usize, local, envelope);
+                    if reacts || aside && self.alive.contains(&pair(local, envelope)) {
                         reacting.push(local);
                     }
                     pending.extend(after.of(local).iter().filter(|next| reached.set(**next)));

@@ -195,10 +195,11 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 let receivers = &self.posts[posts.0 as usize..posts.1 as usize];
                 let wakes = receivers.iter().fold(bit(column), |wakes, (to, _)| wakes | bit(*to as usize));
                 effect = Effect { view, posts, wakes };
-                delta = if self.additive {
-                    adds
-                } else {
-                    minus(self.columns[column].hash(view), self.columns[column].hash(from))
+                let moved = || minus(self.columns[column].hash(view), self.columns[column].hash(from));
+                delta = match self.dead {
+                    Dead::Kept if self.additive => adds,
+                    Dead::Aside => [moved()[0], adds[0]],
+                    Dead::Kept | Dead::LeftOut => moved(),
                 };
             }
         }

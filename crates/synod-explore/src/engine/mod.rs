@@ -8,7 +8,8 @@
 //!
 //! Two reductions can be asked for. Messages that cannot matter any more are left out (`dead`), and states in which like actors
 //! have changed places are explored once (`symmetry`). Either is checked on all that was explored.
-//! A third thing is no reduction: where a hint says which messages are dead they stand in keys and not in rows.
+//! A third thing is no reduction: where a hint says which messages are dead, rows go without them, it is remembered which row each step
+//! leads to (`graph`), and in the end all states are counted over the rows that they share (`fibers`).
 
 mod ask;
 mod blocks;
@@ -17,8 +18,10 @@ mod bytes;
 mod checkpoint;
 mod dead;
 mod expand;
+mod fibers;
 mod fill;
 mod frontier;
+mod graph;
 mod histories;
 mod intern;
 mod key;
@@ -99,7 +102,7 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
     if let Some(Impure { message, trace }) = impure {
         ending.panicked = Some((message, trace));
     }
-    let unique = u64::from(search.origins.len());
+    let unique = search.counted.unwrap_or(search.origins.len().into());
     Report {
         verdict: conclude(system, &options.stop, &mut findings, ending),
         findings,

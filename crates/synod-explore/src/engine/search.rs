@@ -3,7 +3,9 @@
 use super::ask::Asked;
 use super::budget::Budget;
 use super::checkpoint::{Due, Entry};
+use super::fibers::{self, Counted};
 use super::frontier::Frontier;
+use super::graph::Graph;
 use super::key::Layout;
 use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
@@ -42,6 +44,10 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub seen: Option<Seen>,
     pub frontier: Frontier,
     pub origins: Origins,
+    /// The rows and the steps between them, where messages are set aside.
+    pub graph: Option<Graph>,
+    /// How many states there are over the rows, if they were counted.
+    pub counted: Option<u64>,
     /// The row of the initial state.
     pub first: Vec<u32>,
     pub asked: Asked,
@@ -73,7 +79,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
         let dead = if options.dead_messages {
             Dead::LeftOut
-        } else if symmetry.is_none() && Self::sets_dead_aside(system, options.table) {
+        } else if symmetry.is_none() && Self::sets_dead_aside(system, options) {
             Dead::Aside
         } else {
             Dead::Kept
@@ -92,6 +98,8 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             seen: Some(seen),
             frontier: frontier(layout, options),
             origins: Origins::default(),
+            graph: None,
+            counted: None,
             first: Vec::new(),
             asked: Asked::new(system.properties.len()),
             generated: 0,
@@ -124,7 +132,9 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             seen.insert(&self.tables.columns, &row);
             seen.key(&self.tables.columns, &row)
         });
-        let packed = self.frontier.packed(&row, &key.unwrap_or_default());
+        let key = key.unwrap_or_default();
+        self.graph = (self.tables.dead == Dead::Aside).then(|| Graph::new(key[0]));
+        let packed = self.frontier.packed(&row, &key);
         self.add(&packed, (0, 0), None);
         Ok(true)
     }
@@ -218,12 +228,37 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
                 self.stale = self.tables.refute();
             }
             if ending.incomplete.is_some() || !self.stale {
+                self.count_states(options, budget, &mut ending);
                 return ending;
             }
             if let Err(message) = self.restart(initial, options) {
                 ending.panicked = Some((message, Vec::new()));
                 return ending;
             }
+        }
+    }
+
+    /// Counts the states that share the rows, if rows stand for more than one and all of them were explored.
+    fn count_states(&mut self, options: &Options<'_>, budget: &Budget<'_>, ending: &mut Ending<A>) {
+        let Some(mut graph) = self.graph.take().filter(|_| ending.exhausted && self.failure.is_none()) else {
+            return;
+        };
+        // What there is to be known of rows is known.
+        self.seen = None;
+        graph.finish();
+        let (rows, generated, depth) = (self.origins.len(), self.generated, self.depth);
+        let tell = |counted: &Counted, frontier| {
+            let unique = counted.unique.max(rows.into());
+            let (generated, depth) = (counted.generated.max(generated), counted.depth.max(depth));
+            self.tell_counts(options, budget, (unique, generated, depth, frontier));
+        };
+        let bound = self.tables.system.bounds.depth;
+        let bytes = self.bytes() + graph.bytes();
+        let counted = fibers::count(&graph, bound, self.pool.as_deref(), (budget, bytes), tell);
+        (self.counted, self.generated, self.depth) = (Some(counted.unique), counted.generated, counted.depth);
+        ending.cut |= counted.cut;
+        if counted.given_up.is_some() {
+            (ending.incomplete, ending.exhausted) = (counted.given_up, false);
         }
     }
 
@@ -290,8 +325,12 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     fn is_worth_checking(&mut self) -> bool {
         let known = self.tables.reactions.len();
         // Who has a hint has little reason to doubt what was left out, before the end.
-        let share = if self.tables.system.hint.is_some() { 1 } else { 32 };
-        let worth = self.tables.dead != Dead::Kept && known > self.checked + self.checked / share;
+        let enough = if self.tables.system.hint.is_some() {
+            4 * self.checked
+        } else {
+            self.checked + self.checked / 32
+        };
+        let worth = self.tables.dead != Dead::Kept && known > enough;
         if worth {
             self.checked = known;
         }
@@ -300,7 +339,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Whether there is no number left for another state.
     fn is_full(&self) -> bool {
-        self.origins.len() >= u32::MAX - (1 << 24)
+        self.origins.len() >= u32::MAX - (1 << 24) || self.graph.as_ref().is_some_and(Graph::is_full)
     }
 
     /// Makes room for the numbers there are; false if rows have become too wide.
@@ -344,11 +383,23 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     fn tell(&self, options: &Options<'_>, budget: &Budget<'_>, frontier: u64) {
         // Scouting takes so little that its counts would only be confusing.
-        if let Some(progress) = options.progress.filter(|_| self.scouting.is_none()) {
+        if self.scouting.is_none() {
+            let unique = u64::from(self.origins.len());
+            self.tell_counts(options, budget, (unique, self.generated, self.depth, frontier));
+        }
+    }
+
+    fn tell_counts(
+        &self,
+        options: &Options<'_>,
+        budget: &Budget<'_>,
+        (unique, generated, depth, frontier): (u64, u64, usize, u64),
+    ) {
+        if let Some(progress) = options.progress {
             progress(&Progress {
-                unique: u64::from(self.origins.len()),
-                generated: self.generated,
-                depth: self.depth,
+                unique,
+                generated,
+                depth,
                 frontier,
                 memory_bytes: budget.memory(self.bytes()),
                 elapsed: budget.elapsed(),
@@ -380,14 +431,17 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             + self.origins.bytes()
             + self.tables.bytes()
             + self.asked.bytes()
+            + self.graph.as_ref().map_or(0, Graph::bytes)
     }
 
     /// Whether dead messages only stand in keys: where somebody says which are, keys are sums, and nothing looks at what was left
     /// out, as losing a message does.
-    fn sets_dead_aside(system: &System<A, O>, table: Table) -> bool {
+    fn sets_dead_aside(system: &System<A, O>, options: &Options<'_>) -> bool {
         let Network { delivery, loss } = system.network;
         system.hint.is_some()
-            && table != Table::Exact
+            && options.table == Table::Fingerprint64
+            && options.checkpoint.is_none()
+            && options.spill.is_none()
             && (delivery, loss) == (Delivery::Multiset, false)
             && system.normal.is_none()
             && !Self::looks_at_states(system)

@@ -92,7 +92,8 @@ pub(super) struct Effect {
 pub(super) struct Steps {
     pub hot: Vec<Step>,
     pub effects: Vec<Effect>,
-    /// The second words of what they add to keys.
+    /// The second words of what they add to keys. Where messages are set aside keys have only one, and this is what steps add to a
+    /// sum over all messages, dead ones too.
     pub wide: Vec<u64>,
     pub causes: Vec<Cause>,
 }
@@ -148,7 +149,7 @@ pub(super) enum Dead {
     Kept,
     /// They are left out of rows and keys, so that states that differ in nothing else are one.
     LeftOut,
-    /// They are left out of rows, and not of keys: states are those that they are, and there are fewer views of them.
+    /// They are left out of rows, and states are counted over these: a state is a row, and what is dead beside it.
     Aside,
 }
 
