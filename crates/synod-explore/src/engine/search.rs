@@ -247,19 +247,25 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         self.seen = None;
         graph.finish();
         let (rows, generated, depth) = (self.origins.len(), self.generated, self.depth);
+        // There are at least as many as there are rows, however few were counted yet.
+        let at_least = |counted: &Counted| {
+            let generated = counted.generated.max(generated);
+            (counted.unique.max(rows.into()), generated, counted.depth.max(depth))
+        };
         let tell = |counted: &Counted, frontier| {
-            let unique = counted.unique.max(rows.into());
-            let (generated, depth) = (counted.generated.max(generated), counted.depth.max(depth));
+            let (unique, generated, depth) = at_least(counted);
             self.tell_counts(options, budget, (unique, generated, depth, frontier));
         };
         let bound = self.tables.system.bounds.depth;
         let bytes = self.bytes() + graph.bytes();
         let counted = fibers::count(&graph, bound, self.pool.as_deref(), (budget, bytes), tell);
-        (self.counted, self.generated, self.depth) = (Some(counted.unique), counted.generated, counted.depth);
+        let mut counts = (counted.unique, counted.generated, counted.depth);
         ending.cut |= counted.cut;
         if counted.given_up.is_some() {
             (ending.incomplete, ending.exhausted) = (counted.given_up, false);
+            counts = at_least(&counted);
         }
+        (self.counted, self.generated, self.depth) = (Some(counts.0), counts.1, counts.2);
     }
 
     /// Explores once: from the first state on, or from where a checkpoint was.
