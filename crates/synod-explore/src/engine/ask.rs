@@ -197,7 +197,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         }
         let whole = self.waits_for(|check| matches!(check, Check::State(_)));
         let together = self.waits_for(|check| matches!(check, Check::Locals(_)));
-        let shares = shares(&states, self.pool.as_ref().map_or(1, |pool| pool.current_num_threads()));
+        let shares = shares(&states, self.threads());
         let mut found: Vec<Findings> = Vec::new();
         found.resize_with(shares.len(), Findings::default);
         let search = &*self;

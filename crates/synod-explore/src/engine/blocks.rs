@@ -7,6 +7,7 @@ use super::expand::{Candidates, Found, Kind, Known, Reading, expand};
 use super::key::{Key, Scheme};
 use super::packing::{Packing, Window, pack};
 use super::search::{Failure, Search};
+use super::seen::Table;
 use super::sets::{Set, with_set};
 use super::tables::{Dead, How, Tables};
 use crate::observer::Observer;
@@ -20,12 +21,12 @@ use std::sync::atomic::AtomicBool;
 const PATIENCE: usize = 32;
 
 /// States that are left together by one thread.
-const PORTION: u32 = 1 << 9;
+pub(super) const PORTION: u32 = 1 << 9;
 /// About so many successors are looked up together by several threads.
 const SUCCESSORS: u64 = 1 << 16;
 
 /// How the work on a block ended.
-enum Ended {
+pub(super) enum Ended {
     Done,
     /// Given up half-way, nothing was taken in.
     GivenUp(Why),
@@ -34,7 +35,7 @@ enum Ended {
 }
 
 /// Candidates that follow one another: of a buffer, from one to another.
-type Run = (usize, Range<usize>);
+pub(super) type Run = (usize, Range<usize>);
 
 impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     /// Leaves the states of a block. Gives up half-way if the time is up.
@@ -46,15 +47,10 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         if let Err(error) = self.frontier.load(block.clone()).and_then(|()| self.frontier.spill(block.end)) {
             return Some(Why::Disk(error.kind()));
         }
-        let all = block.end - block.start;
-        let portion = match &self.pool {
-            _ if self.asks_states() => all,
-            None => PORTION,
-            Some(_) => {
-                let each = self.generated / u64::from(self.origins.len()) + 1;
-                (SUCCESSORS / each).max(u64::from(PORTION)).min(u64::from(all)) as u32
-            }
-        };
+        if self.behind.is_some() {
+            return self.explore_ahead(block, budget);
+        }
+        let portion = self.portion(block.end - block.start);
         while self.level.start < block.end && self.failure.is_none() {
             let portion = self.level.start..block.end.min(self.level.start + portion);
             let given_up = self.explore_portion(portion.clone(), budget);
@@ -66,11 +62,23 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         None
     }
 
+    /// How many states of so many are left at a time.
+    pub(super) fn portion(&self, all: u32) -> u32 {
+        match &self.pool {
+            _ if self.asks_states() => all,
+            None => PORTION,
+            Some(_) => {
+                let each = self.generated / u64::from(self.origins.len()) + 1;
+                (SUCCESSORS / each).max(u64::from(PORTION)).min(u64::from(all)) as u32
+            }
+        }
+    }
+
     /// Expands some states and takes in their successors. Gives up half-way, taking in none, if the time is up.
-    fn explore_portion(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
+    fn explore_portion(&mut self, portion: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
         loop {
             let mut seen = self.seen.take().expect("only one block is at work");
-            let ended = with_set!(&mut seen, set => self.block(set, block.clone(), budget));
+            let ended = with_set!(&mut seen, set => self.explore_with(set, &portion, budget));
             self.seen = Some(seen);
             match ended {
                 Ended::Done => return None,
@@ -81,21 +89,51 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         }
     }
 
-    fn block<S: Scheme>(&mut self, set: &mut Set<S>, block: Range<u32>, budget: &Budget<'_>) -> Ended {
-        let Set { scheme, table, buffers } = set;
-        let threads = self.pool.as_ref().map_or(1, |pool| pool.current_num_threads());
-        let shares = shares(&block, threads);
+    fn explore_with<S: Scheme>(
+        &mut self,
+        Set { scheme, table, buffers }: &mut Set<S>,
+        portion: &Range<u32>,
+        budget: &Budget<'_>,
+    ) -> Ended {
+        let ended = self.expand_all(scheme, table, buffers, portion, budget);
+        if !matches!(ended, Ended::Done) {
+            return ended;
+        }
+        let runs = runs(buffers);
+        match &mut self.graph {
+            None => {
+                let keys = runs.iter().map(|(buffer, range)| {
+                    let found = &buffers[*buffer];
+                    (&found.keys[range.clone()], &found.new[range.clone()])
+                });
+                table.insert_all(self.pool.as_deref(), keys);
+            }
+            Some(graph) => graph.extend(None, buffers, &runs, portion.end),
+        }
+        self.take_in_all::<S>(buffers, &runs);
+        Ended::Done
+    }
+
+    /// Finds the steps out of some states. If that was not finished, what was found means nothing.
+    pub(super) fn expand_all<S: Scheme>(
+        &mut self,
+        scheme: &S,
+        table: &Table<S>,
+        buffers: &mut Vec<Candidates<S::Key>>,
+        states: &Range<u32>,
+        budget: &Budget<'_>,
+    ) -> Ended {
+        let shares = shares(states, self.threads());
         buffers.resize_with(buffers.len().max(shares.len() + 1), Candidates::new);
         for buffer in &mut *buffers {
             buffer.clear();
         }
         let notes = self.waits_for(|check| matches!(check, Check::Note(_))).then(|| self.asked.notes.clone());
-        let known =
-            Known { scheme: &*scheme, seen: &*table, notes: notes.as_deref(), with_rows: self.with_rows() };
+        let known = Known { scheme, seen: table, notes: notes.as_deref(), with_rows: self.with_rows() };
         let sleeping = self.sleeping();
         let (late, parallel) = buffers.split_at_mut(1);
         let missed: Vec<u32> = match &self.pool {
-            None => block.clone().collect(),
+            None => states.clone().collect(),
             Some(pool) => {
                 let (tables, frontier, known) = (&self.tables, &self.frontier, &known);
                 pool.scope(|scope| {
@@ -131,27 +169,21 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         if self.frontier.overflows(&self.tables.counts()) {
             return Ended::TooLarge;
         }
-        for buffer in &mut *buffers {
+        for buffer in buffers {
             buffer.new.resize_with(buffer.found.len(), AtomicBool::default);
             self.pruned |= buffer.pruned;
         }
-        let runs = runs(buffers);
-        let found = &*buffers;
-        let keys = runs.iter().map(|(buffer, range)| {
-            let found = &found[*buffer];
-            (&found.keys[range.clone()], &found.new[range.clone()])
-        });
-        match &mut self.graph {
-            None => table.insert_all(self.pool.as_deref(), keys),
-            Some(graph) => graph.extend(found, &runs),
-        }
+        Ended::Done
+    }
+
+    /// Takes in what was found, with what is new marked.
+    pub(super) fn take_in_all<S: Scheme>(&mut self, buffers: &mut [Candidates<S::Key>], runs: &[Run]) {
         self.pack_all::<S>(buffers);
         let first = self.origins.len();
-        self.take_in(buffers, &runs);
+        self.take_in(buffers, runs);
         if self.failure.is_none() {
             self.ask_states(first..self.origins.len());
         }
-        Ended::Done
     }
 
     /// Whether rows are made of all successors, because something looks at them before it is known whether they are new.
@@ -300,7 +332,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 }
 
 /// The candidates of all buffers in the order of their parents: those of the first in between the others.
-fn runs<K>(buffers: &[Candidates<K>]) -> Vec<Run> {
+pub(super) fn runs<K>(buffers: &[Candidates<K>]) -> Vec<Run> {
     let late = &buffers[0].found;
     let mut runs = Vec::new();
     let mut at = 0;

@@ -9,15 +9,13 @@
 //! Ways need no states: the first state over a row, as states are numbered when they are found one by one, is found by the same step
 //! from the first state over the row before. So the shortest ways to rows, which are remembered, are those to states.
 
-use super::budget::Budget;
-use super::graph::Graph;
-use crate::report::Why;
+use super::graph::{self, Graph, in_turn_or_together};
 use std::ops::Range;
 
 /// Steps that are looked at together, so that the memory fetches what they need at the same time.
 const WINDOW: usize = 64;
-/// Rows of a level that are left before the clock is looked at again.
-const PART: usize = 1 << 14;
+/// So many rows of a level, of each share, are left in one go.
+const PART: usize = 1 << 9;
 
 /// How many keys there is room for, from one size to the next. Larger fibers are tables of their own.
 const ROOM: [u32; 8] = [1, 2, 4, 6, 8, 12, 16, 24];
@@ -79,12 +77,9 @@ impl Large {
     }
 }
 
-/// The fibers that one thread works on: of every n-th row. In lines of its own, as others would wait for what it counts.
+/// The fibers over the rows of a share, which one thread works on. In lines of its own, as others would wait for what it counts.
 #[repr(align(128))]
 struct Share {
-    /// Which of them, and of how many.
-    number: usize,
-    shares: usize,
     fibers: Vec<Fiber>,
     /// The keys of all that are not large.
     keys: Vec<u64>,
@@ -112,19 +107,25 @@ struct Level {
 }
 
 impl Share {
-    fn new(rows: usize, (number, shares): (usize, usize)) -> Self {
-        let rows = (rows + shares - 1 - number) / shares;
-        Self {
-            number,
-            shares,
-            fibers: vec![Fiber { at: 0, len: 0, before: 0, size: 0 }; rows],
+    /// No states over so many rows.
+    fn new(rows: usize) -> Self {
+        let mut share = Self {
+            fibers: Vec::new(),
             keys: Vec::with_capacity(4 * rows),
             large: Vec::new(),
             unused: std::array::from_fn(|_| Vec::new()),
-            met: vec![0; rows.div_ceil(64)],
+            met: Vec::new(),
             states: 0,
             generated: 0,
-        }
+        };
+        share.make_room(rows);
+        share
+    }
+
+    /// Makes room for fibers over so many rows.
+    fn make_room(&mut self, rows: usize) {
+        self.fibers.resize(rows, Fiber { at: 0, len: 0, before: 0, size: 0 });
+        self.met.resize(rows.div_ceil(64), 0);
     }
 
     /// Adds states over the row in a place, all of them different: keys, to each of which something is added.
@@ -229,7 +230,7 @@ impl Share {
     }
 
     /// Makes a level of what is new since this was last done.
-    fn level(&mut self, level: &mut Level) {
+    fn level(&mut self, graph: &graph::Share, level: &mut Level) {
         level.rows.clear();
         level.keys.clear();
         for word in 0..self.met.len() {
@@ -238,8 +239,7 @@ impl Share {
                 let place = 64 * word + met.trailing_zeros() as usize;
                 met &= met - 1;
                 let fiber = &mut self.fibers[place];
-                let row = (place * self.shares + self.number) as u32;
-                level.rows.push((row, level.keys.len() as u32));
+                level.rows.push((graph.number(place), level.keys.len() as u32));
                 let before = std::mem::replace(&mut fiber.before, fiber.len) as usize;
                 let fiber = *fiber;
                 level.keys.extend(self.keys_of(&fiber)[before..].iter());
@@ -248,21 +248,21 @@ impl Share {
     }
 
     /// Leaves a part of the states of a level, as far as that leads to rows of this share.
-    fn leave(&mut self, graph: &Graph, level: &Level, part: Range<usize>) {
+    fn leave(&mut self, graph: &graph::Share, level: &Level, part: Range<usize>) {
         let mut window = Vec::with_capacity(WINDOW);
         for at in part.start..part.end.min(level.rows.len()) {
             let (row, start) = level.rows[at];
             let end = level.rows.get(at + 1).map_or(level.keys.len() as u32, |(_, start)| *start);
             for step in graph.of(row) {
-                let to = graph.to[step] as usize;
-                let place = if self.shares == 1 { to } else { to / self.shares };
-                if place * self.shares + self.number == to {
-                    self.generated += u64::from(end - start);
-                    window.push(Way { place, adds: graph.adds[step], keys: (start, end) });
-                    if window.len() == WINDOW {
-                        self.follow(level, &window);
-                        window.clear();
-                    }
+                self.generated += u64::from(end - start);
+                window.push(Way {
+                    place: graph.to[step] as usize,
+                    adds: graph.adds[step],
+                    keys: (start, end),
+                });
+                if window.len() == WINDOW {
+                    self.follow(level, &window);
+                    window.clear();
                 }
             }
         }
@@ -290,83 +290,96 @@ impl Share {
     }
 }
 
-/// All states over the rows of a graph.
-#[derive(Debug, PartialEq, Eq)]
+/// How many states there are over the rows of a graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counted {
     pub unique: u64,
     pub generated: u64,
     pub depth: usize,
     /// There are states that the bound on the depth left no steps to.
     pub cut: bool,
-    /// Why this was given up, if it was.
-    pub given_up: Option<Why>,
+    /// Whether they are too many to be counted.
+    pub full: bool,
 }
 
-/// Counts the states over the rows, level by level, as far as the bound on the depth lets it. What is told is how many states there
-/// are so far, their depth, and how many of them are left next.
-pub(super) fn count(
-    graph: &Graph,
+/// All states over the rows of a graph, level by level. Whoever explores rows can count the states of a level as soon as all rows of
+/// the level are explored, as a row is found as early as the first state over it.
+pub(super) struct Count {
+    shares: Vec<Share>,
+    /// The states that are left next, in the share of their rows.
+    levels: Vec<Level>,
+    /// The longest of these, in rows, and how much of each was left.
+    longest: usize,
+    left: usize,
+    /// The bound on the depth.
     bound: Option<usize>,
-    pool: Option<&rayon::ThreadPool>,
-    (budget, bytes): (&Budget<'_>, usize),
-    tell: impl Fn(&Counted, u64),
-) -> Counted {
-    let threads = pool.map_or(1, rayon::ThreadPool::current_num_threads);
-    let mut shares: Vec<Share> = (0..threads).map(|n| Share::new(graph.rows(), (n, threads))).collect();
-    shares[0].insert(0, &[0], 0);
-    let mut counted = Counted { unique: 1, generated: 1, depth: 0, cut: false, given_up: None };
-    let mut levels: Vec<Level> = shares.iter().map(|_| Level::default()).collect();
-    loop {
-        in_turn_or_together(pool, shares.iter_mut().zip(&mut levels), |(share, level)| share.level(level));
-        let longest = levels.iter().map(|level| level.rows.len()).max().unwrap_or(0);
-        if longest == 0 {
-            return counted;
-        }
-        // A level with more keys than numbers is larger than any memory.
-        if levels.iter().any(|level| u32::try_from(level.keys.len()).is_err()) {
-            counted.given_up = Some(Why::Memory);
-            return counted;
-        }
-        counted.depth += 1;
-        if bound == Some(counted.depth) {
-            counted.cut = true;
-            return counted;
-        }
-        let frontier = levels.iter().map(|level| level.keys.len() as u64).sum();
-        for start in (0..longest).step_by(PART) {
-            let part = start..start + PART;
-            in_turn_or_together(pool, &mut shares, |share: &mut Share| {
-                for level in &levels {
-                    share.leave(graph, level, part.clone());
-                }
-            });
-            counted.unique = shares.iter().map(|share| share.states).sum();
-            counted.generated = 1 + shares.iter().map(|share| share.generated).sum::<u64>();
-            let kept: usize = shares.iter().map(Share::bytes).sum();
-            let full = shares.iter().any(Share::is_full).then_some(Why::Memory);
-            counted.given_up = full.or_else(|| budget.check_all(bytes + kept));
-            if counted.given_up.is_some() {
-                return counted;
-            }
-            tell(&counted, frontier);
-        }
-    }
+    ended: bool,
+    pub counted: Counted,
 }
 
-/// Does some work for each, at the same time if there are threads for it.
-fn in_turn_or_together<T: Send>(
-    pool: Option<&rayon::ThreadPool>,
-    all: impl IntoIterator<Item = T, IntoIter: Send> + Send,
-    work: impl Fn(T) + Sync,
-) {
-    match pool {
-        None => all.into_iter().for_each(work),
-        Some(pool) => pool.scope(|scope| {
-            for one in all {
-                let work = &work;
-                scope.spawn(move |_| work(one));
+impl Count {
+    /// Nothing but the first state.
+    pub(super) fn new(graph: &Graph, bound: Option<usize>) -> Self {
+        let mut shares: Vec<Share> = graph.shares.iter().map(|rows| Share::new(rows.len())).collect();
+        let first = graph.shares.iter().position(|rows| rows.len() > 0 && rows.number(0) == 0);
+        shares[first.expect("there is a first row")].insert(0, &[0], 0);
+        let levels = shares.iter().map(|_| Level::default()).collect();
+        let counted = Counted { unique: 1, generated: 1, depth: 0, cut: false, full: false };
+        Self { shares, levels, longest: 0, left: 0, bound, ended: false, counted }
+    }
+
+    /// Goes on a little, if so many levels of rows were explored; false if there is nothing to do before more are.
+    pub(super) fn go_on(&mut self, graph: &Graph, pool: Option<&rayon::ThreadPool>, explored: usize) -> bool {
+        if self.ended {
+            return false;
+        }
+        if self.left >= self.longest {
+            if self.counted.depth >= explored {
+                return false;
             }
-        }),
+            self.begin_level(graph, pool);
+            return !self.ended;
+        }
+        let (part, levels) = (self.left..self.left + PART, &self.levels);
+        self.left = part.end;
+        let places = graph.shares.iter().zip(&mut self.shares);
+        in_turn_or_together(pool, places, |(graph, share): (_, &mut Share)| {
+            for level in levels {
+                share.leave(graph, level, part.clone());
+            }
+        });
+        self.counted.unique = self.shares.iter().map(|share| share.states).sum();
+        self.counted.generated = 1 + self.shares.iter().map(|share| share.generated).sum::<u64>();
+        self.counted.full = self.shares.iter().any(Share::is_full);
+        self.ended = self.counted.full;
+        true
+    }
+
+    fn begin_level(&mut self, graph: &Graph, pool: Option<&rayon::ThreadPool>) {
+        let places = graph.shares.iter().zip(&mut self.shares).zip(&mut self.levels);
+        in_turn_or_together(pool, places, |((graph, share), level)| {
+            share.make_room(graph.len());
+            share.level(graph, level);
+        });
+        (self.longest, self.left) = (self.levels.iter().map(|level| level.rows.len()).max().unwrap_or(0), 0);
+        if self.longest == 0 {
+            self.ended = true;
+            return;
+        }
+        self.counted.depth += 1;
+        self.counted.cut = self.bound == Some(self.counted.depth);
+        // A level with more keys than numbers is larger than any memory.
+        self.counted.full = self.levels.iter().any(|level| u32::try_from(level.keys.len()).is_err());
+        self.ended = self.counted.cut || self.counted.full;
+    }
+
+    /// How many states are left next, or are being left.
+    pub(super) fn frontier(&self) -> u64 {
+        self.levels.iter().map(|level| level.keys.len() as u64).sum()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.shares.iter().map(Share::bytes).sum()
     }
 }
 
@@ -374,12 +387,11 @@ fn in_turn_or_together<T: Send>(
 mod tests {
     use super::super::key::mix;
     use super::*;
-    use crate::report::Options;
     use std::collections::HashSet;
 
     /// Rows with some steps each: among ten that follow one another to and fro, and from these on to the next ten. Only the latter add
     /// anything, as states would have no end otherwise.
-    fn random(seed: u64, rows: u32) -> Graph {
+    fn random(seed: u64, rows: u32) -> Vec<(u32, u32, u64)> {
         let mut draw = seed;
         let mut below = |n: u32| {
             draw = mix(draw.wrapping_add(0x9e37_79b9_7f4a_7c15));
@@ -398,13 +410,13 @@ mod tests {
                 steps.push((row, to, adds));
             }
         }
-        Graph::of_steps(rows, &steps)
+        steps
     }
 
     /// The same, one state after the other.
-    fn one_by_one(graph: &Graph, bound: Option<usize>) -> Counted {
-        let mut counted = Counted { unique: 1, generated: 1, depth: 0, cut: false, given_up: None };
-        let mut level = vec![(0, 0)];
+    fn one_by_one(steps: &[(u32, u32, u64)], bound: Option<usize>) -> Counted {
+        let mut counted = Counted { unique: 1, generated: 1, depth: 0, cut: false, full: false };
+        let mut level = vec![(0, 0_u64)];
         let mut seen = HashSet::from([(0, 0)]);
         while !level.is_empty() {
             counted.depth += 1;
@@ -414,8 +426,9 @@ mod tests {
             }
             let mut next = Vec::new();
             for (row, key) in level {
-                for step in graph.of(row) {
-                    let state = (graph.to[step], graph.adds[step].wrapping_add(key));
+                let of_row = &steps[steps.partition_point(|(from, ..)| *from < row)..];
+                for (_, to, adds) in of_row.iter().take_while(|(from, ..)| *from == row) {
+                    let state = (*to, key.wrapping_add(*adds));
                     counted.generated += 1;
                     if seen.insert(state) {
                         next.push(state);
@@ -429,30 +442,36 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_too_much_gives_up() {
-        let graph = random(3, 100);
-        let options = Options { memory: Some(1), ..Options::default() };
-        let counted = count(&graph, None, None, (&Budget::start(&options), 2), |_, _| {});
-        assert_eq!(counted.given_up, Some(Why::Memory));
-        assert!(counted.unique < one_by_one(&graph, None).unique);
+    fn no_more_levels_are_left_than_were_explored() {
+        let steps = random(3, 100);
+        let graph = Graph::of_steps(100, &steps, 1);
+        let mut count = Count::new(&graph, None);
+        for explored in 0..12 {
+            while count.go_on(&graph, None, explored) {}
+            let expected = one_by_one(&steps, Some(explored + 1));
+            let counted = Counted { cut: true, depth: explored + 1, ..count.counted.clone() };
+            assert_eq!(counted, expected, "{explored} levels");
+            assert_eq!(count.counted.depth, explored);
+        }
     }
 
     #[test]
     fn states_over_rows_are_those_that_are_found_one_by_one() {
         let (mut large, mut deep) = (0, 0);
         for seed in 0..60 {
-            let graph = random(seed, 2 + seed as u32 * 2);
+            let rows = 2 + seed as u32 * 2;
+            let steps = random(seed, rows);
             for bound in [None, Some(1), Some(7)] {
-                let expected = one_by_one(&graph, bound);
-                large += u64::from(expected.unique > 12 * graph.rows() as u64);
+                let expected = one_by_one(&steps, bound);
+                large += u64::from(expected.unique > 12 * u64::from(rows));
                 deep = deep.max(expected.depth);
                 for threads in [1, 2, 3] {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
                     let pool = (threads > 1).then_some(&pool);
-                    let options = Options::default();
-                    let budget = Budget::start(&options);
-                    let counted = count(&graph, bound, pool, (&budget, 0), |_, _| {});
-                    assert_eq!(counted, expected, "seed {seed}, bound {bound:?}, {threads} threads");
+                    let graph = Graph::of_steps(rows, &steps, threads as u32);
+                    let mut count = Count::new(&graph, bound);
+                    while count.go_on(&graph, pool, usize::MAX) {}
+                    assert_eq!(count.counted, expected, "seed {seed}, bound {bound:?}, {threads} threads");
                 }
             }
         }

@@ -12,6 +12,7 @@
 //! leads to (`graph`), and in the end all states are counted over the rows that they share (`fibers`).
 
 mod ask;
+mod behind;
 mod blocks;
 pub(crate) mod budget;
 mod bytes;

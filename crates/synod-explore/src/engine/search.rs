@@ -1,9 +1,10 @@
 //! One exploration from its first state to its end: levels, blocks, and when to stop.
 
 use super::ask::Asked;
+use super::behind::{Behind, Counting};
 use super::budget::Budget;
 use super::checkpoint::{Due, Entry};
-use super::fibers::{self, Counted};
+use super::fibers::Count;
 use super::frontier::Frontier;
 use super::graph::Graph;
 use super::key::Layout;
@@ -44,8 +45,10 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub seen: Option<Seen>,
     pub frontier: Frontier,
     pub origins: Origins,
-    /// The rows and the steps between them, where messages are set aside.
+    /// The rows and the steps between them, where messages are set aside and one thread does everything.
     pub graph: Option<Graph>,
+    /// Who has them, where there are more threads: half of them.
+    pub behind: Option<Behind>,
     /// How many states there are over the rows, if they were counted.
     pub counted: Option<u64>,
     /// The row of the initial state.
@@ -56,6 +59,8 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub failure: Option<Failure>,
     pub pruned: bool,
     pub pool: Option<Arc<rayon::ThreadPool>>,
+    /// How many other threads look rows up and count states over them.
+    threads_behind: usize,
     /// Whether there is a property of locals.
     pub asks_locals: bool,
     /// Something was left out that may still matter; everything has to be explored anew.
@@ -89,16 +94,14 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         tables.symmetric = symmetry.map(|symmetry| Symmetric::new(symmetry, system.actors.len()));
         let counts = vec![2; tables.width()];
         let (seen, layout) = Seen::new(options.table, &counts).expect("two numbers a column fit");
-        let pool = (options.threads > 1).then(|| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.min(1 << 10));
-            Arc::new(pool.build().expect("the system has threads"))
-        });
+        let threads_behind = if dead == Dead::Aside { options.threads / 2 } else { 0 };
         Self {
             tables,
             seen: Some(seen),
             frontier: frontier(layout, options),
             origins: Origins::default(),
             graph: None,
+            behind: None,
             counted: None,
             first: Vec::new(),
             asked: Asked::new(system.properties.len()),
@@ -106,7 +109,8 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             depth: 0,
             failure: None,
             pruned: false,
-            pool,
+            pool: pool(options.threads - threads_behind).map(Arc::new),
+            threads_behind,
             asks_locals: system.properties.iter().any(|property| matches!(property.check, Check::Local(_))),
             stale: false,
             scouting: None,
@@ -133,10 +137,23 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             seen.key(&self.tables.columns, &row)
         });
         let key = key.unwrap_or_default();
-        self.graph = (self.tables.dead == Dead::Aside).then(|| Graph::new(key[0]));
+        if self.tables.dead == Dead::Aside {
+            self.begin_graph(key[0]);
+        }
         let packed = self.frontier.packed(&row, &key);
         self.add(&packed, (0, 0), None);
         Ok(true)
+    }
+
+    /// Begins with the rows, and the steps between them.
+    fn begin_graph(&mut self, key: u64) {
+        let graph = Graph::new(key, self.threads_behind.max(1));
+        if self.threads_behind == 0 {
+            self.graph = Some(graph);
+        } else {
+            let count = Count::new(&graph, self.tables.system.bounds.depth);
+            self.behind = Some(Behind::begin(Counting { graph, count, pool: pool(self.threads_behind) }));
+        }
     }
 
     /// Takes in the initial state, or goes on from a checkpoint if that is asked for and there is one.
@@ -238,36 +255,6 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         }
     }
 
-    /// Counts the states that share the rows, if rows stand for more than one and all of them were explored.
-    fn count_states(&mut self, options: &Options<'_>, budget: &Budget<'_>, ending: &mut Ending<A>) {
-        let Some(mut graph) = self.graph.take().filter(|_| ending.exhausted && self.failure.is_none()) else {
-            return;
-        };
-        // What there is to be known of rows is known.
-        self.seen = None;
-        graph.finish();
-        let (rows, generated, depth) = (self.origins.len(), self.generated, self.depth);
-        // There are at least as many as there are rows, however few were counted yet.
-        let at_least = |counted: &Counted| {
-            let generated = counted.generated.max(generated);
-            (counted.unique.max(rows.into()), generated, counted.depth.max(depth))
-        };
-        let tell = |counted: &Counted, frontier| {
-            let (unique, generated, depth) = at_least(counted);
-            self.tell_counts(options, budget, (unique, generated, depth, frontier));
-        };
-        let bound = self.tables.system.bounds.depth;
-        let bytes = self.bytes() + graph.bytes();
-        let counted = fibers::count(&graph, bound, self.pool.as_deref(), (budget, bytes), tell);
-        let mut counts = (counted.unique, counted.generated, counted.depth);
-        ending.cut |= counted.cut;
-        if counted.given_up.is_some() {
-            (ending.incomplete, ending.exhausted) = (counted.given_up, false);
-            counts = at_least(&counted);
-        }
-        (self.counted, self.generated, self.depth) = (Some(counts.0), counts.1, counts.2);
-    }
-
     /// Explores once: from the first state on, or from where a checkpoint was.
     fn pass(&mut self, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
         let mut ending =
@@ -323,6 +310,11 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         ending
     }
 
+    /// How many threads there are to share the work.
+    pub(super) fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
     fn is_due(&self, checkpoint: &Checkpoint<'_>) -> bool {
         self.scouting.is_none() && self.due.is_due(checkpoint.every)
     }
@@ -345,7 +337,9 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Whether there is no number left for another state.
     fn is_full(&self) -> bool {
-        self.origins.len() >= u32::MAX - (1 << 24) || self.graph.as_ref().is_some_and(Graph::is_full)
+        self.origins.len() >= u32::MAX - (1 << 24)
+            || self.graph.as_ref().is_some_and(Graph::is_full)
+            || self.behind.as_ref().is_some_and(|behind| behind.told.full)
     }
 
     /// Makes room for the numbers there are; false if rows have become too wide.
@@ -395,7 +389,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         }
     }
 
-    fn tell_counts(
+    pub(super) fn tell_counts(
         &self,
         options: &Options<'_>,
         budget: &Budget<'_>,
@@ -438,6 +432,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             + self.tables.bytes()
             + self.asked.bytes()
             + self.graph.as_ref().map_or(0, Graph::bytes)
+            + self.behind.as_ref().map_or(0, |behind| behind.told.bytes)
     }
 
     /// Whether dead messages only stand in keys: where somebody says which are, keys are sums, and nothing looks at what was left
@@ -458,6 +453,14 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         system.bounds.state.is_some()
             || system.properties.iter().any(|property| matches!(property.check, Check::State(_)))
     }
+}
+
+/// Threads that share work, if there are more than one.
+fn pool(threads: usize) -> Option<rayon::ThreadPool> {
+    (threads > 1).then(|| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.min(1 << 10));
+        pool.build().expect("the system has threads")
+    })
 }
 
 fn frontier(layout: Layout, options: &Options<'_>) -> Frontier {

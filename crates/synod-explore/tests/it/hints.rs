@@ -61,7 +61,8 @@ fn no_hint_matters_to_a_finding() {
             }
             let shared = explore(&system, &Options { threads: 2, table: Table::Fingerprint64, ..dead(true) });
             assert_same(&reduced, &shared);
-            for (table, threads) in [(Table::Fingerprint64, 1), (Table::Fingerprint128, 2)] {
+            let fingerprints = [1, 2, 5].map(|threads| (Table::Fingerprint64, threads));
+            for (table, threads) in fingerprints.into_iter().chain([(Table::Fingerprint128, 2)]) {
                 let aside = explore(&system, &Options { table, threads, ..dead(false) });
                 if matches!(whole.verdict, Verdict::Panicked { .. }) {
                     // Who ends early has counted rows.
@@ -101,7 +102,7 @@ fn what_is_set_aside_is_counted() {
     let whole = explore(&system, &Options { table: Table::Fingerprint64, ..dead(false) });
     for (hint, right) in [(paxos::hint(), true), (always(false), false)] {
         system.hint = Some(hint);
-        for threads in [1, 2] {
+        for threads in [1, 2, 3, 4] {
             let aside = explore(&system, &Options { table: Table::Fingerprint64, threads, ..dead(false) });
             assert_eq!((&aside.verdict, status(&aside)), (&whole.verdict, status(&whole)));
             assert_eq!((counts(&aside), aside.unique_states), (counts(&whole), 16_668));
@@ -122,7 +123,7 @@ fn what_is_set_aside_is_counted_as_far_as_it_goes() {
         system.bounds.depth = Some(depth);
         let whole = explore(&System { hint: None, ..system.clone() }, &hashed(1));
         system.hint = Some(paxos::hint());
-        for threads in [1, 2] {
+        for threads in [1, 2, 4] {
             let aside = explore(&system, &hashed(threads));
             assert_eq!((&aside.verdict, status(&aside)), (&whole.verdict, status(&whole)));
             assert_eq!(counts(&aside), counts(&whole), "up to {depth}");
@@ -142,11 +143,35 @@ fn what_is_set_aside_is_counted_as_far_as_it_goes() {
     }
 
     let violated = letters("cdedeab");
-    let at_once = Options { stop: Stop::FirstViolation, ..hashed(1) };
-    let whole = explore(&violated, &at_once);
-    let aside = explore(&System { hint: Some(always(true)), ..violated }, &at_once);
-    assert_eq!(whole.verdict, Verdict::Violated { property: "reads c last" });
-    assert_eq!((&aside.verdict, &aside.findings), (&whole.verdict, &whole.findings));
+    let at_once = |threads| Options { stop: Stop::FirstViolation, ..hashed(threads) };
+    let whole = explore(&violated, &at_once(1));
+    let hinted = System { hint: Some(always(true)), ..violated };
+    for threads in [1, 2, 4] {
+        let aside = explore(&hinted, &at_once(threads));
+        assert_eq!(whole.verdict, Verdict::Violated { property: "reads c last" });
+        assert_eq!((&aside.verdict, &aside.findings), (&whole.verdict, &whole.findings));
+    }
+}
+
+/// States are left by the thousand when it happens, by clients in any order, and threads find out about many of them at a time.
+#[test]
+fn of_many_panics_it_is_the_first_that_counts() {
+    let mut system = paxos::system(&paxos::model(3, 3));
+    let nobody_reads = |history: &paxos::Kept| {
+        let history = format!("{history:?}");
+        assert!(!history.contains("ReadOk"), "{history}");
+        Ok(())
+    };
+    system.properties.push(Property::always_history("nobody reads", nobody_reads));
+    let hashed = |threads| Options { table: Table::Fingerprint64, threads, ..dead(false) };
+    let whole = explore(&system, &hashed(1));
+    assert!(matches!(whole.verdict, Verdict::Panicked { .. }), "{:?}", whole.verdict);
+    assert!(whole.unique_states > 5_000, "{} states", whole.unique_states);
+    system.hint = Some(paxos::hint());
+    for threads in [1, 2, 3, 4] {
+        let aside = explore(&system, &hashed(threads));
+        assert_eq!(format!("{:?}", aside.verdict), format!("{:?}", whole.verdict), "{threads} threads");
+    }
 }
 
 #[test]
