@@ -9,7 +9,8 @@
 //! Two reductions can be asked for. Messages that cannot matter any more are left out (`dead`), and states in which like actors
 //! have changed places are explored once (`symmetry`). Either is checked on all that was explored.
 //! A third thing is no reduction: where a hint says which messages are dead, rows go without them, it is remembered which row each step
-//! leads to (`graph`), and in the end all states are counted over the rows that they share (`fibers`).
+//! leads to (`graph`), and all states are counted over the rows that they share (`fibers`): in the end, or by threads of their own
+//! (`behind`).
 
 mod ask;
 mod behind;
