@@ -1,13 +1,14 @@
 //! States are counted over the rows that they share by threads of their own, a little behind those that explore the rows.
 //!
 //! Whoever explores says which steps there are, some states at a time, and is told which of them lead to rows that are new. Until then
-//! there are other states to leave, except at the end of a block. Whoever is behind has states to count in the meantime.
+//! there are other states to leave, except at the end of a block. Whoever is behind has states to count in the meantime. If that has
+//! become so much that there is no end to it, whoever explores looks up the rows too, and only says how it came out.
 
 use super::blocks::{Ended, PORTION, Run, runs};
 use super::budget::Budget;
 use super::expand::Candidates;
 use super::fibers::Count;
-use super::graph::Graph;
+use super::graph::{Graph, LookedUp, Numbers};
 use super::key::Hashed;
 use super::search::Search;
 use super::sets::Seen;
@@ -33,6 +34,24 @@ struct Portion {
     end: u32,
     /// How many levels of rows were explored before that of these states.
     explored: usize,
+    /// Where they lead, if that was looked up by who sends them.
+    looked_up: LookedUp,
+    is_looked_up: bool,
+}
+
+/// What somebody behind is asked for.
+enum Errand {
+    /// To take in some steps.
+    Extend(Portion),
+    /// To lend the numbers of rows, if possible.
+    Lend,
+    /// To take them back.
+    TakeBack(Numbers),
+}
+
+enum Reply {
+    Extended(Portion, Told),
+    Lent(Option<Numbers>),
 }
 
 /// The rows with the steps between them, and the states over them.
@@ -44,79 +63,133 @@ pub(super) struct Counting {
 
 /// Who is behind, to talk to.
 pub(super) struct Behind {
-    portions: Sender<Portion>,
-    /// Never locked: it is only wrapped up so that threads may look at the search that it is part of.
-    back: Mutex<Receiver<(Portion, Told)>>,
+    errands: Sender<Errand>,
+    /// Never locked: they are only wrapped up so that threads may look at the search that this is part of.
+    replies: Mutex<Receiver<Reply>>,
     thread: JoinHandle<Counting>,
     waiting: usize,
     /// Portions to be used again.
     spare: Vec<Portion>,
-    pub told: Told,
+    /// The numbers of rows, if they are looked up by who explores.
+    numbers: Option<Numbers>,
+    told: Told,
 }
 
 /// What is told of the counting.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Told {
-    pub bytes: usize,
-    pub full: bool,
+struct Told {
+    bytes: usize,
+    full: bool,
+    /// Whether there has been more to do all the time.
+    busy: bool,
 }
 
 impl Behind {
     /// Begins to count, in so many threads.
     pub(super) fn begin(counting: Counting) -> Self {
-        let (portions, coming) = mpsc::channel();
-        let (done, back) = mpsc::channel();
+        let (errands, coming) = mpsc::channel();
+        let (done, replies) = mpsc::channel();
         let thread = thread::Builder::new().name("counting".to_owned());
         let thread = thread.spawn(move || counting.follow(&coming, &done)).expect("the system has threads");
-        Self {
-            portions,
-            back: Mutex::new(back),
-            thread,
-            waiting: 0,
-            spare: Vec::new(),
-            told: Told::default(),
-        }
+        let (replies, told) = (Mutex::new(replies), Told::default());
+        Self { errands, replies, thread, waiting: 0, spare: Vec::new(), numbers: None, told }
+    }
+
+    fn ask(&self, errand: Errand) {
+        self.errands.send(errand).expect("somebody is behind");
+    }
+
+    fn reply(&mut self) -> Reply {
+        self.replies.get_mut().expect("it is never locked").recv().expect("somebody is behind")
     }
 
     fn send(&mut self, portion: Portion) {
         self.waiting += 1;
-        self.portions.send(portion).expect("somebody is behind");
+        self.ask(Errand::Extend(portion));
     }
 
     /// The portion that was sent first, with what is new marked.
     fn next(&mut self) -> Option<Portion> {
         self.waiting = self.waiting.checked_sub(1)?;
-        let back = self.back.get_mut().expect("it is never locked");
-        let (portion, told) = back.recv().expect("somebody is behind");
+        let Reply::Extended(portion, told) = self.reply() else { unreachable!("it was sent first") };
         self.told = told;
         Some(portion)
     }
 
+    /// Says who looks up rows next: whoever has less to do.
+    fn share_out(&mut self) {
+        match self.numbers.take() {
+            None if self.told.busy && self.waiting == 0 => {
+                self.ask(Errand::Lend);
+                let Reply::Lent(numbers) = self.reply() else { unreachable!("nothing else was asked for") };
+                self.numbers = numbers;
+            }
+            Some(numbers) if !self.told.busy => self.ask(Errand::TakeBack(numbers)),
+            numbers => self.numbers = numbers,
+        }
+    }
+
+    /// Looks up the rows that some steps lead to, unless others do.
+    fn look_up(&mut self, portion: &mut Portion) {
+        portion.is_looked_up = self.numbers.is_some();
+        if let Some(numbers) = &mut self.numbers {
+            numbers.look_up(&portion.found, &portion.runs, &mut portion.looked_up);
+        }
+    }
+
+    /// Bytes in use.
+    pub(super) fn bytes(&self) -> usize {
+        self.told.bytes + self.numbers.as_ref().map_or(0, Numbers::bytes)
+    }
+
+    /// Whether there is no number left for another step.
+    pub(super) fn is_full(&self) -> bool {
+        self.told.full
+    }
+
     /// No more steps come.
     pub(super) fn end(self) -> Counting {
-        drop(self.portions);
+        drop(self.errands);
         self.thread.join().expect("nothing there panics")
     }
 }
 
 impl Counting {
-    /// Looks up the steps that come, and counts as long as none do.
-    fn follow(mut self, coming: &Receiver<Portion>, done: &Sender<(Portion, Told)>) -> Self {
-        let mut explored = 0;
+    /// Does what is asked for, and counts as long as nothing is.
+    fn follow(mut self, errands: &Receiver<Errand>, replies: &Sender<Reply>) -> Self {
+        let (mut explored, mut busy) = (0, true);
         loop {
-            let next = match coming.try_recv() {
+            let errand = match errands.try_recv() {
                 Err(TryRecvError::Empty) if self.count.go_on(&self.graph, self.pool.as_ref(), explored) => {
                     continue;
                 }
-                Err(TryRecvError::Empty) => coming.recv().ok(),
-                next => next.ok(),
+                Err(TryRecvError::Empty) => {
+                    busy = false;
+                    errands.recv().ok()
+                }
+                errand => errand.ok(),
             };
-            let Some(portion) = next else { return self };
-            explored = portion.explored;
-            self.graph.extend(self.pool.as_ref(), &portion.found, &portion.runs, portion.end);
-            let told = Told { bytes: self.graph.bytes() + self.count.bytes(), full: self.graph.is_full() };
+            let reply = match errand {
+                None => return self,
+                Some(Errand::TakeBack(numbers)) => {
+                    self.graph.take_back(numbers);
+                    continue;
+                }
+                Some(Errand::Lend) => Reply::Lent(self.graph.lend()),
+                Some(Errand::Extend(portion)) => {
+                    explored = portion.explored;
+                    let Portion { found, runs, end, .. } = &portion;
+                    if portion.is_looked_up {
+                        self.graph.extend_to(&portion.looked_up, found, runs, *end);
+                    } else {
+                        self.graph.extend(self.pool.as_ref(), found, runs, *end);
+                    }
+                    let (bytes, full) = (self.graph.bytes() + self.count.bytes(), self.graph.is_full());
+                    Reply::Extended(portion, Told { bytes, full, busy: std::mem::replace(&mut busy, true) })
+                }
+            };
             // Nobody waits for it if something went wrong.
-            _ = done.send((portion, told));
+            _ = replies.send(reply);
         }
     }
 }
@@ -125,31 +198,46 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     /// Leaves the states of a block, with somebody behind. Gives up half-way if the time is up.
     pub(super) fn explore_ahead(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
         let mut behind = self.behind.take().expect("somebody is behind");
+        behind.share_out();
         let (mut ahead, mut given_up) = (block.start, None);
         loop {
-            let is_enough = behind.waiting == WAITING || ahead == block.end || given_up.is_some();
-            if !is_enough {
+            let ended = ahead == block.end || given_up.is_some();
+            if !ended && behind.waiting < WAITING {
                 let end = block.end.min(ahead + self.portion(PORTION));
                 let mut portion = behind.spare.pop().unwrap_or_default();
                 given_up = self.expand_portion(&mut portion, ahead..end, budget);
-                if given_up.is_none() {
-                    behind.send(portion);
-                    ahead = end;
+                if given_up.is_some() {
+                    continue;
                 }
+                ahead = end;
+                behind.look_up(&mut portion);
+                if portion.is_looked_up {
+                    self.take_in_portion(&mut portion);
+                }
+                behind.send(portion);
+            } else if ended && behind.numbers.is_some() {
+                break;
             } else if let Some(mut portion) = behind.next() {
-                // What comes after a failure is not taken in.
-                if self.failure.is_none() {
-                    self.take_in_all::<Hashed<1>>(&mut portion.found, &portion.runs);
-                    self.level.start = portion.end;
-                }
-                if self.failure.is_some() {
-                    ahead = block.end;
+                if !portion.is_looked_up {
+                    self.take_in_portion(&mut portion);
                 }
                 behind.spare.push(portion);
             } else {
-                self.behind = Some(behind);
-                return given_up;
+                break;
             }
+            if self.failure.is_some() {
+                ahead = block.end;
+            }
+        }
+        self.behind = Some(behind);
+        given_up
+    }
+
+    /// Takes in what was found, unless it comes after a failure.
+    fn take_in_portion(&mut self, portion: &mut Portion) {
+        if self.failure.is_none() {
+            self.take_in_all::<Hashed<1>>(&mut portion.found, &portion.runs);
+            self.level.start = portion.end;
         }
     }
 

@@ -77,6 +77,40 @@ impl Graph {
         }
     }
 
+    /// Lends the numbers of rows, if all of them are in one share, to somebody who looks up rows in the meantime.
+    pub(super) fn lend(&mut self) -> Option<Numbers> {
+        let [share] = &mut self.shares[..] else { return None };
+        Some(std::mem::take(&mut share.rows))
+    }
+
+    /// Takes them back.
+    pub(super) fn take_back(&mut self, numbers: Numbers) {
+        self.shares[0].rows = numbers;
+    }
+
+    /// Takes in steps as [`extend`](Self::extend) does, to rows that were looked up.
+    pub(super) fn extend_to<K: Key>(
+        &mut self,
+        LookedUp { places, rows }: &LookedUp,
+        buffers: &[Candidates<K>],
+        runs: &[Run],
+        end: u32,
+    ) {
+        let share = &mut self.shares[0];
+        let mut places = places.iter();
+        let mut adds: Vec<_> = buffers.iter().map(|found| found.adds.iter()).collect();
+        for (buffer, range) in runs {
+            let ways = buffers[*buffer].found[range.clone()].iter().filter(|way| way.is_row());
+            for (way, adds) in ways.zip(&mut adds[*buffer]) {
+                share.begin_row(way.parent);
+                share.to.extend(places.next());
+                share.adds.push(word(adds));
+            }
+        }
+        share.begin_row(end);
+        share.len = *rows;
+    }
+
     /// Says which numbers among all the rows have that were new.
     fn number<K: Key>(&mut self, buffers: &[Candidates<K>], runs: &[Run]) {
         let shares = self.shares.len();
@@ -198,8 +232,8 @@ impl Share {
     }
 
     fn bytes(&self) -> usize {
-        let rows = self.rows.keys.capacity() * 8 + self.rows.slots.capacity() * 4;
-        rows + (self.numbers.capacity() + self.starts.capacity() + self.to.capacity()) * 4
+        self.rows.bytes()
+            + (self.numbers.capacity() + self.starts.capacity() + self.to.capacity()) * 4
             + self.adds.capacity() * 8
     }
 }
@@ -231,9 +265,17 @@ pub(super) fn in_turn_or_together<T: Send>(
     }
 }
 
+/// The rows that some steps lead to.
+#[derive(Default)]
+pub(super) struct LookedUp {
+    places: Vec<u32>,
+    /// How many rows there are with those that were new.
+    rows: usize,
+}
+
 /// Keys, numbered as they come. They are hashes as they are.
 #[derive(Default)]
-struct Numbers {
+pub(super) struct Numbers {
     keys: Vec<u64>,
     /// The numbers of the keys, by their first bits, at most every second one taken.
     slots: Vec<u32>,
@@ -262,6 +304,32 @@ impl Numbers {
         let homes = keys.map(|key| self.slots[(key >> self.shift) as usize]);
         let first = homes.map(|number| self.keys.get(number as usize).copied().unwrap_or(0));
         std::hint::black_box(first.fold(0, |all, one| all ^ one));
+    }
+
+    /// Looks up the rows that some candidates lead to, and marks those that are new.
+    pub(super) fn look_up<K: Key>(&mut self, buffers: &[Candidates<K>], runs: &[Run], into: &mut LookedUp) {
+        into.places.clear();
+        for (buffer, range) in runs {
+            let found = &buffers[*buffer];
+            let keys = found.keys[range.clone()].chunks(WINDOW);
+            let rest = found.found[range.clone()].chunks(WINDOW).zip(found.new[range.clone()].chunks(WINDOW));
+            for (keys, (ways, new)) in keys.zip(rest) {
+                self.make_room(keys.len());
+                self.ask_for(keys.iter().map(word));
+                for (key, (way, new)) in keys.iter().zip(ways.iter().zip(new)) {
+                    if way.is_row() {
+                        let (place, is_new) = self.number(word(key));
+                        new.store(is_new, Ordering::Relaxed);
+                        into.places.push(place);
+                    }
+                }
+            }
+        }
+        into.rows = self.keys.len();
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.keys.capacity() * 8 + self.slots.capacity() * 4
     }
 
     /// Where a key is, or would go.

@@ -339,7 +339,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     fn is_full(&self) -> bool {
         self.origins.len() >= u32::MAX - (1 << 24)
             || self.graph.as_ref().is_some_and(Graph::is_full)
-            || self.behind.as_ref().is_some_and(|behind| behind.told.full)
+            || self.behind.as_ref().is_some_and(Behind::is_full)
     }
 
     /// Makes room for the numbers there are; false if rows have become too wide.
@@ -432,7 +432,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             + self.tables.bytes()
             + self.asked.bytes()
             + self.graph.as_ref().map_or(0, Graph::bytes)
-            + self.behind.as_ref().map_or(0, |behind| behind.told.bytes)
+            + self.behind.as_ref().map_or(0, Behind::bytes)
     }
 
     /// Whether dead messages only stand in keys: where somebody says which are, keys are sums, and nothing looks at what was left

@@ -153,6 +153,17 @@ fn what_is_set_aside_is_counted_as_far_as_it_goes() {
     }
 }
 
+/// So many that those who count have more to do than those who explore, who look rows up for them then.
+#[test]
+fn a_million_states_are_counted_by_any_number_of_threads() {
+    let mut system = paxos::system(&paxos::model(3, 3));
+    system.hint = Some(paxos::hint());
+    for threads in [1, 2, 3, 4] {
+        let aside = explore(&system, &Options { table: Table::Fingerprint64, threads, ..dead(false) });
+        assert_eq!(counts(&aside), (1_194_428, 2_420_477, 28), "{threads} threads");
+    }
+}
+
 /// States are left by the thousand when it happens, by clients in any order, and threads find out about many of them at a time.
 #[test]
 fn of_many_panics_it_is_the_first_that_counts() {
@@ -168,9 +179,11 @@ fn of_many_panics_it_is_the_first_that_counts() {
     assert!(matches!(whole.verdict, Verdict::Panicked { .. }), "{:?}", whole.verdict);
     assert!(whole.unique_states > 5_000, "{} states", whole.unique_states);
     system.hint = Some(paxos::hint());
-    for threads in [1, 2, 3, 4] {
+    let rows = explore(&system, &hashed(1)).unique_states;
+    for threads in [2, 3, 4] {
         let aside = explore(&system, &hashed(threads));
         assert_eq!(format!("{:?}", aside.verdict), format!("{:?}", whole.verdict), "{threads} threads");
+        assert_eq!(aside.unique_states, rows, "{threads} threads");
     }
 }
 
