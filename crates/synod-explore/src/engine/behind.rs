@@ -20,8 +20,6 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 
-/// So often counting goes on a little before the clock is looked at again.
-const PATIENCE: usize = 16;
 /// Portions that are found out about at the same time: enough that one is ready when it is asked for.
 const WAITING: usize = 8;
 
@@ -288,21 +286,11 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             let counted = &count.counted;
             (counted.unique.max(rows), counted.generated.max(generated), counted.depth.max(depth))
         };
-        let mut given_up = None;
-        for n in 1.. {
-            if !count.go_on(&graph, pool.as_ref(), usize::MAX) {
-                given_up = count.counted.full.then_some(Why::Memory);
-                break;
-            }
-            if n % PATIENCE == 0 {
-                given_up = budget.check_all(bytes + count.bytes());
-                if given_up.is_some() {
-                    break;
-                }
-                let (unique, generated, depth) = at_least(&count);
-                self.tell_counts(options, budget, (unique, generated, depth, count.frontier()));
-            }
-        }
+        let tell = |count: &Count| {
+            let (unique, generated, depth) = at_least(count);
+            self.tell_counts(options, budget, (unique, generated, depth, count.frontier()));
+        };
+        let given_up = count.finish(&graph, pool.as_ref(), (budget, bytes), tell);
         let counted = &count.counted;
         let mut counts = (counted.unique, counted.generated, counted.depth);
         ending.cut |= counted.cut;

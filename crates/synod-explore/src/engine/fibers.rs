@@ -9,13 +9,17 @@
 //! Ways need no states: the first state over a row, as states are numbered when they are found one by one, is found by the same step
 //! from the first state over the row before. So the shortest ways to rows, which are remembered, are those to states.
 
+use super::budget::Budget;
 use super::graph::{self, Graph, in_turn_or_together};
+use crate::report::Why;
 use std::ops::Range;
 
 /// Steps that are looked at together, so that the memory fetches what they need at the same time.
 const WINDOW: usize = 64;
 /// So many rows of a level, of each share, are left in one go.
 const PART: usize = 1 << 9;
+/// So often counting goes on a little before the clock is looked at again.
+const PATIENCE: usize = 16;
 
 /// How many keys there is room for, from one size to the next. Larger fibers are tables of their own.
 const ROOM: [u32; 8] = [1, 2, 4, 6, 8, 12, 16, 24];
@@ -355,6 +359,29 @@ impl Count {
         true
     }
 
+    /// Counts what is left once all rows were explored. Why it was given up, if it was; so many bytes are in use beside it.
+    pub(super) fn finish(
+        &mut self,
+        graph: &Graph,
+        pool: Option<&rayon::ThreadPool>,
+        (budget, bytes): (&Budget<'_>, usize),
+        tell: impl Fn(&Self),
+    ) -> Option<Why> {
+        for n in 1.. {
+            if !self.go_on(graph, pool, usize::MAX) {
+                break;
+            }
+            if n % PATIENCE == 0 {
+                let given_up = budget.check_all(bytes + self.bytes());
+                if given_up.is_some() {
+                    return given_up;
+                }
+                tell(self);
+            }
+        }
+        self.counted.full.then_some(Why::Memory)
+    }
+
     fn begin_level(&mut self, graph: &Graph, pool: Option<&rayon::ThreadPool>) {
         let places = graph.shares.iter().zip(&mut self.shares).zip(&mut self.levels);
         in_turn_or_together(pool, places, |((graph, share), level)| {
@@ -387,6 +414,7 @@ impl Count {
 mod tests {
     use super::super::key::mix;
     use super::*;
+    use crate::report::Options;
     use std::collections::HashSet;
 
     /// Rows with some steps each: among ten that follow one another to and fro, and from these on to the next ten. Only the latter add
@@ -439,6 +467,16 @@ mod tests {
         }
         counted.unique = seen.len() as u64;
         counted
+    }
+
+    #[test]
+    fn who_takes_too_much_gives_up() {
+        let steps = random(3, 100);
+        let graph = Graph::of_steps(100, &steps, 1);
+        let options = Options { memory: Some(1), ..Options::default() };
+        let mut count = Count::new(&graph, None);
+        assert_eq!(count.finish(&graph, None, (&Budget::start(&options), 0), |_| {}), Some(Why::Memory));
+        assert!(count.counted.unique < one_by_one(&steps, None).unique);
     }
 
     #[test]
