@@ -7,7 +7,8 @@
 //! that the guesses only get better and there is an end.
 //!
 //! A hint ([`System::hint`](crate::System::hint)) may have some kept that are ignored at present. It is one more guess, and checked
-//! like the others.
+//! like the others. Whether it would keep what was left out before is asked of all locals that follow, whether or not the message was met
+//! there: what is met depends on which steps sleep, and what is left out must not.
 //!
 //! When nothing is refuted the states with and without dead messages are bisimilar: whatever was left out is a no-op at
 //! its receiver in every state that follows, so it is no step in any of them and stands in nobody's way. In an ordered
@@ -26,20 +27,23 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         }
         let mut list = self.lists.get(inbox).to_vec();
         let all = list.len();
-        list.retain(|&envelope| {
-            let at = pair(local, envelope);
-            if self.dropped.contains(&at) {
-                return false;
-            }
-            if self.alive.contains(&at) || !self.ignores(column, local, envelope) {
-                return true;
-            }
-            let kept = self.is_worth_keeping(local, envelope);
-            let known = if kept { &mut self.alive } else { &mut self.dropped };
-            known.insert(at);
-            kept
-        });
+        list.retain(|&envelope| self.is_kept(column, local, envelope));
         if list.len() == all { inbox } else { self.lists.intern(&list) }
+    }
+
+    /// Whether a message is not left out where it finds its receiver in a local.
+    fn is_kept(&mut self, actor: usize, local: u32, envelope: u32) -> bool {
+        let at = pair(local, envelope);
+        if self.dropped.contains(&at) {
+            return false;
+        }
+        if self.alive.contains(&at) || !self.ignores(actor, local, envelope) {
+            return true;
+        }
+        let kept = self.is_worth_keeping(local, envelope);
+        let known = if kept { &mut self.alive } else { &mut self.dropped };
+        known.insert(at);
+        kept
     }
 
     /// Whether a message that is ignored is kept at the word of the system's hint. A hint that panics has said nothing, and ends it all.
@@ -61,7 +65,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     }
 
     /// Whether two rows are of the same state, but for messages that their receivers ignore. A hint that says now this and now that has them
-    /// kept by some ways to a state and not by others.
+    /// kept by some ways to a state and not by others, until that is refuted.
     pub(super) fn differ_in_dead_only(&mut self, a: &[u32], b: &[u32]) -> bool {
         let actors = self.actors();
         self.dead != Dead::Kept
@@ -89,8 +93,6 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         let mut left_out: Vec<(u32, u32, u32)> =
             self.dropped.iter().map(|&at| (receiver(at as u32), at as u32, (at >> 32) as u32)).collect();
         left_out.sort_unstable();
-        // What is set aside is part of a state, which must not be taken for two: where a message is aside it stays so.
-        let aside = self.dead == Dead::Aside;
         let mut refuted = false;
         for actor in left_out.chunk_by(|a, b| a.0 == b.0) {
             let (after, before) = self.ways(actor[0].0);
@@ -105,8 +107,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 }
                 let mut reacting = Vec::new();
                 while let Some(local) = pending.pop() {
-                    let reacts = !self.ignores(actor as usize, local, envelope);
-                    if reacts || aside && self.alive.contains(&pair(local, envelope)) {
+                    // What would be kept here although nobody reacts to it would make two states of one.
+                    if self.is_kept(actor as usize, local, envelope) {
                         reacting.push(local);
                     }
                     pending.extend(after.of(local).iter().filter(|next| reached.set(**next)));

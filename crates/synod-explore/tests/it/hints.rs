@@ -1,7 +1,7 @@
 //! A hint about dead messages saves beginning anew, and is believed in nothing.
 
 use crate::differential::{Digest, assert_same};
-use crate::machines::machines;
+use crate::machines::{Effect, MESSAGES, Machine, Output, STATES, machines};
 use crate::paxos;
 use crate::reductions::{assert_no_weaker, cases, dead, digested, letters, like_pingers, status};
 use proptest::prelude::*;
@@ -12,8 +12,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use synod_explore::{
-    Delivery, Faults, Hint, Network, Options, Progress, Property, Report, State, Stop, Subject, System,
-    Table, Verdict, Why, explore,
+    Delivery, Faults, Hint, Local, Network, Options, Progress, Property, Report, State, Status, Stop,
+    Subject, System, Table, Verdict, Why, explore,
 };
 
 /// Answers that follow from what was asked about, and otherwise from nothing.
@@ -93,6 +93,61 @@ fn a_right_hint_saves_beginning_anew_and_a_wrong_one_does_not() {
         assert_eq!(hinted.unique_states, unhinted.unique_states);
         assert_eq!(hinted.passes == 1, right, "{} passes", hinted.passes);
         assert!(!right || hinted.handler_calls < unhinted.handler_calls, "scouts ran handlers");
+    }
+}
+
+/// A machine that goes on when its timer fires, or a message comes, and puts something out then.
+fn goes_on(event: u8, outputs: Vec<Output>) -> Machine {
+    let mut table = vec![Effect::default(); usize::from(STATES) * Machine::EVENTS];
+    table[usize::from(event)] = Effect { to: Some(1), outputs };
+    Machine { start: vec![Output::Set(0)], table }
+}
+
+/// Of a machine that it keeps messages in one state.
+fn keeps_in(state: u8) -> Hint<Machine> {
+    Arc::new(move |local, _| local.state.as_deref() == Some(&state))
+}
+
+/// One sends when its timer fires, the other moves on when its does, and ignores what is sent at all times. What was left out and
+/// what is kept could meet in one state that then were two, of which one is never found if steps to it sleep.
+#[test]
+fn a_hint_that_keeps_what_was_left_out_before_is_refuted() {
+    for receiver in [0, 1] {
+        let mut machines = vec![goes_on(MESSAGES, vec![Output::Send(receiver, 0)])];
+        machines.insert(receiver.into(), goes_on(MESSAGES, Vec::new()));
+        for (state, passes) in [(0, 1), (1, 2)] {
+            let mut system = System::new(machines.clone(), ());
+            system.hint = Some(keeps_in(state));
+            for (table, threads) in [(Table::Exact, 1), (Table::Exact, 2), (Table::Fingerprint64, 2)] {
+                let report = explore(&system, &Options { table, threads, ..dead(true) });
+                assert_eq!((counts(&report), report.passes), ((4, 5, 3), passes), "{state}, {receiver}");
+            }
+        }
+    }
+}
+
+/// Until that is refuted: a way that is gone again may then keep what was left out when it was found.
+#[test]
+fn a_hint_that_was_not_refuted_yet_makes_no_way_impure() {
+    let sender = goes_on(MESSAGES, (0..3).map(|message| Output::Send(1, message)).collect());
+    let mut receiver = goes_on(1, Vec::new());
+    receiver.start.clear();
+    receiver.table[Machine::EVENTS + 2].to = Some(2);
+    let has_both = |who, local: &Local<Machine>| {
+        if (who, local.state.as_deref()) == (1, Some(&2)) { Err(String::new()) } else { Ok(()) }
+    };
+    let mut system =
+        System::new(vec![sender, receiver], ()).property(Property::always_local("never both", has_both));
+    system.hint = Some(keeps_in(2));
+    let interrupt = AtomicBool::new(false);
+    let progress = |progress: &Progress| interrupt.store(progress.depth > 2, Ordering::Relaxed);
+    let options = Options { progress: Some(&progress), interrupt: Some(&interrupt), ..dead(true) };
+    let (interrupted, whole) = (explore(&system, &options), explore(&system, &dead(true)));
+    // What moves on to where the first message would be kept was left out itself at first, in both.
+    assert_eq!((interrupted.passes, whole.passes), (2, 3));
+    for report in [interrupted, whole] {
+        assert_eq!(report.verdict, Verdict::Violated { property: "never both" });
+        assert_eq!(status(&report), [("never both", Status::Violated, Some(3))]);
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    const EVENTS: usize = (MESSAGES + TIMERS + CHOICES) as usize;
+    pub(crate) const EVENTS: usize = (MESSAGES + TIMERS + CHOICES) as usize;
 
     fn follow(&self, state: &mut Cow<'_, u8>, event: u8, o: &mut Out<Self>) {
         let effect = &self.table[usize::from(**state) * Self::EVENTS + usize::from(event)];
