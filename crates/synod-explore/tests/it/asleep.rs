@@ -150,7 +150,7 @@ pub(crate) fn apart(depth: usize) -> System<Machine, impl Observer<Machine>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(256))]
 
     /// A bound of whole states makes the engine follow every step; one that keeps nothing out does nothing else.
     #[test]

@@ -305,7 +305,7 @@ impl Observer<Machine> for Digest {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(192))]
 
     #[test]
     fn random_machines(

@@ -1,9 +1,10 @@
 //! A hint about dead messages saves beginning anew, and is believed in nothing.
 
+use crate::cases;
 use crate::differential::{Digest, assert_same};
 use crate::machines::{Effect, MESSAGES, Machine, Output, STATES, machines};
 use crate::paxos;
-use crate::reductions::{assert_no_weaker, cases, dead, digested, letters, like_pingers, status};
+use crate::reductions::{assert_no_weaker, dead, digested, letters, like_pingers, status};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rustc_hash::FxHasher;

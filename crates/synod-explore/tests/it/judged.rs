@@ -51,7 +51,7 @@ fn history<Op: Clone + Debug, Ret: Clone + Debug>(
 static WITHOUT_ORDER: AtomicUsize = AtomicUsize::new(0);
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(crate::cases(2000))]
 
     fn registers(
         events in history(

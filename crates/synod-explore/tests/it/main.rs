@@ -17,3 +17,14 @@ mod systems;
 mod traces;
 mod verdicts;
 mod walks;
+
+use proptest::test_runner::{Config, RngSeed};
+use std::hash::{BuildHasher, RandomState};
+
+/// So many random cases, others in each run. A failing run prints its seed; `SYNOD_SEED=n` runs it again.
+fn cases(cases: u32) -> Config {
+    let given = std::env::var("SYNOD_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(|| RandomState::new().hash_one(cases));
+    eprintln!("SYNOD_SEED={seed}");
+    Config { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() }
+}

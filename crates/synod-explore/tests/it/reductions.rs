@@ -1,6 +1,7 @@
 //! What makes an exploration smaller or shorter changes no verdict, no finding and no length of a trace; and what is declared
 //! wrongly is found out.
 
+use crate::cases;
 use crate::differential::{Digest, assert_same};
 use crate::machines::{Machine, machines};
 use crate::paxos;
@@ -265,10 +266,6 @@ pub(crate) fn assert_no_weaker<A: Subject>(whole: &Report<A>, reduced: &Report<A
 }
 
 /// So many random cases, which are printed when they fail and kept nowhere.
-pub(crate) fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 /// A bounded system of machines with something to find.
 pub(crate) fn digested(mut system: System<Machine, Digest>, at: u8) -> System<Machine, Digest> {
     system.bounds.depth = Some(7);
@@ -284,7 +281,7 @@ pub(crate) fn digested(mut system: System<Machine, Digest>, at: u8) -> System<Ma
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     /// Whatever is remembered of states, the same is found.
     #[test]
