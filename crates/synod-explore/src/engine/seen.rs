@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Keys that are looked at together, so that the memory fetches them at the same time.
 const WINDOW: usize = 64;
+/// Bytes that memory is mapped by, or fewer.
+const PAGE: usize = 1 << 12;
 
 struct Shard<K> {
     slots: Vec<K>,
@@ -62,6 +64,10 @@ impl<K: Key> Shard<K> {
     fn grow(&mut self, spread_of: impl Fn(&K) -> u64) {
         let size = self.slots.len() + self.slots.len() / 2;
         let old = std::mem::replace(&mut self.slots, vec![K::EMPTY; size]);
+        // Memory that is read before it is written to is mapped twice, and the second time every other thread is interrupted for that.
+        for slot in self.slots.iter_mut().step_by(PAGE / size_of::<K>()) {
+            *std::hint::black_box(slot) = K::EMPTY;
+        }
         for key in old {
             if key != K::EMPTY {
                 let slot = self.find(&key, spread_of(&key));
