@@ -146,7 +146,8 @@ pub struct System<A: Subject, O: Observer<A>> {
     /// How each state is rewritten, if it is.
     pub normal: Option<Arc<dyn Normal<A, O>>>,
     /// Which messages may still matter, if somebody knows: of a receiver's local and a message that it ignores there, whether it may
-    /// react to the message later. It is asked once a local and a message.
+    /// react to the message later. It is asked once a local and a message, which need never meet: what was left out before is asked
+    /// about in all locals that follow.
     ///
     /// Where dead messages are left out ([`Options::dead_messages`](crate::Options)) a hint saves finding out by trying. Where they are
     /// not, and states are remembered by 64-bit fingerprints in a [`Delivery::Multiset`] without losses, the engine then sets them aside:
