@@ -291,4 +291,13 @@ fn a_hint_that_panics_ends_it() {
     assert!(message.contains("hint") && message.contains("what is 'a'?") && trace.is_empty(), "{message}");
     // It is not asked where nothing is left out.
     assert_eq!(explore(&system, &dead(false)).verdict, explore(&letters("ab"), &dead(false)).verdict);
+
+    // Of a local in which the message is never met, as the way there sleeps, it is only asked when it is checked.
+    let machines = vec![goes_on(MESSAGES, vec![Output::Send(1, 0)]), goes_on(MESSAGES, Vec::new())];
+    let mut system = System::new(machines, ());
+    system.hint = Some(Arc::new(
+        |local, _| if local.state.as_deref() == Some(&1) { panic!("moved on") } else { false },
+    ));
+    let Verdict::Panicked { message, .. } = explore(&system, &dead(true)).verdict else { panic!("no panic") };
+    assert!(message.contains("hint") && message.contains("moved on"), "{message}");
 }

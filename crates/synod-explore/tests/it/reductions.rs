@@ -265,7 +265,6 @@ pub(crate) fn assert_no_weaker<A: Subject>(whole: &Report<A>, reduced: &Report<A
     assert!(stronger || whole.verdict == reduced.verdict, "{whole:?} and {reduced:?}");
 }
 
-/// So many random cases, which are printed when they fail and kept nowhere.
 /// A bounded system of machines with something to find.
 pub(crate) fn digested(mut system: System<Machine, Digest>, at: u8) -> System<Machine, Digest> {
     system.bounds.depth = Some(7);
