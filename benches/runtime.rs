@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use synod::{Cluster, Instance, Msg, Process, Stable, Value};
+use synod::{Ask, Cluster, Instance, Msg, Process, Stable, Value};
 use synod_replay::Records;
 use synod_runtime::Counts;
 use synod_runtime::changes::Whole;
@@ -87,7 +87,10 @@ impl Actor for Load {
     fn on_timeout(&self, _: Id, state: &mut Cow<'_, LoadState>, (): &(), out: &mut Out<Self>) {
         let oldest = state.waiting.iter().take(16);
         for instance in oldest {
-            out.send(self.server, Msg::Request { instance: Instance(*instance), value: self.value.clone() });
+            out.send(
+                self.server,
+                Ask::Request { instance: Instance(*instance), value: self.value.clone() }.into(),
+            );
         }
         out.set_timer((), Duration::from_millis(50)..Duration::from_millis(60));
     }
@@ -98,7 +101,10 @@ impl Load {
         let instance = state.next;
         state.next += 1;
         state.waiting.insert(instance);
-        out.send(self.server, Msg::Request { instance: Instance(instance), value: self.value.clone() });
+        out.send(
+            self.server,
+            Ask::Request { instance: Instance(instance), value: self.value.clone() }.into(),
+        );
     }
 }
 
@@ -110,7 +116,12 @@ fn wiring() -> Wiring {
 
 /// The same server under other ids: `spawn` takes them from addresses.
 fn server(ids: &[Id], number: u16) -> Process {
-    let cluster = Cluster { acceptors: ids.to_vec(), learners: ids.to_vec(), ..wiring().cluster() };
+    let cluster = Cluster {
+        acceptors: ids.to_vec(),
+        proposers: ids.iter().copied().zip(0..).collect(),
+        learners: ids.to_vec(),
+        ..wiring().cluster()
+    };
     match wiring().server(u64::from(number)) {
         Process::Server { number, retry, .. } => {
             Process::Server { cluster: Arc::new(cluster), number, retry }

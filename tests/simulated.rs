@@ -11,6 +11,7 @@ use synod_model::mutants::{MUTANTS, Mutant};
 use synod_replay::{Explained, Records, Replayable, Replayed, Verdict};
 use synod_runtime::Stopped;
 use synod_runtime::changes::{Changes, Whole};
+use synod_runtime::door::Door;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::Keys;
 use synod_runtime::node::{FIRST_CLIENT, Node};
@@ -67,7 +68,7 @@ fn ms(ms: u64) -> Duration {
 impl<A, C> Sim<A, C>
 where
     A: Replayable,
-    C: Changes<A::Storage>,
+    C: Changes<A::Storage> + Door<A>,
 {
     fn new(
         seed: u64,
@@ -168,8 +169,16 @@ where
         let mut asks: Vec<_> = (0..self.members).map(stateright::actor::Id::from).collect();
         asks.rotate_left(self.world.rng().usize(..self.members));
         let resend = Some(ms(60)..ms(120));
-        let client =
-            Client { instance: Instance(instance), want, asks, asking: Asking::InTurn, pause: None, resend };
+        let client = Client {
+            number: 1,
+            instance: Instance(instance),
+            want,
+            heeds: asks.clone(),
+            asks,
+            asking: Asking::InTurn,
+            pause: None,
+            resend,
+        };
         let wire = self.world.wire(place);
         let actor = (self.make)(Process::Client(client));
         let transport = Transport::new(settings, for_transport);

@@ -134,6 +134,11 @@ impl Model {
         };
         let cluster = Arc::new(Cluster {
             acceptors: acceptor_ids,
+            proposers: proposer_ids
+                .iter()
+                .copied()
+                .zip(numbers(&judge, &file, proposer_ids.len())?)
+                .collect(),
             learners: learner_ids,
             clients: if system.responses { client_ids } else { Vec::new() },
             remembers: if readers == 0 && file.log.is_none() { 0 } else { readers + values.len() },
@@ -435,6 +440,18 @@ fn quorums(judge: &Judge<'_>, file: &ModelFile, acceptors: usize) -> Result<Quor
     })
 }
 
+/// The number that each proposer's ballots carry.
+fn numbers(judge: &Judge<'_>, file: &ModelFile, proposers: usize) -> Result<Vec<u16>, ModelError> {
+    match &file.system.numbers {
+        None => Ok((1..=proposers as u16).collect()),
+        Some(given) if given.get_ref().len() == proposers => Ok(given.get_ref().clone()),
+        Some(given) => {
+            let message = format!("numbers: {proposers} proposers need as many numbers");
+            judge.error(given.span(), message)
+        }
+    }
+}
+
 /// One process a role and one a client, in the order of their ids.
 fn processes(
     judge: &Judge<'_>,
@@ -445,14 +462,7 @@ fn processes(
     learners: usize,
 ) -> Result<Vec<Process>, ModelError> {
     let system = &file.system;
-    let numbers: Vec<u16> = match &system.numbers {
-        None => (1..=proposers.len() as u16).collect(),
-        Some(given) if given.get_ref().len() == proposers.len() => given.get_ref().clone(),
-        Some(given) => {
-            let message = format!("numbers: {} proposers need as many numbers", proposers.len());
-            return judge.error(given.span(), message);
-        }
-    };
+    let numbers: Vec<u16> = cluster.proposers.iter().map(|(_, number)| *number).collect();
     // Durations mean nothing to a model: its timers ring at any moment.
     let any = || Duration::ZERO..Duration::ZERO;
     let retry = match system.retry {
@@ -511,7 +521,8 @@ fn processes(
     processes.extend(questions.map(|(want, asks)| {
         let (instance, asking) = (Instance::FIRST, Asking::Everyone);
         let resend = system.resend.then(any);
-        Process::Client(Client { instance, want, asks, asking, pause: None, resend })
+        let heeds = cluster.learners.clone();
+        Process::Client(Client { number: 1, instance, want, asks, heeds, asking, pause: None, resend })
     }));
     Ok(processes)
 }

@@ -26,7 +26,7 @@ use crate::observer::{Ghost, Inside};
 use serde::Deserialize;
 use stateright::actor::Id;
 use std::sync::Arc;
-use synod::{Ballot, Cluster, ElectionTimer, Msg, Phase, ProposerState, Timer};
+use synod::{Ask, Ballot, Cluster, ElectionTimer, Msg, Phase, ProposerState, Timer};
 use synod_explore::liveness::{Assumption, Fairness, Goal, LiveProperty, Shape};
 use synod_explore::{Action, InFlight, Local, Normal, State, Subject, System};
 use toml::Spanned;
@@ -210,8 +210,9 @@ where
 
     fn normal(&self, mut state: State<A, Ghost>) -> Option<State<A, Ghost>> {
         if let InFlight::Multiset(counts) = &mut state.network {
-            let questions =
-                counts.iter_mut().filter(|(envelope, _)| matches!(envelope.msg, Msg::Request { .. }));
+            let questions = counts
+                .iter_mut()
+                .filter(|(envelope, _)| matches!(envelope.msg, Msg::Ask(Ask::Request { .. })));
             questions.for_each(|(_, count)| *count = 1);
         }
         leads::merge_heartbeats(&mut state.network);
@@ -273,7 +274,7 @@ impl Rings for MutantTimer {
 /// What a message is called among those of its channel.
 fn kind(msg: &Msg) -> &'static str {
     match msg {
-        Msg::Request { .. } => "Request",
+        Msg::Ask(Ask::Request { .. }) => "Request",
         Msg::Prepare { .. } => "Prepare",
         Msg::Promise { .. } => "Promise",
         Msg::Accept { .. } => "Accept",
@@ -281,10 +282,10 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Nack { .. } => "Nack",
         Msg::Chosen { .. } => "Chosen",
         Msg::Response { .. } => "Response",
-        Msg::Read { .. } => "Read",
+        Msg::Ask(Ask::Read { .. }) => "Read",
         Msg::Unset { .. } => "Unset",
-        Msg::Submit { .. } => "Submit",
-        Msg::Query { .. } => "Query",
+        Msg::Ask(Ask::Submit { .. }) => "Submit",
+        Msg::Ask(Ask::Query { .. }) => "Query",
         Msg::Output { .. } => "Output",
         Msg::Redirect { .. } => "Redirect",
         Msg::Learn { .. } => "Learn",
@@ -474,7 +475,9 @@ impl Progress {
         let served = self.served.clone();
         assume(arrive(
             "0 what clients ask arrives",
-            Box::new(move |_, dst, msg| matches!(msg, Msg::Request { .. }) && served.contains(&dst)),
+            Box::new(move |_, dst, msg| {
+                matches!(msg, Msg::Ask(Ask::Request { .. })) && served.contains(&dst)
+            }),
         ));
         if self.resend {
             let asks = {

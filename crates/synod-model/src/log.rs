@@ -226,6 +226,7 @@ pub(crate) mod tests {
         let log = Log { alpha: 2, machine: Ledger::shared(), hold_off: None, catch_up: None, truncate: None };
         let cluster = Cluster {
             acceptors: Vec::new(),
+            proposers: Vec::new(),
             learners: Vec::new(),
             clients: Vec::new(),
             remembers: 0,

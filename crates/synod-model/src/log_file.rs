@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ballot, Cluster, Instance, Log, Machine, Msg, PerInstance, Process, Proposal,
-    Stable, Truncate, Value, Want,
+    AcceptorSet, AcceptorState, Ask, Ballot, Cluster, Instance, Log, Machine, Msg, PerInstance, Process,
+    Proposal, Stable, Truncate, Value,
 };
 use synod_machine::{Bank, Kv, Locks};
 use toml::Spanned;
@@ -104,15 +104,11 @@ pub(crate) fn hang_up(processes: &[Process], before: &mut Before, down: &mut [bo
     for (index, process) in processes.iter().enumerate() {
         let Process::Client(client) = process else { continue };
         down[index] = true;
-        let msg = match &client.want {
-            Want::Submit(command) => Msg::Submit { command: command.clone() },
-            Want::Query(command) => Msg::Query { command: command.clone() },
-            Want::Write(_) | Want::Read => continue,
-        };
-        if let Msg::Submit { command } = &msg {
+        let ask = client.question();
+        if let Ask::Submit { command, .. } = &ask {
             before.history.submitted.insert(command.clone());
         }
-        let src = Id::from(index);
+        let (src, msg) = (Id::from(index), Msg::from(ask));
         before.told.extend(client.asks.iter().map(|dst| Envelope { src, dst: *dst, msg: msg.clone() }));
     }
 }

@@ -5,7 +5,7 @@ use crate::log;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use synod::{AcceptorSet, Cluster, DiffItem, Msg, PerInstance, Phase, ProcessState, ServerState};
+use synod::{AcceptorSet, Ask, Cluster, DiffItem, Msg, PerInstance, Phase, ProcessState, ServerState};
 use synod_explore::{Event, Observer, Parts, Step, Subject};
 
 /// States that hold a process's state, possibly with something around it.
@@ -64,17 +64,20 @@ where
             let answer = Msg::Accepted { ballot: *ballot, instance: *instance, value: value.clone() };
             note.push(Happened::Offered(me, *instance, *ballot, value.clone(), sent.contains(&answer)));
         }
-        if let (Event::Deliver { src, msg: Msg::Read { instance } }, Some(_)) =
+        if let (Event::Deliver { src, msg: Msg::Ask(Ask::Read { instance }) }, Some(_)) =
             (&step.event, after.and_then(ProcessState::server))
         {
             note.push(Happened::Asked(step.actor.into(), (*src).into(), *instance));
         }
         if let (
-            Event::Deliver { src, msg: msg @ (Msg::Submit { command } | Msg::Query { command }) },
+            Event::Deliver {
+                src,
+                msg: Msg::Ask(ask @ (Ask::Submit { command, .. } | Ask::Query { command, .. })),
+            },
             Some(_),
         ) = (&step.event, after.and_then(ProcessState::server))
         {
-            let is_query = matches!(msg, Msg::Query { .. });
+            let is_query = matches!(ask, Ask::Query { .. });
             note.push(Happened::Called((*src).into(), command.clone(), is_query));
         }
         for msg in sent {
@@ -128,7 +131,9 @@ impl Ghost {
         after: Option<&ProcessState>,
     ) -> Option<Happened> {
         match (msg, acceptor) {
-            (Msg::Request { instance, value }, _) => Some(Happened::Proposed(*instance, value.clone())),
+            (Msg::Ask(Ask::Request { instance, value }), _) => {
+                Some(Happened::Proposed(*instance, value.clone()))
+            }
             (Msg::Prepare { ballot, from }, _) => {
                 // Nor does one that asks for the rest of a long report.
                 let rest = |state: &ProcessState| {
@@ -168,7 +173,7 @@ impl Ghost {
                 })
             }
             (Msg::Nack { .. }, _) => Some(Happened::Nacked),
-            (Msg::Submit { command }, _) => Some(Happened::Submitted(command.clone())),
+            (Msg::Ask(Ask::Submit { command, .. }), _) => Some(Happened::Submitted(command.clone())),
             (Msg::Redirect { .. }, _) => Some(Happened::Redirected),
             _ => None,
         }
@@ -179,7 +184,7 @@ impl Ghost {
         let (instance, value) = match msg {
             Msg::Response { instance, value } => (*instance, Some(value.clone())),
             Msg::Unset { instance } => (*instance, None),
-            Msg::Output { output } => return Some(Happened::Returned(client.into(), output.clone())),
+            Msg::Output { output, .. } => return Some(Happened::Returned(client.into(), output.clone())),
             _ => return None,
         };
         Some(Happened::Told(actor.into(), client.into(), instance, value))

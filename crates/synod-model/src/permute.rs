@@ -107,14 +107,17 @@ impl Exchange {
         let LogState { next, replica, asked, questions, held, snapshots } = log;
         let Questions { round, confirmed, open } = questions;
         let asked = asked.iter();
+        let renamed = |(client, number): (Id, u64)| (by.id(client), number);
         LogState {
             next: *next,
             replica: replica.clone(),
-            asked: asked.map(|(c, ids)| (c.clone(), ids.iter().map(|id| by.id(*id)).collect())).collect(),
+            asked: asked
+                .map(|(c, calls)| (c.clone(), calls.iter().map(|call| renamed(*call)).collect()))
+                .collect(),
             questions: Questions {
                 round: *round,
                 confirmed: self.set(by, *confirmed),
-                open: open.iter().map(|(id, question)| (by.id(*id), question.clone())).collect(),
+                open: open.iter().map(|(call, question)| (renamed(*call), question.clone())).collect(),
             },
             held: held.map(|id| by.id(id)),
             snapshots: snapshots.clone(),

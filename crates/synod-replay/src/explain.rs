@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use synod::{Instance, Msg, PerInstance, Process, Proposal, Value};
+use synod::{Ask, Instance, Msg, PerInstance, Process, Proposal, Value};
 use synod_explore::trace::TraceText;
 use synod_explore::walk;
 use synod_explore::{Action, Subject, System};
@@ -139,7 +139,7 @@ where
     let (mut wanted, mut last) = (BTreeSet::new(), None);
     follow::<A, C>(lives()?, actor, &mut |seen| {
         let Some((_, msg)) = seen.step.delivered() else { return };
-        if let Msg::Request { instance, .. } = msg {
+        if let Msg::Ask(Ask::Request { instance, .. }) = msg {
             wanted.insert(*instance);
         }
         last = instance_of(msg).filter(|instance| wanted.contains(instance)).or(last);
@@ -155,18 +155,16 @@ where
 
 fn instance_of(msg: &Msg) -> Option<Instance> {
     match msg {
-        Msg::Request { instance, .. }
+        Msg::Ask(Ask::Request { instance, .. } | Ask::Read { instance })
         | Msg::Accept { instance, .. }
         | Msg::Accepted { instance, .. }
         | Msg::Chosen { instance, .. }
         | Msg::Response { instance, .. }
-        | Msg::Read { instance }
         | Msg::Unset { instance } => Some(*instance),
-        Msg::Prepare { .. }
+        Msg::Ask(Ask::Submit { .. } | Ask::Query { .. })
+        | Msg::Prepare { .. }
         | Msg::Promise { .. }
         | Msg::Nack { .. }
-        | Msg::Submit { .. }
-        | Msg::Query { .. }
         | Msg::Output { .. }
         | Msg::Redirect { .. }
         | Msg::Learn { .. }
@@ -257,8 +255,8 @@ impl<A: Subject<Msg = Msg>> Schedule<A> {
     /// The model's client that asks for what a client asked for: one a value, as in every model.
     fn client(&mut self, src: u64, msg: &Msg, asked: Id) -> Option<Id> {
         let (instance, value) = match msg {
-            Msg::Request { instance, value } => (instance, value),
-            Msg::Read { instance } if *instance == self.instance => return Some(self.reader(src)),
+            Msg::Ask(Ask::Request { instance, value }) => (instance, value),
+            Msg::Ask(Ask::Read { instance }) if *instance == self.instance => return Some(self.reader(src)),
             _ => return None,
         };
         if *instance != self.instance {
@@ -298,10 +296,10 @@ impl<A: Subject<Msg = Msg>> Schedule<A> {
         let here = |instance: &Instance| *instance == self.instance;
         let instance = Instance::FIRST;
         Some(match msg {
-            Msg::Request { instance: at, value } if here(at) => {
-                Msg::Request { instance, value: self.value(value)? }
+            Msg::Ask(Ask::Request { instance: at, value }) if here(at) => {
+                Ask::Request { instance, value: self.value(value)? }.into()
             }
-            Msg::Read { instance: at } if here(at) => Msg::Read { instance },
+            Msg::Ask(Ask::Read { instance: at }) if here(at) => Ask::Read { instance }.into(),
             Msg::Prepare { ballot, .. } => Msg::Prepare { ballot: *ballot, from: instance },
             // A part of a report that breaks off before the instance says nothing about it yet.
             Msg::Promise { rest: Some(rest), .. } if *rest <= self.instance => return None,

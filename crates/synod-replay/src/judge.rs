@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use stateright::actor::Id;
 use std::fmt;
 use std::sync::Arc;
-use synod::{Cluster, Instance, Msg};
+use synod::{Ask, Cluster, Instance, Msg};
 use synod_explore::{self as explore, Observer, Step, Subject};
 use synod_model::claims::CLAIMS;
 use synod_model::{Ghost, Happened, History, Inside};
@@ -64,7 +64,7 @@ impl Judge {
     {
         self.touched.clear();
         // Clients keep no record; that one asked for a value shows where the question arrives.
-        if let Some((src, Msg::Request { instance, value })) = step.delivered()
+        if let Some((src, Msg::Ask(Ask::Request { instance, value }))) = step.delivered()
             && src >= FIRST_CLIENT
         {
             self.record(&Happened::Proposed(*instance, value.clone()));

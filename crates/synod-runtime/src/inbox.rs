@@ -1,6 +1,7 @@
 //! What waits to be stepped: bounded, and served in turn, so that no source starves another.
 
 use crate::Counts;
+use crate::node::FIRST_CLIENT;
 use crate::timers::Timers;
 use serde::de::DeserializeOwned;
 use stateright::actor::Actor;
@@ -82,6 +83,11 @@ impl Default for Limits {
     }
 }
 
+/// A value that all of the bytes say.
+fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    postcard::take_from_bytes(bytes).ok().filter(|(_, rest)| rest.is_empty()).map(|(value, _)| value)
+}
+
 /// The sources of events other than timers.
 pub(crate) struct Queues<A: Actor> {
     inbox: VecDeque<Event<A>>,
@@ -110,21 +116,23 @@ impl<A: Actor> Queues<A> {
         !(self.inbox.is_empty() && self.local.is_empty() && self.random.is_empty())
     }
 
-    /// Takes a message from another process; says whether there was room for it.
-    pub(crate) fn receive(&mut self, src: u64, bytes: &[u8], limits: &Limits, counts: &mut Counts) -> bool
+    /// Takes a message from another process; says whether there was room for it. What is no `K` is no message of a client.
+    pub(crate) fn receive<K>(&mut self, src: u64, bytes: &[u8], limits: &Limits, counts: &mut Counts) -> bool
     where
         A::Msg: DeserializeOwned,
+        K: DeserializeOwned + Into<A::Msg>,
     {
         if self.inbox.len() >= limits.inbox || self.inbox_bytes + bytes.len() > limits.inbox_bytes {
             counts.inbox_full += 1;
             return false;
         }
-        match postcard::take_from_bytes::<A::Msg>(bytes) {
-            Ok((msg, [])) => {
+        let msg = if src >= FIRST_CLIENT { whole::<K>(bytes).map(K::into) } else { whole::<A::Msg>(bytes) };
+        match msg {
+            Some(msg) => {
                 self.inbox_bytes += bytes.len();
                 self.inbox.push_back(Event::Deliver { src, msg, bytes: bytes.into() });
             }
-            _ => counts.undecodable += 1,
+            None => counts.undecodable += 1,
         }
         true
     }

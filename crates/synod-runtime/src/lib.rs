@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod changes;
 pub mod disk;
+pub mod door;
 pub mod inbox;
 pub mod journal;
 pub mod keys;

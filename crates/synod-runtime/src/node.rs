@@ -7,6 +7,7 @@
 use crate::admission::{Admission, Admittance};
 use crate::changes::Changes;
 use crate::disk::Disk;
+use crate::door::Door;
 use crate::inbox::{Event, Limits, Queues};
 use crate::record::{self, Change, Output, Recorder};
 use crate::standing::{Known, Standing};
@@ -60,7 +61,7 @@ where
     A: Actor,
     A::Msg: Serialize + DeserializeOwned,
     A::Timer: Serialize,
-    C: Changes<A::Storage>,
+    C: Changes<A::Storage> + Door<A>,
     D: Disk,
     W: Wire,
 {
@@ -193,7 +194,7 @@ where
                 // Before the start there is no one to hear it; whoever sent it will send it again.
                 transport::Event::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Event::Message { from, bytes } => {
-                    if !queues.receive(from, bytes, limits, counts) && from >= FIRST_CLIENT {
+                    if !queues.receive::<C::Ask>(from, bytes, limits, counts) && from >= FIRST_CLIENT {
                         busy.push(from);
                     }
                 }

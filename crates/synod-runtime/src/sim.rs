@@ -6,6 +6,7 @@
 
 use crate::Stopped;
 use crate::changes::Changes;
+use crate::door::Door;
 use crate::node::Node;
 use crate::sim_disk::SimDir;
 use crate::wire::Wire;
@@ -126,7 +127,7 @@ where
     A: Actor,
     A::Msg: Serialize + DeserializeOwned,
     A::Timer: Serialize,
-    C: Changes<A::Storage>,
+    C: Changes<A::Storage> + Door<A>,
 {
     /// An empty world.
     pub fn new(seed: u64) -> World<A, C> {

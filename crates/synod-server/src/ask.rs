@@ -91,8 +91,10 @@ pub fn ask(
     let first = rng.usize(..asks.len());
     asks.rotate_left(first);
     let client = Client {
+        number: 1,
         instance: Instance(instance),
         want,
+        heeds: asks.clone(),
         asks,
         asking: Asking::InTurn,
         pause: None,

@@ -4,12 +4,14 @@
 
 mod ask;
 mod config;
+mod door;
 mod serve;
 mod stable;
 mod wiring;
 
 pub use ask::{Answer, AskError, Question, ask};
 pub use config::{Config, ConfigError, Member};
+pub use door::Asked;
 pub use serve::{MemberStore, Notice, Orders, ServeError, UdpMember, obey_signals, open, run};
 pub use stable::PaxosChanges;
 pub use wiring::Wiring;

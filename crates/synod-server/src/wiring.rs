@@ -36,6 +36,14 @@ fn pace() -> Pace {
     Pace { beat: ms(50)..ms(80), suspect: ms(300)..ms(500), hold_off: ms(20)..ms(60), doublings: 6 }
 }
 
+/// The number that a member's ballots carry.
+///
+/// # Panics
+/// When an id does not fit a ballot; configurations and flight records are checked for that.
+fn number(id: u64) -> u16 {
+    u16::try_from(id).expect("ids are checked to fit a ballot")
+}
+
 impl From<&Config> for Wiring {
     fn from(config: &Config) -> Wiring {
         Wiring {
@@ -50,7 +58,7 @@ impl Wiring {
     /// What the members know of each other. Clients come and go, so none is named.
     ///
     /// # Panics
-    /// When there are no members or more than quorums can count; configurations and flight records are checked for that.
+    /// When there are no members or more than quorums can count, or an id does not fit a ballot; configurations and flight records are checked for that.
     pub fn cluster(&self) -> Cluster {
         let members: Vec<Id> = self.members.iter().map(|id| Id::from(*id as usize)).collect();
         Cluster {
@@ -58,6 +66,7 @@ impl Wiring {
                 .expect("a configuration has 1 to 64 members"),
             acceptors: members.clone(),
             election: self.election.clone().map(|pace| Election { members: members.clone(), pace }),
+            proposers: self.members.iter().map(|id| (Id::from(*id as usize), number(*id))).collect(),
             learners: members,
             clients: Vec::new(),
             remembers: REMEMBERS,
@@ -75,7 +84,7 @@ impl Wiring {
     pub fn server(&self, id: u64) -> Process {
         Process::Server {
             cluster: Arc::new(self.cluster()),
-            number: u16::try_from(id).expect("ids are checked to fit a ballot"),
+            number: number(id),
             retry: Retry { on_nack: true, after: Some(self.retry.clone()), doublings: DOUBLINGS },
         }
     }

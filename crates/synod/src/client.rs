@@ -2,21 +2,25 @@
 
 use crate::ballot::{Instance, Value};
 use crate::effects::{Effects, Part};
-use crate::message::{Msg, Timer};
+use crate::message::{Ask, Msg, Timer};
 use stateright::actor::Id;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Asks for one thing. A client asks one question in its life: messages carry no number of the question, so an answer to an
-/// earlier one of the same id could be mistaken for an answer to a later one.
+/// Asks for one thing. A client asks one question in its life. Where an id asks more than one, the number of the call tells the answers of a
+/// log apart; what names an instance is answered for good, but for "unset".
 #[derive(Clone, Debug)]
 pub struct Client {
+    /// Which of the calls of its id this is.
+    pub number: u64,
     /// The instance it asks about.
     pub instance: Instance,
     /// What it asks for.
     pub want: Want,
     /// Whom it asks: proposers or servers. Only servers answer reads.
     pub asks: Vec<Id>,
+    /// Whose answers it takes: learners' or servers'.
+    pub heeds: Vec<Id>,
     /// Whether it asks all of them at once.
     pub asking: Asking,
     /// How long it waits before it asks for the first time; `None`: it asks as it starts.
@@ -100,26 +104,27 @@ impl Client {
             Asking::Everyone => self.asks.as_slice(),
             Asking::InTurn => self.asks.get(place..=place).unwrap_or_default(),
         };
-        fx.broadcast(asked, &self.question());
+        fx.broadcast(asked, &Msg::Ask(self.question()));
         if let Some(after) = &self.resend {
             fx.set_timer(Timer::Resend, after.clone());
         }
     }
 
-    fn question(&self) -> Msg {
-        let instance = self.instance;
+    /// What it asks.
+    pub fn question(&self) -> Ask {
+        let (number, instance) = (self.number, self.instance);
         match &self.want {
-            Want::Write(value) => Msg::Request { instance, value: value.clone() },
-            Want::Read => Msg::Read { instance },
-            Want::Submit(command) => Msg::Submit { command: command.clone() },
-            Want::Query(command) => Msg::Query { command: command.clone() },
+            Want::Write(value) => Ask::Request { instance, value: value.clone() },
+            Want::Read => Ask::Read { instance },
+            Want::Submit(command) => Ask::Submit { number, command: command.clone() },
+            Want::Query(command) => Ask::Query { number, command: command.clone() },
         }
     }
 
     /// Asks whoever is said to lead, unless it has its answer.
     pub(crate) fn on_redirect(&self, client: &ClientState, leader: Id, fx: &mut Effects) {
         if client.asked.is_some() && client.answer.is_none() {
-            fx.send(leader, self.question());
+            fx.send(leader, Msg::Ask(self.question()));
         }
     }
 

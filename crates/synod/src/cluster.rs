@@ -25,6 +25,8 @@ pub enum Learning {
 pub struct Cluster {
     /// The acceptors, in the order in which quorums count them.
     pub acceptors: Vec<Id>,
+    /// The proposers, each with the number that its ballots carry. A ballot of another number is none of its own.
+    pub proposers: Vec<(Id, u16)>,
     /// The learners.
     pub learners: Vec<Id>,
     /// Clients that learners answer when they learn a value.

@@ -19,15 +19,15 @@ use crate::server::ServerState;
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 
-/// Questions to a leader, each client's one, and the round in which it confirms that it still leads.
+/// Questions to a leader, and the round in which it confirms that it still leads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Questions {
     /// The round of confirmation that is under way or was the last; numbers the rounds of all ballots.
     pub round: u64,
     /// Who has confirmed in it.
     pub confirmed: AcceptorSet,
-    /// Who asks what.
-    pub open: BTreeMap<Id, Question>,
+    /// Who asks what, in which of its calls.
+    pub open: BTreeMap<(Id, u64), Question>,
 }
 
 /// A question.
@@ -62,13 +62,13 @@ impl Questions {
 pub(crate) fn on_query(
     cluster: &Cluster,
     mut server: Part<'_, '_, ServerState>,
-    client: Id,
+    call: (Id, u64),
     command: &Value,
     fx: &mut Effects,
 ) {
     let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
     let questions = &server.log().questions;
-    if questions.open.contains_key(&client)
+    if questions.open.contains_key(&call)
         || !cluster.has_room(questions.open.len(), None)
         || server.log().replica.machine().query(command).is_none()
     {
@@ -79,7 +79,7 @@ pub(crate) fn on_query(
     // Enforces L1: a round that is under way may be older than what was chosen before the question came.
     let is_under_way = questions.waits_for(questions.round);
     let round = questions.round + 1;
-    questions.open.insert(client, Question { command: command.clone(), index, round: Some(round) });
+    questions.open.insert(call, Question { command: command.clone(), index, round: Some(round) });
     if !is_under_way {
         begin(cluster, questions, ballot, fx);
     }
@@ -142,11 +142,11 @@ pub(crate) fn on_confirmed(
 pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
-    log.questions.open.retain(|client, question| {
+    log.questions.open.retain(|(client, number), question| {
         // Enforces L1: what was chosen before the question came is executed.
         let waits = question.round.is_some() || next < question.index;
         if let (false, Some(output)) = (waits, replica.machine().query(&question.command)) {
-            fx.send(*client, Msg::Output { output });
+            fx.send(*client, Msg::Output { number: *number, output });
         }
         waits
     });

@@ -23,6 +23,7 @@
 //! | `retry` | progress only: when to begin a ballot; nothing in it is needed for safety |
 //! | `election` | progress only: whom each takes for the leader; nothing in it is needed for safety |
 //! | `lead` | progress only: what it means for ballots that somebody leads, or does not any more |
+//! | `heard` | a message is heard only from those who may say it |
 //! | `client`, `process`, `server`, `replica` | wiring: which role sees which message |
 //! | `effects` | the step contract: at most one save, before every send |
 
@@ -33,6 +34,7 @@ mod cluster;
 mod confirm;
 mod effects;
 mod election;
+mod heard;
 mod lead;
 mod learner;
 
@@ -58,7 +60,7 @@ pub use election::{Election, ElectionState, ElectionTimer, Elector, Heartbeat, P
 pub use learner::{LearnerState, Votes};
 
 pub use machine::{Machine, Replica};
-pub use message::{Msg, Stable, Timer};
+pub use message::{Ask, Msg, Stable, Timer};
 pub use per_instance::{DiffItem, PerInstance};
 pub use process::{Process, ProcessState};
 pub use proposer::{Obligation, Phase, ProposerState};

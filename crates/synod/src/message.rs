@@ -9,16 +9,43 @@ use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::fmt;
 
-/// Every message of the protocol. A reply carries the ballot it answers, so replies cannot be confused (PMS §2.5).
+/// All that a client may say. What comes from an id that is no member's is read as one of these or not at all.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Msg {
-    /// Client to proposer or server: please have this value chosen.
+pub enum Ask {
+    /// To a proposer or server: please have this value chosen.
     Request {
         /// Where it is to be chosen.
         instance: Instance,
         /// What is to be chosen.
         value: Value,
     },
+    /// To a server: what was chosen here? Nothing is proposed.
+    Read {
+        /// The instance.
+        instance: Instance,
+    },
+    /// To a server that keeps a log: please have this command chosen and executed, in whatever instance.
+    Submit {
+        /// Which of the client's calls this is.
+        number: u64,
+        /// The command.
+        command: Value,
+    },
+    /// To a server that keeps a log: answer this command, which changes nothing, from what was executed.
+    Query {
+        /// Which of the client's calls this is.
+        number: u64,
+        /// The command.
+        command: Value,
+    },
+}
+
+/// Every message of the protocol. A reply carries the ballot or the call that it answers, so that replies cannot be confused
+/// (PMS §2.5). Who may say which is decided in `heard`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Msg {
+    /// What a client says. It stands first: a client's datagram begins with this variant's number and can say nothing else.
+    Ask(Ask),
     /// Phase 1(a): promise me, for every instance from `from` on.
     Prepare {
         /// The ballot to be promised.
@@ -75,28 +102,15 @@ pub enum Msg {
         /// The value that was chosen, which need not be the one asked for.
         value: Value,
     },
-    /// Client to server: what was chosen here? Nothing is proposed.
-    Read {
-        /// The instance.
-        instance: Instance,
-    },
     /// Server to client: at a moment after you asked, nothing was chosen.
     Unset {
         /// The instance.
         instance: Instance,
     },
-    /// Client to server: please have this command chosen and executed, in whatever instance.
-    Submit {
-        /// The command.
-        command: Value,
-    },
-    /// Client to server: answer this command, which changes nothing, from what was executed.
-    Query {
-        /// The command.
-        command: Value,
-    },
     /// Server to client: what the machine said to your command.
     Output {
+        /// Which of the client's calls is answered.
+        number: u64,
         /// The machine's output.
         output: Value,
     },
@@ -164,17 +178,37 @@ pub enum Msg {
     Heartbeat,
 }
 
-impl fmt::Debug for Msg {
-    /// As in the paper: `Accept(1.2, x)`. The instance is left out where it is the first, as in single-decree Paxos.
+impl From<Ask> for Msg {
+    fn from(ask: Ask) -> Msg {
+        Msg::Ask(ask)
+    }
+}
+
+/// An instance before what is said of it; left out where it is the first, as in single-decree Paxos.
+struct At(Instance);
+
+impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        struct At(Instance);
-        impl fmt::Display for At {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                if self.0 == Instance::FIRST { Ok(()) } else { write!(f, "{:?}, ", self.0) }
-            }
-        }
+        if self.0 == Instance::FIRST { Ok(()) } else { write!(f, "{:?}, ", self.0) }
+    }
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Msg::Request { instance, value } => write!(f, "Request({}{value:?})", At(*instance)),
+            Ask::Request { instance, value } => write!(f, "Request({}{value:?})", At(*instance)),
+            Ask::Read { instance } => write!(f, "Read({instance:?})"),
+            Ask::Submit { number, command } => write!(f, "Submit({number}: {command:?})"),
+            Ask::Query { number, command } => write!(f, "Query({number}: {command:?})"),
+        }
+    }
+}
+
+impl fmt::Debug for Msg {
+    /// As in the paper: `Accept(1.2, x)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Msg::Ask(ask) => ask.fmt(f),
             Msg::Prepare { ballot, from } if *from == Instance::FIRST => write!(f, "Prepare({ballot:?})"),
             Msg::Prepare { ballot, from } => write!(f, "Prepare({ballot:?}, {from:?}..)"),
             Msg::Promise { ballot, accepted, rest } => {
@@ -202,11 +236,8 @@ impl fmt::Debug for Msg {
             Msg::Nack { ballot, promised } => write!(f, "Nack({ballot:?}, promised {promised:?})"),
             Msg::Chosen { instance, value } => write!(f, "Chosen({}{value:?})", At(*instance)),
             Msg::Response { instance, value } => write!(f, "Response({}{value:?})", At(*instance)),
-            Msg::Read { instance } => write!(f, "Read({instance:?})"),
             Msg::Unset { instance } => write!(f, "Unset({instance:?})"),
-            Msg::Submit { command } => write!(f, "Submit({command:?})"),
-            Msg::Query { command } => write!(f, "Query({command:?})"),
-            Msg::Output { output } => write!(f, "Output({output:?})"),
+            Msg::Output { number, output } => write!(f, "Output({number}: {output:?})"),
             Msg::Redirect { leader } => write!(f, "Redirect({})", usize::from(*leader)),
             Msg::Learn { from } => write!(f, "Learn({from:?}..)"),
             Msg::Known { values, next } => {

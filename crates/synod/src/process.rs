@@ -6,7 +6,7 @@ use crate::cluster::{Cluster, Learning};
 use crate::effects::{Effects, Part};
 use crate::lead::{self, Turn};
 use crate::learner::{self, LearnerState};
-use crate::message::{Msg, Stable, Timer};
+use crate::message::{Ask, Msg, Stable, Timer};
 use crate::proposer::{self, Phase, ProposerState};
 use crate::read;
 use crate::replica::Member;
@@ -153,7 +153,7 @@ fn as_proposer_on(
             let turn = lead::on_heartbeat(c, (me, src), state, fx);
             take_turn(c, (number, retry), state, turn, fx);
         }
-        Msg::Request { instance, value } => {
+        Msg::Ask(Ask::Request { instance, value }) => {
             let was_busy = as_proposer(state).is_busy();
             proposer::on_request(c, as_proposer(state), (*instance, value.clone()), fx);
             let proposer = as_proposer(state);
@@ -280,26 +280,26 @@ fn as_server_on(
     if let Some(log) = &c.log {
         return Member { cluster: c, log, me, number, retry }.on_msg(state, src, msg, fx);
     }
-    if let Msg::Request { instance, .. } | Msg::Read { instance } = msg
+    if let Msg::Ask(Ask::Request { instance, .. } | Ask::Read { instance }) = msg
         && as_server(state).answer(src, *instance, fx)
     {
         return;
     }
-    if let Msg::Request { .. } | Msg::Read { .. } = msg
+    if let Msg::Ask(Ask::Request { .. } | Ask::Read { .. }) = msg
         && let Some(leader) = lead::followed(c, me, &as_proposer(state))
     {
         fx.send(src, Msg::Redirect { leader });
         // A request is remembered, as this server may come to lead; a reader has to ask there, or again.
-        if let Msg::Read { .. } = msg {
+        if let Msg::Ask(Ask::Read { .. }) = msg {
             return;
         }
     }
-    if let Msg::Request { instance, .. } = msg
+    if let Msg::Ask(Ask::Request { instance, .. }) = msg
         && !server::on_request(c, as_server(state), src, *instance)
     {
         return;
     }
-    if let Msg::Read { instance } = msg {
+    if let Msg::Ask(Ask::Read { instance }) = msg {
         let was_busy = as_proposer(state).is_busy();
         if read::on_read(c, as_proposer(state), src, *instance) {
             let from = as_proposer(state).lowest();
@@ -356,6 +356,16 @@ impl Actor for Process {
     }
 
     fn on_msg(&self, me: Id, state: &mut Cow<'_, ProcessState>, src: Id, msg: Msg, out: &mut Out<Self>) {
+        let hears = match self {
+            Process::Client(client) => client.hears(src, &msg),
+            Process::Acceptor(cluster)
+            | Process::Learner(cluster)
+            | Process::Proposer { cluster, .. }
+            | Process::Server { cluster, .. } => cluster.hears(src, &msg),
+        };
+        if !hears {
+            return;
+        }
         let mut fx = Effects::default();
         match self {
             Process::Acceptor(c) => as_acceptor_on(c, state, src, &msg, &mut fx),
@@ -370,7 +380,9 @@ impl Actor for Process {
                 let answer = match msg {
                     Msg::Response { instance, value } => (instance, Answer::Chosen(value)),
                     Msg::Unset { instance } => (instance, Answer::Unset),
-                    Msg::Output { output } => (client.instance, Answer::Output(output)),
+                    Msg::Output { number, output } if number == client.number => {
+                        (client.instance, Answer::Output(output))
+                    }
                     Msg::Redirect { leader } => {
                         client.on_redirect(&as_client(state), leader, &mut fx);
                         return fx.flush(state, out);

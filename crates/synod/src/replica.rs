@@ -4,7 +4,7 @@ use crate::ballot::{Instance, Value};
 use crate::cluster::{Cluster, Log};
 use crate::effects::Effects;
 use crate::lead::{self, Turn};
-use crate::message::{Msg, Timer};
+use crate::message::{Ask, Msg, Timer};
 use crate::per_instance::{PerInstance, bounded};
 use crate::process::{
     ProcessState, as_acceptor, as_acceptor_on, as_learner, as_learner_on, as_proposer, as_server,
@@ -36,8 +36,10 @@ impl Member<'_> {
     pub(crate) fn on_msg(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
         let c = self.cluster;
         match msg {
-            Msg::Submit { command } => self.on_submit(state, src, command, fx),
-            Msg::Query { command } => self.on_query(state, src, command, fx),
+            Msg::Ask(Ask::Submit { number, command }) => {
+                self.on_submit(state, (src, *number), command, fx);
+            }
+            Msg::Ask(Ask::Query { number, command }) => self.on_query(state, (src, *number), command, fx),
             Msg::Prepare { from, .. } => {
                 as_acceptor_on(c, state, src, msg, fx);
                 if *from < as_acceptor(state).begins {
@@ -88,12 +90,9 @@ impl Member<'_> {
         }
     }
 
-    /// What servers say of snapshots. Nobody else has a say in what this one has executed.
+    /// What servers say of snapshots.
     fn on_snapshot(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
-        let Some(truncate) = self.log.truncate.as_ref().filter(|_| self.cluster.learners.contains(&src))
-        else {
-            return;
-        };
+        let Some(truncate) = &self.log.truncate else { return };
         match msg {
             Msg::Part { of, sum, length, at, bytes } => {
                 let part = (*of, *sum, *length, *at, bytes);
@@ -157,9 +156,15 @@ impl Member<'_> {
         }
     }
 
-    fn on_submit(&self, state: &mut Cow<'_, ProcessState>, client: Id, command: &Value, fx: &mut Effects) {
+    fn on_submit(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        (client, number): (Id, u64),
+        command: &Value,
+        fx: &mut Effects,
+    ) {
         let was_busy = as_server(state).is_leading_to_something();
-        let is_new = sequence::on_submit(self.cluster, as_server(state), client, command, fx);
+        let is_new = sequence::on_submit(self.cluster, as_server(state), (client, number), command, fx);
         let leader = self.leader(state);
         if let Some(leader) = leader {
             fx.send(client, Msg::Redirect { leader });
@@ -202,9 +207,15 @@ impl Member<'_> {
         takes_over || as_server(state).is_leading_to_something()
     }
 
-    fn on_query(&self, state: &mut Cow<'_, ProcessState>, client: Id, command: &Value, fx: &mut Effects) {
+    fn on_query(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        (client, number): (Id, u64),
+        command: &Value,
+        fx: &mut Effects,
+    ) {
         let was_busy = as_server(state).is_leading_to_something();
-        confirm::on_query(self.cluster, as_server(state), client, command, fx);
+        confirm::on_query(self.cluster, as_server(state), (client, number), command, fx);
         if as_server(state).log().questions.are_open() {
             self.watch(was_busy, state, fx);
         } else if let Some(leader) = self.leader(state) {

@@ -23,8 +23,8 @@ pub struct LogState {
     pub next: Instance,
     /// The machine after the commands below `next`.
     pub replica: Replica,
-    /// Who waits for the output of which command.
-    pub asked: BTreeMap<Value, BTreeSet<Id>>,
+    /// Who waits for the output of which command, in which of its calls.
+    pub asked: BTreeMap<Value, BTreeSet<(Id, u64)>>,
     /// Questions that are answered without the log, once leadership is confirmed.
     pub questions: Questions,
     /// Who was seen to lead, while this server holds its own submissions back.
@@ -96,17 +96,17 @@ impl ServerState {
 pub(crate) fn on_submit(
     cluster: &Cluster,
     mut server: Part<'_, '_, ServerState>,
-    client: Id,
+    (client, number): (Id, u64),
     command: &Value,
     fx: &mut Effects,
 ) -> bool {
     // Enforces L1: a command that comes again is told what it was told, and does not take effect again.
     if let Some(output) = server.log().replica.machine().said(command) {
-        fx.send(client, Msg::Output { output });
+        fx.send(client, Msg::Output { number, output });
         return false;
     }
     let here = server.log().asked.get(command);
-    let asks_again = here.is_some_and(|clients| clients.contains(&client));
+    let asks_again = here.is_some_and(|calls| calls.contains(&(client, number)));
     if command.is_no_op()
         || asks_again
         || !cluster.has_room(server.log().asked.len(), here.map(BTreeSet::len))
@@ -115,7 +115,7 @@ pub(crate) fn on_submit(
     }
     let server = server.edit();
     let is_new = here_is_new(server, command);
-    server.log_mut().asked.entry(command.clone()).or_default().insert(client);
+    server.log_mut().asked.entry(command.clone()).or_default().insert((client, number));
     if is_new {
         server.proposer.queue.push_back(command.clone());
     }
@@ -180,13 +180,19 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
         state.next = Instance(after);
         if !command.is_no_op() {
             let output = state.replica.execute(next, &command);
-            let waiting: Vec<Id> = state.asked.remove(&command).unwrap_or_default().into_iter().collect();
-            fx.broadcast(&waiting, &Msg::Output { output });
+            answer(&state.asked.remove(&command).unwrap_or_default(), &output, fx);
             server.proposer.queue.retain(|queued| *queued != command);
         }
         snapshot::mark(log, server.log_mut(), fx);
     }
     close(server);
+}
+
+/// Tells whoever waits.
+fn answer(calls: &BTreeSet<(Id, u64)>, output: &Value, fx: &mut Effects) {
+    for (client, number) in calls {
+        fx.send(*client, Msg::Output { number: *number, output: output.clone() });
+    }
 }
 
 /// Gives up what a ballot was about below the next instance.
@@ -205,11 +211,10 @@ fn close(server: &mut ServerState) {
 pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
-    log.asked.retain(|command, clients| {
+    log.asked.retain(|command, calls| {
         let said = replica.machine().said(command);
         if let Some(output) = &said {
-            let waiting: Vec<Id> = clients.iter().copied().collect();
-            fx.broadcast(&waiting, &Msg::Output { output: output.clone() });
+            answer(calls, output, fx);
         }
         said.is_none()
     });

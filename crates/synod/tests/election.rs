@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ballot, Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, Process, ProcessState,
+    Ask, Ballot, Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, Process, ProcessState,
     QuorumRule, Quorums, Retry, Timer, Value,
 };
 
@@ -29,6 +29,7 @@ fn pace() -> Pace {
 fn cluster() -> Cluster {
     Cluster {
         acceptors: ids(0..3),
+        proposers: (0..3).map(|at| (Id::from(at), at as u16 + 1)).collect(),
         learners: ids(0..3),
         clients: Vec::new(),
         remembers: 8,
@@ -116,7 +117,7 @@ impl One {
 }
 
 fn request() -> Msg {
-    Msg::Request { instance: Instance::FIRST, value: Value::from("x") }
+    Ask::Request { instance: Instance::FIRST, value: Value::from("x") }.into()
 }
 
 fn ballot(round: u64, proposer: u16) -> Ballot {
@@ -142,7 +143,7 @@ fn who_follows_says_whom_and_takes_over_what_it_was_asked_for() {
     second.hears(7, request());
     let redirect = Msg::Redirect { leader: Id::from(0) };
     assert_eq!(second.said(), [(7, redirect.clone())]);
-    second.hears(7, Msg::Read { instance: Instance(4) });
+    second.hears(7, Ask::Read { instance: Instance(4) }.into());
     assert_eq!(second.said(), [(7, redirect)]);
     second.hears(0, Msg::Heartbeat);
     assert_eq!(second.set(SUSPECT), Some(ms(100)..ms(200)));
@@ -178,7 +179,7 @@ fn delays_grow_with_each_ballot_that_came_to_nothing_and_not_beyond() {
     assert_eq!(delays, [range(50), range(100), range(200), range(200)]);
     // Once something has come about delays begin with the shortest again, also of the ballot that is still under way.
     first.hears(1, Msg::Chosen { instance: Instance::FIRST, value: Value::from("x") });
-    first.hears(7, Msg::Read { instance: Instance(1) });
+    first.hears(7, Ask::Read { instance: Instance(1) }.into());
     assert_eq!((first.prepares(), first.set(Timer::Retry)), (Vec::new(), range(50)));
 }
 
@@ -190,7 +191,7 @@ fn what_is_asked_of_a_leader_in_the_middle_of_its_ballot_is_watched_over() {
     first.hears(1, Msg::Chosen { instance: Instance::FIRST, value: Value::from("x") });
     assert!(first.cancelled(Timer::Retry));
     // Phase 1 is still under way, and its messages may be lost.
-    first.hears(7, Msg::Request { instance: Instance(1), value: Value::from("y") });
+    first.hears(7, Ask::Request { instance: Instance(1), value: Value::from("y") }.into());
     assert_eq!((first.prepares(), first.set(Timer::Retry).is_some()), (Vec::new(), true));
 }
 
@@ -198,7 +199,12 @@ fn what_is_asked_of_a_leader_in_the_middle_of_its_ballot_is_watched_over() {
 fn proposers_of_their_own_elect_as_well() {
     let members = ids(3..5);
     let election = Some(Election { members, pace: pace() });
-    let cluster = Cluster { learners: Vec::new(), election, ..cluster() };
+    let cluster = Cluster {
+        proposers: vec![(3.into(), 1), (4.into(), 2)],
+        learners: Vec::new(),
+        election,
+        ..cluster()
+    };
     let process = Process::Proposer { cluster: Arc::new(cluster), number: 2, retry: retry() };
     let mut second = One::start(process, 4);
     second.hears(7, request());

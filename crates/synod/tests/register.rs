@@ -4,14 +4,15 @@ use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::sync::Arc;
 use synod::{
-    Ballot, Cluster, Instance, Learning, Msg, PerInstance, Process, Proposal, QuorumRule, Quorums, Retry,
-    Value,
+    Ask, Ballot, Cluster, Instance, Learning, Msg, PerInstance, Process, Proposal, QuorumRule, Quorums,
+    Retry, Value,
 };
 
 fn proposer() -> Process {
     let ids = |ids: [usize; 3]| ids.map(Id::from).to_vec();
     let cluster = Cluster {
         acceptors: ids([0, 1, 2]),
+        proposers: vec![(3.into(), 1)],
         learners: Vec::new(),
         clients: Vec::new(),
         remembers: 0,
@@ -43,7 +44,7 @@ fn says(told: &[(usize, Msg)]) -> Vec<Msg> {
 }
 
 fn request(instance: u64, value: &str) -> (usize, Msg) {
-    (9, Msg::Request { instance: Instance(instance), value: Value::from(value) })
+    (9, Ask::Request { instance: Instance(instance), value: Value::from(value) }.into())
 }
 
 fn promise(acceptor: usize, round: u64, accepted: &[(u64, &str)], rest: Option<u64>) -> (usize, Msg) {

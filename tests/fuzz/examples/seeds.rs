@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use synod::{Ballot, Instance, Msg, PerInstance, Proposal, Stable, Value};
+use synod::{Ask, Ballot, Instance, Msg, PerInstance, Proposal, Stable, Value};
 use synod_fuzz::LIMITS;
 use synod_machine::{
     Bank, BankCommand, Blob, Chain, Cut, Expect, Kv, KvCommand, LockCommand, Locks, SessionCommand, Sessions,
@@ -52,7 +52,7 @@ fn main() {
         accepted.insert(Instance(at * 200), Proposal { ballot, value: value.clone() });
     }
     let messages = [
-        ("request", Msg::Request { instance, value: value.clone() }),
+        ("request", Ask::Request { instance, value: value.clone() }.into()),
         ("prepare", Msg::Prepare { ballot, from }),
         ("promise", Msg::Promise { ballot, accepted: accepted.clone(), rest: Some(from) }),
         ("accept", Msg::Accept { ballot, instance, value: value.clone() }),
@@ -60,11 +60,11 @@ fn main() {
         ("nack", Msg::Nack { ballot, promised: ballot }),
         ("chosen", Msg::Chosen { instance, value: value.clone() }),
         ("response", Msg::Response { instance, value: value.clone() }),
-        ("read", Msg::Read { instance }),
+        ("read", Ask::Read { instance }.into()),
         ("unset", Msg::Unset { instance }),
-        ("submit", Msg::Submit { command: value.clone() }),
-        ("query", Msg::Query { command: value.clone() }),
-        ("output", Msg::Output { output: value.clone() }),
+        ("submit", Ask::Submit { number: 1, command: value.clone() }.into()),
+        ("query", Ask::Query { number: 1, command: value.clone() }.into()),
+        ("output", Msg::Output { number: 1, output: value.clone() }),
         ("redirect", Msg::Redirect { leader: 2_usize.into() }),
         ("learn", Msg::Learn { from }),
         (

@@ -143,13 +143,10 @@ fn in_message(msg: &mut Msg, each: Each<'_>) {
             each(ballot);
             each(promised);
         }
-        Msg::Request { .. }
+        Msg::Ask(_)
         | Msg::Chosen { .. }
         | Msg::Response { .. }
-        | Msg::Read { .. }
         | Msg::Unset { .. }
-        | Msg::Submit { .. }
-        | Msg::Query { .. }
         | Msg::Output { .. }
         | Msg::Redirect { .. }
         | Msg::Learn { .. }

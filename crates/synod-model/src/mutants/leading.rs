@@ -3,7 +3,7 @@
 use super::rules::{Rule, cluster_of, proposer_of};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
-use synod::{ElectionTimer, Msg, Process, ProcessState, Timer};
+use synod::{Ask, ElectionTimer, Msg, Process, ProcessState, Timer};
 
 impl Rule {
     /// Whether the roles' guards are left whole: only when ballots are begun may be another matter.
@@ -34,7 +34,7 @@ impl Rule {
                 place.is_none_or(|place| !proposer.election.suspected.contains(&place))
             }
             // What it takes itself for is put right in undo_election.
-            (Rule::BeginsAsFollower, Msg::Request { .. } | Msg::Nack { .. }) => {
+            (Rule::BeginsAsFollower, Msg::Ask(Ask::Request { .. }) | Msg::Nack { .. }) => {
                 proposer.election.ready = true;
                 true
             }
@@ -44,7 +44,7 @@ impl Rule {
 
     /// After the real handler.
     pub(super) fn undo_election(self, msg: &Msg, before: &ProcessState, after: &mut ProcessState) {
-        if let (Rule::BeginsAsFollower, Msg::Request { .. } | Msg::Nack { .. }) = (self, msg)
+        if let (Rule::BeginsAsFollower, Msg::Ask(Ask::Request { .. }) | Msg::Nack { .. }) = (self, msg)
             && let (Some(old), Some(new)) = (before.proposer(), proposer_of(after))
         {
             new.election.ready = old.election.ready;

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Cluster, Instance, LearnerState, Log, Msg, Phase, Process, ProcessState,
+    AcceptorSet, AcceptorState, Ask, Cluster, Instance, LearnerState, Log, Msg, Phase, Process, ProcessState,
     Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
 };
 
@@ -98,11 +98,11 @@ impl Rule {
         match msg {
             Msg::Prepare { ballot, .. } if self == Rule::IgnoresHalf => return ballot.proposer % 2 == 1,
             Msg::Nack { .. } if self == Rule::IgnoresNack => return false,
-            Msg::Read { instance } if self == Rule::ReadsLocally => {
+            Msg::Ask(Ask::Read { instance }) if self == Rule::ReadsLocally => {
                 return state.learner().is_some_and(|learner| learner.learned.contains_key(instance));
             }
             // The answer is in doctor_answers.
-            Msg::Query { .. } if self == Rule::AnswersUnconfirmed => return false,
+            Msg::Ask(Ask::Query { .. }) if self == Rule::AnswersUnconfirmed => return false,
             _ => {}
         }
         if let ProcessState::Server(server) = state {
@@ -340,13 +340,15 @@ impl Rule {
             out.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
         }
         match (self, msg) {
-            (Rule::AnswersUnconfirmed, Msg::Query { command }) => {
+            (Rule::AnswersUnconfirmed, Msg::Ask(Ask::Query { number, command })) => {
                 let replica = old.log.as_ref().map(|log| &log.replica);
                 if let Some(output) = replica.and_then(|replica| replica.machine().query(command)) {
-                    out.send(src, Msg::Output { output });
+                    out.send(src, Msg::Output { number: *number, output });
                 }
             }
-            (Rule::ReadsLocally, Msg::Read { instance }) if !old.learner.learned.contains_key(instance) => {
+            (Rule::ReadsLocally, Msg::Ask(Ask::Read { instance }))
+                if !old.learner.learned.contains_key(instance) =>
+            {
                 out.send(src, Msg::Unset { instance: *instance });
             }
             (Rule::ReadsBound, Msg::Promise { .. }) if old.proposer.phase != new.proposer.phase => {
@@ -432,7 +434,7 @@ fn forget_when(proposer: &mut ProposerState) {
 
 /// A second client's request pushes the first one's value aside.
 fn change_mind(proposer: &mut ProposerState, msg: &Msg) {
-    let Msg::Request { instance, value } = msg else { return };
+    let Msg::Ask(Ask::Request { instance, value }) = msg else { return };
     if proposer.wanted.get(instance).is_some_and(|wanted| wanted != value) {
         proposer.wanted.remove(instance);
         if let Phase::Accepting { issued, .. } = &mut proposer.phase {

@@ -5,7 +5,7 @@ mod world;
 
 use stateright::actor::Id;
 use std::collections::BTreeSet;
-use synod::{Ballot, Instance, Msg, Phase, Timer, Value};
+use synod::{Ask, Ballot, Instance, Msg, Phase, Timer, Value};
 use world::{CLIENT, PLAIN, Settings, World};
 
 #[test]
@@ -219,7 +219,7 @@ fn who_sees_another_lead_holds_back_and_says_who_leads() {
 fn a_question_is_answered_after_one_round_and_never_by_one_who_is_overtaken() {
     let mut world = World::new(&PLAIN);
     let ask = |world: &mut World, at: usize, client: usize| {
-        world.tell(at, client.into(), Msg::Query { command: Value::from("length") });
+        world.tell(at, client.into(), Ask::Query { number: 1, command: Value::from("length") }.into());
     };
     world.submit(0, "a");
     world.run();
@@ -245,7 +245,7 @@ fn a_round_of_confirmation_that_began_before_the_question_does_not_count_for_it(
     world.submit(0, "a");
     world.run();
     let ask = |world: &mut World, client: usize| {
-        world.tell(0, client.into(), Msg::Query { command: Value::from("length") });
+        world.tell(0, client.into(), Ask::Query { number: 1, command: Value::from("length") }.into());
     };
     ask(&mut world, CLIENT + 1);
     ask(&mut world, CLIENT + 2);

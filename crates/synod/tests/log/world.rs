@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Cluster, Instance, Learning, Log, Machine, Msg, Process, ProcessState, QuorumRule, Quorums, Retry,
+    Ask, Cluster, Instance, Learning, Log, Machine, Msg, Process, ProcessState, QuorumRule, Quorums, Retry,
     ServerState, Stable, Timer, Truncate, Value,
 };
 
@@ -117,6 +117,7 @@ impl World {
         };
         let cluster = Arc::new(Cluster {
             acceptors: ids.clone(),
+            proposers: ids.iter().zip(1..).map(|(id, number)| (*id, number)).collect(),
             learners: ids,
             clients: Vec::new(),
             remembers: 64,
@@ -190,7 +191,7 @@ impl World {
     }
 
     pub(crate) fn submit(&mut self, at: usize, command: &str) {
-        self.tell(at, CLIENT.into(), Msg::Submit { command: Value::from(command) });
+        self.tell(at, CLIENT.into(), Ask::Submit { number: 1, command: Value::from(command) }.into());
     }
 
     /// Delivers until nothing is on its way, but for what is lost.
@@ -226,7 +227,7 @@ impl World {
 
     pub(crate) fn answers(&self) -> Vec<String> {
         let output = |(_, to, msg): &(Id, Id, Msg)| match msg {
-            Msg::Output { output } if usize::from(*to) == CLIENT => Some(format!("{output:?}")),
+            Msg::Output { output, .. } if usize::from(*to) == CLIENT => Some(format!("{output:?}")),
             _ => None,
         };
         self.sent.iter().filter_map(output).collect()
