@@ -1,6 +1,12 @@
 //! What waits to be stepped: bounded, and served in turn, so that no source starves another.
+//!
+//! Timers, messages to itself, choices and the members' messages have turns of their own; clients, who may be many and in a
+//! hurry, come when nothing of these is left, and once in a while in any case. Clients take turns among themselves
+//! (`lines.rs`).
 
 use crate::Counts;
+use crate::lines::Lines;
+pub use crate::lines::Room;
 use crate::node::FIRST_CLIENT;
 use crate::timers::Timers;
 use serde::de::DeserializeOwned;
@@ -60,10 +66,12 @@ pub struct Limits {
     pub batch: usize,
     /// A batch that has so many bytes, to be saved or to be sent, takes no further event.
     pub batch_bytes: usize,
-    /// Messages from others that may wait.
+    /// Messages of other members that may wait.
     pub inbox: usize,
     /// Bytes of them.
     pub inbox_bytes: usize,
+    /// Messages of clients that may wait; each weighs some more bytes than it has.
+    pub clients: Room,
     /// Messages to itself that may wait.
     pub local: usize,
     /// Bytes of them.
@@ -77,6 +85,7 @@ impl Default for Limits {
             batch_bytes: 8 << 20,
             inbox: 16_384,
             inbox_bytes: 64 << 20,
+            clients: Room { senders: 4096, messages: 4096, bytes: 8 << 20, all: 64 << 20 },
             local: 16_384,
             local_bytes: 64 << 20,
         }
@@ -92,55 +101,74 @@ fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 pub(crate) struct Queues<A: Actor> {
     inbox: VecDeque<Event<A>>,
     inbox_bytes: usize,
+    clients: Lines<Event<A>>,
     local: VecDeque<Event<A>>,
     local_bytes: usize,
     random: Vec<Event<A>>,
     turn: usize,
+    /// Events since a client had its turn.
+    since_client: usize,
 }
+
+/// Whatever else there is to do, a client has its turn after so many other events.
+const OTHERS_FIRST: usize = 15;
 
 impl<A: Actor> Default for Queues<A> {
     fn default() -> Self {
         Queues {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
+            clients: Lines::default(),
             local: VecDeque::new(),
             local_bytes: 0,
             random: Vec::new(),
             turn: 0,
+            since_client: 0,
         }
     }
 }
 
 impl<A: Actor> Queues<A> {
     pub(crate) fn pending(&self) -> bool {
-        !(self.inbox.is_empty() && self.local.is_empty() && self.random.is_empty())
+        !(self.inbox.is_empty() && self.clients.is_empty() && self.local.is_empty() && self.random.is_empty())
     }
 
-    /// Takes a message from another process; says whether there was room for it. What is no `K` is no message of a client.
-    pub(crate) fn receive<K>(&mut self, src: u64, bytes: &[u8], limits: &Limits, counts: &mut Counts) -> bool
+    /// Takes a message from another process; tells whom a message was dropped of for lack of room. What is no `K` is no
+    /// message of a client.
+    pub(crate) fn receive<K>(
+        &mut self,
+        src: u64,
+        bytes: &[u8],
+        limits: &Limits,
+        counts: &mut Counts,
+    ) -> Vec<u64>
     where
         A::Msg: DeserializeOwned,
         K: DeserializeOwned + Into<A::Msg>,
     {
-        if self.inbox.len() >= limits.inbox || self.inbox_bytes + bytes.len() > limits.inbox_bytes {
-            counts.inbox_full += 1;
-            return false;
-        }
         let msg = if src >= FIRST_CLIENT { whole::<K>(bytes).map(K::into) } else { whole::<A::Msg>(bytes) };
-        match msg {
-            Some(msg) => {
-                self.inbox_bytes += bytes.len();
-                self.inbox.push_back(Event::Deliver { src, msg, bytes: bytes.into() });
-            }
-            None => counts.undecodable += 1,
-        }
-        true
+        let Some(msg) = msg else {
+            counts.undecodable += 1;
+            return Vec::new();
+        };
+        let event = Event::Deliver { src, msg, bytes: bytes.into() };
+        let dropped = if src >= FIRST_CLIENT {
+            self.clients.push(src, bytes.len() + size_of::<Event<A>>(), event, &limits.clients)
+        } else if self.inbox.len() >= limits.inbox || self.inbox_bytes + bytes.len() > limits.inbox_bytes {
+            vec![src]
+        } else {
+            self.inbox_bytes += bytes.len();
+            self.inbox.push_back(event);
+            Vec::new()
+        };
+        counts.inbox_full += dropped.len() as u64;
+        dropped
     }
 
-    /// Drops what waits of one sender; says how many messages that were.
-    pub(crate) fn forget(&mut self, sender: u64) -> u64 {
+    /// Drops what waits of one member; says how many messages that were.
+    pub(crate) fn forget(&mut self, member: u64) -> u64 {
         let before = self.inbox.len();
-        self.inbox.retain(|event| !matches!(event, Event::Deliver { src, .. } if *src == sender));
+        self.inbox.retain(|event| !matches!(event, Event::Deliver { src, .. } if *src == member));
         self.inbox_bytes = self.inbox.iter().map(Event::len).sum();
         (before - self.inbox.len()) as u64
     }
@@ -164,8 +192,19 @@ impl<A: Actor> Queues<A> {
         }
     }
 
-    /// The next event: each source that has one gets its turn.
+    /// The next event: each source that has one gets its turn, clients after the others.
     pub(crate) fn next(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Event<A>> {
+        if self.since_client < OTHERS_FIRST
+            && let Some(event) = self.next_of_others(timers, now)
+        {
+            self.since_client += 1;
+            return Some(event);
+        }
+        self.since_client = 0;
+        self.clients.pop().or_else(|| self.next_of_others(timers, now))
+    }
+
+    fn next_of_others(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Event<A>> {
         for _ in 0..4 {
             self.turn = (self.turn + 1) % 4;
             let event = match self.turn {
@@ -179,5 +218,80 @@ impl<A: Actor> Queues<A> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stateright::actor::{Id, Out};
+
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Msg = u16;
+        type Timer = u16;
+        type State = ();
+        type Storage = ();
+        type Random = ();
+
+        fn on_start(&self, _: Id, _: &Option<()>, _: &mut Out<Self>) {}
+    }
+
+    const CLIENT: u64 = FIRST_CLIENT | 1;
+
+    /// Who had the next turns: `c` a client, `m` a member, `l` the process itself, `t` a timer.
+    fn turns(queues: &mut Queues<Nobody>, timers: &mut Timers<u16>) -> String {
+        let next = std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1)));
+        next.map(|event| match event {
+            Event::Deliver { src, .. } if src >= FIRST_CLIENT => 'c',
+            Event::Deliver { src: 0, .. } => 'l',
+            Event::Deliver { .. } => 'm',
+            Event::Timeout { .. } => 't',
+            Event::Random { .. } => 'r',
+        })
+        .collect()
+    }
+
+    #[test]
+    fn clients_come_after_everything_else_and_are_not_forgotten() {
+        let (mut queues, mut timers) = (Queues::<Nobody>::default(), Timers::new());
+        let (limits, mut counts) = (Limits::default(), Counts::default());
+        for n in 0..100 {
+            assert_eq!(queues.receive::<u16>(CLIENT, &[n], &limits, &mut counts), [0_u64; 0]);
+        }
+        for n in 0..10 {
+            assert_eq!(queues.receive::<u16>(1, &[n], &limits, &mut counts), [0_u64; 0]);
+            queues.local(0, n.into(), &[n], &limits, &mut counts);
+            timers.set(
+                n.into(),
+                Duration::ZERO,
+                &(Duration::ZERO..Duration::ZERO),
+                &mut fastrand::Rng::with_seed(1),
+            );
+        }
+        let turns = turns(&mut queues, &mut timers);
+        let (first, rest) = turns.split_at(32);
+        assert_eq!(first.matches('c').count(), 2, "{turns}: once in sixteen");
+        for other in ['m', 'l', 't'] {
+            assert_eq!(first.matches(other).count(), 10, "{turns}");
+        }
+        assert_eq!(rest, "c".repeat(98));
+    }
+
+    #[test]
+    fn what_clients_have_waiting_leaves_members_their_room() {
+        let (mut queues, mut counts) = (Queues::<Nobody>::default(), Counts::default());
+        let clients = Room { all: 1000, ..Limits::default().clients };
+        let limits = Limits { clients, inbox: 2, ..Limits::default() };
+        let refused: usize = (0..200)
+            .map(|n| queues.receive::<u16>(CLIENT | (n % 7) << 1, &[1], &limits, &mut counts).len())
+            .sum();
+        assert!(refused > 150, "{refused}");
+        assert_eq!(queues.receive::<u16>(1, &[1], &limits, &mut counts), [0_u64; 0]);
+        assert_eq!(queues.receive::<u16>(2, &[1], &limits, &mut counts), [0_u64; 0]);
+        assert_eq!(queues.receive::<u16>(2, &[1], &limits, &mut counts), [2], "of members two may wait");
+        assert_eq!(counts.inbox_full as usize, refused + 1);
+        assert_eq!((queues.forget(2), queues.forget(2)), (1, 0));
     }
 }

@@ -5,7 +5,7 @@
 
 use ring::digest::{SHA256, digest};
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -172,14 +172,7 @@ pub fn create(path: &Path, key: &[u8; 32]) -> Result<(), KeyError> {
         line: None,
         what: format!("cannot be made: {error}"),
     };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path).map_err(wrong)?;
+    let mut file = crate::private::create_new(path).map_err(wrong)?;
     writeln!(file, "{}", line(key)).and_then(|()| file.sync_all()).map_err(wrong)
 }
 

@@ -194,9 +194,8 @@ where
                 // Before the start there is no one to hear it; whoever sent it will send it again.
                 transport::Event::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Event::Message { from, bytes } => {
-                    if !queues.receive::<C::Ask>(from, bytes, limits, counts) && from >= FIRST_CLIENT {
-                        busy.push(from);
-                    }
+                    let dropped = queues.receive::<C::Ask>(from, bytes, limits, counts);
+                    busy.extend(dropped.into_iter().filter(|sender| *sender >= FIRST_CLIENT));
                 }
                 transport::Event::Busy { .. } => counts.busy += 1,
             });

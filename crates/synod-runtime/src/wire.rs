@@ -52,6 +52,8 @@ pub struct WireCounts {
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
+/// Calls of the kernel in which datagrams are taken at a time.
+const MOST_CALLS: usize = 16;
 
 /// A UDP socket with batched calls: many datagrams a call in either direction, and segmentation offload where the
 /// kernel has it.
@@ -145,22 +147,9 @@ impl UdpWire {
         self.readable |= self.events.iter().any(|event| event.token() == SOCKET);
         Ok(())
     }
-}
 
-impl Wire for UdpWire {
-    fn now(&mut self) -> Duration {
-        self.began.elapsed()
-    }
-
-    fn receive(
-        &mut self,
-        until: Duration,
-        take: &mut dyn FnMut(Duration, SocketAddr, &mut [u8]),
-    ) -> io::Result<()> {
-        self.wait(until)?;
-        if !self.readable {
-            return Ok(());
-        }
+    /// Takes what one call gives.
+    fn take(&mut self, take: &mut dyn FnMut(Duration, SocketAddr, &mut [u8])) -> io::Result<()> {
         let mut metas = [RecvMeta::default(); BATCH_SIZE];
         let metas = &mut metas[..self.slots];
         let got = {
@@ -187,6 +176,29 @@ impl Wire for UdpWire {
                 self.counts.received += 1;
                 take(now, meta.addr, datagram);
             }
+        }
+        Ok(())
+    }
+}
+
+impl Wire for UdpWire {
+    fn now(&mut self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn receive(
+        &mut self,
+        until: Duration,
+        take: &mut dyn FnMut(Duration, SocketAddr, &mut [u8]),
+    ) -> io::Result<()> {
+        self.wait(until)?;
+        // Whatever the kernel has no room for is lost, whoever sent it; here there is room for each sender. So what is there
+        // is taken before anything is done about it, as far as that is no work without end.
+        for _ in 0..MOST_CALLS {
+            if !self.readable {
+                break;
+            }
+            self.take(take)?;
         }
         Ok(())
     }

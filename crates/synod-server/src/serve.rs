@@ -4,7 +4,6 @@ use crate::config::{Config, Member};
 use crate::stable::PaxosChanges;
 use crate::wiring::Wiring;
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use synod_runtime::disk::DirDisk;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::Keys;
 use synod_runtime::node::Node;
+use synod_runtime::private;
 use synod_runtime::record::{Header, Recorder};
 use synod_runtime::store::{Identity, Store};
 use synod_runtime::transport::{self, Transport};
@@ -138,8 +138,8 @@ fn recorder(config: &Config, member: &Member, store: &MemberStore<DirDisk>) -> R
         application: postcard::to_allocvec(&Wiring::from(config)).expect("a wiring is plain data"),
     };
     // A start that ended before its first event may have left an empty record of the same number.
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
-    file.and_then(|file| Recorder::begin(Box::new(file), &header))
+    private::create(&path)
+        .and_then(|file| Recorder::begin(Box::new(file), &header))
         .map_err(|error| ServeError(format!("{}: {error}", path.display())))
 }
 
@@ -215,7 +215,7 @@ fn explain(config: &Config, id: u64, node: &UdpMember, stopped: &Stopped<Process
 }
 
 fn keep(path: &Path, stopped: &Stopped<Process>) -> io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
+    let mut file = private::create(path)?;
     writeln!(file, "{stopped}")?;
     file.sync_all()
 }
@@ -257,7 +257,7 @@ mod tests {
         let free = free.expect("a loopback socket");
         let text = format!(
             "cluster = \"x\"\ncluster-key = \"a\"\nclient-key = \"b\"\n\
-             member = [{{ id = 0, address = \"{free}\", data = \"d\" }}]\n"
+             record = true\nmember = [{{ id = 0, address = \"{free}\", data = \"d\" }}]\n"
         );
         let config = Config::read("cluster.toml", &text, folder.path()).expect("it is right");
         let (node, _) = open(&config, 0).expect("it can be opened");
@@ -270,6 +270,12 @@ mod tests {
         assert!(said.contains(&path.display().to_string()), "{said}");
         let kept = std::fs::read_to_string(&path).expect("it was written");
         assert!(kept.contains("panicked") && kept.contains("Prepare(1.9)"), "{kept}");
+        // Both it and the record say what clients stored.
+        for kept in ["stopped-1.txt", "flight-1.rec"] {
+            use std::os::unix::fs::PermissionsExt;
+            let metadata = std::fs::metadata(folder.path().join("d").join(kept)).expect("it is there");
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{kept}");
+        }
         // What is not the actor's fault is said, and kept nowhere.
         let stopped: Stopped<Process> = Stopped::Wire(io::Error::other("no network"));
         assert!(explain(&config, 0, &node, &stopped).to_string().contains("no network"));

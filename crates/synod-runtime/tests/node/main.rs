@@ -1,6 +1,7 @@
 //! The loop, with tiny actors in a simulated world: what it promises to any actor, and how it stops.
 
 mod contract;
+mod fairness;
 mod recording;
 mod serving;
 mod world;

@@ -3,7 +3,7 @@
 use crate::world::{Do, Scene, Scripted, client, member, member_among, pass, plain, said};
 use stateright::actor::Id;
 use std::collections::BTreeSet;
-use synod_runtime::inbox::Limits;
+use synod_runtime::inbox::{Limits, Room};
 use synod_runtime::record::{Event, Reader};
 use synod_runtime::sim_disk::SimDisk;
 
@@ -75,10 +75,15 @@ fn a_choice_is_one_of_those_offered_and_a_later_one_takes_its_place() {
     assert!(drawn.len() > 1, "{drawn:?}");
 }
 
+/// So much of clients may wait.
+fn clients(clients: Room) -> Limits {
+    Limits { clients, ..Limits::default() }
+}
+
 #[test]
 fn what_does_not_fit_the_inbox_is_refused_and_the_client_is_told() {
     let mut scene = Scene::new(1);
-    member(&mut scene, &SimDisk::new(), plain(), Limits { inbox: 10, ..Limits::default() });
+    member(&mut scene, &SimDisk::new(), plain(), clients(Room { messages: 10, ..Limits::default().clients }));
     client(&mut scene, &(0..50).map(Do::Echo).collect::<Vec<_>>());
     pass(&mut scene, 50).expect("nobody stops");
     let heard = said(&mut scene).len();
@@ -87,7 +92,8 @@ fn what_does_not_fit_the_inbox_is_refused_and_the_client_is_told() {
     assert_eq!(scene.node(1).expect("it runs").counts().busy as usize, refused);
     // The same by bytes, and for what an actor sends to itself.
     let mut scene = Scene::new(1);
-    member(&mut scene, &SimDisk::new(), plain(), Limits { inbox_bytes: 20, local: 10, ..Limits::default() });
+    let few = clients(Room { bytes: 2000, ..Limits::default().clients });
+    member(&mut scene, &SimDisk::new(), plain(), Limits { local: 10, ..few });
     client(&mut scene, &(0..50).map(Do::Echo).collect::<Vec<_>>());
     pass(&mut scene, 50).expect("nobody stops");
     assert!(scene.node(0).expect("it runs").counts().inbox_full > 0);

@@ -144,7 +144,7 @@ impl Write for Tape {
 
 pub(crate) type Scene = World<Scripted, Whole>;
 
-fn settings(me: u64, peers: &[u64], standing: Standing) -> Config {
+pub(crate) fn settings(me: u64, peers: &[u64], standing: Standing) -> Config {
     Config {
         cluster: 1,
         me,

@@ -1,0 +1,209 @@
+//! Messages that wait, one line a sender: senders take turns, and whoever has the most waiting makes room.
+//!
+//! How much one sender says decides how long its own line gets, and nothing else: another's next message is one turn of
+//! every sender away, and finds room however much the first has waiting.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How much may wait of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Senders with something waiting.
+    pub senders: usize,
+    /// Messages of one sender.
+    pub messages: usize,
+    /// Bytes of one sender, beyond its first message.
+    pub bytes: usize,
+    /// Bytes of all senders together; when there are more, the longest line loses its last messages.
+    pub all: usize,
+}
+
+/// What waits of one sender, each with what it weighs in bytes.
+struct Line<T> {
+    waiting: VecDeque<(usize, T)>,
+    bytes: usize,
+}
+
+/// One line a sender.
+pub(crate) struct Lines<T> {
+    lines: BTreeMap<u64, Line<T>>,
+    /// Everyone with something waiting, once, in the order in which they are served.
+    turns: VecDeque<u64>,
+    /// The same by the length of their lines in bytes.
+    lengths: BTreeSet<(usize, u64)>,
+    bytes: usize,
+}
+
+impl<T> Default for Lines<T> {
+    fn default() -> Self {
+        Lines { lines: BTreeMap::new(), turns: VecDeque::new(), lengths: BTreeSet::new(), bytes: 0 }
+    }
+}
+
+impl<T> Lines<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// Adds to a sender's line. Tells whom a message was dropped of for lack of room, once a message: this sender, or those
+    /// with the longest lines.
+    pub(crate) fn push(&mut self, sender: u64, weight: usize, item: T, room: &Room) -> Vec<u64> {
+        let full = match self.lines.get(&sender) {
+            None => self.lines.len() >= room.senders || room.messages == 0,
+            Some(line) => line.waiting.len() >= room.messages || line.bytes + weight > room.bytes,
+        };
+        if full {
+            return vec![sender];
+        }
+        let line = self.lines.entry(sender).or_insert_with(|| {
+            self.turns.push_back(sender);
+            Line { waiting: VecDeque::new(), bytes: 0 }
+        });
+        line.waiting.push_back((weight, item));
+        self.resize(sender, |bytes| bytes + weight);
+        let mut dropped = Vec::new();
+        while self.bytes > room.all
+            && let Some((_, longest)) = self.lengths.last().copied()
+        {
+            self.take(longest, VecDeque::pop_back);
+            if !self.lines.contains_key(&longest) {
+                self.turns.retain(|other| *other != longest);
+            }
+            dropped.push(longest);
+        }
+        dropped
+    }
+
+    /// The next message: its sender's next turn comes after everyone else's.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let sender = self.turns.pop_front()?;
+        let item = self.take(sender, VecDeque::pop_front);
+        if self.lines.contains_key(&sender) {
+            self.turns.push_back(sender);
+        }
+        item
+    }
+
+    /// Takes a message of a sender away; who has none left has no line. Turns are the caller's concern.
+    fn take(
+        &mut self,
+        sender: u64,
+        end: impl FnOnce(&mut VecDeque<(usize, T)>) -> Option<(usize, T)>,
+    ) -> Option<T> {
+        let line = self.lines.get_mut(&sender)?;
+        let (weight, item) = end(&mut line.waiting)?;
+        let done = line.waiting.is_empty();
+        self.resize(sender, |bytes| bytes - weight);
+        if done {
+            self.remove(sender);
+        }
+        Some(item)
+    }
+
+    /// Changes how long a line is, in all places that say so.
+    fn resize(&mut self, sender: u64, to: impl FnOnce(usize) -> usize) {
+        let Some(line) = self.lines.get_mut(&sender) else { return };
+        self.lengths.remove(&(line.bytes, sender));
+        self.bytes -= line.bytes;
+        line.bytes = to(line.bytes);
+        self.bytes += line.bytes;
+        self.lengths.insert((line.bytes, sender));
+    }
+
+    /// Takes a line away, with all that waits in it.
+    fn remove(&mut self, sender: u64) {
+        let Some(line) = self.lines.remove(&sender) else { return };
+        self.lengths.remove(&(line.bytes, sender));
+        self.bytes -= line.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: Room = Room { senders: 4, messages: 10, bytes: 100, all: 150 };
+
+    fn served(lines: &mut Lines<u32>) -> Vec<u32> {
+        std::iter::from_fn(|| lines.pop()).collect()
+    }
+
+    #[test]
+    fn senders_take_turns_however_much_each_has_waiting() {
+        let mut lines = Lines::default();
+        for n in 0..5 {
+            assert_eq!(lines.push(1, 1, 100 + n, &ROOM), [0_u64; 0]);
+        }
+        assert_eq!(lines.push(2, 1, 200, &ROOM), [0_u64; 0]);
+        assert_eq!(lines.push(3, 1, 300, &ROOM), [0_u64; 0]);
+        assert_eq!(lines.push(3, 1, 301, &ROOM), [0_u64; 0]);
+        assert_eq!(served(&mut lines), [100, 200, 300, 101, 301, 102, 103, 104]);
+        assert!(lines.is_empty());
+    }
+
+    #[test]
+    fn a_line_is_bounded_by_messages_and_by_bytes_and_the_others_are_not_touched() {
+        let mut lines = Lines::default();
+        for n in 0..10 {
+            assert_eq!(lines.push(1, 1, n, &ROOM), [0_u64; 0]);
+        }
+        assert_eq!(lines.push(1, 1, 10, &ROOM), [1], "ten are the most");
+        assert_eq!(lines.push(2, 60, 20, &ROOM), [0_u64; 0]);
+        assert_eq!(lines.push(2, 41, 21, &ROOM), [2], "a hundred bytes are the most");
+        assert_eq!(lines.push(2, 40, 22, &ROOM), [0_u64; 0]);
+        let mut lines = Lines::default();
+        assert_eq!(lines.push(1, 140, 1, &ROOM), [0_u64; 0], "one message of any length has room");
+        assert_eq!(lines.push(1, 1, 2, &ROOM), [1]);
+    }
+
+    #[test]
+    fn so_many_senders_may_wait_and_who_was_served_makes_room() {
+        let mut lines = Lines::default();
+        (1..=4).for_each(|sender| assert_eq!(lines.push(sender, 1, sender as u32, &ROOM), [0_u64; 0]));
+        assert_eq!(lines.push(5, 1, 5, &ROOM), [5]);
+        assert_eq!(lines.pop(), Some(1));
+        assert_eq!(lines.push(5, 1, 5, &ROOM), [0_u64; 0]);
+        assert_eq!(served(&mut lines), [2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn the_longest_line_makes_room_for_the_others() {
+        let mut lines = Lines::default();
+        for n in 0..10 {
+            assert_eq!(lines.push(1, 10, n, &ROOM), [0_u64; 0]);
+        }
+        assert_eq!(lines.push(2, 50, 20, &ROOM), [0_u64; 0], "that makes 150");
+        assert_eq!(lines.push(3, 25, 30, &ROOM), [1, 1, 1], "and three of the longest line go");
+        assert_eq!(lines.push(4, 200, 40, &ROOM), [4], "what never fits is dropped itself");
+        assert_eq!(served(&mut lines), [0, 20, 30, 1, 2, 3, 4, 5, 6]);
+    }
+
+    /// Whatever comes and goes, what is kept of the lines agrees with the lines.
+    #[test]
+    fn sums_agree_after_any_course() {
+        let seed = std::env::var("SYNOD_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+        eprintln!("SYNOD_SEED={seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut lines = Lines::default();
+        for n in 0..20_000 {
+            match rng.u8(..10) {
+                0..=4 => drop(lines.pop()),
+                _ => drop(lines.push(rng.u64(..6), rng.usize(..60), n, &ROOM)),
+            }
+            let bytes: usize = lines.lines.values().map(|line| line.bytes).sum();
+            assert_eq!(lines.bytes, bytes);
+            assert!(bytes <= ROOM.all && lines.lines.len() <= ROOM.senders);
+            let mut turns: Vec<u64> = lines.turns.iter().copied().collect();
+            turns.sort_unstable();
+            let senders: Vec<u64> = lines.lines.keys().copied().collect();
+            assert_eq!(turns, senders);
+            let mut sized: Vec<u64> = lines.lengths.iter().map(|(_, sender)| *sender).collect();
+            sized.sort_unstable();
+            assert_eq!(sized, senders);
+            for line in lines.lines.values() {
+                assert_eq!(line.bytes, line.waiting.iter().map(|(weight, _)| weight).sum::<usize>());
+                assert!(!line.waiting.is_empty() && line.waiting.len() <= ROOM.messages);
+            }
+        }
+    }
+}
