@@ -6,7 +6,7 @@
 use crate::model::{SLOTS, condition, slots};
 use crate::observer::Observer;
 use crate::property::Check;
-use crate::report::{Ending, Finding, Report, Status, Stop, conclude};
+use crate::report::{Ending, Finding, Report, Stop, conclude};
 use crate::state::State;
 use crate::step::Taken;
 use crate::system::System;
@@ -86,7 +86,7 @@ impl<A: Subject, O: Observer<A>> Model for Observed<A, O> {
         let mut properties = vec![Property::always(EVERYTHING, |_, _| true)];
         let conditions: [fn(&Self, &Self::State) -> bool; SLOTS] = slots!(guarded, A, O);
         for (property, condition) in self.system.properties.iter().zip(conditions) {
-            if !matches!(property.check, Check::Note(_)) {
+            if !is_noted(property) {
                 let (name, expectation) = (property.name, property.expectation.into());
                 properties.push(Property { expectation, name, condition });
             }
@@ -99,6 +99,11 @@ impl<A: Subject, O: Observer<A>> Model for Observed<A, O> {
         self.seen.cut.fetch_or(!within, Ordering::Relaxed);
         within
     }
+}
+
+/// Whether a property looks at steps, of which stateright is not told.
+fn is_noted<A: Subject, O: Observer<A>>(property: &crate::Property<A, O>) -> bool {
+    matches!(property.check, Check::Note(_))
 }
 
 const EVERYTHING: &str = "everything is explored";
@@ -115,7 +120,8 @@ fn guarded<A: Subject, O: Observer<A>, const INDEX: usize>(
 /// Explores a system with stateright's breadth-first checker: everything within its bounds, whatever is
 /// violated.
 ///
-/// Beyond the first 64 properties it does not look at those of histories and states, and leaves them unknown.
+/// Beyond the first 64 properties it does not look at those of histories and states, and leaves them undecided; so it does all that must
+/// come about.
 pub fn stateright_bfs<A, O>(system: &System<A, O>, threads: usize, time: Option<Duration>) -> Report<A>
 where
     A: Subject + Clone,
@@ -137,7 +143,7 @@ where
     let checker = builder.spawn_bfs().join();
 
     let mut discoveries = checker.discoveries();
-    let mut findings: Vec<Finding<A>> = system.properties.iter().map(Finding::undecided).collect();
+    let mut findings = Finding::all(&system);
     for ((finding, property), noted) in findings.iter_mut().zip(&system.properties).zip(&seen.notes) {
         if noted.load(Ordering::Relaxed) {
             finding.status = property.expectation.decided();
@@ -156,13 +162,9 @@ where
         exhausted: !out_of_time,
         cut: depth_cut || seen.cut.load(Ordering::Relaxed),
         empty: unique == 0,
+        unasked: (SLOTS..system.properties.len()).filter(|&at| !is_noted(&system.properties[at])).collect(),
     };
     let verdict = conclude(&system, &Stop::Exhausted, &mut findings, ending);
-    for finding in findings.iter_mut().skip(SLOTS) {
-        if finding.trace.is_none() && finding.status != finding.expectation.decided() {
-            finding.status = Status::Unknown;
-        }
-    }
     Report {
         verdict,
         findings,

@@ -13,6 +13,9 @@ pub enum Expectation {
     Always,
     /// It is to be true somewhere: a witness that the exploration reached its hard case.
     Sometimes,
+    /// It is to come about on every fair run. Never that of a [`Property`], but of a
+    /// [`LiveProperty`](crate::liveness::LiveProperty), which exploring leaves undecided.
+    Eventually,
 }
 
 impl From<Expectation> for stateright::Expectation {
@@ -20,6 +23,7 @@ impl From<Expectation> for stateright::Expectation {
         match expectation {
             Expectation::Always => Self::Always,
             Expectation::Sometimes => Self::Sometimes,
+            Expectation::Eventually => Self::Eventually,
         }
     }
 }
@@ -162,7 +166,7 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
                     answers.find(|answer| answer.is_ok() == (self.expectation == Expectation::Sometimes));
                 Some(decisive.unwrap_or(match self.expectation {
                     Expectation::Always => Ok(()),
-                    Expectation::Sometimes => Err(String::new()),
+                    Expectation::Sometimes | Expectation::Eventually => Err(String::new()),
                 }))
             }
         }

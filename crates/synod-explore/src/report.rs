@@ -1,7 +1,7 @@
 //! A verdict says no more than was explored: *holds* only after everything was, and never without a reason.
 
 use crate::observer::Observer;
-use crate::property::{Expectation, Property};
+use crate::property::Expectation;
 use crate::system::System;
 use crate::{Action, Subject};
 use std::fmt::{self, Debug, Display, Formatter};
@@ -124,6 +124,10 @@ pub enum Why {
     Interrupted,
     /// The disk on which states wait failed.
     Disk(std::io::ErrorKind),
+    /// It came to what it was to stop at, or could not ask every property; the rest is undecided.
+    Stopped,
+    /// All was explored. But what must come about is decided by [`liveness::check`](crate::liveness::check), not by exploring.
+    Liveness,
 }
 
 /// What the whole exploration comes to.
@@ -137,9 +141,9 @@ pub enum Verdict<A: Subject> {
         /// Its name.
         property: &'static str,
     },
-    /// Neither: the exploration gave up before anything was decided. Never a pass.
+    /// Neither: some property is undecided. Never a pass.
     Incomplete(Why),
-    /// Nothing is violated, but these witnesses were never found: the hard case was not reached.
+    /// Nothing is violated, but these witnesses were never found, or all claims are hollow and it is these: the hard case was not reached.
     Vacuous(Vec<&'static str>),
     /// User code panicked, or showed that it cannot be explored.
     Panicked {
@@ -191,6 +195,10 @@ impl<A: Subject> Display for Verdict<A> {
             Self::Incomplete(Why::Memory) => f.write_str("incomplete: out of memory"),
             Self::Incomplete(Why::Interrupted) => f.write_str("incomplete: interrupted"),
             Self::Incomplete(Why::Disk(error)) => write!(f, "incomplete: the disk failed: {error}"),
+            Self::Incomplete(Why::Stopped) => f.write_str("incomplete: stopped before all was decided"),
+            Self::Incomplete(Why::Liveness) => {
+                f.write_str("incomplete: what must come about is not decided by exploring")
+            }
             Self::Vacuous(names) if names.is_empty() => {
                 f.write_str("vacuous: the initial state is out of bounds")
             }
@@ -210,18 +218,43 @@ impl<A: Subject> Debug for Verdict<A> {
 }
 
 /// What became of a property.
+///
+/// Every verdict is a function of these and of how the exploration ended ([`Verdict`]), so that a status added here has to be given its
+/// place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// True in all that was to be explored.
     Holds,
+    /// True in all that was to be explored, and put to the test nowhere: what it speaks about never occurred.
+    Hollow,
     /// False somewhere, though it should always hold.
     Violated,
     /// True somewhere, as it should.
     Witnessed,
     /// True nowhere in all that was to be explored, though it should be somewhere.
     Unwitnessed,
-    /// Undecided, as the exploration ended before.
-    Unknown,
+    /// Neither: the exploration ended before, or does not look at such properties.
+    Undecided,
+}
+
+impl Status {
+    /// The one word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Hollow => "hollow",
+            Self::Violated => "violated",
+            Self::Witnessed => "witnessed",
+            Self::Unwitnessed => "unwitnessed",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl Display for Status {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
 }
 
 impl Expectation {
@@ -230,14 +263,16 @@ impl Expectation {
         match self {
             Self::Always => Status::Violated,
             Self::Sometimes => Status::Witnessed,
+            Self::Eventually => Status::Undecided,
         }
     }
 
-    /// What becomes of a property that nothing decided although everything was looked at.
+    /// What becomes of a property that nothing decided although every state was looked at.
     pub(crate) fn undecided(self) -> Status {
         match self {
             Self::Always => Status::Holds,
             Self::Sometimes => Status::Unwitnessed,
+            Self::Eventually => Status::Undecided,
         }
     }
 }
@@ -257,10 +292,18 @@ pub struct Finding<A: Subject> {
 }
 
 impl<A: Subject> Finding<A> {
-    /// Nothing is known about the property yet.
-    pub(crate) fn undecided<O: Observer<A>>(property: &Property<A, O>) -> Self {
-        let Property { name, expectation, .. } = *property;
-        Self { property: name, expectation, status: Status::Unknown, detail: None, trace: None }
+    /// Nothing is known yet: a finding for each property, and for each that must come about.
+    pub(crate) fn all<O: Observer<A>>(system: &System<A, O>) -> Vec<Self> {
+        let undecided = |property, expectation| Self {
+            property,
+            expectation,
+            status: Status::Undecided,
+            detail: None,
+            trace: None,
+        };
+        let safety = system.properties.iter().map(|property| undecided(property.name, property.expectation));
+        let liveness = system.liveness.properties.iter();
+        safety.chain(liveness.map(|property| undecided(property.name, Expectation::Eventually))).collect()
     }
 
     /// The property was decided by what a trace leads to.
@@ -302,7 +345,7 @@ impl<A: Subject> Debug for Finding<A> {
 pub struct Report<A: Subject> {
     /// What it comes to.
     pub verdict: Verdict<A>,
-    /// One finding a property, in the order of the system's properties.
+    /// One finding a property, in the order of the system's properties; then one, undecided, for each that must come about.
     pub findings: Vec<Finding<A>>,
     /// Distinct states.
     pub unique_states: u64,
@@ -361,6 +404,16 @@ pub(crate) struct Ending<A: Subject> {
     pub cut: bool,
     /// There is not even one state.
     pub empty: bool,
+    /// The properties that were not asked, by index: they stay undecided whatever was explored.
+    pub unasked: Vec<usize>,
+}
+
+impl<A: Subject> Ending<A> {
+    /// Nothing is known yet.
+    pub(crate) fn open() -> Self {
+        let (panicked, incomplete, unasked) = (None, None, Vec::new());
+        Self { panicked, incomplete, exhausted: false, cut: false, empty: false, unasked }
+    }
 }
 
 /// Completes the findings and draws the verdict, the gravest first.
@@ -370,9 +423,11 @@ pub(crate) fn conclude<A: Subject, O: Observer<A>>(
     findings: &mut [Finding<A>],
     ending: Ending<A>,
 ) -> Verdict<A> {
-    for finding in findings.iter_mut().filter(|finding| finding.status == Status::Unknown) {
-        if ending.exhausted && ending.panicked.is_none() {
-            finding.status = finding.expectation.undecided();
+    if ending.exhausted && ending.panicked.is_none() {
+        for (index, finding) in findings.iter_mut().enumerate() {
+            if finding.status == Status::Undecided && !ending.unasked.contains(&index) {
+                finding.status = finding.expectation.undecided();
+            }
         }
     }
     if let Some((message, trace)) = ending.panicked {
@@ -385,13 +440,52 @@ pub(crate) fn conclude<A: Subject, O: Observer<A>>(
     if let Some(finding) = wanted.or(shortest) {
         return Verdict::Violated { property: finding.property };
     }
-    if let Some(why) = ending.incomplete {
-        return Verdict::Incomplete(why);
+    let open = match ending.incomplete {
+        _ if ending.exhausted => None,
+        None => Some(Why::Stopped),
+        why => why,
+    };
+    let bound = ending.cut.then(|| system.describe_bounds());
+    let verdict = judge(findings.iter().map(|finding| (finding.property, finding.status)), open, bound);
+    let left = |finding: &&Finding<A>| finding.status == Status::Undecided;
+    match verdict {
+        Verdict::Vacuous(names) => Verdict::Vacuous(names),
+        _ if ending.empty => Verdict::Vacuous(Vec::new()),
+        Verdict::Incomplete(Why::Stopped)
+            if ending.exhausted
+                && findings.iter().filter(left).all(|f| f.expectation == Expectation::Eventually) =>
+        {
+            Verdict::Incomplete(Why::Liveness)
+        }
+        verdict => verdict,
     }
-    let unwitnessed = findings.iter().filter(|finding| finding.status == Status::Unwitnessed);
-    let unwitnessed: Vec<_> = unwitnessed.map(|finding| finding.property).collect();
-    if ending.empty || !unwitnessed.is_empty() {
-        return Verdict::Vacuous(unwitnessed);
+}
+
+/// What it comes to that these properties have become what they have. The only place that lets anything pass: a property that is
+/// violated or undecided cannot get by, nor can an exploration that is `open`, for whatever reason.
+pub(crate) fn judge<A: Subject>(
+    found: impl Iterator<Item = (&'static str, Status)>,
+    open: Option<Why>,
+    bound: Option<String>,
+) -> Verdict<A> {
+    let (mut open, mut unwitnessed, mut hollow, mut tested) = (open, Vec::new(), Vec::new(), false);
+    for (property, status) in found {
+        match status {
+            Status::Violated => return Verdict::Violated { property },
+            Status::Undecided => open = open.or(Some(Why::Stopped)),
+            Status::Unwitnessed => unwitnessed.push(property),
+            Status::Hollow => hollow.push(property),
+            Status::Holds => tested = true,
+            Status::Witnessed => {}
+        }
     }
-    if ending.cut { Verdict::HoldsWithinBound(system.describe_bounds()) } else { Verdict::Holds }
+    if !tested {
+        unwitnessed.append(&mut hollow);
+    }
+    match (open, bound) {
+        (Some(why), _) => Verdict::Incomplete(why),
+        _ if !unwitnessed.is_empty() => Verdict::Vacuous(unwitnessed),
+        (None, Some(words)) => Verdict::HoldsWithinBound(words),
+        (None, None) => Verdict::Holds,
+    }
 }

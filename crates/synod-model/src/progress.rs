@@ -20,7 +20,7 @@ where
     if !matches!(outcome.verdict, "holds" | "holds-within-bound") {
         let unknown = |property: &synod_explore::liveness::LiveProperty<A, Ghost>| Found {
             name: property.name,
-            status: "unknown",
+            status: Status::Undecided.word(),
             detail: None,
             steps: None,
             cycle: None,
@@ -71,11 +71,7 @@ where
 fn found<A: Subject>(finding: &LiveFinding<A>) -> Found {
     Found {
         name: finding.property,
-        status: match finding.status {
-            Status::Holds => "holds",
-            Status::Violated => "violated",
-            _ => "unknown",
-        },
+        status: finding.status.word(),
         detail: finding.lasso.as_ref().map(told),
         steps: finding.lasso.as_ref().map(|lasso| lasso.stem.len()),
         cycle: finding.lasso.as_ref().map(|lasso| lasso.cycle.len()),

@@ -109,7 +109,7 @@ pub struct Outcome {
 pub struct Found {
     /// Its name.
     pub name: &'static str,
-    /// `holds`, `violated`, `witnessed`, `unwitnessed` or `unknown`.
+    /// `holds`, `hollow`, `violated`, `witnessed`, `unwitnessed` or `undecided`.
     pub status: &'static str,
     /// What broke it, in words.
     pub detail: Option<String>,
@@ -136,7 +136,8 @@ where
         system.symmetry = None;
     }
     let dead_messages = settings.reduce && model.file.reduce.dead_messages;
-    let system = &system;
+    // Exploring would leave what must come about undecided; that is looked at afterwards.
+    let liveness = std::mem::take(&mut system.liveness);
     let expect = &model.file.expect;
     let is_safety = |name: &&String| system.properties.iter().any(|property| property.name == **name);
     let stop = match expect.property.as_ref().filter(is_safety) {
@@ -177,11 +178,13 @@ where
         progress: settings.progress,
     };
     let report = if settings.stateright {
-        oracle::stateright_bfs(system, settings.threads, settings.time)
+        oracle::stateright_bfs(&system, settings.threads, settings.time)
     } else {
-        explore(system, &options)
+        explore(&system, &options)
     };
-    let mut outcome = outcome(model, system, &report);
+    let mut outcome = outcome(model, &system, &report);
+    system.liveness = liveness;
+    let system = &system;
     progress::add(model, system, &options, &mut outcome);
     outcome.complaints = complaints(model, &outcome, settings);
     if let Some(scenario) = &model.file.scenario {
@@ -226,13 +229,7 @@ where
     };
     let found = |f: &synod_explore::Finding<A>| Found {
         name: f.property,
-        status: match f.status {
-            Status::Holds => "holds",
-            Status::Violated => "violated",
-            Status::Witnessed => "witnessed",
-            Status::Unwitnessed => "unwitnessed",
-            Status::Unknown => "unknown",
-        },
+        status: f.status.word(),
         detail: f.detail.clone(),
         steps: f.trace.as_ref().map(Vec::len),
         cycle: None,
@@ -269,13 +266,15 @@ pub(crate) fn gave_up(why: Why) -> String {
         Why::Memory => "memory ran out".to_owned(),
         Why::Interrupted => "it was interrupted".to_owned(),
         Why::Disk(error) => format!("the disk on which states wait failed: {error}"),
+        Why::Stopped => "it stopped before all was decided".to_owned(),
+        Why::Liveness => "what must come about was not looked at".to_owned(),
     }
 }
 
 /// Whether the claim that must fall is still undecided.
 fn is_open<A: Subject>(model: &Model, report: &Report<A>) -> bool {
     let wanted = model.file.expect.property.as_deref();
-    wanted.and_then(|name| report.finding(name)).is_some_and(|finding| finding.status == Status::Unknown)
+    wanted.and_then(|name| report.finding(name)).is_some_and(|finding| finding.status == Status::Undecided)
 }
 
 /// Everything that did not come out as expected.

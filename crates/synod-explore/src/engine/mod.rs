@@ -60,7 +60,7 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
     }
     let budget = Budget::start(options);
     let mut search = Search::new(system, options);
-    let mut ending = Ending { panicked: None, incomplete: None, exhausted: false, cut: false, empty: false };
+    let mut ending = Ending::open();
     let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
     match refusal(system, options).map_or_else(|| panics::capture(|| system.initial()), Err) {
         Err(message) => ending.panicked = Some((message, Vec::new())),
@@ -92,7 +92,7 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         None if ending.panicked.is_none() => impure = search.verify().err(),
         None => {}
     }
-    let mut findings: Vec<Finding<A>> = system.properties.iter().map(Finding::undecided).collect();
+    let mut findings = Finding::all(system);
     for (finding, hit) in findings.iter_mut().zip(std::mem::take(&mut search.asked.hits)) {
         if let (Some(Hit { state, ordinal, detail }), None) = (hit, &impure) {
             match search.trace(state, ordinal) {

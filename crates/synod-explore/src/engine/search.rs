@@ -225,8 +225,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         if self.tables.dead == Dead::LeftOut && self.tables.system.hint.is_none() && self.depth == 0 {
             let incomplete = self.scout(initial, options, budget);
             if incomplete.is_some() {
-                let (panicked, exhausted, cut, empty) = (None, false, false, false);
-                return Ending { panicked, incomplete, exhausted, cut, empty };
+                return Ending { incomplete, ..Ending::open() };
             }
         }
         loop {
@@ -257,8 +256,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Explores once: from the first state on, or from where a checkpoint was.
     fn pass(&mut self, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
-        let mut ending =
-            Ending { panicked: None, incomplete: None, exhausted: false, cut: false, empty: false };
+        let mut ending = Ending::open();
         if self.depth == 0 {
             self.ask_states(0..self.origins.len());
             self.level = 0..self.origins.len();

@@ -32,8 +32,15 @@ pub(super) struct Built<'s, A: Subject, O: Observer<A>> {
     /// Of each property, where something becomes due (if not only in the first state), and the goal.
     pub marks: Vec<(Option<Vec<bool>>, Vec<bool>)>,
     pub depth: usize,
-    /// A bound cut something off.
-    pub cut: bool,
+    /// Of each state, whether a bound cut off a step out of it.
+    pub escapes: Vec<bool>,
+}
+
+impl<A: Subject, O: Observer<A>> Built<'_, A, O> {
+    /// Whether a bound cut something off.
+    pub(super) fn is_cut(&self) -> bool {
+        self.escapes.contains(&true)
+    }
 }
 
 /// Why there is no graph.
@@ -225,7 +232,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
         .collect();
     let mut outs = Vec::new();
     let (mut depth, mut level_end) = (1, 1);
-    let mut cut = false;
+    let mut escapes = Vec::new();
     let mut state = 0_u32;
     while (state as usize) < steps.len() {
         if state as usize == level_end {
@@ -235,7 +242,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
         if state.is_multiple_of(PATIENCE) {
             let goals: usize =
                 goals.iter().map(|(from, to)| from.as_ref().map_or(0, Asked::bytes) + to.bytes()).sum();
-            let bytes = steps.bytes() + graph.bytes() + ordinals.capacity() * 2 + goals;
+            let bytes = steps.bytes() + graph.bytes() + ordinals.capacity() * 2 + escapes.capacity() + goals;
             // As much again for deciding, per state.
             let bytes = bytes + steps.len() * super::check::BYTES_A_STATE;
             let full = (steps.len() >= MOST).then_some(Why::Memory);
@@ -268,7 +275,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
         if depth_bound == Some(depth) {
             // What is possible here is not known, so that nothing is said to be impossible.
             graph.enabled.push(Classes::MAX);
-            cut = true;
+            escapes.push(true);
         } else {
             if let Err(Failed { state, ordinal, message }) = steps.leave(state, &mut outs) {
                 return Err(NotBuilt::Panicked(match steps.trace(state, Some(ordinal)) {
@@ -276,7 +283,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
                     Err(impure) => impure,
                 }));
             }
-            let mut enabled = 0;
+            let (mut enabled, mut cut) = (0, false);
             for &out in &outs {
                 let label = panics::capture(|| labels.of(&steps, state, out))
                     .and_then(|label| label)
@@ -295,6 +302,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
                 }
             }
             graph.enabled.push(enabled);
+            escapes.push(cut);
         }
         graph.starts.push(graph.to.len());
         state += 1;
@@ -303,5 +311,5 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
     graph.labels = labels.labels;
     let marks = goals.into_iter().map(|(from, to)| (from.map(|from| from.answers), to.answers));
     let marks = marks.collect();
-    Ok(Built { steps, graph, ordinals, classes: labels.classes, demands, marks, depth, cut })
+    Ok(Built { steps, graph, ordinals, classes: labels.classes, demands, marks, depth, escapes })
 }

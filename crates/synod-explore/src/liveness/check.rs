@@ -9,7 +9,7 @@ use crate::engine::budget::Budget;
 use crate::engine::retrace::Impure;
 use crate::engine::steps::Steps;
 use crate::observer::Observer;
-use crate::report::{Options, Status, Verdict};
+use crate::report::{self, Options, Status, Verdict};
 use crate::system::System;
 use crate::{Action, Subject, panics};
 
@@ -27,7 +27,7 @@ pub fn check<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Option
     let budget = Budget::start(options);
     let findings = system.liveness.properties.iter().map(|property| LiveFinding {
         property: property.name,
-        status: Status::Unknown,
+        status: Status::Undecided,
         lasso: None,
     });
     let mut report = LiveReport {
@@ -96,26 +96,39 @@ fn decide<A: Subject, O: Observer<A>>(
 
     let mut vacuous = Vec::new();
     for (index, property) in system.liveness.properties.iter().enumerate() {
-        match judge(system, &mut built, index, budget)? {
-            Judged::Holds => report.findings[index].status = Status::Holds,
-            Judged::NothingDue => vacuous.push(property.name),
-            Judged::Falls(lasso) => {
-                report.findings[index].status = Status::Violated;
-                report.findings[index].lasso = Some(lasso);
+        let finding = &mut report.findings[index];
+        finding.status = match judge_one(system, &mut built, index, budget)? {
+            Judged::Holds { whatever_follows: true } => Status::Holds,
+            Judged::Holds { whatever_follows: false } => Status::Undecided,
+            Judged::NothingDue => {
+                vacuous.push(property.name);
+                Status::Hollow
             }
-        }
+            Judged::Falls(lasso) => {
+                finding.lasso = Some(lasso);
+                Status::Violated
+            }
+        };
     }
-    let violated = report.findings.iter().find(|finding| finding.status == Status::Violated);
-    if let Some(LiveFinding { property, .. }) = violated {
-        return Ok(Verdict::Violated { property });
-    }
-    if !vacuous.is_empty() {
+    let (cut, statuses) = (built.is_cut(), |status| report.findings.iter().any(|f| f.status == status));
+    let violated = statuses(Status::Violated);
+    if !violated && !vacuous.is_empty() {
         return Ok(Verdict::Vacuous(vacuous));
     }
-    if !meets_assumptions(&built, budget)? {
+    // A lasso is a run that meets them.
+    let some_run = violated || meets_assumptions(&built, budget)?;
+    for finding in &mut report.findings {
+        finding.status = match finding.status {
+            Status::Undecided if some_run => Status::Holds,
+            Status::Holds if !some_run && !cut => Status::Hollow,
+            status => status,
+        };
+    }
+    if !some_run && report.findings.iter().any(|finding| finding.status != Status::Holds) {
         return Ok(Verdict::Vacuous(vec![NO_RUN]));
     }
-    Ok(if built.cut { Verdict::HoldsWithinBound(system.describe_bounds()) } else { Verdict::Holds })
+    let found = report.findings.iter().map(|finding| (finding.property, finding.status));
+    Ok(report::judge(found, None, cut.then(|| system.describe_bounds())))
 }
 
 /// What is said of assumptions that exclude one another.
@@ -145,18 +158,21 @@ fn meets_assumptions<A: Subject, O: Observer<A>>(
             }
         }
     }
-    Ok(if built.cut { can[0] } else { !can.contains(&false) })
+    Ok(if built.is_cut() { can[0] } else { !can.contains(&false) })
 }
 
 enum Judged<A: Subject> {
-    Holds,
+    /// No fair run is without it. If so whatever follows, a run that leaves the bounds has come to it before it does.
+    Holds {
+        whatever_follows: bool,
+    },
     /// Nothing was ever due.
     NothingDue,
     Falls(Lasso<A>),
 }
 
 /// Looks for a fair run on which a property does not come about.
-fn judge<A: Subject, O: Observer<A>>(
+fn judge_one<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
     built: &mut Built<'_, A, O>,
     index: usize,
@@ -183,7 +199,10 @@ fn judge<A: Subject, O: Observer<A>>(
     let fair = components(&built.graph, built.demands, &due.region, visit, &mut give_up)
         .map_err(NotBuilt::GaveUp)?;
     let Some(first) = due.nearest.iter().position(|&state| fair[state as usize] != NOWHERE) else {
-        return Ok(Judged::Holds);
+        let leaves = |(&due, &escapes): (&bool, &bool)| due && escapes;
+        let is_met_before =
+            matches!(property.shape, Shape::Eventually) && !due.region.iter().zip(&built.escapes).any(leaves);
+        return Ok(Judged::Holds { whatever_follows: is_met_before || !built.is_cut() });
     };
     let cycles = Cycles { graph: &built.graph, demands: built.demands, fair: &fair, visit };
     let (way, since) = due.way(due.nearest[first]);

@@ -388,7 +388,8 @@ impl<A: Subject> Debug for Lasso<A> {
 pub struct LiveFinding<A: Subject> {
     /// Its name.
     pub property: &'static str,
-    /// What became of it: it holds, is violated, or unknown.
+    /// What became of it: it holds, is violated, is hollow as nothing was ever due or no run meets the assumptions, or is undecided. Where
+    /// all runs leave the bounds, it holds only if they come to it before they do.
     pub status: Status,
     /// A fair run on which it does not come about.
     pub lasso: Option<Lasso<A>>,

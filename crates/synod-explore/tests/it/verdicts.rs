@@ -201,7 +201,7 @@ fn what_is_looked_for_after_a_violation_is_up_to_the_options() {
     let system = walkers(1, 20).property(later()).property(below(3));
     let first = check(&system, Stop::FirstViolation);
     assert_eq!(first.verdict, Verdict::Violated { property: "below" });
-    assert_eq!(first.finding("later").unwrap().status, Status::Unknown);
+    assert_eq!(first.finding("later").unwrap().status, Status::Undecided);
 
     let named = check(&system, Stop::Violation("later".to_owned()));
     assert_eq!(named.verdict, Verdict::Violated { property: "later" });
@@ -260,7 +260,7 @@ fn incomplete_when_the_time_is_up() {
         &walkers(3, u32::MAX).property(below(u32::MAX)).property(Property::sometimes_history("0", |_| true)),
         &Options { time, threads: 2, ..Options::default() },
     );
-    assert_eq!(report.finding("below").unwrap().status, Status::Unknown);
+    assert_eq!(report.finding("below").unwrap().status, Status::Undecided);
     assert_eq!(report.finding("0").unwrap().status, Status::Witnessed);
 }
 

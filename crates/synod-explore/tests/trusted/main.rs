@@ -1,0 +1,3 @@
+//! Whatever could make a verdict say more than was seen: each once led to a pass, or to an accusation, that was wrong.
+
+mod undecided;
