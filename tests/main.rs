@@ -5,6 +5,7 @@ mod catalogue;
 mod cli;
 mod cluster;
 mod decoders;
+mod guards;
 mod house;
 mod liveness;
 mod planted;

@@ -1,0 +1,156 @@
+//! Breaks every guard of `crates/synod`, one at a time, and says who notices. See README.md.
+
+mod copy;
+mod liberties;
+mod run;
+mod sites;
+
+use clap::Parser;
+use run::{Checks, Kind, Outcome};
+use sites::Edit;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Breaks every guard of the roles, one at a time, and says who notices.
+#[derive(Parser)]
+struct Arguments {
+    /// The project.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))]
+    root: PathBuf,
+    /// Only edits of these files of crates/synod/src.
+    #[arg(long)]
+    file: Vec<String>,
+    /// Only edits in functions with this in their name.
+    #[arg(long)]
+    function: Option<String>,
+    /// Only so many edits, taken at random.
+    #[arg(long)]
+    sample: Option<usize>,
+    /// What the sample is drawn with; printed, so that it can be drawn again.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many edits are tried at once.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Test programs and models that take longer, without an edit, are left out. Seconds.
+    #[arg(long, default_value_t = 2.5)]
+    most: f64,
+    /// Lists the edits and runs nothing.
+    #[arg(long)]
+    list: bool,
+    /// Writes entries for liberties.toml, to be judged, for what survives.
+    #[arg(long)]
+    propose: bool,
+}
+
+fn main() -> ExitCode {
+    match go(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn go(arguments: &Arguments) -> Result<bool, String> {
+    let root =
+        arguments.root.canonicalize().map_err(|error| format!("{}: {error}", arguments.root.display()))?;
+    let edits = copy::edits(&root)?;
+    let liberties = liberties::read(&root.join("tests/guards/liberties.toml"), &edits)?;
+    let chosen = choose(arguments, &edits)?;
+    if arguments.list {
+        for number in &chosen {
+            println!("{number} {}", name(&edits[number - 1]));
+        }
+        return Ok(true);
+    }
+    let copied = copy::copy(&root)?;
+    let checks = Checks::prepare(&copied, arguments.most)?;
+    let at = root.join("target/guards");
+    let results = at.join(format!("results-{:016x}-{}.jsonl", copied.fingerprint, arguments.most));
+    let outcomes = checks.run(&chosen, arguments.threads, &results)?;
+    report(&at, &copied.edits, &outcomes, &liberties, arguments.propose)
+}
+
+/// The numbers of the edits that are to be tried.
+fn choose(arguments: &Arguments, edits: &[Edit]) -> Result<Vec<usize>, String> {
+    for file in &arguments.file {
+        if !edits.iter().any(|edit| edit.file == *file) {
+            return Err(format!("--file {file}: crates/synod/src has no such file with a guard in it"));
+        }
+    }
+    let wanted = |edit: &Edit| {
+        (arguments.file.is_empty() || arguments.file.contains(&edit.file))
+            && arguments.function.as_ref().is_none_or(|it| edit.function.contains(it.as_str()))
+    };
+    let mut chosen: Vec<usize> = (1..=edits.len()).filter(|number| wanted(&edits[number - 1])).collect();
+    if let Some(count) = arguments.sample {
+        let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
+        println!("a sample of {count} with --seed {seed}");
+        fastrand::Rng::with_seed(seed).shuffle(&mut chosen);
+        chosen.truncate(count);
+        chosen.sort_unstable();
+    }
+    Ok(chosen)
+}
+
+fn name(edit: &Edit) -> String {
+    let nth = if edit.nth > 1 { format!(" ({})", edit.nth) } else { String::new() };
+    format!("{}:{} {} {}: {}{nth}", edit.file, edit.line, edit.function, edit.how, edit.text)
+}
+
+/// Writes the table and says what is wrong; `false` if something is.
+fn report(
+    at: &Path,
+    edits: &[Edit],
+    outcomes: &[Outcome],
+    liberties: &[liberties::Liberty],
+    propose: bool,
+) -> Result<bool, String> {
+    let (mut table, mut wrong, mut proposed) = (String::new(), Vec::new(), String::new());
+    let mut count = [0; 4];
+    for outcome in outcomes {
+        let edit = &edits[outcome.edit - 1];
+        let listed = liberties.iter().any(|liberty| liberty.covers(edit));
+        let survives = matches!(outcome.kind, Kind::Counts | Kind::Unnoticed);
+        count[outcome.kind as usize] += 1;
+        let liberty = if listed { ", a liberty" } else { "" };
+        let line = format!("{:?}{liberty} | {} | {}", outcome.kind, name(edit), outcome.by);
+        writeln!(table, "{} | {line}", outcome.edit).expect("a string takes all");
+        match (survives, listed) {
+            (true, false) => {
+                wrong.push(format!("survives and is no liberty: {line}"));
+                let Edit { file, function, text, nth, how, .. } = edit;
+                let nth = if *nth > 1 { format!("nth = {nth}\n") } else { String::new() };
+                write!(
+                    proposed,
+                    "[[liberty]] # {:?}\nfile = {file:?}\nfunction = {function:?}\ntext = {:?}\n{nth}edits = [{how:?}]\nwhy = \"\"\n\n",
+                    outcome.kind,
+                    text
+                )
+                .expect("a string takes all");
+            }
+            (false, true) => wrong.push(format!("is a liberty and is noticed: {line}")),
+            _ => {}
+        }
+    }
+    let file = at.join("table.txt");
+    std::fs::write(&file, table).map_err(|error| format!("{}: {error}", file.display()))?;
+    if propose {
+        let file = at.join("proposed.toml");
+        std::fs::write(&file, proposed).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    wrong.iter().for_each(|line| println!("{line}"));
+    let [killed, ran_out, counts, unnoticed] = count;
+    println!(
+        "{} edits: {killed} killed, {ran_out} ran out of time or memory, {counts} change only a count, {unnoticed} are noticed by \
+         nobody; {} wrong. Table: {}",
+        outcomes.len(),
+        wrong.len(),
+        file.display()
+    );
+    Ok(wrong.is_empty())
+}
