@@ -4,13 +4,14 @@
 //! Errors of the engine that these tests must find are in `tests/planted.toml`.
 
 use crate::differential::assert_same;
+use crate::erased::explore;
 use crate::machines::{Machine, machines};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use std::sync::Arc;
 use synod_explore::{
     Delivery, Event, Faults, Network, Observer, Options, PartUpdate, Parts, Property, Step, Stop, System,
-    Table, explore, oracle,
+    Table, oracle,
 };
 
 /// Keeps something of the steps of each actor, in their order, and something of the steps of all. Most of it comes apart.
@@ -141,7 +142,7 @@ fn system(machines: Vec<Machine>, apart: bool) -> System<Machine, Diary> {
 }
 
 /// Some machines or other whose histories come apart, up to a depth.
-pub(crate) fn apart(depth: usize) -> System<Machine, impl Observer<Machine>> {
+pub(crate) fn apart(depth: usize) -> System<Machine, impl Observer<Machine> + Clone> {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let machines = machines().new_tree(&mut runner).expect("there are machines").current();
     let mut system = system(machines, true);

@@ -2,6 +2,7 @@
 //! and no file makes it do anything else.
 
 use crate::asleep::apart;
+use crate::erased::explore;
 use crate::paxos;
 use crate::reductions::{letters, like_pingers};
 use crate::systems::{commit, transfer};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use synod_explore::{
-    Checkpoint, Observer, Options, Progress, Report, Stop, Subject, System, Table, Verdict, Why, explore,
+    Checkpoint, Observer, Options, Progress, Report, Stop, Subject, System, Table, Verdict, Why,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -22,7 +23,7 @@ fn at(file: &Path, resume: bool) -> Checkpoint<'_> {
 }
 
 /// Explores until so many more blocks of states were left, and stops there unless that is the end.
-fn some<A: Subject, O: Observer<A>>(
+fn some<A: Subject + Clone, O: Observer<A> + Clone>(
     system: &System<A, O>,
     options: &Options<'_>,
     checkpoint: Checkpoint<'_>,
@@ -51,12 +52,16 @@ fn assert_same<A: Subject>(one: &Report<A>, other: &Report<A>) {
 }
 
 /// Explores in one go and in pieces, and says how many pieces there were.
-fn in_pieces<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>, blocks: u64) -> usize {
+fn in_pieces<A: Subject + Clone, O: Observer<A> + Clone>(
+    system: &System<A, O>,
+    options: &Options<'_>,
+    blocks: u64,
+) -> usize {
     in_pieces_of(&explore(system, options), system, options, blocks)
 }
 
 /// Explores in pieces, that make a whole.
-fn in_pieces_of<A: Subject, O: Observer<A>>(
+fn in_pieces_of<A: Subject + Clone, O: Observer<A> + Clone>(
     whole: &Report<A>,
     system: &System<A, O>,
     options: &Options<'_>,
@@ -167,7 +172,11 @@ fn what_cannot_be_gone_on_with_is_said_and_kept() {
 
 /// Whatever stands in a file, with a checksum that is right: an error or an end, and never a crash of the engine. Tries so many
 /// files at most.
-fn no_file_breaks<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>, most: usize) {
+fn no_file_breaks<A: Subject + Clone, O: Observer<A> + Clone>(
+    system: &System<A, O>,
+    options: &Options<'_>,
+    most: usize,
+) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("checkpoint");
     some(system, options, at(&file, false), 2);

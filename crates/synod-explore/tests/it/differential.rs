@@ -6,6 +6,7 @@
 //! canonically, as the hash of stateright's own state joins neighbouring sets without their lengths, so that
 //! two actors' timers are confused.
 
+use crate::erased::explore;
 use crate::machines::{Machine, machines};
 use crate::{actors, paxos};
 use proptest::prelude::*;
@@ -13,16 +14,15 @@ use stateright::actor::{
     Actor, ActorModel, ActorModelState, Envelope, Id, LossyNetwork, Network as PlainNetwork, Out,
 };
 use stateright::{Checker, Expectation, Model, Property};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use synod_explore::plain::from_actor_model;
 use synod_explore::{
     Check, Delivery, Event, Faults, Network, Observer, Options, Property as OurProperty, Report, Status,
-    Step, Stop, Subject, System, explore, oracle,
+    Step, Stop, Subject, System, oracle,
 };
 
 struct Normal<A: Subject, C, H: Clone + Debug + Hash> {
@@ -53,19 +53,24 @@ impl<A: Subject, H: Hash> Hash for NormalState<A, H> {
         state.crashed.hash(hasher);
         state.actor_storages.hash(hasher);
         for timers in &state.timers_set {
-            timers.iter().collect::<BTreeSet<_>>().hash(hasher);
+            in_any_order(timers.iter()).hash(hasher);
         }
         for randoms in &state.random_choices {
-            randoms.map.iter().collect::<BTreeMap<_, _>>().hash(hasher);
+            in_any_order(randoms.map.iter()).hash(hasher);
         }
         match &state.network {
-            PlainNetwork::UnorderedDuplicating(set, _) => set.iter().collect::<BTreeSet<_>>().hash(hasher),
+            PlainNetwork::UnorderedDuplicating(set, _) => in_any_order(set.iter()).hash(hasher),
             PlainNetwork::UnorderedNonDuplicating(counts) => {
-                counts.iter().collect::<BTreeMap<_, _>>().hash(hasher);
+                in_any_order(counts.iter()).hash(hasher);
             }
             PlainNetwork::Ordered(queues) => queues.hash(hasher),
         }
     }
+}
+
+/// A hash of some values that does not depend on their order.
+fn in_any_order<T: Hash>(values: impl Iterator<Item = T>) -> u64 {
+    values.fold(0, |sum, value| sum.wrapping_add(BuildHasherDefault::<DefaultHasher>::new().hash_one(value)))
 }
 
 impl<A, C, H> Model for Normal<A, C, H>

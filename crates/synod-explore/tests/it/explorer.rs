@@ -1,10 +1,11 @@
 //! A system as a stateright model: what its checkers and its Explorer are told and shown.
 
 use crate::actors::{self, Saver};
+use crate::erased::explore;
 use stateright::actor::Id;
 use stateright::{Checker, Model, Path};
 use synod_explore::plain::from_actor_model;
-use synod_explore::{Action, Options, Property, Status, System, explore};
+use synod_explore::{Action, Options, Property, Status, System};
 
 fn savers() -> System<Saver, impl synod_explore::Observer<Saver> + Clone> {
     let mut system = from_actor_model(&actors::saver().max_crashes(1)).expect("the model is supported");

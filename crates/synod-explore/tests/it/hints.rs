@@ -2,6 +2,7 @@
 
 use crate::cases;
 use crate::differential::{Digest, assert_same};
+use crate::erased::explore;
 use crate::machines::{Effect, MESSAGES, Machine, Output, STATES, machines};
 use crate::paxos;
 use crate::reductions::{assert_no_weaker, dead, digested, letters, like_pingers, status};
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use synod_explore::{
     Delivery, Faults, Hint, Local, Network, Options, Progress, Property, Report, State, Status, Stop,
-    Subject, System, Table, Verdict, Why, explore,
+    Subject, System, Table, Verdict, Why,
 };
 
 /// Answers that follow from what was asked about, and otherwise from nothing.

@@ -2,13 +2,14 @@
 //! search finds, and the same again when the properties are asked in this crate's own words.
 
 use crate::differential::compare;
+use crate::erased::explore;
 use crate::paxos;
 use crate::systems::{Asks, commit, consensus, election, register, transfer};
 use stateright::actor::ActorModel;
 use stateright::{Checker, Model};
 use std::fmt::Debug;
 use std::hash::Hash;
-use synod_explore::{Options, Subject, Verdict, explore};
+use synod_explore::{Options, Subject, Verdict};
 
 /// Compares, also with stateright's own states unchanged: what is measured side by side is to be equal work.
 fn compare_all<A, C, H>(model: &ActorModel<A, C, H>, system: Asks<A, C, H>, unique_states: u64)

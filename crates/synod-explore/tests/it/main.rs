@@ -5,11 +5,12 @@ mod asleep;
 mod checkpoints;
 mod diagrams;
 mod differential;
+mod erased;
 mod explorer;
 mod hints;
 mod judged;
 mod kinds;
-mod liveness;
+#[path = "../common/machines.rs"]
 mod machines;
 mod paxos;
 mod reductions;

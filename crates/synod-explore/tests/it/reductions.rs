@@ -3,6 +3,7 @@
 
 use crate::cases;
 use crate::differential::{Digest, assert_same};
+use crate::erased::explore;
 use crate::machines::{Machine, machines};
 use crate::paxos;
 use crate::systems::{merged, register};
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use synod_explore::{
     Delivery, Faults, Local, Network, Options, Permutation, Permute, Property, Report, Status, Stop, Subject,
-    Symmetry, System, Table, Verdict, Why, explore,
+    Symmetry, System, Table, Verdict, Why,
 };
 
 /// Sends a few letters to the other actor, which reacts to some of them, some of the time.

@@ -1,11 +1,12 @@
 //! Traces as text: what is written is read again, and what is wrong with one is said where it is.
 
+use crate::erased::explore;
 use crate::{actors, paxos};
 use stateright::actor::{LossyNetwork, Network};
 use synod_explore::plain::from_actor_model;
 use synod_explore::trace::{TraceText, judge, parse, render};
 use synod_explore::walk::{Dice, walk};
-use synod_explore::{Options, Status, Subject, System, explore};
+use synod_explore::{Options, Status, Subject, System};
 
 /// Random runs of a system as text, and back.
 fn round_trips<A: Subject, O: synod_explore::Observer<A>>(system: &System<A, O>) {

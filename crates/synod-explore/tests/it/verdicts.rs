@@ -1,6 +1,7 @@
 //! Every verdict there is, and for each what makes it that one and not a milder one.
 
 use crate::differential::assert_same;
+use crate::erased::explore;
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use synod_explore::{
     Action, Event, Faults, Observer, Options, Progress, Property, Report, Status, Step, Stop, System,
-    Verdict, Why, explore, oracle,
+    Verdict, Why, oracle,
 };
 
 /// What a walker does beside walking.

@@ -1,9 +1,10 @@
 //! Runs by choice: a bug that was planted is found by walking, and what was found is made short.
 
+use crate::erased::explore;
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
 use synod_explore::walk::{Dice, Priorities, Walk, follow, shrink, walk, walk_by};
-use synod_explore::{Event, Observer, Options, Property, Step, System, Verdict, explore};
+use synod_explore::{Event, Observer, Options, Property, Step, System, Verdict};
 
 /// A lock that is handed out twice, if a renewal is slow: the server forgets the holder after two ticks.
 #[derive(Clone)]

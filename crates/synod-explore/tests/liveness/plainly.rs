@@ -1,7 +1,7 @@
 //! The graph that is decided on is the one that the plain semantics of one step gives: random machines, with losses, crashes
 //! and bounds, are explored plainly, and what comes out is asked again as a graph of its own.
 
-use super::graphs::{Asks, Edge, Graph};
+use crate::graphs::{Asks, Edge, Graph};
 use crate::machines::{Machine, machines};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

@@ -3,5 +3,7 @@
 mod eventually;
 mod graphs;
 mod known;
+#[path = "../common/machines.rs"]
+mod machines;
 mod plainly;
 mod random;

@@ -1,6 +1,6 @@
 //! Small systems whose answers are known, each with the trap that it is about.
 
-use super::graphs::{Asks, Graph, naive};
+use crate::graphs::{Asks, Graph, naive};
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -306,7 +306,7 @@ fn a_lasso_that_is_none_is_told_from_one() {
     let lasso = report.findings[0].lasso.clone().expect("it falls");
     let property = &system.liveness.properties[0];
     assert!(verify(&system, property, &lasso).is_ok());
-    let with = |change: &dyn Fn(&mut Lasso<super::graphs::Walker>)| {
+    let with = |change: &dyn Fn(&mut Lasso<crate::graphs::Walker>)| {
         let mut changed = lasso.clone();
         change(&mut changed);
         verify(&system, property, &changed).expect_err("it is none")
@@ -316,8 +316,8 @@ fn a_lasso_that_is_none_is_told_from_one() {
     // To stand still where a weakly fair step is possible is not fair.
     let unfair = Breach::Unfair("class 0".to_owned(), String::new(), Fairness::Weak);
     assert_eq!(with(&|lasso| lasso.cycle.clear()), unfair);
-    let out = Action::<super::graphs::Walker>::Timeout(Id::from(0), (1, 1));
-    let to_the_goal = |lasso: &mut Lasso<super::graphs::Walker>| {
+    let out = Action::<crate::graphs::Walker>::Timeout(Id::from(0), (1, 1));
+    let to_the_goal = |lasso: &mut Lasso<crate::graphs::Walker>| {
         lasso.stem = vec![lasso.cycle[0].clone(), out.clone()];
         lasso.cycle.clear();
     };
@@ -393,7 +393,7 @@ fn reductions_are_refused() {
 /// Exchanges nothing.
 struct Nobody;
 
-impl synod_explore::Permute<super::graphs::Walker, ()> for Nobody {
+impl synod_explore::Permute<crate::graphs::Walker, ()> for Nobody {
     fn state(&self, _: &synod_explore::Permutation, state: &usize) -> usize {
         *state
     }

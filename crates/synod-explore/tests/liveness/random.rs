@@ -1,6 +1,6 @@
 //! Random graphs: the engine and the naive decision come to the same.
 
-use super::graphs::{ALL, Asks, Edge, Graph, naive};
+use crate::graphs::{ALL, Asks, Edge, Graph, naive};
 use std::collections::BTreeSet;
 use synod_explore::liveness::{Fairness, check, verify};
 use synod_explore::walk::Dice;
@@ -78,8 +78,8 @@ fn a_cycle_that_is_affordable_is_a_shortest_one() {
         let Some(lasso) = &report.findings[0].lasso else { continue };
         assert!(lasso.shortest, "seed {seed}");
         let mut node = 0;
-        let walk = |node: usize, action: &synod_explore::Action<super::graphs::Walker>| match action {
-            synod_explore::Action::<super::graphs::Walker>::Timeout(_, (_, step)) => {
+        let walk = |node: usize, action: &synod_explore::Action<crate::graphs::Walker>| match action {
+            synod_explore::Action::<crate::graphs::Walker>::Timeout(_, (_, step)) => {
                 graph.edges[node][*step].to
             }
             _ => unreachable!("a walker has timers only"),
