@@ -72,3 +72,200 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ballot::{Instance, Value};
+    use crate::cluster::Learning;
+    use crate::election::{Election, Pace};
+    use crate::message::Ask;
+    use crate::per_instance::PerInstance;
+    use crate::quorum::{QuorumRule, Quorums};
+    use crate::{Asking, Want};
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    const TABLE: &str = include_str!("../../../ARCHITECTURE.md");
+
+    /// Every kind of sender, and one of it. Roles of their own are in the one layout, servers in the other.
+    const ROLES: [(&str, usize); 4] = [("acceptor", 0), ("proposer", 3), ("learner", 5), ("stranger", 90)];
+    const SERVERS: [(&str, usize); 2] = [("server", 1), ("stranger", 90)];
+
+    fn cluster(acceptors: [usize; 3], proposers: &[usize], learners: &[usize]) -> Cluster {
+        let ids = |ids: &[usize]| ids.iter().map(|id| Id::from(*id)).collect::<Vec<_>>();
+        let any = Duration::ZERO..Duration::ZERO;
+        let pace = Pace { beat: any.clone(), suspect: any.clone(), hold_off: any, doublings: 0 };
+        Cluster {
+            acceptors: ids(&acceptors),
+            proposers: ids(proposers).into_iter().zip(1..).collect(),
+            learners: ids(learners),
+            clients: vec![90.into()],
+            remembers: 1,
+            quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
+            learning: Learning::Everyone,
+            nacks: true,
+            report: usize::MAX,
+            log: None,
+            election: Some(Election { members: ids(proposers), pace }),
+        }
+    }
+
+    /// Its name in the table. Whoever adds a message has to add it here, and there.
+    fn name(msg: &Msg) -> &'static str {
+        match msg {
+            Msg::Ask(Ask::Request { .. }) => "Request",
+            Msg::Ask(Ask::Read { .. }) => "Read",
+            Msg::Ask(Ask::Submit { .. }) => "Submit",
+            Msg::Ask(Ask::Query { .. }) => "Query",
+            Msg::Prepare { .. } => "Prepare",
+            Msg::Promise { .. } => "Promise",
+            Msg::Accept { .. } => "Accept",
+            Msg::Accepted { .. } => "Accepted",
+            Msg::Nack { .. } => "Nack",
+            Msg::Chosen { .. } => "Chosen",
+            Msg::Response { .. } => "Response",
+            Msg::Unset { .. } => "Unset",
+            Msg::Output { .. } => "Output",
+            Msg::Redirect { .. } => "Redirect",
+            Msg::Learn { .. } => "Learn",
+            Msg::Known { .. } => "Known",
+            Msg::Confirm { .. } => "Confirm",
+            Msg::Confirmed { .. } => "Confirmed",
+            Msg::Part { .. } => "Part",
+            Msg::Fetch { .. } => "Fetch",
+            Msg::Checksum { .. } => "Checksum",
+            Msg::Heartbeat => "Heartbeat",
+        }
+    }
+
+    /// One of every message. Ballots, where it carries any, are these.
+    fn all(ballot: Ballot, promised: Ballot) -> Vec<Msg> {
+        let (instance, value, number) = (Instance(1), Value::from("x"), 1);
+        vec![
+            Ask::Request { instance, value: value.clone() }.into(),
+            Ask::Read { instance }.into(),
+            Ask::Submit { number, command: value.clone() }.into(),
+            Ask::Query { number, command: value.clone() }.into(),
+            Msg::Prepare { ballot, from: instance },
+            Msg::Promise { ballot, accepted: PerInstance::new(), rest: None },
+            Msg::Accept { ballot, instance, value: value.clone() },
+            Msg::Accepted { ballot, instance, value: value.clone() },
+            Msg::Nack { ballot, promised },
+            Msg::Chosen { instance, value: value.clone() },
+            Msg::Response { instance, value: value.clone() },
+            Msg::Unset { instance },
+            Msg::Output { number, output: value.clone() },
+            Msg::Redirect { leader: 0.into() },
+            Msg::Learn { from: instance },
+            Msg::Known { values: PerInstance::new(), next: instance },
+            Msg::Confirm { ballot, round: 1 },
+            Msg::Confirmed { ballot, round: 1 },
+            Msg::Part { of: instance, sum: 0, length: 1, at: 0, bytes: value },
+            Msg::Fetch { of: instance, sum: 0, at: 0 },
+            Msg::Checksum { below: instance, sum: 0 },
+            Msg::Heartbeat,
+        ]
+    }
+
+    /// The rows of the table: which kinds of sender a message is heard from, and of receiver, by its name.
+    fn table() -> BTreeMap<String, [BTreeSet<String>; 2]> {
+        let (_, section) = TABLE.split_once("## Who may say what").expect("the section is there");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let row = |line: &str| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let kinds = |cell: &str| cell.split(", ").map(str::to_owned).collect();
+            (cells[1].trim_matches('`').to_owned(), [kinds(cells[2]), kinds(cells[3])])
+        };
+        rows.map(row).collect()
+    }
+
+    /// The senders whose message is heard, by a process of the cluster or, where answers are meant, by a client.
+    fn heard(
+        cluster: &Cluster,
+        senders: &[(&'static str, usize)],
+        msg: &Msg,
+        by_client: bool,
+    ) -> BTreeSet<&'static str> {
+        let client = Client {
+            number: 1,
+            instance: Instance(1),
+            want: Want::Read,
+            asks: Vec::new(),
+            heeds: cluster.learners.clone(),
+            asking: Asking::Everyone,
+            pause: None,
+            resend: None,
+        };
+        let hears = |id: usize| {
+            if by_client { client.hears(id.into(), msg) } else { cluster.hears(id.into(), msg) }
+        };
+        senders.iter().filter(|(_, id)| hears(*id)).map(|(kind, _)| *kind).collect()
+    }
+
+    #[test]
+    fn every_message_is_heard_from_those_in_the_table_and_from_nobody_else() {
+        let table = table();
+        let roles = cluster([0, 1, 2], &[3, 4], &[5, 6]);
+        let servers = cluster([0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
+        let ballot = |proposer| Ballot { round: 1, proposer };
+        let mut names = BTreeSet::new();
+        // The first proposer has number 1, and the second server, who speaks here, number 2.
+        for (layout, senders, own) in [(&roles, &ROLES[..], 1), (&servers, &SERVERS[..], 2)] {
+            for msg in all(ballot(own), ballot(1)) {
+                let name = name(&msg);
+                names.insert(name);
+                let [from, to] = table.get(name).unwrap_or_else(|| panic!("{name} is not in the table"));
+                let may = |kind: &str| {
+                    let is_asked = from.contains("anyone");
+                    is_asked || from.contains(kind) || (kind == "server" && !from.contains("client"))
+                };
+                for by_client in [true, false] {
+                    let expected: BTreeSet<&str> = if to.contains("client") == by_client {
+                        senders.iter().map(|(kind, _)| *kind).filter(|kind| may(kind)).collect()
+                    } else {
+                        BTreeSet::new()
+                    };
+                    let heard = heard(layout, senders, &msg, by_client);
+                    assert_eq!(heard, expected, "{msg:?}, by a client: {by_client}");
+                }
+            }
+        }
+        let rows: BTreeSet<&str> = table.keys().map(String::as_str).collect();
+        assert_eq!(rows, names, "a row for every message, and a message for every row");
+    }
+
+    #[test]
+    fn a_ballot_is_heard_from_nobody_but_the_proposer_whose_number_it_carries() {
+        let cluster = cluster([0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
+        for (sender, number) in [(0, 1), (1, 2), (2, 3), (90, 1), (90, 4)] {
+            for drawn in 0..=4 {
+                let ballot = Ballot { round: 1, proposer: drawn };
+                for msg in all(ballot, ballot) {
+                    let carries =
+                        matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. } | Msg::Confirm { .. });
+                    let expected = sender < 3 && drawn == number;
+                    if carries {
+                        assert_eq!(cluster.hears(sender.into(), &msg), expected, "{msg:?} from {sender}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_round_that_no_proposer_can_have_come_to_is_not_heard_of() {
+        let cluster = cluster([0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
+        for (round, expected) in [(Ballot::ROUNDS - 1, true), (Ballot::ROUNDS, false), (u64::MAX, false)] {
+            let (ballot, low) = (Ballot { round, proposer: 1 }, Ballot { round: 1, proposer: 1 });
+            for msg in all(ballot, low) {
+                if let Msg::Prepare { .. } | Msg::Accept { .. } | Msg::Confirm { .. } = msg {
+                    assert_eq!(cluster.hears(0.into(), &msg), expected, "{msg:?}");
+                }
+            }
+            let nack = Msg::Nack { ballot: low, promised: ballot };
+            assert_eq!(cluster.hears(0.into(), &nack), expected, "{nack:?}");
+        }
+    }
+}
