@@ -20,7 +20,7 @@ use synod_runtime::Counts;
 use synod_runtime::changes::Whole;
 use synod_runtime::disk::{DirDisk, Disk};
 use synod_runtime::inbox::Limits;
-use synod_runtime::keys::Keys;
+use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
 use synod_runtime::record::{Header, Recorder};
 use synod_runtime::sim_disk::{SimDir, SimDisk};
@@ -163,7 +163,7 @@ fn settings(me: u64, places: &[Place], session: u8, standing: Standing, client: 
         me,
         peers: peers.filter(|(id, _)| *id != me).collect(),
         cluster_keys: (!client).then(|| Keys::single([1; 32])),
-        client_keys: Some(Keys::single([2; 32])),
+        client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
         max_message: 4 << 20,
         standing,

@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, synod};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -304,24 +305,31 @@ fn what_stands_against_a_start_is_said_in_one_line() {
 fn keys_change_without_anyone_stopping() {
     let mut cluster = Cluster::new(3, None, "");
     cluster.start_all();
-    let paths = [cluster.config.cluster_key.clone(), cluster.config.client_key.clone()];
-    let old: Vec<String> = paths.iter().map(|path| fs::read_to_string(path).expect("a key")).collect();
-    let new: Vec<String> = (0..2)
-        .map(|_| {
-            let printed = synod().args(["keygen", "--print"]).output().expect("synod runs");
-            String::from_utf8(printed.stdout).expect("a key is text")
-        })
-        .collect();
+    let [members, clients] = [cluster.config.cluster_key.clone(), cluster.config.client_key.clone()];
+    let read = |path: &Path| fs::read_to_string(path).expect("a key").trim_end().to_owned();
+    let print = |what: &str| {
+        let config = cluster.folder.path().join("cluster.toml");
+        let printed = synod().args(["keygen", what, "--config"]).arg(config).output().expect("synod runs");
+        String::from_utf8(printed.stdout).expect("a key is text").trim_end().to_owned()
+    };
+    let (old, new) = (read(&members), print("--print"));
+    let old_client = read(&clients);
+    // A client's line is of the first key of the members, and rests on it.
+    fs::write(&members, format!("{new}\n{old}")).expect("a key file");
+    let new_client = print("--client");
+    assert_eq!(new_client.split_whitespace().map(str::len).collect::<Vec<_>>(), [64, 64], "two halves");
+    let steps = [
+        (&members, vec![&old, &new]),
+        (&members, vec![&new, &old]),
+        (&clients, vec![&old_client, &new_client]),
+        (&clients, vec![&new_client, &old_client]),
+        (&clients, vec![&new_client]),
+        (&members, vec![&new]),
+    ];
     let mut instance = 0;
-    for step in 0..3 {
-        for index in 0..2 {
-            let text = match step {
-                0 => format!("{}\n{}", old[index].trim_end(), new[index]),
-                1 => format!("{}\n{}", new[index].trim_end(), old[index]),
-                _ => new[index].clone(),
-            };
-            fs::write(&paths[index], text).expect("a key file");
-        }
+    for (step, (path, lines)) in steps.into_iter().enumerate() {
+        let lines: Vec<&str> = lines.into_iter().map(String::as_str).collect();
+        fs::write(path, lines.join("\n")).expect("a key file");
         for id in 0..3 {
             cluster.signal(id, Signal::HUP);
             // Between one member's change and the next everything goes on.
@@ -330,6 +338,16 @@ fn keys_change_without_anyone_stopping() {
             cluster.wait_for(id, "has read its keys anew");
         }
     }
+    // Without a line for its key a member would answer and nobody would believe it: it keeps what it has.
+    fs::write(&clients, &old_client).expect("a key file");
+    cluster.signal(0, Signal::HUP);
+    cluster.wait_for(0, "no line is of this cluster's key");
+    // A file of an earlier version is told from a right one, and what to do is said.
+    fs::write(&clients, new_client.split_whitespace().next().expect("a half")).expect("a key file");
+    let ran = synod().args(["get", "1"]).current_dir(cluster.folder.path()).output().expect("synod runs");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.code() == Some(2) && said.contains("client.key:1: this line lacks"), "{said}");
+    assert!(said.contains("synod keygen --client"), "{said}");
     cluster.stop_and_replay();
 }
 

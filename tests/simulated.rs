@@ -13,7 +13,7 @@ use synod_runtime::Stopped;
 use synod_runtime::changes::{Changes, Whole};
 use synod_runtime::door::Door;
 use synod_runtime::inbox::Limits;
-use synod_runtime::keys::Keys;
+use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
 use synod_runtime::record::{Header, Recorder};
 use synod_runtime::sim::{Weather, World, address};
@@ -104,7 +104,7 @@ where
             me,
             peers: peers.map(|place| (place as u64, address(place))).collect(),
             cluster_keys: (!client).then(|| Keys::single([1; 32])),
-            client_keys: Some(Keys::single([2; 32])),
+            client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
             datagram: 1200,
             max_message: 1 << 20,
             standing,

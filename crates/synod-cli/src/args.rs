@@ -244,15 +244,20 @@ pub struct Cluster {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-The file with the cluster key goes to every member, the one with the client key to members and clients. To change a key without
-stopping anything: add the new one as second line everywhere and send SIGHUP to every member, then move it to the
-first line everywhere and SIGHUP, then remove the old one and SIGHUP.")]
+The file with the cluster key goes to every member, the one with the client key to members and clients. A line of the latter also
+names the public half of the cluster key, by which clients tell members' answers from each other's. To change a key
+without stopping anything: add the new one as second line everywhere and send SIGHUP to every member, then move it to the
+first line everywhere and SIGHUP, then remove the old one and SIGHUP. Before an old cluster key is removed, the client key must
+be changed too, to a line that `--client` prints once the new cluster key is the first.")]
 pub struct Keygen {
     #[command(flatten)]
     pub cluster: Cluster,
-    /// Prints one new key on stdout, to be added to a file by hand, and makes no file
+    /// Prints one new cluster key on stdout, to be added to a file by hand, and makes no file
     #[arg(long)]
     pub print: bool,
+    /// Prints one new line of the client key file on stdout, for the first key of the cluster key file, and makes no file
+    #[arg(long, conflicts_with = "print")]
+    pub client: bool,
 }
 
 #[derive(ClapArgs)]

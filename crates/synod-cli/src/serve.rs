@@ -4,9 +4,10 @@ use crate::args::{Keygen, Serve};
 use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
 use std::io::Write;
 use std::path::Path;
-use synod_runtime::keys;
+use synod_runtime::keys::{self, ClientKeys, Keys};
 use synod_runtime::transport::Dropped;
 use synod_server::{Config, Notice, Orders};
+use zeroize::Zeroizing;
 
 /// Runs a member until a signal stops it.
 pub fn run(args: &Serve) -> Result<u8, String> {
@@ -95,31 +96,46 @@ fn tell(id: u64, notice: &Notice) {
 /// Makes the key files that a configuration names, or prints a key.
 pub fn keygen(args: &Keygen) -> Result<u8, String> {
     if args.print {
-        line(&keys::line(&new_key()?));
+        line(&keys::line(&*new_key()?));
         return Ok(crate::OK);
     }
     let config = Config::load(&args.cluster.config).map_err(|error| error.to_string())?;
+    let cluster = || Keys::load(&config.cluster_key).map_err(|error| error.to_string());
+    if args.client {
+        line(&keys::client_line(&*new_key()?, &cluster()?));
+        return Ok(crate::OK);
+    }
     let mut made = 0;
-    for (path, what) in [
-        (&config.cluster_key, "for the members, and nobody else"),
-        (&config.client_key, "for the members and their clients"),
-    ] {
-        if Path::new(path).exists() {
+    let mut make = |path: &Path, what: &str, new: &dyn Fn() -> Result<Zeroizing<String>, String>| {
+        if path.exists() {
             anstream::eprintln!("{}: is there already, and stays as it is", path.display());
-            continue;
+            return Ok(());
         }
-        keys::create(path, &new_key()?).map_err(|error| error.to_string())?;
+        keys::create(path, &new()?).map_err(|error| error.to_string())?;
         line(&format!("{}: {what}", path.display()));
         made += 1;
-    }
+        Ok::<(), String>(())
+    };
+    let members = "for the members, and nobody else";
+    make(&config.cluster_key, members, &|| Ok(keys::line(&*new_key()?)))?;
+    let clients = "for the members and their clients";
+    make(&config.client_key, clients, &|| Ok(keys::client_line(&*new_key()?, &cluster()?)))?;
+    // What was there before may be of an earlier version, or of another cluster key.
+    let there = ClientKeys::load(&config.client_key).and_then(|keys| {
+        let cluster = Keys::load(&config.cluster_key)?;
+        keys.fits(&cluster, &config.client_key)
+    });
+    there.map_err(|error| error.to_string())?;
     if made == 0 {
-        anstream::eprintln!("no key was made; `synod keygen --print` prints one to be added to a file");
+        anstream::eprintln!(
+            "no key was made; `synod keygen --print` prints a cluster key to be added to a file, `--client` a client key"
+        );
     }
     Ok(crate::OK)
 }
 
-fn new_key() -> Result<[u8; 32], String> {
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| format!("no randomness: {error}"))?;
+fn new_key() -> Result<Zeroizing<[u8; 32]>, String> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *key).map_err(|error| format!("no randomness: {error}"))?;
     Ok(key)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use synod::{Asking, Client, Instance, Process, Value, Want};
 use synod_runtime::disk::DirDisk;
 use synod_runtime::inbox::Limits;
-use synod_runtime::keys::Keys;
+use synod_runtime::keys::ClientKeys;
 use synod_runtime::node::{FIRST_CLIENT, Node};
 use synod_runtime::standing::Standing;
 use synod_runtime::transport::{self, Transport};
@@ -105,7 +105,7 @@ pub fn ask(
         me: id,
         peers: others(config, id),
         cluster_keys: None,
-        client_keys: Some(Keys::load(&config.client_key).map_err(because)?),
+        client_keys: Some(ClientKeys::load(&config.client_key).map_err(because)?),
         datagram: config.datagram,
         max_message: config.max_message(),
         standing: Standing::default(),

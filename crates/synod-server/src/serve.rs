@@ -13,7 +13,7 @@ use synod::{Process, Stable};
 use synod_runtime::admission::{Admission, Reason};
 use synod_runtime::disk::DirDisk;
 use synod_runtime::inbox::Limits;
-use synod_runtime::keys::Keys;
+use synod_runtime::keys::{ClientKeys, KeyError, Keys};
 use synod_runtime::node::Node;
 use synod_runtime::private;
 use synod_runtime::record::{Header, Recorder};
@@ -87,8 +87,7 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
         let ids: Vec<String> = config.members.iter().map(|member| member.id.to_string()).collect();
         return Err(ServeError(format!("no member has id {id}; there are {}", ids.join(", "))));
     };
-    let cluster_keys = Keys::load(&config.cluster_key).map_err(because)?;
-    let client_keys = Keys::load(&config.client_key).map_err(because)?;
+    let (cluster_keys, client_keys) = load_keys(config).map_err(because)?;
     // Bound first: whoever starts a member twice by mistake is to leave no trace in its journal.
     let wire = UdpWire::bind(member.address).map_err(because)?;
     let disk = DirDisk::open(&member.data).map_err(because)?;
@@ -187,10 +186,16 @@ pub fn run(
     Ok((node.counts().clone(), node.transport().counts().clone()))
 }
 
+/// A member's keys, which must belong together.
+fn load_keys(config: &Config) -> Result<(Keys, ClientKeys), KeyError> {
+    let cluster = Keys::load(&config.cluster_key)?;
+    let clients = ClientKeys::load(&config.client_key)?;
+    clients.fits(&cluster, &config.client_key)?;
+    Ok((cluster, clients))
+}
+
 fn read_keys(config: &Config, node: &mut UdpMember) -> Notice {
-    let both =
-        Keys::load(&config.cluster_key).and_then(|cluster| Ok((cluster, Keys::load(&config.client_key)?)));
-    match both {
+    match load_keys(config) {
         Ok((cluster, client)) => {
             node.transport().replace_keys(Some(&cluster), Some(&client));
             Notice::KeysRead
@@ -247,12 +252,11 @@ mod tests {
     #[test]
     fn what_an_actor_went_wrong_at_is_kept_beside_its_journal() {
         let folder = tempfile::tempdir().expect("a folder");
-        let key = |name: &str| {
-            let path = folder.path().join(name);
-            synod_runtime::keys::create(&path, &[7; 32]).expect("a key file");
+        let key = |name: &str, line: &str| {
+            synod_runtime::keys::create(&folder.path().join(name), line).expect("a key file");
         };
-        key("a");
-        key("b");
+        key("a", &synod_runtime::keys::line(&[7; 32]));
+        key("b", &synod_runtime::keys::client_line(&[8; 32], &Keys::single([9; 32])));
         let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let free = free.expect("a loopback socket");
         let text = format!(
@@ -260,6 +264,10 @@ mod tests {
              record = true\nmember = [{{ id = 0, address = \"{free}\", data = \"d\" }}]\n"
         );
         let config = Config::read("cluster.toml", &text, folder.path()).expect("it is right");
+        let other = open(&config, 0).map(|_| ()).expect_err("no client would believe it").to_string();
+        assert!(other.contains("b: no line is of this cluster's key"), "{other}");
+        std::fs::remove_file(folder.path().join("b")).expect("it is ours");
+        key("b", &synod_runtime::keys::client_line(&[8; 32], &Keys::single([7; 32])));
         let (node, _) = open(&config, 0).expect("it can be opened");
         let ballot = synod::Ballot { round: 1, proposer: 9 };
         let msg = synod::Msg::Prepare { ballot, from: synod::Instance::FIRST };

@@ -9,7 +9,7 @@ use synod::{Msg, Process, Stable};
 use synod_machine::{Bank, Fetch, FetchLimits, Kv, Limits, Locks, Manifest, Part, Sessions, StateMachine};
 use synod_replay::Records;
 use synod_runtime::changes::Changes;
-use synod_runtime::keys::Keys;
+use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::FIRST_CLIENT;
 use synod_runtime::record::{Header, Recorder};
 use synod_runtime::standing::Standing;
@@ -43,7 +43,7 @@ fn end(id: u64) -> Transport {
         me: id,
         peers: (0..3).filter(|peer| *peer != id).map(|peer| (peer, address(peer))).collect(),
         cluster_keys: (id < FIRST_CLIENT).then(|| Keys::single([1; 32])),
-        client_keys: Some(Keys::single([2; 32])),
+        client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
         max_message: 100_000,
         standing: Standing { disk: id, boot: 1, saves: 0, admitted: true },
@@ -113,16 +113,17 @@ pub fn payload(data: &[u8]) {
     decoders::payloads(data.split(|byte| *byte == 0xee), 10_000, 20_000);
 }
 
-/// The sealed part of a greeting.
+/// The sealed part of a greeting among members, and what a client and a member greet each other with.
 pub fn hello(data: &[u8]) {
     decoders::hello(data);
+    decoders::greeting(data);
 }
 
-/// A key file.
+/// A key file of members, and one of clients.
 pub fn keys(data: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(data)
-        && let Err(error) = Keys::read("keys", text)
-    {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let errors = [Keys::read("keys", text).err(), ClientKeys::read("keys", text).err()];
+    for error in errors.into_iter().flatten() {
         // A key must not be in a message, not even a wrong one.
         let said = error.to_string();
         let leaked = text.split_whitespace().filter(|word| word.len() > 16 && !word.starts_with('#'));

@@ -44,6 +44,8 @@ reasons! {
     NoSession: "without a session",
     /// In a session that is over.
     StaleSession: "of an earlier session",
+    /// From a client under the id of another one that is there.
+    OtherClient: "under the id of another client",
     /// Seen before, or too old to tell.
     Replayed: "replayed",
     /// Sealed rightly, and yet not readable.

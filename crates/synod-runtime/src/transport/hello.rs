@@ -22,7 +22,7 @@ pub(super) struct Hello {
 /// Each session greets under a key of its own, so that its counter can serve as nonce.
 fn key(secret: &crate::keys::Key, session: &[u8; 16], (cluster, from, to): (u64, u64, u64)) -> LessSafeKey {
     let names = [cluster.to_le_bytes(), from.to_le_bytes(), to.to_le_bytes()].concat();
-    seal::derive(secret, session, &[b"synod 1 hello", &names])
+    seal::derive(secret, session, &[b"synod 2 hello", &names])
 }
 
 impl Hello {

@@ -12,7 +12,8 @@ const WORDS: usize = (WINDOW / 64) as usize;
 
 /// One session.
 pub(super) struct Link {
-    mine: [u8; 16],
+    /// By which datagrams of mine and of theirs say in which session they are.
+    tags: (u64, u64),
     theirs: [u8; 16],
     their_boot: u64,
     /// The id of the secret that seals, and the key; none if there are no secrets any more.
@@ -36,7 +37,7 @@ fn key(
 ) -> LessSafeKey {
     let salt = [from.0.as_slice(), to.0.as_slice()].concat();
     let names: Vec<u8> = [cluster, src, dst, from.1, to.1].iter().flat_map(|n| n.to_le_bytes()).collect();
-    seal::derive(secret, &salt, &[b"synod 1 data", &names])
+    seal::derive(secret, &salt, &[b"synod 2 data", &names])
 }
 
 impl Link {
@@ -47,19 +48,40 @@ impl Link {
         mine: ([u8; 16], u64),
         theirs: ([u8; 16], u64),
     ) -> Link {
-        let mut link = Link {
-            mine: mine.0,
-            theirs: theirs.0,
-            their_boot: theirs.1,
+        let mut link = Link::begin((seal::tag(&mine.0), seal::tag(&theirs.0)));
+        (link.theirs, link.their_boot) = theirs;
+        link.rekey(secrets, (cluster, me, other), (&mine.0, mine.1));
+        link
+    }
+
+    /// A session between a client and a member: tags and keys of what goes out and of what comes in, and the id of the secret
+    /// that they agreed under.
+    pub(super) fn of_client(id: u32, tags: (u64, u64), sends: LessSafeKey, opens: LessSafeKey) -> Link {
+        Link { sends: Some((id, sends)), opens: vec![(id, opens)], ..Link::begin(tags) }
+    }
+
+    fn begin(tags: (u64, u64)) -> Link {
+        Link {
+            tags,
+            theirs: [0; 16],
+            their_boot: 0,
             sends: None,
             opens: Vec::new(),
             counter: 0,
             messages: 0,
             newest: 0,
             seen: [0; WORDS],
-        };
-        link.rekey(secrets, (cluster, me, other), (&mine.0, mine.1));
-        link
+        }
+    }
+
+    /// Whether anything was heard in it.
+    pub(super) fn is_heard(&self) -> bool {
+        self.newest > 0
+    }
+
+    /// Whether a datagram is the newest that was heard in it; it must have been opened.
+    pub(super) fn is_newest(&self, header: &Header) -> bool {
+        header.counter == self.newest
     }
 
     /// The other's session.
@@ -95,8 +117,7 @@ impl Link {
             return false;
         };
         self.counter = counter;
-        let session = seal::tag(&self.mine);
-        Header { kind: Kind::Data, key: *id, cluster, from, to, session, counter }
+        Header { kind: Kind::Data, key: *id, cluster, from, to, session: self.tags.0, counter }
             .write(&mut datagram[..HEADER]);
         seal::seal(key, counter, datagram, HEADER);
         true
@@ -104,7 +125,7 @@ impl Link {
 
     /// Opens a datagram, once.
     pub(super) fn open<'a>(&mut self, header: &Header, datagram: &'a mut [u8]) -> Result<&'a [u8], Dropped> {
-        if header.session != seal::tag(&self.theirs) {
+        if header.session != self.tags.1 {
             return Err(Dropped::StaleSession);
         }
         if self.is_seen(header.counter) {

@@ -9,6 +9,8 @@
 
 mod counts;
 mod frames;
+mod guest;
+mod guests;
 mod hello;
 mod link;
 mod peer;
@@ -16,10 +18,11 @@ mod seal;
 
 pub use counts::{Counts, Dropped};
 
-use crate::keys::Keys;
+use crate::keys::{ClientKeys, Keys};
 use crate::node::FIRST_CLIENT;
 use crate::standing::{Known, Standing};
 use frames::{Frame, Partials};
+use guests::{Guest, Host};
 use hello::Hello;
 use link::Link;
 use peer::{Around, Peer};
@@ -39,15 +42,15 @@ pub struct Config {
     pub peers: Vec<(u64, SocketAddr)>,
     /// The keys among members; a client has none.
     pub cluster_keys: Option<Keys>,
-    /// The keys between clients and members.
-    pub client_keys: Option<Keys>,
+    /// The keys between clients and members; a client uses the first.
+    pub client_keys: Option<ClientKeys>,
     /// The longest datagram, in bytes of UDP payload: 508 to 65,507.
     pub datagram: usize,
     /// The longest message, in bytes.
     pub max_message: usize,
     /// What this process says of itself.
     pub standing: Standing,
-    /// Random bytes, drawn for this start.
+    /// Random bytes, drawn for this start and told nobody: session and half of it follow from them.
     pub session: [u8; 16],
 }
 
@@ -114,7 +117,7 @@ const SLOWEST_GREETING: Duration = Duration::from_millis(500);
 /// Greetings to one that does.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// Answers to greetings of one peer are at least so far apart.
-const BETWEEN_ANSWERS: Duration = Duration::from_millis(5);
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(20);
 /// Messages in pieces: of all clients together, at most so many of the longest kind.
 const CLIENT_PARTIALS: usize = 16;
 
@@ -127,7 +130,9 @@ pub struct Transport {
     datagram: usize,
     max_message: usize,
     member_secrets: Secrets,
-    client_secrets: Secrets,
+    host: Host,
+    /// What a client has; a member has none.
+    guest: Option<Guest>,
     peers: BTreeMap<u64, Peer>,
     clients: BTreeMap<u64, Peer>,
     /// Bytes held for clients' messages of which some pieces are missing.
@@ -154,15 +159,18 @@ impl Transport {
             peers.keys().all(|id| *id < FIRST_CLIENT && *id != config.me),
             "a peer is a member, and another"
         );
+        let guest = config.client_keys.as_ref().filter(|_| config.me >= FIRST_CLIENT);
+        let guest = guest.map(|keys| Guest::new(keys, config.me, &config.session));
         Transport {
             me: config.me,
             cluster: config.cluster,
-            session: config.session,
+            session: seal::session(&config.session, config.me, &config.standing),
             standing: config.standing,
             datagram: config.datagram,
             max_message: config.max_message,
             member_secrets: Secrets::new(config.cluster_keys.as_ref()),
-            client_secrets: Secrets::new(config.client_keys.as_ref()),
+            host: Host::new(config.cluster_keys.as_ref(), config.client_keys.as_ref()),
+            guest,
             peers,
             clients: BTreeMap::new(),
             client_pieces: 0,
@@ -222,32 +230,23 @@ impl Transport {
         }
     }
 
-    /// Takes other keys from now on. Sessions go on: what is sealed from now on is sealed with the first key, and what is
-    /// opened may be sealed with any.
-    pub fn replace_keys(&mut self, cluster_keys: Option<&Keys>, client_keys: Option<&Keys>) {
+    /// Takes other keys from now on. Sessions among members go on: what is sealed from now on is sealed with the first key, and
+    /// what is opened may be sealed with any. Sessions with clients go on as long as their keys are there.
+    pub fn replace_keys(&mut self, cluster_keys: Option<&Keys>, client_keys: Option<&ClientKeys>) {
         self.member_secrets = Secrets::new(cluster_keys);
-        self.client_secrets = Secrets::new(client_keys);
-        let ids: Vec<u64> = self.peers.keys().chain(self.clients.keys()).copied().collect();
-        for id in ids {
-            let secrets = Self::secrets(self.me, id, &self.member_secrets, &self.client_secrets);
-            let peer = if id < FIRST_CLIENT { self.peers.get_mut(&id) } else { self.clients.get_mut(&id) };
-            if let Some(link) = peer.and_then(|peer| peer.link.as_mut()) {
-                link.rekey(secrets, (self.cluster, self.me, id), (&self.session, self.standing.boot));
+        if self.guest.is_none() {
+            for (id, peer) in &mut self.peers {
+                if let Some(link) = &mut peer.link {
+                    let address = (self.cluster, self.me, *id);
+                    link.rekey(&self.member_secrets, address, (&self.session, self.standing.boot));
+                }
             }
         }
-    }
-
-    /// Which keys are between two: the clients' if either is one.
-    fn secrets<'a>(me: u64, other: u64, members: &'a Secrets, clients: &'a Secrets) -> &'a Secrets {
-        if me >= FIRST_CLIENT || other >= FIRST_CLIENT { clients } else { members }
+        self.replace_client_keys(cluster_keys, client_keys);
     }
 
     fn peer(&self, id: u64) -> Option<&Peer> {
         if id < FIRST_CLIENT { self.peers.get(&id) } else { self.clients.get(&id) }
-    }
-
-    fn peer_mut(&mut self, id: u64) -> Option<&mut Peer> {
-        if id < FIRST_CLIENT { self.peers.get_mut(&id) } else { self.clients.get_mut(&id) }
     }
 
     /// Takes a datagram; whatever cannot be believed is dropped and counted.
@@ -285,36 +284,30 @@ impl Transport {
         if header.from < FIRST_CLIENT && !self.peers.contains_key(&header.from) {
             return Err(Dropped::UnknownSender);
         }
-        match header.kind {
-            Kind::Hello => self.take_hello(now, from, header, datagram, on),
-            Kind::Data => self.take_data(now, from, header, datagram, on),
+        let clients = (self.me >= FIRST_CLIENT, header.from >= FIRST_CLIENT);
+        match (header.kind, clients) {
+            (Kind::Hello, (false, false)) => self.take_hello(now, header, datagram, on),
+            (Kind::Knock, (false, true)) => self.take_knock(now, from, &header, datagram, on),
+            (Kind::Welcome, (true, false)) => self.take_welcome(now, &header, datagram, on),
+            (Kind::Data, _) => self.take_data(now, from, header, datagram, on),
+            _ => Err(Dropped::UnknownSender),
         }
     }
 
     fn take_hello(
         &mut self,
         now: Duration,
-        address: SocketAddr,
         header: Header,
         datagram: &mut [u8],
         on: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Dropped> {
-        let secrets = Self::secrets(self.me, header.from, &self.member_secrets, &self.client_secrets);
-        let (session, hello) = Hello::open(secrets, &header, datagram)?;
+        let (session, hello) = Hello::open(&self.member_secrets, &header, datagram)?;
         if hello.echo != self.session {
             // It does not know me yet, or it is a recording: answering teaches it my session, and me nothing.
-            return self.answer(now, header.from, address, &session);
-        }
-        let is_client = header.from >= FIRST_CLIENT;
-        if is_client && !self.clients.contains_key(&header.from) {
-            self.make_room();
-            self.clients.insert(header.from, Peer::at(address));
+            return self.answer(now, header.from, &session);
         }
         let (cluster, me, mine) = (self.cluster, self.me, (self.session, self.standing.boot));
-        let secrets = Self::secrets(me, header.from, &self.member_secrets, &self.client_secrets);
-        let peer =
-            if is_client { self.clients.get_mut(&header.from) } else { self.peers.get_mut(&header.from) };
-        let peer = peer.ok_or(Dropped::UnknownSender)?;
+        let peer = self.peers.get_mut(&header.from).ok_or(Dropped::UnknownSender)?;
         let fresh = peer.link.as_ref().is_none_or(|link| *link.theirs() != session);
         if fresh {
             peer.may_replace(&hello.standing)?;
@@ -322,8 +315,7 @@ impl Transport {
                 peer.retire();
             }
             let theirs = (session, hello.standing.boot);
-            peer.link = Some(Link::new(secrets, (cluster, me, header.from), mine, theirs));
-            self.client_pieces -= if is_client { peer.partials.bytes() } else { 0 };
+            peer.link = Some(Link::new(&self.member_secrets, (cluster, me, header.from), mine, theirs));
             peer.partials = Partials::default();
             peer.standing = hello.standing;
             peer.clear();
@@ -331,38 +323,22 @@ impl Transport {
             peer.standing.saves = peer.standing.saves.max(hello.standing.saves);
             peer.standing.admitted |= hello.standing.admitted;
         }
-        if is_client {
-            peer.address = address;
-        }
         peer.heard = now;
         peer.pause = FIRST_GREETING;
-        let waiting = if fresh { peer.waiting.take() } else { None };
         let (standing, known) = (hello.standing, hello.known);
         on(Event::Hello { from: header.from, standing, known, begins: fresh });
-        if let Some(bytes) = waiting {
-            // There is a session now, and the message was measured when it was kept.
-            let _ = self.send(header.from, &bytes);
-        }
-        if fresh { self.answer(now, header.from, address, &session) } else { Ok(()) }
+        if fresh { self.answer(now, header.from, &session) } else { Ok(()) }
     }
 
     /// Answers a greeting, repeating the session it named.
-    fn answer(
-        &mut self,
-        now: Duration,
-        to: u64,
-        address: SocketAddr,
-        echo: &[u8; 16],
-    ) -> Result<(), Dropped> {
-        if let Some(peer) = self.peer_mut(to) {
-            if peer.last_answer.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
-                return Err(Dropped::TooOften);
-            }
-            peer.last_answer = Some(now);
+    fn answer(&mut self, now: Duration, to: u64, echo: &[u8; 16]) -> Result<(), Dropped> {
+        let peer = self.peers.get_mut(&to).ok_or(Dropped::UnknownSender)?;
+        if peer.last_answer.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
+            return Err(Dropped::TooOften);
         }
+        peer.last_answer = Some(now);
+        let address = peer.address;
         let datagram = self.hello(to, echo);
-        // A member is answered where the configuration says it is, a client where it spoke from.
-        let address = self.peers.get(&to).map_or(address, |peer| peer.address);
         self.loose.push((address, datagram));
         Ok(())
     }
@@ -371,19 +347,7 @@ impl Transport {
         self.hellos += 1;
         let known = self.peers.get(&to).and_then(|peer| peer.known);
         let hello = Hello { standing: self.standing, echo: *echo, known };
-        let secrets = Self::secrets(self.me, to, &self.member_secrets, &self.client_secrets);
-        hello.seal(secrets, (self.cluster, self.me, to), &self.session, self.hellos)
-    }
-
-    fn make_room(&mut self) {
-        if self.clients.len() >= MOST_CLIENTS
-            && let Some(silent) =
-                self.clients.iter().min_by_key(|(id, peer)| (peer.heard, **id)).map(|(id, _)| *id)
-        {
-            let forgotten = self.clients.remove(&silent);
-            self.client_pieces -= forgotten.map_or(0, |client| client.partials.bytes());
-            self.counts.forgotten_clients += 1;
-        }
+        hello.seal(&self.member_secrets, (self.cluster, self.me, to), &self.session, self.hellos)
     }
 
     fn take_data(
@@ -402,7 +366,8 @@ impl Transport {
         let link = peer.link.as_mut().ok_or(Dropped::NoSession)?;
         let payload = link.open(&header, datagram)?;
         peer.heard = now;
-        if is_client {
+        // What comes late, or is held back and let go elsewhere, does not move a client.
+        if is_client && link.is_newest(&header) {
             peer.address = address;
         }
         let (said, mut rest) = frames::preamble(payload)?;
@@ -500,11 +465,17 @@ impl Transport {
         let due: Vec<u64> =
             self.peers.iter().filter(|(_, peer)| peer.next_greeting <= now).map(|(id, _)| *id).collect();
         for id in due {
-            let echo = self.peers[&id].link.as_ref().map_or([0; 16], |link| *link.theirs());
-            let datagram = self.hello(id, &echo);
+            let datagram = if self.guest.is_some() {
+                self.knock(id)
+            } else {
+                let echo = self.peers[&id].link.as_ref().map_or([0; 16], |link| *link.theirs());
+                self.hello(id, &echo)
+            };
             let jitter = self.rng.f64() * 0.5 + 0.75;
             let Some(peer) = self.peers.get_mut(&id) else { continue };
-            let pause = if peer.link.is_some() {
+            // Until a member is heard in it, nobody knows whether it knows of the session.
+            let certain = peer.link.as_ref().is_some_and(|link| self.guest.is_none() || link.is_heard());
+            let pause = if certain {
                 KEEP_ALIVE
             } else {
                 let slower = (peer.pause * 2).min(SLOWEST_GREETING);
@@ -546,6 +517,7 @@ impl Transport {
 #[doc(hidden)]
 pub mod decoders {
     use super::frames::{self, Frame, Partials};
+    use super::guest::{Knock, Welcome};
     use super::hello::Hello;
 
     /// Reads payloads of one sender, one after another: how many messages came of them. Panics if more is kept than may be.
@@ -567,6 +539,11 @@ pub mod decoders {
             assert!(partials.bytes() <= room, "{} bytes are kept", partials.bytes());
         }
         messages
+    }
+
+    /// Reads what a client or a member says to the other in a greeting; says whether it is anything.
+    pub fn greeting(bytes: &[u8]) -> bool {
+        Knock::read(bytes).is_ok() | Welcome::read(bytes).is_ok()
     }
 
     /// Reads the body of a greeting; says whether it is one.

@@ -2,6 +2,7 @@
 
 use super::counts::{Counts, Dropped};
 use super::frames::{self, Partials};
+use super::guest::Met;
 use super::link::Link;
 use super::seal::HEADER;
 use super::{FIRST_GREETING, MOST_RETIRED};
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) link: Option<Link>,
+    /// Of a session between a client and a member: what it rests on.
+    pub(super) met: Option<Met>,
     pub(super) standing: Standing,
     /// What is durably known of it: said in greetings.
     pub(super) known: Option<Known>,
@@ -37,6 +40,7 @@ impl Peer {
         Peer {
             address,
             link: None,
+            met: None,
             standing: Standing::default(),
             known: None,
             retired: Vec::new(),

@@ -1,9 +1,10 @@
 //! The header of a datagram, and the keys under which what follows is sealed.
 
 use super::counts::Dropped;
-use crate::keys::{Key, Keys};
+use crate::keys::{self, Key, Keys};
+use crate::standing::Standing;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
+use ring::hmac;
 
 /// Bytes of a header: two of protocol and version, one of kind, one unused, then key id, cluster, sender, receiver,
 /// the sender's session tag and the counter.
@@ -12,15 +13,19 @@ pub(super) const HEADER: usize = 48;
 pub(super) const OVERHEAD: usize = HEADER + SEAL;
 pub(super) const SEAL: usize = 16;
 
-const PROTOCOL: [u8; 2] = [b'S', 1];
+const PROTOCOL: [u8; 2] = [b'S', 2];
 
 /// What a datagram carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A greeting.
+    /// A greeting between members.
     Hello,
     /// Messages.
     Data,
+    /// A client's greeting to a member.
+    Knock,
+    /// A member's answer to it.
+    Welcome,
 }
 
 /// Everything in it is authenticated together with the payload.
@@ -47,6 +52,8 @@ impl Header {
         let kind = match (datagram[..2] == PROTOCOL, datagram[2], datagram[3]) {
             (true, 1, 0) => Kind::Hello,
             (true, 2, 0) => Kind::Data,
+            (true, 3, 0) => Kind::Knock,
+            (true, 4, 0) => Kind::Welcome,
             _ => return Err(Dropped::OtherVersion),
         };
         Ok(Header {
@@ -62,7 +69,12 @@ impl Header {
 
     pub(super) fn write(&self, to: &mut [u8]) {
         to[..2].copy_from_slice(&PROTOCOL);
-        to[2] = if self.kind == Kind::Hello { 1 } else { 2 };
+        to[2] = match self.kind {
+            Kind::Hello => 1,
+            Kind::Data => 2,
+            Kind::Knock => 3,
+            Kind::Welcome => 4,
+        };
         to[3] = 0;
         to[4..8].copy_from_slice(&self.key.to_le_bytes());
         for (at, field) in [self.cluster, self.from, self.to, self.session, self.counter].iter().enumerate() {
@@ -104,7 +116,15 @@ fn nonce(counter: u64) -> Nonce {
     Nonce::assume_unique_for_key(bytes)
 }
 
-/// The secrets that two kinds of processes share: the first seals, all open.
+/// A session of a start. It follows from what was drawn for the start and from the start's count, so that what is drawn twice
+/// is one session only where the count of starts came back too; and it tells nothing of what was drawn.
+pub(super) fn session(drawn: &[u8; 16], me: u64, standing: &Standing) -> [u8; 16] {
+    let names: Vec<u8> = [me, standing.disk, standing.boot].iter().flat_map(|n| n.to_le_bytes()).collect();
+    let whole = keys::expand(drawn, &[], &[b"synod 2 session", &names]);
+    whole[..16].try_into().expect("sixteen bytes")
+}
+
+/// The secrets of members: the first seals, all open.
 pub(super) struct Secrets(Vec<Key>);
 
 impl Secrets {
@@ -126,21 +146,15 @@ impl Secrets {
     }
 }
 
-struct Length;
-
-impl KeyType for Length {
-    fn len(&self) -> usize {
-        32
-    }
-}
-
 /// Derives a key for one purpose; `salt` and `info` say which.
 pub(super) fn derive(secret: &Key, salt: &[u8], info: &[&[u8]]) -> LessSafeKey {
-    let mut bytes = [0; 32];
-    Salt::new(HKDF_SHA256, salt)
-        .extract(secret.bytes())
-        .expand(info, Length)
-        .and_then(|derived| derived.fill(&mut bytes))
-        .expect("HKDF gives 32 bytes");
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).expect("a key of 32 bytes"))
+    aead(&*keys::expand(secret.bytes(), salt, info))
+}
+
+pub(super) fn aead(bytes: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("a key of 32 bytes"))
+}
+
+pub(super) fn mac(bytes: &[u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, bytes)
 }

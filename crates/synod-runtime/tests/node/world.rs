@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use synod_runtime::changes::Whole;
 use synod_runtime::inbox::Limits;
-use synod_runtime::keys::Keys;
+use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
 use synod_runtime::record::{Header, Recorder};
 use synod_runtime::sim::{World, address};
@@ -150,7 +150,7 @@ pub(crate) fn settings(me: u64, peers: &[u64], standing: Standing) -> Config {
         me,
         peers: peers.iter().map(|peer| (*peer, address(*peer as usize))).collect(),
         cluster_keys: Some(Keys::single([1; 32])),
-        client_keys: Some(Keys::single([2; 32])),
+        client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
         max_message: 1 << 16,
         standing,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::time::Duration;
-use synod_runtime::keys::Keys;
+use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::FIRST_CLIENT;
 use synod_runtime::standing::{Known, Standing};
 use synod_runtime::transport::{Config, Dropped, Event, Refused, Transport};
@@ -57,7 +57,7 @@ pub(crate) fn member(id: u64, start: u64) -> Config {
         me: id,
         peers: (0..3).filter(|peer| *peer != id).map(|peer| (peer, address(peer))).collect(),
         cluster_keys: Some(Keys::single(MEMBER_KEY)),
-        client_keys: Some(Keys::single(CLIENT_KEY)),
+        client_keys: Some(ClientKeys::single(CLIENT_KEY, &Keys::single(MEMBER_KEY))),
         datagram: DATAGRAM,
         max_message: MAX,
         standing: Standing { disk: 900 + id, boot: start, saves: 0, admitted: true },

@@ -2,5 +2,6 @@
 //! makes of it.
 
 mod ends;
+mod guests;
 mod hostile;
 mod passing;

@@ -145,7 +145,7 @@ fn keys_change_one_end_at_a_time_and_nobody_is_cut_off() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys");
         let text = lines.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n");
-        synod_runtime::keys::create(&path, &[0; 32]).expect("a file for its owner alone");
+        synod_runtime::keys::create(&path, "").expect("a file for its owner alone");
         std::fs::write(&path, text).expect("it can be written");
         Keys::load(&path).expect("they are keys")
     };
