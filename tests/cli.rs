@@ -54,13 +54,11 @@ fn fingerprints_are_told_with_their_odds() {
 }
 
 #[test]
-fn a_folder_to_wait_in_must_be_there_and_memory_limited() {
+fn a_folder_to_wait_in_must_be_there() {
     let ran = check_text(SMALL, &["--spill", "nowhere", "--memory", "1GiB"]);
     assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
     assert!(ran.err.contains("--spill nowhere: there is no such folder"), "{}", ran.err);
-    let ran = check_text(SMALL, &["--spill", "."]);
-    assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
-    assert!(ran.err.contains("--memory"), "{}", ran.err);
+    assert_eq!(check_text(SMALL, &["--spill", "."]).status, 0, "memory is always limited");
     assert_eq!(check_text(SMALL, &["--spill", ".", "--memory", "1GiB"]).status, 0);
 }
 
@@ -81,7 +79,7 @@ fn a_search_that_was_stopped_goes_on_where_it_was() {
     assert_eq!(again.status, 2, "{}{}", again.out, again.err);
     assert!(again.err.contains("add --resume to go on from it"), "{}", again.err);
     let other = check(&["--resume", "--table", "64"]);
-    assert!(other.status == 1 && other.out.contains("of another model"), "{}{}", other.out, other.err);
+    assert!(other.status == 2 && other.err.contains("of another model"), "{}{}", other.out, other.err);
     assert!(check(&["--resume", "--time", "50ms"]).status != 1);
     // The counts are compared with the model's file.
     let whole = check(&["--resume"]);
@@ -92,19 +90,59 @@ fn a_search_that_was_stopped_goes_on_where_it_was() {
     assert!(other_engine.status == 2 && other_engine.err.contains("leave one of the two away"));
 }
 
+/// Whatever the file expects: that a checkpoint is unusable says nothing of the model.
+#[test]
+fn an_unusable_checkpoint_is_no_panic_of_a_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let expects = "\"panicked\"\nmessage = \"checkpoint\"";
+    let model = SMALL.replace("\"holds\"", expects);
+    for (name, text) in [("x.toml", model.as_str()), ("y.toml", SMALL)] {
+        fs::write(folder.path().join(name), text).expect("a file can be written");
+        fs::create_dir_all(folder.path().join("kept")).expect("a folder can be made");
+        let kept = folder.path().join(format!("kept/{name}.checkpoint"));
+        for garbage in [&b""[..], b"synod checkpoint", &[7; 5000]] {
+            fs::write(&kept, garbage).expect("a file can be written");
+            let ran = run_in(
+                folder.path(),
+                &["check", name, "--checkpoint", "kept", "--resume", "--format", "json"],
+            );
+            assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
+            assert!(ran.err.contains("cannot go on from") && ran.err.contains("remove it"), "{}", ran.err);
+            assert!(ran.out.contains("\"verdict\":\"incomplete\""), "{}", ran.out);
+        }
+    }
+}
+
+#[test]
+fn a_panic_must_say_what_the_file_expects() {
+    let panics = |message: &str| {
+        SMALL
+            .replace("about", "mutant = \"saves-last\"\nabout")
+            .replace("\"holds\"", &format!("\"panicked\"\nmessage = \"{message}\""))
+    };
+    assert_eq!(check_text(&panics("before it saves"), &[]).status, 0);
+    let other = check_text(&panics("diverged"), &[]);
+    assert_eq!(other.status, 1, "{}{}", other.out, other.err);
+    assert!(
+        other.out.contains("it panicked otherwise") && other.out.contains("before it saves"),
+        "{}",
+        other.out
+    );
+}
+
 #[test]
 fn errors_in_a_file_stand_at_their_place() {
-    refused(&SMALL.replace("acceptors = 3", "aceptors = 3"), "6:1", "unknown field `aceptors`");
-    refused(&SMALL.replace("acceptors = 3\n", ""), "4:1", "missing field `acceptors`");
+    refused(&SMALL.replace("acceptors = 3", "aceptors = 3"), "6:1", "there is no `aceptors` here");
+    refused(&SMALL.replace("acceptors = 3\n", ""), "4:1", "`acceptors` is missing");
     refused(&SMALL.replace("acceptors = 3", "acceptors = 0"), "6:13", "must be from 1 to 16");
     refused(&SMALL.replace("acceptors = 3", "acceptors = 1000000000"), "6:13", "must be from 1 to 16");
-    refused(&SMALL.replace("acceptors = 3", "acceptors = \"three\""), "6:13", "invalid type");
+    refused(&SMALL.replace("acceptors = 3", "acceptors = \"three\""), "6:13", "it must be a whole number");
     refused(&SMALL.replace("proposers = 1\n", ""), "6:13", "proposers is missing");
     refused(&SMALL.replace("proposers = 1", "proposers = 17"), "7:13", "must be from 1 to 16");
-    refused(&SMALL.replace("separate", "together"), "5:10", "unknown variant");
+    refused(&SMALL.replace("separate", "together"), "5:10", "must be one of separate, co-located");
     refused(&SMALL.replace("separate", "co-located"), "7:13", "every server is one");
     refused(&SMALL.replace("[\"x\"]", "[]"), "8:10", "one a client");
-    refused(&SMALL.replace("\"holds\"", "\"fine\""), "10:1", "must be one of");
+    refused(&SMALL.replace("\"holds\"", "\"fine\""), "11:11", "must be one of");
     refused(&SMALL.replace("[expect", "[expect\nx"), "10:8", "");
     refused(&SMALL.replace("about", "mutant = \"any-valu\"\nabout"), "1:10", "no mutant is named");
 }
@@ -121,8 +159,8 @@ fn a_model_that_makes_no_sense_is_refused() {
     refused(&with("[check]\nclaims = [\"P3\"]"), "11:10", "no claim is named \"P3\"");
     refused(&with("[check]\nwitnesses = [\"luck\"]"), "11:13", "no witness is named \"luck\"");
     let property = |claim: &str| SMALL.replace("\"holds\"", &format!("\"violated\"\n{claim}"));
-    refused(&property(""), "10:1", "must name the property");
-    refused(&property("property = \"P9\""), "10:1", "not among the claims");
+    refused(&property(""), "11:11", "must name the property");
+    refused(&property("property = \"P9\""), "12:12", "not among the claims");
 }
 
 #[test]

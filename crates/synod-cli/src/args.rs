@@ -134,7 +134,7 @@ pub struct Check {
     /// Time for the whole run, such as 90s or 10m
     #[arg(long, value_parser = humantime::parse_duration)]
     pub time: Option<Duration>,
-    /// Memory for each model, such as 8GiB
+    /// Memory for each model, one after the other, such as 8GiB [default: three quarters of what the machine has]
     #[arg(long)]
     pub memory: Option<ByteSize>,
     /// What explores
@@ -144,7 +144,7 @@ pub struct Check {
     #[arg(long, value_enum, default_value = "exact")]
     pub table: Table,
     /// A folder in which states wait that do not fit into `--memory`
-    #[arg(long, value_name = "DIR", requires = "memory")]
+    #[arg(long, value_name = "DIR")]
     pub spill: Option<PathBuf>,
     /// A folder in which to note down, now and then and when time or memory run out, how far each model is
     #[arg(long, value_name = "DIR")]

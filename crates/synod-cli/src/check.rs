@@ -1,10 +1,10 @@
 //! `synod check`: one model after the other, a row each as it ends, and a sum at the end.
 
 use crate::args::{Check, Engine, Format, Table};
-use crate::formats;
 use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds};
 use crate::progress::Live;
 use crate::report;
+use crate::{formats, memory};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
@@ -26,6 +26,8 @@ pub struct Sum {
     pub failed: usize,
     /// Without a verdict.
     pub incomplete: usize,
+    /// Of these, those that could not even begin.
+    pub refused: usize,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -33,6 +35,7 @@ pub struct Sum {
 impl Sum {
     fn add(&mut self, outcome: &Outcome) {
         self.models += 1;
+        self.refused += usize::from(outcome.refused);
         match outcome.verdict {
             "incomplete" => self.incomplete += 1,
             _ if outcome.ok => self.ok += 1,
@@ -42,6 +45,7 @@ impl Sum {
 
     fn status(&self) -> u8 {
         match (self.failed, self.incomplete) {
+            _ if self.refused > 0 => crate::UNUSABLE,
             (0, 0) => crate::OK,
             (0, _) => crate::INCOMPLETE,
             _ => crate::FAILED,
@@ -86,6 +90,9 @@ pub fn run(args: &Check) -> Result<u8, String> {
             Format::Json => line(&formats::json(&outcome)),
             Format::Github => formats::github(&outcome).iter().for_each(|text| line(text)),
             Format::Junit => {}
+        }
+        if let Some(why) = outcome.detail.as_ref().filter(|_| outcome.refused) {
+            anstream::eprintln!("{}: {}: {why}", paint(RED, "error"), outcome.model);
         }
         sum.add(&outcome);
         outcomes.push(outcome);
@@ -139,7 +146,7 @@ fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Inst
     let settings = Settings {
         threads: args.threads.map_or(cores, usize::from),
         time: args.time.map(|time| time.saturating_sub(started.elapsed())),
-        memory: args.memory.map(|size| size.as_u64()),
+        memory: args.memory.map(|size| size.as_u64()).or_else(memory::share),
         stateright: args.engine == Engine::Stateright,
         reduce: !args.no_reductions,
         table: match args.table {

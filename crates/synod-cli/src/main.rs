@@ -9,6 +9,7 @@ mod explore;
 mod flight;
 mod formats;
 mod list;
+mod memory;
 mod output;
 mod progress;
 mod register;

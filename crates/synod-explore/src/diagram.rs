@@ -7,6 +7,7 @@ mod svg;
 mod text;
 
 use crate::observer::Observer;
+use crate::quotient::Renaming;
 use crate::system::System;
 use crate::{Action, Subject, panics};
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ struct Row {
     label: String,
     /// It was possible, but the actor ignored it.
     ignored: bool,
+    /// What is called otherwise after it, in words.
+    renamed: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl Diagram {
         for (row, action) in (1..).zip(actions) {
             let taken = state.as_ref().and_then(|state| {
                 let possible = system.is_possible(state, action);
-                let taken = || panics::capture(|| system.take(state, action)).ok();
+                let taken = || panics::capture(|| system.take_raw(state, action)).ok();
                 if possible { taken() } else { None }
             });
             let mut sending = |envelope| {
@@ -108,14 +111,30 @@ impl Diagram {
                     (column(*actor), Mark::Choice, format!("{key} = {}", one_line(random)))
                 }
             };
-            let ignored = taken.as_ref().is_some_and(|taken| taken.next.is_none());
-            rows.push(Row { actor, mark, label, ignored });
-            if let Some(taken) = taken {
-                for envelope in taken.sends {
+            let ignored = taken.as_ref().is_some_and(|(next, _)| next.is_none());
+            let mut renamed = None;
+            if let Some((next, sends)) = taken {
+                for envelope in sends {
                     sent.entry(envelope).or_default().push(row);
                 }
-                state = taken.next.or(state);
+                if let Some(next) = next {
+                    let renaming = || system.normal.as_ref()?.renaming(&next);
+                    if let Some(Renaming { words, message }) = panics::capture(renaming).ok().flatten() {
+                        let mut after: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+                        for (envelope, rows) in sent {
+                            let msg = message(&envelope.msg);
+                            after
+                                .entry(stateright::actor::Envelope { msg, ..envelope })
+                                .or_default()
+                                .extend(rows);
+                        }
+                        after.values_mut().for_each(|rows| rows.sort_unstable());
+                        (sent, renamed) = (after, Some(words));
+                    }
+                    state = panics::capture(|| system.rewritten(next)).ok().flatten().or(state);
+                }
             }
+            rows.push(Row { actor, mark, label, ignored, renamed });
         }
         let names = (0..system.actors.len()).map(|index| system.name(index.into())).collect();
         Self { names, rows, cycle: None }

@@ -98,7 +98,7 @@ mod watch;
 pub use engine::explore;
 pub use observer::{CommandOf, Event, Observer, PartUpdate, Parts, Step};
 pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicate, Property};
-pub use quotient::{Normal, Permutation, Permute, Symmetry};
+pub use quotient::{Normal, Permutation, Permute, Renaming, Symmetry};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
 pub use system::{Bound, Bounds, Delivery, Faults, Hint, Network, System};

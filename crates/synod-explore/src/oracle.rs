@@ -167,6 +167,7 @@ where
     let verdict = conclude(&system, &Stop::Exhausted, &mut findings, ending);
     Report {
         verdict,
+        refused: false,
         findings,
         unique_states: unique as u64,
         generated_states: checker.state_count() as u64,

@@ -5,6 +5,7 @@ use crate::Subject;
 use crate::observer::Observer;
 use crate::state::{Local, State};
 use stateright::actor::{Envelope, Id};
+use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
 /// A permutation of actors: whoever was at an index is at another one afterwards.
@@ -171,6 +172,26 @@ pub trait Normal<A: Subject, O: Observer<A>>: Send + Sync + 'static {
 
     /// The state that stands for this one; `None` if it is out of bounds.
     fn normal(&self, state: State<A, O>) -> Option<State<A, O>>;
+
+    /// What the names in messages become where this state is rewritten; `None` if they stay, which is the default. Diagrams need it,
+    /// to find what is called otherwise when it arrives than when it was sent, and to say so.
+    fn renaming(&self, _state: &State<A, O>) -> Option<Renaming<A::Msg>> {
+        None
+    }
+}
+
+/// What becomes of names where a state is rewritten.
+pub struct Renaming<M> {
+    /// What is renamed, in words, such as "3.1 is now 2.1".
+    pub words: String,
+    /// What a message is then.
+    pub message: Box<dyn Fn(&M) -> M>,
+}
+
+impl<M> Debug for Renaming<M> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
 }
 
 #[cfg(test)]

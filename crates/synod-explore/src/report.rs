@@ -345,6 +345,9 @@ impl<A: Subject> Debug for Finding<A> {
 pub struct Report<A: Subject> {
     /// What it comes to.
     pub verdict: Verdict<A>,
+    /// Whether nothing was explored, since what was asked for cannot be done or a checkpoint is unusable. The verdict says why, as that
+    /// of a panic does; no actor panicked.
+    pub refused: bool,
     /// One finding a property, in the order of the system's properties; then one, undecided, for each that must come about.
     pub findings: Vec<Finding<A>>,
     /// Distinct states.

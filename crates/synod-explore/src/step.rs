@@ -30,8 +30,6 @@ pub(crate) struct Taken<A: Subject, O: Observer<A>> {
     pub next: Option<State<A, O>>,
     /// The action leads to a state that cannot be rewritten, being out of bounds: it is no step at all.
     pub cut: bool,
-    /// What was sent, in order.
-    pub sends: Vec<Envelope<A::Msg>>,
     /// What the observer noted, be the action ignored or not.
     pub note: Option<O::Note>,
 }
@@ -252,15 +250,27 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
     /// With an actor or the observer.
     pub(crate) fn take(&self, state: &State<A, O>, action: &Action<A>) -> Taken<A, O> {
         match self.outcome(state, action) {
-            Outcome::Nothing(note) => Taken { next: None, cut: false, sends: Vec::new(), note },
+            Outcome::Nothing(note) => Taken { next: None, cut: false, note },
             Outcome::Change(reaction) => {
-                let (note, sends) = (reaction.note.clone(), reaction.sends.clone());
+                let note = reaction.note.clone();
                 let mut next = state.clone();
                 self.commit(&mut next, action, reaction);
                 let next = self.rewritten(next);
-                Taken { cut: next.is_none(), next, sends, note }
+                Taken { cut: next.is_none(), next, note }
             }
         }
+    }
+
+    /// The state after an action before it is rewritten, `None` if the action is ignored, and what was sent.
+    pub(crate) fn take_raw(
+        &self,
+        state: &State<A, O>,
+        action: &Action<A>,
+    ) -> (Option<State<A, O>>, Vec<Envelope<A::Msg>>) {
+        let Outcome::Change(reaction) = self.outcome(state, action) else { return (None, Vec::new()) };
+        let (mut next, sends) = (state.clone(), reaction.sends.clone());
+        self.commit(&mut next, action, reaction);
+        (Some(next), sends)
     }
 
     /// The state after an action that is possible in `state`; `None` if the action is ignored, or leads out of the bound

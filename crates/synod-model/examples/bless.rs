@@ -29,6 +29,9 @@ fn main() -> std::io::Result<()> {
         if let Some(name) = &expect.property {
             lines.push(format!("property = {name:?}"));
         }
+        if let Some(message) = &expect.message {
+            lines.push(format!("message = {message:?}"));
+        }
         if let Some(steps) = fallen.and_then(|found| found.steps) {
             lines.push(format!("steps = {steps}"));
         }

@@ -23,8 +23,8 @@ use crate::mutants::{Mutant, MutantTimer};
 use crate::observer::{Ghost, Inside};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use synod::{Ballot, Cluster, Phase, Process, ProposerState};
-use synod_explore::{InFlight, Local, Normal, State};
+use synod::{Ballot, Cluster, Msg, Phase, Process, ProposerState};
+use synod_explore::{InFlight, Local, Normal, Renaming, State};
 use toml::Spanned;
 
 /// The claims that are checked where live ballots are bounded. Each is decided by what is kept.
@@ -121,17 +121,20 @@ impl LiveBallots {
     /// apart, and nothing else: rounds are compared, and one is added. So all are lowered by as much; but not while a proposer
     /// has yet to begin its first, which does not move with the others. False if they are too far apart.
     fn shift(&self, state: &mut Whole, live: &BTreeSet<Ballot>) -> bool {
+        let highest = live.iter().map(|ballot| ballot.round).max().unwrap_or(1);
+        let by = Self::lowered(state, live);
+        if by > 0 {
+            self.each(state, &mut |ballot| ballot.round -= by);
+        }
+        highest - by <= self.most as u64
+    }
+
+    /// By how much all rounds are lowered.
+    fn lowered(state: &Whole, live: &BTreeSet<Ballot>) -> u64 {
         let is_new = |local: &Arc<Local<Mutant>>| proposer(local).is_some_and(|p| p.phase == Phase::Idle);
         let lowest = live.iter().map(|ballot| ballot.round).min().unwrap_or(1);
-        let highest = live.iter().map(|ballot| ballot.round).max().unwrap_or(lowest);
         // The first ballot of one that has begun none is in round 1, however far others are.
-        if state.locals.iter().any(is_new) {
-            return highest <= self.most as u64;
-        }
-        if lowest > 1 {
-            self.each(state, &mut |ballot| ballot.round -= lowest - 1);
-        }
-        highest < lowest.saturating_add(self.most as u64)
+        if state.locals.iter().any(is_new) { 0 } else { lowest.saturating_sub(1) }
     }
 
     /// Gives every timer that begins a ballot all the heights at which it may ring: below all live ballots that are above
@@ -182,6 +185,38 @@ impl Normal<Mutant, Ghost> for LiveBallots {
         }
         Self::spread(&mut state, live.len());
         Some(state)
+    }
+
+    fn renaming(&self, state: &Whole) -> Option<Renaming<Msg>> {
+        let mut state = state.clone();
+        leads::merge_heartbeats(&mut state.network);
+        if self.forgets.dead {
+            self.forget(&mut state);
+        }
+        let live = self.live(&mut state);
+        let rounds: Vec<u64> = if self.cluster.nacks {
+            let by = Self::lowered(&state, &live);
+            live.iter().map(|ballot| ballot.round - by).collect()
+        } else {
+            (1..).map(|place| 2 * place).take(live.len()).collect()
+        };
+        let names: BTreeMap<Ballot, Ballot> = (live.into_iter().zip(rounds))
+            .map(|(ballot, round)| (ballot, Ballot { round, ..ballot }))
+            .filter(|(old, new)| old != new)
+            .collect();
+        // What was heard of bears no proposer's number, and is in no message.
+        let told = names.iter().filter(|(old, _)| old.proposer != u16::MAX);
+        let words = told.map(|(old, new)| format!("{old:?} is now {new:?}")).collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| Renaming {
+            words,
+            message: Box::new(move |msg: &Msg| {
+                let mut msg = msg.clone();
+                names::in_message(&mut msg, &mut |ballot| {
+                    *ballot = names.get(ballot).copied().unwrap_or(*ballot)
+                });
+                msg
+            }),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use crate::log_file::{self, Before};
 use crate::mutants::{self, Mutant, MutantStable, Rule};
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
+use crate::sense;
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
 use stateright::actor::Id;
 use std::sync::Arc;
@@ -88,6 +89,8 @@ impl Model {
         let proposers = other("proposers", &system.proposers, if separate { None } else { Some(acceptors) })?;
         let learners = other("learners", &system.learners, Some(if separate { 0 } else { acceptors }))?;
 
+        sense::system(&judge, &file, learners)?;
+
         let values = system.values.get_ref();
         if values.is_empty() || values.len() > MAX_OTHERS as usize {
             return judge.error(
@@ -160,6 +163,8 @@ impl Model {
         let faults = file.faults.as_ref();
         let crashable = listed(&judge, "crash", faults.and_then(|f| f.crash.as_ref()), &names)?;
         let mut down = listed(&judge, "down", faults.and_then(|f| f.down.as_ref()), &names)?;
+        let listed = sense::Listed { names: &names, crashable: &crashable, down: &down };
+        sense::faults(&judge, &file, &listed)?;
         if file.log.as_ref().is_some_and(|log| log.get_ref().hang_up) {
             log_file::hang_up(&processes, &mut before, &mut down);
         }
@@ -170,15 +175,9 @@ impl Model {
             return judge.error(mutant.span(), message);
         }
         let (witnesses, never) = (witness(&file.check.witnesses)?, witness(&file.check.never)?);
-        if let Some(step) = never.iter().find(|witness| matches!(witness.sign, Sign::Step(_))) {
-            let span = file.check.never.as_ref().map(Spanned::span).unwrap_or_default();
-            return judge.error(
-                span,
-                format!("never: {:?} is seen in a step, and only states can be excluded", step.name),
-            );
-        }
+        sense::check(&judge, &file, &claims, [&witnesses, &never])?;
         let progress = liveness::admit(&judge, &file, &cluster, (&names, &proposer_ids))?;
-        expect(&judge, &file, &claims, progress.as_ref())?;
+        sense::expect(&judge, &file, &claims, progress.as_ref())?;
         let live_ballots = ballots::admit(&judge, &file)?;
         let alike = match &file.reduce.symmetry {
             None => Vec::new(),
@@ -225,6 +224,11 @@ impl Model {
     /// Whether anything is taken for one while exploring, so that states are counted once for all of their like.
     pub fn reduces(&self) -> bool {
         !self.alike.is_empty() || self.file.reduce.dead_messages
+    }
+
+    /// Why no search of it can come to an end, and which bound is missing, if so.
+    pub fn has_no_end(&self) -> Option<&'static str> {
+        sense::has_no_end(&self.file)
     }
 
     /// The system that the file describes.
@@ -556,36 +560,4 @@ fn listed(
         }
     }
     Ok(listed)
-}
-
-/// What is expected must be possible to come out.
-fn expect(
-    judge: &Judge<'_>,
-    file: &ModelFile,
-    claims: &[&'static Claim],
-    progress: Option<&Progress>,
-) -> Result<(), ModelError> {
-    const VERDICTS: [&str; 6] =
-        ["holds", "holds-within-bound", "violated", "incomplete", "vacuous", "panicked"];
-    let place = judge.text.rfind("[expect]").map_or(0..0, |at| at..at);
-    let expect = &file.expect;
-    if !VERDICTS.contains(&expect.verdict.as_str()) || expect.verdict == "incomplete" {
-        let message = format!("verdict {:?}: must be one of {}", expect.verdict, VERDICTS.join(", "));
-        return judge.error(place, message.replace("incomplete, ", ""));
-    }
-    match (&expect.property, expect.verdict.as_str()) {
-        (None, "violated") => judge.error(place, "a violated model must name the property that falls"),
-        (Some(name), "violated")
-            if progress.is_some_and(|progress| progress.properties.contains(&name.as_str())) =>
-        {
-            Ok(())
-        }
-        (Some(name), "violated") if !claims.iter().any(|claim| claim.name == name) => {
-            judge.error(place, format!("property {name:?} is not among the claims that this model checks"))
-        }
-        (Some(_), verdict) if verdict != "violated" => {
-            judge.error(place, format!("no property falls where the verdict is {verdict}"))
-        }
-        _ => Ok(()),
-    }
 }

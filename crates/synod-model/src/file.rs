@@ -1,5 +1,6 @@
 //! Model files: what may stand in one, and one clear error, at line and column, for whatever may not.
 
+use crate::plain::plain;
 use crate::sequential::Sequential;
 use serde::Deserialize;
 use std::fmt;
@@ -333,11 +334,11 @@ pub struct CheckFile {
     /// Claims by name; all if left out.
     pub claims: Option<Spanned<Vec<String>>>,
     /// Hard cases that must be reached.
-    #[serde(default)]
     pub witnesses: Option<Spanned<Vec<String>>>,
     /// Hard cases that must be out of reach.
-    #[serde(default)]
     pub never: Option<Spanned<Vec<String>>>,
+    /// Why no claim is put to the test, if that is meant to be; a model in which none is, and that does not say why, is vacuous.
+    pub hollow: Option<String>,
 }
 
 /// One run, replayed step by step.
@@ -365,6 +366,8 @@ pub struct Expect {
     pub verdict: String,
     /// The claim that must fall.
     pub property: Option<String>,
+    /// What the panic must say: a part of its message.
+    pub message: Option<String>,
     /// The steps of the shortest trace to it; of a lasso, those of its stem.
     pub steps: Option<usize>,
     /// The steps of the lasso's cycle.
@@ -413,8 +416,6 @@ impl std::error::Error for ModelError {}
 
 /// Reads a model file; its values are not yet judged.
 pub(crate) fn parse(file: &str, text: &str) -> Result<ModelFile, ModelError> {
-    toml::from_str(text).map_err(|error| {
-        let message = error.message().trim().replace('\n', " ");
-        ModelError::at(file, text, error.span().unwrap_or(0..0), message)
-    })
+    toml::from_str(text)
+        .map_err(|error| ModelError::at(file, text, error.span().unwrap_or(0..0), plain(error.message())))
 }

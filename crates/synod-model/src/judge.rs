@@ -3,6 +3,7 @@
 use crate::file::ModelError;
 use std::ops::Range;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// What is in hand while a file is being judged.
 pub(crate) struct Judge<'a> {
@@ -13,6 +14,19 @@ pub(crate) struct Judge<'a> {
 impl Judge<'_> {
     pub(crate) fn error<T>(&self, span: Range<usize>, message: impl Into<String>) -> Result<T, ModelError> {
         Err(ModelError::at(self.name, self.text, span, message))
+    }
+
+    /// Where a key's value stands, such as that of `["faults", "down"]`; where it is left out, its section, or the section's place.
+    pub(crate) fn place(&self, path: &[&str]) -> Range<usize> {
+        let Ok(table) = DeTable::parse(self.text) else { return 0..0 };
+        let (mut table, mut found) = (table.get_ref(), 0..0);
+        for key in path {
+            let Some((_, value)) = table.iter().find(|(name, _)| name.get_ref() == key) else { break };
+            found = value.span();
+            let DeValue::Table(below) = value.get_ref() else { break };
+            table = below;
+        }
+        found
     }
 
     /// A count that must lie within bounds.

@@ -41,10 +41,12 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
         return judge.error(given.span(), "log: only servers keep one, in the co-located layout");
     }
     if log.alpha == 0 {
-        return judge.error(given.span(), "alpha = 0: nothing could ever be proposed; it must be 1 or more");
+        let place = judge.place(&["log", "alpha"]);
+        return judge.error(place, "alpha = 0: nothing could ever be proposed; it must be 1 or more");
     }
     if log.truncate.as_ref().is_some_and(|truncate| truncate.every == 0 || truncate.part == Some(0)) {
-        return judge.error(given.span(), "truncate: `every` and `part` must be 1 or more");
+        let place = judge.place(&["log", "truncate"]);
+        return judge.error(place, "truncate: `every` and `part` must be 1 or more");
     }
     if system.responses {
         return judge.error(given.span(), "responses: whoever keeps a log answers clients when it executes");
@@ -57,17 +59,37 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
     }
     let question = log.question.as_ref().map(|question| Value::from(question.as_str()));
     let words = system.values.get_ref().iter().map(|value| Value::from(value.as_str()));
-    if let Some(unheard) = words.chain(question).find(|command| !log.machine.hears(command)) {
-        let message = format!("machine: {unheard:?} says nothing to a {:?}; see `spoken.rs`", log.machine);
-        return judge.error(given.span(), message);
+    let asked = question.iter().map(|question| (["log", "question"], question.clone()));
+    let mut words = words.map(|command| (["system", "values"], command)).chain(asked);
+    if let Some((place, unheard)) = words.find(|(_, command)| !log.machine.hears(command)) {
+        let unheard = String::from_utf8_lossy(unheard.as_bytes()).into_owned();
+        let message =
+            format!("{}: the machine does not understand {unheard:?}; {}", place[1], log.machine.speech());
+        return judge.error(judge.place(&place), message);
     }
     if log.machine != Sequential::Register && log.question.is_none() && system.readers.is_some() {
-        return judge.error(given.span(), "question: what readers ask of this machine is missing in [log]");
+        let what = format!(
+            "readers: what they ask is missing; add question = \"...\" in [log]: {}",
+            log.machine.speech()
+        );
+        return judge.error(judge.place(&["system", "readers"]), what);
+    }
+    if log.question.is_some() && system.readers.is_none() {
+        let what = "question: nobody asks it; say who does with readers in [system], or leave it out";
+        return judge.error(judge.place(&["log", "question"]), what);
+    }
+    let machine = machine(file, log, false);
+    if let Some(given) =
+        log.question.as_ref().filter(|given| machine.query(&Value::from(given.as_str())).is_none())
+    {
+        let what =
+            format!("question: {given:?} cannot be answered without the log; {}", log.machine.speech());
+        return judge.error(judge.place(&["log", "question"]), what);
     }
     let any = || Duration::ZERO..Duration::ZERO;
     Ok(Some(Log {
         alpha: log.alpha,
-        machine: machine(file, log, false),
+        machine,
         hold_off: log.hold_off.then(any),
         catch_up: log.catch_up.then(any),
         truncate: log.truncate.as_ref().map(|given| Truncate {

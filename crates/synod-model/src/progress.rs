@@ -45,7 +45,7 @@ where
         }
         Verdict::Incomplete(why) => {
             outcome.verdict = "incomplete";
-            outcome.detail = Some(format!("{}, while looking for fair runs", gave_up(*why)));
+            outcome.detail = Some(format!("{}, while looking for fair runs", gave_up(model, *why)));
         }
         Verdict::Panicked { message, trace } => {
             outcome.verdict = "panicked";

@@ -82,6 +82,8 @@ pub struct Outcome {
     pub detail: Option<String>,
     /// Whether all came out as the file expects.
     pub ok: bool,
+    /// Whether nothing was explored, since what was asked for cannot be done: a checkpoint that is unusable, mostly.
+    pub refused: bool,
     /// What did not.
     pub complaints: Vec<String>,
     /// Each property and what is known of it.
@@ -224,7 +226,8 @@ where
             let detail = finding.map(|f| format!("{}: {}", f.property, f.detail.clone().unwrap_or_default()));
             ("violated", detail, finding.and_then(|f| f.trace.as_ref()))
         }
-        Verdict::Incomplete(why) => ("incomplete", Some(gave_up(*why)), None),
+        Verdict::Incomplete(why) => ("incomplete", Some(gave_up(model, *why)), None),
+        Verdict::Panicked { message, .. } if report.refused => ("incomplete", Some(message.clone()), None),
         Verdict::Panicked { message, trace } => ("panicked", Some(message.clone()), Some(trace)),
     };
     let found = |f: &synod_explore::Finding<A>| Found {
@@ -248,6 +251,7 @@ where
         detail,
         trace_file: None,
         ok: false,
+        refused: report.refused,
         complaints: Vec::new(),
         properties: report.findings.iter().map(found).collect(),
         unique_states: report.unique_states,
@@ -259,11 +263,12 @@ where
     }
 }
 
-/// Why a search gave up, in words.
-pub(crate) fn gave_up(why: Why) -> String {
+/// Why a search gave up, in words, and if no search could ever come to an end, what is missing.
+pub(crate) fn gave_up(model: &Model, why: Why) -> String {
+    let missing = model.has_no_end().map(|missing| format!("; {missing}")).unwrap_or_default();
     match why {
-        Why::Time => "time ran out".to_owned(),
-        Why::Memory => "memory ran out".to_owned(),
+        Why::Time => format!("time ran out{missing}"),
+        Why::Memory => format!("memory ran out{missing}"),
         Why::Interrupted => "it was interrupted".to_owned(),
         Why::Disk(error) => format!("the disk on which states wait failed: {error}"),
         Why::Stopped => "it stopped before all was decided".to_owned(),
@@ -283,6 +288,12 @@ fn complaints(model: &Model, outcome: &Outcome, settings: &Settings<'_>) -> Vec<
     // stateright's search goes on after a fall and keeps the latest trace, which need not be a shortest one.
     let expected_steps = expect.steps.filter(|_| !settings.stateright);
     let mut complaints = Vec::new();
+    if let Some(message) = expect.message.as_deref().filter(|_| outcome.verdict == "panicked")
+        && !outcome.detail.as_deref().is_some_and(|detail| detail.contains(message))
+    {
+        let detail = outcome.detail.as_deref().unwrap_or_default();
+        complaints.push(format!("it panicked otherwise: {detail:?}, expected {message:?}"));
+    }
     if outcome.verdict != expect.verdict {
         let detail = outcome.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         complaints.push(format!("verdict is {}{detail}, expected {}", outcome.verdict, expect.verdict));

@@ -2,7 +2,7 @@
 //! `synod-linear`'s, as it is for real runs.
 
 use crate::ledger;
-use crate::spoken;
+use crate::spoken::{self, Spoken};
 use std::collections::BTreeSet;
 use synod::Value;
 use synod_linear::{Object, Spec, Tester, step_of};
@@ -90,6 +90,21 @@ impl Sequential {
             Sequential::Kv => spoken::is_heard::<Kv>(command),
             Sequential::Lock => spoken::is_heard::<Locks>(command),
         }
+    }
+
+    /// What can be said to it, in words.
+    pub(crate) fn speech(self) -> String {
+        let all = match self {
+            Sequential::Register => {
+                return "a question begins with get, any other word is written".to_owned();
+            }
+            Sequential::Bank => <Bank as Spoken>::SPEECH,
+            Sequential::Kv => <Kv as Spoken>::SPEECH,
+            Sequential::Lock => <Locks as Spoken>::SPEECH,
+        };
+        format!(
+            "it understands {all}; a command begins with its session and number, as in `1.2 ...`, a question does not"
+        )
     }
 }
 

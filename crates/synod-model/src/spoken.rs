@@ -18,6 +18,9 @@ use synod_machine::{
 pub(crate) trait Spoken: StateMachine + Ord + Default {
     /// What some words ask for, if they ask for anything.
     fn heard(words: &[&str]) -> Option<Self::Command>;
+
+    /// All that can be asked for, for whoever asked for something else.
+    const SPEECH: &'static str;
 }
 
 /// An account by its letter.
@@ -26,6 +29,8 @@ fn account(word: &str) -> Option<u64> {
 }
 
 impl Spoken for Bank {
+    const SPEECH: &'static str = "balance ACCOUNT, deposit ACCOUNT N, withdraw ACCOUNT N, transfer FROM TO N, an account being one letter";
+
     fn heard(words: &[&str]) -> Option<BankCommand> {
         Some(match *words {
             ["balance", whose] => BankCommand::Balance { account: account(whose)? },
@@ -53,6 +58,8 @@ fn expected(word: &str) -> Option<Expect> {
 }
 
 impl Spoken for Kv {
+    const SPEECH: &'static str = "get KEY, put KEY VALUE, cas KEY EXPECTED VALUE, delete KEY, delete KEY EXPECTED, what is expected being a value, #VERSION or absent";
+
     fn heard(words: &[&str]) -> Option<KvCommand> {
         let blob = |word: &str| Blob::from(word);
         Some(match *words {
@@ -69,6 +76,8 @@ impl Spoken for Kv {
 }
 
 impl Spoken for Locks {
+    const SPEECH: &'static str = "holder LOCK, acquire LOCK OWNER, release LOCK TOKEN OWNER";
+
     fn heard(words: &[&str]) -> Option<LockCommand> {
         let blob = |word: &str| Blob::from(word);
         Some(match *words {

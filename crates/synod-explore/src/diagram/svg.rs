@@ -33,6 +33,7 @@ text{font-family:ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-s
 .svg-recover{fill:#fff;stroke:#1e8449;stroke-width:2.5}\
 .svg-number{fill:#8aa0b4;font-size:11px}\
 .svg-cycle{stroke:#b7791f;stroke-width:2;fill:none}\
+.svg-renamed{stroke:#8aa0b4;stroke-dasharray:2 4}\
 .svg-ignored{opacity:.45}";
 
 /// The styles that the Explorer's style sheet does not have.
@@ -47,6 +48,7 @@ const EXPLORER_STYLE: &str = "\
 .svg-recover{fill:#142b46;stroke:#7dcea0;stroke-width:2.5}\
 .svg-number{fill:#bbb;font-size:11px;font-family:monospace}\
 .svg-cycle{stroke:#e8c07d;stroke-width:2;fill:none}\
+.svg-renamed{stroke:#bbb;stroke-dasharray:2 4}\
 .svg-ignored{opacity:.45}";
 
 /// Where things are.
@@ -143,7 +145,7 @@ impl Diagram {
     }
 
     fn write(&self, out: &mut String, layout: &Layout, style: &str, background: &str) -> fmt::Result {
-        let Layout { width, height, .. } = layout;
+        let Layout { width, height, .. } = *layout;
         writeln!(
             out,
             "<svg version='1.1' xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' \
@@ -160,6 +162,17 @@ impl Diagram {
             writeln!(out, "<g{class}>")?;
             Self::event(out, layout, number, row)?;
             writeln!(out, "</g>")?;
+        }
+        for (number, words) in (1..).zip(&self.rows).filter_map(|(at, row)| Some((at, row.renamed.as_ref()?)))
+        {
+            let (y, right) = (Layout::y(number) + ROW / 2, width - MARGIN);
+            writeln!(
+                out,
+                "<line x1='{MARGIN}' y1='{y}' x2='{right}' y2='{y}' class='svg-renamed'/>\
+                 <text x='{right}' y='{}' text-anchor='end' class='svg-number'>renamed: {}</text>",
+                y + 4,
+                escape(words)
+            )?;
         }
         // Labels come last, over every line.
         for (number, row) in (1..).zip(&self.rows) {

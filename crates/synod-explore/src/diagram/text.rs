@@ -33,6 +33,11 @@ impl Diagram {
             let line: String = line.into_iter().collect();
             let ignored = if row.ignored { "  (ignored)" } else { "" };
             lines.push(format!("{number:>digits$} {} {line}{}{ignored}", self.bracket(number), row.label));
+            if let Some(words) = &row.renamed {
+                let inside = self.cycle.is_some_and(|before| number > before && number < self.rows.len());
+                let bracket = if inside { '|' } else { ' ' };
+                lines.push(format!("{:>digits$} {bracket} renamed: {words}", "~"));
+            }
         }
         if self.stands_still() {
             lines.push(format!("{:>digits$}   nothing more, for ever", "..."));

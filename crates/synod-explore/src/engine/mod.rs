@@ -62,14 +62,20 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
     let mut search = Search::new(system, options);
     let mut ending = Ending::open();
     let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
-    match refusal(system, options).map_or_else(|| panics::capture(|| system.initial()), Err) {
+    let goes_on = options.checkpoint.is_some_and(|checkpoint| checkpoint.resume && checkpoint.file.exists());
+    let refusal = refusal(system, options);
+    let mut refused = refusal.is_some();
+    match refusal.map_or_else(|| panics::capture(|| system.initial()), Err) {
         Err(message) => ending.panicked = Some((message, Vec::new())),
         // Whoever names a folder to wait in counts on it.
         Ok(_) if unwritable.is_some() => {
             ending.incomplete = unwritable.map(|error| crate::Why::Disk(error.kind()));
         }
         Ok(initial) => match search.begin_or_go_on(&initial, options) {
-            Err(message) => ending.panicked = Some((message, Vec::new())),
+            Err(message) => {
+                refused = goes_on;
+                ending.panicked = Some((message, Vec::new()));
+            }
             Ok(false) => (ending.empty, ending.exhausted) = (true, true),
             Ok(true) => {
                 ending = search.run(&initial, options, &budget);
@@ -107,6 +113,7 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
     let unique = search.counted.unwrap_or(search.origins.len().into());
     Report {
         verdict: conclude(system, &options.stop, &mut findings, ending),
+        refused,
         findings,
         unique_states: unique,
         generated_states: search.generated,

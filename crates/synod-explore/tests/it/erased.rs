@@ -498,6 +498,7 @@ fn restore<A: Subject>(report: Report<Anyone>) -> Report<A> {
         trace: found.trace.map(restore_trace::<A>),
     };
     Report {
+        refused: report.refused,
         verdict: match report.verdict {
             Verdict::Holds => Verdict::Holds,
             Verdict::HoldsWithinBound(words) => Verdict::HoldsWithinBound(words),

@@ -126,7 +126,7 @@ fn in_learner(LearnerState { votes, learned: _ }: &mut LearnerState, each: Each<
     }
 }
 
-fn in_message(msg: &mut Msg, each: Each<'_>) {
+pub(super) fn in_message(msg: &mut Msg, each: Each<'_>) {
     match msg {
         Msg::Prepare { ballot, .. }
         | Msg::Accept { ballot, .. }
