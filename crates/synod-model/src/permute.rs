@@ -46,15 +46,15 @@ impl Exchange {
     fn phase(&self, by: &Permutation, phase: &Phase) -> Phase {
         match phase.clone() {
             Phase::Idle => Phase::Idle,
-            Phase::Preparing { ballot, from, promised, partly, reports } => {
+            Phase::Preparing { ballot, from, promised, partly, reports, gaps } => {
                 let promised = self.set(by, promised);
                 let partly = partly.into_iter().map(|(place, rest)| (self.place(by, place), rest)).collect();
-                Phase::Preparing { ballot, from, promised, partly, reports }
+                Phase::Preparing { ballot, from, promised, partly, reports, gaps }
             }
-            Phase::Accepting { ballot, from, quorum, reports, issued, accepted } => {
+            Phase::Accepting { ballot, from, quorum, reports, gaps, issued, accepted } => {
                 let quorum = self.set(by, quorum);
                 let accepted = entries(&accepted, |set| self.set(by, *set));
-                Phase::Accepting { ballot, from, quorum, reports, issued, accepted }
+                Phase::Accepting { ballot, from, quorum, reports, gaps, issued, accepted }
             }
         }
     }

@@ -87,7 +87,7 @@ pub(crate) fn on_accept(
 }
 
 /// Tells a proposer that it is behind. A courtesy: ignoring it would be as safe (PMS §2.2, end).
-fn refuse(cluster: &Cluster, proposer: Id, ballot: Ballot, promised: Ballot, fx: &mut Effects) {
+pub(crate) fn refuse(cluster: &Cluster, proposer: Id, ballot: Ballot, promised: Ballot, fx: &mut Effects) {
     if cluster.nacks {
         fx.send(proposer, Msg::Nack { ballot, promised });
     }

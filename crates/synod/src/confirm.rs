@@ -8,7 +8,7 @@
 //! chosen, above n. And what was chosen below n was reported, or known, and what was chosen in n was issued. Once all up to that
 //! instance is executed, the machine's answer is one that a command in the log could have got at a moment after the question.
 
-use crate::acceptor::AcceptorState;
+use crate::acceptor::{self, AcceptorState};
 use crate::ballot::{Ballot, Instance, Value};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
@@ -35,10 +35,19 @@ pub struct Questions {
 pub struct Question {
     /// A command that changes nothing.
     pub command: Value,
-    /// All below must be executed before it can be answered.
-    pub index: Instance,
-    /// The round that has to confirm; `None`: one that was begun after the question has confirmed.
-    pub round: Option<u64>,
+    /// What has to come about before it can be answered.
+    pub needs: Needs,
+}
+
+/// What a question waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Needs {
+    /// A ballot that is through with phase 1.
+    Ballot,
+    /// That this round confirms, and then that all below the instance is executed.
+    Round(u64, Instance),
+    /// That all below this instance is executed; a round that was begun after the question came has confirmed.
+    Index(Instance),
 }
 
 impl Questions {
@@ -47,18 +56,20 @@ impl Questions {
         !self.open.is_empty()
     }
 
-    /// Forgets them: whoever asked has to ask again.
-    pub(crate) fn clear(&mut self) {
-        self.open.clear();
+    /// The ballot is given up: they wait for the next, as if they had come only now.
+    pub(crate) fn put_off(&mut self) {
+        self.open.values_mut().for_each(|question| question.needs = Needs::Ballot);
         self.confirmed = AcceptorSet::EMPTY;
     }
 
     fn waits_for(&self, round: u64) -> bool {
-        self.open.values().any(|question| question.round == Some(round))
+        self.open
+            .values()
+            .any(|question| matches!(question.needs, Needs::Round(needed, _) if needed == round))
     }
 }
 
-/// A leader takes note of a question. Anyone else ignores it.
+/// Takes note of a question, for this ballot if it is through with phase 1, else for the next that is.
 pub(crate) fn on_query(
     cluster: &Cluster,
     mut server: Part<'_, '_, ServerState>,
@@ -66,7 +77,6 @@ pub(crate) fn on_query(
     command: &Value,
     fx: &mut Effects,
 ) {
-    let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
     let questions = &server.log().questions;
     if questions.open.contains_key(&call)
         || !cluster.has_room(questions.open.len(), None)
@@ -74,14 +84,38 @@ pub(crate) fn on_query(
     {
         return;
     }
+    let question = Question { command: command.clone(), needs: Needs::Ballot };
+    server.edit().log_mut().questions.open.insert(call, question);
+    ask(cluster, server, fx);
+}
+
+/// Has the leadership confirmed for all questions that were taken note of and wait for a ballot, once one is through with phase 1.
+///
+/// A question that waited is taken as if it came only now, which lies between its arrival and its answer.
+pub(crate) fn ask(cluster: &Cluster, mut server: Part<'_, '_, ServerState>, fx: &mut Effects) {
+    let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
+    let questions = &server.log().questions;
+    if !questions.open.values().any(|question| question.needs == Needs::Ballot) {
+        return;
+    }
     let index = server.top().map_or(Instance::FIRST, |top| top.plus(1));
     let questions = &mut server.edit().log_mut().questions;
     // Enforces L1: a round that is under way may be older than what was chosen before the question came.
     let is_under_way = questions.waits_for(questions.round);
-    let round = questions.round + 1;
-    questions.open.insert(call, Question { command: command.clone(), index, round: Some(round) });
+    let needs = Needs::Round(questions.round + 1, index);
+    let new = questions.open.values_mut().filter(|question| question.needs == Needs::Ballot);
+    new.for_each(|question| question.needs = needs);
     if !is_under_way {
         begin(cluster, questions, ballot, fx);
+    }
+}
+
+/// Somebody else leads: whoever asks is told, and forgotten.
+pub(crate) fn redirect(mut server: Part<'_, '_, ServerState>, leader: Id, fx: &mut Effects) {
+    if server.log().questions.are_open() {
+        let open = std::mem::take(&mut server.edit().log_mut().questions.open);
+        let clients: Vec<Id> = open.into_keys().map(|(client, _)| client).collect();
+        fx.broadcast(&clients, &Msg::Redirect { leader });
     }
 }
 
@@ -91,16 +125,19 @@ fn begin(cluster: &Cluster, questions: &mut Questions, ballot: Ballot, fx: &mut 
     fx.broadcast(&cluster.acceptors, &Msg::Confirm { ballot, round: questions.round });
 }
 
-/// An acceptor says that it has promised nothing above. It changes nothing by that.
+/// An acceptor says that it has promised nothing above, or what it has promised. It changes nothing by that.
 pub(crate) fn on_confirm(
+    cluster: &Cluster,
     acceptor: &AcceptorState,
     leader: Id,
     (ballot, round): (Ballot, u64),
     fx: &mut Effects,
 ) {
     // Enforces L1: a promise above may have let another leader choose something that this one has not heard of.
-    if acceptor.promised.is_none_or(|promised| promised <= ballot) {
-        fx.send(leader, Msg::Confirmed { ballot, round });
+    match acceptor.promised.filter(|promised| *promised > ballot) {
+        // A leader that was overtaken has to hear of it, or it would ask for ever.
+        Some(promised) => acceptor::refuse(cluster, leader, ballot, promised, fx),
+        None => fx.send(leader, Msg::Confirmed { ballot, round }),
     }
 }
 
@@ -130,9 +167,12 @@ pub(crate) fn on_confirmed(
         return;
     }
     for question in questions.open.values_mut() {
-        question.round = question.round.filter(|needed| *needed > round);
+        match question.needs {
+            Needs::Round(needed, index) if needed <= round => question.needs = Needs::Index(index),
+            _ => {}
+        }
     }
-    if questions.open.values().any(|question| question.round.is_some()) {
+    if questions.open.values().any(|question| matches!(question.needs, Needs::Round(..))) {
         begin(cluster, questions, ballot, fx);
     }
     answer(server, fx);
@@ -144,7 +184,7 @@ pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
     let (next, replica) = (log.next, log.replica.clone());
     log.questions.open.retain(|(client, number), question| {
         // Enforces L1: what was chosen before the question came is executed.
-        let waits = question.round.is_some() || next < question.index;
+        let waits = !matches!(question.needs, Needs::Index(index) if index <= next);
         if let (false, Some(output)) = (waits, replica.machine().query(&question.command)) {
             fx.send(*client, Msg::Output { number: *number, output });
         }

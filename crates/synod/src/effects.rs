@@ -40,6 +40,17 @@ impl Effects {
         self.timers.push((timer, None));
     }
 
+    /// Whether the timer is set by this step.
+    pub(crate) fn sets(&self, timer: Timer) -> bool {
+        let last = self.timers.iter().rev().find(|(set, _)| *set == timer);
+        last.is_some_and(|(_, after)| after.is_some())
+    }
+
+    /// Whether this step sends anything.
+    pub(crate) fn sends(&self) -> bool {
+        !self.sends.is_empty()
+    }
+
     /// Hands everything over, the save first.
     pub(crate) fn flush(self, state: &ProcessState, out: &mut Out<Process>) {
         if self.save {

@@ -55,7 +55,7 @@ pub use acceptor::AcceptorState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
 pub use client::{Answer, Asking, Client, ClientState, Want};
 pub use cluster::{Cluster, Learning, Log, Truncate};
-pub use confirm::{Question, Questions};
+pub use confirm::{Needs, Question, Questions};
 pub use election::{Election, ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
 pub use learner::{LearnerState, Votes};
 
@@ -63,7 +63,7 @@ pub use machine::{Machine, Replica};
 pub use message::{Ask, Msg, Stable, Timer};
 pub use per_instance::{DiffItem, PerInstance};
 pub use process::{Process, ProcessState};
-pub use proposer::{Obligation, Phase, ProposerState};
+pub use proposer::{Gaps, Obligation, Phase, ProposerState};
 pub use quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, QuorumRule, Quorums};
 pub use read::Readers;
 pub use retry::Retry;

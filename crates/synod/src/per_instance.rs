@@ -40,6 +40,11 @@ impl<T: Clone> PerInstance<T> {
 /// What an entry costs in a message besides its value's bytes, generously.
 const OVERHEAD: usize = 48;
 
+/// What a value costs in a message, generously.
+pub(crate) fn cost(value: &Value) -> usize {
+    OVERHEAD.saturating_add(value.as_bytes().len())
+}
+
 /// The entries from an instance on, as many as fit into so many bytes and at least one, and where the rest begins if there
 /// is any.
 pub(crate) fn bounded<T: Clone>(
@@ -50,7 +55,7 @@ pub(crate) fn bounded<T: Clone>(
 ) -> (PerInstance<T>, Option<Instance>) {
     let (mut some, mut left) = (PerInstance::new(), bytes);
     for (instance, entry) in map.range(from..) {
-        let size = OVERHEAD.saturating_add(value(entry).as_bytes().len());
+        let size = cost(value(entry));
         if size > left && !some.is_empty() {
             return (some, Some(*instance));
         }

@@ -159,15 +159,15 @@ fn as_proposer_on(
             let proposer = as_proposer(state);
             // A ballot is good from some instance on; what is wanted below needs another.
             let needed = match &proposer.phase {
-                Phase::Idle => !proposer.wanted.is_empty(),
+                Phase::Idle => !proposer.wanted.is_empty() && !retry.is_put_off(was_busy),
                 Phase::Preparing { .. } => false,
-                Phase::Accepting { from, .. } => instance < from && proposer.wanted.contains_key(instance),
+                Phase::Accepting { .. } => {
+                    !proposer.covers(*instance) && proposer.wanted.contains_key(instance)
+                }
             };
             if needed {
                 let from = proposer.lowest();
                 retry::begin(c, proposer, (number, from), retry, fx);
-            } else {
-                watch(c, retry, &proposer, was_busy, fx);
             }
         }
         Msg::Promise { ballot, accepted, rest } => {
@@ -175,13 +175,13 @@ fn as_proposer_on(
             let Some(index) = c.acceptor(src) else { return };
             let promise = (*ballot, accepted.clone(), *rest);
             let ended = proposer::on_promise(c, as_proposer(state), index, promise, fx);
-            if ended {
-                proposer::issue_all(c, as_proposer(state), fx);
+            if ended && proposer::issue_due(c, as_proposer(state), retry.most(c), fx) {
+                retry.soon(fx);
             }
             // Only servers take reads, so that for any other proposer there is none to answer.
             if ended && !as_proposer(state).reads.is_empty() {
                 read::on_phase1(as_proposer(state), fx);
-                settle(state, retry, fx);
+                retry::succeeded(as_proposer(state));
                 if read::needs_another_ballot(&as_proposer(state)) {
                     retry.soon(fx);
                 }
@@ -191,7 +191,7 @@ fn as_proposer_on(
             if let Some(index) = c.acceptor(src) {
                 let vote = (*ballot, *instance);
                 if proposer::on_accepted(c, as_proposer(state), index, vote, None, fx).is_some() {
-                    settle(state, retry, fx);
+                    retry::succeeded(as_proposer(state));
                 }
             }
         }
@@ -203,23 +203,7 @@ fn as_proposer_on(
     }
 }
 
-/// Where nothing was waited for no timer runs, and the ballot that is under way may yet be lost. Where no leader is elected
-/// whoever asks will be heard by another; a leader is the only one.
-fn watch(c: &Cluster, retry: &Retry, proposer: &ProposerState, was_busy: bool, fx: &mut Effects) {
-    if c.election.is_some() && !was_busy && proposer.is_busy() && retry::may_begin(c, proposer) {
-        retry.watch(proposer, fx);
-    }
-}
-
-/// Something was settled; stops the retry timer of a proposer that has nothing left to do.
-fn settle(state: &mut Cow<'_, ProcessState>, retry: &Retry, fx: &mut Effects) {
-    retry::succeeded(as_proposer(state));
-    if !as_proposer(state).is_busy() {
-        retry.rest(fx);
-    }
-}
-
-/// Who comes to lead begins a ballot for what is wanted. Who does not lead any more tries no further; the ballot that is under way
+/// Who comes to lead begins a ballot for what is wanted. Who does not lead any more begins none; the ballot that is under way
 /// may go on.
 fn take_turn(
     c: &Cluster,
@@ -228,13 +212,9 @@ fn take_turn(
     turn: Option<Turn>,
     fx: &mut Effects,
 ) {
-    match turn {
-        Some(Turn::Leads) if as_proposer(state).is_busy() => {
-            let from = as_proposer(state).lowest();
-            retry::begin(c, as_proposer(state), (number, from), retry, fx);
-        }
-        Some(Turn::Follows) => retry.rest(fx),
-        Some(Turn::Leads) | None => {}
+    if turn == Some(Turn::Leads) && as_proposer(state).is_busy() {
+        let from = as_proposer(state).lowest();
+        retry::begin(c, as_proposer(state), (number, from), retry, fx);
     }
 }
 
@@ -301,11 +281,10 @@ fn as_server_on(
     }
     if let Msg::Ask(Ask::Read { instance }) = msg {
         let was_busy = as_proposer(state).is_busy();
-        if read::on_read(c, as_proposer(state), src, *instance) {
+        let is_idle = as_proposer(state).phase == Phase::Idle;
+        if read::on_read(c, as_proposer(state), src, *instance) && !(is_idle && retry.is_put_off(was_busy)) {
             let from = as_proposer(state).lowest();
             retry::begin(c, as_proposer(state), (number, from), retry, fx);
-        } else {
-            watch(c, retry, &as_proposer(state), was_busy, fx);
         }
     }
     as_acceptor_on(c, state, src, msg, fx);
@@ -314,7 +293,31 @@ fn as_server_on(
     if let Msg::Accepted { instance, .. } | Msg::Chosen { instance, .. } = msg
         && server::settle(c, as_server(state), *instance, fx)
     {
-        settle(state, retry, fx);
+        retry::succeeded(as_proposer(state));
+    }
+}
+
+impl Process {
+    /// What decides when it begins ballots, if it does.
+    fn retries(&self) -> Option<(&Cluster, &Retry)> {
+        match self {
+            Process::Proposer { cluster, retry, .. } | Process::Server { cluster, retry, .. } => {
+                Some((cluster, retry))
+            }
+            _ => None,
+        }
+    }
+
+    fn owes(&self, state: &ProcessState) -> bool {
+        self.retries().is_some_and(|(cluster, _)| retry::owes(cluster, state))
+    }
+
+    /// Ends a step. `owed` is whether the retry timer ran when it began.
+    fn end(&self, owed: bool, state: &ProcessState, mut fx: Effects, out: &mut Out<Self>) {
+        if let Some((cluster, retry)) = self.retries() {
+            retry.keep(cluster, owed, state, &mut fx);
+        }
+        fx.flush(state, out);
     }
 }
 
@@ -367,6 +370,7 @@ impl Actor for Process {
             return;
         }
         let mut fx = Effects::default();
+        let owed = self.owes(state);
         match self {
             Process::Acceptor(c) => as_acceptor_on(c, state, src, &msg, &mut fx),
             Process::Proposer { cluster, number, retry } => {
@@ -392,11 +396,12 @@ impl Actor for Process {
                 client.on_answer(as_client(state), answer, &mut fx);
             }
         }
-        fx.flush(state, out);
+        self.end(owed, state, fx, out);
     }
 
     fn on_timeout(&self, me: Id, state: &mut Cow<'_, ProcessState>, timer: &Timer, out: &mut Out<Self>) {
         let mut fx = Effects::default();
+        let owed = *timer != Timer::Retry && self.owes(state);
         match (self, timer) {
             (Process::Server { cluster, number, retry }, _) if cluster.log.is_some() => {
                 if let Some(log) = &cluster.log {
@@ -421,7 +426,7 @@ impl Actor for Process {
             (Process::Client(client), Timer::Resend) => client.on_timeout(as_client(state), &mut fx),
             _ => {}
         }
-        fx.flush(state, out);
+        self.end(owed, state, fx, out);
     }
 
     fn name(&self) -> String {

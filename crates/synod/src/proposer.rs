@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, Learning};
 use crate::effects::{Effects, Part};
 use crate::election::ElectionState;
 use crate::message::Msg;
-use crate::per_instance::PerInstance;
+use crate::per_instance::{PerInstance, cost};
 use crate::quorum::AcceptorSet;
 use crate::read::Readers;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ pub enum Phase {
         partly: BTreeMap<usize, Instance>,
         /// Per instance, the highest-numbered proposal that a promise reported.
         reports: PerInstance<Proposal>,
+        /// What somebody who has promised was not asked about.
+        gaps: Gaps,
     },
     /// Phase 2: proposals are issued.
     Accepting {
@@ -65,11 +67,41 @@ pub enum Phase {
         quorum: AcceptorSet,
         /// What that quorum reported.
         reports: PerInstance<Proposal>,
+        /// What it was not asked about: there the ballot is good for nothing.
+        gaps: Gaps,
         /// What was issued.
         issued: PerInstance<Value>,
         /// Who is known to have accepted; kept only by a proposer that has a use for it.
         accepted: PerInstance<AcceptorSet>,
     },
+}
+
+/// Instances from `from` on that a ballot asked nobody about, or not everybody: the first of each run, and the one after its last, if it has an
+/// end. Runs do not overlap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Gaps(BTreeMap<Instance, Option<Instance>>);
+
+impl Gaps {
+    /// Whether an instance lies in one.
+    pub fn contain(&self, instance: Instance) -> bool {
+        self.0.range(..=instance).next_back().is_some_and(|(_, end)| end.is_none_or(|end| instance < end))
+    }
+
+    /// Adds the instances from `start` on, up to and without `end`.
+    fn add(&mut self, mut start: Instance, mut end: Option<Instance>) {
+        let reaches = |end: &Option<Instance>, at: Instance| end.is_none_or(|end| at <= end);
+        while let Some((from, to)) =
+            self.0.range(..).rev().find(|(from, to)| reaches(&end, **from) && reaches(to, start))
+        {
+            let (from, to) = (*from, *to);
+            self.0.remove(&from);
+            start = start.min(from);
+            end = end.zip(to).map(|(end, to)| end.max(to));
+        }
+        if end.is_none_or(|end| start < end) {
+            self.0.insert(start, end);
+        }
+    }
 }
 
 /// What a phase-1 quorum's promises leave a proposer to choose, for one instance: the two cases of P2c.
@@ -85,6 +117,35 @@ impl ProposerState {
     /// Whether somebody waits for something that a ballot could settle.
     pub(crate) fn is_busy(&self) -> bool {
         !self.wanted.is_empty() || !self.reads.is_empty() || !self.queue.is_empty()
+    }
+
+    /// The first instance from there on that somebody waits for; in a log each is, as none may be left out.
+    fn needed(&self, cluster: &Cluster, from: Instance) -> Option<Instance> {
+        if cluster.log.is_some() {
+            return Some(from);
+        }
+        let wanted = self.wanted.range(from..).next().map(|(instance, _)| *instance);
+        let read = self.reads.range(from..).next().map(|(instance, _)| *instance);
+        wanted.into_iter().chain(read).min()
+    }
+
+    /// Whether the ballot that is in phase 2 is good for an instance: its promises are about it.
+    pub(crate) fn covers(&self, instance: Instance) -> bool {
+        match &self.phase {
+            Phase::Accepting { from, gaps, .. } => *from <= instance && !gaps.contain(instance),
+            _ => false,
+        }
+    }
+
+    /// Whether it is good for all that somebody waits for.
+    pub(crate) fn covers_all(&self) -> bool {
+        self.awaited().all(|instance| self.covers(instance))
+    }
+
+    /// The instances that somebody waits for.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = Instance> + '_ {
+        let read = self.reads.keys().filter(|instance| !self.wanted.contains_key(*instance));
+        self.wanted.keys().chain(read).copied()
     }
 
     /// The lowest instance that somebody waits for: where each stands for itself, a ballot need not ask about those below.
@@ -123,6 +184,7 @@ pub(crate) fn begin(
         promised: AcceptorSet::EMPTY,
         partly: BTreeMap::new(),
         reports: PerInstance::new(),
+        gaps: Gaps::default(),
     };
     fx.save();
     fx.broadcast(&cluster.acceptors, &Msg::Prepare { ballot, from });
@@ -130,8 +192,8 @@ pub(crate) fn begin(
 
 /// Collects a promise; the quorum's last one ends phase 1. Returns whether it has just ended.
 ///
-/// A report that broke off is asked for again where it broke off. That the last part is there says that all are, since
-/// the next one is asked for only when one has come.
+/// A report that broke off is asked for again from the next instance on that somebody waits for: reading all that lies between could take for ever,
+/// and is of no use. That the last part is there says that all are, since the next one is asked for only when one has come.
 pub(crate) fn on_promise(
     cluster: &Cluster,
     mut proposer: Part<'_, '_, ProposerState>,
@@ -149,7 +211,10 @@ pub(crate) fn on_promise(
         _ => return false,
     }
     let proposer = proposer.edit();
-    let Phase::Preparing { from, promised, partly, reports, .. } = &mut proposer.phase else { return false };
+    let next = rest.map(|rest| (rest, proposer.needed(cluster, rest)));
+    let Phase::Preparing { from, promised, partly, reports, gaps, .. } = &mut proposer.phase else {
+        return false;
+    };
     for (instance, proposal) in accepted {
         // Enforces P2c (b): of all that was reported, the highest-numbered proposal counts, whenever it arrives.
         match reports.get(&instance) {
@@ -157,11 +222,15 @@ pub(crate) fn on_promise(
             _ => drop(reports.insert(instance, proposal)),
         }
     }
-    // Enforces P2c: whoever has reported a part only may yet report what binds.
-    if let Some(rest) = rest {
-        partly.insert(acceptor, rest);
-        fx.send(cluster.acceptors[acceptor], Msg::Prepare { ballot, from: rest });
-        return false;
+    if let Some((rest, next)) = next {
+        // Enforces P2c: what was not asked about was not reported.
+        gaps.add(rest, next);
+        // Enforces P2c: whoever has reported a part only may yet report what binds.
+        if let Some(next) = next {
+            partly.insert(acceptor, next);
+            fx.send(cluster.acceptors[acceptor], Msg::Prepare { ballot, from: next });
+            return false;
+        }
     }
     partly.remove(&acceptor);
     promised.insert(acceptor);
@@ -169,32 +238,74 @@ pub(crate) fn on_promise(
     if !cluster.quorums.is_phase1(*promised) {
         return false;
     }
-    let (from, quorum, reports) = (*from, *promised, std::mem::take(reports));
+    let (from, quorum, reports, gaps) = (*from, *promised, std::mem::take(reports), std::mem::take(gaps));
     let (issued, accepted) = (PerInstance::new(), PerInstance::new());
-    proposer.phase = Phase::Accepting { ballot, from, quorum, reports, issued, accepted };
+    proposer.phase = Phase::Accepting { ballot, from, quorum, reports, gaps, issued, accepted };
     true
 }
 
-/// Phase 1 has ended, and each instance stands for itself: issues every proposal that is due.
-pub(crate) fn issue_all(cluster: &Cluster, mut proposer: Part<'_, '_, ProposerState>, fx: &mut Effects) {
-    let Phase::Accepting { reports, .. } = &proposer.phase else { return };
-    let due: Vec<Instance> = reports.keys().chain(proposer.wanted.keys()).copied().collect();
-    if due.is_empty() {
-        return;
+/// Each instance stands for itself: issues what is due in those that somebody waits for, up to so many bytes of values and at least one.
+/// Whatever else was reported stays as it is (PMS §2.2, end: a proposal may be abandoned at any moment). Returns whether there is more.
+pub(crate) fn issue_due(
+    cluster: &Cluster,
+    mut proposer: Part<'_, '_, ProposerState>,
+    most: usize,
+    fx: &mut Effects,
+) -> bool {
+    let Phase::Accepting { reports, issued, .. } = &proposer.phase else { return false };
+    let (mut due, mut bytes, mut is_more) = (Vec::new(), 0_usize, false);
+    for instance in proposer.awaited().filter(|instance| !issued.contains_key(instance)) {
+        let bound = reports.get(&instance).map(|bound| &bound.value);
+        let Some(value) = bound.or_else(|| proposer.wanted.get(&instance)) else { continue };
+        if !proposer.covers(instance) {
+            continue;
+        }
+        bytes = bytes.saturating_add(cost(value));
+        is_more = bytes > most && !due.is_empty();
+        if is_more {
+            break;
+        }
+        due.push(instance);
     }
-    let proposer = proposer.edit();
-    for instance in due {
-        issue(cluster, proposer, instance, fx);
+    if !due.is_empty() {
+        let proposer = proposer.edit();
+        for instance in due {
+            issue(cluster, proposer, instance, fx);
+        }
+    }
+    is_more
+}
+
+/// Sends what was issued in some instances once more to those who are not known to have accepted it, up to so many bytes of values and at
+/// least one: messages may be lost (PMS §3). The same proposal is no new one.
+pub(crate) fn repeat(
+    cluster: &Cluster,
+    proposer: &ProposerState,
+    (instances, most): (impl Iterator<Item = Instance>, usize),
+    fx: &mut Effects,
+) {
+    let Phase::Accepting { ballot, issued, accepted, .. } = &proposer.phase else { return };
+    let mut bytes = 0_usize;
+    for instance in instances {
+        let Some(value) = issued.get(&instance) else { continue };
+        bytes = bytes.saturating_add(cost(value));
+        if bytes > most && fx.sends() {
+            return;
+        }
+        let by = accepted.get(&instance).copied().unwrap_or_default();
+        let missing = cluster.acceptors.iter().enumerate().filter(|(index, _)| !by.contains(*index));
+        let missing: Vec<Id> = missing.map(|(_, id)| *id).collect();
+        fx.broadcast(&missing, &Msg::Accept { ballot: *ballot, instance, value: value.clone() });
     }
 }
 
 /// Phase 2(a): issue the proposal of the current ballot for one instance, if it is due and not yet out.
 pub(crate) fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: Instance, fx: &mut Effects) {
-    let Phase::Accepting { ballot, from, reports, issued, .. } = &mut proposer.phase else { return };
-    // Enforces P2c: below what the promises are about nobody has reported anything.
-    if instance < *from {
+    // Enforces P2c: outside of what the promises are about nobody has reported anything.
+    if !proposer.covers(instance) {
         return;
     }
+    let Phase::Accepting { ballot, reports, issued, .. } = &mut proposer.phase else { return };
     // Enforces V1: one ballot never carries two values in one instance.
     if issued.contains_key(&instance) {
         return;

@@ -43,19 +43,19 @@ pub(crate) fn on_read(
     !matches!(proposer.phase, Phase::Preparing { .. })
 }
 
-/// Phase 1 has ended and every proposal that is due was issued: answers the reads of instances that were left free.
+/// Phase 1 has ended, and what was due was issued: answers the reads of instances that were left free.
 ///
 /// Where something was issued, be it an earlier ballot's proposal or a client's, readers wait to learn what is chosen.
 pub(crate) fn on_phase1(mut proposer: Part<'_, '_, ProposerState>, fx: &mut Effects) {
-    let Phase::Accepting { ballot, from, issued, .. } = &proposer.phase else { return };
+    let Phase::Accepting { ballot, reports, issued, .. } = &proposer.phase else { return };
     let mut unset = Vec::new();
     for (instance, readers) in &proposer.reads {
         // Enforces R1: the quorum was asked about this instance.
-        if instance < from {
+        if !proposer.covers(*instance) {
             continue;
         }
-        // Enforces R1: nothing was reported by the quorum, or it would have been issued.
-        if issued.contains_key(instance) {
+        // Enforces R1: nothing was reported by the quorum.
+        if reports.contains_key(instance) || issued.contains_key(instance) {
             continue;
         }
         // Enforces R1: the ballot was begun after the read arrived.

@@ -55,7 +55,7 @@ impl Member<'_> {
                 let promise = (*ballot, accepted.clone(), *rest);
                 if proposer::on_promise(c, as_proposer(state), index, promise, fx) {
                     sequence::advance(c, self.log, as_server(state), fx);
-                    self.rest(state, fx);
+                    confirm::ask(c, as_server(state), fx);
                 }
             }
             Msg::Accepted { ballot, instance, .. } => {
@@ -79,12 +79,11 @@ impl Member<'_> {
                 self.take_turn(state, turn, fx);
             }
             Msg::Confirm { ballot, round } => {
-                confirm::on_confirm(&as_acceptor(state), src, (*ballot, *round), fx);
+                confirm::on_confirm(c, &as_acceptor(state), src, (*ballot, *round), fx);
             }
             Msg::Confirmed { ballot, round } => {
                 let Some(index) = c.acceptor(src) else { return };
                 confirm::on_confirmed(c, as_server(state), index, (*ballot, *round), fx);
-                self.rest(state, fx);
             }
             _ => self.on_snapshot(state, src, msg, fx),
         }
@@ -119,7 +118,6 @@ impl Member<'_> {
             }
         }
         sequence::advance(self.cluster, self.log, as_server(state), fx);
-        self.rest(state, fx);
         if self.log.catch_up.is_some() {
             fx.send(src, Msg::Learn { from: as_server(state).log().next });
         }
@@ -169,16 +167,19 @@ impl Member<'_> {
         if let Some(leader) = leader {
             fx.send(client, Msg::Redirect { leader });
         }
-        if !is_new {
-            return;
-        }
-        match as_server(state).proposer.phase {
-            Phase::Idle if leader.is_none() => self.begin(state, fx),
-            Phase::Idle | Phase::Preparing { .. } => {}
-            Phase::Accepting { .. } => {
+        if is_new {
+            self.go_about(state, was_busy, fx);
+            if matches!(as_proposer(state).phase, Phase::Accepting { .. }) {
                 sequence::advance(self.cluster, self.log, as_server(state), fx);
-                self.watch(was_busy, state, fx);
             }
+        }
+    }
+
+    /// Begins a ballot for what has come to be wanted, if none is under way and none is put off.
+    fn go_about(&self, state: &mut Cow<'_, ProcessState>, was_busy: bool, fx: &mut Effects) {
+        let is_put_off = self.retry.is_put_off(was_busy) || self.leader(state).is_some();
+        if as_proposer(state).phase == Phase::Idle && !is_put_off {
+            self.begin(state, fx);
         }
     }
 
@@ -192,21 +193,12 @@ impl Member<'_> {
     fn take_turn(&self, state: &mut Cow<'_, ProcessState>, turn: Option<Turn>, fx: &mut Effects) {
         match turn {
             Some(Turn::Leads) => self.begin(state, fx),
-            Some(Turn::Follows) => {
-                Self::step_down(state);
-                self.retry.rest(fx);
-            }
+            Some(Turn::Follows) => self.step_down(state, fx),
             None => {}
         }
     }
 
-    /// Whether there is something to be brought about: for an elected leader, to begin with, that it leads.
-    fn has_work(&self, state: &mut Cow<'_, ProcessState>) -> bool {
-        let takes_over =
-            self.cluster.election.is_some() && matches!(as_proposer(state).phase, Phase::Preparing { .. });
-        takes_over || as_server(state).is_leading_to_something()
-    }
-
+    /// A question is answered by this server alone, or the client has to ask the one that leads.
     fn on_query(
         &self,
         state: &mut Cow<'_, ProcessState>,
@@ -214,12 +206,13 @@ impl Member<'_> {
         command: &Value,
         fx: &mut Effects,
     ) {
+        if let Some(leader) = self.leader(state) {
+            return fx.send(client, Msg::Redirect { leader });
+        }
         let was_busy = as_server(state).is_leading_to_something();
         confirm::on_query(self.cluster, as_server(state), (client, number), command, fx);
         if as_server(state).log().questions.are_open() {
-            self.watch(was_busy, state, fx);
-        } else if let Some(leader) = self.leader(state) {
-            fx.send(client, Msg::Redirect { leader });
+            self.go_about(state, was_busy, fx);
         }
     }
 
@@ -247,7 +240,6 @@ impl Member<'_> {
             sequence::settle(as_server(state), instance);
             retry::succeeded(as_proposer(state));
             sequence::advance(self.cluster, self.log, as_server(state), fx);
-            self.rest(state, fx);
         }
     }
 
@@ -258,18 +250,21 @@ impl Member<'_> {
         if src == self.me || as_acceptor(state).accepted_in != Some(*ballot) {
             return;
         }
-        Self::step_down(state);
         if as_server(state).log().held != Some(src) {
             as_server(state).edit().log_mut().held = Some(src);
         }
+        self.step_down(state, fx);
         fx.set_timer(Timer::HoldOff, after.clone());
-        self.retry.rest(fx);
     }
 
-    fn step_down(state: &mut Cow<'_, ProcessState>) {
+    /// Gives up the ballot that is under way. Whoever has asked a question has to ask the one that leads, if somebody is seen to.
+    fn step_down(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
         if as_proposer(state).phase != Phase::Idle {
             sequence::reclaim(as_server(state));
             as_proposer(state).edit().phase = Phase::Idle;
+        }
+        if let Some(leader) = self.leader(state) {
+            confirm::redirect(as_server(state), leader, fx);
         }
     }
 
@@ -291,52 +286,35 @@ impl Member<'_> {
         if as_proposer(state).heard < promised.round {
             as_proposer(state).edit().heard = promised.round;
         }
+        let is_eager = self.retry.is_eager(&as_proposer(state));
         self.retry.failed(as_proposer(state));
         if let Some(after) = &self.log.hold_off {
             // Somebody else is at it. Who, the next Accept will tell.
-            Self::step_down(state);
+            self.step_down(state, fx);
             fx.set_timer(Timer::HoldOff, after.clone());
-            self.retry.rest(fx);
-        } else if self.retry.on_nack && self.has_work(state) {
+        } else if is_eager && as_server(state).has_work(self.cluster) {
             self.begin(state, fx);
         } else {
             // Sending again in this ballot would be in vain; the timer, if it is set, begins another.
-            Self::step_down(state);
+            self.step_down(state, fx);
+            if retry::owes(self.cluster, state) {
+                self.retry.watch(&as_proposer(state), fx);
+            }
         }
     }
 
     /// A leader sends again what may be lost; whoever is not through with phase 1 begins a higher ballot. That it is no
     /// leader any more, a nack has to tell it.
     fn on_retry(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !self.has_work(state) {
+        if !retry::owes(self.cluster, state) {
             return;
         }
-        let server = as_server(state);
-        match server.proposer.phase {
-            Phase::Accepting { .. } => {
-                sequence::repeat(self.cluster, &server, fx);
-                confirm::repeat(self.cluster, &server, fx);
-                self.watch(false, state, fx);
-            }
-            Phase::Idle if server.log().held.is_some() => {}
-            _ => {
-                self.retry.failed(as_proposer(state));
-                self.begin(state, fx);
-            }
-        }
-    }
-
-    /// Sets the timer for what was sent, unless it is running.
-    fn watch(&self, was_busy: bool, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !was_busy {
-            self.retry.watch(&as_proposer(state), fx);
-        }
-    }
-
-    /// Stops that timer when there is nothing left to be sent again.
-    fn rest(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !self.has_work(state) {
-            self.retry.rest(fx);
+        if let Phase::Accepting { .. } = as_proposer(state).phase {
+            sequence::repeat(self.cluster, &as_server(state), fx);
+            confirm::repeat(self.cluster, &as_server(state), fx);
+        } else {
+            self.retry.failed(as_proposer(state));
+            self.begin(state, fx);
         }
     }
 

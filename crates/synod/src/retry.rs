@@ -1,12 +1,17 @@
 //! Progress only: when a proposer begins a ballot and when it gives one up. Nothing here is needed for safety, since
 //! a proposer may abandon a proposal at any moment (PMS §2.2, end; §2.4).
+//!
+//! Where there are timers one rule keeps a proposer from waiting for ever, whatever was lost: *whoever has something to bring about has its
+//! timer set*, and nobody else has. [`owes`] says who has, and [`Retry::keep`] holds every step to the rule; no other code stops the timer.
 
 use crate::ballot::{Ballot, Instance};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
 use crate::election::doubled;
 use crate::message::Timer;
+use crate::process::ProcessState;
 use crate::proposer::{self, Phase, ProposerState};
+use crate::read;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -43,11 +48,31 @@ impl Retry {
         }
     }
 
-    /// Stops that timer.
-    pub(crate) fn rest(&self, fx: &mut Effects) {
-        if self.after.is_some() {
-            fx.cancel_timer(Timer::Retry);
+    /// Ends a step: whoever has something to bring about has the timer set, and nobody else. `owed` is whether it ran when the step began.
+    pub(crate) fn keep(&self, cluster: &Cluster, owed: bool, state: &ProcessState, fx: &mut Effects) {
+        let (Some(_), Some(proposer)) = (&self.after, state.proposer()) else { return };
+        let runs = owed || fx.sets(Timer::Retry);
+        match (runs, owes(cluster, state)) {
+            (false, true) => self.watch(proposer, fx),
+            (true, false) => fx.cancel_timer(Timer::Retry),
+            _ => {}
         }
+    }
+
+    /// How many bytes of values one step proposes at most. Without a timer nothing would propose the rest.
+    pub(crate) fn most(&self, cluster: &Cluster) -> usize {
+        if self.after.is_some() { cluster.report } else { usize::MAX }
+    }
+
+    /// Whether a ballot that was refused is followed by another at once. Those who duel would do so for ever: where there is a timer,
+    /// whoever is refused twice in a row waits until it runs out, each time for longer (PMS §2.4).
+    pub(crate) fn is_eager(&self, proposer: &ProposerState) -> bool {
+        self.on_nack && (self.after.is_none() || proposer.failed == 0)
+    }
+
+    /// Whether a proposer without a ballot waits for its timer to begin the next: it does where somebody waited already.
+    pub(crate) fn is_put_off(&self, was_busy: bool) -> bool {
+        was_busy && self.after.is_some()
     }
 
     /// A ballot came to nothing: the next one is given more time.
@@ -68,6 +93,21 @@ pub(crate) fn succeeded(mut proposer: Part<'_, '_, ProposerState>) {
 /// Whether a proposer begins ballots at present: where a leader is elected, only who leads does.
 pub(crate) fn may_begin(cluster: &Cluster, proposer: &ProposerState) -> bool {
     cluster.election.is_none() || proposer.election.ready
+}
+
+/// Whether a process has something to bring about that is its to bring about. While it holds off for somebody else's sake it waits
+/// for another timer.
+pub(crate) fn owes(cluster: &Cluster, state: &ProcessState) -> bool {
+    let Some(proposer) = state.proposer().filter(|proposer| may_begin(cluster, proposer)) else {
+        return false;
+    };
+    match (&cluster.log, state.server()) {
+        (Some(log), Some(server)) => {
+            let holds_off = log.hold_off.is_some() && proposer.phase == Phase::Idle;
+            !holds_off && server.has_work(cluster)
+        }
+        _ => proposer.is_busy(),
+    }
 }
 
 /// Begins a ballot, and sets the timer that will give it up.
@@ -104,13 +144,23 @@ pub(crate) fn on_nack(
     if proposer.heard < promised.round {
         proposer.edit().heard = promised.round;
     }
-    if retry.on_nack && proposer.is_busy() {
+    if !proposer.is_busy() {
+        // Whoever asks next has a ballot begun, and need not wait for one that was refused.
+        if matches!(proposer.phase, Phase::Preparing { .. }) {
+            proposer.edit().phase = Phase::Idle;
+        }
+    } else if retry.is_eager(&proposer) {
         retry.failed(proposer.again());
         begin(cluster, proposer, (number, from), retry, fx);
+    } else if retry.on_nack {
+        retry.failed(proposer.again());
+        proposer.edit().phase = Phase::Idle;
+        retry.watch(&proposer, fx);
     }
 }
 
-/// Gives up the ballot that is under way and begins a higher one, unless nothing is left to do.
+/// The timer has run out: proposes what a step before had no room for, or what may be lost once more; and where that would be in vain
+/// gives the ballot up and begins a higher one.
 pub(crate) fn on_timeout(
     cluster: &Cluster,
     mut proposer: Part<'_, '_, ProposerState>,
@@ -118,8 +168,16 @@ pub(crate) fn on_timeout(
     retry: &Retry,
     fx: &mut Effects,
 ) {
-    if proposer.is_busy() {
+    if !proposer.is_busy() {
+        return;
+    }
+    // Without nacks nobody would hear that its ballot was overtaken.
+    if !cluster.nacks || !proposer.covers_all() || read::needs_another_ballot(&proposer) {
         retry.failed(proposer.again());
         begin(cluster, proposer, (number, from), retry, fx);
+    } else if proposer::issue_due(cluster, proposer.again(), retry.most(cluster), fx) {
+        retry.soon(fx);
+    } else if !fx.sends() {
+        proposer::repeat(cluster, &proposer, (proposer.awaited(), retry.most(cluster)), fx);
     }
 }

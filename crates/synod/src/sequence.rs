@@ -79,6 +79,12 @@ impl ServerState {
         known.max(last(reports.keys().next_back())).max(last(issued.keys().next_back()))
     }
 
+    /// Whether there is something to be brought about: for an elected leader, to begin with, that it leads.
+    pub(crate) fn has_work(&self, cluster: &Cluster) -> bool {
+        let takes_over = cluster.election.is_some() && matches!(self.proposer.phase, Phase::Preparing { .. });
+        takes_over || self.is_leading_to_something()
+    }
+
     /// Whether there is something that this server's ballot, or a higher one, has to bring about.
     pub(crate) fn is_leading_to_something(&self) -> bool {
         let open = match &self.proposer.phase {
@@ -131,7 +137,7 @@ fn here_is_new(server: &ServerState, command: &Value) -> bool {
 }
 
 /// Gives up what was issued or wanted in particular instances: whose instance it was, a new ballot will tell. Commands of
-/// clients wait for an instance again, in their old order; questions have to be asked again.
+/// clients wait for an instance again, in their old order, and questions for the next ballot.
 pub(crate) fn reclaim(mut server: Part<'_, '_, ServerState>) {
     if server.proposer.wanted.is_empty() && !server.log().questions.are_open() {
         return;
@@ -142,7 +148,7 @@ pub(crate) fn reclaim(mut server: Part<'_, '_, ServerState>) {
             server.proposer.queue.push_front(command);
         }
     }
-    server.log_mut().questions.clear();
+    server.log_mut().questions.put_off();
 }
 
 /// The value of an instance is known: whatever was wanted there and is not what was chosen has to be chosen elsewhere.
@@ -260,18 +266,9 @@ fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects
     }
 }
 
-/// Sends the open proposals of the ballot again to those who are not known to have accepted them (PMS §3: messages may be
-/// lost). The same proposal is no new one.
+/// Sends the open proposals of the ballot again, of which the window allows alpha.
 pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
-    let Phase::Accepting { ballot, issued, accepted, .. } = &server.proposer.phase else { return };
-    for (instance, value) in issued {
-        if server.known(*instance).is_some() {
-            continue;
-        }
-        let by = accepted.get(instance).copied().unwrap_or_default();
-        let missing = cluster.acceptors.iter().enumerate().filter(|(index, _)| !by.contains(*index));
-        let missing: Vec<Id> = missing.map(|(_, id)| *id).collect();
-        let (ballot, instance, value) = (*ballot, *instance, value.clone());
-        fx.broadcast(&missing, &Msg::Accept { ballot, instance, value });
-    }
+    let Phase::Accepting { issued, .. } = &server.proposer.phase else { return };
+    let open = issued.keys().copied().filter(|instance| server.known(*instance).is_none());
+    proposer::repeat(cluster, &server.proposer, (open, usize::MAX), fx);
 }

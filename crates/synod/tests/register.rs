@@ -87,7 +87,7 @@ fn nothing_is_issued_below_what_the_promises_are_about() {
 
 #[test]
 fn a_part_of_a_report_is_no_report() {
-    let part = [request(7, "x"), promise(0, 1, &[(7, "a")], Some(9))];
+    let part = [request(7, "x"), request(9, "y"), promise(0, 1, &[(7, "a")], Some(9))];
     assert_eq!(says(&part), [prepare(1, 9)], "the rest is asked for");
     // The other's whole report does not make a quorum with a part.
     let more = [&part[..], &[promise(1, 1, &[], None)]].concat();
@@ -96,4 +96,22 @@ fn a_part_of_a_report_is_no_report() {
     assert_eq!(says(&[&more[..], &[promise(0, 1, &[(7, "a")], Some(9))]].concat()), []);
     let whole = [&more[..], &[promise(0, 1, &[(9, "b")], None)]].concat();
     assert_eq!(says(&whole), [accept(1, 7, "a"), accept(1, 9, "b")]);
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_read_and_nothing_is_issued_there() {
+    // Nobody waits for anything from 8 on: that part is as good as the whole.
+    let part = [request(7, "x"), promise(0, 1, &[], Some(8)), promise(1, 1, &[(12, "b")], None)];
+    assert_eq!(says(&part), [accept(1, 7, "x")]);
+    // Enforces P2c: one of the quorum was not asked about 8, or anything above, and the ballot is good for none of it.
+    for at in [8, 12, 100] {
+        assert_eq!(says(&[&part[..], &[request(at, "y")]].concat()), [prepare(2, 7)]);
+    }
+    // With somebody far above only that one is read besides, and what lies between is left out.
+    let two = [request(7, "x"), request(90, "z"), promise(0, 1, &[], Some(8))];
+    assert_eq!(says(&two), [prepare(1, 90)]);
+    let two = [&two[..], &[promise(0, 1, &[], None), promise(1, 1, &[], None)]].concat();
+    assert_eq!(says(&two), [accept(1, 7, "x"), accept(1, 90, "z")]);
+    assert_eq!(says(&[&two[..], &[request(91, "y")]].concat()), [accept(1, 91, "y")]);
+    assert_eq!(says(&[&two[..], &[request(89, "y")]].concat()), [prepare(2, 7)]);
 }

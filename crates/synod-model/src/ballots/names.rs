@@ -98,11 +98,11 @@ fn in_proposer(proposer: &mut ProposerState, number: u16, each: Each<'_>) {
     in_round(heard, u16::MAX, each);
     match phase {
         Phase::Idle => {}
-        Phase::Preparing { ballot, from: _, promised: _, partly: _, reports } => {
+        Phase::Preparing { ballot, from: _, promised: _, partly: _, reports, gaps: _ } => {
             each(ballot);
             in_proposals(reports, each);
         }
-        Phase::Accepting { ballot, from: _, quorum: _, reports, issued: _, accepted: _ } => {
+        Phase::Accepting { ballot, from: _, quorum: _, reports, gaps: _, issued: _, accepted: _ } => {
             // Round 0 is what is left of the ballot of a proposer that has nothing more to do.
             if ballot.round > 0 {
                 each(ballot);

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ask, Cluster, Instance, LearnerState, Log, Msg, Phase, Process, ProcessState,
-    Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
+    AcceptorSet, AcceptorState, Ask, Cluster, Instance, LearnerState, Log, Msg, Needs, Phase, Process,
+    ProcessState, Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
 };
 
 /// The broken rule; see [`super::MUTANTS`] for what each does.
@@ -148,7 +148,10 @@ impl Rule {
             }
             (Rule::AnswersTooEarly, _) => {
                 for question in log.questions.open.values_mut() {
-                    question.index = Instance::FIRST;
+                    match &mut question.needs {
+                        Needs::Round(_, index) | Needs::Index(index) => *index = Instance::FIRST,
+                        Needs::Ballot => {}
+                    }
                 }
             }
             (Rule::ExecutesOutOfOrder, _) => {
@@ -216,12 +219,12 @@ impl Rule {
                 _ => {}
             },
             (
-                Phase::Accepting { ballot: current, from, quorum, reports, .. },
+                Phase::Accepting { ballot: current, from, quorum, reports, gaps, .. },
                 Msg::Promise { ballot, .. },
             ) if self == Rule::LatePromise && ballot == current && !quorum.contains(index) => {
                 let (ballot, from, promised) = (*current, *from, *quorum);
-                let (partly, reports) = (BTreeMap::new(), reports.clone());
-                proposer.phase = Phase::Preparing { ballot, from, promised, partly, reports };
+                let (partly, reports, gaps) = (BTreeMap::new(), reports.clone(), gaps.clone());
+                proposer.phase = Phase::Preparing { ballot, from, promised, partly, reports, gaps };
             }
             (Phase::Accepting { ballot: current, accepted, .. }, Msg::Accepted { ballot, instance, .. }) => {
                 match self {

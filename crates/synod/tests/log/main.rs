@@ -229,14 +229,37 @@ fn a_question_is_answered_after_one_round_and_never_by_one_who_is_overtaken() {
     assert_eq!(world.answers(), ["1", "1"]);
     assert_eq!(world.count(since, |m| matches!(m, Msg::Confirm { .. } | Msg::Confirmed { .. })), 6);
     assert_eq!(world.sent.len() - since, 7, "and the answer, and nothing else");
-    // Others choose something that this leader does not hear of; it cannot confirm any more.
+    // Others choose something that this leader does not hear of; it cannot confirm any more, is told so, and learns in its next ballot
+    // what it has missed.
     world.submit(1, "b");
     world.run_losing(|src, dst, _| usize::from(dst) == 0 || usize::from(src) == 0);
+    assert_eq!((world.next(0), world.next(1)), (1, 2));
     ask(&mut world, 0, CLIENT + 1);
     world.run();
-    let stale =
-        world.sent.iter().any(|(src, to, _)| usize::from(*src) == 0 && usize::from(*to) == CLIENT + 1);
-    assert!(!stale && world.next(1) == 2);
+    assert_eq!(world.told(CLIENT + 1), ["2"]);
+}
+
+#[test]
+fn a_question_to_a_server_without_a_ballot_has_one_begun_or_is_sent_on() {
+    let mut world = World::new(&Settings { hold_off: true, ..PLAIN });
+    let query = || Msg::Ask(Ask::Query { number: 1, command: Value::from("length") });
+    world.tell(0, CLIENT.into(), query());
+    // One that comes meanwhile waits for the same ballot.
+    world.tell(0, (CLIENT + 1).into(), query());
+    assert!(world.timers[0].contains(&Timer::Retry));
+    world.run();
+    assert_eq!((world.told(CLIENT), world.told(CLIENT + 1)), (vec!["0".to_owned()], vec!["0".to_owned()]));
+    // Whoever is overtaken while it is asked says who leads.
+    world.submit(1, "b");
+    world.tell(0, (CLIENT + 2).into(), query());
+    world.run();
+    let redirects = |(src, to, msg): &(Id, Id, Msg)| {
+        let leader = Id::from(1);
+        (usize::from(*src), usize::from(*to)) == (0, CLIENT + 2) && *msg == Msg::Redirect { leader }
+    };
+    assert!(world.sent.iter().any(redirects));
+    world.tell(0, (CLIENT + 3).into(), query());
+    assert!(world.sent.last().is_some_and(|(_, _, msg)| matches!(msg, Msg::Redirect { .. })));
 }
 
 #[test]

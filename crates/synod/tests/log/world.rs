@@ -226,8 +226,13 @@ impl World {
     }
 
     pub(crate) fn answers(&self) -> Vec<String> {
+        self.told(CLIENT)
+    }
+
+    /// What a client was answered.
+    pub(crate) fn told(&self, client: usize) -> Vec<String> {
         let output = |(_, to, msg): &(Id, Id, Msg)| match msg {
-            Msg::Output { output, .. } if usize::from(*to) == CLIENT => Some(format!("{output:?}")),
+            Msg::Output { output, .. } if usize::from(*to) == client => Some(format!("{output:?}")),
             _ => None,
         };
         self.sent.iter().filter_map(output).collect()
