@@ -17,8 +17,8 @@ use stateright::actor::Id;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, Asking, Client, Cluster, Instance, Learning, Msg, Process, QuorumError, QuorumRule, Quorums,
-    Retry, Stable, Value, Want,
+    AcceptorSet, Asking, Client, Cluster, Learning, Msg, Process, QuorumError, QuorumRule, Quorums, Retry,
+    Stable, Value, Want,
 };
 use synod_explore::Subject;
 use synod_explore::{Bounds, Delivery, Faults, Network, Permute, Property, Symmetry, System};
@@ -521,9 +521,10 @@ fn processes(
     // Questions are told apart by their words, as commands are.
     let read = |place: usize| if logs { Want::Query(log_file::question(file, place)) } else { Want::Read };
     let readers = readers.into_iter().enumerate().map(|(place, asks)| (read(place), asks));
-    let questions = wants.zip(asks).chain(readers);
-    processes.extend(questions.map(|(want, asks)| {
-        let (instance, asking) = (Instance::FIRST, Asking::Everyone);
+    let questions: Vec<_> = wants.zip(asks).chain(readers).collect();
+    let instances = judge.instances(file, questions.len())?;
+    processes.extend(questions.into_iter().zip(instances).map(|((want, asks), instance)| {
+        let asking = Asking::Everyone;
         let resend = system.resend.then(any);
         let heeds = cluster.learners.clone();
         Process::Client(Client { number: 1, instance, want, asks, heeds, asking, pause: None, resend })

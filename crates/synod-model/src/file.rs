@@ -98,6 +98,8 @@ pub struct SystemFile {
     pub values: Spanned<Vec<String>>,
     /// Whom client *i* asks: the names of proposers or servers. By default client *i* asks proposer *i*, cyclically.
     pub asks: Option<Spanned<Vec<Vec<String>>>>,
+    /// About which instance each client asks, readers after the others; by default all about the first. Not where a log is kept.
+    pub instances: Option<Spanned<Vec<u64>>>,
     /// Clients that ask what was chosen, without a value: the names of the servers that each asks. Co-located layout only.
     /// Their servers answer everyone who asks.
     pub readers: Option<Spanned<Vec<Vec<String>>>>,

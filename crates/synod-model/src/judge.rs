@@ -1,7 +1,8 @@
 //! Judging a model file: every complaint has its place.
 
-use crate::file::ModelError;
+use crate::file::{ModelError, ModelFile};
 use std::ops::Range;
+use synod::Instance;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -42,6 +43,22 @@ impl Judge<'_> {
             return self.error(given.span(), format!("{what} = {count}: must be from {least} to {most}"));
         }
         Ok(usize::try_from(count).expect("checked to be small and not negative"))
+    }
+
+    /// The instance that each of so many clients asks about.
+    pub(crate) fn instances(&self, file: &ModelFile, clients: usize) -> Result<Vec<Instance>, ModelError> {
+        let Some(given) = &file.system.instances else { return Ok(vec![Instance::FIRST; clients]) };
+        if file.log.is_some() {
+            let message =
+                "instances: servers that keep a log choose the instance of each command; leave it out";
+            return self.error(given.span(), message);
+        }
+        if given.get_ref().len() != clients {
+            let message =
+                format!("instances: there are {clients} clients, readers included; name one for each");
+            return self.error(given.span(), message);
+        }
+        Ok(given.get_ref().iter().copied().map(Instance).collect())
     }
 
     /// Names that must be known.
