@@ -210,6 +210,24 @@ impl Cluster {
         Some(kilobytes * 1024)
     }
 
+    /// How often these bytes stand in memory that a member may write to; none where the system does not show it.
+    pub(crate) fn found_in_memory(&self, id: usize, wanted: &[u8]) -> Option<usize> {
+        use std::os::unix::fs::FileExt;
+        let (child, _) = self.members[id].running.as_ref()?;
+        let maps = fs::read_to_string(format!("/proc/{}/maps", child.id())).ok()?;
+        let memory = fs::File::open(format!("/proc/{}/mem", child.id())).ok()?;
+        let mut found = 0;
+        for line in maps.lines().filter(|line| line.contains(" rw")) {
+            let (from, to) = line.split(' ').next()?.split_once('-')?;
+            let (from, to) = (u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?);
+            let mut bytes = vec![0; (to - from) as usize];
+            if memory.read_exact_at(&mut bytes, from).is_ok() {
+                found += bytes.windows(wanted.len()).filter(|part| *part == wanted).count();
+            }
+        }
+        Some(found)
+    }
+
     /// A member's data directory.
     pub(crate) fn data(&self, id: usize) -> PathBuf {
         self.folder.path().join(format!("data/{id}"))

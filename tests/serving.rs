@@ -351,6 +351,45 @@ fn keys_change_without_anyone_stopping() {
     cluster.stop_and_replay();
 }
 
+#[test]
+fn keys_that_were_taken_away_are_not_in_memory_any_more() {
+    let mut cluster = Cluster::new(1, None, "");
+    cluster.start_all();
+    assert_eq!(cluster.put(0, b"x"), value("x"));
+    let [members, clients] = [cluster.config.cluster_key.clone(), cluster.config.client_key.clone()];
+    let print = |what: &str| {
+        let config = cluster.folder.path().join("cluster.toml");
+        let printed = synod().args(["keygen", what, "--config"]).arg(config).output().expect("synod runs");
+        String::from_utf8(printed.stdout).expect("a key is text")
+    };
+    // Of each file the secret, in both forms in which it was ever in memory.
+    let secrets: Vec<(String, Vec<u8>)> = [&members, &clients]
+        .map(|path| {
+            let text = fs::read_to_string(path).expect("a key")[..64].to_owned();
+            let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("digits");
+            let bytes = (0..64).step_by(2).map(byte).collect();
+            (text, bytes)
+        })
+        .into();
+    let seen = |cluster: &Cluster| -> Option<Vec<usize>> {
+        let found = |wanted: &[u8]| cluster.found_in_memory(0, wanted);
+        secrets.iter().flat_map(|(text, bytes)| [found(text.as_bytes()), found(bytes)]).collect()
+    };
+    let Some(before) = seen(&cluster) else {
+        eprintln!("the memory of another process cannot be read here");
+        return;
+    };
+    assert!(before[1] > 0 && before[3] > 0, "the search finds what is in use: {before:?}");
+    assert_eq!((before[0], before[2]), (0, 0), "the text of the files is gone as soon as it is read");
+    fs::write(&members, print("--print")).expect("a key file");
+    fs::write(&clients, print("--client")).expect("a key file");
+    cluster.signal(0, Signal::HUP);
+    cluster.wait_for(0, "has read its keys anew");
+    assert_eq!(cluster.put(1, b"x"), value("x"));
+    assert_eq!(seen(&cluster), Some(vec![0; 4]));
+    cluster.stop_and_replay();
+}
+
 /// How long a test that hurts a cluster goes on, in seconds: short, unless `SYNOD_SOAK` says otherwise.
 fn soak_seconds() -> u64 {
     std::env::var("SYNOD_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(12)

@@ -53,6 +53,29 @@ fn recorded_datagrams_of_a_client_move_nothing() {
 }
 
 #[test]
+fn recorded_welcomes_of_an_earlier_start_do_not_take_the_place_of_a_later_one() {
+    let (mut server, mut asker, mut clock) =
+        (End::new(member(0, 1)), End::new(client(CLIENT)), Clock::default());
+    let mut recorded: Vec<Flying> = Vec::new();
+    let mut tap = |flying: Flying| {
+        recorded.push(flying.clone());
+        vec![flying]
+    };
+    clock.through(&mut [&mut server, &mut asker], 5, &mut tap);
+    assert!(asker.transport.connected(0));
+    let mut server = End::new(member(0, 2));
+    clock.rounds(&mut [&mut server, &mut asker], 100);
+    assert!(server.transport.connected(CLIENT), "the client noticed");
+    let own = asker.address;
+    for one in recorded.iter().filter(|one| one.to == own) {
+        assert_eq!(asker.take(clock.0, one), []);
+    }
+    asker.send(0, b"to the later").expect("there is a session");
+    let heard = clock.rounds(&mut [&mut server, &mut asker], 1);
+    assert_eq!(messages(&heard), [(0, CLIENT, b"to the later".as_slice())]);
+}
+
+#[test]
 fn a_late_datagram_does_not_move_a_client() {
     let (mut server, mut asker, mut clock) =
         (End::new(member(0, 1)), End::new(client(CLIENT)), Clock::default());
