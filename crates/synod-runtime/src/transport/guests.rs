@@ -113,7 +113,7 @@ impl Transport {
             self.clients.get_mut(&header.from).and_then(|peer| Some((peer.met.as_mut()?, &mut peer.heard)));
         let mut newest = 0;
         if let Some((met, heard)) = known {
-            if knock.half != met.half && now < *heard {
+            if knock.half != met.half && now < *heard + OWNS_ID {
                 return Err(Dropped::OtherClient);
             }
             if knock.half == met.half && knock.echo == self.session && knock.number == met.number {
@@ -287,9 +287,6 @@ impl Transport {
         {
             return Err(Dropped::StaleSession);
         }
-        if before.is_some_and(|met| met.session == welcome.session && welcome.number <= met.number) {
-            return Err(Dropped::StaleSession);
-        }
         let agreed = Agreed {
             cluster: self.cluster,
             client: self.me,
@@ -455,12 +452,22 @@ mod tests {
             member.receive(now, place(CLIENT), &mut second.clone(), &mut |_| {});
             assert!(!member.connected(CLIENT), "the keys would be used again from the beginning");
         }
-        // A number that was not given out is worth nothing either.
-        let forged = Knock { number: 1000, ..seen };
+        // A number that was not given out is worth nothing, not even to its owner: forgetting it would shut everybody out.
         let guest = client.guest.as_ref().expect("a client");
-        let proof = &client.peers[&0].met.as_ref().expect("it was welcomed").proof;
-        let mut forged = forged.seal(&guest.secret, &header, Some(proof));
-        member.receive(Duration::from_secs(7), place(CLIENT), &mut forged, &mut |_| {});
+        let agreed = Agreed {
+            cluster: 7,
+            client: CLIENT,
+            member: 0,
+            cluster_half: guest.cluster,
+            half: guest.public,
+            visit: client.session,
+            session: member.session,
+            boot: 3,
+            number: 1000,
+        };
+        let pact = agreed.pact(guest.shared.as_ref().expect("two halves"), &guest.secret);
+        let mut ahead = Knock { number: 1000, ..seen }.seal(&guest.secret, &header, Some(&pact.knock));
+        member.receive(Duration::from_secs(7), place(CLIENT), &mut ahead, &mut |_| {});
         assert!(!member.connected(CLIENT));
     }
 }
