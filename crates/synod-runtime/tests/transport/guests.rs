@@ -134,14 +134,14 @@ fn a_client_knocks_until_it_is_heard() {
     let (mut server, mut asker, mut clock) =
         (End::new(member(0, 1)), End::new(client(CLIENT)), Clock::default());
     let (own, mut lost) = (asker.address, 0);
-    // The first knock that proves anything is lost.
+    // The first three knocks that prove anything are lost.
     clock.through(&mut [&mut server, &mut asker], 12, |flying| {
         let proves = flying.from == own && flying.bytes[2] == 3 && flying.bytes[100..116] != [0; 16];
-        let loses = proves && lost == 0;
+        let loses = proves && lost < 3;
         lost += usize::from(loses);
         if loses { Vec::new() } else { vec![flying] }
     });
-    assert!(lost == 1 && server.transport.connected(CLIENT), "within a third of a second");
+    assert!(lost == 3 && server.transport.connected(CLIENT), "within a third of a second");
 }
 
 #[test]
