@@ -31,8 +31,8 @@ pub struct Cluster {
     pub learners: Vec<Id>,
     /// Clients that learners answer when they learn a value.
     pub clients: Vec<Id>,
-    /// At how many instances a server lets other clients wait for an answer, and how many at each. What is asked beyond
-    /// that is ignored, and asked again. With 0 nobody is remembered, and no read is answered that needs a ballot. Whoever is
+    /// At how many instances a server lets other clients wait for an answer, and how many at each; at twice as many if each
+    /// of those beyond is the only one of its client. What is asked beyond that is ignored, and asked again. With 0 nobody is remembered, and no read is answered that needs a ballot. Whoever is
     /// among `clients` is told by the learners.
     pub remembers: usize,
     /// Which acceptors make a quorum. Its size is the number of acceptors.
@@ -87,10 +87,19 @@ impl Cluster {
         self.acceptors.iter().position(|acceptor| *acceptor == id)
     }
 
-    /// Whether one more client may wait, where some wait at so many instances, and so many `here` if any does: what is
-    /// kept is bounded, whatever is asked.
-    pub(crate) fn has_room(&self, instances: usize, here: Option<usize>) -> bool {
-        here.unwrap_or(instances) < self.remembers
+    /// Whether a client may wait once more, where some wait at so many instances, and so many `here` if any does: what is
+    /// kept is bounded, whatever is asked. When all places are taken, there are as many again for clients that do not wait
+    /// anywhere yet, so that one who asks for much at a time shuts nobody out.
+    pub(crate) fn has_room(
+        &self,
+        instances: usize,
+        here: Option<usize>,
+        waits: impl FnOnce() -> bool,
+    ) -> bool {
+        match here {
+            Some(clients) => clients < self.remembers,
+            None => instances < self.remembers || (instances < 2 * self.remembers && !waits()),
+        }
     }
 
     /// Who is told of an acceptance, besides the proposer that asked for it.

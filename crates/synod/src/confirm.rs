@@ -78,8 +78,9 @@ pub(crate) fn on_query(
     fx: &mut Effects,
 ) {
     let questions = &server.log().questions;
+    let waits = || questions.open.keys().any(|(asker, _)| *asker == call.0);
     if questions.open.contains_key(&call)
-        || !cluster.has_room(questions.open.len(), None)
+        || !cluster.has_room(questions.open.len(), None, waits)
         || server.log().replica.machine().query(command).is_none()
     {
         return;

@@ -33,8 +33,9 @@ pub(crate) fn on_read(
     instance: Instance,
 ) -> bool {
     let here = proposer.reads.get(&instance);
+    let waits = || proposer.reads.values().any(|readers| readers.contains_key(&client));
     if here.is_some_and(|readers| readers.contains_key(&client))
-        || !cluster.has_room(proposer.reads.len(), here.map(BTreeMap::len))
+        || !cluster.has_room(proposer.reads.len(), here.map(BTreeMap::len), waits)
     {
         return false;
     }

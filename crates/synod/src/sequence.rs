@@ -113,9 +113,10 @@ pub(crate) fn on_submit(
     }
     let here = server.log().asked.get(command);
     let asks_again = here.is_some_and(|calls| calls.contains(&(client, number)));
+    let waits = || server.log().asked.values().flatten().any(|(asker, _)| *asker == client);
     if command.is_no_op()
         || asks_again
-        || !cluster.has_room(server.log().asked.len(), here.map(BTreeSet::len))
+        || !cluster.has_room(server.log().asked.len(), here.map(BTreeSet::len), waits)
     {
         return false;
     }

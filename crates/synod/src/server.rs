@@ -57,7 +57,8 @@ pub(crate) fn on_request(
     if told_anyway || here.is_some_and(|clients| clients.contains(&client)) {
         return true;
     }
-    let room = cluster.has_room(server.waiting.len(), here.map(BTreeSet::len));
+    let waits = || server.waiting.values().any(|clients| clients.contains(&client));
+    let room = cluster.has_room(server.waiting.len(), here.map(BTreeSet::len), waits);
     if room {
         server.edit().waiting.entry(instance).or_default().insert(client);
     }

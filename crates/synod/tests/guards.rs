@@ -290,22 +290,23 @@ fn only_a_ballot_that_was_begun_after_a_read_came_answers_it() {
 fn at_most_so_many_wait_at_an_instance_and_at_so_many_instances() {
     for ask in [request as fn(u64, &str) -> Ask, |instance, _| read(instance)] {
         let mut server = One::server(cluster(2, 2));
-        // Two clients fit at an instance, and two instances.
-        for (client, instance) in [(11, 0), (12, 0), (13, 0), (11, 1), (12, 1), (13, 1), (11, 2)] {
+        // Two clients fit at an instance, and two instances; and two more, each of a client that waits nowhere else.
+        let asked = [(11, 0), (12, 0), (13, 0), (11, 1), (12, 1), (13, 1), (11, 2), (12, 2)];
+        let beyond = [(14, 2), (14, 3), (15, 3), (15, 4), (16, 4)];
+        for (client, instance) in asked.into_iter().chain(beyond) {
             server.hears(client, ask(instance, "x"));
         }
-        let told: Vec<(usize, u64)> = [0, 1, 2]
+        let told: Vec<(usize, u64)> = [0, 1, 2, 3, 4]
             .into_iter()
             .flat_map(|instance| {
                 server.hears(1, Msg::Chosen { instance: Instance(instance), value: value("z") });
-                [11, 12, 13]
-                    .into_iter()
+                (11..17)
                     .filter(|client| !server.told(*client).is_empty())
                     .map(move |it| (it, instance))
                     .collect::<Vec<_>>()
             })
             .collect();
-        assert_eq!(told, [(11, 0), (12, 0), (11, 1), (12, 1)]);
+        assert_eq!(told, [(11, 0), (12, 0), (11, 1), (12, 1), (14, 2), (15, 3)]);
     }
 }
 
