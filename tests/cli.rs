@@ -39,7 +39,7 @@ fn refused(text: &str, place: &str, says: &str) {
 fn a_model_that_comes_out_as_expected_is_status_0() {
     let ran = check_text(SMALL, &[]);
     assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains("holds (exhausted)") && ran.out.contains("1 models: 1 ok"), "{}", ran.out);
+    assert!(ran.out.contains("holds (exhausted)") && ran.out.contains("1 model: 1 ok"), "{}", ran.out);
 }
 
 #[test]
@@ -296,6 +296,107 @@ fn what_is_missing_or_misspelt_is_status_2() {
         assert_eq!(ran.status, 2, "{args:?}: {}{}", ran.out, ran.err);
         assert!(!ran.err.is_empty() && !ran.err.contains("panicked at"), "{args:?}: {}", ran.err);
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_said_in_plain_words() {
+    for (args, says) in [
+        (&["check", "--threads", "many"][..], "must be a whole number from 1 to 256"),
+        (&["check", "--threads", "0"], "must be a whole number from 1 to 256"),
+        (&["check", "--time", "10"], "such as 500ms, 90s or 10m"),
+        (&["check", "--memory", "lots"], "such as 512MiB or 8GiB"),
+        (&["explore", "acceptors/three", "--listen", "nowhere"], "such as 127.0.0.1:3000"),
+        (&["serve", "--id", "one"], "must be a whole number from 0"),
+        (&["get", "-1x"], "unexpected argument"),
+        (&["get", "first"], "must be a whole number from 0"),
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.status, 2, "{args:?}: {}{}", ran.out, ran.err);
+        assert!(ran.err.contains(says), "{args:?}: {}", ran.err);
+        assert!(!ran.err.contains("digit") && !ran.err.contains("syntax"), "{args:?}: {}", ran.err);
+    }
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for (text, says) in
+        [("cluster = 3", "the number 3; it must be a text"), ("clster = \"x\"", "there is no `clster` here")]
+    {
+        fs::write(folder.path().join("cluster.toml"), text).expect("a file can be written");
+        let ran = run_in(folder.path(), &["get", "1"]);
+        assert_eq!(ran.status, 2, "{}{}", ran.out, ran.err);
+        assert!(ran.err.contains("cluster.toml:1:") && ran.err.contains(says), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_tier_selects_among_the_models_that_are_named() {
+    let listed = |args: &[&str]| run(&[&["list"], args].concat()).out;
+    let all = listed(&["crash"]);
+    let fast = listed(&["crash", "--tier", "fast"]);
+    assert!(all.contains("crash/anyone") && all.lines().count() > fast.lines().count(), "{all}{fast}");
+    assert!(!fast.contains("  full") && !fast.contains("nightly"), "{fast}");
+    let none = run(&["check", "models/crash/server.toml", "--tier", "fast", "--filter", "no such"]);
+    assert!(none.status == 2 && none.err.contains("up to the tier fast"), "{}", none.err);
+}
+
+#[test]
+fn the_trace_of_a_model_of_ones_own_can_be_seen() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let below = folder.path().join("below");
+    fs::create_dir_all(&below).expect("a folder can be made");
+    let mutant = SMALL.replace("about", "mutant = \"rejects-first\"\nabout");
+    for file in ["my.toml", "below/my.toml"] {
+        fs::write(folder.path().join(file), &mutant).expect("a file can be written");
+    }
+    let ran = run_in(
+        &below,
+        &["check", "./my.toml", "my.toml", "../my.toml", "--report", "out", "--format", "json"],
+    );
+    assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
+    let written = fs::read_dir(below.join("out")).expect("the report");
+    let mut written: Vec<String> =
+        written.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect();
+    written.sort();
+    assert_eq!(written, ["index.html", "my-2.trace", "my-3.trace", "my.trace"]);
+    assert!(ran.out.contains("\"steps\":"), "{}", ran.out);
+}
+
+#[test]
+fn when_only_figures_differ_the_summary_says_so() {
+    let counts = format!("{SMALL}depth = 999\n");
+    let ran = check_text(&counts, &[]);
+    assert!(ran.status == 1 && ran.out.contains("1 of the 1 failed: only figures differ"), "{}", ran.out);
+    let json = check_text(&counts, &["--format", "json"]);
+    assert!(json.out.contains("\"only_figures_differ\":true"), "{}", json.out);
+    let verdict = check_text(&counts.replace("\"holds\"", "\"holds-within-bound\""), &[]);
+    assert!(verdict.status == 1 && !verdict.out.contains("only figures"), "{}", verdict.out);
+}
+
+#[test]
+fn claims_that_were_not_put_to_the_test_are_named() {
+    let ran = check_text(SMALL, &[]);
+    assert!(ran.out.contains("holds (exhausted); untested: P2 P2a P2b V2 V3"), "{}", ran.out);
+    let json = check_text(SMALL, &["--format", "json"]);
+    assert!(json.out.contains("\"P2\":\"hollow\"") && json.out.contains("\"W1\":\"hollow\""), "{}", json.out);
+    let vacuous = check_text(&SMALL.replace("[expect]", "[bounds]\ndepth = 2\n\n[expect]"), &[]);
+    assert!(vacuous.status == 1 && vacuous.out.contains("no claim was put to the test"), "{}", vacuous.out);
+}
+
+/// In an address space that is much too small: the limit that nobody gave is kept all the same.
+#[test]
+fn memory_is_limited_where_nobody_says_so_and_what_is_missing_is_named() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let model = SMALL
+        .replace("proposers = 1", "proposers = 2\nretry = \"on-timeout\"")
+        .replace("[\"x\"]", "[\"x\", \"y\"]");
+    fs::write(folder.path().join("model.toml"), model).expect("a file can be written");
+    let limited = "ulimit -v 1000000 && exec \"$0\" check model.toml --threads 1";
+    let ran = std::process::Command::new("sh")
+        .args(["-c", limited, env!("CARGO_BIN_EXE_synod")])
+        .current_dir(folder.path())
+        .output()
+        .expect("a shell");
+    let out = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(3), "{out}{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(out.contains("memory ran out; a proposer retries without a bound: set rounds"), "{out}");
 }
 
 #[test]

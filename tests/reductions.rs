@@ -72,7 +72,7 @@ impl Compared {
             // What cannot be done is refused, and actors that are not alike are found out.
             let reason = outcome.detail.clone().unwrap_or_default();
             let found_out = ["rewritten", "not alike", "apart"].iter().any(|it| reason.contains(it));
-            if outcome.verdict == "panicked" && found_out {
+            if (outcome.verdict == "panicked" || outcome.refused) && found_out {
                 self.refused.push(format!("{what}: {reason}"));
             } else if outcome.verdict == "incomplete" {
                 self.open.push(what);

@@ -1,5 +1,6 @@
 //! What can be asked of the command.
 
+use crate::words;
 use bytesize::ByteSize;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -56,7 +57,7 @@ pub enum Command {
 pub struct Select {
     /// Model files, folders of them, or names of the catalogue; without any, the catalogue
     pub paths: Vec<String>,
-    /// Models of the catalogue up to this tier: 2 minutes, 10 minutes, hours [default: fast; all for list]
+    /// Models up to this tier: 2 minutes, 10 minutes, hours [default: all that PATHS name; without any, fast, and all for list]
     #[arg(long, value_enum)]
     pub tier: Option<TierArg>,
     /// Only models whose name contains this text
@@ -129,13 +130,13 @@ pub struct Check {
     #[command(flatten)]
     pub select: Select,
     /// Threads to explore with [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = words::threads)]
     pub threads: Option<u16>,
     /// Time for the whole run, such as 90s or 10m
-    #[arg(long, value_parser = humantime::parse_duration)]
+    #[arg(long, value_parser = words::duration)]
     pub time: Option<Duration>,
     /// Memory for each model, one after the other, such as 8GiB [default: three quarters of what the machine has]
-    #[arg(long)]
+    #[arg(long, value_parser = words::bytes)]
     pub memory: Option<ByteSize>,
     /// What explores
     #[arg(long, value_enum, default_value = "interned")]
@@ -173,7 +174,7 @@ pub struct Explore {
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// Where to serve
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = words::address)]
     pub listen: SocketAddr,
 }
 
@@ -283,7 +284,7 @@ pub struct Serve {
     #[command(flatten)]
     pub cluster: Cluster,
     /// Which member this is
-    #[arg(long)]
+    #[arg(long, value_parser = words::number)]
     pub id: u64,
 }
 
@@ -295,6 +296,7 @@ pub struct Put {
     #[command(flatten)]
     pub cluster: Cluster,
     /// The instance, from 0
+    #[arg(value_parser = words::number)]
     pub instance: u64,
     /// The value, or - for stdin
     pub value: String,
@@ -310,6 +312,7 @@ pub struct Get {
     #[command(flatten)]
     pub cluster: Cluster,
     /// The instance, from 0
+    #[arg(value_parser = words::number)]
     pub instance: u64,
     #[command(flatten)]
     pub patience: Patience,
@@ -319,30 +322,33 @@ pub struct Get {
 #[derive(ClapArgs)]
 pub struct Patience {
     /// How long to wait for an answer, such as 500ms or 10s
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s")]
+    #[arg(long, value_parser = words::duration, default_value = "10s")]
     pub timeout: Duration,
 }
 
 impl Select {
     /// The models that were asked for.
     pub fn models(&self, default: Tier) -> Result<Vec<Model>, String> {
-        let most = self.tier.map_or(default, Tier::from);
         let mut models = if self.paths.is_empty() {
-            synod_model::catalogue().into_iter().filter(|model| model.file.tier <= most).collect()
+            synod_model::catalogue()
         } else {
             let all: Result<Vec<_>, ModelError> =
                 self.paths.iter().map(|path| synod_model::from_path(path)).collect();
             all.map_err(|error| error.to_string())?.into_iter().flatten().collect::<Vec<_>>()
         };
+        let default = self.paths.is_empty().then_some(default);
+        let most = self.tier.map(Tier::from).or(default);
+        models.retain(|model| most.is_none_or(|most| model.file.tier <= most));
         if let Some(text) = &self.filter {
             models.retain(|model| model.name.contains(text.as_str()));
         }
         if models.is_empty() {
             let filter =
                 self.filter.as_ref().map(|text| format!(" whose name contains {text:?}")).unwrap_or_default();
+            let tier = most.map(|most| format!(" up to the tier {most}")).unwrap_or_default();
             let place =
                 if self.paths.is_empty() { "the catalogue".to_owned() } else { self.paths.join(", ") };
-            return Err(format!("{place}: there is no model{filter}"));
+            return Err(format!("{place}: there is no model{filter}{tier}"));
         }
         Ok(models)
     }

@@ -5,6 +5,7 @@ use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, second
 use crate::progress::Live;
 use crate::report;
 use crate::{formats, memory};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
@@ -24,6 +25,8 @@ pub struct Sum {
     pub ok: usize,
     /// Not as expected.
     pub failed: usize,
+    /// Of these, those of which nothing but figures differs.
+    pub only_figures: usize,
     /// Without a verdict.
     pub incomplete: usize,
     /// Of these, those that could not even begin.
@@ -36,6 +39,7 @@ impl Sum {
     fn add(&mut self, outcome: &Outcome) {
         self.models += 1;
         self.refused += usize::from(outcome.refused);
+        self.only_figures += usize::from(outcome.only_figures);
         match outcome.verdict {
             "incomplete" => self.incomplete += 1,
             _ if outcome.ok => self.ok += 1,
@@ -73,7 +77,7 @@ pub fn run(args: &Check) -> Result<u8, String> {
     .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
 
     let started = Instant::now();
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut names) = (Vec::new(), BTreeSet::new());
     let mut sum = Sum::default();
     let width = models.iter().map(|model| model.name.len()).max().unwrap_or(0);
     let shapes = models.iter().map(|model| model.shape().len()).max().unwrap_or(0);
@@ -83,7 +87,7 @@ pub fn run(args: &Check) -> Result<u8, String> {
     for (index, model) in models.iter().enumerate() {
         let mut outcome = check_one(args, model, index + 1, models.len(), started);
         if let Some(folder) = &args.report {
-            report::save_trace(folder, model, &mut outcome)?;
+            report::save_trace(folder, model, &mut outcome, &mut names)?;
         }
         match args.select.format {
             Format::Human => row(model, &outcome, width, shapes),
@@ -189,7 +193,8 @@ fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
         "{mark}  {name:width$}  {shape:shapes$}  {states:>11}  {:>5}  {time:>7}  {verdict}",
         outcome.depth
     ));
-    for complaint in &outcome.complaints {
+    // Why there is no verdict is said already.
+    for complaint in outcome.complaints.iter().filter(|_| outcome.verdict != "incomplete") {
         line(&format!("      {}", paint(RED, complaint)));
     }
     let unexpected = !outcome.ok && outcome.verdict != outcome.expected;
@@ -207,8 +212,8 @@ pub fn told(outcome: &Outcome) -> String {
         _ => String::new(),
     };
     match outcome.verdict {
-        "holds" => format!("holds (exhausted{odds})"),
-        "holds-within-bound" => format!("holds within bound: {detail}{odds}"),
+        "holds" => format!("holds (exhausted{odds}){}", untested(outcome)),
+        "holds-within-bound" => format!("holds within bound: {detail}{odds}{}", untested(outcome)),
         "violated" => {
             let fell = outcome.properties.iter().filter(|found| found.status == "violated");
             let named = fell.clone().find(|found| detail.starts_with(&format!("{}:", found.name)));
@@ -227,6 +232,15 @@ pub fn told(outcome: &Outcome) -> String {
     }
 }
 
+/// The claims that were not put to the test.
+fn untested(outcome: &Outcome) -> String {
+    if outcome.hollow.is_empty() {
+        String::new()
+    } else {
+        format!("; untested: {}", outcome.hollow.join(" "))
+    }
+}
+
 fn total(sum: &Sum) {
     let style = match sum.status() {
         crate::OK => GREEN,
@@ -234,8 +248,9 @@ fn total(sum: &Sum) {
         _ => RED,
     };
     let text = format!(
-        "{} models: {} ok, {} failed, {} incomplete, in {}",
+        "{} model{}: {} ok, {} failed, {} incomplete, in {}",
         sum.models,
+        if sum.models == 1 { "" } else { "s" },
         sum.ok,
         sum.failed,
         sum.incomplete,
@@ -243,6 +258,12 @@ fn total(sum: &Sum) {
     );
     line("");
     line(&paint(style, &text));
+    if sum.only_figures > 0 {
+        line(&format!(
+            "{} of the {} failed: only figures differ (counts of states, lengths of traces), no verdict and no claim",
+            sum.only_figures, sum.failed
+        ));
+    }
     if let Some(peak) = formats::peak_memory() {
         line(&paint(DIM, &format!("peak memory {}", bytes(peak))));
     }

@@ -23,6 +23,12 @@ pub fn json(outcome: &Outcome) -> String {
         "peak_memory_bytes": outcome.memory_bytes,
     });
     let fields = object.as_object_mut().expect("made as an object just above");
+    if let Some(steps) = outcome.steps {
+        fields.insert("steps".to_owned(), json!(steps));
+    }
+    if outcome.only_figures {
+        fields.insert("only_figures_differ".to_owned(), json!(true));
+    }
     if let Some(file) = &outcome.trace_file {
         fields.insert("trace".to_owned(), json!(file));
     }

@@ -16,6 +16,7 @@ mod register;
 mod report;
 mod serve;
 mod trace;
+mod words;
 
 use args::{Args, Command};
 use clap::Parser;

@@ -1,13 +1,13 @@
 //! `synod put` and `synod get`: a write-once register an instance, which is what Basic Paxos is.
 
 use crate::args::{Get, Put};
-use crate::{FAILED, INCOMPLETE, OK};
+use crate::{FAILED, INCOMPLETE, OK, words};
 use std::io::{Read, Write};
 use synod_server::{Answer, Config, Question, ask};
 
 /// Has a value chosen.
 pub fn put(args: &Put) -> Result<u8, String> {
-    let config = Config::load(&args.cluster.config).map_err(|error| error.to_string())?;
+    let config = words::config(&args.cluster.config)?;
     let value = if args.value == "-" {
         let mut value = Vec::new();
         // One byte more than allowed is enough to see that it is too much.
@@ -38,7 +38,7 @@ pub fn put(args: &Put) -> Result<u8, String> {
 
 /// Says what was chosen.
 pub fn get(args: &Get) -> Result<u8, String> {
-    let config = Config::load(&args.cluster.config).map_err(|error| error.to_string())?;
+    let config = words::config(&args.cluster.config)?;
     match ask(&config, args.instance, &Question::Get, args.patience.timeout)
         .map_err(|error| error.to_string())?
     {

@@ -3,6 +3,7 @@
 use crate::check::{Sum, told};
 use crate::formats::escape;
 use crate::output::{grouped, seconds};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use synod_model::{Model, Outcome, replay};
@@ -14,16 +15,41 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.ok{color:#17722f}.
 overflow:auto}figure{overflow:auto;margin:0}small{color:#666}";
 
 /// Writes the counterexample of a model, if there is one, and notes where.
-pub fn save_trace(folder: &Path, model: &Model, outcome: &mut Outcome) -> Result<(), String> {
+pub fn save_trace(
+    folder: &Path,
+    model: &Model,
+    outcome: &mut Outcome,
+    taken: &mut BTreeSet<String>,
+) -> Result<(), String> {
     let Some(trace) = &outcome.trace else { return Ok(()) };
-    let file = folder.join(format!("{}.trace", flat(&model.name)));
+    let name = free(&flat(&model.name), taken);
+    let file = folder.join(format!("{name}.trace"));
     write(&file, trace)?;
     outcome.trace_file = Some(file.display().to_string());
     Ok(())
 }
 
+/// The name of a file for a model: its path from where one is, folders and file one after the other, with neither a dot in front nor
+/// the ending.
 fn flat(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '.' }).collect()
+    let clean = |part: &str| -> String {
+        part.chars()
+            .map(|c| if c.is_alphanumeric() || ['-', '_', '.'].contains(&c) { c } else { '-' })
+            .collect()
+    };
+    let parts =
+        name.trim_end_matches(".toml").split(['/', '\\']).map(|part| clean(part.trim_start_matches('.')));
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "model".to_owned() } else { parts.join(".") }
+}
+
+/// The name, with a number where another model has it already.
+fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name));
+    let free = free.expect("numbers do not run out");
+    taken.insert(free.clone());
+    free
 }
 
 fn write(file: &Path, text: &str) -> Result<(), String> {
@@ -85,4 +111,29 @@ pub fn page(folder: &Path, models: &[Model], outcomes: &[Outcome], sum: &Sum) ->
     let file = folder.join("index.html");
     write(&file, &html)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_named_after_its_model_and_never_hidden() {
+        for (model, file) in [
+            ("mutants/any-value", "mutants.any-value"),
+            ("my.toml", "my"),
+            ("./my.toml", "my"),
+            ("../other/my model.toml", "other.my-model"),
+            ("/srv/.hidden/my.toml", "srv.hidden.my"),
+            ("..", "model"),
+        ] {
+            assert_eq!(flat(model), file);
+        }
+    }
+
+    #[test]
+    fn two_models_of_one_name_have_two_files() {
+        let mut taken = BTreeSet::new();
+        assert_eq!([(); 3].map(|()| free("my", &mut taken)), ["my", "my-2", "my-3"]);
+    }
 }

@@ -2,16 +2,17 @@
 
 use crate::args::{Keygen, Serve};
 use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
+use crate::words;
 use std::io::Write;
 use std::path::Path;
 use synod_runtime::keys::{self, ClientKeys, Keys};
 use synod_runtime::transport::Dropped;
-use synod_server::{Config, Notice, Orders};
+use synod_server::{Notice, Orders};
 use zeroize::Zeroizing;
 
 /// Runs a member until a signal stops it.
 pub fn run(args: &Serve) -> Result<u8, String> {
-    let config = Config::load(&args.cluster.config).map_err(|error| error.to_string())?;
+    let config = words::config(&args.cluster.config)?;
     let orders = Orders::default();
     let id = args.id;
     let mut unheard = None;
@@ -99,7 +100,7 @@ pub fn keygen(args: &Keygen) -> Result<u8, String> {
         line(&keys::line(&*new_key()?));
         return Ok(crate::OK);
     }
-    let config = Config::load(&args.cluster.config).map_err(|error| error.to_string())?;
+    let config = words::config(&args.cluster.config)?;
     let cluster = || Keys::load(&config.cluster_key).map_err(|error| error.to_string());
     if args.client {
         line(&keys::client_line(&*new_key()?, &cluster()?));

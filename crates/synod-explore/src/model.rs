@@ -93,11 +93,11 @@ impl<A: Subject, O: Observer<A>> Model for System<A, O> {
         Some(Diagram::new(self, &path.into_actions()).explorer_svg())
     }
 
-    /// All properties but those of steps, which stateright cannot be asked about, up to the 64th.
+    /// All properties but premises and those of steps, which stateright cannot be asked about, up to the 64th.
     fn properties(&self) -> Vec<stateright::Property<Self>> {
         let conditions: [fn(&Self, &Self::State) -> bool; SLOTS] = slots!(condition, A, O);
         let told = self.properties.iter().zip(conditions);
-        told.filter(|(property, _)| !matches!(property.check, Check::Note(_)))
+        told.filter(|(property, _)| !matches!(property.check, Check::Note(_)) && !property.is_premise())
             .map(|(property, condition)| stateright::Property {
                 expectation: property.expectation.into(),
                 name: property.name,

@@ -13,6 +13,9 @@ pub enum Expectation {
     Always,
     /// It is to be true somewhere: a witness that the exploration reached its hard case.
     Sometimes,
+    /// Nothing is expected of it: it says what the property of this name speaks about, and where it is true nowhere, that property was
+    /// not put to the test ([`Status::Hollow`](crate::Status::Hollow)).
+    Premise(&'static str),
     /// It is to come about on every fair run. Never that of a [`Property`], but of a
     /// [`LiveProperty`](crate::liveness::LiveProperty), which exploring leaves undecided.
     Eventually,
@@ -22,7 +25,7 @@ impl From<Expectation> for stateright::Expectation {
     fn from(expectation: Expectation) -> Self {
         match expectation {
             Expectation::Always => Self::Always,
-            Expectation::Sometimes => Self::Sometimes,
+            Expectation::Sometimes | Expectation::Premise(_) => Self::Sometimes,
             Expectation::Eventually => Self::Eventually,
         }
     }
@@ -151,6 +154,17 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::State(witness(check)) }
     }
 
+    /// Makes a witness say what another property speaks about: where it is never seen, that one was not put to the test.
+    #[must_use]
+    pub fn premise_of(self, property: &'static str) -> Self {
+        Self { expectation: Expectation::Premise(property), ..self }
+    }
+
+    /// Whether it is only there to say what another property speaks about.
+    pub(crate) fn is_premise(&self) -> bool {
+        matches!(self.expectation, Expectation::Premise(_))
+    }
+
     /// The answer of the function for a state as a whole; `None` for a property of steps.
     pub(crate) fn of_state(&self, state: &State<A, O>) -> Option<Result<(), String>> {
         match &self.check {
@@ -163,10 +177,12 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
                     state.locals.iter().enumerate().map(|(actor, local)| check(&(actor, local)));
                 // One actor decides, for better or for worse.
                 let decisive =
-                    answers.find(|answer| answer.is_ok() == (self.expectation == Expectation::Sometimes));
+                    answers.find(|answer| answer.is_ok() == (self.expectation != Expectation::Always));
                 Some(decisive.unwrap_or(match self.expectation {
                     Expectation::Always => Ok(()),
-                    Expectation::Sometimes | Expectation::Eventually => Err(String::new()),
+                    Expectation::Sometimes | Expectation::Premise(_) | Expectation::Eventually => {
+                        Err(String::new())
+                    }
                 }))
             }
         }
@@ -176,7 +192,7 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
     pub(crate) fn finding(&self, answer: Result<(), String>) -> Option<String> {
         match (self.expectation, answer) {
             (Expectation::Always, Err(detail)) => Some(detail),
-            (Expectation::Sometimes, Ok(())) => Some(String::new()),
+            (Expectation::Sometimes | Expectation::Premise(_), Ok(())) => Some(String::new()),
             _ => None,
         }
     }

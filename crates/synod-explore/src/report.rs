@@ -262,7 +262,7 @@ impl Expectation {
     pub(crate) fn decided(self) -> Status {
         match self {
             Self::Always => Status::Violated,
-            Self::Sometimes => Status::Witnessed,
+            Self::Sometimes | Self::Premise(_) => Status::Witnessed,
             Self::Eventually => Status::Undecided,
         }
     }
@@ -271,7 +271,7 @@ impl Expectation {
     pub(crate) fn undecided(self) -> Status {
         match self {
             Self::Always => Status::Holds,
-            Self::Sometimes => Status::Unwitnessed,
+            Self::Sometimes | Self::Premise(_) => Status::Unwitnessed,
             Self::Eventually => Status::Undecided,
         }
     }
@@ -348,7 +348,7 @@ pub struct Report<A: Subject> {
     /// Whether nothing was explored, since what was asked for cannot be done or a checkpoint is unusable. The verdict says why, as that
     /// of a panic does; no actor panicked.
     pub refused: bool,
-    /// One finding a property, in the order of the system's properties; then one, undecided, for each that must come about.
+    /// One finding a property, premises apart, in the order of the system's properties; then one, undecided, for each that must come about.
     pub findings: Vec<Finding<A>>,
     /// Distinct states.
     pub unique_states: u64,
@@ -419,11 +419,26 @@ impl<A: Subject> Ending<A> {
     }
 }
 
+/// Says of each property that nothing put to the test that it is hollow, and takes away what only says so.
+fn test<A: Subject>(findings: &mut Vec<Finding<A>>) {
+    let premises = findings.iter().filter_map(|finding| match finding.expectation {
+        Expectation::Premise(of) if finding.status == Status::Unwitnessed => Some(of),
+        _ => None,
+    });
+    let untested: Vec<&'static str> = premises.collect();
+    for finding in findings.iter_mut().filter(|finding| finding.status == Status::Holds) {
+        if untested.contains(&finding.property) {
+            finding.status = Status::Hollow;
+        }
+    }
+    findings.retain(|finding| !matches!(finding.expectation, Expectation::Premise(_)));
+}
+
 /// Completes the findings and draws the verdict, the gravest first.
 pub(crate) fn conclude<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
     stop: &Stop,
-    findings: &mut [Finding<A>],
+    findings: &mut Vec<Finding<A>>,
     ending: Ending<A>,
 ) -> Verdict<A> {
     if ending.exhausted && ending.panicked.is_none() {
@@ -433,6 +448,7 @@ pub(crate) fn conclude<A: Subject, O: Observer<A>>(
             }
         }
     }
+    test(findings);
     if let Some((message, trace)) = ending.panicked {
         return Verdict::Panicked { message, trace };
     }

@@ -398,7 +398,8 @@ pub fn judge<A: Subject, O: Observer<A>>(
         state = taken.next.unwrap_or(state);
         panics::capture(|| watch.see(step, &state, taken.note.as_ref())).map_err(failed(step))?;
     }
-    let judged = system.properties.iter().zip(watch.decided).map(|(property, decided)| Judged {
+    let asked = system.properties.iter().zip(watch.decided).filter(|(property, _)| !property.is_premise());
+    let judged = asked.map(|(property, decided)| Judged {
         property: property.name,
         expectation: property.expectation,
         status: match &decided {

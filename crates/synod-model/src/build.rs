@@ -11,6 +11,7 @@ use crate::log_file::{self, Before};
 use crate::mutants::{self, Mutant, MutantStable, Rule};
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
+use crate::premises;
 use crate::sense;
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
 use stateright::actor::Id;
@@ -41,7 +42,7 @@ pub struct Model {
     /// Who is who.
     pub cluster: Arc<Cluster>,
     processes: Vec<Process>,
-    claims: Vec<&'static Claim>,
+    pub(crate) claims: Vec<&'static Claim>,
     witnesses: Vec<&'static Witness>,
     never: Vec<&'static Witness>,
     live_ballots: Option<usize>,
@@ -333,6 +334,13 @@ impl Model {
                 if seen(history) { Err(format!("{} was reached", witness.says)) } else { Ok(()) }
             };
             system.properties.push(Property::always_history(witnesses::never(witness), check));
+        }
+        for claim in &self.claims {
+            let premise = premises::premise(claim, &self.cluster, self.live_ballots.is_some());
+            system.properties.push(premise.premise_of(claim.name));
+        }
+        if self.file.check.hollow.is_some() {
+            system.properties.push(Property::always_history(premises::MEANT, |_| Ok(())));
         }
         if let Some(progress) = &self.progress {
             progress.declare(&mut system, &self.cluster, &self.numbers(), self.draws());

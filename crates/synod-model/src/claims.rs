@@ -5,8 +5,8 @@
 
 #![allow(clippy::missing_errors_doc, reason = "for every claim alike: the error is the breach, in words")]
 
-use crate::history::History;
-use synod::Quorums;
+use crate::history::{Happened, History};
+use synod::{Ballot, Cluster, Instance, Quorums};
 
 /// One claim: its name, where it stands, and the function that judges a history.
 #[derive(Debug)]
@@ -19,6 +19,21 @@ pub struct Claim {
     pub says: &'static str,
     /// Judges a history.
     pub judge: fn(&Quorums, &History) -> Result<(), String>,
+    /// What it speaks about, in words: where that never occurred, the claim was not put to the test.
+    pub about: &'static str,
+    /// The name of the property that this occurred.
+    pub premise: &'static str,
+    /// How it is recognised.
+    pub occurs: Occurs,
+}
+
+/// How it is recognised that what a claim speaks about occurred.
+#[derive(Clone, Copy, Debug)]
+pub enum Occurs {
+    /// By something that happens in a step.
+    Step(fn(&Cluster, &Happened) -> bool),
+    /// By the history.
+    History(fn(&Quorums, &History) -> bool),
 }
 
 /// All claims, in the order in which the paper leads from one to the next.
@@ -28,86 +43,186 @@ pub const CLAIMS: [Claim; 14] = [
         source: "PMS §2.1",
         says: "Only a proposed value is chosen, only one is chosen, and only a chosen one is learned.",
         judge: b0,
+        about: "a value was chosen",
+        premise: "premise of B0",
+        occurs: Occurs::History(|q, h| h.chosen(q).next().is_some()),
     },
     Claim {
         name: "P1",
         source: "PMS §2.2",
         says: "An acceptor accepts the first proposal it receives.",
         judge: p1,
+        about: "an acceptor received a proposal",
+        premise: "premise of P1",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::Offered(..))),
     },
     Claim {
         name: "P1a",
         source: "PMS §2.2",
         says: "An acceptor accepts proposal n iff it has not answered a prepare above n.",
         judge: p1a,
+        about: "an acceptor received a proposal",
+        premise: "premise of P1a",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::Offered(..))),
     },
     Claim {
         name: "P2",
         source: "PMS §2.2",
         says: "Every higher-numbered proposal that is chosen has the chosen value.",
         judge: p2,
+        about: "a value was chosen, and a higher-numbered proposal too",
+        premise: "premise of P2",
+        occurs: Occurs::History(chosen_above),
     },
     Claim {
         name: "P2a",
         source: "PMS §2.2",
         says: "Every higher-numbered proposal accepted by any acceptor has the chosen value.",
         judge: p2a,
+        about: "a value was chosen, and a higher-numbered proposal accepted",
+        premise: "premise of P2a",
+        occurs: Occurs::History(accepted_above),
     },
     Claim {
         name: "P2b",
         source: "PMS §2.2",
         says: "Every higher-numbered proposal issued by any proposer has the chosen value.",
         judge: p2b,
+        about: "a value was chosen, and a higher-numbered proposal issued",
+        premise: "premise of P2b",
+        occurs: Occurs::History(issued_above),
     },
     Claim {
         name: "P2c",
         source: "PMS §2.2",
         says: "For each issued (n, v) a quorum accepted nothing below n, or v is its highest below n.",
         judge: p2c,
+        about: "a proposal was issued",
+        premise: "premise of P2c",
+        occurs: Occurs::Step(issued),
     },
     Claim {
         name: "V1",
         source: "PTP §2.1, B1",
         says: "Each ballot is begun once and carries one value.",
         judge: v1,
+        about: "a proposal was issued",
+        premise: "premise of V1",
+        occurs: Occurs::Step(issued),
     },
     Claim {
         name: "V2",
         source: "PTP §2.1, B2",
         says: "The quorum a ballot rests on meets every quorum that chose a value.",
         judge: v2,
+        about: "a ballot chose a value, and another one rests on a quorum",
+        premise: "premise of V2",
+        occurs: Occurs::History(issued_beside),
     },
     Claim {
         name: "V3",
         source: "PTP §2.1, B3",
         says: "A ballot's value is that of the latest earlier vote among its own quorum's members, if any.",
         judge: v3,
+        about: "a proposal rests on a quorum of which a member had accepted another",
+        premise: "premise of V3",
+        occurs: Occurs::History(issued_after_votes),
     },
     Claim {
         name: "R1",
         source: "reads",
         says: "A client is told a value only if it is chosen, and \"unset\" only if none was when its read arrived.",
         judge: r1,
+        about: "a client was told a value, or that there is none",
+        premise: "premise of R1",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::Told(..))),
     },
     Claim {
         name: "W1",
         source: "PMS §3",
         says: "A proposal is issued only when everything alpha or more instances below it is chosen.",
         judge: w1,
+        about: "a proposal was issued alpha or more instances above the first",
+        premise: "premise of W1",
+        occurs: Occurs::Step(issued_beyond_window),
     },
     Claim {
         name: "X1",
         source: "PMS §3",
         says: "A server executes what is chosen, in the order of instances, and leaves none out.",
         judge: x1,
+        about: "a server executed a command",
+        premise: "premise of X1",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::Executed(_, all) if !all.is_empty())),
     },
     Claim {
         name: "L1",
         source: "PMS §3",
         says: "Some order explains all that clients were told, each command in it once, between question and answer.",
         judge: l1,
+        about: "a client was told what the machine says",
+        premise: "premise of L1",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::Returned(..))),
     },
 ];
+
+/// Whether a proposal was chosen, and another one, of a higher ballot in the same instance, is among these.
+fn above<'a>(
+    quorums: &Quorums,
+    history: &History,
+    others: impl Iterator<Item = &'a (Instance, Ballot)> + Clone,
+) -> bool {
+    let mut chosen = history.chosen(quorums);
+    chosen.any(|(instance, m, _)| others.clone().any(|(i, n)| *i == instance && *n > m))
+}
+
+/// What P2 speaks about.
+fn chosen_above(quorums: &Quorums, history: &History) -> bool {
+    let chosen: Vec<_> = history.chosen(quorums).map(|(instance, ballot, _)| (instance, ballot)).collect();
+    above(quorums, history, chosen.iter())
+}
+
+/// What P2a speaks about.
+fn accepted_above(quorums: &Quorums, history: &History) -> bool {
+    let votes: Vec<_> = history.votes.keys().map(|(instance, ballot, _)| (*instance, *ballot)).collect();
+    above(quorums, history, votes.iter())
+}
+
+/// What P2b speaks about.
+fn issued_above(quorums: &Quorums, history: &History) -> bool {
+    above(quorums, history, history.issued.keys())
+}
+
+/// What V2 speaks about.
+fn issued_beside(quorums: &Quorums, history: &History) -> bool {
+    let mut chosen = history.chosen(quorums);
+    chosen.any(|(instance, m, _)| history.issued.keys().any(|(i, n)| *i == instance && *n != m))
+}
+
+/// What V3 speaks about.
+fn issued_after_votes(_: &Quorums, history: &History) -> bool {
+    history.issued.iter().any(|((instance, n), values)| {
+        let mut members = values.values().flat_map(|quorum| quorum.iter());
+        members.any(|member| history.latest_vote_below(member, *instance, *n).is_some())
+    })
+}
+
+/// What P2c and V1 speak about.
+fn issued(_: &Cluster, happened: &Happened) -> bool {
+    matches!(happened, Happened::Issued { .. })
+}
+
+/// What W1 speaks about.
+fn issued_beyond_window(cluster: &Cluster, happened: &Happened) -> bool {
+    let alpha = cluster.log.as_ref().map_or(u64::MAX, |log| log.alpha);
+    matches!(happened, Happened::Issued { instance, .. } if instance.0 >= alpha)
+}
+
+/// A proposal that is bound by what an earlier ballot accepted: what is left of the premises of P2, P2a, P2b and V3 where what is
+/// settled is forgotten at once (see [`crate::ballots`]), so that no history shows a choice and a higher ballot side by side.
+pub(crate) fn bound(_: &Cluster, happened: &Happened) -> bool {
+    matches!(happened, Happened::Issued { reported: true, .. })
+}
 
 /// B0 (PMS §2.1): only a proposed value is chosen; only one value is chosen an instance; nobody learns any other.
 pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {

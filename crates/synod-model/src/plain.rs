@@ -1,7 +1,7 @@
 //! Complaints of the library that reads model files, in the words of the files and not of Rust.
 
 /// Puts a complaint in plain words; one of another kind stays as it is.
-pub(crate) fn plain(message: &str) -> String {
+pub fn plain(message: &str) -> String {
     let message = message.trim().replace('\n', ", ");
     let quoted = |prefix: &str| {
         let rest = message.strip_prefix(prefix)?.strip_prefix('`')?;

@@ -51,6 +51,7 @@ where
             outcome.verdict = "panicked";
             outcome.detail = Some(message.clone());
             outcome.trace = Some(text(model, system, trace, message).to_string());
+            outcome.steps = Some(trace.len());
         }
         Verdict::Violated { property } => {
             outcome.verdict = "violated";
@@ -62,6 +63,7 @@ where
             let Some(LiveFinding { property, lasso: Some(lasso), .. }) = finding else { return };
             let detail = format!("{property}: {}", told(lasso));
             outcome.trace = Some(lasso_text(model, system, lasso, &detail));
+            outcome.steps = Some(lasso.stem.len() + lasso.cycle.len());
             outcome.detail = Some(detail);
         }
     }

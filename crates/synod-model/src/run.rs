@@ -1,9 +1,10 @@
 //! Checks one model: explores it, replays its scenario, and compares what came out with what its file expects.
 
 use crate::build::{Built, Model};
+use crate::claims::Claim;
 use crate::file::ScenarioFile;
 use crate::observer::{Ghost, Inside};
-use crate::progress;
+use crate::{expected, premises, progress};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -66,7 +67,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 
 /// The file for a model's checkpoint in a folder.
 pub fn checkpoint_file(folder: &Path, model: &str) -> PathBuf {
-    folder.join(format!("{}.checkpoint", model.replace(['/', '\\'], "__")))
+    // Neither hidden nor in another folder, however the model's path begins.
+    let name = model.trim_start_matches("./").replace("..", "up").replace(['/', '\\'], "__");
+    folder.join(format!("{name}.checkpoint"))
 }
 
 /// What came out of one model.
@@ -86,8 +89,13 @@ pub struct Outcome {
     pub refused: bool,
     /// What did not.
     pub complaints: Vec<String>,
+    /// Whether nothing but figures differs, counts of states and lengths of traces, so that it is a matter of writing them anew.
+    pub only_figures: bool,
     /// Each property and what is known of it.
     pub properties: Vec<Found>,
+    /// Claims that were not put to the test although they speak about something that there is in the model; of a model that was
+    /// explored to its end.
+    pub hollow: Vec<&'static str>,
     /// Distinct states.
     pub unique_states: u64,
     /// Successors, repeats included.
@@ -102,6 +110,8 @@ pub struct Outcome {
     pub memory_bytes: u64,
     /// The counterexample, in the trace grammar.
     pub trace: Option<String>,
+    /// How many steps it has; of a lasso, to its cycle and around it once.
+    pub steps: Option<usize>,
     /// Where the counterexample was written, if it was.
     pub trace_file: Option<String>,
 }
@@ -188,10 +198,13 @@ where
     system.liveness = liveness;
     let system = &system;
     progress::add(model, system, &options, &mut outcome);
-    outcome.complaints = complaints(model, &outcome, settings);
+    let figures;
+    (outcome.complaints, figures) = expected::complaints(model, &outcome, settings);
     if let Some(scenario) = &model.file.scenario {
         outcome.complaints.extend(replay_scenario(system, scenario).err());
     }
+    outcome.only_figures = outcome.complaints.is_empty() && !figures.is_empty();
+    outcome.complaints.extend(figures);
     outcome.ok = outcome.complaints.is_empty();
     outcome
 }
@@ -205,9 +218,7 @@ where
     let (verdict, detail, counterexample) = match &report.verdict {
         Verdict::Holds => ("holds", None, None),
         Verdict::HoldsWithinBound(bound) => ("holds-within-bound", Some(bound.clone()), None),
-        Verdict::Vacuous(missing) => {
-            ("vacuous", Some(format!("never reached: {}", missing.join(", "))), None)
-        }
+        Verdict::Vacuous(missing) => ("vacuous", Some(vacuous(model, missing)), None),
         // Another claim fell, and the search was cut before it could tell of the one that the file names.
         Verdict::Violated { property } if is_open(model, report) => {
             let wanted = model.file.expect.property.as_deref().unwrap_or_default();
@@ -229,6 +240,11 @@ where
         Verdict::Incomplete(why) => ("incomplete", Some(gave_up(model, *why)), None),
         Verdict::Panicked { message, .. } if report.refused => ("incomplete", Some(message.clone()), None),
         Verdict::Panicked { message, trace } => ("panicked", Some(message.clone()), Some(trace)),
+    };
+    let told = report.findings.iter().filter(|finding| finding.property != premises::MEANT);
+    let is_hollow = |claim: &&&'static Claim| {
+        report.finding(claim.name).is_some_and(|finding| finding.status == Status::Hollow)
+            && premises::concerns(&model.cluster, claim)
     };
     let found = |f: &synod_explore::Finding<A>| Found {
         name: f.property,
@@ -253,7 +269,10 @@ where
         ok: false,
         refused: report.refused,
         complaints: Vec::new(),
-        properties: report.findings.iter().map(found).collect(),
+        only_figures: false,
+        steps: counterexample.map(Vec::len),
+        properties: told.map(found).collect(),
+        hollow: model.claims.iter().filter(is_hollow).map(|claim| claim.name).collect(),
         unique_states: report.unique_states,
         generated_states: report.generated_states,
         depth: report.depth,
@@ -261,6 +280,29 @@ where
         elapsed: report.elapsed,
         memory_bytes: report.memory_bytes,
     }
+}
+
+/// Why a model shows nothing, in words, and what to do.
+fn vacuous(model: &Model, missing: &[&'static str]) -> String {
+    let is_claim = |name: &&&str| model.claims.iter().any(|claim| claim.name == **name);
+    if missing.is_empty() {
+        return "the initial state is out of bounds".to_owned();
+    }
+    let unseen: Vec<&str> = missing.iter().filter(|name| !is_claim(name)).copied().collect();
+    if !unseen.is_empty() {
+        return format!("never reached: {}", unseen.join(", "));
+    }
+    let about: Vec<&str> = missing
+        .iter()
+        .filter_map(|name| model.claims.iter().find(|claim| claim.name == *name))
+        .filter(|claim| premises::concerns(&model.cluster, claim))
+        .map(|claim| claim.about)
+        .collect();
+    let first = about.first().copied().unwrap_or("what they speak about occurred");
+    format!(
+        "no claim was put to the test: it never came about that {first}; mend the model, or say in [check] why this is meant: \
+         hollow = \"...\""
+    )
 }
 
 /// Why a search gave up, in words, and if no search could ever come to an end, what is missing.
@@ -280,71 +322,6 @@ pub(crate) fn gave_up(model: &Model, why: Why) -> String {
 fn is_open<A: Subject>(model: &Model, report: &Report<A>) -> bool {
     let wanted = model.file.expect.property.as_deref();
     wanted.and_then(|name| report.finding(name)).is_some_and(|finding| finding.status == Status::Undecided)
-}
-
-/// Everything that did not come out as expected.
-fn complaints(model: &Model, outcome: &Outcome, settings: &Settings<'_>) -> Vec<String> {
-    let expect = &model.file.expect;
-    // stateright's search goes on after a fall and keeps the latest trace, which need not be a shortest one.
-    let expected_steps = expect.steps.filter(|_| !settings.stateright);
-    let mut complaints = Vec::new();
-    if let Some(message) = expect.message.as_deref().filter(|_| outcome.verdict == "panicked")
-        && !outcome.detail.as_deref().is_some_and(|detail| detail.contains(message))
-    {
-        let detail = outcome.detail.as_deref().unwrap_or_default();
-        complaints.push(format!("it panicked otherwise: {detail:?}, expected {message:?}"));
-    }
-    if outcome.verdict != expect.verdict {
-        let detail = outcome.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        complaints.push(format!("verdict is {}{detail}, expected {}", outcome.verdict, expect.verdict));
-        if outcome.verdict == "incomplete" {
-            return complaints;
-        }
-    }
-    let found = |name: &str| outcome.properties.iter().find(|found| found.name == name);
-    if let Some(name) = &expect.property {
-        match found(name) {
-            Some(Found { status: "violated", steps, .. })
-                if expected_steps.is_some() && *steps != expected_steps =>
-            {
-                let (is, expected) = (steps.unwrap_or(0), expected_steps.unwrap_or(0));
-                complaints.push(format!("{name} falls after {is} steps, expected {expected}"));
-            }
-            Some(Found { status: "violated", cycle, .. })
-                if expect.cycle.is_some() && *cycle != expect.cycle =>
-            {
-                let (is, expected) = (cycle.unwrap_or(0), expect.cycle.unwrap_or(0));
-                complaints.push(format!(
-                    "the cycle on which {name} never comes about has {is} steps, expected {expected}"
-                ));
-            }
-            Some(Found { status: "violated", .. }) => {}
-            _ => complaints.push(format!("{name} does not fall")),
-        }
-    }
-    if let Some(expected) = &expect.lasso
-        && outcome
-            .trace
-            .as_deref()
-            .is_some_and(|trace| progress::steps_of(trace) != progress::steps_of(expected))
-    {
-        complaints.push("the lasso is another one than the file tells".to_owned());
-    }
-    // The file counts what its reductions leave; stateright knows of none.
-    if model.reduces() && (!settings.reduce || settings.stateright) {
-        return complaints;
-    }
-    let counts = [
-        ("unique_states", outcome.unique_states, expect.unique_states),
-        ("generated_states", outcome.generated_states, expect.generated_states),
-        ("depth", outcome.depth as u64, expect.depth.map(|depth| depth as u64)),
-    ];
-    for (name, is, expected) in counts {
-        if let Some(expected) = expected.filter(|expected| *expected != is) {
-            complaints.push(format!("{name} = {is}, expected {expected}"));
-        }
-    }
-    complaints
 }
 
 /// Replays a scripted run through the actors, judging every property at every step.

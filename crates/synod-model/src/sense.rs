@@ -37,6 +37,9 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
     let steps = file.scenario.as_ref().map(|scenario| scenario.steps.get_ref().as_str());
     let is_step = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let alike = file.reduce.symmetry.as_ref().map(|given| given.get_ref());
+    let live = file.liveness.as_ref().map(|given| given.properties.get_ref().as_slice()).unwrap_or_default();
+    let again =
+        live.iter().enumerate().find(|(at, name)| live[..*at].contains(name)).map(|(_, name)| name.as_str());
     let served = file.liveness.as_ref().and_then(|given| given.served.as_ref());
     first(
         judge,
@@ -107,6 +110,11 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
                 alike.is_some_and(Vec::is_empty),
                 &["reduce", "symmetry"],
                 "symmetry: the list is empty; name acceptors or learners, or leave it out".to_owned(),
+            ),
+            (
+                again.is_some(),
+                &["liveness", "properties"],
+                format!("properties: {:?} stands there twice; leave one out", again.unwrap_or_default()),
             ),
             (
                 served.is_some_and(|given| given.get_ref().is_empty()),

@@ -1,0 +1,5 @@
+//! Model files: what is refused in them, what is said of claims that they do not put to the test, and how their runs are drawn.
+
+mod drawn;
+mod hollow;
+mod refused;
