@@ -193,9 +193,12 @@ fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
         "{mark}  {name:width$}  {shape:shapes$}  {states:>11}  {:>5}  {time:>7}  {verdict}",
         outcome.depth
     ));
-    // Why there is no verdict is said already.
+    // What the row says is not said again.
+    let told = outcome.detail.as_deref().filter(|_| outcome.verdict != "violated");
+    let told = told.map(|detail| format!(" ({detail})")).unwrap_or_default();
     for complaint in outcome.complaints.iter().filter(|_| outcome.verdict != "incomplete") {
-        line(&format!("      {}", paint(RED, complaint)));
+        let complaint = if told.is_empty() { complaint.clone() } else { complaint.replace(&told, "") };
+        line(&format!("      {}", paint(RED, &complaint)));
     }
     let unexpected = !outcome.ok && outcome.verdict != outcome.expected;
     if let Some(trace) = outcome.trace.as_ref().filter(|_| unexpected) {
