@@ -1,5 +1,6 @@
 //! What a log costs and how it goes on, asked of servers through the one way in that there is, `impl Actor`.
 
+mod guards;
 mod snapshots;
 mod world;
 
