@@ -141,11 +141,14 @@ mod tests {
         let run = [
             stable(&[0], 0, None),
             stable(&[0, 1, 2], 0, None),
+            // All is spared that the snapshot takes the place of; later it is not, and the snapshot stays.
+            stable(&[0, 1, 2], 0, Some(2)),
             stable(&[2], 2, Some(2)),
             // An acceptance that comes late, below where the log begins.
             stable(&[1, 2, 3], 2, Some(2)),
             stable(&[1, 2, 3], 2, Some(3)),
             stable(&[4], 4, Some(4)),
+            stable(&[5], 5, Some(4)),
         ];
         let mut state = Stable::default();
         for (old, new) in std::iter::once(&Stable::default()).chain(&run).zip(&run) {

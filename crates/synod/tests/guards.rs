@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorState, Ask, Ballot, Cluster, Instance, Learning, Msg, PerInstance, Process, ProcessState,
-    Proposal, QuorumError, QuorumRule, Quorums, Retry, Stable, Timer, Value,
+    AcceptorState, Answer, Ask, Asking, Ballot, Client, Cluster, Election, ElectionState, ElectionTimer,
+    Elector, Heartbeat, Instance, Learning, Msg, Pace, PerInstance, Process, ProcessState, Proposal,
+    QuorumError, QuorumRule, Quorums, Retry, Stable, Timer, Value, Want,
 };
 
 fn ids(ids: std::ops::Range<usize>) -> Vec<Id> {
@@ -342,4 +343,144 @@ fn quorums_must_meet_across_the_phases_and_each_as_small_as_it_may_be() {
     assert!(set.is_empty() && !set.contains(16));
     set.insert(15);
     assert!(!set.is_empty() && set.contains(15) && set.len() == 1 && first(17).len() == 16);
+}
+
+/// A client, ninth of all, that asks the first three in turn for a value at instance 5.
+fn client(want: Want, asking: Asking, pause: bool) -> One {
+    let any = Duration::from_millis(1)..Duration::from_millis(2);
+    let (asks, heeds) = (ids(0..3), ids(0..3));
+    let (pause, resend) = (pause.then(|| any.clone()), Some(any));
+    One::start(
+        Process::Client(Client {
+            number: 1,
+            instance: Instance(5),
+            want,
+            asks,
+            heeds,
+            asking,
+            pause,
+            resend,
+        }),
+        None,
+    )
+}
+
+fn asked(client: &One) -> Vec<usize> {
+    (0..4).filter(|server| !client.told(*server).is_empty()).collect()
+}
+
+fn answer(client: &One) -> Option<&Answer> {
+    client.state.client().and_then(|client| client.answer.as_ref())
+}
+
+#[test]
+fn a_client_asks_all_or_one_after_the_other_until_it_is_answered() {
+    let write = || Want::Write(value("x"));
+    let mut all = client(write(), Asking::Everyone, false);
+    assert_eq!(asked(&all), [0, 1, 2]);
+    assert_eq!(asked(all.rings(Timer::Resend)), [0, 1, 2]);
+    let mut one = client(write(), Asking::InTurn, false);
+    assert_eq!(asked(&one), [0]);
+    for next in [1, 2, 0, 1] {
+        assert_eq!(asked(one.rings(Timer::Resend)), [next]);
+    }
+    assert_eq!(one.told(1), [request(5, "x").into()]);
+    one.hears(2, Msg::Response { instance: Instance(5), value: value("y") });
+    assert_eq!(answer(&one), Some(&Answer::Chosen(value("y"))));
+    assert!(one.did.iter().any(|it| matches!(it, Command::CancelTimer(Timer::Resend))));
+    assert_eq!(asked(one.rings(Timer::Resend)), [0; 0], "there is nothing left to ask");
+    one.hears(1, Msg::Response { instance: Instance(5), value: value("z") });
+    assert_eq!(answer(&one), Some(&Answer::Chosen(value("y"))), "the first answer stays");
+}
+
+#[test]
+fn a_client_takes_no_answer_to_what_it_has_not_asked() {
+    let response = |instance| Msg::Response { instance: Instance(instance), value: value("y") };
+    let unset = || Msg::Unset { instance: Instance(5) };
+    let output = |number| Msg::Output { number, output: value("o") };
+    for (want, wrong, right, is) in [
+        (
+            Want::Write(value("x")),
+            vec![response(4), unset(), output(1)],
+            response(5),
+            Answer::Chosen(value("y")),
+        ),
+        (
+            Want::Read,
+            vec![response(4), output(1), Msg::Unset { instance: Instance(4) }],
+            unset(),
+            Answer::Unset,
+        ),
+        (
+            Want::Submit(value("x")),
+            vec![response(5), unset(), output(2)],
+            output(1),
+            Answer::Output(value("o")),
+        ),
+        (
+            Want::Query(value("x")),
+            vec![response(5), unset(), output(2)],
+            output(1),
+            Answer::Output(value("o")),
+        ),
+    ] {
+        let mut early = client(want.clone(), Asking::Everyone, true);
+        assert_eq!(asked(&early), [0; 0], "it pauses first");
+        early.hears(0, right.clone()).hears(0, Msg::Redirect { leader: 2.into() });
+        assert_eq!((answer(&early), asked(&early)), (None, vec![]), "{want:?}: it has not asked yet");
+        assert_eq!(asked(early.rings(Timer::Resend)), [0, 1, 2]);
+        for wrong in wrong {
+            early.hears(0, wrong.clone());
+            assert_eq!(answer(&early), None, "{want:?}: {wrong:?}");
+        }
+        assert_eq!(asked(early.hears(0, Msg::Redirect { leader: 2.into() })), [2]);
+        early.hears(0, right);
+        assert_eq!(answer(&early), Some(&is));
+        assert_eq!(asked(early.hears(0, Msg::Redirect { leader: 2.into() })), [0; 0], "it has its answer");
+    }
+}
+
+#[test]
+fn a_member_of_an_election_does_nothing_at_a_timer_that_is_not_its_own() {
+    let any = Duration::from_millis(1)..Duration::from_millis(2);
+    let pace = Pace { beat: any.clone(), suspect: any.clone(), hold_off: any, doublings: 1 };
+    let elector = |members| Elector(Election { members, pace: pace.clone() });
+    let ring = |elector: &Elector, state: &ElectionState, timer| {
+        let (mut next, mut out) = (Cow::Borrowed(state), Out::new());
+        elector.on_timeout(0.into(), &mut next, &timer, &mut out);
+        (next.into_owned(), out.len())
+    };
+    let (leads, follows) = (elector(ids(0..2)), elector(vec![1.into(), 0.into()]));
+    let state = ElectionState::default();
+    assert_eq!(ring(&leads, &state, ElectionTimer::Suspect), (state.clone(), 0));
+    assert_eq!(ring(&follows, &state, ElectionTimer::Beat), (state.clone(), 0));
+    assert_eq!(ring(&follows, &state, ElectionTimer::HoldOff), (state.clone(), 0));
+    assert_eq!(ring(&leads, &state, ElectionTimer::Beat).1, 2, "a heartbeat and the next timer");
+    assert!(ring(&leads, &state, ElectionTimer::HoldOff).0.ready);
+    // What it says to itself is no sign of anybody.
+    let (mut next, mut out) = (Cow::Borrowed(&state), Out::new());
+    leads.on_msg(0.into(), &mut next, 0.into(), Heartbeat, &mut out);
+    assert!(matches!(next, Cow::Borrowed(_)) && out.is_empty());
+}
+
+#[test]
+fn rules_that_do_not_fit_are_refused_each_for_its_own_reason() {
+    use QuorumRule::{Column, Fraction, Listed, Majority, Row, RowAndColumn, Weight};
+    let set = |indices: &[usize]| indices.iter().copied().collect();
+    for (rule, says) in [
+        (Fraction(1, 0), "denominator"),
+        (Weight(vec![1, 1], 1), "2 weights are given for 3"),
+        (Row(0), "0 columns"),
+        (Column(2), "2 columns"),
+        (RowAndColumn(0), "0 columns"),
+        (Listed(vec![set(&[0]), set(&[3])]), "above A3"),
+        (Weight(vec![1, 1, 1], 4), "not even all"),
+        (Listed(vec![]), "not even all"),
+    ] {
+        for error in [Quorums::forced(3, rule.clone(), Majority), Quorums::forced(3, Majority, rule.clone())]
+        {
+            let error = error.expect_err("it does not fit").to_string();
+            assert!(error.contains(says), "{rule:?}: {error}");
+        }
+    }
 }

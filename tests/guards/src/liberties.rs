@@ -1,4 +1,4 @@
-//! The list of edits that nothing has to notice, each with the reason.
+//! The lists of edits that nothing has to notice, each with the reason, and of those that nothing notices and nobody has judged.
 
 use crate::sites::Edit;
 use serde::Deserialize;
@@ -18,6 +18,8 @@ pub struct Liberty {
     pub nth: usize,
     /// How it may be broken.
     pub edits: Vec<String>,
+    /// Why that is harmless; of one that was not judged, nothing.
+    #[serde(default)]
     pub why: String,
 }
 
@@ -30,6 +32,8 @@ fn one() -> usize {
 struct File {
     #[serde(default)]
     liberty: Vec<Liberty>,
+    #[serde(default)]
+    open: Vec<Liberty>,
 }
 
 impl Liberty {
@@ -42,15 +46,16 @@ impl Liberty {
     }
 }
 
-/// Reads the list; every entry has to have its places among the edits, each with a reason and once.
+/// Reads a list. Every entry has to have its places among the edits, each once; what is open has no reason, all else has one.
 pub fn read(path: &Path, edits: &[Edit]) -> Result<Vec<Liberty>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let File { liberty } = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let File { liberty, open } =
+        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut seen = BTreeSet::new();
-    for it in &liberty {
+    for (it, is_open) in liberty.iter().map(|it| (it, false)).chain(open.iter().map(|it| (it, true))) {
         let place = format!("{}, {}, {:?}", it.file, it.function, it.text);
-        if it.why.split_whitespace().count() < 3 {
-            return Err(format!("{place}: say why this is harmless"));
+        if is_open == (it.why.split_whitespace().count() >= 3) {
+            return Err(format!("{place}: a liberty says why it is harmless, and what is open says nothing"));
         }
         for how in &it.edits {
             let one = Liberty { edits: vec![how.clone()], ..it.clone() };
@@ -65,5 +70,27 @@ pub fn read(path: &Path, edits: &[Edit]) -> Result<Vec<Liberty>, String> {
             }
         }
     }
-    Ok(liberty)
+    Ok(liberty.into_iter().chain(open).collect())
+}
+
+/// Entries for edits, one a place.
+pub fn write(edits: &[&Edit]) -> String {
+    let mut places: Vec<(&Edit, Vec<&str>)> = Vec::new();
+    for edit in edits {
+        let same = |it: &Edit| {
+            (&it.file, &it.function, &it.text, it.nth) == (&edit.file, &edit.function, &edit.text, edit.nth)
+        };
+        match places.iter_mut().find(|(it, _)| same(it)) {
+            Some((_, ways)) => ways.push(edit.how),
+            None => places.push((edit, vec![edit.how])),
+        }
+    }
+    let entry = |(edit, ways): &(&Edit, Vec<&str>)| {
+        let Edit { file, function, text, nth, .. } = edit;
+        let nth = if *nth > 1 { format!("nth = {nth}\n") } else { String::new() };
+        format!(
+            "[[open]]\nfile = {file:?}\nfunction = {function:?}\ntext = {text:?}\n{nth}edits = {ways:?}\n"
+        )
+    };
+    places.iter().map(entry).collect::<Vec<_>>().join("\n")
 }

@@ -39,7 +39,7 @@ struct Arguments {
     /// Lists the edits and runs nothing.
     #[arg(long)]
     list: bool,
-    /// Writes entries for liberties.toml, to be judged, for what survives.
+    /// Writes the list of what survives and is no liberty into target/guards/open.toml.
     #[arg(long)]
     propose: bool,
 }
@@ -59,7 +59,10 @@ fn go(arguments: &Arguments) -> Result<bool, String> {
     let root =
         arguments.root.canonicalize().map_err(|error| format!("{}: {error}", arguments.root.display()))?;
     let edits = copy::edits(&root)?;
-    let liberties = liberties::read(&root.join("tests/guards/liberties.toml"), &edits)?;
+    let mut liberties = Vec::new();
+    for list in ["liberties.toml", "open.toml"] {
+        liberties.extend(liberties::read(&root.join("tests/guards").join(list), &edits)?);
+    }
     let chosen = choose(arguments, &edits)?;
     if arguments.list {
         for number in &chosen {
@@ -110,47 +113,46 @@ fn report(
     liberties: &[liberties::Liberty],
     propose: bool,
 ) -> Result<bool, String> {
-    let (mut table, mut wrong, mut proposed) = (String::new(), Vec::new(), String::new());
-    let mut count = [0; 4];
+    let (mut table, mut wrong, mut open) = (String::new(), Vec::new(), Vec::new());
+    let (mut count, mut unjudged) = ([0; 4], 0);
     for outcome in outcomes {
         let edit = &edits[outcome.edit - 1];
-        let listed = liberties.iter().any(|liberty| liberty.covers(edit));
+        let listed = liberties.iter().find(|liberty| liberty.covers(edit));
         let survives = matches!(outcome.kind, Kind::Counts | Kind::Unnoticed);
         count[outcome.kind as usize] += 1;
-        let liberty = if listed { ", a liberty" } else { "" };
-        let line = format!("{:?}{liberty} | {} | {}", outcome.kind, name(edit), outcome.by);
+        let is = match listed {
+            Some(liberty) if liberty.why.is_empty() => ", open",
+            Some(_) => ", a liberty",
+            None => "",
+        };
+        let line = format!("{:?}{is} | {} | {}", outcome.kind, name(edit), outcome.by);
         writeln!(table, "{} | {line}", outcome.edit).expect("a string takes all");
+        if survives && listed.is_none_or(|liberty| liberty.why.is_empty()) {
+            open.push(edit);
+        }
         match (survives, listed) {
-            (true, false) => {
-                wrong.push(format!("survives and is no liberty: {line}"));
-                let Edit { file, function, text, nth, how, .. } = edit;
-                let nth = if *nth > 1 { format!("nth = {nth}\n") } else { String::new() };
-                write!(
-                    proposed,
-                    "[[liberty]] # {:?}\nfile = {file:?}\nfunction = {function:?}\ntext = {:?}\n{nth}edits = [{how:?}]\nwhy = \"\"\n\n",
-                    outcome.kind,
-                    text
-                )
-                .expect("a string takes all");
-            }
-            (false, true) => wrong.push(format!("is a liberty and is noticed: {line}")),
+            (true, None) => wrong.push(format!("survives and is not listed: {line}")),
+            (true, Some(liberty)) if liberty.why.is_empty() => unjudged += 1,
+            (false, Some(_)) => wrong.push(format!("is listed and is noticed: {line}")),
             _ => {}
         }
     }
-    let file = at.join("table.txt");
-    std::fs::write(&file, table).map_err(|error| format!("{}: {error}", file.display()))?;
+    let write = |name: &str, text: &str| {
+        let file = at.join(name);
+        std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
+    };
+    write("table.txt", &table)?;
     if propose {
-        let file = at.join("proposed.toml");
-        std::fs::write(&file, proposed).map_err(|error| format!("{}: {error}", file.display()))?;
+        write("open.toml", &liberties::write(&open))?;
     }
     wrong.iter().for_each(|line| println!("{line}"));
     let [killed, ran_out, counts, unnoticed] = count;
     println!(
-        "{} edits: {killed} killed, {ran_out} ran out of time or memory, {counts} change only a count, {unnoticed} are noticed by \
-         nobody; {} wrong. Table: {}",
+        "{} edits: {killed} killed, {ran_out} ran out of time or memory, {counts} change only a count, {unnoticed} are noticed by nobody \
+         (of these {unjudged} are open); {} wrong. Table: {}",
         outcomes.len(),
         wrong.len(),
-        file.display()
+        at.join("table.txt").display()
     );
     Ok(wrong.is_empty())
 }
