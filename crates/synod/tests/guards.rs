@@ -340,7 +340,7 @@ fn quorums_must_meet_across_the_phases_and_each_as_small_as_it_may_be() {
     let mut set = synod::AcceptorSet::EMPTY;
     assert!(set.is_empty());
     set.insert(16);
-    assert!(set.is_empty() && !set.contains(16));
+    assert!(set.is_empty() && !set.contains(16) && !first(1).contains(16));
     set.insert(15);
     assert!(!set.is_empty() && set.contains(15) && set.len() == 1 && first(17).len() == 16);
 }
@@ -483,4 +483,37 @@ fn rules_that_do_not_fit_are_refused_each_for_its_own_reason() {
             assert!(error.contains(says), "{rule:?}: {error}");
         }
     }
+}
+
+#[test]
+fn grids_of_any_shape_have_each_row_and_each_column_and_no_other() {
+    use QuorumRule::{Column, Row};
+    let set = |indices: &[usize]| indices.iter().copied().collect();
+    let lines =
+        |acceptors, columns| Quorums::forced(acceptors, Row(columns), Column(columns)).expect("they fit");
+    for (acceptors, columns, rows, all) in [
+        (6, 3, vec![vec![0, 1, 2], vec![3, 4, 5]], vec![vec![0, 3], vec![1, 4], vec![2, 5]]),
+        (6, 2, vec![vec![0, 1], vec![2, 3], vec![4, 5]], vec![vec![0, 2, 4], vec![1, 3, 5]]),
+        (3, 1, vec![vec![0], vec![1], vec![2]], vec![vec![0, 1, 2]]),
+        (3, 3, vec![vec![0, 1, 2]], vec![vec![0], vec![1], vec![2]]),
+    ] {
+        let quorums = lines(acceptors, columns);
+        assert!(rows.iter().all(|row| quorums.is_phase1(set(row))), "{acceptors}, {columns}");
+        assert!(all.iter().all(|column| quorums.is_phase2(set(column))), "{acceptors}, {columns}");
+        for (lines, is) in [(&rows, true), (&all, false)] {
+            for line in lines.iter().filter(|line| line.len() > 1) {
+                let part = set(&line[1..]);
+                let whole = if is { quorums.is_phase1(part) } else { quorums.is_phase2(part) };
+                assert!(!whole, "{acceptors}, {columns}: a part of {line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_disjoint_pair_is_found_though_the_smallest_quorums_meet() {
+    use QuorumRule::Listed;
+    let set = |indices: &[usize]| indices.iter().copied().collect();
+    let refused = Quorums::new(2, Listed(vec![set(&[0]), set(&[1])]), Listed(vec![set(&[0])]));
+    assert_eq!(refused, Err(QuorumError::Disjoint { phase1: set(&[1]), phase2: set(&[0]) }));
 }

@@ -46,7 +46,7 @@ impl Liberty {
     }
 }
 
-/// Reads a list. Every entry has to have its places among the edits, each once; what is open has no reason, all else has one.
+/// Reads a list. Every liberty has to have its places among the edits, each once, and a reason; what is open has none, and goes with its place.
 pub fn read(path: &Path, edits: &[Edit]) -> Result<Vec<Liberty>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let File { liberty, open } =
@@ -60,6 +60,10 @@ pub fn read(path: &Path, edits: &[Edit]) -> Result<Vec<Liberty>, String> {
         for how in &it.edits {
             let one = Liberty { edits: vec![how.clone()], ..it.clone() };
             if !edits.iter().any(|edit| one.covers(edit)) {
+                if is_open {
+                    println!("open.toml: {place} is not there any more, or not with {how:?}; drop the entry");
+                    continue;
+                }
                 return Err(format!(
                     "{place}: there is no edit {how:?} number {}; mend the entry or drop it",
                     it.nth

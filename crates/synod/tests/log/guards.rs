@@ -231,29 +231,31 @@ fn an_acceptor_confirms_what_it_has_promised_and_nothing_below() {
 #[test]
 fn at_most_so_many_commands_and_questions_wait_and_the_no_op_is_none() {
     let mut leader = First::start(cluster(None), None);
-    for (client, command) in [(11, "a"), (12, "b"), (13, "c")] {
+    // Two places for anybody, and two more for those who wait nowhere yet.
+    for (client, command, queued) in
+        [(11, "a", 1), (12, "b", 2), (11, "c", 2), (13, "", 2), (13, "d", 3), (14, "e", 4), (15, "f", 4)]
+    {
         leader.hears(client, submit(command));
+        assert_eq!(leader.server().proposer.queue.len(), queued, "{client} says {command:?}");
     }
-    leader.hears(14, submit(""));
-    assert_eq!(leader.server().proposer.queue.len(), 2);
-    for client in [21, 22, 23] {
-        leader.hears(client, query());
+    let ask = |number| Ask::Query { number, command: Value::from("length") };
+    leader.hears(20, Ask::Query { number: 1, command: Value::from("no question") });
+    for (client, number) in [(21, 1), (21, 1), (22, 1), (21, 2), (23, 1), (24, 1), (25, 1)] {
+        leader.hears(client, ask(number));
     }
-    leader.hears(24, Ask::Query { number: 1, command: Value::from("no question") });
     leader.hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
-    for instance in 0..2 {
-        let command = ["a", "b"][instance as usize];
+    for (instance, command) in ["a", "b", "d", "e"].into_iter().enumerate() {
         for from in 0..3 {
-            leader.hears(from, accepted(instance, command));
+            leader.hears(from, accepted(instance as u64, command));
         }
     }
-    assert_eq!(leader.next(), 2);
+    assert_eq!(leader.next(), 4);
     let mut told = Vec::new();
     for from in 0..3 {
         leader.hears(from, confirmed(BALLOT, 1));
-        told.extend((21..25).filter(|client| !leader.outputs(*client).is_empty()));
+        told.extend((20..26).filter(|client| !leader.outputs(*client).is_empty()));
     }
-    assert_eq!(told, [21, 22]);
+    assert_eq!(told, [21, 22, 23, 24]);
 }
 
 /// A snapshot after so many commands.
