@@ -388,7 +388,7 @@ fn memory_is_limited_where_nobody_says_so_and_what_is_missing_is_named() {
         .replace("proposers = 1", "proposers = 2\nretry = \"on-timeout\"")
         .replace("[\"x\"]", "[\"x\", \"y\"]");
     fs::write(folder.path().join("model.toml"), model).expect("a file can be written");
-    let limited = "ulimit -v 400000 && exec \"$0\" check model.toml --threads 1";
+    let limited = "ulimit -v 600000 && exec \"$0\" check model.toml --threads 2";
     let ran = std::process::Command::new("sh")
         .args(["-c", limited, env!("CARGO_BIN_EXE_synod")])
         .current_dir(folder.path())

@@ -147,10 +147,11 @@ fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Inst
     let live = Live::new(place, of, &model.name, model.file.expect.unique_states);
     let show = |progress: &Progress| live.show(progress);
     let cores = available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.map_or(cores, usize::from);
     let settings = Settings {
-        threads: args.threads.map_or(cores, usize::from),
+        threads,
         time: args.time.map(|time| time.saturating_sub(started.elapsed())),
-        memory: args.memory.map(|size| size.as_u64()).or_else(memory::share),
+        memory: args.memory.map(|size| size.as_u64()).or_else(|| memory::share(threads)),
         stateright: args.engine == Engine::Stateright,
         reduce: !args.no_reductions,
         table: match args.table {
@@ -267,7 +268,7 @@ fn total(sum: &Sum) {
             sum.only_figures, sum.failed
         ));
     }
-    if let Some(peak) = formats::peak_memory() {
+    if let Some(peak) = memory::peak() {
         line(&paint(DIM, &format!("peak memory {}", bytes(peak))));
     }
 }

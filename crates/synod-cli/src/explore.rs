@@ -22,7 +22,7 @@ pub fn run(args: &Explore) -> Result<u8, String> {
         }
         None if model.file.expect.property.is_some() || model.file.expect.verdict == "panicked" => {
             anstream::eprintln!("{}", paint(DIM, "looking for the counterexample ..."));
-            let outcome = check(&model, &Settings { memory: crate::memory::share(), ..Settings::default() });
+            let outcome = check(&model, &Settings { memory: crate::memory::share(1), ..Settings::default() });
             anstream::eprintln!("{}", paint(DIM, &format!("found in {}", seconds(outcome.elapsed))));
             outcome.detail.iter().for_each(|detail| line(detail));
             outcome.trace
