@@ -8,6 +8,7 @@ mod text;
 
 use crate::observer::Observer;
 use crate::quotient::Renaming;
+use crate::step::Raw;
 use crate::system::System;
 use crate::{Action, Subject, panics};
 use std::collections::BTreeMap;
@@ -111,28 +112,28 @@ impl Diagram {
                     (column(*actor), Mark::Choice, format!("{key} = {}", one_line(random)))
                 }
             };
-            let ignored = taken.as_ref().is_some_and(|(next, _)| next.is_none());
+            let ignored = taken.as_ref().is_some_and(Option::is_none);
             let mut renamed = None;
-            if let Some((next, sends)) = taken {
+            if let Some(Raw { next, sent: sends }) = taken.flatten() {
                 for envelope in sends {
                     sent.entry(envelope).or_default().push(row);
                 }
-                if let Some(next) = next {
-                    let renaming = || system.normal.as_ref()?.renaming(&next);
-                    if let Some(Renaming { words, message }) = panics::capture(renaming).ok().flatten() {
-                        let mut after: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-                        for (envelope, rows) in sent {
-                            let msg = message(&envelope.msg);
-                            after
-                                .entry(stateright::actor::Envelope { msg, ..envelope })
-                                .or_default()
-                                .extend(rows);
-                        }
-                        after.values_mut().for_each(|rows| rows.sort_unstable());
-                        (sent, renamed) = (after, Some(words));
+                let renaming = || system.normal.as_ref()?.renaming(&next);
+                if let Some(Renaming { words, message }) = panics::capture(renaming).ok().flatten() {
+                    let mut after: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+                    for (envelope, rows) in sent {
+                        let msg = message(&envelope.msg);
+                        after
+                            .entry(stateright::actor::Envelope { msg, ..envelope })
+                            .or_default()
+                            .extend(rows);
                     }
-                    state = panics::capture(|| system.rewritten(next)).ok().flatten().or(state);
+                    for rows in after.values_mut() {
+                        rows.sort_unstable();
+                    }
+                    (sent, renamed) = (after, Some(words));
                 }
+                state = panics::capture(|| system.rewritten(next)).ok().flatten().or(state);
             }
             rows.push(Row { actor, mark, label, ignored, renamed });
         }

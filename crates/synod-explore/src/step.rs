@@ -34,6 +34,14 @@ pub(crate) struct Taken<A: Subject, O: Observer<A>> {
     pub note: Option<O::Note>,
 }
 
+/// What an action did before the state was rewritten.
+pub(crate) struct Raw<A: Subject, O: Observer<A>> {
+    /// The state afterwards.
+    pub next: State<A, O>,
+    /// What was sent.
+    pub sent: Vec<Envelope<A::Msg>>,
+}
+
 /// What an action will do to the whole system.
 pub(crate) enum Outcome<A: Subject, O: Observer<A>> {
     /// It is ignored; the observer may have noted that.
@@ -261,16 +269,12 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         }
     }
 
-    /// The state after an action before it is rewritten, `None` if the action is ignored, and what was sent.
-    pub(crate) fn take_raw(
-        &self,
-        state: &State<A, O>,
-        action: &Action<A>,
-    ) -> (Option<State<A, O>>, Vec<Envelope<A::Msg>>) {
-        let Outcome::Change(reaction) = self.outcome(state, action) else { return (None, Vec::new()) };
-        let (mut next, sends) = (state.clone(), reaction.sends.clone());
+    /// The state after an action before it is rewritten, and what was sent; `None` if the action is ignored.
+    pub(crate) fn take_raw(&self, state: &State<A, O>, action: &Action<A>) -> Option<Raw<A, O>> {
+        let Outcome::Change(reaction) = self.outcome(state, action) else { return None };
+        let (mut next, sent) = (state.clone(), reaction.sends.clone());
         self.commit(&mut next, action, reaction);
-        (Some(next), sends)
+        Some(Raw { next, sent })
     }
 
     /// The state after an action that is possible in `state`; `None` if the action is ignored, or leads out of the bound

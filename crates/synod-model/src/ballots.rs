@@ -212,7 +212,7 @@ impl Normal<Mutant, Ghost> for LiveBallots {
             message: Box::new(move |msg: &Msg| {
                 let mut msg = msg.clone();
                 names::in_message(&mut msg, &mut |ballot| {
-                    *ballot = names.get(ballot).copied().unwrap_or(*ballot)
+                    *ballot = names.get(ballot).copied().unwrap_or(*ballot);
                 });
                 msg
             }),

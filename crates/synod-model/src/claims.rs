@@ -170,7 +170,7 @@ pub const CLAIMS: [Claim; 14] = [
 fn above<'a>(
     quorums: &Quorums,
     history: &History,
-    others: impl Iterator<Item = &'a (Instance, Ballot)> + Clone,
+    others: &(impl Iterator<Item = &'a (Instance, Ballot)> + Clone),
 ) -> bool {
     let mut chosen = history.chosen(quorums);
     chosen.any(|(instance, m, _)| others.clone().any(|(i, n)| *i == instance && *n > m))
@@ -179,18 +179,18 @@ fn above<'a>(
 /// What P2 speaks about.
 fn chosen_above(quorums: &Quorums, history: &History) -> bool {
     let chosen: Vec<_> = history.chosen(quorums).map(|(instance, ballot, _)| (instance, ballot)).collect();
-    above(quorums, history, chosen.iter())
+    above(quorums, history, &chosen.iter())
 }
 
 /// What P2a speaks about.
 fn accepted_above(quorums: &Quorums, history: &History) -> bool {
     let votes: Vec<_> = history.votes.keys().map(|(instance, ballot, _)| (*instance, *ballot)).collect();
-    above(quorums, history, votes.iter())
+    above(quorums, history, &votes.iter())
 }
 
 /// What P2b speaks about.
 fn issued_above(quorums: &Quorums, history: &History) -> bool {
-    above(quorums, history, history.issued.keys())
+    above(quorums, history, &history.issued.keys())
 }
 
 /// What V2 speaks about.

@@ -30,13 +30,13 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
     let separate = system.layout == Layout::Separate;
     let nobody = |given: Option<&Vec<Vec<String>>>| given.is_some_and(|all| all.iter().any(Vec::is_empty));
     let nobody_learns = separate && learners == 0;
-    let readers = system.readers.as_ref().map(|given| given.get_ref());
+    let readers = system.readers.as_ref().map(toml::Spanned::get_ref);
     let values = system.values.get_ref();
     let twice = values.iter().enumerate().find(|(at, value)| values[..*at].contains(value));
     let rounds = file.bounds.rounds;
     let steps = file.scenario.as_ref().map(|scenario| scenario.steps.get_ref().as_str());
     let is_step = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let alike = file.reduce.symmetry.as_ref().map(|given| given.get_ref());
+    let alike = file.reduce.symmetry.as_ref().map(toml::Spanned::get_ref);
     let live = file.liveness.as_ref().map(|given| given.properties.get_ref().as_slice()).unwrap_or_default();
     let again =
         live.iter().enumerate().find(|(at, name)| live[..*at].contains(name)).map(|(_, name)| name.as_str());
@@ -53,12 +53,12 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
             ),
             (
                 nobody_learns
-                    && !matches!(system.learning.as_ref().map(|given| given.get_ref()), None | Some(LearningFile::Everyone)),
+                    && !matches!(system.learning.as_ref().map(toml::Spanned::get_ref), None | Some(LearningFile::Everyone)),
                 &["system", "learning"],
                 "learning: there is no learner; say learners = 1 or more, or leave learning out".to_owned(),
             ),
             (
-                nobody(system.asks.as_ref().map(|given| given.get_ref())),
+                nobody(system.asks.as_ref().map(toml::Spanned::get_ref)),
                 &["system", "asks"],
                 "asks: a client with an empty list asks nobody; name a proposer or server for it".to_owned(),
             ),
@@ -331,8 +331,7 @@ pub(crate) fn expect(
     const VERDICTS: [&str; 5] = ["holds", "holds-within-bound", "violated", "vacuous", "panicked"];
     let expect = &file.expect;
     let verdict = expect.verdict.as_str();
-    let live =
-        |name: &str| progress.is_some_and(|progress| progress.properties.iter().any(|known| *known == name));
+    let live = |name: &str| progress.is_some_and(|progress| progress.properties.contains(&name));
     let known = |name: &str| live(name) || claims.iter().any(|claim| claim.name == name);
     let property = expect.property.as_deref();
     let (violated, panicked) = (verdict == "violated", verdict == "panicked");

@@ -370,7 +370,10 @@ mod tests {
             (format!("{0}\n#\n{0}", *good), "k:3: this key is there twice"),
             (format!("{} {}", *good, *good), "k:1: a key is 64 hexadecimal digits; a line of the client"),
             ("# nothing\n".to_owned(), "k: there is no key in it"),
-            ((0..17).map(|i| format!("{}\n", *line(&[i; 32]))).collect(), "k:17: more than 16 keys"),
+            (
+                (0..17).map(|i| line(&[i; 32]).to_string()).collect::<Vec<_>>().join("\n"),
+                "k:17: more than 16 keys",
+            ),
         ] {
             let error = Keys::read("k", &text).expect_err("it is wrong").to_string();
             assert!(error.starts_with(says), "{error}");

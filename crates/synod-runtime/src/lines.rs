@@ -26,7 +26,7 @@ struct Line<T> {
 
 /// One line a sender.
 pub(crate) struct Lines<T> {
-    lines: BTreeMap<u64, Line<T>>,
+    waiting: BTreeMap<u64, Line<T>>,
     /// Everyone with something waiting, once, in the order in which they are served.
     turns: VecDeque<u64>,
     /// The same by the length of their lines in bytes.
@@ -36,7 +36,7 @@ pub(crate) struct Lines<T> {
 
 impl<T> Default for Lines<T> {
     fn default() -> Self {
-        Lines { lines: BTreeMap::new(), turns: VecDeque::new(), lengths: BTreeSet::new(), bytes: 0 }
+        Lines { waiting: BTreeMap::new(), turns: VecDeque::new(), lengths: BTreeSet::new(), bytes: 0 }
     }
 }
 
@@ -48,14 +48,14 @@ impl<T> Lines<T> {
     /// Adds to a sender's line. Tells whom a message was dropped of for lack of room, once a message: this sender, or those
     /// with the longest lines.
     pub(crate) fn push(&mut self, sender: u64, weight: usize, item: T, room: &Room) -> Vec<u64> {
-        let full = match self.lines.get(&sender) {
-            None => self.lines.len() >= room.senders || room.messages == 0,
+        let full = match self.waiting.get(&sender) {
+            None => self.waiting.len() >= room.senders || room.messages == 0,
             Some(line) => line.waiting.len() >= room.messages || line.bytes + weight > room.bytes,
         };
         if full {
             return vec![sender];
         }
-        let line = self.lines.entry(sender).or_insert_with(|| {
+        let line = self.waiting.entry(sender).or_insert_with(|| {
             self.turns.push_back(sender);
             Line { waiting: VecDeque::new(), bytes: 0 }
         });
@@ -66,7 +66,7 @@ impl<T> Lines<T> {
             && let Some((_, longest)) = self.lengths.last().copied()
         {
             self.take(longest, VecDeque::pop_back);
-            if !self.lines.contains_key(&longest) {
+            if !self.waiting.contains_key(&longest) {
                 self.turns.retain(|other| *other != longest);
             }
             dropped.push(longest);
@@ -78,7 +78,7 @@ impl<T> Lines<T> {
     pub(crate) fn pop(&mut self) -> Option<T> {
         let sender = self.turns.pop_front()?;
         let item = self.take(sender, VecDeque::pop_front);
-        if self.lines.contains_key(&sender) {
+        if self.waiting.contains_key(&sender) {
             self.turns.push_back(sender);
         }
         item
@@ -90,7 +90,7 @@ impl<T> Lines<T> {
         sender: u64,
         end: impl FnOnce(&mut VecDeque<(usize, T)>) -> Option<(usize, T)>,
     ) -> Option<T> {
-        let line = self.lines.get_mut(&sender)?;
+        let line = self.waiting.get_mut(&sender)?;
         let (weight, item) = end(&mut line.waiting)?;
         let done = line.waiting.is_empty();
         self.resize(sender, |bytes| bytes - weight);
@@ -102,7 +102,7 @@ impl<T> Lines<T> {
 
     /// Changes how long a line is, in all places that say so.
     fn resize(&mut self, sender: u64, to: impl FnOnce(usize) -> usize) {
-        let Some(line) = self.lines.get_mut(&sender) else { return };
+        let Some(line) = self.waiting.get_mut(&sender) else { return };
         self.lengths.remove(&(line.bytes, sender));
         self.bytes -= line.bytes;
         line.bytes = to(line.bytes);
@@ -112,7 +112,7 @@ impl<T> Lines<T> {
 
     /// Takes a line away, with all that waits in it.
     fn remove(&mut self, sender: u64) {
-        let Some(line) = self.lines.remove(&sender) else { return };
+        let Some(line) = self.waiting.remove(&sender) else { return };
         self.lengths.remove(&(line.bytes, sender));
         self.bytes -= line.bytes;
     }
@@ -190,17 +190,17 @@ mod tests {
                 0..=4 => drop(lines.pop()),
                 _ => drop(lines.push(rng.u64(..6), rng.usize(..60), n, &ROOM)),
             }
-            let bytes: usize = lines.lines.values().map(|line| line.bytes).sum();
+            let bytes: usize = lines.waiting.values().map(|line| line.bytes).sum();
             assert_eq!(lines.bytes, bytes);
-            assert!(bytes <= ROOM.all && lines.lines.len() <= ROOM.senders);
+            assert!(bytes <= ROOM.all && lines.waiting.len() <= ROOM.senders);
             let mut turns: Vec<u64> = lines.turns.iter().copied().collect();
             turns.sort_unstable();
-            let senders: Vec<u64> = lines.lines.keys().copied().collect();
+            let senders: Vec<u64> = lines.waiting.keys().copied().collect();
             assert_eq!(turns, senders);
             let mut sized: Vec<u64> = lines.lengths.iter().map(|(_, sender)| *sender).collect();
             sized.sort_unstable();
             assert_eq!(sized, senders);
-            for line in lines.lines.values() {
+            for line in lines.waiting.values() {
                 assert_eq!(line.bytes, line.waiting.iter().map(|(weight, _)| weight).sum::<usize>());
                 assert!(!line.waiting.is_empty() && line.waiting.len() <= ROOM.messages);
             }

@@ -12,7 +12,7 @@ use std::path::Path;
 pub fn create(path: &Path) -> io::Result<File> {
     // What is there may be open to others, or be a name for another file. It is not written to.
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => create_new(path),
     }
 }

@@ -49,9 +49,9 @@ struct One {
 }
 
 impl One {
-    fn start(process: Process, saved: Option<Stable>) -> One {
+    fn start(process: Process, saved: impl Into<Option<Stable>>) -> One {
         let mut out = Out::new();
-        let state = process.on_start(0.into(), &saved, &mut out);
+        let state = process.on_start(0.into(), &saved.into(), &mut out);
         One { process, state, did: out.into_iter().collect() }
     }
 

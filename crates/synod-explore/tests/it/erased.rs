@@ -116,7 +116,7 @@ fn ordered<T: Debug + Ord + Hash + Send + Sync + 'static>(value: T) -> Value {
 
 /// The handlers of an actor.
 trait Handlers: Send + Sync {
-    fn start(&self, id: Id, storage: &Option<Value>, o: &mut Out<Anyone>) -> Value;
+    fn start(&self, id: Id, storage: Option<&Value>, o: &mut Out<Anyone>) -> Value;
     fn handle(&self, id: Id, state: &mut Cow<'_, Value>, event: Event<'_, Anyone>, o: &mut Out<Anyone>);
 }
 
@@ -132,7 +132,7 @@ impl Actor for Anyone {
     type Storage = Value;
 
     fn on_start(&self, id: Id, storage: &Option<Value>, o: &mut Out<Self>) -> Value {
-        self.0.start(id, storage, o)
+        self.0.start(id, storage.as_ref(), o)
     }
 
     fn on_msg(&self, id: Id, state: &mut Cow<'_, Value>, src: Id, msg: Value, o: &mut Out<Self>) {
@@ -151,8 +151,8 @@ impl Actor for Anyone {
 struct Typed<A>(A);
 
 impl<A: Subject> Handlers for Typed<A> {
-    fn start(&self, id: Id, storage: &Option<Value>, o: &mut Out<Anyone>) -> Value {
-        let (storage, mut out) = (storage.as_ref().map(|value| value.of::<A::Storage>().clone()), Out::new());
+    fn start(&self, id: Id, storage: Option<&Value>, o: &mut Out<Anyone>) -> Value {
+        let (storage, mut out) = (storage.map(|value| value.of::<A::Storage>().clone()), Out::new());
         let state = self.0.on_start(id, &storage, &mut out);
         *o = out.into_iter().map(erase_command::<A>).collect();
         plain(state)
@@ -199,7 +199,7 @@ fn restore_command<A: Subject>(command: &CommandOf<Anyone>) -> CommandOf<A> {
     }
 }
 
-fn restore_event<'e, A: Subject>(event: Event<'e, Anyone>) -> Event<'e, A> {
+fn restore_event<A: Subject>(event: Event<'_, Anyone>) -> Event<'_, A> {
     match event {
         Event::Start => Event::Start,
         Event::Recover => Event::Recover,
@@ -243,19 +243,23 @@ fn in_flight<M: Ord, N: Ord>(network: &InFlight<M>, map: impl Fn(&M) -> N) -> In
     match network {
         InFlight::Set(set) => {
             let mut mapped = BTreeSet::new();
-            set.iter().for_each(|one| _ = mapped.insert(with_msg(one, &map)));
+            for one in set {
+                mapped.insert(with_msg(one, &map));
+            }
             InFlight::Set(mapped)
         }
         InFlight::Multiset(counts) => {
             let mut mapped = BTreeMap::new();
-            counts.iter().for_each(|(one, count)| _ = mapped.insert(with_msg(one, &map), *count));
+            for (one, count) in counts {
+                mapped.insert(with_msg(one, &map), *count);
+            }
             InFlight::Multiset(mapped)
         }
         InFlight::Ordered(queues) => {
             let mut mapped = BTreeMap::new();
-            queues
-                .iter()
-                .for_each(|(ends, queue)| _ = mapped.insert(*ends, queue.iter().map(&map).collect()));
+            for (ends, queue) in queues {
+                mapped.insert(*ends, queue.iter().map(&map).collect());
+            }
             InFlight::Ordered(mapped)
         }
     }
@@ -344,9 +348,9 @@ impl<A: Subject, O: Observer<A>> Watches for Watching<A, O> {
         let outputs: Vec<CommandOf<A>> = step.outputs.iter().map(restore_command::<A>).collect();
         let step = Step {
             actor: step.actor,
-            before: step.before.map(|state| state.of::<A::State>()),
+            before: step.before.map(Value::of::<A::State>),
             event: restore_event(step.event),
-            after: step.after.map(|state| state.of::<A::State>()),
+            after: step.after.map(Value::of::<A::State>),
             outputs: &outputs,
         };
         self.0.note(&step).map(plain)

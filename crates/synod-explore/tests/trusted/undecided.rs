@@ -97,7 +97,7 @@ fn stateright_is_asked_about_64_properties_and_the_rest_is_undecided() {
 }
 
 fn bounded() -> ActorModel<Climber, (), ()> {
-    climbers(1, 100).within_boundary(|_, state| *state.actor_states[0] <= 3)
+    climbers(1, 100).within_boundary(|(), state| *state.actor_states[0] <= 3)
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl Secrets {
 
 /// Derives a key for one purpose; `salt` and `info` say which.
 pub(super) fn derive(secret: &Key, salt: &[u8], info: &[&[u8]]) -> LessSafeKey {
-    aead(&*keys::expand(secret.bytes(), salt, info))
+    aead(&keys::expand(secret.bytes(), salt, info))
 }
 
 pub(super) fn aead(bytes: &[u8; 32]) -> LessSafeKey {

@@ -80,7 +80,7 @@ fn a_client_that_asks_without_a_pause_does_not_keep_another_waiting() {
     let rng = fastrand::Rng::with_seed(2);
     let wire = world.wire(0);
     world.start(0, Node::new(Party::Server, transport, wire, Some(store), None, few, rng));
-    let ids = [FIRST_CLIENT | 11, FIRST_CLIENT | 12];
+    let ids = [FIRST_CLIENT + 11, FIRST_CLIENT + 12];
     for (place, at_a_time) in [(1, 3000), (2, 1)] {
         let mut settings = settings(ids[place - 1], &[0], Standing::default());
         settings.cluster_keys = None;

@@ -46,12 +46,12 @@ struct First {
 }
 
 impl First {
-    fn start(cluster: Cluster, saved: Option<Stable>) -> First {
+    fn start(cluster: Cluster, saved: impl Into<Option<Stable>>) -> First {
         let any = Duration::ZERO..Duration::ZERO;
         let retry = Retry { on_nack: true, after: Some(any), doublings: 0 };
         let process = Process::Server { cluster: Arc::new(cluster), number: 1, retry };
         let mut out = Out::new();
-        let state = process.on_start(0.into(), &saved, &mut out);
+        let state = process.on_start(0.into(), &saved.into(), &mut out);
         First { process, state, did: out.into_iter().collect() }
     }
 
