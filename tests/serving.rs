@@ -372,7 +372,10 @@ fn keys_that_were_taken_away_are_not_in_memory_any_more() {
         })
         .into();
     let seen = |cluster: &Cluster| -> Option<Vec<usize>> {
-        let found = |wanted: &[u8]| cluster.found_in_memory(0, wanted);
+        // By halves: memory that was given back has its beginning overwritten by whoever keeps account of it.
+        let found = |wanted: &[u8]| -> Option<usize> {
+            wanted.chunks(wanted.len() / 2).map(|half| cluster.found_in_memory(0, half)).sum()
+        };
         secrets.iter().flat_map(|(text, bytes)| [found(text.as_bytes()), found(bytes)]).collect()
     };
     let Some(before) = seen(&cluster) else {
