@@ -171,6 +171,13 @@ fn main() {
     (greeting[24], greeting[41]) = (1, 1);
     write("hello", "known", &greeting);
     write("hello", "short", &[1; 40]);
+    // A client's knock has 76 bytes before its proof, a welcome 48.
+    write(
+        "hello",
+        "knock",
+        &[[5; 48].as_slice(), &[1, 0, 0, 0], &[6; 16], &[7, 0, 0, 0, 0, 0, 0, 0]].concat(),
+    );
+    write("hello", "welcome", &[[5; 16].as_slice(), &[1; 8], &[2; 8], &[6; 16]].concat());
 
     for (index, datagram) in synod_fuzz::connected().1.iter().enumerate() {
         write("datagram", &format!("sealed-{index}"), datagram);
@@ -181,6 +188,7 @@ fn main() {
     write("keys", "one", format!("{one}\n").as_bytes());
     write("keys", "two", format!("# the new one\n{two}\n\n{one}\n").as_bytes());
     write("keys", "short", b"0123456789abcdef\n");
+    write("keys", "client", format!("# of a client\n{one} {two}\n").as_bytes());
 
     let config = "cluster = \"demo\"\ncluster-key = \"a\"\nclient-key = \"b\"\nrecord = true\nretry = [30, 90]\n\
                   max-value = 1000\ndatagram = 1200\nmember = [\n    { id = 0, address = \"127.0.0.1:1\" },\n    \
