@@ -1,7 +1,7 @@
 //! `synod check`: one model after the other, a row each as it ends, and a sum at the end.
 
 use crate::args::{Check, Engine, Format, Table};
-use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds};
+use crate::output::{self, DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds, wrapped};
 use crate::progress::Live;
 use crate::report;
 use crate::{formats, memory};
@@ -81,6 +81,9 @@ pub fn run(args: &Check) -> Result<u8, String> {
     let mut sum = Sum::default();
     let width = models.iter().map(|model| model.name.len()).max().unwrap_or(0);
     let shapes = models.iter().map(|model| model.shape().len()).max().unwrap_or(0);
+    // On a narrow terminal the verdict needs the room.
+    let narrow = output::width().is_some_and(|terminal| terminal < before(width, shapes) + 36);
+    let shapes = if narrow { 0 } else { shapes };
     if args.select.format == Format::Human {
         line(&paint(DIM, &heading(width, shapes)));
     }
@@ -171,11 +174,19 @@ fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Inst
 }
 
 fn heading(width: usize, shapes: usize) -> String {
-    let (model, shape) = ("model", "system");
-    format!(
-        "{:4}  {model:width$}  {shape:shapes$}  {:>11}  {:>5}  {:>7}  verdict",
-        "", "states", "depth", "time"
-    )
+    let (model, shape) = ("model", cell("system", shapes));
+    format!("{:4}  {model:width$}  {shape}{:>11}  {:>5}  {:>7}  verdict", "", "states", "depth", "time")
+}
+
+/// The system in its column, if there is room for one.
+fn cell(shape: &str, shapes: usize) -> String {
+    if shapes == 0 { String::new() } else { format!("{shape:shapes$}  ") }
+}
+
+/// How much of a row stands before its verdict.
+fn before(width: usize, shapes: usize) -> usize {
+    let (mark, states, depth, time) = (4, 11, 5, 7);
+    mark + width + cell("", shapes).len() + states + depth + time + 2 * 5
 }
 
 /// One row of the table, and under it whatever was not as expected.
@@ -185,21 +196,19 @@ fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
         (_, true) => paint(GREEN, "ok  "),
         _ => paint(RED, "FAIL"),
     };
-    let shape = model.shape();
+    let shape = cell(&model.shape(), shapes);
     let name = &outcome.model;
     let time = seconds(outcome.elapsed);
     let states = grouped(outcome.unique_states);
-    let verdict = told(outcome);
-    line(&format!(
-        "{mark}  {name:width$}  {shape:shapes$}  {states:>11}  {:>5}  {time:>7}  {verdict}",
-        outcome.depth
-    ));
+    let terminal = output::width();
+    let verdict = wrapped(&told(outcome), before(width, shapes), 6, terminal);
+    line(&format!("{mark}  {name:width$}  {shape}{states:>11}  {:>5}  {time:>7}  {verdict}", outcome.depth));
     // What the row says is not said again.
     let told = outcome.detail.as_deref().filter(|_| outcome.verdict != "violated");
     let told = told.map(|detail| format!(" ({detail})")).unwrap_or_default();
     for complaint in outcome.complaints.iter().filter(|_| outcome.verdict != "incomplete") {
         let complaint = if told.is_empty() { complaint.clone() } else { complaint.replace(&told, "") };
-        line(&format!("      {}", paint(RED, &complaint)));
+        line(&format!("      {}", paint(RED, &wrapped(&complaint, 6, 6, terminal))));
     }
     let unexpected = !outcome.ok && outcome.verdict != outcome.expected;
     if let Some(trace) = outcome.trace.as_ref().filter(|_| unexpected) {

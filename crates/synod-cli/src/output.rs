@@ -51,9 +51,46 @@ pub fn bytes(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
+/// How many characters fit on a line, where stdout is a terminal.
+pub fn width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// A text in lines that fit, broken between words: the first begins after so many characters, all others after an indent.
+pub fn wrapped(text: &str, after: usize, indent: usize, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let (mut out, mut column) = (String::new(), after);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        let is_first = out.is_empty();
+        let space = usize::from(!is_first);
+        if column + space + length > width && column > indent {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent + length;
+        } else {
+            out.push_str(&" ".repeat(space));
+            column += space + length;
+        }
+        out.push_str(word);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_and_only_where_it_is_known_how_long_they_may_be() {
+        let text = "holds (exhausted); untested: P2 P2a";
+        assert_eq!(wrapped(text, 10, 2, None), text);
+        assert_eq!(wrapped(text, 10, 2, Some(45)), text);
+        assert_eq!(wrapped(text, 10, 2, Some(44)), "holds (exhausted); untested: P2\n  P2a");
+        assert_eq!(wrapped(text, 10, 2, Some(29)), "holds (exhausted);\n  untested: P2 P2a");
+        assert_eq!(wrapped(text, 40, 2, Some(30)), "\n  holds (exhausted); untested:\n  P2 P2a");
+        assert_eq!(wrapped("a_long_word", 0, 2, Some(4)), "a_long_word", "there is nothing to break");
+    }
 
     #[test]
     fn thousands_stand_apart() {
