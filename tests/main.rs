@@ -13,6 +13,7 @@ mod proxy;
 mod reductions;
 mod regressions;
 mod schedules;
+mod served;
 mod serving;
 mod simulated;
 mod synod;

@@ -33,7 +33,7 @@ pub mod witnesses;
 
 pub use build::{Built, Model};
 pub use catalogue::{Entry, catalogue, find, from_path};
-pub use file::{Expect, Layout, ModelError, ModelFile, ScenarioFile, Tier};
+pub use file::{Expect, Layout, ModelError, ModelFile, RetryFile, ScenarioFile, Tier};
 pub use history::{Breach, Happened, History, Note};
 pub use ledger::Ledger;
 pub use log::Call;
