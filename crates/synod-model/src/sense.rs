@@ -73,11 +73,6 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
                 "readers: there is none in the list; leave it out, or name the servers that one asks".to_owned(),
             ),
             (
-                system.numbers.as_ref().is_some_and(|given| given.get_ref().contains(&0)),
-                &["system", "numbers"],
-                "numbers: proposers are numbered from 1".to_owned(),
-            ),
-            (
                 !system.nacks && system.retry == RetryFile::OnNack,
                 &["system", "retry"],
                 "retry: nobody is told of a refusal where nacks = false; use retry = \"on-timeout\", or leave nacks out"

@@ -344,7 +344,7 @@ impl<A: Subject<Msg = Msg>> Schedule<A> {
             let _ = write!(
                 text,
                 "\n[faults]\ncrash = {servers:?}\nat_once = {}\nin_all = {crashes}\n",
-                servers.len()
+                servers.len().min(crashes)
             );
         }
         let _ = match self.claim {

@@ -146,7 +146,6 @@ fn settings_without_effect_are_refused() {
     refused(&responses, (9, 13), "there is no learner");
     refused(&SEPARATE.replace("learners = 0", "learning = \"proposer\""), (8, 12), "there is no learner");
     refused(&SEPARATE.replace("learners = 0", "asks = [[\"P1\"], []]"), (8, 8), "asks nobody");
-    refused(&SEPARATE.replace("learners = 0", "numbers = [0, 1]"), (8, 11), "numbered from 1");
     let deaf = SEPARATE.replace("learners = 0", "nacks = false\nretry = \"on-nack\"");
     refused(&deaf, (9, 9), "nobody is told of a refusal");
     refused(&with("[network]\nloss = true"), (ADDED + 1, 8), "losing one shows nothing new");
