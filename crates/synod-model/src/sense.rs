@@ -36,7 +36,6 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
     let rounds = file.bounds.rounds;
     let steps = file.scenario.as_ref().map(|scenario| scenario.steps.get_ref().as_str());
     let is_step = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let alike = file.reduce.symmetry.as_ref().map(toml::Spanned::get_ref);
     let live = file.liveness.as_ref().map(|given| given.properties.get_ref().as_slice()).unwrap_or_default();
     let again =
         live.iter().enumerate().find(|(at, name)| live[..*at].contains(name)).map(|(_, name)| name.as_str());
@@ -100,11 +99,6 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
                 "steps: there is none; write a run, a step a line, such as `deliver C1 -> P1 Request(x)`, or leave \
                  [scenario] out"
                     .to_owned(),
-            ),
-            (
-                alike.is_some_and(Vec::is_empty),
-                &["reduce", "symmetry"],
-                "symmetry: the list is empty; name acceptors or learners, or leave it out".to_owned(),
             ),
             (
                 again.is_some(),

@@ -149,7 +149,6 @@ fn settings_without_effect_are_refused() {
     let deaf = SEPARATE.replace("learners = 0", "nacks = false\nretry = \"on-nack\"");
     refused(&deaf, (9, 9), "nobody is told of a refusal");
     refused(&with("[network]\nloss = true"), (ADDED + 1, 8), "losing one shows nothing new");
-    refused(&with("[reduce]\nsymmetry = []"), (ADDED + 1, 12), "the list is empty");
     refused(&LOG.replace("acceptors = 2", "acceptors = 2\nreaders = []"), (7, 11), "leave it out");
     refused(&LOG.replace("acceptors = 2", "acceptors = 2\nreaders = [[]]"), (7, 11), "asks nobody");
     refused(&log_with("question = \"get\""), (11, 12), "nobody asks it");
