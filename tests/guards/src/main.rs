@@ -133,6 +133,7 @@ fn report(
         match (survives, listed) {
             (true, None) => wrong.push(format!("survives and is not listed: {line}")),
             (true, Some(liberty)) if liberty.why.is_empty() => unjudged += 1,
+            (false, Some(liberty)) if liberty.why.is_empty() => println!("is open no more, drop it: {line}"),
             (false, Some(_)) => wrong.push(format!("is listed and is noticed: {line}")),
             _ => {}
         }
