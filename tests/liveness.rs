@@ -261,7 +261,7 @@ fn a_liveness_section_that_makes_no_sense_is_refused_where_it_stands() {
         ("[expect]", "distinguished = \"A1\"\n[expect]", "distinguished: there is no \"A1\""),
         ("[check]", "[reduce]\nsymmetry = [\"acceptors\"]\n[check]", "fairness tells like processes apart"),
         ("[check]", "[reduce]\ndead-messages = true\n[check]", "fairness tells like processes apart"),
-        ("[expect]", "patience = false\n[expect]", "unknown field `patience`"),
+        ("[expect]", "patience = false\n[expect]", "there is no `patience` here"),
         ("retry = \"on-nack\"", "retry = \"on-nack\"\nresend = true", "resend: needs"),
         ("retry = \"on-nack\"", "retry = \"on-timeout\"\nnacks = false", ""),
     ] {
@@ -282,7 +282,7 @@ fn a_liveness_section_that_makes_no_sense_is_refused_where_it_stands() {
         (&elected, "[expect]", "alone = false\n[expect]", "who leads is elected here"),
         (&elected, "\"multiset\"", "\"ordered\"", "heartbeats would pile up"),
         (&elected, "[election]", "[election]\ndoublings = 4", "more than 3 show nothing new"),
-        (&elected, "[election]", "[election]\nmembers = 3", "unknown field `members`"),
+        (&elected, "[election]", "[election]\nmembers = 3", "there is no `members` here"),
         (&elected, "retry = \"on-nack\"", "retry = \"on-timeout\"\nnacks = false", "ballots are drawn"),
     ] {
         let wrong = good.replace(from, to);
