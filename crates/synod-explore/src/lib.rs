@@ -94,6 +94,7 @@ mod system;
 pub mod trace;
 pub mod walk;
 mod watch;
+mod words;
 
 pub use engine::explore;
 pub use observer::{CommandOf, Event, Observer, PartUpdate, Parts, Step};

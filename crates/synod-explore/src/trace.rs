@@ -14,7 +14,11 @@
 //!
 //! The first line is fixed. Lines `# key: value` before the first step are headers, other lines that begin
 //! with `#` are prose, and blank lines are left out. Messages, timers and choices are written as their `Debug`
-//! form, in one line; how much blank there is between words does not matter.
+//! form, in one line; how much blank there is between words does not matter, nor in which order braces hold what they hold, as that of a
+//! hash set is another each time.
+//!
+//! Where several possible steps have the same words, as the `Debug` form of a message keeps something to itself, the line ends with a
+//! number, such as `#2`: which of them it is, in the order in which they are possible there. Without it, such a line is refused.
 //!
 //! A line `cycle` says that what follows is repeated for ever: the run ends in the very state that it is in at that line. If
 //! nothing follows, nothing is done any more.
@@ -25,6 +29,7 @@ use crate::report::Status;
 use crate::state::State;
 use crate::system::System;
 use crate::watch::Watch;
+use crate::words::{canonical, words};
 use crate::{Action, Subject, panics};
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -219,15 +224,26 @@ impl<'t> Words<'t> {
     }
 }
 
-/// A text with single blanks between words.
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 impl TraceText {
-    /// Writes a run down.
+    /// Writes a run down. It is done again for that, as far as it can be, to see which words name more than one step.
     pub fn record<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Action<A>]) -> Self {
-        let line = |(line, action)| Line { line, column: 1, text: line_of(system, action) };
+        let mut state = panics::capture(|| system.initial()).ok();
+        let line = |(line, action): (usize, &Action<A>)| {
+            let mut text = line_of(system, action);
+            let at = state.take();
+            let is_possible = |at: &State<A, O>| system.is_possible(at, action);
+            if let Some(at) = at.filter(|at| panics::capture(|| is_possible(at)) == Ok(true)) {
+                let like = alike(system, &at, &canonical(&words(&text)));
+                if let Some(number) = like.iter().position(|other| other == action).filter(|_| like.len() > 1)
+                {
+                    // Writing to a string does not fail.
+                    let _ = write!(text, " #{}", number + 1);
+                }
+                state =
+                    panics::capture(|| system.take(&at, action)).ok().map(|taken| taken.next.unwrap_or(at));
+            }
+            Line { line, column: 1, text }
+        };
         Self { headers: Vec::new(), steps: (2..).zip(actions).map(line).collect(), cycle: None }
     }
 
@@ -266,12 +282,7 @@ impl TraceText {
         for step in &self.steps {
             let error = |message| TraceError { line: step.line, column: step.column, message };
             let asked = words(&step.text);
-            let possible = system.possible(&state);
-            let texts: Vec<String> = possible.iter().map(|action| words(&line_of(system, action))).collect();
-            let Some(index) = texts.iter().position(|text| *text == asked) else {
-                return Err(error(not_possible(&asked, texts)));
-            };
-            let action = possible[index].clone();
+            let action = find(system, &state, &asked).map_err(error)?;
             let taken = panics::capture(|| system.take(&state, &action)).map_err(error)?;
             if taken.cut {
                 return Err(error(out_of_bounds(system, &asked)));
@@ -289,6 +300,21 @@ impl TraceText {
             return Err(TraceError { line, column, message: message.to_owned() });
         }
         Ok(resolved)
+    }
+
+    /// The same of a trace whose last step panics: what comes before it, the step, and what the panic said. `None` if that is not how it
+    /// ends.
+    pub fn resolve_panic<A: Subject, O: Observer<A>>(
+        &self,
+        system: &System<A, O>,
+    ) -> Option<(Resolved<A, O>, Action<A>, String)> {
+        let (last, before) = self.steps.split_last()?;
+        let before = Self { headers: Vec::new(), steps: before.to_vec(), cycle: None };
+        let run = before.resolve(system).ok()?;
+        let state = run.states.last()?;
+        let action = find(system, state, &words(&last.text)).ok()?;
+        let message = panics::capture(|| system.take(state, &action)).err()?;
+        Some((run, action, message))
     }
 }
 
@@ -330,6 +356,62 @@ pub fn line_of<A: Subject, O: Observer<A>>(system: &System<A, O>, action: &Actio
             format!("random {}  {} {}", name(*actor), words(key), words(&format!("{random:?}")))
         }
     }
+}
+
+/// The possible actions that certain words name, each once, in order.
+fn alike<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    state: &State<A, O>,
+    canonical_words: &str,
+) -> Vec<Action<A>> {
+    let mut named = Vec::new();
+    for action in system.possible(state) {
+        let is_named = canonical(&words(&line_of(system, &action))) == canonical_words;
+        if is_named && !named.contains(&action) {
+            named.push(action);
+        }
+    }
+    named
+}
+
+/// The possible action that a line names.
+fn find<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    state: &State<A, O>,
+    asked: &str,
+) -> Result<Action<A>, String> {
+    let named = alike(system, state, &canonical(asked));
+    if let [action] = named.as_slice() {
+        return Ok(action.clone());
+    }
+    if !named.is_empty() {
+        // What differs in nothing but the order of its words, such as a list in braces, is told by that.
+        let mut exact = named.iter().filter(|action| words(&line_of(system, action)) == asked);
+        return match (exact.next(), exact.next()) {
+            (Some(action), None) => Ok(action.clone()),
+            _ => Err(format!(
+                "{} steps that are possible here have these words: {asked}\nsay which, from \"{asked} #1\" to \"#{}\"",
+                named.len(),
+                named.len()
+            )),
+        };
+    }
+    let numbered =
+        asked.rsplit_once(" #").and_then(|(asked, number)| Some((asked, number.parse::<usize>().ok()?)));
+    if let Some((asked, number)) = numbered {
+        let mut named = alike(system, state, &canonical(asked));
+        let steps = named.len();
+        if (1..=steps).contains(&number) {
+            return Ok(named.swap_remove(number - 1));
+        }
+        if steps > 0 {
+            return Err(format!(
+                "no step here is number {number} of those with these words, of which there are {steps}: {asked}"
+            ));
+        }
+    }
+    let possible = system.possible(state);
+    Err(not_possible(asked, possible.iter().map(|action| words(&line_of(system, action))).collect()))
 }
 
 /// How many of the possible actions are shown when another was asked for.
