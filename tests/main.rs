@@ -5,6 +5,7 @@ mod catalogue;
 mod cli;
 mod cluster;
 mod decoders;
+mod explorer;
 mod guards;
 mod house;
 mod liveness;

@@ -4,6 +4,7 @@ use crate::args::Explore;
 use crate::output::{DIM, line, paint, seconds};
 use stateright::{Model as _, Path};
 use std::net::{SocketAddr, TcpListener};
+use synod_explore::browse::{Browsed, Seen};
 use synod_explore::{Observer, Subject, System, trace};
 use synod_model::{Built, ScenarioFile, Settings, check, from_path};
 
@@ -49,9 +50,13 @@ where
     O: Observer<A>,
 {
     line(&format!("Explorer:       http://{listen}/"));
+    let browsed = Browsed(system);
     if let Some(text) = text {
-        let (address, entry) = addresses(&system, text)?;
-        if let Some(entry) = entry {
+        let Link { address, entry, panic } = link(&browsed, text)?;
+        if let Some(message) = panic {
+            line(&format!("panics:         {message}"));
+            line(&format!("just before it: http://{listen}/#/steps/{address}"));
+        } else if let Some(entry) = entry {
             line(&format!("cycle begins:   http://{listen}/#/steps/{entry}"));
             line(&format!("one full turn:  http://{listen}/#/steps/{address}"));
         } else {
@@ -59,23 +64,43 @@ where
         }
     }
     anstream::eprintln!("{}", paint(DIM, "Ctrl-C ends it"));
-    let _checker = system.checker().serve(listen);
+    let _checker = browsed.checker().serve(listen);
     Ok(crate::OK)
 }
 
-/// The Explorer's address of a trace: the index of each step among those that were possible. And that of the state in which its cycle
-/// begins, if it has one.
-fn addresses<A, O>(system: &System<A, O>, text: &str) -> Result<(String, Option<String>), String>
+/// Where in the Explorer a trace is.
+struct Link {
+    /// Its last step; where that panics, the one before.
+    address: String,
+    /// The state in which its cycle begins, if it has one.
+    entry: Option<String>,
+    /// What the last step said when it panicked, if it did.
+    panic: Option<String>,
+}
+
+/// The Explorer's address of a trace: the index of each step among those that were possible.
+fn link<A, O>(browsed: &Browsed<A, O>, text: &str) -> Result<Link, String>
 where
     A: Subject + Clone,
     O: Observer<A>,
 {
-    let run = trace::parse(text).and_then(|text| text.resolve(system)).map_err(|error| error.to_string())?;
-    let start = system.init_states().into_iter().next().ok_or("the model has no initial state")?;
-    let address = |actions| {
-        let path = Path::from_actions(system, start.clone(), actions);
-        Ok::<_, String>(path.ok_or("the trace has a step that the model ignores")?.encode(system))
+    let text = trace::parse(text).map_err(|error| error.to_string())?;
+    let start = browsed.init_states().into_iter().next().ok_or("the model has no initial state")?;
+    let address = |actions: &[_]| {
+        let path = Path::from_actions(browsed, start.clone(), actions);
+        Ok::<_, String>(path.ok_or("the trace has a step that the model ignores")?.encode(browsed))
     };
-    let entry = run.cycle.map(|after| address(&run.actions[..after])).transpose()?;
-    Ok((address(&run.actions)?, entry))
+    if let Seen::Panic(message) = &start {
+        return Ok(Link { address: address(&[])?, entry: None, panic: Some(message.clone()) });
+    }
+    match text.resolve(&browsed.0) {
+        Ok(run) => {
+            let entry = run.cycle.map(|after| address(&run.actions[..after])).transpose()?;
+            Ok(Link { address: address(&run.actions)?, entry, panic: None })
+        }
+        Err(error) => {
+            let (run, _, message) = text.resolve_panic(&browsed.0).ok_or_else(|| error.to_string())?;
+            Ok(Link { address: address(&run.actions)?, entry: None, panic: Some(message) })
+        }
+    }
 }

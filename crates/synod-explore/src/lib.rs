@@ -77,6 +77,7 @@
 //!
 //! An actor is run once per distinct local situation, and a state is a row of small numbers; see [`engine`].
 
+pub mod browse;
 pub mod diagram;
 pub mod engine;
 pub mod liveness;
