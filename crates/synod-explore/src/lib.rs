@@ -2,9 +2,9 @@
 //!
 //! A verdict is *holds* only after everything was explored, *holds within a bound* if a bound that was asked
 //! for cut something off, *violated* with a shortest trace that was run again before it was reported,
-//! *incomplete* if time or memory ran out, *vacuous* if a witness was never found, and *panicked* if user code
-//! panicked or turned out to be no function of its inputs. States are compared whole, so none is missed, unless a table of
-//! fingerprints is asked for; then the odds are told.
+//! *incomplete* if some property is undecided, as time or memory ran out or nobody looked at it, *vacuous* if a witness was never found, and
+//! *panicked* if user code panicked or turned out to be no function of its inputs, as far as it was run again ([`Rerun`]). States are
+//! compared whole, by their `Eq`, so none is missed, unless a table of fingerprints is asked for; then the odds are told.
 //!
 //! # A stateright model of your own
 //!
@@ -79,6 +79,7 @@
 
 pub mod browse;
 pub mod diagram;
+mod doubt;
 pub mod engine;
 pub mod liveness;
 mod model;
@@ -97,11 +98,12 @@ pub mod walk;
 mod watch;
 mod words;
 
+pub use doubt::Doubt;
 pub use engine::explore;
 pub use observer::{CommandOf, Event, Observer, PartUpdate, Parts, Step};
 pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicate, Property};
 pub use quotient::{Normal, Permutation, Permute, Renaming, Symmetry};
-pub use report::{Checkpoint, Finding, Options, Progress, Report, Status, Stop, Table, Verdict, Why};
+pub use report::{Checkpoint, Finding, Options, Progress, Report, Rerun, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
 pub use system::{Bound, Bounds, Delivery, Faults, Hint, Network, System};
 
@@ -112,7 +114,9 @@ pub type Action<A> = ActorModelAction<<A as Actor>::Msg, <A as Actor>::Timer, <A
 
 /// An actor that can be explored: its values can be ordered and shared between threads.
 ///
-/// There is nothing to implement, every [`Actor`] whose types are so is a `Subject`.
+/// There is nothing to implement, every [`Actor`] whose types are so is a `Subject`. The order of messages and timers has to tell apart what
+/// `Eq` does; where it does not, the exploration says so and stops. The `Debug` words of equal values must be the same, but for the order of
+/// what stands in braces.
 pub trait Subject:
     Actor<
         Msg: Ord + Send + Sync,

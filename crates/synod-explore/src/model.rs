@@ -107,7 +107,7 @@ impl<A: Subject, O: Observer<A>> Model for System<A, O> {
     }
 
     fn within_boundary(&self, state: &Self::State) -> bool {
-        self.bounds.admit(state)
+        self.admits(state)
     }
 }
 

@@ -73,7 +73,7 @@ impl<A: Subject, O: Observer<A>> Model for Observed<A, O> {
             self.seen.cut.fetch_or(cut, Ordering::Relaxed);
             if let Some(note) = note
                 && !cut
-                && next.as_ref().is_none_or(|next| self.system.bounds.admit(next))
+                && next.as_ref().is_none_or(|next| self.system.admits(next))
             {
                 self.note(&note);
             }
@@ -177,6 +177,7 @@ where
         elapsed: start.elapsed(),
         memory_bytes: 0,
         handler_calls: seen.calls.load(Ordering::Relaxed),
+        rerun: crate::report::Rerun::default(),
         passes: 1,
     }
 }

@@ -5,11 +5,12 @@ mod tester;
 pub use tester::{LinearizabilityTester, Plain};
 
 use crate::Subject;
+use crate::doubt::{Doubt, Refused};
 use crate::liveness::{Assumption, LiveProperty};
 use crate::observer::{Event, Observer, Step};
 use crate::property::Property;
 use crate::state::{InFlight, State};
-use crate::system::{Bounds, Delivery, Faults, Network, System};
+use crate::system::{Delivery, Faults, Network, System};
 use stateright::actor::{
     ActorModel, ActorModelState, Command, Envelope, Id, LossyNetwork, Network as PlainNetwork, Out,
     RandomChoices, Timers,
@@ -37,8 +38,8 @@ type Hook<A, C, H> = fn(&C, &H, Envelope<&<A as stateright::actor::Actor>::Msg>)
 pub struct Recorded<A: Subject, C, H> {
     cfg: C,
     initial: H,
-    record_in: Option<Hook<A, C, H>>,
-    record_out: Option<Hook<A, C, H>>,
+    record_in: Hook<A, C, H>,
+    record_out: Hook<A, C, H>,
     /// In an ordered network a delivery is recorded even if the actor ignores it.
     ordered: bool,
 }
@@ -73,26 +74,27 @@ where
 
     fn note(&self, step: &Step<'_, A>) -> Option<Messages<A::Msg>> {
         let mut messages = Messages { received: None, sent: Vec::new() };
-        if self.record_in.is_some()
-            && let Event::Deliver { src, msg } = step.event
+        if let Event::Deliver { src, msg } = step.event
             && (self.ordered || !step.is_no_op())
         {
             messages.received = Some(Envelope { src, dst: step.actor, msg: msg.clone() });
         }
-        if self.record_out.is_some() {
-            let sent = step.outputs.iter().filter_map(|command| match command {
-                Command::Send(dst, msg) => Some(Envelope { src: step.actor, dst: *dst, msg: msg.clone() }),
-                _ => None,
-            });
-            messages.sent.extend(sent);
+        let sent = step.outputs.iter().filter_map(|command| match command {
+            Command::Send(dst, msg) => Some(Envelope { src: step.actor, dst: *dst, msg: msg.clone() }),
+            _ => None,
+        });
+        messages.sent.extend(sent);
+        if size_of::<H>() == 0 {
+            // There is no other history. The hooks are called all the same: they may panic.
+            self.update(&self.initial, &messages);
+            return None;
         }
         (messages.received.is_some() || !messages.sent.is_empty()).then_some(messages)
     }
 
     fn update(&self, history: &H, note: &Messages<A::Msg>) -> Option<H> {
         let mut updated = None;
-        let mut record = |hook: Option<Hook<A, C, H>>, envelope: &Envelope<A::Msg>| {
-            let Some(hook) = hook else { return };
+        let mut record = |hook: Hook<A, C, H>, envelope: &Envelope<A::Msg>| {
             let envelope = Envelope { src: envelope.src, dst: envelope.dst, msg: &envelope.msg };
             if let Some(next) = hook(&self.cfg, updated.as_ref().unwrap_or(history), envelope) {
                 updated = Some(next);
@@ -110,8 +112,24 @@ where
 
 /// Makes a model a system.
 ///
-/// A crashed actor appears to the model's own properties as `on_start` would recover it, since the model's
-/// state has no way to say that an actor has no state.
+/// Nobody can tell a boundary that was never set from one that was. So the model is explored as if it had none until its `within_boundary`
+/// refuses a state; then it is explored anew within that, and the verdict names it. Every state that properties are asked about is shown to it,
+/// or else the first 1,024, one to 64 of the rest, and those of every trace. Where it refuses so few that none of these is among them, what lies
+/// beyond was explored as well.
+///
+/// What means something else to stateright:
+///
+/// - A crash forgets the volatile state; a crashed actor appears to the model's own properties as `on_start` would recover it, since the model's
+///   state has no way to say that an actor has no state.
+/// - The state of a duplicating network does not say which message was delivered last, which tells states apart to stateright. Properties and
+///   the boundary are asked about the first 1,024 states, and one to 64 of the rest, with every message for the last: one that looks at it
+///   ends the exploration with words that say so.
+/// - Messages and timers are kept in order. An `Ord` that takes two for the same that `Eq` tells apart is an error that is told; to
+///   stateright, which goes by `Eq` and sorts by `Ord`, it is none.
+/// - What `Eq` leaves out of an actor's state is not that of any one run: properties see one of all locals that are equal, wherever it was
+///   come to first, where stateright keeps it with each whole state. Where the `Debug` words of two equal values differ, that is an error that is
+///   told, as far as handlers are run again ([`Rerun`](crate::Rerun)); who leaves a field out of `Eq` that nothing looks at leaves it out of `Debug`.
+/// - A step whose target is out of the boundary is neither counted nor an end, for what must come about.
 ///
 /// # Errors
 /// If the model has an `eventually` property; see [`with_liveness`].
@@ -135,7 +153,7 @@ where
 }
 
 /// Makes a model a system, with its `eventually` properties as [`liveness`](crate::liveness) ones, which
-/// [`explore`](crate::explore) does not look at.
+/// [`explore`](crate::explore) leaves undecided, and its verdict with them: *incomplete*, if nothing is violated.
 ///
 /// They mean what they mean to stateright, where a run goes on as long as it can; so that is assumed, and nothing else.
 /// But they are decided on cycles and where ways join, too, which stateright's own search misses; and a state at the
@@ -146,15 +164,12 @@ where
     C: Clone + Send + Sync + 'static,
     H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
 {
-    // A hook that is the default one, by its address, does nothing and need not be called.
-    let default = ActorModel::<A, C, H>::new(model.cfg.clone(), model.init_history.clone());
-    let hook = |hook: Hook<A, C, H>, default| (!std::ptr::fn_addr_eq(hook, default)).then_some(hook);
     let (delivery, envelopes) = contents(&model.init_network);
     let observer = Recorded {
         cfg: model.cfg.clone(),
         initial: model.init_history.clone(),
-        record_in: hook(model.record_msg_in, default.record_msg_in),
-        record_out: hook(model.record_msg_out, default.record_msg_out),
+        record_in: model.record_msg_in,
+        record_out: model.record_msg_out,
         ordered: delivery == Delivery::Ordered,
     };
     let mut system = System::new(model.actors.clone(), observer);
@@ -168,34 +183,81 @@ where
     };
 
     let shared = Arc::new(model.clone());
-    if !std::ptr::fn_addr_eq(model.within_boundary, default.within_boundary) {
-        let model = Arc::clone(&shared);
-        let within = move |state: &_| (model.within_boundary)(&model.cfg, &plain_state(&model, state));
-        system.bounds = Bounds {
-            state: Some(("the model's own within_boundary".to_owned(), Arc::new(within))),
-            ..Bounds::default()
-        };
-    }
+    let refused = Refused::default();
     for property in &model.properties {
         let (name, condition) = (property.name, property.condition);
-        let model = Arc::clone(&shared);
-        let check = move |state: &_| condition(&model, &plain_state(&model, state));
+        let (model, refused) = (Arc::clone(&shared), refused.clone());
+        // A state that the boundary refuses decides nothing.
+        let check = move |state: &_| {
+            let state = plain_state(&model, state);
+            let within = refused.heard((model.within_boundary)(&model.cfg, &state));
+            within.then(|| condition(&model, &state))
+        };
         if property.expectation == stateright::Expectation::Eventually {
-            system.liveness.properties.push(LiveProperty::eventually_state(name, check));
+            let goal = move |state: &_| check(state).unwrap_or(false);
+            system.liveness.properties.push(LiveProperty::eventually_state(name, goal));
             continue;
         }
         system.properties.push(match property.expectation {
             stateright::Expectation::Always => Property::always_state(name, move |state| {
-                if check(state) { Ok(()) } else { Err("the model's condition is false".to_owned()) }
+                if check(state).unwrap_or(true) {
+                    Ok(())
+                } else {
+                    Err("the model's condition is false".to_owned())
+                }
             }),
-            _ => Property::sometimes_state(name, check),
+            _ => Property::sometimes_state(name, move |state| check(state).unwrap_or(false)),
         });
     }
+    let (of_within, of_probe, heard) = (Arc::clone(&shared), shared, refused.clone());
+    system.doubt = Some(Doubt::new(
+        "the model's own within_boundary",
+        move |state| (of_within.within_boundary)(&of_within.cfg, &plain_state(&of_within, state)),
+        refused,
+        move |state| probe(&of_probe, &heard, plain_state(&of_probe, state)),
+    ));
     if !system.liveness.properties.is_empty() {
         let goes_on = Assumption::weak("a run goes on as long as it can", |_| true);
         system.liveness.assumptions.push(goes_on);
     }
     system
+}
+
+/// Asks the boundary about a state, and all functions whether they look at the message that was delivered last.
+fn probe<A, C, H>(
+    model: &ActorModel<A, C, H>,
+    refused: &Refused,
+    mut state: ActorModelState<A, H>,
+) -> Result<(), String>
+where
+    A: Subject + Clone,
+    C: Clone + Send + Sync + 'static,
+    H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
+{
+    if !refused.heard((model.within_boundary)(&model.cfg, &state)) {
+        return Ok(());
+    }
+    let PlainNetwork::UnorderedDuplicating(set, _) = &state.network else { return Ok(()) };
+    let all: Vec<Envelope<A::Msg>> = set.iter().cloned().collect();
+    let truths = |state: &_| {
+        model.properties.iter().map(|property| (property.condition)(model, state)).collect::<Vec<_>>()
+    };
+    let known = truths(&state);
+    for envelope in all {
+        let PlainNetwork::UnorderedDuplicating(_, last) = &mut state.network else { return Ok(()) };
+        *last = Some(envelope);
+        let differs = truths(&state).iter().zip(&known).position(|(now, then)| now != then);
+        let who = match differs {
+            Some(property) => format!("property {:?}", model.properties[property].name),
+            None if !(model.within_boundary)(&model.cfg, &state) => "within_boundary".to_owned(),
+            None => continue,
+        };
+        return Err(format!(
+            "{who} looks at which message was delivered last, which no state of a duplicating network says here: let the history \
+             remember it (`record_msg_in`), or take another network"
+        ));
+    }
+    Ok(())
 }
 
 /// The kind of a network and what is in it.

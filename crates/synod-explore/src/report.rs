@@ -341,6 +341,29 @@ impl<A: Subject> Debug for Finding<A> {
     }
 }
 
+/// How many calls of user code were made a second time, evenly spread, to see whether handlers and observer are functions of their inputs.
+///
+/// What is taken for granted beyond that is only as good as the sample is large. If `n` of the calls that were made give another answer
+/// when they are made again, and a share `p` of all were made again, one of these is found with odds of 1 - (1 - p)^n: surely if all
+/// were; with odds of one in eight at least if there is a single one. A handler that goes by a clock, by chance or by a counter gives other answers
+/// nearly always, and is found by a few calls. One that errs once in its lifetime may not be found.
+///
+/// At least 4,096 calls of each kind are made again, or all if there are fewer; one of eight; and one to 64 steps of the exploration: where
+/// handlers are run seldom beside the steps that follow from them, all are. What a limit ended is never a pass: there it is 4,096.
+///
+/// Traces that are reported were run again whole. Properties and bounds are not asked twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rerun {
+    /// How many calls of handlers were made again, with the observer's note of each.
+    pub handlers_again: u64,
+    /// Of how many.
+    pub handlers: u64,
+    /// About how many histories and notes, or parts of histories and notes, the observer was asked again.
+    pub updates_again: u64,
+    /// Of how many.
+    pub updates: u64,
+}
+
 /// What an exploration found out.
 pub struct Report<A: Subject> {
     /// What it comes to.
@@ -364,6 +387,8 @@ pub struct Report<A: Subject> {
     pub memory_bytes: u64,
     /// How often an actor's handler was run.
     pub handler_calls: u64,
+    /// How much of it was done twice, to see whether it comes to the same.
+    pub rerun: Rerun,
     /// How often the exploration was begun: more than once where messages are left out and some of them turned out to matter, the
     /// attempts to find that out early included. Of those since the last checkpoint, if it went on from one.
     pub passes: u32,

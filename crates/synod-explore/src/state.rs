@@ -3,9 +3,9 @@
 //! Equal situations are equal values with equal hashes: collections are ordered, a crashed actor keeps only
 //! what it saved, and the network does not remember what it delivered.
 
-use crate::Subject;
 use crate::observer::Observer;
 use crate::system::Delivery;
+use crate::{Subject, panics};
 use stateright::actor::{Actor, Envelope, Id};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -152,12 +152,22 @@ impl<M: Clone + Ord> InFlight<M> {
     }
 
     /// Adds a message.
-    pub fn send(&mut self, envelope: Envelope<M>) {
+    ///
+    /// # Panics
+    /// If another message is on its way that `Ord` takes for the same and `Eq` does not.
+    pub fn send(&mut self, envelope: Envelope<M>)
+    where
+        M: Debug,
+    {
         match self {
             Self::Set(set) => {
+                tell_apart("messages", set.get(&envelope), &envelope);
                 set.insert(envelope);
             }
-            Self::Multiset(counts) => *counts.entry(envelope).or_insert(0) += 1,
+            Self::Multiset(counts) => {
+                tell_apart("messages", counts.get_key_value(&envelope).map(|(known, _)| known), &envelope);
+                *counts.entry(envelope).or_insert(0) += 1;
+            }
             Self::Ordered(queues) => {
                 queues.entry((envelope.src, envelope.dst)).or_default().push_back(envelope.msg);
             }
@@ -197,6 +207,24 @@ impl<M: Clone + Ord> InFlight<M> {
             }
         }
     }
+}
+
+/// Takes care that a collection which goes by `Ord` does not take one value for another.
+///
+/// # Panics
+/// If it would.
+pub(crate) fn tell_apart<T: PartialEq + Debug>(what: &str, known: Option<&T>, new: &T) {
+    if let Some(known) = known.filter(|known| *known != new) {
+        panics::reject(unequal(what, known, new));
+    }
+}
+
+/// What is wrong with values of which `Ord` says that they are equal, and `Eq` that they are not.
+pub(crate) fn unequal(what: &str, a: &impl Debug, b: &impl Debug) -> String {
+    format!(
+        "`Ord` takes two {what} for the same that `Eq` tells apart, so that one would get lost: {a:?} and {b:?}. `Ord` has to compare \
+         all that `Eq` does"
+    )
 }
 
 fn borrowed<M>(envelope: &Envelope<M>) -> Envelope<&M> {

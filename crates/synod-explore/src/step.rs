@@ -5,7 +5,7 @@
 //! crashes can be limited in number. Exploring, walking and replaying all end up here.
 
 use crate::observer::{CommandOf, Event, Observer, Step};
-use crate::state::{InFlight, Local, State};
+use crate::state::{InFlight, Local, State, tell_apart};
 use crate::system::{Delivery, System};
 use crate::{Action, Subject, panics};
 use stateright::actor::{Command, Envelope, Id, Out, is_no_op, is_no_op_with_timer};
@@ -143,9 +143,11 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             match command {
                 Command::Send(dst, msg) => sends.push(Envelope { src: id, dst, msg }),
                 Command::SetTimer(timer, _) => {
+                    tell_apart("timers", next.timers.get(&timer), &timer);
                     next.timers.insert(timer);
                 }
                 Command::CancelTimer(timer) => {
+                    tell_apart("timers", next.timers.get(&timer), &timer);
                     next.timers.remove(&timer);
                 }
                 Command::ChooseRandom(key, choices) if choices.is_empty() => {

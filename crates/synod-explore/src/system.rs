@@ -1,6 +1,7 @@
 //! A system is everything a verdict depends on: actors, network, faults, observer, properties and bounds.
 
 use crate::Subject;
+use crate::doubt::Doubt;
 use crate::liveness::Liveness;
 use crate::observer::Observer;
 use crate::property::Property;
@@ -90,7 +91,7 @@ pub struct Bounds<A: Subject, O: Observer<A>> {
 
 impl<A: Subject, O: Observer<A>> Bounds<A, O> {
     /// Whether a state is within the bounds that can be seen from the state alone.
-    pub(crate) fn admit(&self, state: &State<A, O>) -> bool {
+    fn admit(&self, state: &State<A, O>) -> bool {
         let local = self.local.as_ref().is_none_or(|(_, within)| {
             state.locals.iter().all(|local| local.state.as_ref().is_none_or(|s| within(s)))
         });
@@ -141,6 +142,8 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub liveness: Liveness<A, O>,
     /// What is left unexplored.
     pub bounds: Bounds<A, O>,
+    /// A boundary that may be none, of a system that [`plain`](crate::plain) made. Without it there is none.
+    pub doubt: Option<Doubt<A, O>>,
     /// Which actors play the same part, if the engine is to make use of it.
     pub symmetry: Option<Symmetry<A, O>>,
     /// How each state is rewritten, if it is.
@@ -179,6 +182,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             properties: Vec::new(),
             liveness: Liveness::default(),
             bounds: Bounds::default(),
+            doubt: None,
             symmetry: None,
             normal: None,
             hint: None,
@@ -186,11 +190,17 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         }
     }
 
+    /// Whether a state is within the bounds that can be seen from the state alone.
+    pub(crate) fn admits(&self, state: &State<A, O>) -> bool {
+        self.bounds.admit(state) && self.doubt.as_ref().is_none_or(|doubt| doubt.admits(state))
+    }
+
     /// The bounds in words.
     pub(crate) fn describe_bounds(&self) -> String {
         let normal = self.normal.as_ref().map(|normal| normal.bound());
         let bounds = Some(self.bounds.describe()).filter(|bounds| !bounds.is_empty());
-        [normal, bounds].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let found_out = self.doubt.as_ref().and_then(Doubt::bound).map(str::to_owned);
+        [normal, bounds, found_out].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Adds a property.

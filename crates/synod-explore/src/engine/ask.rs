@@ -4,6 +4,7 @@
 use super::intern::NONE;
 use super::search::{Failure, Search};
 use super::tables::pair;
+use crate::doubt::Doubt;
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::state::Local;
@@ -192,7 +193,8 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 
     /// Asks the properties that look at whole states, or at all actors, about new states, in parallel.
     pub(super) fn ask_states(&mut self, states: Range<u32>) {
-        if self.scouting.is_some() || !self.asks_states() {
+        let doubt = self.tables.system.doubt.as_ref();
+        if self.scouting.is_some() || !(self.asks_states() || doubt.is_some()) {
             return;
         }
         let whole = self.waits_for(|check| matches!(check, Check::State(_)));
@@ -201,17 +203,32 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         let mut found: Vec<Findings> = Vec::new();
         found.resize_with(shares.len(), Findings::default);
         let search = &*self;
-        let work = |share: Range<u32>, Findings { found, together: met }: &mut Findings| {
+        let work = |share: Range<u32>, Findings { found, together: met, failed }: &mut Findings| {
             let mut decided = vec![false; search.asked.hits.len()];
             let mut row = vec![0; search.tables.width()];
             let mut reader = search.frontier.reader();
             for number in share {
+                let doubt = doubt.filter(|_| Doubt::<A, O>::is_probed(number));
+                if !whole && !together && doubt.is_none() {
+                    continue;
+                }
                 reader.row(number, &mut row);
                 let mut answers = Vec::new();
-                if whole {
-                    let state = search.tables.state(&row);
-                    answers = search.ask(|check| match check {
-                        Check::State(check) => Some(panics::capture(|| check(&state))),
+                if whole || doubt.is_some() {
+                    let state = panics::capture(|| search.tables.state(&row));
+                    let probed = match (doubt, &state) {
+                        (Some(doubt), Ok(state)) => {
+                            panics::capture(|| doubt.probe(state)).and_then(|probed| probed)
+                        }
+                        _ => Ok(()),
+                    };
+                    if let Err(message) = probed {
+                        *failed = Some((number, message));
+                        return;
+                    }
+                    answers = search.ask(|check| match (check, &state) {
+                        (Check::State(check), Ok(state)) => Some(panics::capture(|| check(state))),
+                        (Check::State(_), Err(message)) => Some(Err(message.clone())),
                         _ => None,
                     });
                 }
@@ -222,11 +239,11 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                     }));
                 }
                 for (index, answer) in answers {
-                    let failed = answer.is_err();
-                    if !std::mem::replace(&mut decided[index], true) || failed {
+                    let panicked = answer.is_err();
+                    if !std::mem::replace(&mut decided[index], true) || panicked {
                         found.push((number, index, answer));
                     }
-                    if failed {
+                    if panicked {
                         return;
                     }
                 }
@@ -248,6 +265,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         for met in &mut found {
             self.asked.together.extend(std::mem::take(&mut met.together));
         }
+        if let Some((state, message)) = found.iter_mut().find_map(|found| found.failed.take()) {
+            self.failure.get_or_insert(Failure { state, ordinal: None, message });
+        }
         for (state, index, answer) in found.into_iter().flat_map(|found| found.found) {
             if self.failure.is_none() && self.asked.hits[index].is_none() {
                 self.settle(vec![(index, answer)], state, None);
@@ -261,6 +281,8 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 struct Findings {
     found: Vec<(u32, usize, Answer)>,
     together: FxHashSet<Box<[u32]>>,
+    /// What was found where a state was looked at closely.
+    failed: Option<(u32, String)>,
 }
 
 fn in_property(name: &str, message: &str) -> String {

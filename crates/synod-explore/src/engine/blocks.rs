@@ -10,10 +10,10 @@ use super::search::{Failure, Search};
 use super::seen::Table;
 use super::sets::{Set, with_set};
 use super::tables::{Dead, How, Tables};
+use crate::Subject;
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::Why;
-use crate::{Subject, panics};
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
@@ -189,7 +189,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     /// Whether rows are made of all successors, because something looks at them before it is known whether they are new.
     fn with_rows(&self) -> bool {
         let Tables { system, symmetric, .. } = &self.tables;
-        symmetric.is_some() || system.normal.is_some() || system.bounds.state.is_some()
+        symmetric.is_some() || system.normal.is_some() || self.tables.bounds_states()
     }
 
     /// Whether steps that sleep need not be followed: not where rows are rewritten or looked at, nor by a scout, who does not leave
@@ -319,15 +319,12 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 
     /// Fails if the bound of whole states panics. What it keeps out does not come here.
     fn admit(&self, packed: &[u64]) -> Result<(), String> {
-        match &self.tables.system.bounds.state {
-            None => Ok(()),
-            Some((_, within)) => {
-                let mut row = vec![0; self.tables.width()];
-                self.frontier.layout().unpack(packed, &mut row);
-                let state = self.tables.state(&row);
-                panics::capture(|| within(&state)).map(|_| ())
-            }
+        if !self.tables.bounds_states() {
+            return Ok(());
         }
+        let mut row = vec![0; self.tables.width()];
+        self.frontier.layout().unpack(packed, &mut row);
+        self.tables.admits(&row).map(|_| ())
     }
 }
 

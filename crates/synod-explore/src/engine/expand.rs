@@ -5,8 +5,8 @@ use super::key::{Key, Scheme};
 use super::seen::Table;
 use super::sleep::Asleep;
 use super::tables::{Dead, Effect, FAILED, How, Miss, Step, Tables, pair};
+use crate::Subject;
 use crate::observer::Observer;
-use crate::{Subject, panics};
 use std::sync::atomic::AtomicBool;
 
 /// How a successor was found; or, with an empty key, a witness or a failure.
@@ -361,15 +361,13 @@ fn successor_row<'s, A: Subject, O: Observer<A>, S: Scheme>(
         }
     }
     // A bound that panics lets the state through here and is asked again when the state is taken in.
-    if let Some((_, within)) = &system.bounds.state
+    if source.tables().bounds_states()
         && !known.seen.contains(&key)
+        && source.tables().admits(&found.rows[from..]) == Ok(false)
     {
-        let state = source.tables().state(&found.rows[from..]);
-        if panics::capture(|| within(&state)) == Ok(false) {
-            found.pruned = true;
-            found.rows.truncate(from);
-            return Ok(None);
-        }
+        found.pruned = true;
+        found.rows.truncate(from);
+        return Ok(None);
     }
     Ok(Some(Ok(key)))
 }

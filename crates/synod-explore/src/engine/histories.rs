@@ -7,6 +7,7 @@
 
 use super::intern::{Interner, Lists, NONE};
 use super::pairs::Pairs;
+use super::retrace::{has_words, unequal_words};
 use super::sleep::bit;
 use super::tables::{FAILED, Tables, pair};
 use crate::observer::{Observer, PartUpdate, Parts};
@@ -34,6 +35,12 @@ impl Noted {
     fn touches(&self) -> u32 {
         if self.whole { u32::MAX } else { self.about }
     }
+}
+
+/// What the observer made of a history with a note was something else when it was asked again.
+pub(super) struct Differs {
+    pub note: u32,
+    pub message: String,
 }
 
 /// The numbers of the bits that are set.
@@ -280,6 +287,72 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             Ok(PartUpdate::Whole) => WHOLE,
             Err(message) => self.fail(message) | FAILED,
         }
+    }
+
+    /// Asks the observer again about every so manieth history and note, or part of one, and compares. About how many of how many.
+    pub(super) fn verify_updates(&self, stride: impl Fn(usize) -> usize) -> Result<(u64, u64), Differs> {
+        let (mut again, known) = (0, self.histories.known());
+        let stride = stride(known);
+        // Some are asked about the whole, some about a part; `None` for whole ones.
+        let parts = self.histories.updates.iter().enumerate().map(|(part, updates)| (Some(part), updates));
+        let all = parts.chain([(None, &self.histories.whole)]).flat_map(|(part, updates)| {
+            let part = part.filter(|_| self.histories.apart);
+            updates.iter().map(move |(pair, value)| (part, pair, value))
+        });
+        for (part, pair, value) in all.step_by(stride) {
+            again += 1;
+            let with_words = has_words(again);
+            let (from, note) = ((pair >> 32) as u32, pair as u32);
+            let difference = match part {
+                None => self.update_differs(from, note, value, with_words),
+                Some(part) => self.part_differs(part, from, note, value),
+            };
+            if let Some(message) = difference {
+                return Err(Differs { note, message });
+            }
+        }
+        Ok((again, known as u64))
+    }
+
+    /// In what words an update of a whole history differs when it is done again, if it does.
+    fn update_differs(&self, from: u32, note: u32, known: u32, with_words: bool) -> Option<String> {
+        let again = panics::capture(|| {
+            let from = self.history(from);
+            self.system.observer.update(&from, self.notes.get(note)).unwrap_or_else(|| from.into_owned())
+        });
+        match again {
+            Err(_) if known & FAILED != 0 => None,
+            Ok(to) if known & FAILED == 0 => {
+                let first = self.history(known);
+                if to != *first {
+                    return Some(self.gives_two(&self.history(from), note));
+                }
+                if with_words { unequal_words("history", &*first, &to) } else { None }
+            }
+            _ => Some(self.gives_two(&self.history(from), note)),
+        }
+    }
+
+    /// The same of a part of a history.
+    fn part_differs(&self, part: usize, from: u32, note: u32, known: u32) -> Option<String> {
+        let (parts, values) = (self.apart()?, &self.histories.values[part]);
+        let value = values.get(from);
+        let again = panics::capture(|| parts.update(part, value, self.notes.get(note)));
+        let is_same = match again {
+            Ok(PartUpdate::Whole) => known == WHOLE,
+            Ok(PartUpdate::Same) => known == from,
+            Ok(PartUpdate::Changed(to)) => known & FAILED == 0 && *values.get(known) == to,
+            Err(_) => known & FAILED != 0 && known != WHOLE,
+        };
+        // What the whole came to may have failed, too, where the part did not.
+        (!is_same && (known & FAILED == 0 || known == WHOLE)).then(|| self.gives_two(value, note))
+    }
+
+    fn gives_two(&self, history: &O::History, note: u32) -> String {
+        format!(
+            "the observer is not a function of its inputs: asked again what history {history:?} is after {:?}, it said something else",
+            self.notes.get(note)
+        )
     }
 
     /// Whether an update of parts is the update of the whole, and the parts of that are what they are.

@@ -41,7 +41,7 @@ mod tables;
 
 use crate::observer::Observer;
 use crate::property::Check;
-use crate::report::{Ending, Finding, Options, Report, Stop, Table, conclude};
+use crate::report::{Ending, Finding, Options, Report, Rerun, Stop, Table, conclude};
 use crate::system::System;
 use crate::{Subject, panics};
 use ask::Hit;
@@ -59,11 +59,31 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         assert!(known, "there is no property named {name:?} to stop at");
     }
     let budget = Budget::start(options);
-    let mut search = Search::new(system, options);
+    let refused = || system.doubt.as_ref().is_some_and(|doubt| doubt.bound().is_some());
+    // A checkpoint is of one exploration, so that there a boundary that may be none is asked from the first; but for reductions, which
+    // refuse one.
+    let reduces = options.dead_messages || (options.symmetry && system.symmetry.is_some());
+    if !refused() && (options.checkpoint.is_none() || reduces) {
+        let report = explore_once(system, options, &budget, false);
+        if !refused() {
+            return report;
+        }
+    }
+    explore_once(system, options, &budget, true)
+}
+
+/// Explores, with the boundary of a stateright model or without it.
+fn explore_once<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    options: &Options<'_>,
+    budget: &Budget<'_>,
+    bounded: bool,
+) -> Report<A> {
+    let mut search = Search::new(system, options, bounded);
     let mut ending = Ending::open();
     let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
     let goes_on = options.checkpoint.is_some_and(|checkpoint| checkpoint.resume && checkpoint.file.exists());
-    let refusal = refusal(system, options);
+    let refusal = refusal(system, options, bounded);
     let mut refused = refusal.is_some();
     match refusal.map_or_else(|| panics::capture(|| system.initial()), Err) {
         Err(message) => ending.panicked = Some((message, Vec::new())),
@@ -78,7 +98,7 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
             }
             Ok(false) => (ending.empty, ending.exhausted) = (true, true),
             Ok(true) => {
-                ending = search.run(&initial, options, &budget);
+                ending = search.run(&initial, options, budget);
                 if let Some(checkpoint) = options.checkpoint.as_ref().filter(|_| ending.incomplete.is_none())
                 {
                     checkpoint::discard(checkpoint);
@@ -89,13 +109,16 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
     search.tables.log = None;
 
     // What is not what it was taken for is told before anything that was found with it.
-    let mut impure = None;
+    let (mut impure, mut rerun) = (None, Rerun::default());
     match search.failure.take() {
         Some(failure) => match search.trace(failure.state, failure.ordinal) {
             Ok(trace) => ending.panicked = Some((failure.message, trace)),
             Err(found) => impure = Some(found),
         },
-        None if ending.panicked.is_none() => impure = search.verify().err(),
+        None if ending.panicked.is_none() => match search.verify(ending.incomplete.is_some()) {
+            Ok(done) => rerun = done,
+            Err(found) => impure = Some(found),
+        },
         None => {}
     }
     let mut findings = Finding::all(system);
@@ -127,12 +150,17 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
         elapsed: budget.elapsed(),
         memory_bytes: budget.memory(search.bytes()),
         handler_calls: search.tables.handler_calls,
+        rerun,
         passes: search.passes,
     }
 }
 
 /// Why the system cannot be explored in the way that was asked for, if so.
-fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> Option<String> {
+fn refusal<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    options: &Options<'_>,
+    bounded: bool,
+) -> Option<String> {
     if let Some(checkpoint) = &options.checkpoint {
         if system.normal.is_some() {
             return Some(
@@ -168,7 +196,7 @@ fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<
                 .to_owned(),
         );
     }
-    if Search::looks_at_states(system) {
+    if Search::looks_at_states(system) || (bounded && system.doubt.is_some()) {
         return Some(format!(
             "a property or a bound looks at whole states, so that in none can {what}: switch that off"
         ));

@@ -15,7 +15,7 @@ use super::symmetry::Symmetric;
 use super::tables::{Dead, Tables};
 use crate::observer::Observer;
 use crate::property::Check;
-use crate::report::{Checkpoint, Ending, Options, Progress, Stop, Table, Why};
+use crate::report::{Checkpoint, Ending, Options, Progress, Rerun, Stop, Table, Why};
 use crate::state::State;
 use crate::system::{Delivery, Network, System};
 use crate::{Action, Expectation, Subject, panics};
@@ -80,7 +80,7 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
 }
 
 impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
-    pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>) -> Self {
+    pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>, bounded: bool) -> Self {
         let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
         let dead = if options.dead_messages {
             Dead::LeftOut
@@ -90,6 +90,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             Dead::Kept
         };
         let mut tables = Tables::new(system, dead, symmetry.is_some());
+        tables.bounded = bounded;
         tables.log = options.checkpoint.is_some().then(Vec::new);
         tables.symmetric = symmetry.map(|symmetry| Symmetric::new(symmetry, system.actors.len()));
         let counts = vec![2; tables.width()];
@@ -124,7 +125,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Takes in the initial state. False if it is out of bounds; fails if user code panics.
     pub(super) fn begin(&mut self, initial: &State<A, O>) -> Result<bool, String> {
-        if !panics::capture(|| self.tables.system.bounds.admit(initial))? {
+        if !panics::capture(|| self.tables.system.admits(initial))? {
             return Ok(false);
         }
         self.tables.leaving = 0;
@@ -365,10 +366,16 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         self.frontier.set_layout(Layout::roomy(&roomy(&self.tables.counts())));
     }
 
+    /// Whether what was taken for no boundary is one, so that all has to be explored anew.
+    pub(super) fn is_refused(&self) -> bool {
+        !self.tables.bounded && self.tables.system.doubt.as_ref().is_some_and(|doubt| doubt.bound().is_some())
+    }
+
     /// Whether the exploration stops here although there may be more to explore.
     fn is_over(&self, stop: &Stop) -> bool {
         let properties = || self.tables.system.properties.iter().zip(&self.asked.hits);
         self.failure.is_some()
+            || self.is_refused()
             || self.tables.hint_failed.is_some()
             || match stop {
                 Stop::FirstViolation => {
@@ -416,10 +423,12 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         Ok(trace)
     }
 
-    /// Runs a sample of the steps again, and checks what is taken for alike.
-    pub(super) fn verify(&mut self) -> Result<(), Impure<A>> {
-        self.tables.verify_sample(&self.origins, &self.first)?;
-        self.tables.check_symmetry(&self.first)
+    /// Runs a sample of the steps again, and checks what is taken for alike. Of what was given up the smallest sample will do.
+    pub(super) fn verify(&mut self, gave_up: bool) -> Result<Rerun, Impure<A>> {
+        let steps = if gave_up { 0 } else { self.generated };
+        let rerun = self.tables.verify_sample(&self.origins, &self.first, steps)?;
+        self.tables.check_symmetry(&self.first)?;
+        Ok(rerun)
     }
 
     /// Bytes in use.

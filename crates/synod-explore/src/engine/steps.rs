@@ -11,7 +11,9 @@ use super::retrace::{Impure, Retraced};
 use super::seen::Table;
 use super::sleep::Asleep;
 use super::tables::{Dead, How, Step, Tables};
+use crate::doubt::Doubt;
 use crate::observer::Observer;
+use crate::report::Rerun;
 use crate::state::{Local, State};
 use crate::system::System;
 use crate::{Action, Subject};
@@ -50,8 +52,13 @@ pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
 
 impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     /// Begins with the initial state, which gets number 0.
-    pub(crate) fn new(system: &'s System<A, O>, initial: &State<A, O>) -> Result<Self, String> {
+    pub(crate) fn new(
+        system: &'s System<A, O>,
+        initial: &State<A, O>,
+        bounded: bool,
+    ) -> Result<Self, String> {
         let mut tables = Tables::new(system, Dead::Kept, false);
+        tables.bounded = bounded;
         tables.leaving = 0;
         let first = tables.row(initial)?;
         let hash = Hashed::<1>.key(&tables.columns, &first)[0];
@@ -154,6 +161,15 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         new
     }
 
+    /// Looks closely at some states, to find out whether what was taken for no boundary is one: true if so.
+    pub(crate) fn is_refused(&self, state: u32) -> Result<bool, String> {
+        let Some(doubt) = &self.tables.system.doubt else { return Ok(false) };
+        if Doubt::<A, O>::is_probed(state) {
+            doubt.probe(&self.state(state))?;
+        }
+        Ok(!self.tables.bounded && doubt.bound().is_some())
+    }
+
     /// The state behind a number.
     pub(crate) fn state(&self, state: u32) -> State<A, O> {
         self.tables.state(self.row(state))
@@ -220,10 +236,10 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         Ok(trace)
     }
 
-    /// Runs a sample of the handler calls again.
-    pub(crate) fn verify(&mut self) -> Result<(), Impure<A>> {
+    /// Runs a sample of the handler calls again, where so many steps were taken.
+    pub(crate) fn verify(&mut self, steps: u64) -> Result<Rerun, Impure<A>> {
         let first = self.row(0).to_vec();
-        self.tables.verify_sample(&self.origins, &first)
+        self.tables.verify_sample(&self.origins, &first, steps)
     }
 
     /// How often an actor's handler was run.

@@ -9,10 +9,10 @@ use super::histories::Histories;
 use super::intern::{Interner, Lists, NONE};
 use super::key::Words;
 use super::pairs::Pairs;
-use crate::Subject;
 use crate::observer::Observer;
 use crate::state::{InFlight, Local, State};
 use crate::system::{Delivery, System};
+use crate::{Subject, panics};
 use rustc_hash::{FxHashMap, FxHashSet};
 use stateright::actor::Envelope;
 use std::sync::Arc;
@@ -227,6 +227,8 @@ impl Column {
 
 pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub system: &'s System<A, O>,
+    /// The boundary of a stateright model is one: it refused a state.
+    pub bounded: bool,
     pub locals: Interner<Arc<Local<A>>>,
     /// Of each local: whether the actor is down, and whether it is within the bounds.
     pub down: Vec<bool>,
@@ -283,6 +285,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         Self {
             additive: multiset && dead != Dead::LeftOut && !symmetric && system.normal.is_none(),
             system,
+            bounded: false,
             locals: Interner::new(),
             down: Vec::new(),
             within: Vec::new(),
@@ -314,6 +317,21 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             scratch: Vec::new(),
             joined: Pairs::new(),
         }
+    }
+
+    /// Whether there is a bound of whole states.
+    pub(super) fn bounds_states(&self) -> bool {
+        self.system.bounds.state.is_some() || (self.bounded && self.system.doubt.is_some())
+    }
+
+    /// Whether the bounds of whole states, as far as they are known to be any, admit a row. Fails if one panics.
+    pub(super) fn admits(&self, row: &[u32]) -> Result<bool, String> {
+        let doubt = self.system.doubt.as_ref().filter(|_| self.bounded);
+        panics::capture(|| {
+            let state = self.state(row);
+            self.system.bounds.state.as_ref().is_none_or(|(_, within)| within(&state))
+                && doubt.is_none_or(|doubt| doubt.admits(&state))
+        })
     }
 
     /// Forgets the views and all that is made of them, and keeps what the handlers said.

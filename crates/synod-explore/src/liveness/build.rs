@@ -47,6 +47,8 @@ impl<A: Subject, O: Observer<A>> Built<'_, A, O> {
 pub(super) enum NotBuilt<A: Subject> {
     GaveUp(Why),
     Panicked(Impure<A>),
+    /// What was taken for no boundary is one.
+    Bounded,
 }
 
 /// What is known of steps that are the same action.
@@ -271,6 +273,14 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
                 let trace = steps.trace(state, None).unwrap_or_else(|impure| impure.trace);
                 NotBuilt::Panicked(Impure { message, trace })
             })?;
+        }
+        match panics::capture(|| steps.is_refused(state)).and_then(|refused| refused) {
+            Ok(false) => {}
+            Ok(true) => return Err(NotBuilt::Bounded),
+            Err(message) => {
+                let trace = steps.trace(state, None).unwrap_or_else(|impure| impure.trace);
+                return Err(NotBuilt::Panicked(Impure { message, trace }));
+            }
         }
         if depth_bound == Some(depth) {
             // What is possible here is not known, so that nothing is said to be impossible.

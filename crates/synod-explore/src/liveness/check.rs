@@ -40,9 +40,16 @@ pub fn check<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Option
         elapsed: budget.elapsed(),
         memory_bytes: 0,
         handler_calls: 0,
+        rerun: report::Rerun::default(),
     };
-    report.verdict = match decide(system, options, &budget, &mut report) {
+    let bounded = system.doubt.as_ref().is_some_and(|doubt| doubt.bound().is_some());
+    let mut decided = decide(system, options, &budget, &mut report, bounded);
+    if let Err(NotBuilt::Bounded) = decided {
+        decided = decide(system, options, &budget, &mut report, true);
+    }
+    report.verdict = match decided {
         Ok(verdict) => verdict,
+        Err(NotBuilt::Bounded) => unreachable!("with the boundary it is not taken for none"),
         Err(NotBuilt::GaveUp(why)) => Verdict::Incomplete(why),
         Err(NotBuilt::Panicked(Impure { message, trace })) => Verdict::Panicked { message, trace },
     };
@@ -71,16 +78,17 @@ fn decide<A: Subject, O: Observer<A>>(
     options: &Options<'_>,
     budget: &Budget<'_>,
     report: &mut LiveReport<A>,
+    bounded: bool,
 ) -> Result<Verdict<A>, NotBuilt<A>> {
     let failed = |message| NotBuilt::Panicked(Impure { message, trace: Vec::new() });
     if let Some(reason) = refusal(system, options) {
         return Err(failed(reason));
     }
     let initial = panics::capture(|| system.initial()).map_err(failed)?;
-    if !panics::capture(|| system.bounds.admit(&initial)).map_err(failed)? {
+    if !panics::capture(|| system.admits(&initial)).map_err(failed)? {
         return Ok(Verdict::Vacuous(Vec::new()));
     }
-    let steps = Steps::new(system, &initial).map_err(failed)?;
+    let steps = Steps::new(system, &initial, bounded).map_err(failed)?;
     let mut built = build(steps, &system.liveness, system.bounds.depth, options, budget)?;
     report.unique_states = built.graph.len() as u64;
     report.steps = built.graph.to.len() as u64;
@@ -92,7 +100,7 @@ fn decide<A: Subject, O: Observer<A>>(
         (system.liveness.assumptions[class.assumption].name.clone(), class.name.clone())
     };
     report.classes = built.classes.iter().map(named).collect();
-    built.steps.verify().map_err(NotBuilt::Panicked)?;
+    report.rerun = built.steps.verify(report.steps).map_err(NotBuilt::Panicked)?;
 
     let mut vacuous = Vec::new();
     for (index, property) in system.liveness.properties.iter().enumerate() {

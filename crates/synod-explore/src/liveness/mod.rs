@@ -70,7 +70,7 @@ pub use check::check;
 pub use verify::{Breach, verify};
 
 use crate::observer::Observer;
-use crate::report::{Status, Verdict};
+use crate::report::{Rerun, Status, Verdict};
 use crate::state::{Local, State};
 use crate::{Action, Subject};
 use std::fmt::{self, Debug, Display, Formatter};
@@ -415,6 +415,8 @@ pub struct LiveReport<A: Subject> {
     pub memory_bytes: u64,
     /// How often an actor's handler was run.
     pub handler_calls: u64,
+    /// How much of it was done twice, to see whether it comes to the same.
+    pub rerun: Rerun,
 }
 
 impl<A: Subject> LiveReport<A> {

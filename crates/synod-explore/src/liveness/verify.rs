@@ -58,7 +58,7 @@ fn step<A: Subject, O: Observer<A>>(
         return None;
     }
     let taken = system.take(state, action);
-    taken.next.filter(|next| system.bounds.admit(next)).map(|next| (next, taken.note))
+    taken.next.filter(|next| system.admits(next)).map(|next| (next, taken.note))
 }
 
 /// The classes that a step belongs to.

@@ -11,6 +11,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use synod_explore::liveness::LiveProperty;
 use synod_explore::{
     Action, Bounds, Check, CommandOf, Event, Finding, Hint, InFlight, Local, Normal, Observer, Options,
     PartUpdate, Parts, Permutation, Permute, Property, Report, State, Step, Subject, Symmetry, System,
@@ -458,6 +459,7 @@ where
     if let Some((words, within)) = system.bounds.state.clone() {
         erased.bounds.state = Some((words, Arc::new(move |state: &_| within(&restore_state(state)))));
     }
+    erased.doubt = system.doubt.as_ref().map(|doubt| doubt.of(restore_state));
     erased.symmetry = system
         .symmetry
         .clone()
@@ -472,6 +474,10 @@ where
         Arc::new(asks) as Hint<Anyone>
     });
     erased.assert_contract = system.assert_contract;
+    // Exploring asks them nothing; that there are any is what it tells.
+    let live = system.liveness.properties.iter();
+    erased.liveness.properties =
+        live.map(|live| LiveProperty::eventually_state(live.name, |_| true)).collect();
     erased
 }
 
@@ -521,6 +527,7 @@ fn restore<A: Subject>(report: Report<Anyone>) -> Report<A> {
         elapsed: report.elapsed,
         memory_bytes: report.memory_bytes,
         handler_calls: report.handler_calls,
+        rerun: report.rerun,
         passes: report.passes,
     }
 }

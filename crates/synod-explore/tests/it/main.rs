@@ -16,6 +16,7 @@ mod paxos;
 mod reductions;
 mod systems;
 mod traces;
+mod trusted;
 mod verdicts;
 mod walks;
 

@@ -7,3 +7,4 @@ mod known;
 mod machines;
 mod plainly;
 mod random;
+mod undecided;

@@ -1,0 +1,97 @@
+//! Where runs leave the bounds, or none meets the assumptions, what is not shown is not said to hold.
+
+use stateright::Expectation;
+use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
+use std::borrow::Cow;
+use synod_explore::liveness::{Assumption, LiveProperty, check};
+use synod_explore::plain::with_liveness;
+use synod_explore::{Options, Status, Verdict, Why, explore};
+
+/// Counts its timer up to a top.
+#[derive(Clone)]
+struct Climber {
+    top: u32,
+}
+
+impl Actor for Climber {
+    type Msg = ();
+    type State = u32;
+    type Timer = ();
+    type Random = ();
+    type Storage = ();
+
+    fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> u32 {
+        o.set_timer((), model_timeout());
+        0
+    }
+
+    fn on_timeout(&self, _: Id, at: &mut Cow<'_, u32>, (): &(), o: &mut Out<Self>) {
+        if **at < self.top {
+            *at.to_mut() += 1;
+            o.set_timer((), model_timeout());
+        }
+    }
+}
+
+fn climbers(count: usize, top: u32) -> ActorModel<Climber, (), ()> {
+    ActorModel::new((), ())
+        .actors(vec![Climber { top }; count])
+        .init_network(Network::new_unordered_nonduplicating([]))
+}
+
+fn bounded() -> ActorModel<Climber, (), ()> {
+    climbers(1, 100).within_boundary(|(), state| *state.actor_states[0] <= 3)
+}
+
+#[test]
+fn what_comes_about_before_the_boundary_holds_and_nothing_else_does() {
+    let model = bounded()
+        .property(Expectation::Eventually, "reaches 2", |_, state| *state.actor_states[0] == 2)
+        .property(Expectation::Eventually, "reaches 9", |_, state| *state.actor_states[0] == 9);
+    let mut system = with_liveness(&model);
+    let report = check(&system, &Options::default());
+    assert_eq!(report.verdict, Verdict::Vacuous(vec!["a run that meets the assumptions"]));
+    let statuses: Vec<_> = report.findings.iter().map(|finding| finding.status).collect();
+    assert_eq!(statuses, [Status::Holds, Status::Undecided]);
+    // Where it is all that is asked for, what every run comes to before it leaves is decided.
+    system.liveness.properties.pop();
+    let report = check(&system, &Options::default());
+    assert!(matches!(report.verdict, Verdict::HoldsWithinBound(_)), "{}", report.verdict);
+    // What holds from everywhere on is about states beyond the boundary, too.
+    system.liveness.properties = vec![LiveProperty::stays_at_last_state("stays high", |state| {
+        state.locals[0].state.as_deref() >= Some(&2)
+    })];
+    let report = check(&system, &Options::default());
+    assert_eq!(report.findings[0].status, Status::Undecided);
+    assert!(matches!(report.verdict, Verdict::Vacuous(_)));
+}
+
+#[test]
+fn exploring_leaves_it_undecided_and_checking_decides_it() {
+    let model = climbers(1, 3).property(Expectation::Eventually, "reaches 9", |_, s| *s.actor_states[0] == 9);
+    let system = with_liveness(&model);
+    assert_eq!(explore(&system, &Options::default()).verdict, Verdict::Incomplete(Why::Liveness));
+    let report = check(&system, &Options::default());
+    assert_eq!(report.verdict, Verdict::Violated { property: "reaches 9" });
+    assert_eq!(report.rerun.handlers_again, report.rerun.handlers);
+    assert!(report.rerun.handlers > 0);
+}
+
+#[test]
+fn what_no_run_puts_to_the_test_is_hollow() {
+    let mut system = with_liveness(
+        &climbers(1, 3)
+            .property(Expectation::Eventually, "reaches 2", |_, state| *state.actor_states[0] == 2)
+            .property(Expectation::Eventually, "reaches 9", |_, state| *state.actor_states[0] == 9),
+    );
+    system.liveness.assumptions.push(Assumption::ceases("nothing ever happens", |_| true));
+    system.liveness.assumptions.push(Assumption::strong("and it does", |_| true));
+    let report = check(&system, &Options::default());
+    assert_eq!(report.verdict, Verdict::Violated { property: "reaches 9" }, "the climber comes to a stop");
+    let from =
+        LiveProperty::leads_to_state("from 9", |s| s.locals[0].state.as_deref() == Some(&9), |_| false);
+    system.liveness.properties = vec![from];
+    let report = check(&system, &Options::default());
+    assert_eq!(report.findings[0].status, Status::Hollow);
+    assert_eq!(report.verdict, Verdict::Vacuous(vec!["from 9"]));
+}
