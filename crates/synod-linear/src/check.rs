@@ -4,7 +4,7 @@ use crate::explain::{Explanation, explain, explain_register};
 use crate::history::{History, OpId, Operation};
 use crate::register::{Register, RegisterOp, RegisterRet};
 use crate::search::{Outcome, search};
-use crate::spec::Spec;
+use crate::spec::{Measured, Spec};
 use crate::zones::judge;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -24,6 +24,8 @@ pub enum Verdict {
     GaveUp {
         /// How many configurations were looked at.
         configurations: usize,
+        /// How many bytes that took, or would have taken.
+        bytes: usize,
     },
 }
 
@@ -34,18 +36,20 @@ impl Verdict {
     }
 }
 
-/// So many configurations take about a gigabyte.
-pub const MANY: usize = 10_000_000;
+/// A gigabyte.
+pub const MANY: usize = 1 << 30;
 
-/// Judges a history of one object, looking at so many configurations at most ([`MANY`] if in doubt).
+/// Judges a history of one object with so many bytes of memory ([`MANY`] if in doubt): what is remembered of configurations, and each
+/// state that was met once, as far as [`Measured::bytes`] knows. The history itself is not counted, and lists that grow may take half as
+/// much again for a moment.
 ///
 /// The number of configurations is about that of the operations where there is an order that suggests itself, and may double with each
 /// operation that is open at the same time where there is none.
-pub fn check<S: Spec>(spec: &S, history: &History<S::Op, S::Ret>, most: usize) -> Verdict {
-    match search(spec, history.operations(), most) {
+pub fn check<S: Measured>(spec: &S, history: &History<S::Op, S::Ret>, bytes: usize) -> Verdict {
+    match search(spec, history.operations(), bytes) {
         Outcome::Order(order) => Verdict::Linearizable { order: Some(order) },
-        Outcome::Stuck(stuck) => Verdict::NotLinearizable(explain(spec, history, stuck, most)),
-        Outcome::GaveUp { configurations } => Verdict::GaveUp { configurations },
+        Outcome::Stuck(stuck) => Verdict::NotLinearizable(explain(spec, history, stuck, bytes)),
+        Outcome::GaveUp { configurations, bytes } => Verdict::GaveUp { configurations, bytes },
     }
 }
 
@@ -53,24 +57,24 @@ pub fn check<S: Spec>(spec: &S, history: &History<S::Op, S::Ret>, most: usize) -
 /// many operations are open at a time; everything else goes to [`check()`].
 pub fn check_register<V: Clone + Debug + Ord + Hash>(
     history: &History<RegisterOp<V>, RegisterRet<V>>,
-    most: usize,
+    bytes: usize,
 ) -> Verdict {
     match judge(history.operations()) {
         Some(Ok(())) => Verdict::Linearizable { order: None },
         Some(Err(conflict)) => Verdict::NotLinearizable(explain_register(history, conflict)),
-        None => check(&Register::new(), history, most),
+        None => check(&Register::new(), history, bytes),
     }
 }
 
 /// Judges a history of many objects that have nothing to do with each other, one by one (locality; Herlihy and Wing 1990). The
 /// verdicts are in the order of the keys.
-pub fn check_by_key<S: Spec, K: Ord>(
+pub fn check_by_key<S: Measured, K: Ord>(
     spec: &S,
     history: &History<S::Op, S::Ret>,
     key: impl Fn(&S::Op) -> K,
-    most: usize,
+    bytes: usize,
 ) -> BTreeMap<K, Verdict> {
-    history.by_key(key).into_iter().map(|(key, part)| (key, check(spec, &part, most))).collect()
+    history.by_key(key).into_iter().map(|(key, part)| (key, check(spec, &part, bytes))).collect()
 }
 
 /// Whether an order explains a history, found out the plain way: every operation with an answer is in it once, no other more than that,

@@ -4,7 +4,7 @@
 use crate::history::{History, OpId, Operation, events};
 use crate::register::{RegisterOp, RegisterRet};
 use crate::search::{Outcome, Stuck, search};
-use crate::spec::Spec;
+use crate::spec::Measured;
 use crate::zones::{Conflict, judge};
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Write};
@@ -36,11 +36,11 @@ const RECENT: usize = 4;
 const SHOWN: usize = 12;
 
 /// Explains by what the search came up against. `stuck` is what it found for the whole history.
-pub(crate) fn explain<S: Spec>(
+pub(crate) fn explain<S: Measured>(
     spec: &S,
     history: &History<S::Op, S::Ret>,
     stuck: Stuck<S::State>,
-    most: usize,
+    bytes: usize,
 ) -> Explanation {
     let whole: Vec<OpId> = (0..history.operations().len()).collect();
     let moments = returns(history.operations());
@@ -48,7 +48,7 @@ pub(crate) fn explain<S: Spec>(
     // A beginning knows less: of what is open at its end, the answers. So it may be that only a longer one has no order.
     let fails = |moment: u64| {
         let (beginning, places) = history.until(moment);
-        match search(spec, beginning.operations(), most) {
+        match search(spec, beginning.operations(), bytes) {
             Outcome::Stuck(stuck) => Some((stuck, places)),
             Outcome::Order(_) | Outcome::GaveUp { .. } => None,
         }
@@ -60,7 +60,7 @@ pub(crate) fn explain<S: Spec>(
         Some((moment, found)) => (moment, true, found),
         None => (moments.last().copied().unwrap_or(0), false, (stuck, whole)),
     };
-    let (stuck, places) = named(spec, history, moment, (stuck, places), most);
+    let (stuck, places) = named(spec, history, moment, (stuck, places), bytes);
     let at = |id: OpId| seen(&history.operations()[places[id]], moment);
     let mut text = headline(history, moment, shortest);
     let _ = writeln!(text, "nothing explains  {}", at(stuck.operation));
@@ -94,18 +94,18 @@ pub(crate) fn explain<S: Spec>(
 
 /// The same, with the operation that returns at this moment as the one that is stuck. A search may have gone back earlier, when it
 /// saw that it would be too late for that one.
-fn named<S: Spec>(
+fn named<S: Measured>(
     spec: &S,
     history: &History<S::Op, S::Ret>,
     moment: u64,
     (stuck, places): (Stuck<S::State>, Vec<OpId>),
-    most: usize,
+    bytes: usize,
 ) -> (Stuck<S::State>, Vec<OpId>) {
     let returns_then = |id: &OpId| ended(&history.operations()[places[*id]]) == moment;
     let last = (0..places.len()).find(returns_then);
     let Some(last) = last.filter(|_| !returns_then(&stuck.operation)) else { return (stuck, places) };
     let (before, earlier) = history.until(moment.saturating_sub(1));
-    let Outcome::Order(order) = search(spec, before.operations(), most) else { return (stuck, places) };
+    let Outcome::Order(order) = search(spec, before.operations(), bytes) else { return (stuck, places) };
     let mut state = spec.initial();
     for id in &order {
         let Operation { op, returned, .. } = &before.operations()[*id];

@@ -33,5 +33,5 @@ pub use explain::Explanation;
 pub use history::{History, OpId, Operation};
 pub use machines::{KeyState, KvKey, OfMachine};
 pub use register::{Register, RegisterOp, RegisterRet};
-pub use spec::{Object, Spec, step_of};
+pub use spec::{Measured, Object, Spec, step_of};
 pub use tester::Tester;

@@ -1,6 +1,6 @@
 //! A register: what is read is what was written last.
 
-use crate::spec::{Object, Spec, step_of};
+use crate::spec::{Measured, Object, Spec, step_of};
 use std::fmt::{self, Debug};
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -80,6 +80,13 @@ impl<V: Clone + Debug + Ord + Hash> Spec for Register<V> {
 
     fn overwrites(&self, op: &RegisterOp<V>) -> bool {
         matches!(op, RegisterOp::Write(_))
+    }
+}
+
+impl<V: Clone + Debug + Ord + Hash> Measured for Register<V> {
+    /// There are no more states than values in the history: what these own, it has as well.
+    fn bytes(&self, _: &Option<V>) -> usize {
+        0
     }
 }
 

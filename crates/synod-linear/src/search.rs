@@ -17,8 +17,8 @@
 //! without an answer is brought in, what was chosen a little earlier is called into question.
 
 use crate::history::{Event, OpId, Operation, events};
-use crate::sets::{EMPTY, Numbered, Sets, insert};
-use crate::spec::Spec;
+use crate::sets::{EMPTY, ENTRY, Numbered, Sets, insert};
+use crate::spec::Measured;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -30,7 +30,7 @@ pub(crate) enum Outcome<State> {
     /// There is none.
     Stuck(Stuck<State>),
     /// There may be one.
-    GaveUp { configurations: usize },
+    GaveUp { configurations: usize, bytes: usize },
 }
 
 /// How far one can come, at most.
@@ -95,7 +95,7 @@ impl Try {
 }
 
 /// The search for one history.
-struct Search<'a, S: Spec> {
+struct Search<'a, S: Measured> {
     spec: &'a S,
     operations: &'a [Operation<S::Op, S::Ret>],
     /// Operations by their return.
@@ -122,16 +122,17 @@ struct Search<'a, S: Spec> {
     farthest: u32,
 }
 
-/// Looks for an order of these operations, and gives up after so many configurations.
-pub(crate) fn search<S: Spec>(
+/// Looks for an order of these operations, and gives up when it takes more than so many bytes.
+pub(crate) fn search<S: Measured>(
     spec: &S,
     operations: &[Operation<S::Op, S::Ret>],
-    most: usize,
+    bytes: usize,
 ) -> Outcome<S::State> {
-    let Some(mut search) = Search::new(spec, operations, most) else {
-        return Outcome::GaveUp { configurations: 0 };
+    let mut search = match Search::new(spec, operations, bytes) {
+        Ok(search) => search,
+        Err(bytes) => return Outcome::GaveUp { configurations: 0, bytes },
     };
-    let initial = search.states.number(spec.initial());
+    let initial = search.states.number(spec.initial(), |state| spec.bytes(state));
     let root = Node {
         at: 0,
         state: initial,
@@ -147,8 +148,9 @@ pub(crate) fn search<S: Spec>(
         return Outcome::Order(search.order(last));
     }
     while let Some((_, Reverse((_, next, node)))) = search.queue.pop() {
-        if search.nodes.len() > most {
-            return Outcome::GaveUp { configurations: search.nodes.len() };
+        let taken = search.bytes();
+        if taken > bytes {
+            return Outcome::GaveUp { configurations: search.nodes.len(), bytes: taken };
         }
         if let Some(last) = search.expand(node, next) {
             return Outcome::Order(search.order(last));
@@ -157,10 +159,11 @@ pub(crate) fn search<S: Spec>(
     Outcome::Stuck(search.stuck())
 }
 
-impl<'a, S: Spec> Search<'a, S> {
-    /// Nothing if so many operations are open at a time that to list them would take more than the search may.
-    fn new(spec: &'a S, operations: &'a [Operation<S::Op, S::Ret>], most: usize) -> Option<Self> {
-        let room = most.saturating_mul(OPEN_EACH).saturating_add(1 << 20);
+impl<'a, S: Measured> Search<'a, S> {
+    /// How many bytes it would take to list the operations that are open at each return, if that is more than the search may.
+    fn new(spec: &'a S, operations: &'a [Operation<S::Op, S::Ret>], bytes: usize) -> Result<Self, usize> {
+        // A short history is listed whatever the limit is.
+        let room = (bytes / size_of::<u32>()).saturating_add(1 << 18);
         let mut search = Search {
             spec,
             operations,
@@ -192,7 +195,7 @@ impl<'a, S: Spec> Search<'a, S> {
             match event {
                 Event::Invoke(id) if rank[id] == usize::MAX => {
                     search.lost.push(id);
-                    search.kinds.push(kinds.number(operations[id].op.clone()));
+                    search.kinds.push(kinds.number(operations[id].op.clone(), |_| 0));
                 }
                 Event::Invoke(id) => {
                     let at = open.partition_point(|other| rank[*other as usize] < rank[id]);
@@ -200,7 +203,7 @@ impl<'a, S: Spec> Search<'a, S> {
                 }
                 Event::Return(_) => {
                     if search.open.len() + open.len() > room {
-                        return None;
+                        return Err((search.open.len() + open.len()) * size_of::<u32>());
                     }
                     search.begins.push(search.open.len());
                     search.open.extend_from_slice(&open);
@@ -211,7 +214,17 @@ impl<'a, S: Spec> Search<'a, S> {
             }
         }
         search.begins.push(search.open.len());
-        Some(search)
+        Ok(search)
+    }
+
+    /// Bytes in use.
+    fn bytes(&self) -> usize {
+        self.states.bytes()
+            + self.sets.bytes()
+            + self.nodes.capacity() * size_of::<Node>()
+            + (self.orders.capacity() + self.open.capacity()) * size_of::<u32>()
+            + self.met.capacity() * ENTRY
+            + self.queue.capacity() * size_of::<Due>()
     }
 
     fn step(&self, state: u32, op: OpId) -> Option<S::State> {
@@ -383,7 +396,7 @@ impl<'a, S: Spec> Search<'a, S> {
         if without != NONE && self.step(without, id).is_some_and(|other| self.spec.covers(&other, &next)) {
             return None;
         }
-        let next = self.states.number(next);
+        let next = self.states.number(next, |state| self.spec.bytes(state));
         let mut before = NONE;
         if self.operations[id].returned.is_none() {
             // An operation without an answer and without effect need not have happened.
@@ -439,6 +452,3 @@ impl<'a, S: Spec> Search<'a, S> {
 
 /// How many possible states an explanation names.
 const MOST_STATES: usize = 4;
-
-/// How many open operations may be listed for each configuration that may be looked at.
-const OPEN_EACH: usize = 16;

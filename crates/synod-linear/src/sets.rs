@@ -1,34 +1,58 @@
 //! Guarantees that equal things have equal numbers, so that comparing them costs nothing and each is kept once.
 
 use crate::history::OpId;
-use rustc_hash::FxHashMap;
-use std::hash::Hash;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::hash::{BuildHasher, Hash};
 
-/// Things by number.
+/// Things by number, each kept once.
 pub(crate) struct Numbered<T> {
     things: Vec<T>,
-    numbers: FxHashMap<T, u32>,
+    /// Of things with one hash, the last.
+    last: FxHashMap<u64, u32>,
+    /// Of each thing, the one before with its hash.
+    before: Vec<u32>,
+    /// Bytes that the things take, as far as they are not in the list.
+    owned: usize,
 }
 
-impl<T: Clone + Eq + Hash> Numbered<T> {
+/// There is none before.
+const FIRST: u32 = u32::MAX;
+
+impl<T: Eq + Hash> Numbered<T> {
     pub(crate) fn new() -> Self {
-        Numbered { things: Vec::new(), numbers: FxHashMap::default() }
+        Numbered { things: Vec::new(), last: FxHashMap::default(), before: Vec::new(), owned: 0 }
     }
 
-    pub(crate) fn number(&mut self, thing: T) -> u32 {
-        if let Some(number) = self.numbers.get(&thing) {
-            return *number;
+    /// The number of a thing that takes so many bytes beside its own size.
+    pub(crate) fn number(&mut self, thing: T, owned: impl Fn(&T) -> usize) -> u32 {
+        let last = self.last.entry(FxBuildHasher.hash_one(&thing)).or_insert(FIRST);
+        let mut at = *last;
+        while at != FIRST {
+            if self.things[at as usize] == thing {
+                return at;
+            }
+            at = self.before[at as usize];
         }
         let number = self.things.len() as u32;
-        self.things.push(thing.clone());
-        self.numbers.insert(thing, number);
+        self.owned += owned(&thing);
+        self.before.push(std::mem::replace(last, number));
+        self.things.push(thing);
         number
     }
 
     pub(crate) fn get(&self, number: u32) -> &T {
         &self.things[number as usize]
     }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        let each = size_of::<T>() + size_of::<u32>();
+        self.owned + self.things.capacity() * each + self.last.capacity() * ENTRY
+    }
 }
+
+/// Bytes that a map takes for each entry it has room for: a key and a number, a byte of control, and an eighth that stays empty.
+pub(crate) const ENTRY: usize = 20;
 
 /// Sets of operations by number: their members in order.
 pub(crate) struct Sets(Numbered<Vec<u32>>);
@@ -48,7 +72,7 @@ pub(crate) fn insert(members: &mut Vec<u32>, op: u32) -> bool {
 impl Sets {
     pub(crate) fn new() -> Self {
         let mut numbered = Numbered::new();
-        numbered.number(Vec::new());
+        numbered.number(Vec::new(), Self::owned);
         Sets(numbered)
     }
 
@@ -57,7 +81,17 @@ impl Sets {
     }
 
     pub(crate) fn number(&mut self, members: Vec<u32>) -> u32 {
-        self.0.number(members)
+        self.0.number(members, Self::owned)
+    }
+
+    /// Bytes of a list of members: what they take, and what every allocation does.
+    fn owned(members: &Vec<u32>) -> usize {
+        members.capacity() * size_of::<u32>() + 16
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes()
     }
 
     pub(crate) fn contains(&self, set: u32, op: OpId) -> bool {

@@ -50,6 +50,13 @@ pub trait Spec {
     }
 }
 
+/// An object whose states a search can keep within a limit, since it is known how much memory they take.
+pub trait Measured: Spec {
+    /// About how many bytes a state takes beside its own size, kept next to the one that it came from: all that it owns, or, where it
+    /// shares what did not change, what one step copies. A search keeps each state that it meets once.
+    fn bytes(&self, state: &Self::State) -> usize;
+}
+
 /// A sequential object with one outcome for every operation and state: what [`Tester`](crate::Tester) needs, since it places operations
 /// before they return.
 pub trait Object: Spec {

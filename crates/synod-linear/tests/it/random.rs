@@ -5,13 +5,13 @@ use crate::{dice, naive};
 use fastrand::Rng;
 use std::fmt::Debug;
 use synod_linear::{
-    History, MANY, Object, OfMachine, Register, RegisterOp, RegisterRet, Spec, Tester, Verdict, check,
-    check_register, explains,
+    History, MANY, Measured, Object, OfMachine, Register, RegisterOp, RegisterRet, Spec, Tester, Verdict,
+    check, check_register, explains,
 };
 use synod_machine::{Bank, BankCommand, LockCommand, Locks};
 
 /// Tries random histories of small worlds, half of them of objects that are not up to date.
-fn agree<O: Object + Clone>(name: &str, object: &O, ask: impl Fn(&mut Rng) -> O::Op)
+fn agree<O: Measured + Object + Clone>(name: &str, object: &O, ask: impl Fn(&mut Rng) -> O::Op)
 where
     O::Ret: Ord + Debug,
     O::Op: Debug,
@@ -47,7 +47,7 @@ where
 }
 
 /// A tester that has seen the whole history.
-fn followed<O: Object + Clone>(object: &O, history: &History<O::Op, O::Ret>) -> Tester<O, usize>
+fn followed<O: Measured + Object + Clone>(object: &O, history: &History<O::Op, O::Ret>) -> Tester<O, usize>
 where
     O::Ret: Ord,
 {
@@ -148,6 +148,11 @@ fn placing_reads_at_once_changes_no_verdict() {
             self.0.step(state, op, ret)
         }
     }
+    impl Measured for Plain {
+        fn bytes(&self, _: &Option<u64>) -> usize {
+            0
+        }
+    }
     let mut rng = dice("reads at once");
     let mut found = [0; 2];
     for _ in 0..2000 {
@@ -167,6 +172,12 @@ fn placing_reads_at_once_changes_no_verdict() {
 /// A register that promises the search one thing too many.
 #[derive(Clone)]
 struct Promises(Register<u64>, &'static str);
+
+impl Measured for Promises {
+    fn bytes(&self, _: &Option<u64>) -> usize {
+        0
+    }
+}
 
 impl Spec for Promises {
     type State = Option<u64>;
