@@ -179,7 +179,9 @@ fn member<D: Disk>(
     stop: &AtomicBool,
 ) -> (Counts, WireCounts) {
     let who = Identity { cluster: 1, member: id as u64 };
-    let (store, _) = Store::<Stable, PaxosChanges, D>::open(disk, who, id as u64 + 1).expect("a fresh disk");
+    let members: Vec<u64> = (0..places.len() as u64).collect();
+    let (store, _) =
+        Store::<Stable, PaxosChanges, D>::open(disk, who, &members, id as u64 + 1).expect("a fresh disk");
     let standing = store.standing();
     let recorder = recorder.map(|path| {
         let application = postcard::to_allocvec(&wiring()).expect("plain data");

@@ -115,9 +115,13 @@ where
     fn start(&mut self, place: usize) {
         let who = Identity { cluster: CLUSTER, member: place as u64 };
         let disk_id = self.world.rng().u64(..);
-        let (store, _) =
-            Store::<A::Storage, C, SimDir>::open(self.disks[place].open().expect("it is free"), who, disk_id)
-                .unwrap_or_else(|refusal| panic!("member {place}: {refusal}"));
+        let (store, _) = Store::<A::Storage, C, SimDir>::open(
+            self.disks[place].open().expect("it is free"),
+            who,
+            &self.wiring.members,
+            disk_id,
+        )
+        .unwrap_or_else(|refusal| panic!("member {place}: {refusal}"));
         let standing = store.standing();
         let tape = Tape::default();
         let header = Header {
@@ -424,16 +428,15 @@ fn one_lost_save_in_a_record_is_noticed() {
     sim.run(until);
     sim.hear();
     assert_eq!(sim.answers, 1);
-    // Everyone is stopped, so that no peer can object, and one comes back with what it had before.
+    // Everyone is stopped, and one comes back with what it had before.
     for place in 0..3 {
         sim.kill(place);
     }
     sim.disks[1] = before;
     sim.tapes.retain(|(member, boot, _)| (*member, *boot) == (*member, 1));
-    for place in 1..2 {
-        sim.start(place);
-    }
-    sim.start(0);
+    // Member 2, which told the client, has on its disk what it had heard of member 1.
+    sim.start(1);
+    sim.start(2);
     let until = sim.world.now() + ms(500);
     match sim.world.run(until) {
         // A peer's disk knew better: the member did not get as far as forgetting anything.

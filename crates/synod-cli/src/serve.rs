@@ -6,6 +6,7 @@ use crate::words;
 use std::io::Write;
 use std::path::Path;
 use synod_runtime::keys::{self, ClientKeys, Keys};
+use synod_runtime::refusal::{LOST, ids};
 use synod_runtime::transport::Dropped;
 use synod_server::{Notice, Orders};
 use zeroize::Zeroizing;
@@ -61,7 +62,6 @@ fn say(id: u64, text: &str) {
 }
 
 fn tell(id: u64, notice: &Notice) {
-    let others = |ids: &[u64]| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     say(
         id,
         &match notice {
@@ -70,14 +70,17 @@ fn tell(id: u64, notice: &Notice) {
             }
             Notice::Waiting(silent) => paint(
                 YELLOW,
-                &format!("waits to hear from member {} that its disk is not behind", others(silent)),
+                &format!("waits to hear from member {} that its disk is not behind", ids(silent)),
             ),
             Notice::TakesPart => paint(GREEN, "takes part"),
-            Notice::Abstains(reason) => paint(
+            Notice::Abstains(reason) => paint(RED, &format!("abstains: {reason}; {LOST}")),
+            Notice::OtherMembers { from, theirs, ours } => paint(
                 RED,
                 &format!(
-                    "abstains for good: {reason}. To bring the machine back, give it a new member id and an empty \
-                     data directory, or bring back the right one"
+                    "does not talk with member {from}: the members are {} there and {} here. Changing them is not possible \
+                     yet; start each with those that its data directory was made for",
+                    ids(theirs),
+                    ids(ours)
                 ),
             ),
             Notice::KeysRead => "has read its keys anew".to_owned(),

@@ -1,16 +1,15 @@
 //! The loop: receive a batch, step each event through the actor, make what was saved durable with one flush, send.
 //!
-//! Nothing that follows from a save leaves before the save is durable (spec G1). What was sent before the first
-//! save of a batch need not wait for it, and does not: so a leader's proposal is on the wire while its own
-//! acceptance is being flushed.
+//! Nothing that follows from a save leaves before the save is durable (spec G1), and nothing that follows from what a peer said
+//! leaves before it is durable here how many saves that peer had made: both wait for the same flush. What was sent before
+//! either in a batch need not wait, and does not: so a leader's proposal is on the wire while its own acceptance is being flushed.
 
-use crate::admission::{Admission, Admittance};
+use crate::admission::{Admission, Admittance, Mine, Order};
 use crate::changes::Changes;
 use crate::disk::Disk;
 use crate::door::Door;
 use crate::inbox::{Event, Limits, Queues};
 use crate::record::{self, Change, Output, Recorder};
-use crate::standing::{Known, Standing};
 use crate::store::Store;
 use crate::timers::Timers;
 use crate::transport::{self, Transport};
@@ -44,6 +43,8 @@ pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
     rng: fastrand::Rng,
     batch: Batch,
     counts: Counts,
+    /// The first member heard that takes others for members, and whom it takes.
+    strange: Option<(u64, Vec<u64>)>,
 }
 
 /// What the steps of one batch want sent.
@@ -53,7 +54,7 @@ struct Batch {
     bytes: Vec<u8>,
     sends: Vec<(u64, Range<usize>)>,
     /// From which of the sends on something durable must come first.
-    after_save: Option<usize>,
+    order: Order,
 }
 
 impl<A, C, D, W> Node<A, C, D, W>
@@ -77,7 +78,7 @@ where
         limits: Limits,
         rng: fastrand::Rng,
     ) -> Self {
-        let standing = store.as_ref().map_or(Standing::default(), Store::standing);
+        let mine = store.as_ref().map_or_else(Mine::default, |store| store.mine().clone());
         let peers: Vec<u64> = if store.is_some() { transport.peers().collect() } else { Vec::new() };
         let mut node = Node {
             actor,
@@ -86,7 +87,7 @@ where
             timers: Timers::new(),
             queues: Queues::default(),
             limits,
-            admittance: Admittance::new(standing, peers.iter().copied()),
+            admittance: Admittance::new(mine, peers.iter().copied()),
             store,
             transport,
             wire,
@@ -94,6 +95,7 @@ where
             rng,
             batch: Batch::default(),
             counts: Counts::default(),
+            strange: None,
         };
         for peer in peers {
             node.tell_known(peer);
@@ -109,6 +111,11 @@ where
     /// Whether it may take part.
     pub fn admission(&mut self) -> Admission {
         self.admittance.verdict()
+    }
+
+    /// The first member heard that takes others for members than this one does, and the ids of those it takes.
+    pub fn other_members(&self) -> Option<(u64, &[u64])> {
+        self.strange.as_ref().map(|(from, members)| (*from, members.as_slice()))
     }
 
     /// What happened so far.
@@ -178,18 +185,32 @@ where
 
     /// Takes what the network has: messages into the inbox, the peers' words about this member to its admittance.
     fn receive(&mut self, until: Duration) -> Result<(), Stopped<A>> {
-        let Node { wire, transport, queues, limits, admittance, state, counts, store, .. } = self;
+        let Node {
+            wire, transport, queues, limits, admittance, state, counts, store, batch, strange, ..
+        } = self;
         let saves = store.as_ref().map_or(0, Store::saves);
         let mut busy = Vec::new();
         let received = wire.receive(until, &mut |now, from, datagram| {
             transport.receive(now, from, datagram, &mut |event| match event {
-                transport::Event::Hello { from, known, begins, .. } => {
-                    // The peer may have another disk by now, and is told that nobody knew its predecessor as long as
-                    // nothing of that one has had an effect. So nothing of it may have one from here on.
+                transport::Event::Hello { from, standing, answer, begins } => {
                     if begins && from < FIRST_CLIENT {
+                        // It may have less by now than it had, and is told how much was heard of it. So nothing that it
+                        // said before may have an effect from here on.
                         counts.outdated += queues.forget(from);
+                        if let Some(store) = store {
+                            store.memory_mut().greet(from, &standing);
+                            if !store.memory().is_recorded(from) {
+                                // A new directory waits for this.
+                                batch.order.flush();
+                            }
+                        }
                     }
-                    admittance.hear(from, known, saves);
+                    if let Some(answer) = answer {
+                        admittance.hear(from, answer, saves);
+                    }
+                }
+                transport::Event::OtherMembers { from, members } => {
+                    strange.get_or_insert_with(|| (from, members.to_vec()));
                 }
                 // Before the start there is no one to hear it; whoever sent it will send it again.
                 transport::Event::Message { .. } if state.is_none() => counts.early += 1,
@@ -279,16 +300,15 @@ where
         self.outputs(now, out, Some(event))
     }
 
-    /// Before a peer's message has any effect, that the peer takes part must be remembered: otherwise it could come
-    /// back with an empty disk, and nobody would know.
+    /// Before a peer's message has any effect, how many saves the peer had made must be remembered: otherwise it could come
+    /// back with less, and nobody would know.
     fn note_peer(&mut self, src: u64) {
         let (Some(store), Some(standing)) = (&mut self.store, self.transport.peer_standing(src)) else {
             return;
         };
-        let known = store.known(src);
-        if known.is_none_or(|known| (known.disk, known.boot) != (standing.disk, standing.boot)) {
-            store.know(src, Known { disk: standing.disk, boot: standing.boot, saves: standing.saves });
-            self.batch.after_save.get_or_insert(self.batch.sends.len());
+        store.memory_mut().rest_on(src, &standing);
+        if !store.memory().is_durable(src) {
+            self.batch.order.wait(self.batch.sends.len());
         }
     }
 
@@ -312,7 +332,8 @@ where
                         recorder.entries.output(Output::Save { change: Change::of(change) });
                     }
                     self.counts.saves += 1;
-                    self.batch.after_save.get_or_insert(self.batch.sends.len());
+                    self.batch.order.wait(self.batch.sends.len());
+                    self.batch.order.flush();
                 }
                 Command::Send(to, msg) => {
                     sent = true;
@@ -364,36 +385,36 @@ where
         if let Some(recorder) = &mut self.recorder {
             recorder.write().map_err(Stopped::Record)?;
         }
-        let free = self.batch.after_save.unwrap_or(self.batch.sends.len());
+        let sends = self.batch.sends.len();
+        let (free, flush) = (self.batch.order.free(sends), self.batch.order.needs_flush(sends));
         self.send(0..free);
-        if let Some(store) = self.store.as_mut().filter(|store| store.dirty()) {
-            // What peers have claimed meanwhile rides along.
-            let mut told = Vec::new();
-            for peer in self.transport.peers() {
-                if let (Some(known), Some(standing)) = (store.known(peer), self.transport.peer_standing(peer))
-                    && (known.disk, known.boot) == (standing.disk, standing.boot)
-                    && known.saves < standing.saves
-                {
-                    store.know(peer, Known { saves: standing.saves, ..known });
+        if let Some(store) = self.store.as_mut() {
+            let peers: Vec<u64> = self.transport.peers().collect();
+            if flush {
+                // What peers have claimed meanwhile rides along.
+                for peer in &peers {
+                    if let Some(standing) = self.transport.peer_standing(*peer) {
+                        store.memory_mut().greet(*peer, &standing);
+                    }
                 }
-                told.push(peer);
+                store.commit().map_err(Stopped::Disk)?;
+                self.counts.flushes += 1;
+                self.transport.set_standing(store.standing());
             }
-            store.commit().map_err(Stopped::Disk)?;
-            self.counts.flushes += 1;
-            self.transport.set_standing(store.standing());
-            for peer in told {
+            for peer in peers {
                 self.tell_known(peer);
             }
         }
-        self.send(free..self.batch.sends.len());
-        self.batch.clear();
+        self.send(free..sends);
+        self.batch.clear(flush);
         Ok(())
     }
 
-    /// Lets a peer hear what is durably known of it.
+    /// Lets a peer hear what is known of it.
     fn tell_known(&mut self, peer: u64) {
-        let known = self.store.as_ref().and_then(|store| store.known(peer));
-        self.transport.set_known(peer, known);
+        if let Some(memory) = self.store.as_ref().map(Store::memory) {
+            self.transport.set_known(peer, memory.known(peer), memory.is_recorded(peer));
+        }
     }
 
     fn send(&mut self, which: Range<usize>) {
@@ -423,10 +444,10 @@ impl Batch {
         start..self.bytes.len()
     }
 
-    fn clear(&mut self) {
+    fn clear(&mut self, flushed: bool) {
         self.bytes.clear();
         self.sends.clear();
-        self.after_save = None;
+        self.order.end(flushed);
     }
 }
 

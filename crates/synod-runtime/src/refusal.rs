@@ -3,9 +3,14 @@
 use std::fmt;
 use std::io;
 
-/// What an operator is told when a member may not go on with what its disk still has.
-const REJOIN: &str = "this member must not come back under its id with less than it had: \
-    give the machine a new id and a new, empty data directory";
+/// What is true for a member that may not go on with what its disk still has.
+pub const LOST: &str = "this member must not take part with less than it had, and no way to put another in its place exists yet: \
+    bring back the right data directory, or leave it stopped; the others go on as long as a majority of all members is up";
+
+/// Ids as they are told to whoever runs a member.
+pub fn ids(ids: &[u64]) -> String {
+    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
 
 /// Storage refused: to start on what it found, or to go on after a failure.
 ///
@@ -44,6 +49,13 @@ pub enum Why {
         member: u64,
         /// The cluster tag and the member id expected.
         expected: (u64, u64),
+    },
+    /// The journal was made for other members.
+    Members {
+        /// The ids that are in it, in order.
+        found: Vec<u64>,
+        /// The ids of the members now, in order.
+        expected: Vec<u64>,
     },
     /// The journal has a format version that this program does not read.
     Version(u32),
@@ -89,7 +101,10 @@ impl Refusal {
                  nothing that was acknowledged is lost"
             }
             Why::Io { .. } => "look at the disk and the kernel's log before starting again",
-            Why::Damaged(_) | Why::Lost => REJOIN,
+            Why::Damaged(_) | Why::Lost => LOST,
+            Why::Members { .. } => {
+                "start with the members that this directory was made for; changing them is not possible yet"
+            }
             Why::Foreign { .. } => "start with the data directory of this member of this cluster",
             Why::Version(_) => "start with the version of the program that wrote it",
             Why::TooLarge { .. } => "lower the limits of values and batches",
@@ -113,6 +128,9 @@ impl fmt::Display for Refusal {
                 ": belongs to member {member} of cluster {cluster:016x}, not to member {} of cluster {:016x}",
                 expected.1, expected.0
             ),
+            Why::Members { found, expected } => {
+                write!(f, ": made for members {}, not for members {}", ids(found), ids(expected))
+            }
             Why::Version(version) => write!(f, ": has format version {version}, which is not read here"),
             Why::Lost => write!(f, ": the journal of this data directory is gone"),
             Why::TooLarge { bytes, max } => write!(f, ": a batch of {bytes} bytes; at most {max} are taken"),

@@ -2,7 +2,7 @@
 
 use crate::admission::Reason;
 use crate::inbox::Event;
-use crate::refusal::Refusal;
+use crate::refusal::{LOST, Refusal};
 use crate::transport::Refused;
 use stateright::actor::Actor;
 use std::fmt;
@@ -58,10 +58,7 @@ impl<A: Actor> fmt::Display for Stopped<A> {
             Stopped::Disk(refusal) => write!(f, "{refusal}"),
             Stopped::Record(error) => write!(f, "the flight record cannot be written: {error}"),
             Stopped::Wire(error) => write!(f, "the socket is unusable: {error}"),
-            Stopped::Older(reason) => write!(
-                f,
-                "{reason}; it must not take part again: give the machine a new member id and an empty data directory"
-            ),
+            Stopped::Older(reason) => write!(f, "{reason}; {LOST}"),
             Stopped::Panicked { event } => write!(f, "the actor panicked {}", at(event)),
             Stopped::Contract { what, event } => {
                 write!(f, "the actor broke the step contract {}: {what}", at(event))

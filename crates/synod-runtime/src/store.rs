@@ -1,6 +1,6 @@
 //! Stable storage of one member: its stable state, how often it started, and what it knows of its peers.
 //!
-//! [`Store::save`], [`Store::know`] and [`Store::admit`] add to a batch in memory; [`Store::commit`] makes the batch
+//! [`Store::save`], [`Store::memory_mut`] and [`Store::admit`] add to a batch in memory; [`Store::commit`] makes the batch
 //! durable with one flush. Nothing that depends on a batch may leave the process before its commit returned, and
 //! after a [`Refusal`] the process has to stop.
 
@@ -9,10 +9,11 @@ mod record;
 use crate::changes::{Changes, encode};
 use crate::disk::Disk;
 use crate::journal::{self, Found, Journal, Opening};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Why};
 use crate::standing::Standing;
 use record::{Facts, Record, Replay};
 use std::marker::PhantomData;
+use synod_admission::{Begun, Memory, Mine};
 
 pub use crate::journal::{Counts, Identity, Limits};
 pub use record::Known;
@@ -38,19 +39,18 @@ pub struct Store<S, C: Changes<S>, D: Disk> {
     facts: Facts,
     state: Option<S>,
     durable_saves: u64,
-    dirty: bool,
     way: PhantomData<C>,
 }
 
 impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
-    /// Opens the data directory `disk` for `who`, and counts the start durably before it returns. A directory that
-    /// never had a journal gets one, with `fresh_disk_id` as its disk id; otherwise that number is not used. It has
-    /// to be random.
+    /// Opens the data directory `disk` for `who`, one of these `members`, and counts the start durably before it returns. A
+    /// directory that never had a journal gets one, bound to the members. `fresh` names the start, and the directory if it is
+    /// new: it has to be random.
     ///
     /// # Errors
-    /// When the journal is damaged, another's, of another version or gone, and as the operating system says.
-    pub fn open(disk: D, who: Identity, fresh_disk_id: u64) -> Result<(Self, Opened), Refusal> {
-        Self::open_with(disk, who, fresh_disk_id, Limits::default())
+    /// When the journal is damaged, another's, of another version, of other members or gone, and as the operating system says.
+    pub fn open(disk: D, who: Identity, members: &[u64], fresh: u64) -> Result<(Self, Opened), Refusal> {
+        Self::open_with(disk, who, members, fresh, Limits::default())
     }
 
     /// As [`Store::open`], with other sizes.
@@ -63,31 +63,40 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
     pub fn open_with(
         disk: D,
         who: Identity,
-        fresh_disk_id: u64,
+        members: &[u64],
+        fresh: u64,
         limits: Limits,
     ) -> Result<(Self, Opened), Refusal> {
         let mut replay = Replay::<S, C>::new();
+        let mut members = members.to_vec();
+        members.sort_unstable();
+        members.dedup();
+        let new = Facts { members, ..Facts::default() };
         let (journal, found) = Journal::open(
             disk,
             who,
-            fresh_disk_id,
+            fresh,
             limits,
-            |opening| write_opening::<S, C, D>(opening, &Facts::default(), None),
+            |opening| write_opening::<S, C, D>(opening, &new, None),
             &mut |bytes| replay.record(bytes),
         )?;
         let (facts, state) = replay.finish().map_err(|what| Refusal::damaged(found.file.clone(), 0, what))?;
+        if facts.members != new.members {
+            let why = Why::Members { found: facts.members, expected: new.members };
+            return Err(Refusal::whole(found.file, why));
+        }
         let durable_saves = facts.saves;
-        let mut store = Self { journal, facts, state, durable_saves, dirty: false, way: PhantomData };
-        store.facts.boot += 1;
-        store.add(Record::Boot(store.facts.boot));
+        let mut store = Self { journal, facts, state, durable_saves, way: PhantomData };
+        store.facts.mine.disk = store.journal.disk_id();
+        store.facts.mine.begin(Begun { nonce: fresh, saves: durable_saves });
+        store.add(Record::Boot(store.boot(), fresh));
         store.commit()?;
-        let opened = Opened { journal: found, boot: store.facts.boot, saves: store.facts.saves };
+        let opened = Opened { journal: found, boot: store.boot(), saves: store.facts.saves };
         Ok((store, opened))
     }
 
     fn add(&mut self, record: Record<'_>) {
         self.journal.record(|out| record.encode(out));
-        self.dirty = true;
     }
 
     /// The random number that this data directory was made with.
@@ -97,12 +106,12 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
 
     /// How often this data directory was opened, this time included: 1 in its first process.
     pub fn boot(&self) -> u64 {
-        self.facts.boot
+        self.facts.mine.boot()
     }
 
     /// Whether this process is the first on this data directory: it remembers nothing.
     pub fn fresh(&self) -> bool {
-        self.facts.boot == 1
+        self.boot() == 1
     }
 
     /// How many saves are durable since the data directory was made; those of the present batch do not count.
@@ -112,12 +121,22 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
 
     /// What this member can say of itself.
     pub fn standing(&self) -> Standing {
-        Standing { disk: self.disk_id(), boot: self.boot(), saves: self.saves(), admitted: self.admitted() }
+        self.facts.mine.standing(self.durable_saves)
+    }
+
+    /// What the disk says of itself: its starts, and whether it was admitted.
+    pub fn mine(&self) -> &Mine {
+        &self.facts.mine
+    }
+
+    /// The ids of all members in order, as they were when the directory was made.
+    pub fn members(&self) -> &[u64] {
+        &self.facts.members
     }
 
     /// Whether [`Store::admit`] was ever called.
     pub fn admitted(&self) -> bool {
-        self.facts.admitted
+        self.facts.mine.admitted
     }
 
     /// The stable state last saved, durable or not; none before the first save.
@@ -125,17 +144,18 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.state.as_ref()
     }
 
-    /// What was last said to be known of a peer, durable or not.
-    pub fn known(&self, peer: u64) -> Option<Known> {
-        self.facts.known.get(&peer).copied()
+    /// What is known of peers, and how much of it is durable.
+    pub fn memory(&self) -> &Memory {
+        &self.facts.memory
     }
 
-    /// Whether there is something to commit.
-    pub fn dirty(&self) -> bool {
-        self.dirty
+    /// The same, to be added to; the next commit writes what is new, once for each peer.
+    pub fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.facts.memory
     }
 
-    /// The length of the batch so far, in bytes: [`Store::commit`] refuses one above [`Limits::batch`].
+    /// The length of the batch so far, in bytes, without what peers said: [`Store::commit`] refuses one above
+    /// [`Limits::batch`].
     pub fn pending(&self) -> u64 {
         self.journal.pending()
     }
@@ -161,20 +181,12 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
             encode::<S, C>(new, old, out);
         });
         self.state = Some(new.clone());
-        self.dirty = true;
         self.journal.batched(start..range.end)
-    }
-
-    /// Adds to the batch what is known of a peer, instead of what was known before.
-    pub fn know(&mut self, peer: u64, known: Known) {
-        if self.facts.known.insert(peer, known) != Some(known) {
-            self.add(Record::Known(peer, known));
-        }
     }
 
     /// Adds to the batch that this member, as it is on this disk, may take part.
     pub fn admit(&mut self) {
-        if !std::mem::replace(&mut self.facts.admitted, true) {
+        if !std::mem::replace(&mut self.facts.mine.admitted, true) {
             self.add(Record::Admitted);
         }
     }
@@ -185,8 +197,11 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
     /// When the batch is too large or something cannot be written or flushed. Nothing that the batch was for may be
     /// acted upon then, and every later call is refused.
     pub fn commit(&mut self) -> Result<(), Refusal> {
+        for (peer, known) in self.facts.memory.unwritten() {
+            self.journal.record(|out| Record::Known(peer, known).encode(out));
+        }
         self.journal.commit()?;
-        self.dirty = false;
+        self.facts.memory.written();
         self.durable_saves = self.facts.saves;
         if self.journal.wants_compaction() { self.compact() } else { Ok(()) }
     }
@@ -214,9 +229,16 @@ fn write_opening<S, C: Changes<S>, D: Disk>(
         C::snapshot(state, &mut snapshot);
     }
     let length = state.map(|_| snapshot.len() as u64);
-    opening.record(|out| Record::Base(facts.boot, facts.saves, facts.admitted, length).encode(out))?;
-    for (peer, known) in &facts.known {
-        opening.record(|out| Record::Known(*peer, *known).encode(out))?;
+    let Mine { first, admitted, starts, .. } = &facts.mine;
+    opening.record(|out| Record::Base(*first, facts.saves, *admitted, length).encode(out))?;
+    for id in &facts.members {
+        opening.record(|out| Record::Member(*id).encode(out))?;
+    }
+    for begun in starts {
+        opening.record(|out| Record::Past(begun.nonce, begun.saves).encode(out))?;
+    }
+    for (peer, known) in facts.memory.all() {
+        opening.record(|out| Record::Known(peer, known).encode(out))?;
     }
     for piece in snapshot.chunks(PIECE) {
         opening.record(|out| Record::Piece(piece).encode(out))?;
@@ -240,8 +262,8 @@ pub struct Recovered<S> {
 }
 
 fn recovered<S, C: Changes<S>>(replay: Replay<S, C>, cut: u64) -> Result<Recovered<S>, String> {
-    let (Facts { boot, saves, admitted, .. }, state) = replay.finish()?;
-    Ok(Recovered { boot, saves, admitted, state, cut })
+    let (Facts { mine, saves, .. }, state) = replay.finish()?;
+    Ok(Recovered { boot: mine.boot(), saves, admitted: mine.admitted, state, cut })
 }
 
 /// Reads any bytes as a journal file, as [`Store::open`] would.

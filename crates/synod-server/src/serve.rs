@@ -42,6 +42,15 @@ pub enum Notice {
     KeysRead,
     /// The keys could not be read anew; the old ones stay.
     KeysKept(String),
+    /// A member answers that takes others for members than this one does; they do not talk.
+    OtherMembers {
+        /// Who it is.
+        from: u64,
+        /// The ids of the members as it has them, in order.
+        theirs: Vec<u64>,
+        /// As they are here.
+        ours: Vec<u64>,
+    },
     /// A message was longer than the longest, in bytes, and was not sent.
     TooLarge(usize),
 }
@@ -92,7 +101,8 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
     let wire = UdpWire::bind(member.address).map_err(because)?;
     let disk = DirDisk::open(&member.data).map_err(because)?;
     let who = Identity { cluster: config.tag(), member: id };
-    let (store, opened) = MemberStore::open(disk, who, u64::from_le_bytes(random()?)).map_err(because)?;
+    let (store, opened) =
+        MemberStore::open(disk, who, &ids(config), u64::from_le_bytes(random()?)).map_err(because)?;
     let mut notices = Vec::new();
     if opened.journal.cut > 0 {
         notices.push(Notice::Cut(opened.journal.cut));
@@ -118,6 +128,11 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
 /// A generator for what need not be secret: the moments of timers, jitter.
 pub(crate) fn seeded() -> Result<fastrand::Rng, ServeError> {
     Ok(fastrand::Rng::with_seed(u64::from_le_bytes(random()?)))
+}
+
+/// The ids of all members.
+fn ids(config: &Config) -> Vec<u64> {
+    config.members.iter().map(|member| member.id).collect()
 }
 
 /// Every member but one, and where it listens.
@@ -159,7 +174,7 @@ pub fn run(
         notice(one);
     }
     ready(&node);
-    let (mut last, mut too_large) = (None, false);
+    let (mut last, mut too_large, mut strange) = (None, false, false);
     while !orders.stop.load(Ordering::Relaxed) {
         if orders.read_keys.swap(false, Ordering::Relaxed) {
             notice(read_keys(config, &mut node));
@@ -177,6 +192,11 @@ pub fn run(
         }
         if let Err(stopped) = node.turn(Duration::MAX) {
             return Err(explain(config, id, &node, &stopped));
+        }
+        if !strange && let Some((from, theirs)) = node.other_members() {
+            strange = true;
+            let (theirs, ours) = (theirs.to_vec(), node.transport().members().to_vec());
+            notice(Notice::OtherMembers { from, theirs, ours });
         }
         if !too_large && node.counts().too_large > 0 {
             too_large = true;

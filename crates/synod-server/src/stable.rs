@@ -186,7 +186,8 @@ mod tests {
         for saves in 0..=run.len() {
             for seed in 0..20 {
                 let disk = SimDisk::new();
-                let (mut store, _) = Stored::open(disk.open().expect("a disk"), who, 7).expect("it is new");
+                let (mut store, _) =
+                    Stored::open(disk.open().expect("a disk"), who, &[2], 7).expect("it is new");
                 for state in &run[..saves] {
                     store.save(state);
                     store.commit().expect("the disk is well");
@@ -198,7 +199,8 @@ mod tests {
                 }
                 disk.crash(&mut fastrand::Rng::with_seed(seed));
                 drop(store);
-                let (store, _) = Stored::open(disk.open().expect("a disk"), who, 7).expect("it comes back");
+                let (store, _) =
+                    Stored::open(disk.open().expect("a disk"), who, &[2], 7).expect("it comes back");
                 let saved = saves.checked_sub(1).map(|last| &run[last]);
                 assert_eq!(store.state(), saved, "{saves} saves, seed {seed}");
             }

@@ -84,7 +84,7 @@ fn main() {
     // Stable states, their changes, and a journal of both.
     let disk = SimDisk::new();
     let who = Identity { cluster: 1, member: 0 };
-    let open = || Store::<Stable, PaxosChanges, SimDir>::open(disk.open().expect("it is free"), who, 5);
+    let open = || Store::<Stable, PaxosChanges, SimDir>::open(disk.open().expect("it is free"), who, &[0], 5);
     let (mut store, _) = open().expect("it can be opened");
     let mut state = Stable::default();
     store.admit();

@@ -46,7 +46,7 @@ fn end(id: u64) -> Transport {
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
         max_message: 100_000,
-        standing: Standing { disk: id, boot: 1, saves: 0, admitted: true },
+        standing: Standing { disk: id, boot: 1, nonce: 1, saves: 0, admitted: true },
         session: [id as u8; 16],
     };
     Transport::new(settings, fastrand::Rng::with_seed(id))

@@ -15,7 +15,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The version that is written, and the only one that is read.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// The length of a file's header in bytes.
 pub(crate) const HEADER: usize = 64;
 /// The length of a frame's head in bytes.

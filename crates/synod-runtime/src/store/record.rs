@@ -3,18 +3,24 @@
 use crate::changes::{Changes, decode};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use synod_admission::{Begun, MOST_STARTS, Memory, Mine};
 
 pub use crate::standing::Known;
 
 /// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Record<'a> {
-    /// The first of each file: boots, saves, whether admitted, and the length of the snapshot that follows.
+    /// The first of each file: the number of the first start that is listed, saves, whether admitted, and the length of the
+    /// snapshot that follows.
     Base(u64, u64, bool, Option<u64>),
     /// The next part of that snapshot.
     Piece(&'a [u8]),
-    /// The directory was opened for this time.
-    Boot(u64),
+    /// The next member of the cluster, in the order of ids.
+    Member(u64),
+    /// A start that is listed: its random number, and how many saves it found.
+    Past(u64, u64),
+    /// The directory was opened for this time, by the process with this random number.
+    Boot(u64, u64),
     Admitted,
     Known(u64, Known),
     /// The number of a save and its change.
@@ -27,6 +33,8 @@ const BOOT: u8 = 3;
 const ADMITTED: u8 = 4;
 const KNOWN: u8 = 5;
 const SAVE: u8 = 6;
+const MEMBER: u8 = 7;
+const PAST: u8 = 8;
 
 /// Writes what of a save comes before its change.
 pub(super) fn begin_save(number: u64, out: &mut Vec<u8>) {
@@ -41,17 +49,21 @@ impl<'a> Record<'a> {
             out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         };
         match *self {
-            Self::Base(boot, saves, admitted, snapshot) => {
+            Self::Base(first, saves, admitted, snapshot) => {
                 let (there, length) = (u64::from(snapshot.is_some()), snapshot.unwrap_or(0));
-                words(BASE, &[boot, saves, u64::from(admitted), there, length]);
+                words(BASE, &[first, saves, u64::from(admitted), there, length]);
             }
             Self::Piece(bytes) => {
                 words(PIECE, &[]);
                 out.extend_from_slice(bytes);
             }
-            Self::Boot(boot) => words(BOOT, &[boot]),
+            Self::Member(id) => words(MEMBER, &[id]),
+            Self::Past(nonce, saves) => words(PAST, &[nonce, saves]),
+            Self::Boot(boot, nonce) => words(BOOT, &[boot, nonce]),
             Self::Admitted => words(ADMITTED, &[]),
-            Self::Known(peer, Known { disk, boot, saves }) => words(KNOWN, &[peer, disk, boot, saves]),
+            Self::Known(peer, Known { disk, boot, nonce, saves }) => {
+                words(KNOWN, &[peer, disk, boot, nonce, saves]);
+            }
             Self::Save(number, change) => {
                 begin_save(number, out);
                 out.extend_from_slice(change);
@@ -64,24 +76,32 @@ impl<'a> Record<'a> {
         let wrong = || format!("a record of kind {kind} with {} bytes", body.len());
         let record = match kind {
             BASE => {
-                let [boot, saves, admitted, there, length] = words(body).ok_or_else(wrong)?;
+                let [first, saves, admitted, there, length] = words(body).ok_or_else(wrong)?;
                 if admitted > 1 || there > 1 || (there == 0 && length > 0) {
                     return Err("a base that says neither yes nor no".into());
                 }
-                Self::Base(boot, saves, admitted == 1, (there == 1).then_some(length))
+                Self::Base(first, saves, admitted == 1, (there == 1).then_some(length))
             }
             PIECE => Self::Piece(body),
             BOOT => {
-                let [boot] = words(body).ok_or_else(wrong)?;
-                Self::Boot(boot)
+                let [boot, nonce] = words(body).ok_or_else(wrong)?;
+                Self::Boot(boot, nonce)
+            }
+            MEMBER => {
+                let [id] = words(body).ok_or_else(wrong)?;
+                Self::Member(id)
+            }
+            PAST => {
+                let [nonce, saves] = words(body).ok_or_else(wrong)?;
+                Self::Past(nonce, saves)
             }
             ADMITTED => {
                 let [] = words(body).ok_or_else(wrong)?;
                 Self::Admitted
             }
             KNOWN => {
-                let [peer, disk, boot, saves] = words(body).ok_or_else(wrong)?;
-                Self::Known(peer, Known { disk, boot, saves })
+                let [peer, disk, boot, nonce, saves] = words(body).ok_or_else(wrong)?;
+                Self::Known(peer, Known { disk, boot, nonce, saves })
             }
             SAVE => {
                 let (number, change) = body.split_first_chunk().ok_or_else(wrong)?;
@@ -108,10 +128,12 @@ fn words<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
 /// What a member remembers besides its stable state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Facts {
-    pub(super) boot: u64,
+    /// The ids of all members in order.
+    pub(super) members: Vec<u64>,
+    /// The starts, and whether it was admitted. The disk's id is the journal's.
+    pub(super) mine: Mine,
     pub(super) saves: u64,
-    pub(super) admitted: bool,
-    pub(super) known: BTreeMap<u64, Known>,
+    pub(super) memory: Memory,
 }
 
 /// Above this no honest count comes, and below it none can overflow while a process lives.
@@ -120,6 +142,7 @@ const ABSURD: u64 = 1 << 62;
 /// The records read so far.
 pub(super) struct Replay<S, C> {
     facts: Option<Facts>,
+    known: BTreeMap<u64, Known>,
     state: Option<S>,
     snapshot: Vec<u8>,
     /// The length of the snapshot while it is being read.
@@ -129,28 +152,46 @@ pub(super) struct Replay<S, C> {
 
 impl<S, C: Changes<S>> Replay<S, C> {
     pub(super) fn new() -> Self {
-        Self { facts: None, state: None, snapshot: Vec::new(), awaited: None, way: PhantomData }
+        Self {
+            facts: None,
+            known: BTreeMap::new(),
+            state: None,
+            snapshot: Vec::new(),
+            awaited: None,
+            way: PhantomData,
+        }
     }
 
     pub(super) fn record(&mut self, bytes: &[u8]) -> Result<(), String> {
         let record = Record::decode(bytes)?;
         let Some(facts) = &mut self.facts else {
-            let Record::Base(boot, saves, admitted, awaited) = record else {
+            let Record::Base(first, saves, admitted, awaited) = record else {
                 return Err("a journal that does not start with a base".into());
             };
-            if boot >= ABSURD || saves >= ABSURD {
-                return Err(format!("{boot} boots and {saves} saves"));
+            if first >= ABSURD || saves >= ABSURD {
+                return Err(format!("{first} starts and {saves} saves"));
             }
-            self.facts = Some(Facts { boot, saves, admitted, known: BTreeMap::new() });
+            let mine = Mine { first, admitted, ..Mine::default() };
+            self.facts = Some(Facts { mine, saves, ..Facts::default() });
             self.awaited = awaited;
             return self.restore();
         };
         match record {
             Record::Base(..) => Err("a second base".into()),
             Record::Known(peer, known) => {
-                facts.known.insert(peer, known);
+                self.known.insert(peer, known);
                 Ok(())
             }
+            Record::Member(id) if facts.members.last().is_none_or(|last| *last < id) => {
+                facts.members.push(id);
+                Ok(())
+            }
+            Record::Member(id) => Err(format!("member {id} out of order")),
+            Record::Past(nonce, saves) if saves <= facts.saves && facts.mine.starts.len() < MOST_STARTS => {
+                facts.mine.starts.push(Begun { nonce, saves });
+                Ok(())
+            }
+            Record::Past(..) => Err("a start that cannot have been".into()),
             Record::Piece(piece) => {
                 let Some(awaited) = self.awaited else { return Err("a piece of no snapshot".into()) };
                 self.snapshot.extend_from_slice(piece);
@@ -160,13 +201,13 @@ impl<S, C: Changes<S>> Replay<S, C> {
                 self.restore()
             }
             _ if self.awaited.is_some() => Err("a snapshot that is not whole".into()),
-            Record::Boot(boot) if boot == facts.boot + 1 => {
-                facts.boot = boot;
+            Record::Boot(boot, nonce) if boot == facts.mine.boot() + 1 => {
+                facts.mine.begin(Begun { nonce, saves: facts.saves });
                 Ok(())
             }
-            Record::Boot(boot) => Err(format!("boot {boot} after boot {}", facts.boot)),
+            Record::Boot(boot, _) => Err(format!("boot {boot} after boot {}", facts.mine.boot())),
             Record::Admitted => {
-                facts.admitted = true;
+                facts.mine.admitted = true;
                 Ok(())
             }
             Record::Save(number, change) if number == facts.saves + 1 => {
@@ -191,7 +232,7 @@ impl<S, C: Changes<S>> Replay<S, C> {
         match self.facts {
             None => Err("a journal without a base".into()),
             Some(_) if self.awaited.is_some() => Err("a snapshot that is not whole".into()),
-            Some(facts) => Ok((facts, self.state)),
+            Some(facts) => Ok((Facts { memory: Memory::read(self.known), ..facts }, self.state)),
         }
     }
 }
@@ -201,7 +242,7 @@ mod tests {
     use super::*;
     use crate::changes::Whole;
 
-    const KNOWN: Known = Known { disk: 1, boot: 2, saves: 3 };
+    const KNOWN: Known = Known { disk: 1, boot: 2, nonce: 9, saves: 3 };
 
     fn replayed(records: &[Record<'_>]) -> Result<(Facts, Option<u8>), String> {
         let mut replay = Replay::<u8, Whole>::new();
@@ -217,18 +258,25 @@ mod tests {
     #[test]
     fn records_add_up() {
         let (facts, state) = replayed(&[
-            Record::Base(4, 6, false, Some(1)),
+            Record::Base(3, 6, false, Some(1)),
+            Record::Member(2),
+            Record::Member(9),
+            Record::Past(30, 5),
+            Record::Past(40, 6),
             Record::Known(9, Known { saves: 0, ..KNOWN }),
             Record::Piece(&[5]),
-            Record::Boot(5),
+            Record::Boot(5, 50),
             Record::Known(9, KNOWN),
             Record::Admitted,
             Record::Save(7, &[0, 8]),
             Record::Save(8, &[1, 9]),
         ])
         .unwrap();
-        assert_eq!((facts.boot, facts.saves, facts.admitted), (5, 8, true));
-        assert_eq!((facts.known[&9], facts.known.len(), state), (KNOWN, 1, Some(9)));
+        let starts = [(30, 5), (40, 6), (50, 6)].map(|(nonce, saves)| Begun { nonce, saves });
+        let mine = Mine { disk: 0, first: 3, starts: starts.to_vec(), admitted: true };
+        assert_eq!((facts.mine, facts.saves, facts.members), (mine, 8, vec![2, 9]));
+        assert_eq!((facts.memory.all().collect::<Vec<_>>(), state), (vec![(9, KNOWN)], Some(9)));
+        assert!(facts.memory.is_durable(9));
     }
 
     #[test]
@@ -236,15 +284,17 @@ mod tests {
         let base = Record::Base(0, 0, false, None);
         for (records, says) in [
             (&[][..], "without a base"),
-            (&[Record::Boot(1)], "does not start with a base"),
+            (&[Record::Boot(1, 0)], "does not start with a base"),
             (&[base, base], "second base"),
             (&[Record::Base(0, ABSURD, false, None)], "saves"),
             (&[Record::Base(0, 0, false, Some(2)), Record::Piece(&[1])], "not whole"),
-            (&[Record::Base(0, 0, false, Some(2)), Record::Boot(1)], "not whole"),
+            (&[Record::Base(0, 0, false, Some(2)), Record::Boot(1, 0)], "not whole"),
             (&[Record::Base(0, 0, false, Some(1)), Record::Piece(&[1, 2])], "more than"),
             (&[Record::Base(0, 0, false, Some(0))], "the snapshot"),
             (&[base, Record::Piece(&[])], "a piece of no snapshot"),
-            (&[base, Record::Boot(2)], "boot 2 after boot 0"),
+            (&[base, Record::Boot(2, 0)], "boot 2 after boot 0"),
+            (&[base, Record::Member(2), Record::Member(2)], "member 2 out of order"),
+            (&[base, Record::Past(0, 1)], "cannot have been"),
             (&[base, Record::Save(2, &[0, 1])], "save 2 after save 0"),
             (&[base, Record::Save(1, &[1, 1])], "that there is not"),
             (&[base, Record::Save(1, &[])], "an empty change"),
@@ -263,7 +313,9 @@ mod tests {
         }
         bytes[17] = 2;
         assert!(Record::decode(&bytes).is_err(), "neither yes nor no");
-        for bytes in [&[0][..], &[7], &[SAVE, 1], &[ADMITTED, 0], &[BOOT, 1], &[super::KNOWN; 32]] {
+        for bytes in
+            [&[0][..], &[9], &[SAVE, 1], &[ADMITTED, 0], &[BOOT, 1], &[super::KNOWN; 32], &[MEMBER, 2]]
+        {
             assert!(Record::decode(bytes).is_err(), "{bytes:?}");
         }
     }

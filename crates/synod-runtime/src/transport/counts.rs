@@ -56,6 +56,10 @@ reasons! {
     NoRoom: "without room to put it together",
     /// From a member that does not take part.
     NotAdmitted: "from a member that does not take part",
+    /// From a member that takes others for members than this one does.
+    OtherMembers: "from a member with another list of members",
+    /// From a member whose start cannot follow what is known of it.
+    Contradicted: "from a member that others have heard on another disk or at a later start",
     /// A greeting too soon after another.
     TooOften: "greetings too soon after others",
 }

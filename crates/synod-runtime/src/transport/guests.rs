@@ -132,7 +132,7 @@ impl Transport {
             let pact = self.pact(header, &knock, knock.number)?;
             guest::is_proven(datagram, &pact.knock)?;
             self.begin_visit(now, address, header, &knock, &pact);
-            on(Event::Hello { from: header.from, standing: Standing::default(), known: None, begins: true });
+            on(Event::Hello { from: header.from, standing: Standing::default(), answer: None, begins: true });
             return Ok(());
         }
         if knock.echo == self.session && knock.number == newest {
@@ -318,7 +318,7 @@ impl Transport {
         let (waiting, address) = (peer.waiting.take(), peer.address);
         let knock = self.knock(header.from);
         self.loose.push((address, knock));
-        on(Event::Hello { from: header.from, standing: Standing::default(), known: None, begins: true });
+        on(Event::Hello { from: header.from, standing: Standing::default(), answer: None, begins: true });
         if let Some(bytes) = waiting {
             // There is a session now, and the message was measured when it was kept.
             let _ = self.send(header.from, &bytes);

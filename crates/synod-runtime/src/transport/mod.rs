@@ -1,13 +1,17 @@
 //! Datagrams that can be believed: sealed, bound to cluster, sender, receiver and session, never taken twice.
 //!
 //! Pure: time and randomness are handed in, datagrams come and go as bytes. Members are known by id; where a datagram
-//! came from proves nothing, and matters only for clients, which are answered where they last were.
+//! came from proves nothing. Whoever is authentic and answers this very start is spoken to where it last greeted from: so a
+//! member may come back at another address than the others' configuration has.
 //!
 //! Every start of a process draws a *session*. Two processes talk under a key made of the secret they share, both their
 //! sessions and both their ids, one key a direction, with a counter as nonce. A session is taken as a peer's only when
 //! the peer proves, by repeating mine, that it said so after I started; so nothing of an earlier run can be replayed.
 
 mod counts;
+#[doc(hidden)]
+pub mod decoders;
+mod events;
 mod frames;
 mod guest;
 mod guests;
@@ -17,18 +21,19 @@ mod peer;
 mod seal;
 
 pub use counts::{Counts, Dropped};
+pub use events::{Event, Refused};
 
+use crate::admission::Answer;
 use crate::keys::{ClientKeys, Keys};
 use crate::node::FIRST_CLIENT;
 use crate::standing::{Known, Standing};
-use frames::{Frame, Partials};
+use frames::Frame;
 use guests::{Guest, Host};
 use hello::Hello;
 use link::Link;
 use peer::{Around, Peer};
 use seal::{Header, Kind, OVERHEAD, Secrets};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -54,63 +59,8 @@ pub struct Config {
     pub session: [u8; 16],
 }
 
-/// What came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A message of a member that takes part, or of a client.
-    Message {
-        /// Who sent it.
-        from: u64,
-        /// The message.
-        bytes: &'a [u8],
-    },
-    /// A greeting that answers this very start.
-    Hello {
-        /// Who sent it.
-        from: u64,
-        /// What it says of itself.
-        standing: Standing,
-        /// What it durably knows of this process.
-        known: Option<Known>,
-        /// Whether a session begins with it: what came of its sender before belongs to an earlier start.
-        begins: bool,
-    },
-    /// A server dropped something of ours because too much was waiting there.
-    Busy {
-        /// Who said so.
-        from: u64,
-    },
-}
-
-/// Why a message was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It is longer than the longest message.
-    TooLarge {
-        /// Its length in bytes.
-        len: usize,
-        /// The longest, in bytes.
-        most: usize,
-    },
-    /// There is no session with the receiver, yet or any more.
-    NoSession,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::TooLarge { len, most } => write!(f, "a message of {len} bytes; {most} is the most"),
-            Refused::NoSession => f.write_str("there is no session with the receiver"),
-        }
-    }
-}
-
-impl std::error::Error for Refused {}
-
 /// Clients that are remembered at a time; whoever was silent longest makes room.
 const MOST_CLIENTS: usize = 4096;
-/// Disks of one peer that are remembered as replaced.
-const MOST_RETIRED: usize = 16;
 /// Greetings to a peer that does not answer: soon at first, then slower.
 const FIRST_GREETING: Duration = Duration::from_millis(20);
 const SLOWEST_GREETING: Duration = Duration::from_millis(500);
@@ -133,6 +83,8 @@ pub struct Transport {
     host: Host,
     /// What a client has; a member has none.
     guest: Option<Guest>,
+    /// The ids of all members in order, this one included; a client has no such list.
+    members: Vec<u64>,
     peers: BTreeMap<u64, Peer>,
     clients: BTreeMap<u64, Peer>,
     /// Bytes held for clients' messages of which some pieces are missing.
@@ -141,6 +93,8 @@ pub struct Transport {
     ready: Vec<u64>,
     /// Answers to clients that are not remembered.
     loose: Vec<(SocketAddr, Vec<u8>)>,
+    /// When a member that is not configured was answered last.
+    stranger: Option<Duration>,
     hellos: u64,
     rng: fastrand::Rng,
     counts: Counts,
@@ -150,7 +104,8 @@ impl Transport {
     /// A transport that knows nobody yet.
     ///
     /// # Panics
-    /// When the longest datagram is not from 508 to 65,507 bytes, or a peer is a client or this process itself.
+    /// When the longest datagram is not from 508 to 65,507 bytes, a peer is a client or this process itself, or there are more
+    /// members, or larger ids, than any configuration may have.
     pub fn new(config: Config, rng: fastrand::Rng) -> Transport {
         assert!((508..=65_507).contains(&config.datagram), "a datagram of {} bytes", config.datagram);
         let peers: BTreeMap<u64, Peer> =
@@ -161,8 +116,18 @@ impl Transport {
         );
         let guest = config.client_keys.as_ref().filter(|_| config.me >= FIRST_CLIENT);
         let guest = guest.map(|keys| Guest::new(keys, config.me, &config.session));
+        let me = Some(config.me).filter(|me| *me < FIRST_CLIENT);
+        let mut members: Vec<u64> = me.map_or(Vec::new(), |me| peers.keys().copied().chain([me]).collect());
+        members.sort_unstable();
+        assert!(
+            hello::write_members(&members).is_some(),
+            "{} members are more than a greeting names",
+            members.len()
+        );
         Transport {
             me: config.me,
+            members,
+            stranger: None,
             cluster: config.cluster,
             session: seal::session(&config.session, config.me, &config.standing),
             standing: config.standing,
@@ -192,9 +157,19 @@ impl Transport {
         self.peers.keys().copied()
     }
 
-    /// Whether there is a session with a peer or client.
+    /// The ids of all members in order, this one included; empty at a client.
+    pub fn members(&self) -> &[u64] {
+        &self.members
+    }
+
+    /// Whether there is a session with a peer or client in which something can be said.
     pub fn connected(&self, id: u64) -> bool {
-        self.peer(id).is_some_and(|peer| peer.link.is_some())
+        self.peer(id)
+            .is_some_and(|peer| peer.link.is_some() && (peer.settled || !self.is_between_members(id)))
+    }
+
+    fn is_between_members(&self, other: u64) -> bool {
+        self.me < FIRST_CLIENT && other < FIRST_CLIENT
     }
 
     /// What a peer said of itself last.
@@ -223,10 +198,14 @@ impl Transport {
         self.standing = standing;
     }
 
-    /// Changes what this process durably knows of a peer.
-    pub fn set_known(&mut self, peer: u64, known: Option<Known>) {
+    /// Changes what this process remembers of a peer, and whether the peer's directory is durably recorded, which is said at
+    /// once.
+    pub fn set_known(&mut self, peer: u64, known: Option<Known>, recorded: bool) {
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.known = known;
+            if recorded != peer.recorded {
+                peer.next_greeting = Duration::ZERO;
+            }
+            (peer.known, peer.recorded) = (known, recorded);
         }
     }
 
@@ -281,12 +260,13 @@ impl Transport {
         if header.from == self.me || (self.me >= FIRST_CLIENT && header.from >= FIRST_CLIENT) {
             return Err(Dropped::UnknownSender);
         }
-        if header.from < FIRST_CLIENT && !self.peers.contains_key(&header.from) {
+        let stranger = header.from < FIRST_CLIENT && !self.peers.contains_key(&header.from);
+        if stranger && (self.me >= FIRST_CLIENT || header.kind == Kind::Data) {
             return Err(Dropped::UnknownSender);
         }
         let clients = (self.me >= FIRST_CLIENT, header.from >= FIRST_CLIENT);
         match (header.kind, clients) {
-            (Kind::Hello, (false, false)) => self.take_hello(now, header, datagram, on),
+            (Kind::Hello, (false, false)) => self.take_hello(now, from, header, datagram, on),
             (Kind::Knock, (false, true)) => self.take_knock(now, from, &header, datagram, on),
             (Kind::Welcome, (true, false)) => self.take_welcome(now, &header, datagram, on),
             (Kind::Data, _) => self.take_data(now, from, header, datagram, on),
@@ -297,56 +277,92 @@ impl Transport {
     fn take_hello(
         &mut self,
         now: Duration,
+        address: SocketAddr,
         header: Header,
         datagram: &mut [u8],
         on: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Dropped> {
         let (session, hello) = Hello::open(&self.member_secrets, &header, datagram)?;
+        if let Some(peer) = self.peers.get_mut(&header.from) {
+            peer.echo = session;
+        }
         if hello.echo != self.session {
             // It does not know me yet, or it is a recording: answering teaches it my session, and me nothing.
-            return self.answer(now, header.from, &session);
+            return self.answer(now, header.from, address, &session, false);
+        }
+        if hello.members != self.members {
+            // With quorums of other members nothing that it says means here what it meant there.
+            on(Event::OtherMembers { from: header.from, members: &hello.members });
+            return Err(Dropped::OtherMembers);
         }
         let (cluster, me, mine) = (self.cluster, self.me, (self.session, self.standing.boot));
         let peer = self.peers.get_mut(&header.from).ok_or(Dropped::UnknownSender)?;
         let fresh = peer.link.as_ref().is_none_or(|link| *link.theirs() != session);
         if fresh {
-            peer.may_replace(&hello.standing)?;
-            if peer.link.is_some() && peer.standing.disk != hello.standing.disk {
-                peer.retire();
+            if let Err(dropped) = peer.may_begin(&hello.standing) {
+                if dropped == Dropped::Contradicted {
+                    // It is told what was heard of it, and will stop.
+                    let _ = self.answer(now, header.from, address, &session, true);
+                }
+                return Err(dropped);
             }
             let theirs = (session, hello.standing.boot);
-            peer.link = Some(Link::new(&self.member_secrets, (cluster, me, header.from), mine, theirs));
-            peer.partials = Partials::default();
-            peer.standing = hello.standing;
-            peer.clear();
+            let link = Link::new(&self.member_secrets, (cluster, me, header.from), mine, theirs);
+            peer.begin(link, hello.standing);
         } else {
             peer.standing.saves = peer.standing.saves.max(hello.standing.saves);
             peer.standing.admitted |= hello.standing.admitted;
         }
+        // A greeting may come again from anywhere, but then it is not the newest.
+        if header.counter > peer.greeting {
+            (peer.greeting, peer.address) = (header.counter, address);
+        }
+        peer.settled |= hello.settled;
         peer.heard = now;
         peer.pause = FIRST_GREETING;
-        let (standing, known) = (hello.standing, hello.known);
-        on(Event::Hello { from: header.from, standing, known, begins: fresh });
-        if fresh { self.answer(now, header.from, &session) } else { Ok(()) }
+        if fresh || !hello.hears {
+            // What it is told from now on is all that there will be of its earlier starts.
+            peer.next_greeting = Duration::ZERO;
+        }
+        let (standing, known, recorded) = (hello.standing, hello.known, hello.recorded);
+        let answer = hello.settled.then_some(Answer { known, recorded, admitted: standing.admitted });
+        on(Event::Hello { from: header.from, standing, answer, begins: fresh });
+        Ok(())
     }
 
-    /// Answers a greeting, repeating the session it named.
-    fn answer(&mut self, now: Duration, to: u64, echo: &[u8; 16]) -> Result<(), Dropped> {
-        let peer = self.peers.get_mut(&to).ok_or(Dropped::UnknownSender)?;
-        if peer.last_answer.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
+    /// Answers a greeting, repeating the session it named. It is `settled` if no earlier session will come to anything more.
+    fn answer(
+        &mut self,
+        now: Duration,
+        to: u64,
+        address: SocketAddr,
+        echo: &[u8; 16],
+        settled: bool,
+    ) -> Result<(), Dropped> {
+        let mut stranger = self.stranger;
+        let last = self.peers.get_mut(&to).map_or(&mut stranger, |peer| &mut peer.last_answer);
+        if last.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
             return Err(Dropped::TooOften);
         }
-        peer.last_answer = Some(now);
-        let address = peer.address;
-        let datagram = self.hello(to, echo);
+        *last = Some(now);
+        self.stranger = stranger;
+        let datagram = self.hello(to, echo, settled);
         self.loose.push((address, datagram));
         Ok(())
     }
 
-    fn hello(&mut self, to: u64, echo: &[u8; 16]) -> Vec<u8> {
+    fn hello(&mut self, to: u64, echo: &[u8; 16], settled: bool) -> Vec<u8> {
         self.hellos += 1;
-        let known = self.peers.get(&to).and_then(|peer| peer.known);
-        let hello = Hello { standing: self.standing, echo: *echo, known };
+        let peer = self.peers.get(&to);
+        let hello = Hello {
+            standing: self.standing,
+            echo: *echo,
+            settled,
+            hears: peer.is_none_or(|peer| peer.settled),
+            known: peer.and_then(Peer::heard),
+            recorded: peer.is_some_and(|peer| peer.recorded),
+            members: self.members.clone(),
+        };
         hello.seal(&self.member_secrets, (self.cluster, self.me, to), &self.session, self.hellos)
     }
 
@@ -425,7 +441,8 @@ impl Transport {
         let Transport { peers, clients, ready, counts, standing, cluster, me, .. } = self;
         let peer = if to < FIRST_CLIENT { peers.get_mut(&to) } else { clients.get_mut(&to) };
         let peer = peer.ok_or(Refused::NoSession)?;
-        if peer.link.is_none() {
+        let unheard = *me < FIRST_CLIENT && to < FIRST_CLIENT && !peer.settled;
+        if peer.link.is_none() || unheard {
             // Members say again what is not heard, and old news does more harm than good; a client asks rarely.
             if *me < FIRST_CLIENT {
                 return Err(Refused::NoSession);
@@ -468,13 +485,16 @@ impl Transport {
             let datagram = if self.guest.is_some() {
                 self.knock(id)
             } else {
-                let echo = self.peers[&id].link.as_ref().map_or([0; 16], |link| *link.theirs());
-                self.hello(id, &echo)
+                let peer = &self.peers[&id];
+                let (echo, settled) =
+                    (peer.link.as_ref().map_or(peer.echo, |link| *link.theirs()), peer.link.is_some());
+                self.hello(id, &echo, settled)
             };
             let jitter = self.rng.f64() * 0.5 + 0.75;
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             // Until a member is heard in it, nobody knows whether it knows of the session.
-            let certain = peer.link.as_ref().is_some_and(|link| self.guest.is_none() || link.is_heard());
+            let heard = peer.link.as_ref().is_some_and(Link::is_heard);
+            let certain = if self.guest.is_some() { heard } else { peer.settled };
             let pause = if certain {
                 KEEP_ALIVE
             } else {
@@ -510,44 +530,5 @@ impl Transport {
             }
             peer.sealed.clear();
         }
-    }
-}
-
-/// Decoders of what is sealed, for fuzzing: they see only what a holder of the key has sent.
-#[doc(hidden)]
-pub mod decoders {
-    use super::frames::{self, Frame, Partials};
-    use super::guest::{Knock, Welcome};
-    use super::hello::Hello;
-
-    /// Reads payloads of one sender, one after another: how many messages came of them. Panics if more is kept than may be.
-    pub fn payloads<'a>(payloads: impl Iterator<Item = &'a [u8]>, max_message: usize, room: usize) -> usize {
-        let (mut partials, mut messages) = (Partials::default(), 0);
-        for payload in payloads {
-            let Ok((_, mut rest)) = frames::preamble(payload) else { continue };
-            while !rest.is_empty() {
-                match frames::next(&mut rest) {
-                    Ok(Frame::Message(_)) => messages += 1,
-                    Ok(Frame::Piece(piece)) => match partials.take(&piece, max_message, room) {
-                        Ok(whole) => messages += usize::from(whole.is_some()),
-                        Err(_) => break,
-                    },
-                    Ok(Frame::Busy) => {}
-                    Err(_) => break,
-                }
-            }
-            assert!(partials.bytes() <= room, "{} bytes are kept", partials.bytes());
-        }
-        messages
-    }
-
-    /// Reads what a client or a member says to the other in a greeting; says whether it is anything.
-    pub fn greeting(bytes: &[u8]) -> bool {
-        Knock::read(bytes).is_ok() | Welcome::read(bytes).is_ok()
-    }
-
-    /// Reads the body of a greeting; says whether it is one.
-    pub fn hello(body: &[u8]) -> bool {
-        Hello::read(body).is_ok()
     }
 }

@@ -1,11 +1,11 @@
 //! What is known of one other process, and what is to be sent to it.
 
+use super::FIRST_GREETING;
 use super::counts::{Counts, Dropped};
 use super::frames::{self, Partials};
 use super::guest::Met;
 use super::link::Link;
 use super::seal::HEADER;
-use super::{FIRST_GREETING, MOST_RETIRED};
 use crate::standing::{Known, Standing};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,11 +16,16 @@ pub(super) struct Peer {
     pub(super) link: Option<Link>,
     /// Of a session between a client and a member: what it rests on.
     pub(super) met: Option<Met>,
+    /// Whether it has said that it is in this session too: what it knows of this process is heard by now.
+    pub(super) settled: bool,
+    /// The last greeting of it in this session.
+    pub(super) greeting: u64,
+    /// The last session of it that was heard of, in which there may be nothing to say.
+    pub(super) echo: [u8; 16],
     pub(super) standing: Standing,
-    /// What is durably known of it: said in greetings.
+    /// What the process remembers of it, and whether its directory is durably recorded.
     pub(super) known: Option<Known>,
-    /// Data directories it had and has no more.
-    pub(super) retired: Vec<u64>,
+    pub(super) recorded: bool,
     pub(super) partials: Partials,
     /// Sealed datagrams to be handed out, one after another, and their lengths.
     pub(super) sealed: Vec<u8>,
@@ -41,9 +46,12 @@ impl Peer {
             address,
             link: None,
             met: None,
+            settled: false,
+            greeting: 0,
+            echo: [0; 16],
             standing: Standing::default(),
             known: None,
-            retired: Vec::new(),
+            recorded: false,
             partials: Partials::default(),
             sealed: Vec::new(),
             lengths: Vec::new(),
@@ -67,27 +75,33 @@ pub(super) struct Around<'a> {
 }
 
 impl Peer {
-    /// Whether a greeting may take the place of the session there is.
-    pub(super) fn may_replace(&self, new: &Standing) -> Result<(), Dropped> {
-        if self.retired.contains(&new.disk) {
+    /// Whether a session with a start of it may begin after all that was heard of it.
+    pub(super) fn may_begin(&self, new: &Standing) -> Result<(), Dropped> {
+        let now = self.link.as_ref().map(|_| Known::of(&self.standing));
+        if now.is_some_and(|now| (now.disk, now.boot, now.nonce) == (new.disk, new.boot, new.nonce)) {
+            // Each start has one session: this is a recording.
             return Err(Dropped::StaleSession);
         }
-        // An earlier start than one already seen is a recording; so is another session of the same start.
-        let behind =
-            |disk, boot, same: bool| disk == new.disk && (new.boot < boot || (same && new.boot == boot));
-        if self.known.is_some_and(|known| behind(known.disk, known.boot, false))
-            || (self.link.is_some() && behind(self.standing.disk, self.standing.boot, true))
-        {
-            return Err(Dropped::StaleSession);
+        if [self.known, now].iter().flatten().any(|known| !known.admits(new)) {
+            return Err(Dropped::Contradicted);
         }
         Ok(())
     }
 
-    pub(super) fn retire(&mut self) {
-        if self.retired.len() >= MOST_RETIRED {
-            self.retired.remove(0);
-        }
-        self.retired.push(self.standing.disk);
+    /// What it is told was heard of it: of the start that is remembered the most it ever said.
+    pub(super) fn heard(&self) -> Option<Known> {
+        let known = self.known?;
+        Some(if self.link.is_some() { known.raised(&self.standing) } else { known })
+    }
+
+    /// Begins a session. What was heard of an earlier start is not forgotten: it is what this one will be told.
+    pub(super) fn begin(&mut self, link: Link, standing: Standing) {
+        self.known = self.heard();
+        self.link = Some(link);
+        self.standing = standing;
+        (self.settled, self.greeting) = (false, 0);
+        self.partials = Partials::default();
+        self.clear();
     }
 
     /// Whether nothing is to be sent to it.

@@ -173,7 +173,9 @@ pub(crate) fn member_among(
     limits: Limits,
 ) -> Tape {
     let who = Identity { cluster: 1, member: me };
-    let (store, _) = Store::open(disk.open().expect("it is free"), who, number).expect("it can be opened");
+    let members: Vec<u64> = peers.iter().copied().chain([me]).collect();
+    let (store, _) =
+        Store::open(disk.open().expect("it is free"), who, &members, number).expect("it can be opened");
     let tape = Tape::default();
     let standing = store.standing();
     let header =

@@ -4,7 +4,7 @@ use crate::reference::*;
 use synod_runtime::changes::decode;
 use synod_runtime::refusal::Why;
 use synod_runtime::sim_disk::SimDisk;
-use synod_runtime::store::{Known, Limits};
+use synod_runtime::store::Limits;
 
 #[test]
 fn a_batch_takes_one_write_and_one_flush_however_many_saves_it_has() {
@@ -16,9 +16,7 @@ fn a_batch_takes_one_write_and_one_flush_however_many_saves_it_has() {
         for key in 0..saves {
             put(&mut store, &mut account, key as u8, solid(100, 1));
         }
-        assert!(store.dirty());
         store.commit().unwrap();
-        assert!(!store.dirty());
         store.commit().unwrap();
         let after = disk.counts();
         assert_eq!((after.writes - before.writes, after.syncs - before.syncs), (1, 1), "{saves} saves");
@@ -70,16 +68,25 @@ fn only_what_changed_is_written_and_a_recorder_can_follow_it() {
 fn what_is_known_already_is_not_written_again() {
     let disk = SimDisk::new();
     let (mut store, _) = open(&disk).unwrap();
-    let known = Known { disk: 1, boot: 2, saves: 3 };
-    store.know(1, known);
+    heard(&mut store, 1, 3);
     store.admit();
     store.commit().unwrap();
-    store.know(1, known);
+    let before = store.counts();
+    heard(&mut store, 1, 3);
     store.admit();
-    assert!(!store.dirty());
-    store.know(1, Known { saves: 4, ..known });
-    assert!(store.dirty());
-    assert_eq!((store.known(1).unwrap().saves, store.known(2)), (4, None));
+    store.commit().unwrap();
+    assert_eq!(store.counts(), before);
+    // Of many words of a peer the last is written, once.
+    for saves in 4..100 {
+        heard(&mut store, 1, saves);
+    }
+    assert!(!store.memory().is_durable(1));
+    store.commit().unwrap();
+    assert_eq!(store.counts().records, before.records + 1);
+    drop(store);
+    let (store, _) = open(&disk).unwrap();
+    assert_eq!(store.memory().known(1).map(|known| known.saves), Some(99));
+    assert_eq!(store.memory().known(2), None);
 }
 
 #[test]
@@ -154,8 +161,14 @@ fn two_files_are_one_too_many_unless_a_compaction_left_them() {
     assert!(open(&renamed).unwrap_err().to_string().contains("written as journal-00000002"));
     let stranger = SimDisk::new();
     drop(
-        synod_runtime::store::Store::<Map, Puts, _>::open_with(stranger.open().unwrap(), WHO, 5, SMALL)
-            .unwrap(),
+        synod_runtime::store::Store::<Map, Puts, _>::open_with(
+            stranger.open().unwrap(),
+            WHO,
+            &MEMBERS,
+            5,
+            SMALL,
+        )
+        .unwrap(),
     );
     let strange = disk_with(&both);
     strange.put("journal-00000001", &stranger.read("journal-00000001").unwrap());

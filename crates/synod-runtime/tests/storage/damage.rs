@@ -5,7 +5,7 @@ use synod_runtime::changes::Whole;
 use synod_runtime::disk::DirDisk;
 use synod_runtime::refusal::{Refusal, Why};
 use synod_runtime::sim_disk::SECTOR;
-use synod_runtime::store::{Identity, Known, Store, read_journal, read_records};
+use synod_runtime::store::{Identity, Store, read_journal, read_records};
 
 /// A journal file, and what a store says after each of its batches: the account, and where that batch ends.
 struct Written {
@@ -24,8 +24,7 @@ impl Written {
         let mut states = vec![(end(), account.clone())];
         for (key, value) in (0..).zip(values) {
             put(&mut store, &mut account, key, value.clone());
-            let known = Known { disk: 7, boot: 1, saves: u64::from(key) };
-            store.know(5, known);
+            let known = heard(&mut store, 5, u64::from(key));
             account.known.insert(5, known);
             if key == 1 {
                 store.admit();
@@ -158,7 +157,7 @@ fn damage_says_where_and_what_to_do() {
     assert_eq!(refusal.offset, Some(*start as u64));
     let text = refusal.to_string();
     assert!(text.contains("journal-00000001") && text.contains(&format!("at byte {start}")), "{text}");
-    assert!(text.contains("a new id and a new, empty data directory"), "{text}");
+    assert!(text.contains("bring back the right data directory") && !text.contains("new id"), "{text}");
 }
 
 #[test]
@@ -166,15 +165,15 @@ fn the_journal_of_another_is_refused() {
     let written = Written::new(&[solid(5, 1)]);
     let disk = || disk_with(&[("identity", &written.identity), (&written.name, &written.bytes)]);
     for who in [Identity { cluster: 9, ..WHO }, Identity { member: 9, ..WHO }] {
-        let refusal =
-            Store::<Map, Puts, _>::open(disk().open().unwrap(), who, 0).expect_err("another's journal");
+        let refusal = Store::<Map, Puts, _>::open(disk().open().unwrap(), who, &MEMBERS, 0)
+            .expect_err("another's journal");
         let expected = (who.cluster, who.member);
         assert_eq!(refusal.why, Why::Foreign { cluster: WHO.cluster, member: WHO.member, expected });
         assert!(refusal.to_string().contains("belongs to member 3 of cluster 00000000000000c1"), "{refusal}");
     }
     // The same member's journal of another directory, as after a copy of one file.
     let other = disk_with(&[]);
-    drop(Store::<Map, Puts, _>::open_with(other.open().unwrap(), WHO, DISK + 1, SMALL).unwrap());
+    drop(Store::<Map, Puts, _>::open_with(other.open().unwrap(), WHO, &MEMBERS, DISK + 1, SMALL).unwrap());
     disk().take(&written.name);
     let mixed =
         disk_with(&[("identity", &written.identity), (&written.name, &other.read(&written.name).unwrap())]);
@@ -183,9 +182,56 @@ fn the_journal_of_another_is_refused() {
 }
 
 #[test]
+fn a_directory_is_bound_to_the_members_it_was_made_for() {
+    let disk = disk_with(&[]);
+    drop(open(&disk).unwrap());
+    let start = |members: &[u64]| {
+        Store::<Map, Puts, _>::open_with(disk.open().unwrap(), WHO, members, DISK, SMALL)
+            .map(|(store, opened)| (store.members().to_vec(), opened.boot))
+    };
+    for others in [&[3][..], &[3, 5], &[3, 5, 10], &[1, 3, 5, 9]] {
+        let refusal = start(others).expect_err("other members");
+        assert_eq!(refusal.why, Why::Members { found: MEMBERS.to_vec(), expected: others.to_vec() });
+        let text = refusal.to_string();
+        assert!(
+            text.contains("made for members 3, 5, 9, not for members ") && text.contains("start with the"),
+            "{text}"
+        );
+    }
+    // A refused start leaves nothing behind, and the order in a file says nothing.
+    assert_eq!(start(&[9, 5, 3]).unwrap(), (MEMBERS.to_vec(), 2));
+    // A compaction does not loosen it.
+    let (mut store, _) = open(&disk).unwrap();
+    store.compact().unwrap();
+    drop(store);
+    start(&[3, 5]).expect_err("other members");
+    assert_eq!(start(&MEMBERS).unwrap(), (MEMBERS.to_vec(), 4));
+}
+
+#[test]
+fn starts_are_listed_through_crashes_and_compactions() {
+    let disk = disk_with(&[]);
+    for boot in 1..6_u64 {
+        let opened = Store::<Map, Puts, _>::open_with(disk.open().unwrap(), WHO, &MEMBERS, 100 + boot, SMALL);
+        let (mut store, _) = opened.unwrap();
+        let mut account = Account { state: store.state().cloned(), ..Account::default() };
+        put(&mut store, &mut account, boot as u8, solid(9, 1));
+        store.commit().unwrap();
+        if boot == 3 {
+            store.compact().unwrap();
+        }
+        let starts: Vec<(u64, u64)> =
+            store.mine().starts.iter().map(|begun| (begun.nonce, begun.saves)).collect();
+        assert_eq!(starts, (1..=boot).map(|boot| (100 + boot, boot - 1)).collect::<Vec<_>>());
+        assert_eq!((store.mine().first, store.standing().nonce), (1, 100 + boot));
+        disk.crash(&mut fastrand::Rng::with_seed(boot));
+    }
+}
+
+#[test]
 fn other_versions_are_refused() {
     let written = Written::new(&[solid(5, 1)]);
-    for version in [0_u32, 2, u32::MAX] {
+    for version in [0_u32, 1, 3, u32::MAX] {
         let mut bytes = written.bytes.clone();
         bytes[8..12].copy_from_slice(&version.to_le_bytes());
         assert_eq!(written.open(&bytes).unwrap_err().why, Why::Version(version));
@@ -199,7 +245,7 @@ fn a_journal_that_is_gone_is_noticed() {
     disk.take(&live(&disk));
     let refusal = open(&disk).unwrap_err();
     assert_eq!(refusal.why, Why::Lost);
-    assert!(refusal.to_string().contains("a new, empty data directory"), "{refusal}");
+    assert!(refusal.to_string().contains("bring back the right data directory"), "{refusal}");
     assert_eq!(open(&disk).unwrap_err().why, Why::Lost, "and is not forgotten");
 }
 
@@ -247,7 +293,8 @@ fn any_bytes_are_read_without_a_panic() {
 #[test]
 fn a_change_of_another_program_is_refused_at_its_batch() {
     let disk = disk_with(&[]);
-    let (mut store, _) = Store::<Vec<String>, Whole, _>::open(disk.open().unwrap(), WHO, DISK).unwrap();
+    let (mut store, _) =
+        Store::<Vec<String>, Whole, _>::open(disk.open().unwrap(), WHO, &MEMBERS, DISK).unwrap();
     store.save(&vec!["not a map".into(); 3]);
     store.commit().unwrap();
     drop(store);
@@ -260,7 +307,8 @@ fn a_change_of_another_program_is_refused_at_its_batch() {
 fn a_real_directory_keeps_what_was_committed_and_its_lock() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("data");
-    let (mut store, opened) = Store::<Map, Puts, _>::open(DirDisk::open(&path).unwrap(), WHO, DISK).unwrap();
+    let (mut store, opened) =
+        Store::<Map, Puts, _>::open(DirDisk::open(&path).unwrap(), WHO, &MEMBERS, DISK).unwrap();
     assert!(opened.journal.created && store.fresh());
     let mut account = Account { boot: 1, ..Account::default() };
     put(&mut store, &mut account, 1, solid(3000, 1));
@@ -269,13 +317,13 @@ fn a_real_directory_keeps_what_was_committed_and_its_lock() {
     assert_eq!(DirDisk::open(&path).unwrap_err().why, Why::InUse);
     drop(store);
     let (mut store, opened) =
-        Store::<Map, Puts, _>::open(DirDisk::open(&path).unwrap(), WHO, DISK + 1).unwrap();
+        Store::<Map, Puts, _>::open(DirDisk::open(&path).unwrap(), WHO, &MEMBERS, DISK + 1).unwrap();
     assert_eq!(Account::of(&store), Account { boot: 2, ..account.clone() });
     assert_eq!((store.disk_id(), opened.journal.created, store.fresh()), (DISK, false, false));
     store.compact().unwrap();
     drop(store);
     let names: Vec<_> = std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(names.contains(&"journal-00000002".into()) && names.len() == 3, "{names:?}");
-    let (store, _) = Store::<Map, Puts, _>::open(DirDisk::open(&path).unwrap(), WHO, DISK).unwrap();
+    let (store, _) = Store::<Map, Puts, _>::open(DirDisk::open(&path).unwrap(), WHO, &MEMBERS, DISK).unwrap();
     assert_eq!(Account::of(&store), Account { boot: 3, ..account });
 }

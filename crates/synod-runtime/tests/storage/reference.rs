@@ -5,6 +5,7 @@ use synod_runtime::changes::{Changes, Whole};
 use synod_runtime::disk::Disk;
 use synod_runtime::refusal::Refusal;
 use synod_runtime::sim_disk::{SimDir, SimDisk};
+use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Known, Limits, Opened, Store};
 
 /// The stable state of the tests.
@@ -38,6 +39,7 @@ impl Changes<Map> for Puts {
 
 pub(crate) type Stored<D> = Store<Map, Puts, D>;
 
+pub(crate) const MEMBERS: [u64; 3] = [3, 5, 9];
 pub(crate) const WHO: Identity = Identity { cluster: 0xc1, member: 3 };
 pub(crate) const DISK: u64 = 0xd15c;
 
@@ -46,7 +48,7 @@ pub(crate) const SMALL: Limits =
     Limits { chunk: 512, large: 1 << 16, batch: 1 << 16, compact_above: 1 << 20 };
 
 pub(crate) fn open_with(disk: &SimDisk, limits: Limits) -> Result<(Stored<SimDir>, Opened), Refusal> {
-    Store::open_with(disk.open()?, WHO, DISK, limits)
+    Store::open_with(disk.open()?, WHO, &MEMBERS, DISK, limits)
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Result<(Stored<SimDir>, Opened), Refusal> {
@@ -70,7 +72,7 @@ impl Account {
             boot: store.boot(),
             saves: store.saves(),
             admitted: store.admitted(),
-            known: (0..8).filter_map(|peer| Some((peer, store.known(peer)?))).collect(),
+            known: (0..8).filter_map(|peer| Some((peer, store.memory().known(peer)?))).collect(),
             state: store.state().cloned(),
         }
     }
@@ -86,6 +88,13 @@ impl Account {
 /// Saves one entry in a store and in its account.
 pub(crate) fn put<D: Disk>(store: &mut Stored<D>, account: &mut Account, key: u8, value: Vec<u8>) {
     store.save(account.put(key, value));
+}
+
+/// Has a store remember that a peer made so many saves.
+pub(crate) fn heard<D: Disk>(store: &mut Stored<D>, peer: u64, saves: u64) -> Known {
+    let standing = Standing { disk: 7, boot: 1, nonce: 70, saves, admitted: true };
+    store.memory_mut().rest_on(peer, &standing);
+    store.memory().known(peer).expect("it was heard")
 }
 
 /// Bytes none of which is zero, so that no sector of them is.

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::time::Duration;
+use synod_runtime::admission::Answer;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::FIRST_CLIENT;
-use synod_runtime::standing::{Known, Standing};
+use synod_runtime::standing::Standing;
 use synod_runtime::transport::{Config, Dropped, Event, Refused, Transport};
 
 pub(crate) const CLUSTER: u64 = 77;
@@ -38,7 +39,8 @@ pub(crate) struct Flying {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Message { from: u64, bytes: Vec<u8> },
-    Hello { from: u64, standing: Standing, known: Option<Known> },
+    Hello { from: u64, standing: Standing, answer: Option<Answer> },
+    OtherMembers { from: u64, members: Vec<u64> },
     Busy { from: u64 },
 }
 
@@ -60,7 +62,7 @@ pub(crate) fn member(id: u64, start: u64) -> Config {
         client_keys: Some(ClientKeys::single(CLIENT_KEY, &Keys::single(MEMBER_KEY))),
         datagram: DATAGRAM,
         max_message: MAX,
-        standing: Standing { disk: 900 + id, boot: start, saves: 0, admitted: true },
+        standing: Standing { disk: 900 + id, boot: start, nonce: 70 + start, saves: 0, admitted: true },
         session,
     }
 }
@@ -98,7 +100,10 @@ impl End {
         self.transport.receive(now, flying.from, &mut bytes, &mut |event| {
             heard.push(match event {
                 Event::Message { from, bytes } => Heard::Message { from, bytes: bytes.to_vec() },
-                Event::Hello { from, standing, known, .. } => Heard::Hello { from, standing, known },
+                Event::Hello { from, standing, answer, .. } => Heard::Hello { from, standing, answer },
+                Event::OtherMembers { from, members } => {
+                    Heard::OtherMembers { from, members: members.to_vec() }
+                }
                 Event::Busy { from } => Heard::Busy { from },
             });
         });

@@ -145,7 +145,7 @@ fn an_earlier_start_of_a_member_cannot_take_the_place_of_a_later_one() {
     // A copy of the disk that was taken before, on a machine that answers greetings.
     let mut earlier = End::new(member(0, 4));
     clock.rounds(&mut [&mut earlier, &mut b], 30);
-    assert!(b.dropped(Dropped::StaleSession) > 0);
+    assert!(b.dropped(Dropped::Contradicted) > 0);
     assert_eq!(b.transport.peer_standing(0).map(|standing| standing.boot), Some(5));
 }
 

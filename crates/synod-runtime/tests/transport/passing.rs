@@ -2,6 +2,7 @@
 
 use crate::ends::{CLIENT, Clock, DATAGRAM, End, Heard, MAX, client, member, messages, pair, seeded};
 use std::time::Duration;
+use synod_runtime::admission::Answer;
 use synod_runtime::keys::Keys;
 use synod_runtime::node::FIRST_CLIENT;
 use synod_runtime::standing::{Known, Standing};
@@ -46,11 +47,12 @@ fn greetings_get_through_a_network_that_loses_doubles_and_reorders() {
 #[test]
 fn a_greeting_says_how_one_stands_and_what_one_knows() {
     let (mut a, mut b, mut clock) = (End::new(member(0, 4)), End::new(member(1, 2)), Clock::default());
-    let known = Known { disk: 901, boot: 1, saves: 17 };
-    a.transport.set_known(1, Some(known));
+    let known = Known { disk: 901, boot: 1, nonce: 71, saves: 17 };
+    a.transport.set_known(1, Some(known), true);
     let heard = clock.rounds(&mut [&mut a, &mut b], 5);
-    let standing = Standing { disk: 900, boot: 4, saves: 0, admitted: true };
-    assert!(heard.contains(&(1, Heard::Hello { from: 0, standing, known: Some(known) })), "{heard:?}");
+    let standing = Standing { disk: 900, boot: 4, nonce: 74, saves: 0, admitted: true };
+    let answer = Some(Answer { known: Some(known), recorded: true, admitted: true });
+    assert!(heard.contains(&(1, Heard::Hello { from: 0, standing, answer })), "{heard:?}");
     assert_eq!(b.transport.peer_standing(0), Some(standing));
     // Saves ride along with every datagram.
     a.transport.set_standing(Standing { saves: 9, ..standing });

@@ -1,0 +1,205 @@
+//! The rule: who has to have said what before a member takes part.
+
+use crate::standing::{Known, Lack, Mine, Standing};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a member may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It waits for these peers, or for so many of them.
+    Waiting {
+        /// Peers whose word is missing.
+        silent: Vec<u64>,
+        /// How many of them must still speak.
+        needed: usize,
+    },
+    /// It takes part.
+    Admitted,
+    /// It must not take part: a peer knows what its disk does not have.
+    Abstains(Reason),
+}
+
+/// Why a member must not take part, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reason {
+    /// The peer that knows better.
+    pub peer: u64,
+    /// What it knows.
+    pub known: Known,
+    /// What there is.
+    pub mine: Standing,
+    /// What is missing.
+    pub lack: Lack,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reason { peer, known, mine, lack } = self;
+        let Known { boot, saves, .. } = known;
+        if *lack == Lack::Directory {
+            return write!(
+                f,
+                "member {peer} knows this member by another data directory: this one is new, and would forget what was \
+                 promised with the other"
+            );
+        }
+        write!(f, "member {peer} has heard start {boot} of this data directory and {saves} saves, but ")?;
+        match lack {
+            Lack::Start => write!(f, "it is at start {} only", mine.boot)?,
+            Lack::Process => write!(f, "its start {boot} was another")?,
+            Lack::Saves { had } => write!(f, "it had {had} when that start was over")?,
+            Lack::Directory => {}
+        }
+        f.write_str(": it is an older copy, or has lost its end, and would forget what was promised since")
+    }
+}
+
+/// What a peer says of this member once it has closed every session with an earlier start of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Answer {
+    /// What it knows of this member: the most it ever heard, durable or not.
+    pub known: Option<Known>,
+    /// Whether this member's directory is durably recorded there.
+    pub recorded: bool,
+    /// Whether the peer's own directory has ever been admitted.
+    pub admitted: bool,
+}
+
+/// Gathers what the peers say after a start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Admittance {
+    mine: Mine,
+    /// What each peer said last, if anything.
+    heard: BTreeMap<u64, Option<Answer>>,
+    admitted: bool,
+    against: Option<Reason>,
+}
+
+impl Admittance {
+    /// `mine` as it is after this start was counted durably; `peers` are all other members.
+    pub fn new(mine: Mine, peers: impl Iterator<Item = u64>) -> Admittance {
+        Admittance { mine, heard: peers.map(|peer| (peer, None)).collect(), admitted: false, against: None }
+    }
+
+    /// Takes an answer to this very start; so many `saves` are durable by now.
+    pub fn hear(&mut self, peer: u64, answer: Answer, saves: u64) {
+        let Some(heard) = self.heard.get_mut(&peer) else { return };
+        *heard = Some(answer);
+        let Some(known) = answer.known else { return };
+        if let Some(lack) = self.mine.lacks(&known, saves) {
+            self.against.get_or_insert(Reason { peer, known, mine: self.mine.standing(saves), lack });
+        }
+    }
+
+    /// What follows from it. Once admitted, a member takes part until a peer knows better.
+    pub fn verdict(&mut self) -> Admission {
+        if let Some(reason) = &self.against {
+            return Admission::Abstains(reason.clone());
+        }
+        if self.admitted {
+            return Admission::Admitted;
+        }
+        let counts = |answer: &Option<Answer>| match answer {
+            // The predecessor of a new directory may have been heard by any one peer alone, and after it nothing may go
+            // unheard: so each of them has this one on its disk first.
+            Some(answer) if !self.mine.admitted => answer.recorded,
+            // A peer that is new itself remembers nothing of what this directory did before.
+            Some(answer) => answer.admitted,
+            None => false,
+        };
+        let silent: Vec<u64> =
+            self.heard.iter().filter(|(_, answer)| !counts(answer)).map(|(peer, _)| *peer).collect();
+        let members = self.heard.len() + 1;
+        let enough = if self.mine.admitted { members / 2 + 1 } else { members };
+        let answered = members - silent.len();
+        if answered >= enough {
+            self.admitted = true;
+            return Admission::Admitted;
+        }
+        Admission::Waiting { silent, needed: enough - answered }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standing::Begun;
+
+    fn mine(admitted: bool) -> Mine {
+        let mut mine = Mine { disk: 7, admitted, ..Mine::default() };
+        mine.begin(Begun { nonce: 1, saves: 0 });
+        mine.begin(Begun { nonce: 2, saves: 100 });
+        mine
+    }
+
+    const KNOWN: Known = Known { disk: 7, boot: 1, nonce: 1, saves: 100 };
+
+    fn says(known: Option<Known>, recorded: bool, admitted: bool) -> Answer {
+        Answer { known, recorded, admitted }
+    }
+
+    #[test]
+    fn a_new_directory_waits_until_every_peer_has_recorded_it() {
+        let mut at = Admittance::new(mine(false), [1, 2].into_iter());
+        assert_eq!(at.verdict(), Admission::Waiting { silent: vec![1, 2], needed: 2 });
+        at.hear(1, says(Some(KNOWN), true, false), 100);
+        at.hear(2, says(None, false, true), 100);
+        assert_eq!(at.verdict(), Admission::Waiting { silent: vec![2], needed: 1 });
+        at.hear(2, says(Some(KNOWN), false, true), 100);
+        assert_eq!(at.verdict(), Admission::Waiting { silent: vec![2], needed: 1 }, "heard and not durable");
+        at.hear(2, says(Some(KNOWN), true, true), 100);
+        assert_eq!(at.verdict(), Admission::Admitted);
+    }
+
+    #[test]
+    fn a_wiped_member_abstains_whoever_remembers_it() {
+        for peer in [1, 2] {
+            let mut at = Admittance::new(mine(false), [1, 2].into_iter());
+            at.hear(3 - peer, says(Some(KNOWN), true, true), 100);
+            at.hear(peer, says(Some(Known { disk: 6, ..KNOWN }), true, true), 100);
+            assert!(matches!(at.verdict(), Admission::Abstains(reason) if reason.peer == peer));
+        }
+    }
+
+    #[test]
+    fn a_directory_in_use_waits_for_a_majority_of_those_that_are() {
+        let mut at = Admittance::new(mine(true), [1, 2, 3, 4].into_iter());
+        at.hear(4, says(Some(KNOWN), false, true), 100);
+        // One that was wiped has nothing to say about what was before.
+        at.hear(3, says(Some(KNOWN), true, false), 100);
+        assert_eq!(at.verdict(), Admission::Waiting { silent: vec![1, 2, 3], needed: 1 });
+        at.hear(1, says(None, false, true), 100);
+        assert_eq!(at.verdict(), Admission::Admitted);
+    }
+
+    #[test]
+    fn what_the_disk_lacks_is_said_before_and_after_admission() {
+        for (known, lack) in [
+            (Known { boot: 3, nonce: 3, ..KNOWN }, "at start 2 only"),
+            (Known { saves: 101, ..KNOWN }, "had 100 when"),
+            (Known { nonce: 9, ..KNOWN }, "its start 1 was another"),
+            (Known { disk: 8, ..KNOWN }, "another data directory"),
+        ] {
+            for first in [true, false] {
+                let mut at = Admittance::new(mine(true), [1, 2].into_iter());
+                if !first {
+                    at.hear(1, says(Some(KNOWN), true, true), 150);
+                    assert_eq!(at.verdict(), Admission::Admitted);
+                }
+                at.hear(2, says(Some(known), true, true), 150);
+                let Admission::Abstains(reason) = at.verdict() else { panic!("{known:?} was not noticed") };
+                assert!(reason.to_string().contains(lack), "{reason}");
+                assert_eq!(reason.to_string().contains("older copy"), known.disk == 7);
+            }
+        }
+    }
+
+    #[test]
+    fn alone_means_at_once_and_strangers_are_not_heard() {
+        assert_eq!(Admittance::new(mine(false), [].into_iter()).verdict(), Admission::Admitted);
+        let mut at = Admittance::new(mine(false), [1].into_iter());
+        at.hear(5, says(Some(Known { disk: 1, ..KNOWN }), true, true), 100);
+        assert!(matches!(at.verdict(), Admission::Waiting { .. }));
+    }
+}
