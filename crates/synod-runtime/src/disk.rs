@@ -7,7 +7,7 @@
 use crate::refusal::{Refusal, Why};
 use std::fmt::Debug;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -163,14 +163,15 @@ pub struct DirDisk {
 
 impl DirDisk {
     /// Opens a data directory for this process alone. It is made where it is missing, with access for its owner
-    /// only, as are the directories above it; each made one is durable when this returns.
+    /// only, as are the directories above it; that they are there is durable when this returns, whoever made them.
     ///
     /// # Errors
     /// [`Why::InUse`] when another process has it open, and what the operating system says otherwise.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Refusal> {
         let path = path.into();
         let shown = path.display().to_string();
-        make_directory(&path)?;
+        let absolute = std::path::absolute(&path).map_err(|error| Refusal::io("find", &shown, &error))?;
+        make_directory(&absolute, &mut |directory| File::open(directory)?.sync_all())?;
         let directory = File::open(&path).map_err(|error| Refusal::io("open", &shown, &error))?;
         let lock = path.join(LOCK);
         let lock_shown = lock.display().to_string();
@@ -194,27 +195,28 @@ impl DirDisk {
     }
 }
 
-/// Makes a directory and those above it, and the entry of each that was made durable.
-fn make_directory(path: &Path) -> Result<(), Refusal> {
-    if path.is_dir() {
-        return Ok(());
+/// Makes a directory and those above it, and has the entry of each in the one above flushed. Those that are there already are
+/// flushed too: the process that made them may have ended before it came to that.
+fn make_directory(path: &Path, flush: &mut dyn FnMut(&Path) -> io::Result<()>) -> Result<(), Refusal> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    make_directory(parent, flush)?;
+    let refuse = |doing, of: &Path, error: &io::Error| Refusal::io(doing, of.display().to_string(), error);
+    let there = path.is_dir();
+    if !there {
+        // Nothing is made where it could not be flushed.
+        File::open(parent).map_err(|error| refuse("open the directory", parent, &error))?;
+        let made = DirBuilder::new().mode(0o700).create(path);
+        if let Err(error) = made
+            && !path.is_dir()
+        {
+            return Err(refuse("make the directory", path, &error));
+        }
     }
-    let parent = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    if parent != path {
-        make_directory(parent)?;
+    match flush(parent) {
+        // Then nobody like this process can have made anything in it.
+        Err(error) if there && matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => Ok(()),
+        flushed => flushed.map_err(|error| refuse("flush the directory", parent, &error)),
     }
-    let made = DirBuilder::new().mode(0o700).create(path);
-    if let Err(error) = made
-        && !path.is_dir()
-    {
-        return Err(Refusal::io("make the directory", path.display().to_string(), &error));
-    }
-    File::open(parent)
-        .and_then(|parent| parent.sync_all())
-        .map_err(|error| Refusal::io("flush the directory", parent.display().to_string(), &error))
 }
 
 impl Disk for DirDisk {
@@ -276,6 +278,31 @@ mod tests {
         assert!(refusal.to_string().contains("another process uses it"), "{refusal}");
         drop(disk);
         DirDisk::open(&path).expect("the lock ends with its holder");
+    }
+
+    #[test]
+    fn what_an_earlier_process_made_and_did_not_flush_is_flushed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        let flushed = |path: &Path| {
+            let mut all = Vec::new();
+            make_directory(path, &mut |directory| {
+                all.push(directory.to_owned());
+                Ok(())
+            })
+            .unwrap();
+            all.retain(|directory| directory.starts_with(temporary.path()));
+            all
+        };
+        let all = [temporary.path().to_owned(), at("a"), at("a/b")];
+        assert_eq!(flushed(&at("a/b/data")), all, "made here");
+        assert_eq!(flushed(&at("a/b/data")), all, "made before");
+        // What may not even be read cannot have been written to; what was just made must be flushed.
+        let denied = |_: &Path| Err(io::Error::from(PermissionDenied));
+        make_directory(&at("a/b/data"), &mut { denied }).unwrap();
+        let failed = |directory: &Path| if directory.ends_with("a/b") { denied(directory) } else { Ok(()) };
+        let refusal = make_directory(&at("a/b/other"), &mut { failed }).unwrap_err();
+        assert!(refusal.to_string().contains("cannot flush the directory"), "{refusal}");
     }
 
     #[test]

@@ -75,7 +75,8 @@ fn a_client_that_asks_without_a_pause_does_not_keep_another_waiting() {
     world.net(|net| net.weather = Weather { delay: turn..turn, ..Weather::default() });
     let few = Limits { batch: 4, ..Limits::default() };
     let who = Identity { cluster: 1, member: 0 };
-    let (store, _) = Store::open(SimDisk::new().open().expect("it is free"), who, &[0], 7).expect("it is new");
+    let (store, _) =
+        Store::open(SimDisk::new().open().expect("it is free"), who, &[0], 7).expect("it is new");
     let transport = Transport::new(settings(0, &[], store.standing()), fastrand::Rng::with_seed(1));
     let rng = fastrand::Rng::with_seed(2);
     let wire = world.wire(0);
