@@ -44,17 +44,26 @@ impl Proxy {
             passed: Arc::default(),
             threads: Vec::new(),
         };
+        let ends: Vec<Vec<UdpSocket>> = members
+            .iter()
+            .map(|_| {
+                members.iter().map(|_| UdpSocket::bind("127.0.0.1:0").expect("a loopback socket")).collect()
+            })
+            .collect();
         for from in 0..members.len() {
             let mut row = Vec::new();
             for (to, target) in members.iter().enumerate() {
-                let socket = UdpSocket::bind("127.0.0.1:0").expect("a loopback socket");
-                row.push(socket.local_addr().expect("its address"));
+                let clone =
+                    |from: usize, to: usize| ends[from][to].try_clone().expect("one more of a socket");
+                row.push(ends[from][to].local_addr().expect("its address"));
                 if from != to {
                     let direction = Direction {
                         from,
                         to,
                         target: *target,
-                        socket,
+                        socket: clone(from, to),
+                        // What comes to a member comes from where it sends what is for the other: it may answer there.
+                        out: clone(to, from),
                         rng: fastrand::Rng::with_seed(seed ^ ((from * 64 + to) as u64)),
                         weather: proxy.weather.clone(),
                         stop: proxy.stop.clone(),
@@ -99,6 +108,7 @@ struct Direction {
     to: usize,
     target: SocketAddr,
     socket: UdpSocket,
+    out: UdpSocket,
     rng: fastrand::Rng,
     weather: Arc<Mutex<Weather>>,
     stop: Arc<AtomicBool>,
@@ -116,7 +126,7 @@ impl Direction {
                 let Some(Reverse((_, _, datagram))) = held.pop() else { break };
                 self.passed.fetch_add(1, Ordering::Relaxed);
                 // A receiver that is down is what this is for.
-                let _ = self.socket.send_to(&datagram, self.target);
+                let _ = self.out.send_to(&datagram, self.target);
             }
             let wait = held.peek().map_or(Duration::from_millis(20), |Reverse((at, _, _))| {
                 at.saturating_duration_since(now).clamp(Duration::from_micros(50), Duration::from_millis(20))

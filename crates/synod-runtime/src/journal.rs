@@ -286,7 +286,7 @@ impl<D: Disk> Journal<D> {
             check_identity(&disk, &header)?;
         }
         let (tail, cut) = recovery::replay(&file, &header, on_record).map_err(|why| stop(why, &shown))?;
-        rewrite_end(&file, &tail, &header, cut)
+        rewrite_end(&file, &tail, &header)
             .map_err(|error| Refusal::io("write the end again", &shown, &error))?;
         let allocated = file.size().map_err(|error| Refusal::io("measure", &shown, &error))?;
         tidy(&disk, live)?;
@@ -432,11 +432,12 @@ fn remove<D: Disk>(disk: &D, name: &str) -> Result<(), Refusal> {
 /// Cuts what a torn write left, and writes the last batch once more.
 ///
 /// The last batch may be one whose flush failed before the process was started again: the kernel may still read it
-/// back although it never reached the disk and no later flush would write it. Everything before it was durable.
-fn rewrite_end<F: DiskFile>(file: &F, tail: &Tail, header: &Header, cut: u64) -> io::Result<()> {
-    if cut > 0 {
-        file.set_size(tail.end)?;
-    }
+/// back although it never reached the disk and no later flush would write it. So may the end itself: what was cut off before
+/// may still be there. Everything before was durable.
+fn rewrite_end<F: DiskFile>(file: &F, tail: &Tail, header: &Header) -> io::Result<()> {
+    // Twice, so that the second is a change whatever the kernel believes the length to be.
+    file.set_size(tail.end + 1)?;
+    file.set_size(tail.end)?;
     if tail.last >= header.opening {
         let mut frame = vec![0; (tail.end - tail.last) as usize];
         file.read_full_at(&mut frame, tail.last)?;

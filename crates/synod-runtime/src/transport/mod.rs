@@ -288,7 +288,7 @@ impl Transport {
         }
         if hello.echo != self.session {
             // It does not know me yet, or it is a recording: answering teaches it my session, and me nothing.
-            return self.answer(now, header.from, address, &session, false);
+            return self.answer(now, header.from, address, &session, None);
         }
         if hello.members != self.members {
             // With quorums of other members nothing that it says means here what it meant there.
@@ -300,9 +300,9 @@ impl Transport {
         let fresh = peer.link.as_ref().is_none_or(|link| *link.theirs() != session);
         if fresh {
             if let Err(dropped) = peer.may_begin(&hello.standing) {
-                if dropped == Dropped::Contradicted {
+                if let Some(known) = peer.contradicts(&hello.standing) {
                     // It is told what was heard of it, and will stop.
-                    let _ = self.answer(now, header.from, address, &session, true);
+                    let _ = self.answer(now, header.from, address, &session, Some(known));
                 }
                 return Err(dropped);
             }
@@ -330,28 +330,30 @@ impl Transport {
         Ok(())
     }
 
-    /// Answers a greeting, repeating the session it named. It is `settled` if no earlier session will come to anything more.
+    /// Answers a greeting, repeating the session it named: with what is `known` that its sender cannot follow, if anything is.
     fn answer(
         &mut self,
         now: Duration,
         to: u64,
         address: SocketAddr,
         echo: &[u8; 16],
-        settled: bool,
+        known: Option<Known>,
     ) -> Result<(), Dropped> {
-        let mut stranger = self.stranger;
+        let (settled, mut stranger) = (known.is_some(), self.stranger);
         let last = self.peers.get_mut(&to).map_or(&mut stranger, |peer| &mut peer.last_answer);
         if last.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
             return Err(Dropped::TooOften);
         }
         *last = Some(now);
         self.stranger = stranger;
-        let datagram = self.hello(to, echo, settled);
+        let known = known.or_else(|| self.peers.get(&to).and_then(Peer::heard));
+        let datagram = self.hello(to, echo, known, settled);
         self.loose.push((address, datagram));
         Ok(())
     }
 
-    fn hello(&mut self, to: u64, echo: &[u8; 16], settled: bool) -> Vec<u8> {
+    /// It is `settled` if no earlier session with the receiver will come to anything more.
+    fn hello(&mut self, to: u64, echo: &[u8; 16], known: Option<Known>, settled: bool) -> Vec<u8> {
         self.hellos += 1;
         let peer = self.peers.get(&to);
         let hello = Hello {
@@ -359,7 +361,7 @@ impl Transport {
             echo: *echo,
             settled,
             hears: peer.is_none_or(|peer| peer.settled),
-            known: peer.and_then(Peer::heard),
+            known,
             recorded: peer.is_some_and(|peer| peer.recorded),
             members: self.members.clone(),
         };
@@ -488,7 +490,8 @@ impl Transport {
                 let peer = &self.peers[&id];
                 let (echo, settled) =
                     (peer.link.as_ref().map_or(peer.echo, |link| *link.theirs()), peer.link.is_some());
-                self.hello(id, &echo, settled)
+                let known = peer.heard();
+                self.hello(id, &echo, known, settled)
             };
             let jitter = self.rng.f64() * 0.5 + 0.75;
             let Some(peer) = self.peers.get_mut(&id) else { continue };

@@ -82,10 +82,13 @@ impl Peer {
             // Each start has one session: this is a recording.
             return Err(Dropped::StaleSession);
         }
-        if [self.known, now].iter().flatten().any(|known| !known.admits(new)) {
-            return Err(Dropped::Contradicted);
-        }
-        Ok(())
+        if self.contradicts(new).is_some() { Err(Dropped::Contradicted) } else { Ok(()) }
+    }
+
+    /// What was heard of it, or is heard in the present session, that a start of it cannot follow.
+    pub(super) fn contradicts(&self, new: &Standing) -> Option<Known> {
+        let now = self.link.as_ref().map(|_| Known::of(&self.standing));
+        [self.known, now].into_iter().flatten().find(|known| !known.admits(new))
     }
 
     /// What it is told was heard of it: of the start that is remembered the most it ever said.

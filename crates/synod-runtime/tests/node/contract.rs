@@ -1,6 +1,7 @@
 //! How a process stops: by its actor's fault, or by its disk's; and that nothing leaves it which should not.
 
-use crate::world::{Do, Scene, Scripted, client, member, pass, plain, said};
+use crate::world::{Do, Scene, Scripted, client, member, member_among, pass, plain, said};
+use stateright::actor::Id;
 use std::io::ErrorKind;
 use synod_runtime::inbox::Limits;
 use synod_runtime::sim_disk::{Fault, Op, SimDisk};
@@ -67,6 +68,41 @@ fn what_rests_on_a_save_that_failed_never_leaves() {
         let saved = scene.node(0).and_then(|node| node.state()).and_then(|state| state.saved);
         assert!(saved.is_some_and(|saved| saved >= 1), "{saved:?}");
     }
+}
+
+/// Members 0 and 2, of which 2 has started once more than 0 durably knows, and says this to 0 in a moment.
+fn restarted(disk: &SimDisk, says: Do) -> Scene {
+    let (mut scene, other) = (Scene::new(1), SimDisk::new());
+    member_among(&mut scene, 0, &[2], (disk, 7), plain(), Limits::default());
+    for script in [Vec::new(), vec![(Id::from(0), says)]] {
+        scene.kill(2);
+        let nonce = 20 + script.len() as u64;
+        member_among(&mut scene, 2, &[0], (&other, nonce), Scripted { script, ..plain() }, Limits::default());
+        pass(&mut scene, 30).expect("the disks are well");
+    }
+    assert!(scene.node(2).is_some_and(|node| node.state().is_some()), "it takes part");
+    scene
+}
+
+#[test]
+fn what_rests_on_a_peer_that_is_not_durably_known_never_leaves() {
+    let disk = SimDisk::new();
+    let mut scene = restarted(&disk, Do::Echo(1));
+    disk.fail(Fault { op: Op::Sync, after: 0, error: ErrorKind::Other, forever: true });
+    pass(&mut scene, 100).expect_err("what it knows cannot be made durable");
+    let heard = scene.node(2).and_then(|node| node.state()).map(|state| state.said.clone());
+    assert_eq!(heard, Some(vec![]));
+    // Nothing is sent, so that the flush may wait; and so does all that is sent later, to whomever.
+    let disk = SimDisk::new();
+    let mut scene = restarted(&disk, Do::Said(5));
+    let flushes = scene.node(0).expect("it runs").counts().flushes;
+    pass(&mut scene, 100).expect("nothing fails");
+    let node = scene.node(0).expect("it runs");
+    assert_eq!((node.counts().flushes, &node.state().expect("it takes part").said), (flushes, &vec![5]));
+    client(&mut scene, &[Do::Echo(6)]);
+    disk.fail(Fault { op: Op::Sync, after: 0, error: ErrorKind::Other, forever: true });
+    pass(&mut scene, 100).expect_err("what it knows cannot be made durable");
+    assert!(said(&mut scene).is_empty());
 }
 
 #[test]
