@@ -275,7 +275,7 @@ Every member has the same configuration file:
   # datagram = 1200                    # bytes of UDP payload that the path carries
 
   [[member]]
-  id = 0                               # never again another machine or another data directory
+  id = 0                               # bound to its data directory, as is the list of ids
   address = \"127.0.0.1:7100\"
   data = \"data/0\"
 

@@ -35,7 +35,7 @@ pub struct Config {
 /// One member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// By which it is known; never used again for another machine or another data directory.
+    /// By which it is known. Data directories are bound to the ids of all members, not to their addresses.
     pub id: u64,
     /// Where it listens, and where the others send to.
     pub address: SocketAddr,
