@@ -76,7 +76,12 @@ where
         make: fn(Process) -> A,
         client: fn(&A::State) -> Option<&Answer>,
     ) -> Self {
-        let wiring = Wiring { members: (0..members as u64).collect(), retry: ms(20)..ms(60), election: None };
+        let wiring = Wiring {
+            members: (0..members as u64).collect(),
+            retry: ms(20)..ms(60),
+            election: None,
+            max_value: 64 << 10,
+        };
         Sim {
             world: World::new(seed),
             members,

@@ -7,7 +7,7 @@
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
-use synod::{Instance, Machine, Value};
+use synod::{Entry, Instance, Machine, Value};
 use synod_machine::{
     Blob, Chain, Cut, Fetch, FetchLimits, Manifest, Part, SessionCommand, SessionOutput, Sessions, Snapshot,
     StateMachine, decode, encode,
@@ -78,16 +78,17 @@ impl<M: StateMachine, W> Debug for Applied<M, W> {
 
 impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
     /// Bytes that say no command change nothing, but for the checksum: they are in the log like any other command.
-    fn execute(&mut self, _: Instance, command: &Value) -> Value {
-        let output = W::command(command.as_bytes()).map(|command| self.machine.apply(&command));
+    fn execute(&mut self, _: Instance, entry: &Entry) -> Value {
+        let output = W::command(entry.command.as_bytes()).map(|command| self.machine.apply(&command));
         let said = Self::say(output.as_ref());
-        self.chain.extend(command.as_bytes(), said.as_bytes());
+        self.chain.extend(entry.value().as_bytes(), said.as_bytes());
         said
     }
 
-    /// Answered from the table of sessions: see [`Sessions::settled`].
-    fn said(&self, command: &Value) -> Option<Value> {
-        let SessionCommand::Apply { session, number, .. } = W::command(command.as_bytes())? else {
+    /// Answered from the table of sessions: see [`Sessions::settled`]. The call says who is told; whether a command is the same as one before is for its
+    /// session and its number there to say, so that a client which comes back with another id takes its session with it.
+    fn said(&self, entry: &Entry) -> Option<Value> {
+        let SessionCommand::Apply { session, number, .. } = W::command(entry.command.as_bytes())? else {
             return None;
         };
         self.machine.settled(session, number).map(|output| Self::say(Some(&output)))

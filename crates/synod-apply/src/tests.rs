@@ -1,4 +1,5 @@
 use super::*;
+use synod::Call;
 use synod_machine::{Bank, BankCommand, BankOutput, Limits};
 
 type Served = Applied<Bank, Compact>;
@@ -11,12 +12,18 @@ fn value(command: &SessionCommand<BankCommand>) -> Value {
     Value::from(encode(command).as_slice())
 }
 
-fn deposit(number: u64) -> Value {
-    value(&SessionCommand::Apply {
-        session: 1,
-        number,
-        command: BankCommand::Deposit { account: 7, amount: 5 },
-    })
+/// A command, as this call of a client.
+fn entry(number: u64, command: Value) -> Entry {
+    Entry { call: Call { client: 9.into(), number }, command }
+}
+
+fn open() -> Entry {
+    entry(0, value(&SessionCommand::Open { client: 9 }))
+}
+
+fn deposit(number: u64) -> Entry {
+    let command = BankCommand::Deposit { account: 7, amount: 5 };
+    entry(number, value(&SessionCommand::Apply { session: 1, number, command }))
 }
 
 fn heard(output: &Value) -> Option<SessionOutput<BankOutput>> {
@@ -26,24 +33,25 @@ fn heard(output: &Value) -> Option<SessionOutput<BankOutput>> {
 #[test]
 fn a_command_takes_effect_once_and_is_told_the_same_again() {
     let mut bank = bank();
-    let open = value(&SessionCommand::Open { client: 9 });
-    assert_eq!(heard(&bank.execute(Instance(0), &open)), Some(SessionOutput::Opened { session: 1 }));
+    assert_eq!(heard(&bank.execute(Instance(0), &open())), Some(SessionOutput::Opened { session: 1 }));
     assert_eq!(bank.said(&deposit(1)), None);
     let first = bank.execute(Instance(1), &deposit(1));
     assert_eq!(heard(&first), Some(SessionOutput::Output(BankOutput::Done { old: 0, new: 5 })));
     assert_eq!(bank.said(&deposit(1)), Some(first.clone()), "without the log");
     assert_eq!(bank.execute(Instance(2), &deposit(1)), first, "and with it");
+    let elsewhere = Entry { call: Call { client: 10.into(), number: 7 }, ..deposit(1) };
+    assert_eq!(bank.said(&elsewhere), Some(first), "a session goes with its client, whatever id that has");
     let balance = value(&SessionCommand::Query(BankCommand::Balance { account: 7 }));
     let told = bank.query(&balance).map(|output| heard(&output));
     assert_eq!(told, Some(Some(SessionOutput::Output(BankOutput::Done { old: 5, new: 5 }))));
-    assert_eq!(bank.query(&deposit(2)), None, "that is no question");
+    assert_eq!(bank.query(&deposit(2).command), None, "that is no question");
 }
 
 #[test]
 fn bytes_that_say_no_command_are_told_so_and_change_nothing_but_the_checksum() {
     let mut bank = bank();
-    let (before, rubbish) = (bank.clone(), Value::from("rubbish"));
-    assert_eq!((bank.said(&rubbish), bank.query(&rubbish)), (None, None));
+    let (before, rubbish) = (bank.clone(), entry(1, Value::from("rubbish")));
+    assert_eq!((bank.said(&rubbish), bank.query(&rubbish.command)), (None, None));
     assert_eq!(heard(&bank.execute(Instance(0), &rubbish)), None);
     assert_eq!(bank.machine(), before.machine());
     assert_ne!(bank.chain(), before.chain());
@@ -52,7 +60,7 @@ fn bytes_that_say_no_command_are_told_so_and_change_nothing_but_the_checksum() {
 #[test]
 fn a_snapshot_is_all_of_it_and_nothing_else_is_one() {
     let mut one = bank();
-    for (at, command) in [value(&SessionCommand::Open { client: 9 }), deposit(1)].iter().enumerate() {
+    for (at, command) in [open(), deposit(1)].iter().enumerate() {
         one.execute(Instance(at as u64), command);
     }
     let snapshot = one.snapshot();
@@ -74,9 +82,7 @@ fn a_snapshot_is_all_of_it_and_nothing_else_is_one() {
 #[test]
 fn replicas_that_executed_the_same_have_the_same_snapshot_and_others_another() {
     let (mut one, mut two) = (bank(), bank());
-    for (at, command) in
-        [value(&SessionCommand::Open { client: 9 }), deposit(1), deposit(2)].iter().enumerate()
-    {
+    for (at, command) in [open(), deposit(1), deposit(2)].iter().enumerate() {
         assert_eq!(one.snapshot(), two.snapshot());
         one.execute(Instance(at as u64), command);
         assert_ne!(one.snapshot(), two.snapshot());

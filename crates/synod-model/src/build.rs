@@ -13,6 +13,7 @@ use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
 use crate::premises;
 use crate::sense;
+use crate::stranger;
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
 use stateright::actor::Id;
 use std::sync::Arc;
@@ -117,7 +118,8 @@ impl Model {
             Some(given) => given.get_ref().len(),
         };
         let client_ids = ids(names.len(), values.len());
-        let names: Vec<String> = names.into_iter().chain(named('C', values.len() + readers)).collect();
+        let mut names: Vec<String> = names.into_iter().chain(named('C', values.len() + readers)).collect();
+        names.extend(stranger::is_there(&file).then(|| "X".to_owned()));
         if values.len() + readers > MAX_OTHERS as usize {
             let span = system.readers.as_ref().map(Spanned::span).unwrap_or_default();
             return judge.error(span, format!("readers: there may be {MAX_OTHERS} clients, values included"));
@@ -150,11 +152,13 @@ impl Model {
             learning,
             nacks: system.nacks,
             report: system.report.unwrap_or(usize::MAX),
+            max_value: usize::MAX,
+            keeps: usize::MAX,
             log: log_file::log(&judge, &file)?,
             election: leads::election(&judge, &file, &proposer_ids)?,
         });
         let mut before = log_file::before(&judge, &file, &cluster, &names)?;
-        let processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
+        let mut processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
         let claims = judge
             .known("claim", file.check.claims.as_ref(), &CLAIMS, |claim| claim.name)?
             .unwrap_or_else(|| CLAIMS.iter().filter(|claim| ballots::can_check(&file, claim.name)).collect());
@@ -168,6 +172,11 @@ impl Model {
         sense::faults(&judge, &file, &listed)?;
         if file.log.as_ref().is_some_and(|log| log.get_ref().hang_up) {
             log_file::hang_up(&processes, &mut before, &mut down);
+        }
+        if stranger::is_there(&file) {
+            processes.push(stranger::process());
+            stranger::admit(&judge, &file, &cluster, Id::from(names.len() - 1), &mut before)?;
+            down[names.len() - 1] = true;
         }
         if let Some(mutant) = file.mutant.as_ref().filter(|m| mutants::find(m.get_ref()).is_none()) {
             let names: Vec<_> = mutants::MUTANTS.iter().map(|m| m.name).collect();

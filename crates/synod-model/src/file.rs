@@ -2,6 +2,7 @@
 
 use crate::plain::plain;
 use crate::sequential::Sequential;
+use crate::stranger::StrangerFile;
 use serde::Deserialize;
 use std::fmt;
 use std::ops::Range;
@@ -300,6 +301,8 @@ pub struct FaultsFile {
     pub crash: Option<Spanned<Vec<String>>>,
     /// Who is down from the start and never comes up.
     pub down: Option<Spanned<Vec<String>>>,
+    /// Somebody who is no process of the system, and may say anything to anyone.
+    pub stranger: Option<Spanned<StrangerFile>>,
     /// How many may be down at once; one if left out.
     pub at_once: Option<usize>,
     /// How many crashes a run has; one if left out.

@@ -2,7 +2,7 @@
 //!
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
-use crate::log::Call;
+use crate::log::{Asked, Call};
 use crate::sequential::Told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -45,9 +45,9 @@ pub enum Happened {
     /// A client asked for a command, in whatever instance.
     Submitted(Value),
     /// A client's command arrived at a server; whether it is to be answered without the log.
-    Called(usize, Value, bool),
+    Called(Asked, Value, bool),
     /// A client was told what the machine says.
-    Returned(usize, Value),
+    Returned(Asked, Value),
     /// A server, by its id, executed something; with all that its machine has executed.
     Executed(usize, Vec<(Instance, Value)>),
     /// A client was told that somebody else leads.
@@ -143,7 +143,7 @@ pub struct History {
     /// Commands that clients asked for, in whatever instance.
     pub submitted: BTreeSet<Value>,
     /// Where a log is kept: what each client asked and was told.
-    pub calls: BTreeMap<usize, Call>,
+    pub calls: BTreeMap<Asked, Call>,
     /// Where that is judged by the tester: what can still become of it.
     pub told: Option<Told>,
     /// Who leads at present, by id, where leaders are elected.

@@ -1,11 +1,11 @@
 //! The machine that models of a log run: one register and the table of what was said to whom.
 //!
-//! A command is a word, and no two clients ask for the same, so that the word stands for the session and the number in it. A
-//! word that begins with `get` reads the register; any other puts itself there. Both are told what was there before, so that
-//! a command that takes effect twice, or in another order, is seen in what clients are told.
+//! A command is a word. One that begins with `get` reads the register; any other puts itself there. Both are told what was there before, so that
+//! a command that takes effect twice, or in another order, is seen in what clients are told. The call stands for the session and the
+//! number in it: the same word of another call is another command.
 
 use std::sync::Arc;
-use synod::{Instance, Machine, Value};
+use synod::{Entry, Instance, Machine, Value};
 use synod_machine::Chain;
 
 /// A register, and everything that was executed on it.
@@ -63,23 +63,25 @@ impl Ledger {
 
     /// What the register holds once so many entries are executed.
     fn holds(&self, entries: usize) -> Value {
-        let written = self.executed[..entries].iter().rev().find(|(_, command)| !is_read(command));
-        written.map_or(Value::from(NOTHING), |(_, command)| command.clone())
+        let commands = self.executed[..entries].iter().rev().filter_map(|(_, value)| Entry::read(value));
+        let mut written = commands.map(|entry| entry.command).filter(|command| !is_read(command));
+        written.next().unwrap_or_else(|| Value::from(NOTHING))
     }
 }
 
 impl Machine for Ledger {
-    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
-        if let Some(said) = self.said(command) {
+    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+        if let Some(said) = self.said(entry) {
             return said;
         }
         let before = self.holds(self.executed.len());
-        self.executed.push((instance, command.clone()));
+        self.executed.push((instance, entry.value()));
         before
     }
 
-    fn said(&self, command: &Value) -> Option<Value> {
-        let place = self.executed.iter().position(|(_, executed)| executed == command)?;
+    fn said(&self, entry: &Entry) -> Option<Value> {
+        let value = entry.value();
+        let place = self.executed.iter().position(|(_, executed)| *executed == value)?;
         (!self.forgets_sessions).then(|| self.holds(place))
     }
 
@@ -120,28 +122,30 @@ impl Recorded {
     }
 
     /// The command that the machine is given.
-    fn given(&self, instance: Instance, command: &Value) -> Value {
-        let text = String::from_utf8_lossy(command.as_bytes());
-        match text.split_once(['.', ' ']).filter(|_| self.forgets_sessions) {
+    fn given(&self, instance: Instance, entry: &Entry) -> Entry {
+        let text = String::from_utf8_lossy(entry.command.as_bytes());
+        let command = match text.split_once(['.', ' ']).filter(|_| self.forgets_sessions) {
             Some((session, rest)) => {
                 let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
                 Value::from(format!("{session}.{}{rest}", 100 + instance.0).as_str())
             }
-            None => command.clone(),
-        }
+            None => entry.command.clone(),
+        };
+        Entry { call: entry.call, command }
     }
 }
 
 impl Machine for Recorded {
-    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
-        if !self.executed.iter().any(|(_, executed)| executed == command) {
-            self.executed.push((instance, command.clone()));
+    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+        let value = entry.value();
+        if !self.executed.iter().any(|(_, executed)| *executed == value) {
+            self.executed.push((instance, value));
         }
-        self.machine.execute(instance, &self.given(instance, command))
+        self.machine.execute(instance, &self.given(instance, entry))
     }
 
-    fn said(&self, command: &Value) -> Option<Value> {
-        self.machine.said(command).filter(|_| !self.forgets_sessions)
+    fn said(&self, entry: &Entry) -> Option<Value> {
+        self.machine.said(entry).filter(|_| !self.forgets_sessions)
     }
 
     fn query(&self, command: &Value) -> Option<Value> {
@@ -180,18 +184,19 @@ impl Machine for Recorded {
 pub(crate) struct Otherwise(pub(crate) Box<dyn Machine>);
 
 impl Otherwise {
-    fn taken_for(command: &Value) -> Value {
-        Value::from([command.as_bytes(), b"_"].concat().as_slice())
+    fn taken_for(entry: &Entry) -> Entry {
+        let command = Value::from([entry.command.as_bytes(), b"_"].concat().as_slice());
+        Entry { call: entry.call, command }
     }
 }
 
 impl Machine for Otherwise {
-    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
-        self.0.execute(instance, &Otherwise::taken_for(command))
+    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+        self.0.execute(instance, &Otherwise::taken_for(entry))
     }
 
-    fn said(&self, command: &Value) -> Option<Value> {
-        self.0.said(&Otherwise::taken_for(command))
+    fn said(&self, entry: &Entry) -> Option<Value> {
+        self.0.said(&Otherwise::taken_for(entry))
     }
 
     fn query(&self, command: &Value) -> Option<Value> {
@@ -221,23 +226,29 @@ impl Machine for Otherwise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synod::Call;
 
     #[test]
     fn each_command_is_told_what_was_there_before_it_however_often_it_comes() {
         let mut ledger = Ledger::default();
-        let mut run = |at, command: &str| ledger.execute(Instance(at), &Value::from(command));
-        assert_eq!(run(0, "x"), Value::from("nothing"));
-        assert_eq!(run(1, "get"), Value::from("x"));
-        assert_eq!(run(3, "y"), Value::from("x"));
+        let entry = |client: usize, command: &str| Entry {
+            call: Call { client: client.into(), number: 1 },
+            command: Value::from(command),
+        };
+        let mut run = |at, client, command: &str| ledger.execute(Instance(at), &entry(client, command));
+        assert_eq!(run(0, 1, "x"), Value::from("nothing"));
+        assert_eq!(run(1, 2, "get"), Value::from("x"));
+        assert_eq!(run(3, 3, "y"), Value::from("x"));
         assert_eq!(
-            run(4, "x"),
+            run(4, 1, "x"),
             Value::from("nothing"),
             "it is told what it was told, and does not take effect"
         );
+        assert_eq!(run(5, 4, "get"), Value::from("y"), "another's call is another one, in the same words");
         assert_eq!(ledger.query(&Value::from("get2")), Some(Value::from("y")));
         assert_eq!(ledger.query(&Value::from("x")), None);
         assert_eq!(Ledger::executed_in(&ledger.snapshot()), ledger.executed);
         let mut forgets = Ledger { forgets_sessions: true, ..ledger };
-        assert_eq!(forgets.execute(Instance(5), &Value::from("x")), Value::from("y"));
+        assert_eq!(forgets.execute(Instance(6), &entry(1, "x")), Value::from("y"));
     }
 }

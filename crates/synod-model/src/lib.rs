@@ -29,6 +29,7 @@ mod run;
 mod sense;
 mod sequential;
 mod spoken;
+mod stranger;
 pub mod witnesses;
 
 pub use build::{Built, Model};
@@ -36,7 +37,7 @@ pub use catalogue::{Entry, catalogue, find, from_path};
 pub use file::{Expect, Layout, ModelError, ModelFile, RetryFile, ScenarioFile, Tier};
 pub use history::{Breach, Happened, History, Note};
 pub use ledger::Ledger;
-pub use log::Call;
+pub use log::{Asked, Call};
 pub use observer::{Ghost, Inside};
 pub use permute::Exchange;
 pub use plain::plain;

@@ -3,6 +3,8 @@
 //! A call begins when a question first arrives at a server and ends when an answer first leaves one. A client that asks just
 //! before the one and listens right after the other makes the same run, so that a breach of these orders is one that clients can see.
 //!
+//! Calls are told apart by who asks and which of its calls it is, never by their words: equal questions are different calls.
+//!
 //! Of a register every order is tried, by the machine itself; any other machine is judged by the tester of `synod-linear`, which is the judge of
 //! real runs too. `tests/linear.rs` shows that of a register both say the same.
 
@@ -10,8 +12,11 @@ use crate::claims::b0;
 use crate::history::{Happened, History};
 use crate::ledger::Ledger;
 use crate::spoken::{is_about_sessions, leaves_open};
-use std::collections::BTreeSet;
-use synod::{Ballot, Cluster, Instance, Log, Machine, Quorums, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use synod::{Ballot, Cluster, Entry, Instance, Log, Machine, Quorums, Value};
+
+/// A call: the client, by its index, and which of its calls it is.
+pub type Asked = (usize, u64);
 
 /// A client's question, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,9 +25,9 @@ pub struct Call {
     pub command: Value,
     /// Whether it is to be answered without the log. Asked again, it may be answered anew.
     pub is_query: bool,
-    /// The clients whose calls had ended when it began.
-    pub after: BTreeSet<usize>,
-    /// What the client was told.
+    /// The calls that had ended when it began.
+    pub after: BTreeSet<Asked>,
+    /// What the client was told first.
     pub output: Option<Value>,
 }
 
@@ -31,22 +36,22 @@ impl History {
     pub(crate) fn record_log(&mut self, cluster: &Cluster, log: &Log, happened: &Happened) {
         match happened {
             Happened::Submitted(command) => drop(self.submitted.insert(command.clone())),
-            Happened::Called(client, command, is_query) if !self.calls.contains_key(client) => {
+            Happened::Called(call, command, is_query) if !self.calls.contains_key(call) => {
                 let ended = self.calls.iter().filter(|(_, call)| call.output.is_some());
                 // The tester knows itself what came after what, and keeps no more of it than it needs.
                 let after = match &mut self.told {
                     Some(told) => {
                         if !is_about_sessions(command) {
-                            told.invoke(*client, command.clone());
+                            told.invoke(*call, command.clone());
                         }
                         BTreeSet::new()
                     }
-                    None => ended.map(|(client, _)| *client).collect(),
+                    None => ended.map(|(call, _)| *call).collect(),
                 };
                 let (command, is_query) = (command.clone(), *is_query);
-                self.calls.insert(*client, Call { command, is_query, after, output: None });
+                self.calls.insert(*call, Call { command, is_query, after, output: None });
             }
-            Happened::Returned(client, output) => self.judge_output(log, *client, output),
+            Happened::Returned(call, output) => self.judge_output(log, *call, output),
             Happened::Executed(_, executed) => self.judge_execution(cluster, executed),
             Happened::Issued { instance, value, .. } => {
                 self.judge_window(cluster, log, *instance, value);
@@ -88,41 +93,62 @@ impl History {
     }
 
     /// L1 speaks of what clients are told; here is where one is.
-    fn judge_output(&mut self, log: &Log, client: usize, output: &Value) {
-        let Some(call) = self.calls.get_mut(&client) else { return };
+    fn judge_output(&mut self, log: &Log, asked: Asked, output: &Value) {
+        // What answers no call that there was is for nobody.
+        let Some(call) = self.calls.get_mut(&asked) else { return };
         // Not known to have been executed is not known to have not.
         if self.told.is_some() && leaves_open(output) {
             return;
         }
         let command = call.command.clone();
-        let told = call.output.replace(output.clone());
+        let changes_nothing = call.is_query || log.machine.query(&command).is_some();
+        let told = call.output.clone();
         match &told {
             Some(told) if told == output => return,
-            Some(told) if !call.is_query => {
+            // Whoever asks what changes nothing may be answered anew; what takes effect once is told once.
+            Some(told) if !changes_nothing => {
                 let breach = format!("{command:?} was answered {told:?} and {output:?}");
                 return self.breach("L1", breach);
             }
             _ => {}
         }
-        let has_order = match &mut self.told {
-            // A question that is answered anew was judged when it was answered first.
-            Some(_) if told.is_some() || is_about_sessions(&command) => true,
-            Some(tester) => {
-                tester.returned(&client, output);
+        let has_order = match (&mut self.told, &told) {
+            _ if is_about_sessions(&command) => true,
+            // The tester keeps no call that has ended.
+            (Some(_), Some(_)) => true,
+            (Some(tester), None) => {
+                tester.returned(&asked, output);
                 tester.is_linearizable()
             }
-            None => linearizable(self, &*log.machine.copy(), &mut BTreeSet::new()),
-        };
-        if has_order {
-            // The first answer is the one that ended the call.
-            if let (Some(_), Some(call)) = (&told, self.calls.get_mut(&client)) {
-                call.output = told;
+            (None, None) => {
+                call.output = Some(output.clone());
+                linearizable(&self.calls, &*log.machine.copy(), &mut BTreeSet::new())
             }
-        } else {
+            // The first answer is the one that ended the call, if it arrived. If this one does instead, the call ends now, and nothing
+            // that began meanwhile began after it.
+            (None, Some(_)) => {
+                let mut instead = self.calls.clone();
+                for other in instead.values_mut() {
+                    other.after.remove(&asked);
+                }
+                if let Some(call) = instead.get_mut(&asked) {
+                    call.output = Some(output.clone());
+                }
+                linearizable(&instead, &*log.machine.copy(), &mut BTreeSet::new())
+            }
+        };
+        if let (None, Some(call)) = (told, self.calls.get_mut(&asked)) {
+            call.output = Some(output.clone());
+        }
+        if !has_order {
             let told: Vec<String> = (self.calls.values())
                 .filter_map(|call| Some(format!("{:?} {:?}", call.command, call.output.as_ref()?)))
                 .collect();
-            self.breach("L1", format!("no order explains what clients were told: {}", told.join(", ")));
+            let told = told.join(", ");
+            self.breach(
+                "L1",
+                format!("no order explains what clients were told: {told}; and {command:?} {output:?}"),
+            );
         }
     }
 
@@ -169,23 +195,24 @@ impl History {
 /// says what clients were told. Calls without an answer may have taken effect or not.
 ///
 /// Tries every order: models have a few calls.
-fn linearizable(history: &History, machine: &dyn Machine, placed: &mut BTreeSet<usize>) -> bool {
-    let mut open = history.calls.iter().filter(|(client, _)| !placed.contains(client)).peekable();
+fn linearizable(calls: &BTreeMap<Asked, Call>, machine: &dyn Machine, placed: &mut BTreeSet<Asked>) -> bool {
+    let mut open = calls.iter().filter(|(asked, _)| !placed.contains(asked)).peekable();
     if open.clone().all(|(_, call)| call.output.is_none()) {
         return true;
     }
-    open.any(|(client, call)| {
+    open.any(|(asked, call)| {
         if !call.after.iter().all(|before| placed.contains(before)) {
             return false;
         }
         let mut next = machine.copy();
-        let said = next.execute(Instance::FIRST, &call.command);
+        let identity = synod::Call { client: asked.0.into(), number: asked.1 };
+        let said = next.execute(Instance::FIRST, &Entry { call: identity, command: call.command.clone() });
         if call.output.as_ref().is_some_and(|told| *told != said) {
             return false;
         }
         let mut placed = placed.clone();
-        placed.insert(*client);
-        linearizable(history, &*next, &mut placed)
+        placed.insert(*asked);
+        linearizable(calls, &*next, &mut placed)
     })
 }
 
@@ -201,12 +228,12 @@ pub(crate) mod tests {
 
     fn told(calls: &[(&str, &[usize], Option<&str>)]) -> bool {
         let call = |(client, (command, after, output)): (usize, &(&str, &[usize], Option<&str>))| {
-            let after = after.iter().copied().collect();
+            let after = after.iter().map(|client| (*client, 1)).collect();
             let (command, output) = (Value::from(*command), output.map(Value::from));
-            (client, Call { command, is_query: false, after, output })
+            ((client, 1), Call { command, is_query: false, after, output })
         };
         let history = History { calls: calls.iter().enumerate().map(call).collect(), ..History::default() };
-        linearizable(&history, &Ledger::default(), &mut BTreeSet::new())
+        linearizable(&history.calls, &Ledger::default(), &mut BTreeSet::new())
     }
 
     #[test]
@@ -234,6 +261,8 @@ pub(crate) mod tests {
             learning: Learning::Proposer,
             nacks: false,
             report: usize::MAX,
+            max_value: usize::MAX,
+            keeps: usize::MAX,
             log: Some(log.clone()),
             election: None,
         };

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ask, Ballot, Cluster, Instance, Log, Machine, Msg, PerInstance, Process,
-    Proposal, Stable, Truncate, Value,
+    AcceptorSet, AcceptorState, Ask, Ballot, Call, Cluster, Entry, Instance, Log, Machine, Msg, PerInstance,
+    Process, Proposal, Stable, Truncate, Value,
 };
 use synod_machine::{Bank, Kv, Locks};
 use toml::Spanned;
@@ -127,8 +127,9 @@ pub(crate) fn hang_up(processes: &[Process], before: &mut Before, down: &mut [bo
         let Process::Client(client) = process else { continue };
         down[index] = true;
         let ask = client.question();
-        if let Ask::Submit { command, .. } = &ask {
-            before.history.submitted.insert(command.clone());
+        if let Ask::Submit { number, command } = &ask {
+            let call = Call { client: Id::from(index), number: *number };
+            before.history.submitted.insert(Entry { call, command: command.clone() }.value());
         }
         let (src, msg) = (Id::from(index), Msg::from(ask));
         before.told.extend(client.asks.iter().map(|dst| Envelope { src, dst: *dst, msg: msg.clone() }));
@@ -189,7 +190,11 @@ pub(crate) fn before(
         }
     }
     let ballot = Ballot { round: 1, proposer: 1 };
-    let value = |instance: Instance| Value::from(format!("c{}", instance.0).as_bytes());
+    // Of a client that is not among the processes any more.
+    let value = |Instance(at): Instance| {
+        let call = Call { client: Id::from(names.len()), number: at };
+        Entry { call, command: Value::from(format!("c{at}").as_str()) }.value()
+    };
     let mut stable = vec![Stable::default(); cluster.acceptors.len()];
     let record = |history: &mut History, happened| history.record(&cluster.quorums, &happened);
     record(&mut before.history, Happened::Begun(ballot));

@@ -5,7 +5,9 @@ use crate::log;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use synod::{AcceptorSet, Ask, Cluster, DiffItem, Msg, PerInstance, Phase, ProcessState, ServerState};
+use synod::{
+    AcceptorSet, Ask, Call, Cluster, DiffItem, Entry, Msg, PerInstance, Phase, ProcessState, ServerState,
+};
 use synod_explore::{Event, Observer, Parts, Step, Subject};
 
 /// States that hold a process's state, possibly with something around it.
@@ -58,8 +60,10 @@ where
         // A broadcast is one thing that happened, however many were told.
         let sent: BTreeSet<&Msg> = sent.collect();
         let acceptor = self.cluster.acceptors.iter().position(|id| *id == step.actor);
-        if let (Some(me), Event::Deliver { msg: Msg::Accept { ballot, instance, value }, .. }) =
+        // Who offers a proposal is the proposer whose ballot it carries. Whoever else says the same offers nothing.
+        if let (Some(me), Event::Deliver { src, msg: Msg::Accept { ballot, instance, value } }) =
             (acceptor, &step.event)
+            && self.cluster.proposers.contains(&(*src, ballot.proposer))
         {
             let answer = Msg::Accepted { ballot: *ballot, instance: *instance, value: value.clone() };
             note.push(Happened::Offered(me, *instance, *ballot, value.clone(), sent.contains(&answer)));
@@ -72,16 +76,16 @@ where
         if let (
             Event::Deliver {
                 src,
-                msg: Msg::Ask(ask @ (Ask::Submit { command, .. } | Ask::Query { command, .. })),
+                msg: Msg::Ask(ask @ (Ask::Submit { number, command } | Ask::Query { number, command })),
             },
             Some(_),
         ) = (&step.event, after.and_then(ProcessState::server))
         {
             let is_query = matches!(ask, Ask::Query { .. });
-            note.push(Happened::Called((*src).into(), command.clone(), is_query));
+            note.push(Happened::Called(((*src).into(), *number), command.clone(), is_query));
         }
         for msg in sent {
-            note.extend(Self::said(msg, acceptor, before, after));
+            note.extend(Self::said(step.actor, msg, acceptor, before, after));
         }
         note.extend(step.outputs.iter().filter_map(|output| match output {
             Command::Send(client, msg) => Self::told(step.actor, *client, msg),
@@ -125,6 +129,7 @@ where
 impl Ghost {
     /// What it means that a process said this.
     fn said(
+        actor: Id,
         msg: &Msg,
         acceptor: Option<usize>,
         before: Option<&ProcessState>,
@@ -173,7 +178,10 @@ impl Ghost {
                 })
             }
             (Msg::Nack { .. }, _) => Some(Happened::Nacked),
-            (Msg::Ask(Ask::Submit { command, .. }), _) => Some(Happened::Submitted(command.clone())),
+            (Msg::Ask(Ask::Submit { number, command }), _) => {
+                let call = Call { client: actor, number: *number };
+                Some(Happened::Submitted(Entry { call, command: command.clone() }.value()))
+            }
             (Msg::Redirect { .. }, _) => Some(Happened::Redirected),
             _ => None,
         }
@@ -184,7 +192,9 @@ impl Ghost {
         let (instance, value) = match msg {
             Msg::Response { instance, value } => (*instance, Some(value.clone())),
             Msg::Unset { instance } => (*instance, None),
-            Msg::Output { output, .. } => return Some(Happened::Returned(client.into(), output.clone())),
+            Msg::Output { number, output } => {
+                return Some(Happened::Returned((client.into(), *number), output.clone()));
+            }
             _ => return None,
         };
         Some(Happened::Told(actor.into(), client.into(), instance, value))

@@ -7,7 +7,7 @@
 
 use crate::file::{Layout, ModelFile};
 use crate::history::{Breach, Happened, History, Note};
-use crate::log::Call;
+use crate::log::{Asked, Call};
 use crate::mutants::{self, Mutant, MutantStable, MutantState, MutantTimer};
 use crate::observer::{Ghost, Inside};
 use stateright::actor::Id;
@@ -107,17 +107,15 @@ impl Exchange {
         let LogState { next, replica, asked, questions, held, snapshots } = log;
         let Questions { round, confirmed, open } = questions;
         let asked = asked.iter();
-        let renamed = |(client, number): (Id, u64)| (by.id(client), number);
+        let renamed = |call: &synod::Call| synod::Call { client: by.id(call.client), ..*call };
         LogState {
             next: *next,
             replica: replica.clone(),
-            asked: asked
-                .map(|(c, calls)| (c.clone(), calls.iter().map(|call| renamed(*call)).collect()))
-                .collect(),
+            asked: asked.map(|(call, value)| (renamed(call), value.clone())).collect(),
             questions: Questions {
                 round: *round,
                 confirmed: self.set(by, *confirmed),
-                open: open.iter().map(|(call, question)| (renamed(*call), question.clone())).collect(),
+                open: open.iter().map(|(call, question)| (renamed(call), question.clone())).collect(),
             },
             held: held.map(|id| by.id(id)),
             snapshots: snapshots.clone(),
@@ -140,6 +138,7 @@ impl Exchange {
             leading,
             broken,
         } = history;
+        let renamed = |(client, number): &Asked| (by.index(*client), *number);
         let per_acceptor = |map: &BTreeMap<usize, _>| {
             map.iter().map(|(place, ballot)| (self.place(by, *place), *ballot)).collect()
         };
@@ -165,15 +164,13 @@ impl Exchange {
             submitted: submitted.clone(),
             calls: calls
                 .iter()
-                .map(|(client, Call { command, is_query, after, output })| {
-                    let after = after.iter().map(|client| by.index(*client)).collect();
+                .map(|(asked, Call { command, is_query, after, output })| {
+                    let after = after.iter().map(renamed).collect();
                     let (command, output) = (command.clone(), output.clone());
-                    (by.index(*client), Call { command, is_query: *is_query, after, output })
+                    (renamed(asked), Call { command, is_query: *is_query, after, output })
                 })
                 .collect(),
-            told: told.as_ref().map(|told| {
-                told.renamed(|client| by.index(*client), Clone::clone, Clone::clone, Clone::clone)
-            }),
+            told: told.as_ref().map(|told| told.renamed(renamed, Clone::clone, Clone::clone, Clone::clone)),
             leading: leading.iter().map(|id| by.index(*id)).collect(),
             broken: broken
                 .iter()
@@ -207,8 +204,12 @@ impl Exchange {
             Happened::Told(actor, client, instance, value) => {
                 Happened::Told(by.index(actor), by.index(client), instance, value)
             }
-            Happened::Called(client, command, query) => Happened::Called(by.index(client), command, query),
-            Happened::Returned(client, output) => Happened::Returned(by.index(client), output),
+            Happened::Called((client, number), command, query) => {
+                Happened::Called((by.index(client), number), command, query)
+            }
+            Happened::Returned((client, number), output) => {
+                Happened::Returned((by.index(client), number), output)
+            }
             Happened::Executed(server, executed) => Happened::Executed(by.index(server), executed),
             Happened::Leads(process) => Happened::Leads(by.index(process)),
             Happened::Follows(process) => Happened::Follows(by.index(process)),

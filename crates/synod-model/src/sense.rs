@@ -31,8 +31,6 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
     let nobody = |given: Option<&Vec<Vec<String>>>| given.is_some_and(|all| all.iter().any(Vec::is_empty));
     let nobody_learns = separate && learners == 0;
     let readers = system.readers.as_ref().map(toml::Spanned::get_ref);
-    let values = system.values.get_ref();
-    let twice = values.iter().enumerate().find(|(at, value)| values[..*at].contains(value));
     let rounds = file.bounds.rounds;
     let steps = file.scenario.as_ref().map(|scenario| scenario.steps.get_ref().as_str());
     let is_step = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
@@ -76,15 +74,6 @@ pub(crate) fn system(judge: &Judge<'_>, file: &ModelFile, learners: usize) -> Re
                 &["system", "retry"],
                 "retry: nobody is told of a refusal where nacks = false; use retry = \"on-timeout\", or leave nacks out"
                     .to_owned(),
-            ),
-            (
-                file.log.is_some() && twice.is_some(),
-                &["system", "values"],
-                format!(
-                    "values: two clients ask for {:?}; commands in a log are told apart by their words, so give each \
-                     its own",
-                    twice.map(|(_, value)| value.as_str()).unwrap_or_default()
-                ),
             ),
             (
                 file.network.loss && file.network.delivery == DeliveryFile::Set,

@@ -2,6 +2,7 @@
 //! `synod-linear`'s, as it is for real runs.
 
 use crate::ledger;
+use crate::log::Asked;
 use crate::spoken::{self, Spoken};
 use std::collections::BTreeSet;
 use synod::Value;
@@ -36,8 +37,8 @@ pub enum Holds {
     Lock(Locks),
 }
 
-/// The history of what clients asked and were told. A client asks one thing, so its number names the operation.
-pub type Told = Tester<Sequential, usize>;
+/// The history of what clients asked and were told. Calls are told apart by who asks and which of its calls it is.
+pub type Told = Tester<Sequential, Asked>;
 
 impl Spec for Sequential {
     type State = Holds;
@@ -112,13 +113,13 @@ impl Sequential {
 ///
 /// What had ended when a call began only grows from one call to the next, so that calls can be put in the order in which they began.
 pub fn retold<'a>(
-    calls: impl IntoIterator<Item = (usize, &'a Value, &'a BTreeSet<usize>, Option<&'a Value>)>,
+    calls: impl IntoIterator<Item = (Asked, &'a Value, &'a BTreeSet<Asked>, Option<&'a Value>)>,
 ) -> Told {
     let mut calls: Vec<_> = calls.into_iter().collect();
     calls.sort_by_key(|(_, _, after, _)| after.len());
     let mut tester = Tester::new(Sequential::Register);
     let mut ended = BTreeSet::new();
-    let end = |tester: &mut Told, ended: &mut BTreeSet<usize>, client: usize| {
+    let end = |tester: &mut Told, ended: &mut BTreeSet<Asked>, client: Asked| {
         let output = calls.iter().find(|(other, ..)| *other == client).and_then(|(.., output)| *output);
         if let (true, Some(output)) = (ended.insert(client), output) {
             tester.returned(&client, output);

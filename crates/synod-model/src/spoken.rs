@@ -5,9 +5,10 @@
 //! question: `balance a`, `get k`, `holder l`.
 
 use crate::ledger::Recorded;
+use stateright::actor::Id;
 use std::fmt::Debug;
 use std::sync::Arc;
-use synod::{Instance, Machine, Value};
+use synod::{Call, Entry, Instance, Machine, Value};
 use synod_apply::{Applied, Wording};
 use synod_machine::{
     Bank, BankCommand, Blob, Expect, Kv, KvCommand, Limits, LockCommand, Locks, SessionCommand,
@@ -153,12 +154,17 @@ pub(crate) fn is_heard<M: Spoken>(command: &Value) -> bool {
     <Words as Wording<M>>::command(command.as_bytes()).is_some()
 }
 
+/// A command that was executed before anybody asked.
+fn nobodys(number: u64, command: &str) -> Entry {
+    Entry { call: Call { client: Id::from(0), number }, command: Value::from(command) }
+}
+
 /// A machine with a session for each client, that writes down what it executes.
 pub(crate) fn with_sessions<M: Spoken>(clients: usize, forgets_sessions: bool) -> Arc<dyn Machine> {
     let sessions = Sessions::new(M::default(), Limits::default()).expect("there is room for a session");
     let mut machine: Applied<M, Words> = Applied::new(sessions);
     for client in 1..=clients {
-        machine.execute(Instance::FIRST, &Value::from(format!("open {client}").as_str()));
+        machine.execute(Instance::FIRST, &nobodys(client as u64, &format!("open {client}")));
     }
     Arc::new(Recorded::new(Box::new(machine), forgets_sessions))
 }
@@ -170,7 +176,7 @@ mod tests {
     fn run<M: Spoken>(commands: &[&str]) -> Vec<String> {
         let mut machine = with_sessions::<M>(2, false).copy();
         let said = |output: Value| String::from_utf8_lossy(output.as_bytes()).into_owned();
-        let run = |command: &&str| said(machine.execute(Instance::FIRST, &Value::from(*command)));
+        let run = |command: &&str| said(machine.execute(Instance::FIRST, &nobodys(0, command)));
         commands.iter().map(run).collect()
     }
 

@@ -16,7 +16,7 @@ struct Compared {
 
 fn compare(compared: &Compared, history: &History) -> Result<(), String> {
     let calls = history.calls.iter();
-    let calls = calls.map(|(client, call)| (*client, &call.command, &call.after, call.output.as_ref()));
+    let calls = calls.map(|(asked, call)| (*asked, &call.command, &call.after, call.output.as_ref()));
     let tester = retold(calls).is_linearizable();
     let breach = history.broken.get("L1").map(ToString::to_string);
     // That a command was told two things is seen before any order is tried.

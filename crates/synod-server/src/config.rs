@@ -1,6 +1,7 @@
 //! The configuration file: one for the whole cluster, the same on every machine, and one clear error, at line and column,
 //! for whatever may not stand in it.
 
+use crate::wiring::Wiring;
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
@@ -210,10 +211,9 @@ impl Config {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// The longest message: one that carries a value of the longest kind, and its names.
+    /// The longest message, in bytes: whatever members may have to say about a value that they accept, and no less than 4 MiB.
     pub fn max_message(&self) -> usize {
-        // A report goes in parts of a quarter of that, and a value longer than a part goes alone.
-        (self.max_value + 1024).max(4 << 20)
+        Wiring::from(self).cluster().longest_message().max(4 << 20)
     }
 }
 

@@ -103,6 +103,7 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
     let who = Identity { cluster: config.tag(), member: id };
     let (store, opened) =
         MemberStore::open(disk, who, &ids(config), u64::from_le_bytes(random()?)).map_err(because)?;
+    reportable(config, member, store.state())?;
     let mut notices = Vec::new();
     if opened.journal.cut > 0 {
         notices.push(Notice::Cut(opened.journal.cut));
@@ -123,6 +124,21 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
     let process = Wiring::from(config).server(id);
     let node = Node::new(process, transport, wire, Some(store), recorder, Limits::default(), seeded()?);
     Ok((node, notices))
+}
+
+/// A member that has accepted a value has to report it, so it must fit into a message still.
+fn reportable(config: &Config, member: &Member, found: Option<&Stable>) -> Result<(), ServeError> {
+    let accepted = found.into_iter().flat_map(|stable| &stable.acceptor.accepted);
+    let longest = accepted.map(|(instance, proposal)| (proposal.value.as_bytes().len(), instance.0)).max();
+    match longest.filter(|(length, _)| *length > config.max_value) {
+        Some((length, instance)) => Err(ServeError(format!(
+            "{}: a value of {length} bytes was accepted in instance {instance}, and max-value = {} is less; set max-value in the \
+             configuration of every member to {length} or more",
+            member.data.display(),
+            config.max_value
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// A generator for what need not be secret: the moments of timers, jitter.

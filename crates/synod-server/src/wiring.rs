@@ -14,6 +14,10 @@ const REMEMBERS: usize = 1024;
 /// How many bytes of values a message reports at most; well below the longest message there is.
 const REPORT: usize = 1 << 20;
 
+/// How many bytes of long values that clients wait for a member keeps, or one longer value: with short ones at most twice that. A value
+/// of the default max-value is no long one.
+const KEEPS: usize = 64 << 20;
+
 /// All that decides how the members of a cluster behave. It goes into every flight record, so that a replay builds
 /// the same actors again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub struct Wiring {
     pub retry: Range<Duration>,
     /// How members elect who begins ballots; `None`: every member that is asked begins its own.
     pub election: Option<Pace>,
+    /// The longest value, in bytes, that is taken of a client and accepted of a proposer.
+    pub max_value: usize,
 }
 
 /// How often a retry's delay is doubled at most: up to half a minute, from the default range.
@@ -50,6 +56,7 @@ impl From<&Config> for Wiring {
             members: config.members.iter().map(|member| member.id).collect(),
             retry: config.retry.clone(),
             election: config.election.then(pace),
+            max_value: config.max_value,
         }
     }
 }
@@ -73,6 +80,8 @@ impl Wiring {
             learning: Learning::Everyone,
             nacks: true,
             report: REPORT,
+            max_value: self.max_value,
+            keeps: KEEPS,
             log: None,
         }
     }

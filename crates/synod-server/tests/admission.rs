@@ -37,7 +37,12 @@ impl Scene {
     fn new(seed: u64) -> Scene {
         let pace =
             Pace { beat: ms(20)..ms(30), suspect: ms(120)..ms(200), hold_off: ms(10)..ms(20), doublings: 4 };
-        let wiring = Wiring { members: IDS.to_vec(), retry: ms(100)..ms(300), election: Some(pace) };
+        let wiring = Wiring {
+            members: IDS.to_vec(),
+            retry: ms(100)..ms(300),
+            election: Some(pace),
+            max_value: 64 << 10,
+        };
         let disks = IDS.map(|_| SimDisk::new()).to_vec();
         let mut scene = Scene { world: World::new(seed), disks, wiring, moved: BTreeMap::new() };
         for id in 0..3 {

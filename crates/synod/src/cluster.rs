@@ -1,7 +1,9 @@
 //! What every process knows of the others: who plays which part, what a quorum is, who learns how. Fixed for a run.
 
+use crate::ballot::Value;
 use crate::election::Election;
 use crate::machine::Machine;
+use crate::per_instance::ENTRY_COSTS;
 use crate::quorum::Quorums;
 use stateright::actor::Id;
 use std::ops::Range;
@@ -20,6 +22,9 @@ pub enum Learning {
     Proposer,
 }
 
+/// What a message costs besides the entries and bytes that it carries: its kind, and at most six numbers of at most ten bytes each.
+const MESSAGE_COSTS: usize = 64;
+
 /// The parts that processes play, by their ids.
 #[derive(Clone, Debug)]
 pub struct Cluster {
@@ -35,6 +40,13 @@ pub struct Cluster {
     /// of those beyond is the only one of its client. What is asked beyond that is ignored, and asked again. With 0 nobody is remembered, and no read is answered that needs a ballot. Whoever is
     /// among `clients` is told by the learners.
     pub remembers: usize,
+    /// The longest value, in bytes, that is taken of a client and accepted of a proposer. A longer one is ignored: so whatever a member
+    /// has to say about a value that it accepted fits into [`Cluster::longest_message`].
+    pub max_value: usize,
+    /// How many bytes of values that clients wait for a process keeps, of those that are longer than an even share of this: one
+    /// `remembers`-th. A further one is ignored, and asked again; at least one is always kept. With as many short ones as
+    /// `remembers` allows it is at most twice this.
+    pub keeps: usize,
     /// Which acceptors make a quorum. Its size is the number of acceptors.
     pub quorums: Quorums,
     /// How learners learn.
@@ -100,6 +112,27 @@ impl Cluster {
             Some(clients) => clients < self.remembers,
             None => instances < self.remembers || (instances < 2 * self.remembers && !waits()),
         }
+    }
+
+    /// Whether one more value is kept beside those that are. Where there is no room, the newest has to wait: what came first may
+    /// already be on its way to be chosen.
+    pub(crate) fn has_room_for<'v>(&self, value: &Value, kept: impl Iterator<Item = &'v Value>) -> bool {
+        let length = |value: &Value| value.as_bytes().len();
+        let share = self.keeps / self.remembers.max(1);
+        if length(value) <= share {
+            return true;
+        }
+        let long: usize = kept.map(length).filter(|kept| *kept > share).sum();
+        long == 0 || long.saturating_add(length(value)) <= self.keeps
+    }
+
+    /// No message about values that members accept, nor a part of a snapshot, is longer when encoded with variable-length numbers.
+    /// What a machine says to a command is the machine's to bound.
+    pub fn longest_message(&self) -> usize {
+        let part =
+            self.log.as_ref().and_then(|log| log.truncate.as_ref()).map_or(0, |truncate| truncate.part);
+        let report = self.report.max(self.max_value.saturating_add(ENTRY_COSTS));
+        report.max(part).saturating_add(MESSAGE_COSTS)
     }
 
     /// Who is told of an acceptance, besides the proposer that asked for it.

@@ -12,6 +12,7 @@ use crate::acceptor::{self, AcceptorState};
 use crate::ballot::{Ballot, Instance, Value};
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Part};
+use crate::entry::Call;
 use crate::message::Msg;
 use crate::proposer::Phase;
 use crate::quorum::AcceptorSet;
@@ -27,7 +28,7 @@ pub struct Questions {
     /// Who has confirmed in it.
     pub confirmed: AcceptorSet,
     /// Who asks what, in which of its calls.
-    pub open: BTreeMap<(Id, u64), Question>,
+    pub open: BTreeMap<Call, Question>,
 }
 
 /// A question.
@@ -73,14 +74,15 @@ impl Questions {
 pub(crate) fn on_query(
     cluster: &Cluster,
     mut server: Part<'_, '_, ServerState>,
-    call: (Id, u64),
+    call: Call,
     command: &Value,
     fx: &mut Effects,
 ) {
     let questions = &server.log().questions;
-    let waits = || questions.open.keys().any(|(asker, _)| *asker == call.0);
+    let waits = || questions.open.keys().any(|open| open.client == call.client);
     if questions.open.contains_key(&call)
         || !cluster.has_room(questions.open.len(), None, waits)
+        || !cluster.has_room_for(command, questions.open.values().map(|question| &question.command))
         || server.log().replica.machine().query(command).is_none()
     {
         return;
@@ -115,7 +117,7 @@ pub(crate) fn ask(cluster: &Cluster, mut server: Part<'_, '_, ServerState>, fx: 
 pub(crate) fn redirect(mut server: Part<'_, '_, ServerState>, leader: Id, fx: &mut Effects) {
     if server.log().questions.are_open() {
         let open = std::mem::take(&mut server.edit().log_mut().questions.open);
-        let clients: Vec<Id> = open.into_keys().map(|(client, _)| client).collect();
+        let clients: Vec<Id> = open.into_keys().map(|call| call.client).collect();
         fx.broadcast(&clients, &Msg::Redirect { leader });
     }
 }
@@ -183,11 +185,11 @@ pub(crate) fn on_confirmed(
 pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
-    log.questions.open.retain(|(client, number), question| {
+    log.questions.open.retain(|call, question| {
         // Enforces L1: what was chosen before the question came is executed.
         let waits = !matches!(question.needs, Needs::Index(index) if index <= next);
         if let (false, Some(output)) = (waits, replica.machine().query(&question.command)) {
-            fx.send(*client, Msg::Output { number: *number, output });
+            fx.send(call.client, Msg::Output { number: call.number, output });
         }
         waits
     });

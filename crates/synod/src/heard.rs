@@ -4,10 +4,11 @@
 //! acceptor that made it, and a ballot belongs to the proposer that drew it. Every process decides here, once and before any role sees a
 //! message, from the message and its sender. `ARCHITECTURE.md` has the same as a table, which `tests/heard` holds against every message.
 
-use crate::ballot::Ballot;
+use crate::ballot::{Ballot, Value};
 use crate::client::Client;
 use crate::cluster::Cluster;
-use crate::message::Msg;
+use crate::entry::Entry;
+use crate::message::{Ask, Msg};
 use stateright::actor::Id;
 
 impl Cluster {
@@ -15,11 +16,11 @@ impl Cluster {
     pub(crate) fn hears(&self, src: Id, msg: &Msg) -> bool {
         match msg {
             // Whoever asks is a client: its question commits nobody.
-            Msg::Ask(_) => true,
+            Msg::Ask(ask) => self.takes(ask),
             // Enforces V1, A4: a ballot is the proposer's that draws it, so that no two issue a value in one.
-            Msg::Prepare { ballot, .. } | Msg::Accept { ballot, .. } | Msg::Confirm { ballot, .. } => {
-                self.draws(src, *ballot)
-            }
+            Msg::Prepare { ballot, .. } | Msg::Confirm { ballot, .. } => self.draws(src, *ballot),
+            // What is accepted has to be reported one day.
+            Msg::Accept { ballot, value, .. } => self.draws(src, *ballot) && self.fits(value),
             // Enforces P2c, B0, L1: each counts for the acceptor that says it.
             Msg::Promise { .. } | Msg::Accepted { .. } | Msg::Confirmed { .. } => self.is_acceptor(src),
             // A hint at a ballot that nobody can have drawn would silence whoever goes above it.
@@ -41,6 +42,22 @@ impl Cluster {
     /// Whether a ballot is one that this proposer can have drawn.
     fn draws(&self, proposer: Id, ballot: Ballot) -> bool {
         ballot.can_be_drawn() && self.proposers.contains(&(proposer, ballot.proposer))
+    }
+
+    fn takes(&self, ask: &Ask) -> bool {
+        match ask {
+            Ask::Read { .. } => true,
+            Ask::Request { value, .. } => self.fits(value),
+            // In the log the call stands before the command.
+            Ask::Submit { command, .. } => {
+                command.as_bytes().len().saturating_add(Entry::COSTS) <= self.max_value
+            }
+            Ask::Query { command, .. } => self.fits(command),
+        }
+    }
+
+    fn fits(&self, value: &Value) -> bool {
+        value.as_bytes().len() <= self.max_value
     }
 
     fn is_acceptor(&self, id: Id) -> bool {
@@ -76,10 +93,9 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ballot::{Instance, Value};
+    use crate::ballot::Instance;
     use crate::cluster::Learning;
     use crate::election::{Election, Pace};
-    use crate::message::Ask;
     use crate::per_instance::PerInstance;
     use crate::quorum::{QuorumRule, Quorums};
     use crate::{Asking, Want};
@@ -106,6 +122,8 @@ mod tests {
             learning: Learning::Everyone,
             nacks: true,
             report: usize::MAX,
+            max_value: 8 + Entry::COSTS,
+            keeps: usize::MAX,
             log: None,
             election: Some(Election { members: ids(proposers), pace }),
         }
@@ -266,6 +284,26 @@ mod tests {
             }
             let nack = Msg::Nack { ballot: low, promised: ballot };
             assert_eq!(cluster.hears(0.into(), &nack), expected, "{nack:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_neither_asked_for_nor_accepted() {
+        let cluster = cluster([0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
+        let (instance, number, ballot) = (Instance(1), 1, Ballot { round: 1, proposer: 1 });
+        for (length, expected) in [(0, true), (8, true), (9, false), (1000, false)] {
+            let command = Value::from(vec![7; length].as_slice());
+            let value = Value::from(vec![7; length + Entry::COSTS].as_slice());
+            for msg in [
+                Ask::Request { instance, value: value.clone() }.into(),
+                Ask::Submit { number, command }.into(),
+                Ask::Query { number, command: value.clone() }.into(),
+                Msg::Accept { ballot, instance, value: value.clone() },
+            ] {
+                assert_eq!(cluster.hears(0.into(), &msg), expected, "{length}: {msg:?}");
+            }
+            // What is chosen is learned, however long: it was accepted.
+            assert!(cluster.hears(0.into(), &Msg::Chosen { instance, value }));
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `sequence` | a leader issues within the window and leaves no gap; commands are executed in the order of their instances |
 //! | `snapshot` | what is forgotten of the log is in a snapshot on stable storage; servers that diverged stop |
 //! | `confirm` | a question is answered without the log only from a state that misses nothing chosen before it came |
+//! | `entry` | a command in the log is told from every other by the call that it belongs to |
 //! | `machine` | nothing: what a server needs to know of the machine it runs |
 //! | `per_instance` | a map by instance that is cheap to copy and to compare with an earlier copy |
 //! | `retry` | progress only: when to begin a ballot; nothing in it is needed for safety |
@@ -34,6 +35,7 @@ mod cluster;
 mod confirm;
 mod effects;
 mod election;
+mod entry;
 mod heard;
 mod lead;
 mod learner;
@@ -57,6 +59,7 @@ pub use client::{Answer, Asking, Client, ClientState, Want};
 pub use cluster::{Cluster, Learning, Log, Truncate};
 pub use confirm::{Needs, Question, Questions};
 pub use election::{Election, ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
+pub use entry::{Call, Entry};
 pub use learner::{LearnerState, Votes};
 
 pub use machine::{Machine, Replica};

@@ -1,9 +1,10 @@
 //! Guarantees nothing by itself: says what servers that keep a log need to know of the machine they run (PMS §3).
 //!
-//! A command is a value that nobody here looks into. What it means, who sent it, and whether it has taken effect before is
+//! A command is a value that nobody here looks into. Whose call it is stands beside it; what it means, and whether it has taken effect before, is
 //! for the machine to say; so the table of clients' sessions is part of the machine, and replicated with it.
 
 use crate::ballot::{Instance, Value};
+use crate::entry::Entry;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 pub trait Machine: fmt::Debug + Send + Sync {
     /// Executes the command of an instance; the no-op is never among them. A function of the machine and the arguments
     /// alone, which must not panic whatever the command, since commands come from clients.
-    fn execute(&mut self, instance: Instance, command: &Value) -> Value;
+    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value;
 
-    /// What was said to a command that has taken effect before, if it has and that is still remembered.
-    fn said(&self, command: &Value) -> Option<Value>;
+    /// What was said to an entry that has taken effect before, if it has and that is still remembered. An entry of another call is another
+    /// one, whatever its command, unless the command itself says that it is the same.
+    fn said(&self, entry: &Entry) -> Option<Value>;
 
     /// What would be said to a command that changes nothing, without executing it; `None` for any other command.
     fn query(&self, command: &Value) -> Option<Value>;
@@ -56,12 +58,12 @@ impl Replica {
     }
 
     /// Executes a command. Copies of this replica stay as they are.
-    pub(crate) fn execute(&mut self, instance: Instance, command: &Value) -> Value {
+    pub(crate) fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
         if let Some(machine) = Arc::get_mut(&mut self.0) {
-            return machine.execute(instance, command);
+            return machine.execute(instance, entry);
         }
         let mut copy = self.0.copy();
-        let output = copy.execute(instance, command);
+        let output = copy.execute(instance, entry);
         self.0 = Arc::from(copy);
         output
     }

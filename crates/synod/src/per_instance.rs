@@ -37,12 +37,13 @@ impl<T: Clone> PerInstance<T> {
     }
 }
 
-/// What an entry costs in a message besides its value's bytes, generously.
-const OVERHEAD: usize = 48;
+/// What an entry is charged in a message besides its value's bytes. It costs no more than 33: ten each for an instance, a ballot's round and
+/// the value's length, and three for the ballot's number.
+pub(crate) const ENTRY_COSTS: usize = 48;
 
-/// What a value costs in a message, generously.
+/// What a value costs in a message, at most.
 pub(crate) fn cost(value: &Value) -> usize {
-    OVERHEAD.saturating_add(value.as_bytes().len())
+    ENTRY_COSTS.saturating_add(value.as_bytes().len())
 }
 
 /// The entries from an instance on, as many as fit into so many bytes and at least one, and where the rest begins if there
@@ -191,8 +192,8 @@ mod tests {
         };
         assert_eq!(part(0, usize::MAX), (vec![1, 2, 5], None));
         assert_eq!(part(2, usize::MAX), (vec![2, 5], None));
-        assert_eq!(part(0, 2 * (100 + OVERHEAD)), (vec![1, 2], Some(5)));
-        assert_eq!(part(0, 2 * (100 + OVERHEAD) - 1), (vec![1], Some(2)));
+        assert_eq!(part(0, 2 * (100 + ENTRY_COSTS)), (vec![1, 2], Some(5)));
+        assert_eq!(part(0, 2 * (100 + ENTRY_COSTS) - 1), (vec![1], Some(2)));
         assert_eq!(part(2, 0), (vec![2], Some(5)), "one always fits");
         assert_eq!(part(6, 0), (vec![], None));
     }

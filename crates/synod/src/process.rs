@@ -274,8 +274,8 @@ fn as_server_on(
             return;
         }
     }
-    if let Msg::Ask(Ask::Request { instance, .. }) = msg
-        && !server::on_request(c, as_server(state), src, *instance)
+    if let Msg::Ask(Ask::Request { instance, value }) = msg
+        && !server::on_request(c, as_server(state), src, (*instance, value))
     {
         return;
     }

@@ -3,6 +3,7 @@
 use crate::ballot::{Instance, Value};
 use crate::cluster::{Cluster, Log};
 use crate::effects::Effects;
+use crate::entry::Call;
 use crate::lead::{self, Turn};
 use crate::message::{Ask, Msg, Timer};
 use crate::per_instance::{PerInstance, bounded};
@@ -95,14 +96,17 @@ impl Member<'_> {
         match msg {
             Msg::Part { of, sum, length, at, bytes } => {
                 let part = (*of, *sum, *length, *at, bytes);
-                if snapshot::on_part(truncate, as_server(state), src, part, fx) {
+                if snapshot::on_part((truncate, self.cluster.learners.len()), as_server(state), src, part, fx)
+                {
                     self.go_on(state, src, fx);
                 }
             }
             Msg::Fetch { of, sum, at } => {
                 snapshot::on_fetch(truncate, as_server(state).log(), src, (*of, *sum, *at), fx);
             }
-            Msg::Checksum { below, sum } => snapshot::compare(as_server(state).log(), src, *below, *sum),
+            Msg::Checksum { below, sum } => {
+                snapshot::compare(self.cluster.learners.len(), as_server(state), src, (*below, *sum));
+            }
             _ => {}
         }
     }
@@ -210,7 +214,7 @@ impl Member<'_> {
             return fx.send(client, Msg::Redirect { leader });
         }
         let was_busy = as_server(state).is_leading_to_something();
-        confirm::on_query(self.cluster, as_server(state), (client, number), command, fx);
+        confirm::on_query(self.cluster, as_server(state), Call { client, number }, command, fx);
         if as_server(state).log().questions.are_open() {
             self.go_about(state, was_busy, fx);
         }

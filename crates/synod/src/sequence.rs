@@ -7,6 +7,7 @@ use crate::ballot::{Instance, Value};
 use crate::cluster::{Cluster, Log};
 use crate::confirm::Questions;
 use crate::effects::{Effects, Part};
+use crate::entry::{Call, Entry};
 use crate::machine::Replica;
 use crate::message::Msg;
 use crate::per_instance::PerInstance;
@@ -23,8 +24,8 @@ pub struct LogState {
     pub next: Instance,
     /// The machine after the commands below `next`.
     pub replica: Replica,
-    /// Who waits for the output of which command, in which of its calls.
-    pub asked: BTreeMap<Value, BTreeSet<(Id, u64)>>,
+    /// Which calls wait for the output of which entry.
+    pub asked: BTreeMap<Call, Value>,
     /// Questions that are answered without the log, once leadership is confirmed.
     pub questions: Questions,
     /// Who was seen to lead, while this server holds its own submissions back.
@@ -50,6 +51,11 @@ impl LogState {
             held: None,
             snapshots: keeps.then(|| Snapshots { saved, ..Snapshots::default() }),
         }
+    }
+
+    /// Servers that are known to have executed something else.
+    pub(crate) fn differ(&self) -> Option<&BTreeSet<Id>> {
+        self.snapshots.as_ref().map(|snapshots| &snapshots.differ)
     }
 
     /// The snapshot on stable storage.
@@ -107,24 +113,25 @@ pub(crate) fn on_submit(
     fx: &mut Effects,
 ) -> bool {
     // Enforces L1: a command that comes again is told what it was told, and does not take effect again.
-    if let Some(output) = server.log().replica.machine().said(command) {
+    let entry = Entry { call: Call { client, number }, command: command.clone() };
+    let asked = &server.log().asked;
+    if let Some(output) = server.log().replica.machine().said(&entry) {
         fx.send(client, Msg::Output { number, output });
         return false;
     }
-    let here = server.log().asked.get(command);
-    let asks_again = here.is_some_and(|calls| calls.contains(&(client, number)));
-    let waits = || server.log().asked.values().flatten().any(|(asker, _)| *asker == client);
+    let waits = || asked.keys().any(|call| call.client == client);
     if command.is_no_op()
-        || asks_again
-        || !cluster.has_room(server.log().asked.len(), here.map(BTreeSet::len), waits)
+        || asked.contains_key(&entry.call)
+        || !cluster.has_room_for(command, asked.values())
+        || !cluster.has_room(asked.len(), None, waits)
     {
         return false;
     }
-    let server = server.edit();
-    let is_new = here_is_new(server, command);
-    server.log_mut().asked.entry(command.clone()).or_default().insert((client, number));
+    let (server, value) = (server.edit(), entry.value());
+    let is_new = here_is_new(server, &value);
+    server.log_mut().asked.insert(entry.call, value.clone());
     if is_new {
-        server.proposer.queue.push_back(command.clone());
+        server.proposer.queue.push_back(value);
     }
     is_new
 }
@@ -185,21 +192,19 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
         };
         let state = server.log_mut();
         state.next = Instance(after);
-        if !command.is_no_op() {
-            let output = state.replica.execute(next, &command);
-            answer(&state.asked.remove(&command).unwrap_or_default(), &output, fx);
+        // What is no client's, as a no-op is, leaves the machine as it is.
+        if let Some(entry) = Entry::read(&command) {
+            let output = state.replica.execute(next, &entry);
+            // Enforces L1: the call that this entry is of is answered, and no other that asks the same.
+            if state.asked.get(&entry.call) == Some(&command) {
+                state.asked.remove(&entry.call);
+                fx.send(entry.call.client, Msg::Output { number: entry.call.number, output });
+            }
             server.proposer.queue.retain(|queued| *queued != command);
         }
         snapshot::mark(log, server.log_mut(), fx);
     }
     close(server);
-}
-
-/// Tells whoever waits.
-fn answer(calls: &BTreeSet<(Id, u64)>, output: &Value, fx: &mut Effects) {
-    for (client, number) in calls {
-        fx.send(*client, Msg::Output { number: *number, output: output.clone() });
-    }
 }
 
 /// Gives up what a ballot was about below the next instance.
@@ -218,12 +223,14 @@ fn close(server: &mut ServerState) {
 pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
-    log.asked.retain(|command, calls| {
-        let said = replica.machine().said(command);
-        if let Some(output) = &said {
-            answer(calls, output, fx);
+    let said = |value: &Value| replica.machine().said(&Entry::read(value)?);
+    log.asked.retain(|call, value| {
+        let output = said(value);
+        let waits = output.is_none();
+        if let Some(output) = output {
+            fx.send(call.client, Msg::Output { number: call.number, output });
         }
-        said.is_none()
+        waits
     });
     let below = server.proposer.wanted.range(..next).map(|(instance, wanted)| (*instance, wanted.clone()));
     for (instance, wanted) in below.collect::<Vec<_>>().into_iter().rev() {
@@ -232,7 +239,7 @@ pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
             server.proposer.queue.push_front(wanted);
         }
     }
-    server.proposer.queue.retain(|queued| replica.machine().said(queued).is_none());
+    server.proposer.queue.retain(|queued| said(queued).is_none());
     close(server);
 }
 

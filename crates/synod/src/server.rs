@@ -50,8 +50,12 @@ pub(crate) fn on_request(
     cluster: &Cluster,
     mut server: Part<'_, '_, ServerState>,
     client: Id,
-    instance: Instance,
+    (instance, value): (Instance, &Value),
 ) -> bool {
+    let wanted = &server.proposer.wanted;
+    if !wanted.contains_key(&instance) && !cluster.has_room_for(value, wanted.values()) {
+        return false;
+    }
     let here = server.waiting.get(&instance);
     let told_anyway = cluster.remembers == 0 || cluster.clients.contains(&client);
     if told_anyway || here.is_some_and(|clients| clients.contains(&client)) {

@@ -14,6 +14,7 @@ use crate::sequence::{self, LogState, drop_below};
 use crate::server::ServerState;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What takes the place of the log's beginning.
@@ -36,6 +37,8 @@ pub struct Snapshots {
     pub due: Option<(Instance, Replica)>,
     /// Another's, as far as it has come.
     pub arriving: Option<Arriving>,
+    /// Servers that are known to have executed something else. They never come back: what a checksum stands for only grows.
+    pub differ: BTreeSet<Id>,
 }
 
 /// A snapshot that is on its way here. Parts are taken in their order.
@@ -111,7 +114,8 @@ fn keep(truncate: &Truncate, server: &mut ServerState, snapshot: Snapshot, fx: &
         drop_below(&mut server.learner.learned, begins);
         drop_below(&mut server.learner.votes, begins);
     }
-    server.log_mut().snapshots = Some(Snapshots { saved: Some(snapshot), due: None, arriving: None });
+    let differ = server.log().differ().cloned().unwrap_or_default();
+    server.log_mut().snapshots = Some(Snapshots { saved: Some(snapshot), differ, ..Snapshots::default() });
     fx.save();
 }
 
@@ -145,20 +149,26 @@ pub(crate) fn on_fetch(
 /// Takes the next part of a snapshot, and asks for the one after it; begins anew with the machine once it is whole.
 /// Returns whether it did.
 pub(crate) fn on_part(
-    truncate: &Truncate,
+    (truncate, servers): (&Truncate, usize),
     mut server: Part<'_, '_, ServerState>,
     src: Id,
     (of, sum, length, at, bytes): (Instance, u64, u64, u64, &Value),
     fx: &mut Effects,
 ) -> bool {
-    compare(server.log(), src, of, sum);
+    compare(servers, server.again(), src, (of, sum));
     let state = server.log();
+    // Enforces X1: a server that has executed something else has no snapshot for this one.
+    if state.differ().is_some_and(|differ| differ.contains(&src)) {
+        return false;
+    }
     // What was executed here is not executed again; and what is kept of a snapshot is bounded, whoever sends it.
     if of <= state.next || length > truncate.most {
         return false;
     }
     let mut arriving = match state.snapshots.as_ref().and_then(|snapshots| snapshots.arriving.as_ref()) {
-        Some(arriving) if (arriving.of, arriving.length) == (of, length) => arriving.clone(),
+        Some(arriving) if (arriving.of, arriving.sum, arriving.length) == (of, sum, length) => {
+            arriving.clone()
+        }
         Some(arriving) if of <= arriving.of => return false,
         _ => Arriving { of, sum, length, parts: Vec::new(), asked_again: false },
     };
@@ -204,21 +214,38 @@ pub(crate) fn ask_again(mut server: Part<'_, '_, ServerState>, others: &[Id], fx
     !in_vain
 }
 
-/// Compares another's checksum with this server's, if both have one of the same instance.
+/// Compares another's checksum with this server's, if both have one of the same instance, and says no word of it as long as this one may
+/// be one of a majority that agrees: it is for the others to stop. What is arriving was not executed here and makes this server no
+/// party: if somebody has it otherwise, it is given up, and asked for again once the two have found out.
 ///
 /// # Panics
-/// If they differ: replicas have executed different things, nobody knows which is right, and neither may go on.
-pub(crate) fn compare(state: &LogState, src: Id, below: Instance, theirs: u64) {
-    let Some(Snapshots { saved, due, arriving }) = &state.snapshots else { return };
-    let saved = saved.as_ref().map(|saved| (saved.next, saved.sum));
+/// If so many servers differ that this one is in no majority any more: nobody knows which of them is right, and it may not go on.
+pub(crate) fn compare(
+    servers: usize,
+    mut server: Part<'_, '_, ServerState>,
+    src: Id,
+    (below, theirs): (Instance, u64),
+) {
+    let Some(Snapshots { saved, due, arriving, differ }) = &server.log().snapshots else { return };
+    let other = |(at, ours): (Instance, u64)| at == below && ours != theirs;
+    let saved = saved.as_ref().map(|saved| (saved.next, saved.sum)).filter(|saved| other(*saved));
     let due = due.as_ref().map(|(next, replica)| (*next, replica.machine().checksum()));
-    let arriving = arriving.as_ref().map(|arriving| (arriving.of, arriving.sum));
-    for (at, ours) in [saved, due, arriving].into_iter().flatten() {
-        assert!(
-            at != below || ours == theirs,
-            "replicas have diverged: what was executed below {below:?} has the checksum {ours:016x} here and {theirs:016x} \
-             at server {}",
-            usize::from(src)
-        );
+    let is_disputed = arriving.as_ref().is_some_and(|arriving| other((arriving.of, arriving.sum)));
+    let executed = saved.or(due.filter(|due| other(*due))).filter(|_| !differ.contains(&src));
+    if executed.is_none() && !is_disputed {
+        return;
     }
+    let snapshots = server.edit().log_mut().snapshots.get_or_insert_default();
+    if is_disputed {
+        snapshots.arriving = None;
+    }
+    let Some((_, ours)) = executed else { return };
+    snapshots.differ.insert(src);
+    let agree = servers.saturating_sub(snapshots.differ.len());
+    assert!(
+        2 * agree > servers,
+        "replicas have diverged: what was executed below {below:?} has the checksum {ours:016x} here and {theirs:016x} \
+         at server {}",
+        usize::from(src)
+    );
 }

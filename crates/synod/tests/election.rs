@@ -37,6 +37,8 @@ fn cluster() -> Cluster {
         learning: Learning::Everyone,
         nacks: true,
         report: usize::MAX,
+        max_value: usize::MAX,
+        keeps: usize::MAX,
         log: None,
         election: Some(Election { members: ids(0..3), pace: pace() }),
     }
@@ -213,4 +215,27 @@ fn proposers_of_their_own_elect_as_well() {
     assert_eq!(second.said(), []);
     second.rings(HOLD_OFF);
     assert_eq!(second.prepares(), [ballot(1, 2)]);
+}
+
+#[test]
+fn a_follower_keeps_no_more_bytes_than_it_may_of_what_clients_want() {
+    let (remembers, keeps) = (8, 80);
+    let cluster = Arc::new(Cluster { remembers, keeps, ..cluster() });
+    let mut second = One::start(Process::Server { cluster, number: 2, retry: retry() }, 1);
+    let wants = |second: &mut One, instance: u64, length: usize| {
+        let value = Value::from(vec![7; length].as_slice());
+        second.hears(7, Ask::Request { instance: Instance(instance), value }.into());
+        second.state.proposer().is_some_and(|proposer| proposer.wanted.contains_key(&Instance(instance)))
+    };
+    assert!(wants(&mut second, 0, 100), "one is always kept, however long");
+    assert!(!wants(&mut second, 1, 11), "and no other that is longer than an even share");
+    for instance in 2..9 {
+        assert!(wants(&mut second, instance, 10), "short ones are bounded by their number");
+    }
+    assert!(!wants(&mut second, 9, 1));
+    // What is settled makes room.
+    second.hears(0, Msg::Chosen { instance: Instance(0), value: Value::from("x") });
+    assert!(wants(&mut second, 1, 80));
+    second.hears(0, Msg::Chosen { instance: Instance(2), value: Value::from("x") });
+    assert!(!wants(&mut second, 10, 11));
 }

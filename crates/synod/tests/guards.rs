@@ -36,6 +36,8 @@ fn cluster(phase1: usize, phase2: usize) -> Cluster {
         learning: Learning::Everyone,
         nacks: true,
         report: usize::MAX,
+        max_value: usize::MAX,
+        keeps: usize::MAX,
         log: None,
         election: None,
     }

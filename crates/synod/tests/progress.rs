@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ask, Cluster, Election, ElectionTimer, Instance, Learning, Log, Machine, Msg, Pace, Phase, Process,
-    ProcessState, QuorumRule, Quorums, Retry, ServerState, Timer, Value,
+    Ask, Cluster, Election, ElectionTimer, Entry, Instance, Learning, Log, Machine, Msg, Pace, Phase,
+    Process, ProcessState, QuorumRule, Quorums, Retry, ServerState, Timer, Value,
 };
 
 const CLIENT: usize = 100;
@@ -23,12 +23,12 @@ impl Count {
 }
 
 impl Machine for Count {
-    fn execute(&mut self, _: Instance, command: &Value) -> Value {
-        self.0.push(command.clone());
+    fn execute(&mut self, _: Instance, entry: &Entry) -> Value {
+        self.0.push(entry.value());
         self.length()
     }
-    fn said(&self, command: &Value) -> Option<Value> {
-        self.0.contains(command).then(|| self.length())
+    fn said(&self, entry: &Entry) -> Option<Value> {
+        self.0.contains(&entry.value()).then(|| self.length())
     }
     fn query(&self, command: &Value) -> Option<Value> {
         (command.as_bytes() == b"length").then(|| self.length())
@@ -95,6 +95,8 @@ impl Hand {
             learning: if served.log { Learning::Proposer } else { Learning::Everyone },
             nacks: true,
             report: served.report,
+            max_value: usize::MAX,
+            keeps: usize::MAX,
             log: served.log.then_some(log),
             election: served.election.then_some(Election { members: ids, pace }),
         });
@@ -207,7 +209,9 @@ fn request(at: u64, value: &str) -> Msg {
 }
 
 fn submit(command: &str) -> Msg {
-    Msg::Ask(Ask::Submit { number: 1, command: Value::from(command) })
+    // The same words are the same call.
+    let number = command.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(257).wrapping_add(byte.into()));
+    Msg::Ask(Ask::Submit { number, command: Value::from(command) })
 }
 
 fn question() -> Msg {

@@ -20,6 +20,8 @@ fn proposer() -> Process {
         learning: Learning::Everyone,
         nacks: false,
         report: usize::MAX,
+        max_value: usize::MAX,
+        keeps: usize::MAX,
         log: None,
         election: None,
     };

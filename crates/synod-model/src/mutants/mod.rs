@@ -33,7 +33,7 @@ const fn entry(name: &'static str, rule: Rule, guard: &'static str, does: &'stat
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Entry; 57] = [
+pub const MUTANTS: [Entry; 61] = [
     entry(
         "last-value",
         Rule::LastValue,
@@ -317,6 +317,30 @@ pub const MUTANTS: [Entry; 57] = [
         Rule::AnswersTooEarly,
         "confirm: all below the read index is executed",
         "answers a confirmed question before it has executed what was issued",
+    ),
+    entry(
+        "answers-by-words",
+        Rule::AnswersByWords,
+        "sequence: the call that an entry is of is answered, and no other",
+        "tells everyone who waits for the same words what the first was told",
+    ),
+    entry(
+        "hears-strangers-ballots",
+        Rule::HearsStrangersBallots,
+        "heard: a ballot is its proposer's",
+        "takes a ballot for its proposer's, whoever sends it",
+    ),
+    entry(
+        "hears-strangers-votes",
+        Rule::HearsStrangersVotes,
+        "heard: promises and acceptances are acceptors'",
+        "takes what only acceptors may say for the first acceptor's, whoever says it",
+    ),
+    entry(
+        "hears-strangers-news",
+        Rule::HearsStrangersNews,
+        "heard: what is chosen is said by who may know it",
+        "takes what only learners may say for the first learner's, whoever says it",
     ),
     entry(
         "begins-as-follower",

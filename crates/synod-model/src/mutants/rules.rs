@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ask, Cluster, Instance, LearnerState, Log, Msg, Needs, Phase, Process,
+    AcceptorSet, AcceptorState, Ask, Cluster, Entry, Instance, LearnerState, Log, Msg, Needs, Phase, Process,
     ProcessState, Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
 };
 
@@ -63,6 +63,10 @@ pub enum Rule {
     AnswersUnconfirmed,
     ConfirmsAnyway,
     AnswersTooEarly,
+    AnswersByWords,
+    HearsStrangersBallots,
+    HearsStrangersVotes,
+    HearsStrangersNews,
     BeginsAsFollower,
     TakesNothingOver,
     NeverSuspects,
@@ -92,6 +96,9 @@ impl Rule {
         src: &mut Id,
         msg: &mut Msg,
     ) -> bool {
+        if let Some(cluster) = cluster_of(process) {
+            *src = self.takes_for(cluster, *src, msg).unwrap_or(*src);
+        }
         if !self.doctor_election(process, state, (*src, msg)) {
             return false;
         }
@@ -137,6 +144,32 @@ impl Rule {
             *src = cluster.acceptors[index];
         }
         true
+    }
+
+    /// The member for which it takes somebody who is none, in what that says.
+    fn takes_for(self, cluster: &Cluster, src: Id, msg: &Msg) -> Option<Id> {
+        let is_proposer = cluster.proposers.iter().any(|(id, _)| *id == src);
+        if is_proposer || cluster.acceptors.contains(&src) || cluster.learners.contains(&src) {
+            return None;
+        }
+        match (self, msg) {
+            (
+                Rule::HearsStrangersBallots,
+                Msg::Prepare { ballot, .. } | Msg::Accept { ballot, .. } | Msg::Confirm { ballot, .. },
+            ) => {
+                let owner = cluster.proposers.iter().find(|(_, number)| *number == ballot.proposer);
+                owner.map(|(id, _)| *id)
+            }
+            (
+                Rule::HearsStrangersVotes,
+                Msg::Promise { .. } | Msg::Accepted { .. } | Msg::Nack { .. } | Msg::Confirmed { .. },
+            ) => cluster.acceptors.first().copied(),
+            (
+                Rule::HearsStrangersNews,
+                Msg::Chosen { .. } | Msg::Known { .. } | Msg::Part { .. } | Msg::Checksum { .. },
+            ) => cluster.learners.first().copied(),
+            _ => None,
+        }
     }
 
     /// Of a server that keeps a log.
@@ -339,6 +372,9 @@ impl Rule {
             let snapshots = server.log.as_ref().and_then(|log| log.snapshots.as_ref());
             snapshots.and_then(|snapshots| snapshots.due.as_ref()).map(|(next, _)| *next)
         };
+        if self == Rule::AnswersByWords {
+            answer_by_words(old, new, out);
+        }
         if self == Rule::TruncatesUnchosen && due(new) > due(old) {
             out.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
         }
@@ -415,10 +451,25 @@ fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
     let Some(log) = &mut server.log else { return };
     let knew = |instance: &Instance| before.learner().is_some_and(|l| l.learned.contains_key(instance));
     for (instance, command) in server.learner.learned.range(log.next..) {
-        if !knew(instance) && !command.is_no_op() {
+        if let Some(entry) = Entry::read(command).filter(|_| !knew(instance)) {
             let mut machine = log.replica.machine().copy();
-            machine.execute(*instance, command);
+            machine.execute(*instance, &entry);
             log.replica = Replica::new(Arc::from(machine));
+        }
+    }
+}
+
+/// Whoever waits for the same words as those of an entry that was executed just now is told what that was told.
+fn answer_by_words(old: &ServerState, new: &ServerState, out: &mut Out<Process>) {
+    let (Some(old), Some(new_log)) = (&old.log, &new.log) else { return };
+    let mut machine = old.replica.machine().copy();
+    for (instance, value) in new.learner.learned.range(old.next..new_log.next) {
+        let Some(entry) = Entry::read(value) else { continue };
+        let output = machine.execute(*instance, &entry);
+        for (call, waits) in &new_log.asked {
+            if Entry::read(waits).is_some_and(|waits| waits.command == entry.command) {
+                out.send(call.client, Msg::Output { number: call.number, output: output.clone() });
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Guards of servers that keep a log, one by one: what counts as a confirmation, what a question has to wait for, which snapshot is taken
 //! over, what a restart must not lose, and how many may wait.
 
-use crate::world::{CLIENT, PLAIN, Settings, Tape, World};
+use crate::world::{CLIENT, PLAIN, Settings, Tape, World, entry, in_log, number};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ fn cluster(truncate: Option<Truncate>) -> Cluster {
         learning: Learning::Proposer,
         nacks: true,
         report: usize::MAX,
+        max_value: usize::MAX,
+        keeps: usize::MAX,
         log: Some(Log {
             alpha: 4,
             machine: Arc::new(Tape::default()),
@@ -115,7 +117,7 @@ const BALLOT: Ballot = Ballot { round: 1, proposer: 1 };
 const READER: usize = CLIENT + 1;
 
 fn submit(command: &str) -> Ask {
-    Ask::Submit { number: 1, command: Value::from(command) }
+    Ask::Submit { number: number(command), command: Value::from(command) }
 }
 
 fn query() -> Ask {
@@ -127,11 +129,11 @@ fn promise(ballot: Ballot) -> Msg {
 }
 
 fn accepted(instance: u64, command: &str) -> Msg {
-    Msg::Accepted { ballot: BALLOT, instance: Instance(instance), value: Value::from(command) }
+    Msg::Accepted { ballot: BALLOT, instance: Instance(instance), value: in_log(command) }
 }
 
 fn chosen(instance: u64, command: &str) -> Msg {
-    Msg::Chosen { instance: Instance(instance), value: Value::from(command) }
+    Msg::Chosen { instance: Instance(instance), value: in_log(command) }
 }
 
 fn confirmed(ballot: Ballot, round: u64) -> Msg {
@@ -261,7 +263,7 @@ fn at_most_so_many_commands_and_questions_wait_and_the_no_op_is_none() {
 /// A snapshot after so many commands.
 fn snapshot(commands: u64) -> Snapshot {
     let mut tape = Tape::default();
-    (0..commands).for_each(|i| drop(tape.execute(Instance(i), &Value::from(format!("c{i}").as_str()))));
+    (0..commands).for_each(|i| drop(tape.execute(Instance(i), &entry(&format!("c{i}")))));
     Snapshot { next: Instance(commands), sum: tape.checksum(), machine: Value::from(&tape.snapshot()[..]) }
 }
 
@@ -362,7 +364,7 @@ fn a_hold_off_ends_and_what_waited_for_it_is_begun() {
 fn who_asks_what_was_chosen_is_told_and_asks_on_only_if_that_was_not_all() {
     let mut server = First::start(cluster(None), None);
     let known = |from: u64, to: u64, next| {
-        let values = (from..to).map(|i| (Instance(i), Value::from(format!("c{i}").as_str()))).collect();
+        let values = (from..to).map(|i| (Instance(i), in_log(&format!("c{i}")))).collect();
         Msg::Known { values, next: Instance(next) }
     };
     assert_eq!(server.hears(1, Msg::Learn { from: Instance(0) }).told(1), [], "it knows nothing");

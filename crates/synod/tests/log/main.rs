@@ -299,3 +299,44 @@ fn a_promise_is_for_the_whole_log() {
     assert_eq!(world.count(since, |m| matches!(m, Msg::Nack { .. })), 1);
     assert_eq!(world.count(since, |m| matches!(m, Msg::Accepted { .. })), 0);
 }
+
+#[test]
+fn a_call_is_answered_by_its_own_entry_and_by_no_other_that_asks_the_same() {
+    let mut world = World::new(&PLAIN);
+    world.run();
+    let answers = |world: &World, since: usize, client: usize, number: u64| {
+        let is_its = |(_, to, msg): &&(Id, Id, Msg)| {
+            usize::from(*to) == client && matches!(msg, Msg::Output { number: of, .. } if *of == number)
+        };
+        world.sent[since..].iter().filter(is_its).count()
+    };
+    // Server 1 hears of nothing, and is asked the same later, by another client and by the same one in another call.
+    world.call(0, CLIENT, 1, "same");
+    world.run_losing(|_, dst, _| usize::from(dst) == 1);
+    assert_eq!(answers(&world, 0, CLIENT, 1), 1);
+    let since = world.sent.len();
+    for (client, number) in [(CLIENT + 1, 1), (CLIENT, 2)] {
+        world.call(1, client, number, "same");
+    }
+    // It learns of the first, executes it, and tells nobody anything for it.
+    let first = world.server(0).learner.learned[&Instance(0)].clone();
+    world.tell(1, 0.into(), Msg::Chosen { instance: Instance(0), value: first });
+    assert_eq!(world.next(1), 1);
+    assert_eq!(world.count(since, |msg| matches!(msg, Msg::Output { .. })), 0);
+    world.run();
+    assert_eq!((answers(&world, since, CLIENT + 1, 1), answers(&world, since, CLIENT, 2)), (1, 1));
+    assert_eq!(world.next(1), 3, "each is a command of its own");
+    // A call that comes again, there or elsewhere, is the same call.
+    let since = world.sent.len();
+    world.call(2, CLIENT, 1, "same");
+    world.run();
+    assert_eq!((answers(&world, since, CLIENT, 1), world.next(2)), (1, 3));
+}
+
+#[test]
+fn what_stands_in_the_log_and_is_no_call_of_anybody_changes_nothing() {
+    let mut world = World::new(&PLAIN);
+    world.run();
+    world.tell(1, 0.into(), Msg::Chosen { instance: Instance(0), value: Value::from("rubbish") });
+    assert_eq!((world.next(1), world.tape(1).as_str()), (1, ""));
+}

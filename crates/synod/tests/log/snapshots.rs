@@ -233,3 +233,48 @@ fn replicas_that_executed_different_things_stop_with_both_values_named() {
     let mut world = World::new(&Settings { truncate: Some(EVERY), diverges: true, ..PLAIN });
     submit_all(&mut world, 0..5, &[]);
 }
+
+/// What a step of a server does, if it goes through.
+fn survives(world: &mut World, at: usize, src: usize, msg: &Msg) -> bool {
+    let tell = std::panic::AssertUnwindSafe(|| world.tell(at, src.into(), msg.clone()));
+    std::panic::catch_unwind(tell).is_ok()
+}
+
+#[test]
+fn who_agrees_with_a_majority_goes_on_whatever_one_other_has_executed() {
+    let mut world = truncating(EVERY);
+    world.run();
+    submit_all(&mut world, 0..5, &[]);
+    let other = |below| Msg::Checksum { below: Instance(below), sum: 1 };
+    // However often it says so, it is one.
+    for _ in 0..3 {
+        assert!(survives(&mut world, 1, 2, &other(4)));
+    }
+    assert!(survives(&mut world, 1, 0, &other(3)), "nothing is known here of that instance");
+    assert!(!survives(&mut world, 1, 0, &other(4)), "both others have executed something else");
+    let mut world = World::new(&Settings { servers: 2, truncate: Some(EVERY), ..PLAIN });
+    for i in 0..5 {
+        world.submit(0, &format!("c{i}"));
+        world.run();
+    }
+    (0..2).for_each(|at| world.ring(at, Timer::Snapshot));
+    assert!(!survives(&mut world, 1, 0, &other(4)), "of two nobody knows who is right");
+}
+
+#[test]
+fn a_snapshot_that_is_disputed_while_it_arrives_is_given_up_and_nobody_stops_for_it() {
+    let mut world = truncating(EVERY);
+    let part = |sum| Msg::Part { of: Instance(8), sum, length: 20, at: 0, bytes: Value::from(&[7; 16][..]) };
+    world.tell(2, 0.into(), part(7));
+    let arriving = |world: &World| {
+        let log = world.server(2).log.as_ref().expect("a log");
+        log.snapshots.as_ref().is_some_and(|snapshots| snapshots.arriving.is_some())
+    };
+    assert!(arriving(&world));
+    for msg in [Msg::Checksum { below: Instance(8), sum: 8 }, Msg::Checksum { below: Instance(8), sum: 9 }] {
+        assert!(survives(&mut world, 2, 1, &msg));
+        assert!(!arriving(&world));
+    }
+    world.tell(2, 1.into(), part(8));
+    assert!(arriving(&world), "it is asked for again");
+}

@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ask, Cluster, Instance, Learning, Log, Machine, Msg, Process, ProcessState, QuorumRule, Quorums, Retry,
-    ServerState, Stable, Timer, Truncate, Value,
+    Ask, Call, Cluster, Entry, Instance, Learning, Log, Machine, Msg, Process, ProcessState, QuorumRule,
+    Quorums, Retry, ServerState, Stable, Timer, Truncate, Value,
 };
 
 /// Writes down what it executes, and says how much that is.
@@ -25,16 +25,17 @@ impl Tape {
 }
 
 impl Machine for Tape {
-    fn execute(&mut self, instance: Instance, command: &Value) -> Value {
-        if let Some(said) = self.said(command) {
+    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+        if let Some(said) = self.said(entry) {
             return said;
         }
-        let command = if self.otherwise { Value::from("another") } else { command.clone() };
+        let command = if self.otherwise { Value::from("another") } else { entry.value() };
         self.executed.push((instance.0, command));
         self.length()
     }
-    fn said(&self, command: &Value) -> Option<Value> {
-        let place = self.executed.iter().position(|(_, executed)| executed == command)?;
+    fn said(&self, entry: &Entry) -> Option<Value> {
+        let value = entry.value();
+        let place = self.executed.iter().position(|(_, executed)| *executed == value)?;
         Some(Value::from((place + 1).to_string().as_str()))
     }
     fn query(&self, command: &Value) -> Option<Value> {
@@ -63,6 +64,21 @@ impl Machine for Tape {
 }
 
 pub(crate) const CLIENT: usize = 100;
+
+/// The number of the call in which [`CLIENT`] submits these words.
+pub(crate) fn number(command: &str) -> u64 {
+    command.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(257).wrapping_add(byte.into()))
+}
+
+/// Those words in the log; no words are the no-op.
+pub(crate) fn in_log(command: &str) -> Value {
+    if command.is_empty() { Value::no_op() } else { entry(command).value() }
+}
+
+pub(crate) fn entry(command: &str) -> Entry {
+    let call = Call { client: CLIENT.into(), number: number(command) };
+    Entry { call, command: Value::from(command) }
+}
 
 pub(crate) struct Settings {
     pub(crate) servers: usize,
@@ -126,6 +142,8 @@ impl World {
             learning: Learning::Proposer,
             nacks: true,
             report: settings.report,
+            max_value: usize::MAX,
+            keeps: usize::MAX,
             log: Some(log),
             election: None,
         });
@@ -190,8 +208,14 @@ impl World {
         self.done(at, out);
     }
 
+    /// Submits a command as a call of its own: the same words are the same call.
     pub(crate) fn submit(&mut self, at: usize, command: &str) {
-        self.tell(at, CLIENT.into(), Ask::Submit { number: 1, command: Value::from(command) }.into());
+        self.call(at, CLIENT, number(command), command);
+    }
+
+    /// Submits a command as this call of this client.
+    pub(crate) fn call(&mut self, at: usize, client: usize, number: u64, command: &str) {
+        self.tell(at, client.into(), Ask::Submit { number, command: Value::from(command) }.into());
     }
 
     /// Delivers until nothing is on its way, but for what is lost.
