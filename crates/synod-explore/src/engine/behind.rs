@@ -281,7 +281,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         graph.finish();
         let bytes = self.bytes() + graph.bytes();
         // There are at least as many as there are rows, however few were counted yet.
-        let (rows, generated, depth) = (u64::from(self.origins.len()), self.generated, self.depth);
+        let (rows, generated, depth) = (u64::from(self.origins.len()), self.generated, self.reached);
         let at_least = |count: &Count| {
             let counted = &count.counted;
             (counted.unique.max(rows), counted.generated.max(generated), counted.depth.max(depth))
@@ -298,6 +298,6 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             (ending.incomplete, ending.exhausted) = (given_up, false);
             counts = at_least(&count);
         }
-        (self.counted, self.generated, self.depth) = (Some(counts.0), counts.1, counts.2);
+        (self.counted, self.generated, self.reached) = (Some(counts.0), counts.1, counts.2);
     }
 }

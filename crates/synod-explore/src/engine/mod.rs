@@ -145,7 +145,7 @@ fn explore_once<A: Subject, O: Observer<A>>(
         findings,
         unique_states: unique,
         generated_states: search.generated,
-        depth: search.depth,
+        depth: search.reached,
         missed_state_odds: odds(unique, options.table),
         elapsed: budget.elapsed(),
         memory_bytes: budget.memory(search.bytes()),

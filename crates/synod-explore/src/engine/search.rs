@@ -55,7 +55,10 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub first: Vec<u32>,
     pub asked: Asked,
     pub generated: u64,
+    /// The depth of the level that is being left.
     pub depth: usize,
+    /// The greatest depth of a state, once the exploration has ended: a level that was reached but not left has one, too.
+    pub reached: usize,
     pub failure: Option<Failure>,
     pub pruned: bool,
     pub pool: Option<Arc<rayon::ThreadPool>>,
@@ -108,6 +111,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             asked: Asked::new(system.properties.len()),
             generated: 0,
             depth: 0,
+            reached: 0,
             failure: None,
             pruned: false,
             pool: pool(options.threads - threads_behind).map(Arc::new),
@@ -301,8 +305,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             self.began = self.level.start;
             self.depth += usize::from(!self.level.is_empty());
         }
-        // A level that was reached but not left still has a depth.
-        self.depth += usize::from(self.origins.len() > self.level.end);
+        self.reached = self.depth + usize::from(self.origins.len() > self.level.end);
         ending.cut |= self.pruned;
         let reached = self.level.end == self.origins.len();
         ending.exhausted = self.level.is_empty() && reached && ending.incomplete.is_none();
