@@ -177,8 +177,8 @@ fn write(value: &str) -> Want {
     Want::Write(Value::from(value))
 }
 
-fn chosen(value: &str) -> Option<Answer> {
-    Some(Answer::Chosen(Value::from(value)))
+fn chosen(value: &str) -> Answer {
+    Answer::Chosen(Value::from(value))
 }
 
 fn copy(disk: &SimDisk) -> SimDisk {
@@ -210,7 +210,7 @@ fn a_wiped_disk_is_noticed_though_its_only_effect_was_on_a_client() {
     scene.until("a proposal", Scene::issued);
     scene.crash(1);
     scene.go(50);
-    assert_eq!(scene.answer(3), chosen("x"));
+    assert_eq!(scene.answer(3), Some(chosen("x")));
     scene.crash(0);
     scene.crash(2);
     scene.disks[2] = SimDisk::new();
@@ -227,7 +227,7 @@ fn a_wiped_disk_is_noticed_though_its_only_effect_was_on_a_client() {
     assert_eq!(scene.answer(4), None);
     scene.start(0);
     scene.go(2000);
-    assert_eq!(scene.answer(4), chosen("x"));
+    assert_eq!(scene.answer(4), Some(chosen("x")));
 }
 
 /// Member 2 loses what `lose` takes from its disk, though member 0 acted on it. What `lose` is given is the disk at its end, and
@@ -244,7 +244,7 @@ fn a_lost_end(lose: fn(&SimDisk, &SimDisk) -> SimDisk) {
     scene.until("a proposal", Scene::issued);
     scene.crash(1);
     scene.until("an answer", |scene| scene.answer(3).is_some());
-    assert_eq!(scene.answer(3), chosen("x"));
+    assert_eq!(scene.answer(3), Some(chosen("x")));
     let saves = scene.world.node(2).and_then(|node| node.store()).map(Store::saves);
     let zero = scene.world.node(0).and_then(|node| node.store()).expect("it runs");
     let known = zero.memory().known(2).map(|known| known.saves);
@@ -265,7 +265,7 @@ fn a_lost_end(lose: fn(&SimDisk, &SimDisk) -> SimDisk) {
     scene.start(1);
     scene.ask(4, &[1, 0], write("y"));
     scene.go(2000);
-    assert_eq!(scene.answer(4), chosen("x"));
+    assert_eq!(scene.answer(4), Some(chosen("x")));
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn members_with_other_lists_do_not_talk_and_both_say_so() {
     assert_eq!(other, Some((2, &[0, 1, 2, 3][..])), "it is said of the first");
     scene.ask(4, &[0], write("x"));
     scene.go(1000);
-    assert_eq!(scene.answer(4), chosen("x"), "the others go on");
+    assert_eq!(scene.answer(4), Some(chosen("x")), "the others go on");
 }
 
 #[test]
@@ -394,12 +394,12 @@ fn a_member_is_found_at_its_new_address() {
     scene.crash(1);
     scene.ask(4, &[0], write("x"));
     scene.go(2000);
-    assert_eq!(scene.answer(4), chosen("x"));
+    assert_eq!(scene.answer(4), Some(chosen("x")));
     // One that starts later has the old address, and is found by the one that moved.
     scene.start(1);
     scene.go(1500);
     scene.crash(0);
     scene.ask(6, &[1], write("y"));
     scene.go(3000);
-    assert_eq!(scene.answer(6), chosen("x"));
+    assert_eq!(scene.answer(6), Some(chosen("x")));
 }

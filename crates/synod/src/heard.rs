@@ -17,7 +17,7 @@ impl Cluster {
         match msg {
             // Whoever asks is a client: its question commits nobody.
             Msg::Ask(ask) => self.takes(ask),
-            // Enforces V1, A4: a ballot is the proposer's that draws it, so that no two issue a value in one.
+            // Enforces V1: a ballot is the proposer's that draws it, so that no two issue a value in one.
             Msg::Prepare { ballot, .. } | Msg::Confirm { ballot, .. } => self.draws(src, *ballot),
             // What is accepted has to be reported one day.
             Msg::Accept { ballot, value, .. } => self.draws(src, *ballot) && self.fits(value),

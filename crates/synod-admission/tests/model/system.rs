@@ -247,7 +247,7 @@ impl System {
                 next.acted.retain(|(who, _, _)| who != id);
             }
         }
-        self.look(&mut next);
+        Self::look(&mut next);
         next
     }
 
@@ -425,12 +425,12 @@ impl System {
             self.send_vote(state, id, to);
         }
         if tells {
-            self.tell_client(state, id, value);
+            Self::tell_client(state, id, value);
         }
         state.members[id as usize].process.as_mut().expect("it runs").order.end(true);
     }
 
-    fn tell_client(&self, state: &mut State, id: u64, value: u8) {
+    fn tell_client(state: &mut State, id: u64, value: u8) {
         state.told.insert(value);
         let process = state.members[id as usize].process.as_ref().expect("it runs");
         let own = process.disk.vote.map(|(_, which)| (CLIENT, id, which));
@@ -475,7 +475,7 @@ impl System {
                             Self::flush(state, *to);
                         }
                         if sends > 0 {
-                            self.tell_client(state, *to, value);
+                            Self::tell_client(state, *to, value);
                         }
                         let process = state.members[*to as usize].process.as_mut().expect("it runs");
                         process.order.end(flush);
@@ -497,7 +497,7 @@ impl System {
         })
     }
 
-    fn look(&self, state: &mut State) {
+    fn look(state: &mut State) {
         state.excused |= Self::behind(state, false);
     }
 }

@@ -38,7 +38,9 @@ pub(super) struct Hello {
 /// Writes ids in order; none if there are too many, or the largest are too large, for any honest configuration.
 pub(super) fn write_members(members: &[u64]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    members.iter().for_each(|id| varint::write(*id, &mut bytes));
+    for id in members {
+        varint::write(*id, &mut bytes);
+    }
     (bytes.len() <= MOST_LIST).then_some(bytes)
 }
 

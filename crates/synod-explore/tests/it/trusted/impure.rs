@@ -79,7 +79,7 @@ fn a_history_hook_that_errs_once() {
     let model = ActorModel::new((), 0u32)
         .actors(talkers(5, None))
         .init_network(Network::new_unordered_nonduplicating([]))
-        .record_msg_out(|_, history, _| {
+        .record_msg_out(|(), history, _| {
             Some(if RECORDED.fetch_add(1, Ordering::Relaxed) == 0 { history + 1 } else { 666 })
         })
         .property(Expectation::Always, "history below 666", |_, state| state.history < 666);
@@ -227,7 +227,7 @@ fn who_sends_in_the_order_of_a_hash_set_is_not_accused_where_order_decides_nothi
 fn where_order_decides_something_it_is_named_as_what_differs() {
     // A history that goes by the order.
     let model = gossips(Network::new_unordered_nonduplicating([]), Vec::new()).record_msg_out(
-        |_, history: &Vec<Id>, envelope| {
+        |(), history: &Vec<Id>, envelope| {
             let mut history = history.clone();
             history.push(envelope.dst);
             (history.len() < 6).then_some(history)
