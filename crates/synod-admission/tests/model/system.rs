@@ -32,7 +32,7 @@ pub(crate) struct Process {
     /// What it told each peer last.
     pub(crate) said: BTreeMap<u64, Answer>,
     /// The peers that answered this start from within a session: it may speak to them.
-    pub(crate) answered: BTreeMap<u64, Answer>,
+    pub(crate) answered: BTreeSet<u64>,
     /// The votes of others that anything sent from now on rests on.
     pub(crate) rests: BTreeSet<(u64, u64)>,
     pub(crate) takes_part: bool,
@@ -122,11 +122,18 @@ pub(crate) struct System {
     pub(crate) cuts: u8,
     /// Whether a member may be started with a list of itself alone.
     pub(crate) alone: bool,
+    /// Whether others than those whose disks may be at fault crash; a member that is down is like one that nothing reaches.
+    pub(crate) all_crash: bool,
 }
 
 impl System {
     pub(crate) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
+    }
+
+    /// Members are alike at first, so that those whose disks may be at fault may be named: the last ones.
+    fn may_fail(&self, id: u64) -> bool {
+        id + u64::from(self.wipes.max(self.cuts)) >= self.members
     }
 
     fn majority(&self, process: &Process) -> usize {
@@ -189,16 +196,15 @@ impl System {
                         steps.push(Step::StartAlone(id));
                     }
                 }
-                // Members are alike at first: those that are at fault may be named.
-                if state.wipes > 0 && member.disk.is_some() && id + u64::from(self.wipes) >= self.members {
+                if state.wipes > 0 && member.disk.is_some() && self.may_fail(id) {
                     steps.push(Step::Wipe(id));
                 }
-                if state.cuts > 0 && id + u64::from(self.cuts) >= self.members {
+                if state.cuts > 0 {
                     steps.extend((0..member.past.len()).map(|back| Step::Cut(id, back)));
                 }
                 continue;
             };
-            if state.starts > 0 {
+            if state.starts > 0 && (self.all_crash || self.may_fail(id)) {
                 steps.push(Step::Crash(id));
             }
             if state.asks > 0 && process.takes_part && process.disk.vote.is_none() {
@@ -266,7 +272,7 @@ impl System {
         });
         disk.mine.begin(Begun { nonce: member.starts, saves: disk.saves });
         if !self.is(Mutant::BootNotDurable) || before.is_none() {
-            member.past.extend(before);
+            member.past.extend(before.filter(|_| self.cuts > 0 && self.may_fail(id)));
             member.disk = Some(disk.clone());
         }
         let peers = (0..self.members).filter(|peer| *peer != id && !alone);
@@ -285,7 +291,7 @@ impl System {
             order: Order::default(),
             links: BTreeMap::new(),
             said: BTreeMap::new(),
-            answered: BTreeMap::new(),
+            answered: BTreeSet::new(),
             rests: BTreeSet::new(),
             takes_part: false,
             alone,
@@ -305,13 +311,14 @@ impl System {
     }
 
     /// Makes all that a process has staged durable.
-    fn flush(state: &mut State, id: u64) {
+    fn flush(&self, state: &mut State, id: u64) {
         let member = &mut state.members[id as usize];
         let process = member.process.as_mut().expect("it runs");
         process.disk.known.extend(process.memory.unwritten());
         process.memory.written();
         if member.disk.as_ref() != Some(&process.disk) {
-            member.past.extend(member.disk.replace(process.disk.clone()));
+            let before = member.disk.replace(process.disk.clone());
+            member.past.extend(before.filter(|_| self.cuts > 0 && self.may_fail(id)));
             if member.past.len() > PAST {
                 member.past.remove(0);
             }
@@ -344,7 +351,7 @@ impl System {
         process.memory.greet(other, &standing);
         if !process.memory.is_recorded(other) && !self.is(Mutant::RecordedNotDurably) {
             process.order.flush();
-            Self::flush(state, id);
+            self.flush(state, id);
         }
         self.tell(state, id, other);
     }
@@ -369,7 +376,7 @@ impl System {
     /// Whether two processes have sessions with each other in which the first may speak.
     fn speaks(&self, process: &Process, to: u64) -> bool {
         process.links.contains_key(&to)
-            && (process.answered.contains_key(&to) || self.is(Mutant::SpeaksUnanswered))
+            && (process.answered.contains(&to) || self.is(Mutant::SpeaksUnanswered))
     }
 
     fn send_vote(&self, state: &mut State, id: u64, to: u64) {
@@ -396,7 +403,7 @@ impl System {
                     process.disk.mine.admitted = true;
                     let disk = process.disk.mine.disk;
                     state.members[id as usize].took_part.insert(disk);
-                    Self::flush(state, id);
+                    self.flush(state, id);
                 }
                 for to in 0..self.members {
                     self.send_vote(state, id, to);
@@ -420,7 +427,7 @@ impl System {
         process.disk.saves += 1;
         process.order.wait(0);
         let tells = tell || self.majority(process) == 1;
-        Self::flush(state, id);
+        self.flush(state, id);
         for to in 0..self.members {
             self.send_vote(state, id, to);
         }
@@ -446,7 +453,7 @@ impl System {
                 if process.start != *start {
                     return;
                 }
-                process.answered.insert(*from, *answer);
+                process.answered.insert(*from);
                 process.admittance.hear(*from, *answer, process.disk.saves);
                 self.admit(state, *to);
             }
@@ -472,7 +479,7 @@ impl System {
                         let sends = usize::from(value == vote.0);
                         let flush = process.order.needs_flush(sends);
                         if flush {
-                            Self::flush(state, *to);
+                            self.flush(state, *to);
                         }
                         if sends > 0 {
                             Self::tell_client(state, *to, value);
@@ -492,7 +499,7 @@ impl System {
                 state.members[*whose as usize].process.as_ref().filter(|process| process.takes_part);
             process.is_some_and(|process| {
                 let lost = process.disk.vote.is_none_or(|(_, mine)| mine != *which);
-                lost && process.answered.contains_key(who) == answered
+                lost && process.answered.contains(who) == answered
             })
         })
     }
