@@ -431,7 +431,7 @@ fn a_report_holds_the_table_the_trace_and_the_picture() {
 #[test]
 fn a_model_stands_for_the_run_in_it() {
     let show = run(&["trace", "show", "scenarios/d5-takeover"]);
-    assert!(show.status == 0 && show.out.contains("Accept(1.2, #141, next)"), "{}", show.out);
+    assert!(show.status == 0 && show.out.contains("Accept(1.2, #141, \"3.1 next\")"), "{}", show.out);
     let diagram = run(&["trace", "diagram", "scenarios/d5-takeover"]);
     assert!(diagram.status == 0 && diagram.out.starts_with("<svg"), "{}", diagram.out);
     let lasso = run(&["trace", "replay", "liveness/duel"]);

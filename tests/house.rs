@@ -199,7 +199,7 @@ fn every_requirement_is_accounted_for() {
     let notes = read("proofs-notes/README.md");
     let models = catalogue();
     let ids = "A1 A2 A3 A4 A5 A6 A7 B0 P1 P1a P2 P2a P2b P2c V1 V2 V3 S1 C1 C2 C3 C4 C5 D1 D2 D3 D4 D5 D6 D7 D8 D9 \
-               E1 E2 E3 E4 E5 F1 F2 F3 G1 G2 G3";
+               E1 E2 E3 E4 E5 F1 F2 F3 G1 G2 G3 G4 G5 I1 I2 I4 I5";
     let ids: Vec<&str> = ids.split_whitespace().collect();
     for id in &ids {
         let rows: Vec<_> = notes.lines().filter(|line| line.starts_with(&format!("| {id} |"))).collect();

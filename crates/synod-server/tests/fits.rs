@@ -4,13 +4,13 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngSeed, TestCaseError, TestRunner};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
     Ask, Ballot, Cluster, Entry, Instance, Learning, Log, Machine, Msg, PerInstance, Process, ProcessState,
-    Proposal, QuorumRule, Quorums, Retry, Stable, Value,
+    Proposal, QuorumRule, Quorums, Retry, Stable, Timer, Value,
 };
 use synod_server::{Config, Wiring};
 
@@ -47,6 +47,8 @@ struct World {
     servers: Vec<Process>,
     states: Vec<Option<ProcessState>>,
     disks: Vec<Option<Stable>>,
+    /// Whose retry timers are set: one step issues so much only, and the timer has the rest issued.
+    timers: BTreeSet<usize>,
     flying: VecDeque<(Id, Id, Msg)>,
     longest: usize,
 }
@@ -68,7 +70,8 @@ impl World {
         let servers: Vec<Process> = cluster.proposers.iter().map(server).collect();
         let count = servers.len();
         let (states, disks) = (vec![None; count], vec![None; count]);
-        let mut world = World { servers, states, disks, flying: VecDeque::new(), longest: 0 };
+        let mut world =
+            World { servers, states, disks, timers: BTreeSet::new(), flying: VecDeque::new(), longest: 0 };
         (0..count).for_each(|at| world.start(at));
         world
     }
@@ -88,6 +91,8 @@ impl World {
                     self.flying.push_back((at.into(), to, msg));
                 }
                 Command::Save(stable) => self.disks[at] = Some(stable),
+                Command::SetTimer(Timer::Retry, _) => drop(self.timers.insert(at)),
+                Command::CancelTimer(Timer::Retry) => drop(self.timers.remove(&at)),
                 _ => {}
             }
         }
@@ -101,9 +106,22 @@ impl World {
         self.done(at, out);
     }
 
+    fn ring(&mut self, at: usize) {
+        let Some(Some(state)) = self.states.get(at).cloned() else { return };
+        let (mut out, mut next) = (Out::new(), Cow::Owned(state));
+        self.servers[at].on_timeout(at.into(), &mut next, &Timer::Retry, &mut out);
+        self.states[at] = Some(next.into_owned());
+        self.done(at, out);
+    }
+
+    /// Until nothing is on its way and nobody has anything left to do; a few rounds are enough for all that is asked here.
     fn run(&mut self) {
-        while let Some((src, dst, msg)) = self.flying.pop_front() {
-            self.tell(dst.into(), src, msg);
+        for _ in 0..100 {
+            while let Some((src, dst, msg)) = self.flying.pop_front() {
+                self.tell(dst.into(), src, msg);
+            }
+            let Some(at) = self.timers.pop_first() else { break };
+            self.ring(at);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Model for System {
 /// The claims that fall, and how many states there were by then: all there are, unless the `claim` to be looked for falls.
 fn explored(system: System, claim: Option<&'static str>) -> (Vec<&'static str>, usize) {
     let until = claim.map_or(HasDiscoveries::All, |claim| HasDiscoveries::AnyOf([claim].into()));
-    let checker = system.checker().finish_when(until).spawn_bfs().join();
+    let checker = system.checker().finish_when(until).spawn_dfs().join();
     let discoveries = checker.discoveries();
     let mut fallen: Vec<&'static str> = discoveries.into_keys().filter(|name| *name != "told").collect();
     fallen.sort_unstable();
@@ -64,7 +64,7 @@ fn ends(starts: u8, mutant: Option<Mutant>) -> System {
         mutant,
         running: true,
         starts,
-        asks: 2,
+        asks: 1,
         wipes: 0,
         cuts: 1,
         alone: false,
@@ -79,7 +79,7 @@ fn wipes(starts: u8, mutant: Option<Mutant>) -> System {
         mutant,
         running: true,
         starts,
-        asks: 2,
+        asks: 1,
         wipes: starts,
         cuts: 0,
         alone: false,
