@@ -9,8 +9,6 @@ pub(crate) enum Mutant {
     AnswersDurableOnly,
     /// A start is not held against what the next one found.
     BaseNotCompared,
-    /// A new directory takes part after a majority's word.
-    MajorityForNew,
     /// A peer says that it has recorded a directory before that is durable.
     RecordedNotDurably,
     /// A start greets before it was counted durably.

@@ -277,9 +277,6 @@ impl System {
         }
         let peers = (0..self.members).filter(|peer| *peer != id && !alone);
         let mut mine = disk.mine.clone();
-        if self.is(Mutant::MajorityForNew) {
-            mine.admitted = true;
-        }
         if self.is(Mutant::BaseNotCompared) {
             mine.starts.iter_mut().for_each(|begun| begun.saves = u64::MAX);
         }
