@@ -53,10 +53,11 @@ fn shapes(mutant: &str) -> Vec<Model> {
         |acceptors, system: &str, environment: &str| large(Some(mutant), (acceptors, 3), system, environment);
     let own: Vec<Model> = catalogue()
         .into_iter()
-        .filter(|model| model.file.log.is_some() && model.mutant().is_some_and(|entry| entry.name == mutant))
+        .filter(|model| model.mutant().is_some_and(|entry| entry.name == mutant))
+        .filter(|model| model.file.log.is_some() || mutant.starts_with("hears-strangers"))
         .collect();
     if !own.is_empty() {
-        // Mutants of the log are looked for where their own model looks.
+        // Mutants of the log, and of who is heard, are looked for where their own model looks.
         return own.iter().chain(&own).cloned().collect();
     }
     match mutant {
@@ -66,7 +67,8 @@ fn shapes(mutant: &str) -> Vec<Model> {
         }
         "other-ballots-promises" | "same-ballot-retry" => vec![of(5, RETRY, "")],
         "announces-other-ballots" => {
-            let announced = format!("{ANNOUNCED}{RETRY}");
+            // Whoever is told of refusals stays in its ballot as long as it is not.
+            let announced = format!("{ANNOUNCED}{RETRY}nacks = false\n");
             vec![large(Some(mutant), (5, 1), &announced, ""), large(Some(mutant), (3, 1), &announced, "")]
         }
         // A read that came earlier would keep the value from being chosen.
