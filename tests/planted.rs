@@ -12,6 +12,8 @@ struct Planted {
     from: String,
     to: String,
     test: String,
+    /// Where these are: `it` unless it says something else; `lib` is the engine itself.
+    target: String,
 }
 
 fn all() -> Vec<Planted> {
@@ -26,6 +28,7 @@ fn all() -> Vec<Planted> {
             from: word("from"),
             to: word("to"),
             test: word("test"),
+            target: error.get("target").and_then(toml::Value::as_str).unwrap_or("it").to_owned(),
         }
     };
     errors.into_iter().map(planted).collect()
@@ -61,12 +64,14 @@ fn copy(from: &Path, to: &Path) {
 fn every_planted_error_is_found() {
     let folder = tempfile::tempdir().expect("a folder");
     copy(&root(), folder.path());
-    for Planted { says, file, from, to, test } in all() {
+    for Planted { says, file, from, to, test, target } in all() {
         let path = folder.path().join(&file);
         let right = fs::read_to_string(&path).expect("it was copied");
         fs::write(&path, right.replacen(&from, &to, 1)).expect("it is written");
         let output = Command::new("cargo")
-            .args(["test", "-p", "synod-explore", "--test", "it", "--", &test])
+            .args(["test", "-p", "synod-explore"])
+            .args(if target == "lib" { vec!["--lib"] } else { vec!["--test", &target] })
+            .args(["--", &test])
             .current_dir(folder.path())
             .env("CARGO_TARGET_DIR", folder.path().join("target"))
             .output()

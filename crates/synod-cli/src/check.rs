@@ -130,6 +130,12 @@ fn checkpoints(args: &Check, folder: &Path, models: &[Model]) -> Result<(), Stri
             anstream::eprintln!("{}: ballots are renumbered, so there is no checkpoint of it", model.name);
             continue;
         }
+        if model.file.liveness.is_some() {
+            let name = &model.name;
+            anstream::eprintln!(
+                "{name}: the checkpoint is of its claims; what must come about is begun anew"
+            );
+        }
         let file = synod_model::checkpoint_file(folder, &model.name);
         if file.exists() && !args.resume {
             return Err(format!(

@@ -35,8 +35,8 @@ pub enum Table {
 /// Where to note down how far an exploration is.
 ///
 /// It is written when the exploration gives up, for whatever reason but a failing disk, and now and then before; not while it only
-/// looks for messages that must not be left out, which takes little. It is removed when the exploration comes to its end. To go on, the handlers are run again once for each distinct local step, so the actors and the
-/// observer must be the same: what they give is compared.
+/// looks for messages that must not be left out, which takes little. To go on, the handlers are run again once for each distinct local
+/// step, so the actors and the observer must be the same: what they give is compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Checkpoint<'a> {
     /// The file. It is replaced as a whole: whenever the process is stopped there is the older or the newer one.
@@ -47,6 +47,9 @@ pub struct Checkpoint<'a> {
     pub resume: bool,
     /// How long to wait at least before it is written again. It also waits until writing has taken a twentieth of the time.
     pub every: Duration,
+    /// Whether the file stays when the exploration comes to its end: whoever goes on from it is there at once. For who has more to
+    /// decide, such as what must come about, and removes it then. Without this, it is removed.
+    pub keep: bool,
 }
 
 /// How to explore. The default is one thread, an exact table, no limits, to leave nothing out that stateright would count, to
@@ -120,6 +123,8 @@ pub enum Why {
     Time,
     /// The memory was full.
     Memory,
+    /// A state takes more bits than an exact table has room for, however much memory there is; fingerprints take the same for all.
+    Width,
     /// Somebody asked it to.
     Interrupted,
     /// The disk on which states wait failed.
@@ -193,6 +198,9 @@ impl<A: Subject> Display for Verdict<A> {
             Self::Violated { property } => write!(f, "violated: {property}"),
             Self::Incomplete(Why::Time) => f.write_str("incomplete: out of time"),
             Self::Incomplete(Why::Memory) => f.write_str("incomplete: out of memory"),
+            Self::Incomplete(Why::Width) => {
+                f.write_str("incomplete: a state is too wide for an exact table: ask for fingerprints")
+            }
             Self::Incomplete(Why::Interrupted) => f.write_str("incomplete: interrupted"),
             Self::Incomplete(Why::Disk(error)) => write!(f, "incomplete: the disk failed: {error}"),
             Self::Incomplete(Why::Stopped) => f.write_str("incomplete: stopped before all was decided"),
@@ -390,7 +398,7 @@ pub struct Report<A: Subject> {
     /// How much of it was done twice, to see whether it comes to the same.
     pub rerun: Rerun,
     /// How often the exploration was begun: more than once where messages are left out and some of them turned out to matter, the
-    /// attempts to find that out early included. Of those since the last checkpoint, if it went on from one.
+    /// attempts to find that out early included.
     pub passes: u32,
 }
 

@@ -170,11 +170,13 @@ where
     // Where ballots are renumbered there is none.
     let checkpoints = settings.checkpoints.filter(|_| model.has_checkpoints());
     let file = checkpoints.map(|(folder, _)| checkpoint_file(folder, &model.name));
+    // It goes when all is decided: what must come about, too, though the search for fair runs has no checkpoint of its own.
     let checkpoint = checkpoints.zip(file.as_deref()).map(|((_, resume), file)| Checkpoint {
         file,
         identity: &identity,
         resume,
         every: CHECKPOINT_EVERY,
+        keep: !liveness.properties.is_empty(),
     });
     let options = Options {
         table: settings.table,
@@ -198,6 +200,13 @@ where
     system.liveness = liveness;
     let system = &system;
     progress::add(model, system, &options, &mut outcome);
+    if let Some(Checkpoint { file, keep: true, .. }) = options.checkpoint
+        && outcome.verdict != "incomplete"
+        && !report.refused
+    {
+        // Should it stay, the next run says so; nothing is lost by that.
+        let _ = std::fs::remove_file(file);
+    }
     let figures;
     (outcome.complaints, figures) = expected::complaints(model, &outcome, settings);
     if let Some(scenario) = &model.file.scenario {
@@ -311,6 +320,7 @@ pub(crate) fn gave_up(model: &Model, why: Why) -> String {
     match why {
         Why::Time => format!("time ran out{missing}"),
         Why::Memory => format!("memory ran out{missing}"),
+        Why::Width => "a state is too wide for an exact table; --table 128 has fingerprints".to_owned(),
         Why::Interrupted => "it was interrupted".to_owned(),
         Why::Disk(error) => format!("the disk on which states wait failed: {error}"),
         Why::Stopped => "it stopped before all was decided".to_owned(),

@@ -1,20 +1,26 @@
 //! What is asked of what was found: each property of histories once a history, of notes once a note, of locals once a local,
 //! and those of whole states of every state.
 
+use super::budget::Budget;
 use super::intern::NONE;
 use super::search::{Failure, Search};
 use super::tables::pair;
 use crate::doubt::Doubt;
 use crate::observer::Observer;
 use crate::property::Check;
+use crate::report::Why;
 use crate::state::Local;
 use crate::{Subject, panics};
 use rustc_hash::FxHashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Fewer states than this are not worth a thread.
 pub(super) const SHARE: u32 = 1 << 8;
+
+/// So long nobody looks at the limits while states are asked about, unless one takes longer.
+const LONG: Duration = Duration::from_millis(40);
 
 /// Where a property was decided.
 pub(super) struct Hit {
@@ -150,9 +156,18 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         &self,
         question: impl Fn(&Check<A, O>) -> Option<Result<Result<(), String>, String>>,
     ) -> Vec<(usize, Answer)> {
+        self.ask_but(&[], question)
+    }
+
+    /// The same, but for those that are marked.
+    fn ask_but(
+        &self,
+        decided: &[bool],
+        question: impl Fn(&Check<A, O>) -> Option<Result<Result<(), String>, String>>,
+    ) -> Vec<(usize, Answer)> {
         let mut answers = Vec::new();
         for (index, property) in self.tables.system.properties.iter().enumerate() {
-            if self.asked.hits[index].is_some() {
+            if self.asked.hits[index].is_some() || decided.get(index) == Some(&true) {
                 continue;
             }
             match question(&property.check) {
@@ -191,15 +206,46 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         self.waits_for(|check| matches!(check, Check::State(_) | Check::Locals(_)))
     }
 
-    /// Asks the properties that look at whole states, or at all actors, about new states, in parallel.
-    pub(super) fn ask_states(&mut self, states: Range<u32>) {
-        let doubt = self.tables.system.doubt.as_ref();
-        if self.scouting.is_some() || !(self.asks_states() || doubt.is_some()) {
-            return;
+    /// Asks the properties that look at whole states, or at all actors, about new states. Gives up half-way if there is a reason;
+    /// then the others are asked about when the exploration goes on.
+    pub(super) fn ask_states(&mut self, budget: &Budget<'_>) -> Option<Why> {
+        let all = self.origins.len();
+        let doubts = self.tables.system.doubt.is_some();
+        while self.unasked < all
+            && self.failure.is_none()
+            && self.scouting.is_none()
+            && (doubts || self.asks_states())
+        {
+            let begun = Instant::now();
+            let chunk = self.chunk.saturating_mul(self.threads() as u32);
+            let some = self.unasked..all.min(self.unasked.saturating_add(chunk));
+            self.ask_some(some.clone());
+            self.unasked = some.end;
+            let took = begun.elapsed();
+            if took > LONG {
+                self.chunk = (self.chunk / 2).max(1);
+            } else if took < LONG / 8 && self.chunk < self.pace.chunk {
+                self.chunk *= 2;
+            }
+            if some.end < all
+                && self.failure.is_none()
+                && let Some(why) = budget.look(|| self.bytes())
+            {
+                return Some(why);
+            }
         }
+        self.unasked = all;
+        None
+    }
+
+    /// Asks about some states, in parallel.
+    fn ask_some(&mut self, states: Range<u32>) {
+        let doubt = self.tables.system.doubt.as_ref();
         let whole = self.waits_for(|check| matches!(check, Check::State(_)));
         let together = self.waits_for(|check| matches!(check, Check::Locals(_)));
-        let shares = shares(&states, self.threads());
+        // Where few are asked about together, it is because that takes long.
+        let least = self.chunk.min(SHARE);
+        let shares = shares_of(&states, self.threads(), least);
         let mut found: Vec<Findings> = Vec::new();
         found.resize_with(shares.len(), Findings::default);
         let search = &*self;
@@ -226,23 +272,23 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                         *failed = Some((number, message));
                         return;
                     }
-                    answers = search.ask(|check| match (check, &state) {
+                    answers = search.ask_but(&decided, |check| match (check, &state) {
                         (Check::State(check), Ok(state)) => Some(panics::capture(|| check(state))),
                         (Check::State(_), Err(message)) => Some(Err(message.clone())),
                         _ => None,
                     });
                 }
                 if together && let Some(locals) = search.new_locals(&row, met) {
-                    answers.extend(search.ask(|check| match check {
+                    answers.extend(search.ask_but(&decided, |check| match check {
                         Check::Locals(check) => Some(panics::capture(|| check(&locals))),
                         _ => None,
                     }));
                 }
+                // Nobody is asked again: of several states that decide a property, or make it panic, the first counts.
                 for (index, answer) in answers {
                     let panicked = answer.is_err();
-                    if !std::mem::replace(&mut decided[index], true) || panicked {
-                        found.push((number, index, answer));
-                    }
+                    decided[index] = true;
+                    found.push((number, index, answer));
                     if panicked {
                         return;
                     }
@@ -301,8 +347,13 @@ fn is_first(seen: &mut Vec<bool>, number: u32) -> bool {
 
 /// Splits numbers evenly between threads, in order.
 pub(super) fn shares(numbers: &Range<u32>, threads: usize) -> Vec<Range<u32>> {
+    shares_of(numbers, threads, SHARE)
+}
+
+/// The same, with so many at least for each.
+fn shares_of(numbers: &Range<u32>, threads: usize, least: u32) -> Vec<Range<u32>> {
     let threads = threads.clamp(1, 1 << 10) as u32;
-    let share = (numbers.end - numbers.start).div_ceil(threads).max(SHARE);
+    let share = (numbers.end - numbers.start).div_ceil(threads).max(least);
     let starts = numbers.clone().step_by(share as usize);
     starts.map(|start| start..numbers.end.min(start + share)).collect()
 }

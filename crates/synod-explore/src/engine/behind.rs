@@ -4,7 +4,7 @@
 //! there are other states to leave, except at the end of a block. Whoever is behind has states to count in the meantime. If that has
 //! become so much that there is no end to it, whoever explores looks up the rows too, and only says how it came out.
 
-use super::blocks::{Ended, PORTION, Run, runs};
+use super::blocks::{Ended, Run, runs};
 use super::budget::Budget;
 use super::expand::Candidates;
 use super::fibers::Count;
@@ -201,7 +201,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         loop {
             let ended = ahead == block.end || given_up.is_some();
             if !ended && behind.waiting < WAITING {
-                let end = block.end.min(ahead + self.portion(PORTION));
+                let end = block.end.min(ahead + self.portion(self.pace.portion));
                 let mut portion = behind.spare.pop().unwrap_or_default();
                 given_up = self.expand_portion(&mut portion, ahead..end, budget);
                 if given_up.is_some() {
@@ -210,14 +210,14 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 ahead = end;
                 behind.look_up(&mut portion);
                 if portion.is_looked_up {
-                    self.take_in_portion(&mut portion);
+                    given_up = self.take_in_portion(&mut portion, budget);
                 }
                 behind.send(portion);
             } else if ended && behind.numbers.is_some() {
                 break;
             } else if let Some(mut portion) = behind.next() {
                 if !portion.is_looked_up {
-                    self.take_in_portion(&mut portion);
+                    given_up = given_up.or(self.take_in_portion(&mut portion, budget));
                 }
                 behind.spare.push(portion);
             } else {
@@ -232,11 +232,13 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     }
 
     /// Takes in what was found, unless it comes after a failure.
-    fn take_in_portion(&mut self, portion: &mut Portion) {
-        if self.failure.is_none() {
-            self.take_in_all::<Hashed<1>>(&mut portion.found, &portion.runs);
-            self.level.start = portion.end;
+    fn take_in_portion(&mut self, portion: &mut Portion, budget: &Budget<'_>) -> Option<Why> {
+        if self.failure.is_some() {
+            return None;
         }
+        self.take_in_all::<Hashed<1>>(&mut portion.found, &portion.runs, &(self.level.start..portion.end));
+        self.level.start = portion.end;
+        self.ask_states(budget)
     }
 
     fn expand_portion(

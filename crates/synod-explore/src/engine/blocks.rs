@@ -16,19 +16,18 @@ use crate::property::Check;
 use crate::report::Why;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
-/// States that are expanded with missing entries before the clock is looked at again.
-const PATIENCE: usize = 32;
+/// So long nobody looks at the limits while properties are asked, unless what one state leads to takes longer.
+const LONG: Duration = Duration::from_millis(40);
 
-/// States that are left together by one thread.
-pub(super) const PORTION: u32 = 1 << 9;
 /// About so many successors are looked up together by several threads.
 const SUCCESSORS: u64 = 1 << 16;
 
 /// How the work on a block ended.
 pub(super) enum Ended {
     Done,
-    /// Given up half-way, nothing was taken in.
+    /// Given up half-way. What was taken in is what the states before [`Search::level`] lead to.
     GivenUp(Why),
     /// There are larger numbers than keys have room for; nothing was taken in.
     TooLarge,
@@ -50,28 +49,39 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         if self.behind.is_some() {
             return self.explore_ahead(block, budget);
         }
-        let portion = self.portion(block.end - block.start);
         while self.level.start < block.end && self.failure.is_none() {
-            let portion = self.level.start..block.end.min(self.level.start + portion);
+            // Where portions end does not depend on where the exploration was interrupted either.
+            let left = (self.level.start - self.began) % self.pace.block % self.portion;
+            let portion = self.level.start..block.end.min(self.level.start - left + self.portion);
             let given_up = self.explore_portion(portion.clone(), budget);
             if given_up.is_some() {
                 return given_up;
             }
             self.level.start = portion.end;
+            // What panicked is told, and nothing is written down to go on with.
+            if self.failure.is_some() {
+                return None;
+            }
+            let given_up = self.ask_states(budget);
+            if self.failure.is_some() {
+                return None;
+            }
+            let given_up = given_up.or_else(|| budget.look(|| self.bytes()));
+            if given_up.is_some() {
+                return given_up;
+            }
         }
         None
     }
 
     /// How many states of so many are left at a time.
     pub(super) fn portion(&self, all: u32) -> u32 {
-        match &self.pool {
-            _ if self.asks_states() => all,
-            None => PORTION,
-            Some(_) => {
-                let each = self.generated / u64::from(self.origins.len()) + 1;
-                (SUCCESSORS / each).max(u64::from(PORTION)).min(u64::from(all)) as u32
-            }
+        let asked = self.asks_states();
+        if self.pool.is_none() && !asked {
+            return self.pace.portion;
         }
+        let each = self.generated / u64::from(self.origins.len()) + 1;
+        (SUCCESSORS / each).max(u64::from(self.pace.portion)).min(u64::from(all)) as u32
     }
 
     /// Expands some states and takes in their successors. Gives up half-way, taking in none, if the time is up.
@@ -84,7 +94,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 Ended::Done => return None,
                 Ended::GivenUp(why) => return Some(why),
                 Ended::TooLarge if self.fit() => {}
-                Ended::TooLarge => return Some(Why::Memory),
+                Ended::TooLarge => return Some(Why::Width),
             }
         }
     }
@@ -100,17 +110,41 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             return ended;
         }
         let runs = runs(buffers);
-        match &mut self.graph {
-            None => {
-                let keys = runs.iter().map(|(buffer, range)| {
-                    let found = &buffers[*buffer];
-                    (&found.keys[range.clone()], &found.new[range.clone()])
-                });
-                table.insert_all(self.pool.as_deref(), keys);
-            }
-            Some(graph) => graph.extend(None, buffers, &runs, portion.end),
+        if let Some(graph) = &mut self.graph {
+            graph.extend(None, buffers, &runs, portion.end);
+            self.take_in_all::<S>(buffers, &runs, portion);
+            return Ended::Done;
         }
-        self.take_in_all::<S>(buffers, &runs);
+        // A few states at a time, where properties take long. Not where whole states are asked about afterwards: if a property of
+        // theirs panics, what was taken in until then is counted.
+        while self.level.start < portion.end && self.failure.is_none() {
+            let left = portion.end - self.level.start;
+            let some = self.level.start
+                ..self.level.start + if self.asks_states() { left } else { left.min(self.taken) };
+            let begun = Instant::now();
+            let runs: Vec<Run> = runs.iter().map(|run| found_from(buffers, run, &some)).collect();
+            let keys = runs.iter().map(|(buffer, range)| {
+                let found = &buffers[*buffer];
+                (&found.keys[range.clone()], &found.new[range.clone()])
+            });
+            table.insert_all(self.pool.as_deref(), keys);
+            self.take_in_all::<S>(buffers, &runs, &some);
+            for (buffer, range) in runs {
+                buffers[buffer].new[range].fill_with(AtomicBool::default);
+            }
+            self.level.start = some.end;
+            if begun.elapsed() > LONG {
+                self.taken = (self.taken / 2).max(1);
+            } else if begun.elapsed() < LONG / 8 && self.taken < self.pace.chunk {
+                self.taken *= 2;
+            }
+            if some.end < portion.end
+                && self.failure.is_none()
+                && let Some(why) = budget.look(|| self.bytes())
+            {
+                return Ended::GivenUp(why);
+            }
+        }
         Ended::Done
     }
 
@@ -156,8 +190,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         };
         let (mut states, mut reader) = (Window::new(self.tables.width(), sleeping), self.frontier.reader());
         for (n, &number) in missed.iter().enumerate() {
-            if n % PATIENCE == 0
-                && let Some(why) = budget.check()
+            // The first is expanded whatever the clock says: so an exploration in pieces gets on, however short they are.
+            if n > 0
+                && let Some(why) = budget.look(|| self.bytes())
             {
                 return Ended::GivenUp(why);
             }
@@ -176,14 +211,15 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         Ended::Done
     }
 
-    /// Takes in what was found, with what is new marked.
-    pub(super) fn take_in_all<S: Scheme>(&mut self, buffers: &mut [Candidates<S::Key>], runs: &[Run]) {
+    /// Takes in what was found from some states, with what is new marked.
+    pub(super) fn take_in_all<S: Scheme>(
+        &mut self,
+        buffers: &mut [Candidates<S::Key>],
+        runs: &[Run],
+        parents: &Range<u32>,
+    ) {
         self.pack_all::<S>(buffers);
-        let first = self.origins.len();
-        self.take_in(buffers, runs);
-        if self.failure.is_none() {
-            self.ask_states(first..self.origins.len());
-        }
+        self.take_in(buffers, runs, parents);
     }
 
     /// Whether rows are made of all successors, because something looks at them before it is known whether they are new.
@@ -233,7 +269,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     }
 
     /// Numbers the new states in the order of their parents.
-    fn take_in<K: Key>(&mut self, buffers: &[Candidates<K>], runs: &[Run]) {
+    fn take_in<K: Key>(&mut self, buffers: &[Candidates<K>], runs: &[Run], parents: &Range<u32>) {
         let words = self.frontier.words();
         let mut taken: Vec<_> = buffers.iter().map(|found| (found.fresh.iter().peekable(), 0)).collect();
         // Nothing has to be done about most new states other than to number them.
@@ -244,6 +280,8 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             let (found, (fresh, packed)) = (&buffers[*buffer], &mut taken[*buffer]);
             let (mut end, mut aside) = (range.end, 0);
             let waiting = *packed;
+            // Something may have been done about notes and failures before.
+            while fresh.next_if(|at| (**at as usize) < range.start).is_some() {}
             while let Some(&at) = fresh.next_if(|at| (**at as usize) < range.end) {
                 let one = &found.found[at as usize];
                 match one.kind() {
@@ -287,7 +325,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 break;
             }
         }
-        let before = |parent: &u32| failed.is_none_or(|(last, _)| *parent < last);
+        let before = |parent: &u32| parents.contains(parent) && failed.is_none_or(|(last, _)| *parent < last);
         let asleep = buffers.iter().flat_map(|found| &found.asleep).filter(|(parent, _)| before(parent));
         self.generated += asleep.map(|(_, sleeping)| u64::from(*sleeping)).sum::<u64>();
         self.generated += failed.map_or(0, |failed| self.sleeping_before(failed, buffers));
@@ -326,6 +364,14 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         self.frontier.layout().unpack(packed, &mut row);
         self.tables.admits(&row).map(|_| ())
     }
+}
+
+/// Those of some candidates that were found from some states.
+fn found_from<K>(buffers: &[Candidates<K>], (buffer, range): &Run, parents: &Range<u32>) -> Run {
+    let found = &buffers[*buffer].found[range.clone()];
+    let start = found.partition_point(|one| one.parent < parents.start);
+    let end = found.partition_point(|one| one.parent < parents.end);
+    (*buffer, range.start + start..range.start + end)
 }
 
 /// The candidates of all buffers in the order of their parents: those of the first in between the others.

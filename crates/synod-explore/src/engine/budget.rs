@@ -1,7 +1,7 @@
 //! An exploration that was given limits gives up soon after it reaches one of them.
 
 use crate::report::{Options, Why};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time and memory used since the start, and what is left of them.
@@ -9,11 +9,31 @@ pub(crate) struct Budget<'o> {
     options: &'o Options<'o>,
     start: Instant,
     resident: u64,
+    /// After so many looks somebody asks to stop.
+    looks: Option<AtomicU64>,
+    /// When the memory is to be looked at again, in microseconds since the start.
+    next: AtomicU64,
 }
+
+/// Microseconds between two looks at the memory, which takes some itself.
+const BETWEEN: u64 = 1000;
 
 impl<'o> Budget<'o> {
     pub(crate) fn start(options: &'o Options<'o>) -> Self {
-        Self { options, start: Instant::now(), resident: resident_bytes() }
+        Self {
+            options,
+            start: Instant::now(),
+            resident: resident_bytes(),
+            looks: None,
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// Gives up at a look, counted from 1, so that a test can interrupt an exploration wherever that is possible.
+    #[cfg(test)]
+    pub(crate) fn until(mut self, look: u64) -> Self {
+        self.looks = Some(AtomicU64::new(look));
+        self
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -28,16 +48,37 @@ impl<'o> Budget<'o> {
 
     /// Why to give up now, if there is a reason that can be seen without knowing the memory.
     pub(crate) fn check(&self) -> Option<Why> {
-        if self.options.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+        let left = |left: u64| Some(left.saturating_sub(1));
+        let last = self.looks.as_ref().is_some_and(|looks| {
+            looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok_and(|left| left <= 1)
+        });
+        if last || self.options.interrupt.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             return Some(Why::Interrupted);
         }
         self.options.time.is_some_and(|time| self.elapsed() >= time).then_some(Why::Time)
     }
 
+    /// Why to give up now, if there is a reason. Can be asked very often: the memory is looked at now and then.
+    pub(crate) fn look(&self, tables: impl FnOnce() -> usize) -> Option<Why> {
+        let given_up = self.check();
+        if given_up.is_some() || self.options.memory.is_none() {
+            return given_up;
+        }
+        let now = self.elapsed().as_micros() as u64;
+        if now < self.next.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.next.store(now + BETWEEN, Ordering::Relaxed);
+        self.is_full(tables()).then_some(Why::Memory)
+    }
+
+    fn is_full(&self, tables: usize) -> bool {
+        self.options.memory.is_some_and(|limit| self.memory(tables) > limit)
+    }
+
     /// Why to give up now, if there is a reason.
     pub(crate) fn check_all(&self, tables: usize) -> Option<Why> {
-        let full = self.options.memory.is_some_and(|limit| self.memory(tables) > limit);
-        self.check().or(full.then_some(Why::Memory))
+        self.check().or(self.is_full(tables).then_some(Why::Memory))
     }
 }
 

@@ -8,7 +8,7 @@
 use super::ask::Hit;
 use super::bytes::{In, Out};
 use super::search::Search;
-use super::sets::with_set;
+use super::sets::{Seen, with_set};
 use super::tables::{Miss, Tables};
 use crate::Subject;
 use crate::observer::Observer;
@@ -21,7 +21,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How a file begins. The number changes with anything that is written or numbered.
-const MAGIC: &[u8; 20] = b"synod checkpoint 1.6";
+const MAGIC: &[u8; 20] = b"synod checkpoint 1.7";
 /// Writing takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
 
@@ -191,9 +191,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 out.text(detail.as_bytes())?;
             }
         }
-        out.numbers(&[self.generated, self.depth as u64, self.checked as u64])?;
+        out.numbers(&[self.generated, self.depth as u64, self.entered as u64, self.checked as u64])?;
         out.flags(&[self.pruned])?;
-        out.shorts(&[self.began, self.level.start, self.level.end])
+        out.shorts(&[self.began, self.level.start, self.level.end, self.portion, self.unasked])
     }
 
     /// Reads what was written, and fills the tables again.
@@ -237,9 +237,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             reaction.born = born;
         }
         self.origins.read(file)?;
-        let kind = self.seen.as_ref().expect("no block is at work").kind();
+        let kind = self.seen.as_ref().map(Seen::kind);
         self.frontier.read(file)?;
-        let Some((mut seen, layout)) = super::sets::Seen::new(kind, self.frontier.counts()) else {
+        let Some((mut seen, layout)) = kind.and_then(|kind| Seen::new(kind, self.frontier.counts())) else {
             return Ok(Err("its states are wider than any key".to_owned()));
         };
         self.frontier.set_layout(layout);
@@ -260,17 +260,24 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             }
         }
         let (counters, flags, level) = (file.numbers()?, file.flags()?, file.shorts()?);
-        let (&[generated, depth, checked], &[pruned], &[began, start, end]) =
+        let (&[generated, depth, entered, checked], &[pruned], &[began, start, end, portion, unasked]) =
             (&counters[..], &flags[..], &level[..])
         else {
             return Ok(Err("its counters are not those of this version".to_owned()));
         };
-        let all_there = start <= end && end <= states && self.frontier.covers(start..states);
+        let is_block = (portion > 0 || start == began) && portion <= self.pace.block;
+        let is_block = is_block && start <= unasked && unasked <= states;
+        let all_there = is_block
+            && began <= start
+            && start <= end
+            && end <= states
+            && self.frontier.covers(start..states);
         if !all_there || !self.are_rows(start..states) || checked > self.tables.reactions.len() as u64 {
             return Ok(Err("its states to be left are not all there".to_owned()));
         }
-        (self.generated, self.depth, self.checked) = (generated, depth as usize, checked as usize);
-        (self.pruned, self.began, self.level) = (pruned, began, start..end);
+        (self.generated, self.pruned, self.portion) = (generated, pruned, portion);
+        (self.depth, self.entered, self.checked) = (depth as usize, entered as usize, checked as usize);
+        (self.began, self.level, self.unasked) = (began, start..end, unasked);
         Ok(Ok(()))
     }
 
@@ -301,6 +308,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                     self.tables.refute();
                 }
                 Entry::Restart => {
+                    self.passes += 1;
                     self.tables.forget_views();
                     self.first = self.tables.first_row(initial)?;
                 }

@@ -30,6 +30,8 @@ mod key;
 mod origins;
 mod packing;
 mod pairs;
+#[cfg(test)]
+mod resumed;
 pub(crate) mod retrace;
 mod search;
 mod seen;
@@ -47,39 +49,48 @@ use crate::{Subject, panics};
 use ask::Hit;
 use budget::Budget;
 use retrace::Impure;
-use search::Search;
+use search::{Pace, Search};
 
 /// Explores every behaviour of a system, breadth first.
 ///
 /// # Panics
 /// If the options name a property to stop at that the system does not have.
 pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> Report<A> {
+    explore_at(system, options, Pace::default(), &Budget::start(options))
+}
+
+/// The same, so much at a time.
+fn explore_at<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    options: &Options<'_>,
+    pace: Pace,
+    budget: &Budget<'_>,
+) -> Report<A> {
     if let Stop::Violation(name) = &options.stop {
         let known = system.properties.iter().any(|property| property.name == name);
         assert!(known, "there is no property named {name:?} to stop at");
     }
-    let budget = Budget::start(options);
     let refused = || system.doubt.as_ref().is_some_and(|doubt| doubt.bound().is_some());
     // A checkpoint is of one exploration, so that there a boundary that may be none is asked from the first; but for reductions, which
     // refuse one.
     let reduces = options.dead_messages || (options.symmetry && system.symmetry.is_some());
     if !refused() && (options.checkpoint.is_none() || reduces) {
-        let report = explore_once(system, options, &budget, false);
+        let report = explore_once(system, options, (pace, budget), false);
         if !refused() {
             return report;
         }
     }
-    explore_once(system, options, &budget, true)
+    explore_once(system, options, (pace, budget), true)
 }
 
 /// Explores, with the boundary of a stateright model or without it.
 fn explore_once<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
     options: &Options<'_>,
-    budget: &Budget<'_>,
+    (pace, budget): (Pace, &Budget<'_>),
     bounded: bool,
 ) -> Report<A> {
-    let mut search = Search::new(system, options, bounded);
+    let mut search = Search::new(system, options, pace, bounded);
     let mut ending = Ending::open();
     let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
     let goes_on = options.checkpoint.is_some_and(|checkpoint| checkpoint.resume && checkpoint.file.exists());
@@ -99,9 +110,14 @@ fn explore_once<A: Subject, O: Observer<A>>(
             Ok(false) => (ending.empty, ending.exhausted) = (true, true),
             Ok(true) => {
                 ending = search.run(&initial, options, budget);
-                if let Some(checkpoint) = options.checkpoint.as_ref().filter(|_| ending.incomplete.is_none())
-                {
-                    checkpoint::discard(checkpoint);
+                match options.checkpoint.as_ref().filter(|_| ending.incomplete.is_none()) {
+                    // Whoever goes on from a panic would go on behind it.
+                    Some(checkpoint) if checkpoint.keep && search.failure.is_none() => {
+                        let failed = search.save(checkpoint).err();
+                        ending.incomplete = failed.map(|error| crate::Why::Disk(error.kind()));
+                    }
+                    Some(checkpoint) => checkpoint::discard(checkpoint),
+                    None => {}
                 }
             }
         },

@@ -23,14 +23,31 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// States that are left before anything is asked about going on. Fixed, so that the outcome does not depend on the threads.
-const BLOCK: u32 = 1 << 14;
 /// How often at most what is left out is corrected by scouting.
 const SCOUTS: usize = 16;
 /// So many states are enough for a scout: a system may have no end, and yet a fall that is near.
 const SCOUTED: u32 = 1 << 16;
 /// The share of the memory that the states to be left may take before they wait on disk.
 const FRONTIER_SHARE: u64 = 8;
+
+/// How much is done before something else is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// States that are left before anything is asked about going on. Fixed, so that the outcome does not depend on the threads.
+    pub block: u32,
+    /// States that are left together by one thread.
+    pub portion: u32,
+    /// States that each thread is asked about together, at most, or what so many lead to.
+    pub chunk: u32,
+    /// A checkpoint is written after each block, however short that took.
+    pub always_due: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { block: 1 << 14, portion: 1 << 9, chunk: 1 << 14, always_due: false }
+    }
+}
 
 /// A panic of user code: after the step out of the state, or in a property of the state.
 pub(super) struct Failure {
@@ -41,7 +58,7 @@ pub(super) struct Failure {
 
 pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub tables: Tables<'s, A, O>,
-    /// `None` while a block is at work on it.
+    /// `None` while a block is at work on it; and where a state takes more bits than any exact key has, so that there is none.
     pub seen: Option<Seen>,
     pub frontier: Frontier,
     pub origins: Origins,
@@ -76,6 +93,17 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub level: Range<u32>,
     /// Where that level began.
     pub began: u32,
+    /// The depth of the last level for which that was done which is done before one is left.
+    pub entered: usize,
+    /// How many states of the present block are left together.
+    pub portion: u32,
+    /// What so many of them lead to is taken in together, by how long that took.
+    pub taken: u32,
+    /// The first state that the properties of whole states were not asked about.
+    pub unasked: u32,
+    /// How many states each thread is asked about together.
+    pub chunk: u32,
+    pub pace: Pace,
     /// How often the exploration was begun, by scouts too.
     pub passes: u32,
     /// When the next checkpoint is due.
@@ -83,7 +111,7 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
 }
 
 impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
-    pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>, bounded: bool) -> Self {
+    pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>, pace: Pace, bounded: bool) -> Self {
         let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
         let dead = if options.dead_messages {
             Dead::LeftOut
@@ -96,12 +124,11 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         tables.bounded = bounded;
         tables.log = options.checkpoint.is_some().then(Vec::new);
         tables.symmetric = symmetry.map(|symmetry| Symmetric::new(symmetry, system.actors.len()));
-        let counts = vec![2; tables.width()];
-        let (seen, layout) = Seen::new(options.table, &counts).expect("two numbers a column fit");
+        let (seen, layout) = empty(options.table, tables.width());
         let threads_behind = if dead == Dead::Aside { options.threads / 2 } else { 0 };
         Self {
             tables,
-            seen: Some(seen),
+            seen,
             frontier: frontier(layout, options),
             origins: Origins::default(),
             graph: None,
@@ -122,6 +149,12 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             checked: 0,
             level: 0..0,
             began: 0,
+            entered: 0,
+            portion: 0,
+            taken: pace.chunk.min(16),
+            unasked: 0,
+            chunk: pace.chunk.min(16),
+            pace,
             passes: 1,
             due: Due::new(),
         }
@@ -136,7 +169,10 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         let row = self.tables.first_row(initial)?;
         self.first.clone_from(&row);
         self.generated = 1;
-        assert!(self.fit(), "one state fits");
+        if self.seen.is_none() || !self.fit() {
+            self.seen = None;
+            return Ok(true);
+        }
         let key = self.seen.as_mut().map(|seen| {
             seen.insert(&self.tables.columns, &row);
             seen.key(&self.tables.columns, &row)
@@ -184,14 +220,13 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         self.tables.note_down(Entry::Restart);
         self.passes += 1;
         self.tables.forget_views();
-        let counts = vec![2; self.tables.width()];
-        let (seen, layout) = Seen::new(options.table, &counts).expect("two numbers a column fit");
-        self.seen = Some(seen);
+        let (seen, layout) = empty(options.table, self.tables.width());
+        self.seen = seen;
         self.frontier = frontier(layout, options);
         self.origins = Origins::default();
         self.asked = Asked::new(self.tables.system.properties.len());
         (self.failure, self.pruned, self.depth, self.stale, self.checked) = (None, false, 0, false, 0);
-        (self.level, self.began) = (0..0, 0);
+        (self.level, self.began, self.entered, self.reached, self.unasked) = (0..0, 0, 0, 0, 0);
         self.begin(initial)
     }
 
@@ -236,7 +271,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         loop {
             let mut ending = self.pass(options, budget);
             if let (Some(why), Some(checkpoint)) = (ending.incomplete, &options.checkpoint)
-                && !matches!(why, Why::Disk(_))
+                && !matches!(why, Why::Disk(_) | Why::Width)
                 && let Err(error) = self.save(checkpoint)
             {
                 ending.incomplete = Some(Why::Disk(error.kind()));
@@ -262,48 +297,53 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     /// Explores once: from the first state on, or from where a checkpoint was.
     fn pass(&mut self, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
         let mut ending = Ending::open();
+        if self.seen.is_none() {
+            ending.incomplete = Some(Why::Width);
+            return ending;
+        }
         if self.depth == 0 {
-            self.ask_states(0..self.origins.len());
             self.level = 0..self.origins.len();
             self.depth = 1;
         }
-        'levels: while !self.level.is_empty() && !self.is_over(&options.stop) {
-            if self.tables.system.bounds.depth == Some(self.depth) {
-                ending.cut = true;
-                self.level.start = self.level.end;
+        ending.incomplete = self.ask_states(budget);
+        // An exploration that was interrupted in a block goes on to its end first, as if it had not been.
+        while ending.incomplete.is_none() && (self.is_in_block() || !self.is_over(&options.stop)) {
+            if self.level.is_empty() && !self.begin_level() {
                 break;
             }
-            let whole = self.level.start == self.began;
-            if self.scouting.is_none() && whole && self.is_worth_checking() && self.tables.refute() {
-                self.stale = true;
-                return ending;
+            if self.entered != self.depth {
+                if self.tables.system.bounds.depth == Some(self.depth) {
+                    self.pruned = true;
+                    self.level.start = self.level.end;
+                    break;
+                }
+                if self.scouting.is_none() && self.is_worth_checking() && self.tables.refute() {
+                    self.stale = true;
+                    return ending;
+                }
+                self.entered = self.depth;
             }
-            while !self.level.is_empty() {
-                let full = self.is_full().then_some(Why::Memory);
-                ending.incomplete = full.or_else(|| budget.check_all(self.bytes()));
-                if ending.incomplete.is_some() {
-                    break 'levels;
-                }
-                let block = self.level.start..self.level.end.min(self.level.start + BLOCK);
-                ending.incomplete = self.explore_block(block, budget);
-                if ending.incomplete.is_some() {
-                    break 'levels;
-                }
-                self.tell(options, budget, u64::from(self.origins.len() - self.level.start));
-                let scouted = self.scouting.is_some() && self.origins.len() >= SCOUTED;
-                if scouted || self.is_over(&options.stop) {
-                    break 'levels;
-                }
-                if let Some(checkpoint) = options.checkpoint.as_ref().filter(|at| self.is_due(at))
-                    && let Err(error) = self.save(checkpoint)
-                {
-                    ending.incomplete = Some(Why::Disk(error.kind()));
-                    break 'levels;
-                }
+            let full = self.is_full().then_some(Why::Memory);
+            ending.incomplete = full.or_else(|| budget.check_all(self.bytes()));
+            if ending.incomplete.is_some() {
+                break;
             }
-            self.level = self.level.end..self.origins.len();
-            self.began = self.level.start;
-            self.depth += usize::from(!self.level.is_empty());
+            let block = self.block();
+            ending.incomplete = self.explore_block(block, budget);
+            if ending.incomplete.is_some() {
+                break;
+            }
+            self.tell(options, budget, u64::from(self.origins.len() - self.level.start));
+            let scouted = self.scouting.is_some() && self.origins.len() >= SCOUTED;
+            if scouted || self.is_over(&options.stop) {
+                break;
+            }
+            if let Some(checkpoint) = options.checkpoint.as_ref().filter(|at| self.is_due(at))
+                && let Err(error) = self.save(checkpoint)
+            {
+                ending.incomplete = Some(Why::Disk(error.kind()));
+                break;
+            }
         }
         self.reached = self.depth + usize::from(self.origins.len() > self.level.end);
         ending.cut |= self.pruned;
@@ -312,13 +352,39 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         ending
     }
 
+    /// Goes on to the states that were found from those of the level that was left; false if there are none.
+    fn begin_level(&mut self) -> bool {
+        self.level = self.level.end..self.origins.len();
+        if self.level.is_empty() {
+            return false;
+        }
+        self.began = self.level.start;
+        self.depth += 1;
+        true
+    }
+
+    /// Whether some of the present block was left, and not all of it.
+    fn is_in_block(&self) -> bool {
+        !self.level.is_empty() && !(self.level.start - self.began).is_multiple_of(self.pace.block)
+    }
+
+    /// What is to be left of the present block. Where blocks end does not depend on where the exploration was interrupted.
+    fn block(&mut self) -> Range<u32> {
+        let left = (self.level.start - self.began) % self.pace.block;
+        let block = self.level.start..self.level.end.min(self.level.start - left + self.pace.block);
+        if left == 0 {
+            self.portion = self.portion(block.end - block.start);
+        }
+        block
+    }
+
     /// How many threads there are to share the work.
     pub(super) fn threads(&self) -> usize {
         self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
     fn is_due(&self, checkpoint: &Checkpoint<'_>) -> bool {
-        self.scouting.is_none() && self.due.is_due(checkpoint.every)
+        self.scouting.is_none() && (self.pace.always_due || self.due.is_due(checkpoint.every))
     }
 
     /// Whether enough was found out since what is left out was last checked.
@@ -462,6 +528,15 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     pub(super) fn looks_at_states(system: &System<A, O>) -> bool {
         system.bounds.state.is_some()
             || system.properties.iter().any(|property| matches!(property.check, Check::State(_)))
+    }
+}
+
+/// An empty set of states, if they are not too wide for it, and how they wait.
+fn empty(table: Table, width: usize) -> (Option<Seen>, Layout) {
+    let counts = vec![2; width];
+    match Seen::new(table, &counts) {
+        Some((seen, layout)) => (Some(seen), layout),
+        None => (None, Layout::roomy(&counts)),
     }
 }
 

@@ -241,12 +241,18 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
             depth += 1;
             level_end = steps.len();
         }
-        if state.is_multiple_of(PATIENCE) {
+        let bytes = || {
             let goals: usize =
                 goals.iter().map(|(from, to)| from.as_ref().map_or(0, Asked::bytes) + to.bytes()).sum();
             let bytes = steps.bytes() + graph.bytes() + ordinals.capacity() * 2 + escapes.capacity() + goals;
             // As much again for deciding, per state.
-            let bytes = bytes + steps.len() * super::check::BYTES_A_STATE;
+            bytes + steps.len() * super::check::BYTES_A_STATE
+        };
+        if let Some(why) = budget.look(bytes) {
+            return Err(NotBuilt::GaveUp(why));
+        }
+        if state.is_multiple_of(PATIENCE) {
+            let bytes = bytes();
             let full = (steps.len() >= MOST).then_some(Why::Memory);
             if let Some(why) = full.or_else(|| budget.check_all(bytes)) {
                 return Err(NotBuilt::GaveUp(why));

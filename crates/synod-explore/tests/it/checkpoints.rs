@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const NEVER: Duration = Duration::from_secs(1 << 30);
 
 fn at(file: &Path, resume: bool) -> Checkpoint<'_> {
-    Checkpoint { file, identity: "a test", resume, every: NEVER }
+    Checkpoint { file, identity: "a test", resume, every: NEVER, keep: false }
 }
 
 /// Explores until so many more blocks of states were left, and stops there unless that is the end.
