@@ -44,7 +44,8 @@ struct Ours {
 impl Keeper for Ours {
     fn open(path: &Path) -> (Ours, u64) {
         let disk = DirDisk::open(path).expect("a data directory");
-        let (store, _) = Store::open(disk, Identity { cluster: 1, member: 1 }, 1).expect("it can be opened");
+        let (store, _) =
+            Store::open(disk, Identity { cluster: 1, member: 1 }, &[1], 1).expect("it can be opened");
         let state: Stable = store.state().cloned().unwrap_or_default();
         let found = state.acceptor.accepted.len() as u64;
         (Ours { store, state }, found)
