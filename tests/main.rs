@@ -8,6 +8,7 @@ mod decoders;
 mod explorer;
 mod guards;
 mod house;
+mod leading;
 mod liveness;
 mod planted;
 mod proxy;

@@ -41,10 +41,10 @@ impl Write for Tape {
 }
 
 /// A cluster in a simulated world, of real actors or broken ones.
-struct Sim<A: Subject, C: Changes<A::Storage>> {
-    world: World<A, C>,
+pub(crate) struct Sim<A: Subject, C: Changes<A::Storage>> {
+    pub(crate) world: World<A, C>,
     members: usize,
-    wiring: Wiring,
+    pub(crate) wiring: Wiring,
     disks: Vec<SimDisk>,
     tapes: Vec<(u64, u64, Tape)>,
     /// What is asked at present, by place: the instance.
@@ -58,10 +58,10 @@ struct Sim<A: Subject, C: Changes<A::Storage>> {
     /// Members whose disk is about to fail in the middle of something.
     failing: BTreeSet<usize>,
     failures: u64,
-    answers: u64,
+    pub(crate) answers: u64,
 }
 
-fn ms(ms: u64) -> Duration {
+pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -70,7 +70,7 @@ where
     A: Replayable,
     C: Changes<A::Storage> + Door<A>,
 {
-    fn new(
+    pub(crate) fn new(
         seed: u64,
         members: usize,
         make: fn(Process) -> A,
@@ -117,7 +117,7 @@ where
         }
     }
 
-    fn start(&mut self, place: usize) {
+    pub(crate) fn start(&mut self, place: usize) {
         let who = Identity { cluster: CLUSTER, member: place as u64 };
         let disk_id = self.world.rng().u64(..);
         let (store, _) = Store::<A::Storage, C, SimDir>::open(
@@ -148,7 +148,7 @@ where
         self.world.start(place, node);
     }
 
-    fn kill(&mut self, place: usize) {
+    pub(crate) fn kill(&mut self, place: usize) {
         if self.world.kill(place) {
             self.kills += 1;
             self.power_off(place);
@@ -170,7 +170,7 @@ where
         self.disks[place].fail(Fault { op: Op::Any, after, error: io::ErrorKind::Other, forever: true });
     }
 
-    fn ask(&mut self, place: usize, instance: u64, want: Want) {
+    pub(crate) fn ask(&mut self, place: usize, instance: u64, want: Want) {
         self.world.kill(place);
         let id = FIRST_CLIENT | self.world.rng().u64(..);
         let settings = self.settings(id, true, Standing::default());
@@ -197,7 +197,7 @@ where
     }
 
     /// Hears what clients were told; whoever was answered is free again.
-    fn hear(&mut self) {
+    pub(crate) fn hear(&mut self) {
         for (place, instance) in self.asked.clone() {
             let Some(node) = self.world.node(place) else { continue };
             let Some(answer) = node.state().and_then(self.client).cloned() else { continue };
@@ -213,7 +213,7 @@ where
         }
     }
 
-    fn run(&mut self, until: Duration) {
+    pub(crate) fn run(&mut self, until: Duration) {
         while let Err((place, stopped)) = self.world.run(until) {
             let expected = matches!(stopped, Stopped::Disk(_)) && self.failing.contains(&place);
             assert!(expected, "member {place} stopped: {stopped}");
@@ -320,15 +320,15 @@ where
     }
 }
 
-fn real(process: Process) -> Process {
+pub(crate) fn real(process: Process) -> Process {
     process
 }
 
-fn real_answer(state: &synod::ProcessState) -> Option<&Answer> {
+pub(crate) fn real_answer(state: &synod::ProcessState) -> Option<&Answer> {
     state.client()?.answer.as_ref()
 }
 
-type RealSim = Sim<Process, PaxosChanges>;
+pub(crate) type RealSim = Sim<Process, PaxosChanges>;
 
 fn stormy(seed: u64, rounds: usize) -> (RealSim, Replayed) {
     let members = if seed.is_multiple_of(3) { 5 } else { 3 };
@@ -364,7 +364,7 @@ fn storms_break_nothing_and_replay_whole() {
 }
 
 /// Who may begin ballots, of those that are up.
-fn leaders(sim: &mut RealSim) -> Vec<usize> {
+pub(crate) fn leaders(sim: &mut RealSim) -> Vec<usize> {
     let mut leads = |place: &usize| {
         let proposer = sim.world.node(*place).and_then(|node| node.state()?.proposer());
         proposer.is_some_and(|proposer| proposer.election.ready)
@@ -373,7 +373,7 @@ fn leaders(sim: &mut RealSim) -> Vec<usize> {
 }
 
 #[test]
-fn another_takes_over_when_the_leader_stops_and_gives_way_when_it_is_back() {
+fn another_takes_over_when_the_leader_stops_and_leads_on_when_it_is_back() {
     let mut sim = RealSim::new(11, 3, real, real_answer);
     sim.wiring.election = Some(Pace {
         beat: ms(20)..ms(30),
@@ -402,7 +402,10 @@ fn another_takes_over_when_the_leader_stops_and_gives_way_when_it_is_back() {
     ask(&mut sim);
     sim.start(0);
     ask(&mut sim);
-    assert_eq!(leaders(&mut sim), [0]);
+    assert_eq!(leaders(&mut sim), [1], "the first is back, and a quorum follows another");
+    sim.kill(1);
+    ask(&mut sim);
+    assert!(matches!(leaders(&mut sim)[..], [0 | 2]), "one of the others takes over");
     let replayed = sim.replay_as::<Process, PaxosChanges>(real);
     assert!(replayed.verdict.is_none(), "{:?}", replayed.verdict);
 }

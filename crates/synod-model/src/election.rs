@@ -100,7 +100,7 @@ impl Electors {
         let members: Vec<Id> = (0..self.members).map(Id::from).collect();
         let any = || Duration::ZERO..Duration::ZERO;
         let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: self.doublings };
-        let elector = Elector(Election { members, pace });
+        let elector = Elector(Election { members, backing: None, pace });
         let mut system = System::new(vec![elector; self.members], ());
         system.names = (1..=self.members).map(|member| format!("S{member}")).collect();
         system.normal = Some(Arc::new(Merged));

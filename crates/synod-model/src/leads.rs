@@ -53,13 +53,14 @@ pub(crate) fn election(
     }
     let any = || Duration::ZERO..Duration::ZERO;
     let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings };
-    Ok(Some(Election { members: members.to_vec(), pace }))
+    let backing = None;
+    Ok(Some(Election { members: members.to_vec(), backing, pace }))
 }
 
 /// Makes one heartbeat of two on the same way: a network may lose the second, and none says more than another.
 pub(crate) fn merge_heartbeats(network: &mut InFlight<Msg>) {
     if let InFlight::Multiset(counts) = network {
-        let beats = counts.iter_mut().filter(|(envelope, _)| matches!(envelope.msg, Msg::Heartbeat));
+        let beats = counts.iter_mut().filter(|(envelope, _)| matches!(envelope.msg, Msg::Beat(_)));
         beats.for_each(|(_, count)| *count = 1);
     }
 }
@@ -115,7 +116,7 @@ impl Assumed {
             assume(Assumption::each("1 leaders send heartbeats", Fairness::Weak, timer(ElectionTimer::Beat)));
             let names = Arc::clone(&names);
             let arrives = move |action: &Action<A>, _: Option<&Note>| match action {
-                Action::<A>::Deliver { src, dst, msg: Msg::Heartbeat } => {
+                Action::<A>::Deliver { src, dst, msg: Msg::Beat(_) } => {
                     let name = |id: Id| names.get(usize::from(id)).cloned().unwrap_or_default();
                     Some(format!("{} -> {}", name(*src), name(*dst)))
                 }
@@ -123,7 +124,7 @@ impl Assumed {
             };
             assume(Assumption::each("1 heartbeats arrive", Fairness::Weak, arrives));
             if loss {
-                let lost = |action: &Action<A>| matches!(action, Action::<A>::Drop(envelope) if envelope.msg == Msg::Heartbeat);
+                let lost = |action: &Action<A>| matches!(action, Action::<A>::Drop(envelope) if matches!(envelope.msg, Msg::Beat(_)));
                 assume(Assumption::ceases("1 heartbeats are lost no more", lost));
             }
         }

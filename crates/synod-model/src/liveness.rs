@@ -26,7 +26,7 @@ use crate::observer::{Ghost, Inside};
 use serde::Deserialize;
 use stateright::actor::Id;
 use std::sync::Arc;
-use synod::{Ask, Ballot, Cluster, ElectionTimer, Msg, Phase, ProposerState, Timer};
+use synod::{Ask, Ballot, Beat, Cluster, ElectionTimer, Msg, Phase, ProposerState, Timer};
 use synod_explore::liveness::{Assumption, Fairness, Goal, LiveProperty, Shape};
 use synod_explore::{Action, InFlight, Local, Normal, State, Subject, System};
 use toml::Spanned;
@@ -295,7 +295,8 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Part { .. } => "Part",
         Msg::Fetch { .. } => "Fetch",
         Msg::Checksum { .. } => "Checksum",
-        Msg::Heartbeat => "Heartbeat",
+        Msg::Beat(Beat::Heartbeat { .. }) => "Heartbeat",
+        Msg::Beat(Beat::Follow) => "Follow",
     }
 }
 

@@ -11,7 +11,7 @@ use crate::log_file::Before;
 use serde::Deserialize;
 use stateright::actor::{Envelope, Id};
 use synod::{
-    Ask, Asking, Ballot, Client, Cluster, Instance, Msg, PerInstance, Process, Proposal, Value, Want,
+    Ask, Asking, Ballot, Beat, Client, Cluster, Instance, Msg, PerInstance, Process, Proposal, Value, Want,
 };
 
 /// What a stranger says.
@@ -88,7 +88,8 @@ fn statements(cluster: &Cluster, asked: &[Value]) -> Vec<Msg> {
         Msg::Fetch { of: Instance(1), sum: 1, at: 0 },
         Msg::Checksum { below: Instance(1), sum: 1 },
         Msg::Part { of: Instance(1), sum: 1, length: 1, at: 0, bytes: Value::from("s") },
-        Msg::Heartbeat,
+        Msg::Beat(Beat::Heartbeat { backed: true }),
+        Msg::Beat(Beat::Follow),
     ];
     said.extend(cluster.learners.iter().map(|id| Msg::Redirect { leader: *id }));
     for value in values {

@@ -174,7 +174,7 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Part { .. }
         | Msg::Fetch { .. }
         | Msg::Checksum { .. }
-        | Msg::Heartbeat => None,
+        | Msg::Beat(_) => None,
     }
 }
 

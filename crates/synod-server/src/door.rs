@@ -25,7 +25,7 @@ impl Door<Process> for PaxosChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod::{Ballot, Instance, PerInstance, Value};
+    use synod::{Ballot, Beat, Instance, PerInstance, Value};
 
     fn read(msg: &Msg) -> Option<Msg> {
         let bytes = postcard::to_allocvec(msg).expect("a message can be encoded");
@@ -66,7 +66,8 @@ mod tests {
             Msg::Part { of: instance, sum: 0, length: 1, at: 0, bytes: value },
             Msg::Fetch { of: instance, sum: 0, at: 0 },
             Msg::Checksum { below: instance, sum: 0 },
-            Msg::Heartbeat,
+            Msg::Beat(Beat::Heartbeat { backed: true }),
+            Msg::Beat(Beat::Follow),
         ] {
             assert_eq!(read(&msg), None, "{msg:?}");
         }

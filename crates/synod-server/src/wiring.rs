@@ -36,7 +36,8 @@ pub struct Wiring {
 const DOUBLINGS: u32 = 7;
 
 /// A pace for members that hear of each other within some tens of milliseconds. Where that takes longer, suspicions that were
-/// wrong double the time to the next, up to half a minute.
+/// wrong double the time to the next, up to half a minute. A leader that falls silent for longer, as with a slow disk, loses its followers, and gets
+/// none as long as another has a quorum.
 fn pace() -> Pace {
     let ms = Duration::from_millis;
     Pace { beat: ms(50)..ms(80), suspect: ms(300)..ms(500), hold_off: ms(20)..ms(60), doublings: 6 }
@@ -68,11 +69,17 @@ impl Wiring {
     /// When there are no members or more than quorums can count, or an id does not fit a ballot; configurations and flight records are checked for that.
     pub fn cluster(&self) -> Cluster {
         let members: Vec<Id> = self.members.iter().map(|id| Id::from(*id as usize)).collect();
+        let quorums = Quorums::new(members.len(), QuorumRule::Majority, QuorumRule::Majority)
+            .expect("a configuration has 1 to 64 members");
+        let elect = |pace: &Pace| Election {
+            members: members.clone(),
+            backing: Some(quorums.clone()),
+            pace: pace.clone(),
+        };
         Cluster {
-            quorums: Quorums::new(members.len(), QuorumRule::Majority, QuorumRule::Majority)
-                .expect("a configuration has 1 to 64 members"),
+            election: self.election.as_ref().map(elect),
+            quorums,
             acceptors: members.clone(),
-            election: self.election.clone().map(|pace| Election { members: members.clone(), pace }),
             proposers: self.members.iter().map(|id| (Id::from(*id as usize), number(*id))).collect(),
             learners: members,
             clients: Vec::new(),

@@ -6,29 +6,57 @@
 //! of a suspected one shows that the suspicion was wrong; then the next one takes longer, so that timers become accurate
 //! once messages take a bounded time, however long. Durations are drawn from ranges, so that not all suspect at once.
 //!
+//! **Backing.** A leader that is heard and hears nobody would keep all from following one that could lead, and two that do not hear each other would
+//! duel at a third. So where members are the acceptors ([`Election::backing`]) three things are added. Whoever follows answers each heartbeat, and
+//! nobody may begin ballots whom no quorum follows. A leader that no quorum answers for a while suspects *itself*, falls silent, and follows the next; whoever suspects
+//! all begins anew with the first, but for itself as long as it has heard of nobody since: whoever is deaf draws nobody to itself a second time. And a heartbeat says whether a quorum follows its sender: whoever follows such a one stays with it, whoever
+//! comes back or comes first, and whoever does not goes over to it. So at most one member has a quorum that stays, a quorum that hears each other is led by one of
+//! its own, and a leader that falls silent again and again, as one with a slow disk does, is not followed again as long as another leads.
+//! (Check-quorum of Raft: Ongaro's dissertation, §6.2; quorum-connected leaders: Ng et al., *Omni-Paxos*, `EuroSys` 2023, §4.)
+//!
 //! Proposers and servers whose cluster has an [`Election`] run it beside their ballots; `retry` asks it before it begins one.
 //! [`Elector`] runs the very same functions by themselves, as an actor.
 
 use crate::effects::Effects;
 use crate::message::{Msg, Timer};
+use crate::quorum::Quorums;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-/// A leader says that it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Heartbeat;
+/// What members say to each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Beat {
+    /// A leader says that it is there.
+    Heartbeat {
+        /// Whether a quorum follows it.
+        backed: bool,
+    },
+    /// The answer: I follow you.
+    Follow,
+}
+
+impl fmt::Debug for Beat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Beat::Heartbeat { backed: false } => "Heartbeat",
+            Beat::Heartbeat { backed: true } => "Heartbeat(backed)",
+            Beat::Follow => "Follow",
+        })
+    }
+}
 
 /// What a member waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ElectionTimer {
     /// A leader's next heartbeat is due.
     Beat,
-    /// Nothing was heard of the one it follows for too long.
+    /// Nothing was heard of the one it follows for too long. Who follows itself looks who has answered.
     Suspect,
     /// The hold-off of a new leader is over.
     HoldOff,
@@ -50,12 +78,18 @@ pub struct Pace {
 /// What a member believes. All of it is volatile: who comes back suspects nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ElectionState {
-    /// Members that were not heard of for too long, by their place; never itself.
+    /// Members that were not heard of for too long, by their place; itself, if no quorum answered.
     pub suspected: BTreeSet<usize>,
     /// How often the time before a suspicion was doubled.
     pub doubled: u32,
     /// Whether it leads and its hold-off is over, so that it may begin ballots.
     pub ready: bool,
+    /// Who has answered its heartbeats since it looked last, by their place.
+    pub followers: BTreeSet<usize>,
+    /// Whether the one it follows has a quorum, as it said last.
+    pub backed: bool,
+    /// Whether it has heard of another since it suspected itself.
+    pub heard: bool,
 }
 
 /// Who may lead, and when who does.
@@ -63,6 +97,9 @@ pub struct ElectionState {
 pub struct Election {
     /// All members; the first that is not suspected is followed.
     pub members: Vec<Id>,
+    /// The quorums of members, in their order, of which one has to follow whoever may begin ballots; `None`: nobody has to, since it is not members
+    /// that promise and accept.
+    pub backing: Option<Quorums>,
     /// How often, and how long.
     pub pace: Pace,
 }
@@ -73,7 +110,7 @@ pub struct Elector(pub Election);
 
 /// Where a member's heartbeats go, and its timers.
 pub(crate) trait Beats {
-    fn beat(&mut self, to: Id);
+    fn say(&mut self, to: Id, beat: Beat);
     fn set(&mut self, timer: ElectionTimer, after: Range<Duration>);
     fn cancel(&mut self, timer: ElectionTimer);
 }
@@ -95,9 +132,11 @@ impl Election {
         state.followed(self.members.len())
     }
 
-    /// Whom a process follows, unless that is itself.
+    /// Whom a process follows, unless that is itself, or one that no quorum is known to follow: two that follow each other would send clients
+    /// to and fro.
     pub(crate) fn leader(&self, me: Id, state: &ElectionState) -> Option<Id> {
-        self.followed(state).map(|place| self.members[place]).filter(|leader| *leader != me)
+        let followed = self.followed(state).filter(|_| self.backing.is_none() || state.backed);
+        followed.map(|place| self.members[place]).filter(|leader| *leader != me)
     }
 
     /// A process starts, or comes back. Who is no member takes no part.
@@ -107,27 +146,83 @@ impl Election {
         }
     }
 
-    /// A heartbeat arrives.
-    pub(crate) fn on_heartbeat(
+    /// A heartbeat or an answer to one arrives.
+    pub(crate) fn on_beat(
         &self,
         (me, from): (Id, Id),
         state: &ElectionState,
+        beat: Beat,
         out: &mut impl Beats,
     ) -> Option<ElectionState> {
         let (me, from, followed) = (self.place(me)?, self.place(from)?, self.followed(state)?);
-        // Who comes after the one that is followed will hear of that one, and follow it too.
-        if from > followed || from == me {
+        if from == me {
             return None;
+        }
+        let hears = self.backing.is_some() && !state.heard && state.suspected.contains(&me);
+        let state = if hears {
+            Cow::Owned(ElectionState { heard: true, ..state.clone() })
+        } else {
+            Cow::Borrowed(state)
+        };
+        let next = match beat {
+            Beat::Follow => self.on_follow(me, from, &state, out),
+            Beat::Heartbeat { backed } => self.on_heartbeat((me, from, followed), &state, backed, out),
+        };
+        next.or_else(|| hears.then(|| state.into_owned()))
+    }
+
+    fn on_heartbeat(
+        &self,
+        (me, from, followed): (usize, usize, usize),
+        state: &ElectionState,
+        backed: bool,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        // Who comes after the one that is followed will hear of that one, and follow it too, unless a quorum follows it already.
+        let is_content = self.backing.is_some() && if followed == me { state.ready } else { state.backed };
+        if from != followed && (is_content || !backed && from > followed) {
+            return None;
+        }
+        if self.backing.is_some() {
+            out.say(self.members[from], Beat::Follow);
         }
         if from == followed {
             self.wait(state, out);
+            return (state.backed != backed).then(|| ElectionState { backed, ..state.clone() });
+        }
+        let mut next = ElectionState { backed, ready: false, followers: BTreeSet::new(), ..state.clone() };
+        if next.suspected.remove(&from) {
+            next.doubled = self.pace.doublings.min(next.doubled + 1);
+        }
+        next.suspected.extend(0..from);
+        next.heard = next.suspected.contains(&me);
+        self.begin(me, &next, out);
+        Some(next)
+    }
+
+    /// Counts a follower; the one that makes a quorum lets the hold-off begin.
+    fn on_follow(
+        &self,
+        me: usize,
+        from: usize,
+        state: &ElectionState,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        self.backing.as_ref()?;
+        // It answers too late: the next time is to be longer.
+        let is_late = self.followed(state) != Some(me) && state.suspected.contains(&me);
+        if is_late && state.doubled < self.pace.doublings {
+            return Some(ElectionState { doubled: state.doubled + 1, ..state.clone() });
+        }
+        if self.followed(state) != Some(me) || state.followers.contains(&from) {
             return None;
         }
+        let had = self.is_backed(me, state);
         let mut next = state.clone();
-        next.suspected.remove(&from);
-        next.doubled = self.pace.doublings.min(next.doubled + 1);
-        next.ready = false;
-        self.begin(me, &next, out);
+        next.followers.insert(from);
+        if !had && !next.ready && self.is_backed(me, &next) {
+            out.set(ElectionTimer::HoldOff, self.pace.hold_off.clone());
+        }
         Some(next)
     }
 
@@ -143,12 +238,29 @@ impl Election {
         let mut next = state.clone();
         match timer {
             ElectionTimer::Beat if followed == me => {
-                self.beat(me, out);
+                self.beat(me, state, out);
                 return None;
             }
-            ElectionTimer::HoldOff if followed == me => next.ready = true,
-            ElectionTimer::Suspect if followed != me => {
+            ElectionTimer::HoldOff if followed == me && self.is_backed(me, state) => {
+                next.ready = true;
+                if self.backing.is_some() {
+                    self.beat(me, &next, out);
+                }
+            }
+            ElectionTimer::Suspect
+                if followed == me && self.is_backed(me, state) && self.backing.is_some() =>
+            {
+                next.followers.clear();
+                self.wait(&next, out);
+            }
+            ElectionTimer::Suspect if followed != me || self.backing.is_some() => {
                 next.suspected.insert(followed);
+                next.heard &= followed != me;
+                (next.ready, next.backed) = (false, false);
+                next.followers.clear();
+                if self.followed(&next).is_none() {
+                    self.begin_anew(me, &mut next, out);
+                }
                 self.begin(me, &next, out);
             }
             _ => return None,
@@ -156,12 +268,41 @@ impl Election {
         Some(next)
     }
 
+    /// Nobody could be followed: each gets another chance, but for itself only if it is not deaf. Of whoever is silent for that reason others hear all the
+    /// same, so that they are not.
+    fn begin_anew(&self, me: usize, next: &mut ElectionState, out: &mut impl Beats) {
+        next.suspected.clear();
+        if next.heard || self.members.len() == 1 {
+            next.heard = false;
+            return;
+        }
+        next.suspected.insert(me);
+        for member in self.members.iter().enumerate().filter(|(place, _)| *place != me).map(|(_, id)| id) {
+            out.say(*member, Beat::Follow);
+        }
+    }
+
+    /// Whether a quorum follows a member that follows itself, as far as it knows.
+    fn is_backed(&self, me: usize, state: &ElectionState) -> bool {
+        let followers = || state.followers.iter().copied().chain([me]).collect();
+        self.backing.as_ref().is_none_or(|quorums| {
+            let followers = followers();
+            quorums.is_phase1(followers) && quorums.is_phase2(followers)
+        })
+    }
+
     /// Begins to lead if it follows itself, and to wait for its leader if it follows another.
     fn begin(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
         if self.followed(state) == Some(me) {
-            out.cancel(ElectionTimer::Suspect);
-            out.set(ElectionTimer::HoldOff, self.pace.hold_off.clone());
-            self.beat(me, out);
+            if self.backing.is_some() {
+                self.wait(state, out);
+            } else {
+                out.cancel(ElectionTimer::Suspect);
+            }
+            if self.is_backed(me, state) {
+                out.set(ElectionTimer::HoldOff, self.pace.hold_off.clone());
+            }
+            self.beat(me, state, out);
         } else {
             out.cancel(ElectionTimer::Beat);
             out.cancel(ElectionTimer::HoldOff);
@@ -169,10 +310,13 @@ impl Election {
         }
     }
 
-    /// Only those that come after it wait for it: whoever comes before follows itself or one that comes before it.
-    fn beat(&self, me: usize, out: &mut impl Beats) {
-        for member in self.members.iter().skip(me + 1) {
-            out.beat(*member);
+    /// Only those that come after it wait for it, unless it is to be backed: whoever comes before follows itself or one that comes before it.
+    fn beat(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
+        let is_for_all = self.backing.is_some();
+        for (place, member) in self.members.iter().enumerate() {
+            if place > me || is_for_all && place < me {
+                out.say(*member, Beat::Heartbeat { backed: is_for_all && state.ready });
+            }
         }
         out.set(ElectionTimer::Beat, self.pace.beat.clone());
     }
@@ -189,8 +333,8 @@ pub(crate) fn doubled(range: &Range<Duration>, times: u32) -> Range<Duration> {
 }
 
 impl Beats for Effects {
-    fn beat(&mut self, to: Id) {
-        self.send(to, Msg::Heartbeat);
+    fn say(&mut self, to: Id, beat: Beat) {
+        self.send(to, Msg::Beat(beat));
     }
     fn set(&mut self, timer: ElectionTimer, after: Range<Duration>) {
         self.set_timer(Timer::Election(timer), after);
@@ -201,8 +345,8 @@ impl Beats for Effects {
 }
 
 impl Beats for Out<Elector> {
-    fn beat(&mut self, to: Id) {
-        self.send(to, Heartbeat);
+    fn say(&mut self, to: Id, beat: Beat) {
+        self.send(to, beat);
     }
     fn set(&mut self, timer: ElectionTimer, after: Range<Duration>) {
         self.set_timer(timer, after);
@@ -213,7 +357,7 @@ impl Beats for Out<Elector> {
 }
 
 impl Actor for Elector {
-    type Msg = Heartbeat;
+    type Msg = Beat;
     type Timer = ElectionTimer;
     type State = ElectionState;
     type Storage = ();
@@ -225,15 +369,8 @@ impl Actor for Elector {
         state
     }
 
-    fn on_msg(
-        &self,
-        me: Id,
-        state: &mut Cow<'_, ElectionState>,
-        src: Id,
-        Heartbeat: Heartbeat,
-        out: &mut Out<Self>,
-    ) {
-        if let Some(next) = self.0.on_heartbeat((me, src), state, out) {
+    fn on_msg(&self, me: Id, state: &mut Cow<'_, ElectionState>, src: Id, beat: Beat, out: &mut Out<Self>) {
+        if let Some(next) = self.0.on_beat((me, src), state, beat, out) {
             *state.to_mut() = next;
         }
     }
@@ -269,7 +406,7 @@ mod tests {
             hold_off: ms(300)..ms(400),
             doublings: 2,
         };
-        Elector(Election { members: (0..3).map(Id::from).collect(), pace })
+        Elector(Election { members: (0..3).map(Id::from).collect(), backing: None, pace })
     }
 
     /// The range in which a timer was set, if it was.
@@ -297,7 +434,7 @@ mod tests {
             elector.on_timeout(me, &mut next, &ElectionTimer::HoldOff, &mut Out::new());
             assert!(next.ready);
             let mut out = Out::new();
-            elector.on_msg(me, &mut next, first, Heartbeat, &mut out);
+            elector.on_msg(me, &mut next, first, Beat::Heartbeat { backed: false }, &mut out);
             assert_eq!(set(&out, ElectionTimer::Suspect), Some(expected));
             assert!(!next.ready && next.followed(3) == Some(0));
             state = next.into_owned();
@@ -310,7 +447,7 @@ mod tests {
         for from in [2, 1, 7] {
             let state = elector.on_start(me, &None, &mut Out::new());
             let (mut next, mut out) = (Cow::Borrowed(&state), Out::new());
-            elector.on_msg(me, &mut next, Id::from(from), Heartbeat, &mut out);
+            elector.on_msg(me, &mut next, Id::from(from), Beat::Heartbeat { backed: false }, &mut out);
             assert!(matches!(next, Cow::Borrowed(_)) && out.is_empty(), "from {from}");
         }
         // Who is no member takes no part.

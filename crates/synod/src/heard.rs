@@ -33,7 +33,7 @@ impl Cluster {
             | Msg::Part { .. }
             | Msg::Fetch { .. }
             | Msg::Checksum { .. } => self.is_server(src),
-            Msg::Heartbeat => self.election.as_ref().is_some_and(|election| election.members.contains(&src)),
+            Msg::Beat(_) => self.election.as_ref().is_some_and(|election| election.members.contains(&src)),
             // Answers are for clients.
             Msg::Response { .. } | Msg::Unset { .. } | Msg::Output { .. } | Msg::Redirect { .. } => false,
         }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::ballot::Instance;
     use crate::cluster::Learning;
-    use crate::election::{Election, Pace};
+    use crate::election::{Beat, Election, Pace};
     use crate::per_instance::PerInstance;
     use crate::quorum::{QuorumRule, Quorums};
     use crate::{Asking, Want};
@@ -125,7 +125,7 @@ mod tests {
             max_value: 8 + Entry::COSTS,
             keeps: usize::MAX,
             log: None,
-            election: Some(Election { members: ids(proposers), pace }),
+            election: Some(Election { members: ids(proposers), backing: None, pace }),
         }
     }
 
@@ -153,7 +153,8 @@ mod tests {
             Msg::Part { .. } => "Part",
             Msg::Fetch { .. } => "Fetch",
             Msg::Checksum { .. } => "Checksum",
-            Msg::Heartbeat => "Heartbeat",
+            Msg::Beat(Beat::Heartbeat { .. }) => "Heartbeat",
+            Msg::Beat(Beat::Follow) => "Follow",
         }
     }
 
@@ -182,7 +183,8 @@ mod tests {
             Msg::Part { of: instance, sum: 0, length: 1, at: 0, bytes: value },
             Msg::Fetch { of: instance, sum: 0, at: 0 },
             Msg::Checksum { below: instance, sum: 0 },
-            Msg::Heartbeat,
+            Msg::Beat(Beat::Heartbeat { backed: true }),
+            Msg::Beat(Beat::Follow),
         ]
     }
 

@@ -3,7 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::effects::Effects;
-use crate::election::{ElectionState, ElectionTimer};
+use crate::election::{Beat, ElectionState, ElectionTimer};
 use crate::process::{ProcessState, as_proposer};
 use crate::proposer::ProposerState;
 use stateright::actor::Id;
@@ -18,14 +18,15 @@ pub(crate) enum Turn {
     Follows,
 }
 
-/// A heartbeat arrives.
-pub(crate) fn on_heartbeat(
+/// A heartbeat or an answer to one arrives.
+pub(crate) fn on_beat(
     cluster: &Cluster,
     (me, src): (Id, Id),
+    beat: Beat,
     state: &mut Cow<'_, ProcessState>,
     fx: &mut Effects,
 ) -> Option<Turn> {
-    let next = cluster.election.as_ref()?.on_heartbeat((me, src), &as_proposer(state).election, fx);
+    let next = cluster.election.as_ref()?.on_beat((me, src), &as_proposer(state).election, beat, fx);
     turn(state, next?)
 }
 

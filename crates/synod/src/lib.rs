@@ -58,7 +58,7 @@ pub use ballot::{Ballot, Instance, Proposal, Value};
 pub use client::{Answer, Asking, Client, ClientState, Want};
 pub use cluster::{Cluster, Learning, Log, Truncate};
 pub use confirm::{Needs, Question, Questions};
-pub use election::{Election, ElectionState, ElectionTimer, Elector, Heartbeat, Pace};
+pub use election::{Beat, Election, ElectionState, ElectionTimer, Elector, Pace};
 pub use entry::{Call, Entry};
 pub use learner::{LearnerState, Votes};
 

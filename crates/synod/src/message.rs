@@ -2,7 +2,7 @@
 
 use crate::acceptor::AcceptorState;
 use crate::ballot::{Ballot, Instance, Proposal, Value};
-use crate::election::ElectionTimer;
+use crate::election::{Beat, ElectionTimer};
 use crate::per_instance::PerInstance;
 use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
@@ -174,8 +174,8 @@ pub enum Msg {
         /// The checksum.
         sum: u64,
     },
-    /// Leader to the other members of an election: I am there.
-    Heartbeat,
+    /// Member to member of an election.
+    Beat(Beat),
 }
 
 impl From<Ask> for Msg {
@@ -269,7 +269,7 @@ impl fmt::Debug for Msg {
             }
             Msg::Fetch { of, sum, at } => write!(f, "Fetch({at}.., all below {of:?}, {sum:016x})"),
             Msg::Checksum { below, sum } => write!(f, "Checksum(all below {below:?}, {sum:016x})"),
-            Msg::Heartbeat => f.write_str("Heartbeat"),
+            Msg::Beat(beat) => beat.fmt(f),
         }
     }
 }

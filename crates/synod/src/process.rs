@@ -149,8 +149,8 @@ fn as_proposer_on(
     fx: &mut Effects,
 ) {
     match msg {
-        Msg::Heartbeat => {
-            let turn = lead::on_heartbeat(c, (me, src), state, fx);
+        Msg::Beat(beat) => {
+            let turn = lead::on_beat(c, (me, src), *beat, state, fx);
             take_turn(c, (number, retry), state, turn, fx);
         }
         Msg::Ask(Ask::Request { instance, value }) => {

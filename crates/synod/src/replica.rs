@@ -75,8 +75,8 @@ impl Member<'_> {
             Msg::Nack { ballot, promised } => self.on_nack(state, (*ballot, *promised), fx),
             Msg::Learn { from } => self.on_learn(state, src, *from, fx),
             Msg::Known { values, next } => self.on_known(state, src, (values, *next), fx),
-            Msg::Heartbeat => {
-                let turn = lead::on_heartbeat(c, (self.me, src), state, fx);
+            Msg::Beat(beat) => {
+                let turn = lead::on_beat(c, (self.me, src), *beat, state, fx);
                 self.take_turn(state, turn, fx);
             }
             Msg::Confirm { ballot, round } => {

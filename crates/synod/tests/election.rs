@@ -6,11 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ask, Ballot, Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, Process, ProcessState,
-    QuorumRule, Quorums, Retry, Timer, Value,
+    Ask, Ballot, Beat, Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, Process,
+    ProcessState, QuorumRule, Quorums, Retry, Timer, Value,
 };
 
 const SUSPECT: Timer = Timer::Election(ElectionTimer::Suspect);
+const BEAT: Msg = Msg::Beat(Beat::Heartbeat { backed: false });
+const BEAT_TIMER: Timer = Timer::Election(ElectionTimer::Beat);
 const HOLD_OFF: Timer = Timer::Election(ElectionTimer::HoldOff);
 
 fn ms(ms: u64) -> Duration {
@@ -40,7 +42,7 @@ fn cluster() -> Cluster {
         max_value: usize::MAX,
         keeps: usize::MAX,
         log: None,
-        election: Some(Election { members: ids(0..3), pace: pace() }),
+        election: Some(Election { members: ids(0..3), backing: None, pace: pace() }),
     }
 }
 
@@ -130,7 +132,7 @@ fn ballot(round: u64, proposer: u16) -> Ballot {
 fn who_leads_begins_when_its_hold_off_is_over_and_not_before() {
     let mut first = One::server(0);
     assert_eq!(first.set(HOLD_OFF), Some(ms(30)..ms(40)));
-    assert_eq!(first.said(), [(1, Msg::Heartbeat), (2, Msg::Heartbeat)]);
+    assert_eq!(first.said(), [(1, BEAT), (2, BEAT)]);
     first.hears(7, request());
     assert_eq!(first.said(), [], "it neither begins nor sends anybody away");
     first.rings(HOLD_OFF);
@@ -147,14 +149,14 @@ fn who_follows_says_whom_and_takes_over_what_it_was_asked_for() {
     assert_eq!(second.said(), [(7, redirect.clone())]);
     second.hears(7, Ask::Read { instance: Instance(4) }.into());
     assert_eq!(second.said(), [(7, redirect)]);
-    second.hears(0, Msg::Heartbeat);
+    second.hears(0, BEAT);
     assert_eq!(second.set(SUSPECT), Some(ms(100)..ms(200)));
     second.rings(SUSPECT);
-    assert_eq!(second.said(), [(2, Msg::Heartbeat)]);
+    assert_eq!(second.said(), [(2, BEAT)]);
     second.rings(HOLD_OFF);
     assert_eq!(second.prepares(), [ballot(1, 2)]);
     // The first was not dead. What is under way may go on, but is not tried again.
-    second.hears(0, Msg::Heartbeat);
+    second.hears(0, BEAT);
     assert!(second.cancelled(Timer::Retry));
     assert_eq!(second.set(SUSPECT), Some(ms(200)..ms(400)));
     second.hears(0, Msg::Nack { ballot: ballot(1, 2), promised: ballot(3, 1) });
@@ -165,6 +167,77 @@ fn who_follows_says_whom_and_takes_over_what_it_was_asked_for() {
     second.rings(SUSPECT);
     second.rings(HOLD_OFF);
     assert_eq!(second.prepares(), [ballot(4, 2)]);
+}
+
+/// The server at this place, in an election whose leaders have to be followed by a majority.
+fn backed(at: usize) -> One {
+    let mut cluster = cluster();
+    let backing = Some(cluster.quorums.clone());
+    cluster.election = Some(Election { members: ids(0..3), backing, pace: pace() });
+    One::start(Process::Server { cluster: Arc::new(cluster), number: at as u16 + 1, retry: retry() }, at)
+}
+
+fn beat(backed: bool) -> Msg {
+    Msg::Beat(Beat::Heartbeat { backed })
+}
+
+const FOLLOW: Msg = Msg::Beat(Beat::Follow);
+
+#[test]
+fn a_leader_begins_only_once_a_quorum_follows_it_and_gives_up_when_none_does() {
+    let mut first = backed(0);
+    assert_eq!((first.said(), first.set(HOLD_OFF)), (vec![(1, beat(false)), (2, beat(false))], None));
+    first.hears(7, request());
+    first.rings(HOLD_OFF);
+    assert_eq!(first.prepares(), [], "nobody follows it");
+    first.hears(2, FOLLOW);
+    assert!(first.set(HOLD_OFF).is_some());
+    first.rings(HOLD_OFF);
+    assert_eq!(first.prepares(), [ballot(1, 1)]);
+    assert!(first.said().contains(&(1, beat(true))));
+    // It looks who has answered; if nobody does until it looks again, it suspects itself, and follows the next.
+    first.rings(SUSPECT);
+    assert!(first.set(SUSPECT).is_some() && !first.cancelled(Timer::Retry));
+    first.rings(SUSPECT);
+    assert!(first.cancelled(Timer::Retry));
+    first.rings(BEAT_TIMER);
+    assert_eq!(first.said(), [], "and falls silent");
+    // Deaf as it is, it draws nobody to itself any more, whomever it suspects.
+    for _ in 0..7 {
+        first.rings(SUSPECT);
+        assert!(first.said().iter().all(|(_, msg)| *msg == FOLLOW), "{:?}", first.said());
+    }
+    // Once it has heard of somebody it tries again.
+    first.hears(2, FOLLOW);
+    let tries = (0..4).any(|_| {
+        first.rings(SUSPECT);
+        first.said().contains(&(1, beat(false)))
+    });
+    assert!(tries);
+}
+
+#[test]
+fn who_follows_one_that_a_quorum_follows_stays_and_who_does_not_goes_over() {
+    let mut third = backed(2);
+    third.hears(0, beat(true));
+    assert_eq!(third.said(), [(0, FOLLOW)]);
+    third.hears(1, beat(true));
+    assert_eq!(third.said(), [], "it stays");
+    // The first falls silent. The second says that it is there, and then that a quorum follows it.
+    third.rings(SUSPECT);
+    third.hears(1, beat(true));
+    assert_eq!(third.said(), [(1, FOLLOW)]);
+    third.hears(0, beat(true));
+    third.hears(0, beat(false));
+    assert_eq!(third.said(), [], "whoever comes back comes too late");
+    // Unless the second has lost its quorum.
+    third.hears(1, beat(false));
+    third.hears(0, beat(false));
+    assert_eq!(third.said(), [(0, FOLLOW)]);
+    assert_eq!(third.set(SUSPECT), Some(ms(200)..ms(400)), "a suspicion was wrong");
+    // One that comes later and has a quorum is better than one that has none.
+    third.hears(1, beat(true));
+    assert_eq!(third.said(), [(1, FOLLOW)]);
 }
 
 #[test]
@@ -200,7 +273,7 @@ fn what_is_asked_of_a_leader_in_the_middle_of_its_ballot_is_watched_over() {
 #[test]
 fn proposers_of_their_own_elect_as_well() {
     let members = ids(3..5);
-    let election = Some(Election { members, pace: pace() });
+    let election = Some(Election { members, backing: None, pace: pace() });
     let cluster = Cluster {
         proposers: vec![(3.into(), 1), (4.into(), 2)],
         learners: Vec::new(),

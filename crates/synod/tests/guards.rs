@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorState, Answer, Ask, Asking, Ballot, Client, Cluster, Election, ElectionState, ElectionTimer,
-    Elector, Heartbeat, Instance, Learning, Msg, Pace, PerInstance, Process, ProcessState, Proposal,
+    AcceptorState, Answer, Ask, Asking, Ballot, Beat, Client, Cluster, Election, ElectionState,
+    ElectionTimer, Elector, Instance, Learning, Msg, Pace, PerInstance, Process, ProcessState, Proposal,
     QuorumError, QuorumRule, Quorums, Retry, Stable, Timer, Value, Want,
 };
 
@@ -446,7 +446,7 @@ fn a_client_takes_no_answer_to_what_it_has_not_asked() {
 fn a_member_of_an_election_does_nothing_at_a_timer_that_is_not_its_own() {
     let any = Duration::from_millis(1)..Duration::from_millis(2);
     let pace = Pace { beat: any.clone(), suspect: any.clone(), hold_off: any, doublings: 1 };
-    let elector = |members| Elector(Election { members, pace: pace.clone() });
+    let elector = |members| Elector(Election { members, backing: None, pace: pace.clone() });
     let ring = |elector: &Elector, state: &ElectionState, timer| {
         let (mut next, mut out) = (Cow::Borrowed(state), Out::new());
         elector.on_timeout(0.into(), &mut next, &timer, &mut out);
@@ -461,7 +461,7 @@ fn a_member_of_an_election_does_nothing_at_a_timer_that_is_not_its_own() {
     assert!(ring(&leads, &state, ElectionTimer::HoldOff).0.ready);
     // What it says to itself is no sign of anybody.
     let (mut next, mut out) = (Cow::Borrowed(&state), Out::new());
-    leads.on_msg(0.into(), &mut next, 0.into(), Heartbeat, &mut out);
+    leads.on_msg(0.into(), &mut next, 0.into(), Beat::Heartbeat { backed: false }, &mut out);
     assert!(matches!(next, Cow::Borrowed(_)) && out.is_empty());
 }
 

@@ -98,7 +98,7 @@ impl Hand {
             max_value: usize::MAX,
             keeps: usize::MAX,
             log: served.log.then_some(log),
-            election: served.election.then_some(Election { members: ids, pace }),
+            election: served.election.then_some(Election { members: ids, backing: None, pace }),
         });
         let retry = Retry { on_nack: true, after: Some(any()), doublings: 7 };
         let server = |number| Process::Server { cluster: Arc::clone(&cluster), number, retry: retry.clone() };

@@ -154,7 +154,7 @@ pub(super) fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Part { .. }
         | Msg::Fetch { .. }
         | Msg::Checksum { .. }
-        | Msg::Heartbeat => {}
+        | Msg::Beat(_) => {}
     }
 }
 

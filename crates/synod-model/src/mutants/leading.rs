@@ -28,7 +28,7 @@ impl Rule {
     ) -> bool {
         let Some(proposer) = proposer_of(state) else { return true };
         match (self, msg) {
-            (Rule::NeverTrustsAgain, Msg::Heartbeat) => {
+            (Rule::NeverTrustsAgain, Msg::Beat(_)) => {
                 let election = cluster_of(process).and_then(|cluster| cluster.election.as_ref());
                 let place = election.and_then(|e| e.members.iter().position(|member| *member == src));
                 place.is_none_or(|place| !proposer.election.suspected.contains(&place))
