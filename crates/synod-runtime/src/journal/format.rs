@@ -186,3 +186,52 @@ pub(crate) fn next_record<'a>(payload: &mut &'a [u8]) -> Option<Result<&'a [u8],
     *payload = rest;
     Some(Ok(record))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Header = Header { cluster: 1, member: 2, disk: 3, file: 4, opening: HEADER as u64 };
+
+    /// A header whose first bytes are these, and whose check is right.
+    fn header(start: &[u8]) -> [u8; HEADER] {
+        let mut bytes = OURS.encode();
+        bytes[..start.len()].copy_from_slice(start);
+        let check = checksum(0, &bytes[..56]);
+        bytes[56..].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_file_or_a_batch_of_another_kind_is_none_though_its_check_is_right() {
+        assert_eq!(Header::decode(&header(b"")), Ok(OURS));
+        assert_eq!(Header::decode(&header(b"synodjnk")), Err(NoHeader::Magic));
+        assert_eq!(Header::decode(&header(b"synodjnl\x03")), Err(NoHeader::Version(3)));
+        assert_eq!(Header::decode(&header(b"")[..HEADER - 1]), Err(NoHeader::Short));
+        let seed = OURS.seed();
+        let mut frame = [&[0; HEAD][..], b"payload"].concat();
+        complete(&mut frame, 1, seed, seed);
+        assert_eq!(Head::decode(&frame, seed), Some(Head { payload: 7, number: 1, previous: seed }));
+        frame[..4].copy_from_slice(b"bat;");
+        let check = checksum(seed, &frame[..24]);
+        frame[24..HEAD].copy_from_slice(&check.to_le_bytes());
+        assert_eq!(Head::decode(&frame, seed), None);
+    }
+
+    #[test]
+    fn no_frame_of_another_cluster_member_directory_or_file_is_valid_here() {
+        let others = [
+            Header { cluster: 9, ..OURS },
+            Header { member: 9, ..OURS },
+            Header { disk: 9, ..OURS },
+            Header { file: 9, ..OURS },
+        ];
+        for other in others {
+            let seed = other.seed();
+            let mut frame = [&[0; HEAD][..], b"payload"].concat();
+            complete(&mut frame, 1, seed, seed);
+            assert!(Head::decode(&frame, seed).is_some() && seal_of(&frame, seed).is_some());
+            assert_eq!((Head::decode(&frame, OURS.seed()), seal_of(&frame, OURS.seed())), (None, None));
+        }
+    }
+}

@@ -277,6 +277,7 @@ mod tests {
         let mut zeros = bytes[..places[1]].to_vec();
         zeros.resize(bytes.len(), 0);
         refused(&zeros, opening, places[1], "of the opening");
+        refused(&bytes[..places[1]], opening, 0, "its opening alone");
         refused(&bytes, opening + 8, places[2], "within a batch");
         refused(&bytes, 8, 0, "its opening alone");
     }
@@ -290,6 +291,21 @@ mod tests {
         let mut skipped = bytes[..places[1]].to_vec();
         skipped.extend(&bytes[places[2]..]);
         refused(&skipped, END, places[1], "batch 3 where 2 belongs");
+        // The number is right, but what came before it was something else.
+        let (other, _) = file(END, &[&[7; 9], &[2; 9], &[3; 9]]);
+        for from in [1, 2] {
+            let mut mixed = bytes[..places[from]].to_vec();
+            mixed.extend(&other[places[from]..]);
+            refused(&mixed, END, places[from], &format!("batch {0} where {0} belongs", from + 1));
+        }
+        // And the other way round.
+        let seed = header(END).seed();
+        let seal = seal_of(&bytes[places[0]..places[1]], seed).expect("it is whole");
+        let mut frame = vec![0; HEAD];
+        complete(&mut frame, 3, seal, seed);
+        let mut forged = bytes[..places[1]].to_vec();
+        forged.extend(frame);
+        refused(&forged, END, places[1], "batch 3 where 2 belongs");
         // Frames that a reused block still has of another file are no frames here.
         let other = Header { file: 5, ..header(END) };
         assert_eq!(Head::decode(&bytes[places[0]..], other.seed()), None);

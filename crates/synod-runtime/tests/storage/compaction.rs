@@ -157,6 +157,10 @@ fn two_files_are_one_too_many_unless_a_compaction_left_them() {
     let apart = disk_with(&both);
     apart.put("journal-00000003", &new);
     assert!(open(&apart).unwrap_err().to_string().contains("stands beside"));
+    let twice = disk_with(&[("identity", &identity), ("journal-00000002", &new)]);
+    open(&twice).unwrap().0.compact().unwrap();
+    twice.put("journal-00000001", &old);
+    assert!(open(&twice).unwrap_err().to_string().contains("stands beside journal-00000003"));
     let renamed = disk_with(&[("identity", &identity), ("journal-00000007", &new)]);
     assert!(open(&renamed).unwrap_err().to_string().contains("written as journal-00000002"));
     let stranger = SimDisk::new();
@@ -173,4 +177,35 @@ fn two_files_are_one_too_many_unless_a_compaction_left_them() {
     let strange = disk_with(&both);
     strange.put("journal-00000001", &stranger.read("journal-00000001").unwrap());
     assert!(open(&strange).unwrap_err().to_string().contains("another directory"));
+}
+
+#[test]
+fn a_name_that_no_journal_was_given_is_left_alone() {
+    let disk = SimDisk::new();
+    let (mut store, _) = open(&disk).unwrap();
+    let mut account = Account { boot: 1, ..Account::default() };
+    put(&mut store, &mut account, 1, solid(100, 1));
+    store.commit().unwrap();
+    drop(store);
+    let own = disk.read("journal-00000001").unwrap();
+    let others = [
+        "journal-1",
+        "journal-+0000001",
+        "journal-000000002",
+        "journal-4611686018427387904",
+        "journal-18446744073709551615",
+        "journal-00000001.old",
+        "Journal-00000002",
+        "journal-1.new",
+        "notes.new",
+    ];
+    others.iter().for_each(|name| disk.put(name, &own));
+    let (store, opened) = open(&disk).unwrap();
+    assert!(opened.journal.file.ends_with("journal-00000001"), "{}", opened.journal.file);
+    assert_eq!(Account::of(&store), Account { boot: 2, ..account });
+    assert!(
+        others.iter().all(|name| disk.read(name).is_some()),
+        "nothing else is removed: {:?}",
+        disk.names()
+    );
 }
