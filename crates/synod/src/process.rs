@@ -161,9 +161,7 @@ fn as_proposer_on(
             let needed = match &proposer.phase {
                 Phase::Idle => !proposer.wanted.is_empty() && !retry.is_put_off(was_busy),
                 Phase::Preparing { .. } => false,
-                Phase::Accepting { .. } => {
-                    !proposer.covers(*instance) && proposer.wanted.contains_key(instance)
-                }
+                Phase::Accepting { .. } => !proposer.covers(*instance),
             };
             if needed {
                 let from = proposer.lowest();

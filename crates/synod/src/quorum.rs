@@ -112,8 +112,8 @@ pub enum QuorumRule {
 
 impl QuorumRule {
     fn admits(&self, acceptors: usize, set: AcceptorSet) -> bool {
-        let row = |columns: usize| lines(acceptors, columns).any(|(row, _)| set.includes(row));
-        let column = |columns: usize| lines(acceptors, columns).any(|(_, column)| set.includes(column));
+        let row = |columns: usize| rows(acceptors, columns).any(|row| set.includes(row));
+        let column = |columns: usize| self::columns(acceptors, columns).any(|column| set.includes(column));
         match self {
             QuorumRule::Majority => 2 * set.len() > acceptors,
             QuorumRule::AtLeast(count) => set.len() >= *count,
@@ -139,7 +139,7 @@ impl QuorumRule {
                 Some(format!("{} weights are given for {acceptors} acceptors", weights.len()))
             }
             QuorumRule::Row(columns) | QuorumRule::Column(columns) | QuorumRule::RowAndColumn(columns)
-                if *columns == 0 || !acceptors.is_multiple_of(*columns) =>
+                if !acceptors.is_multiple_of(*columns) =>
             {
                 Some(format!("{acceptors} acceptors do not fill a grid of {columns} columns"))
             }
@@ -154,15 +154,14 @@ impl QuorumRule {
     }
 }
 
-/// The rows and columns of a grid, pairwise as far as both go.
-fn lines(acceptors: usize, columns: usize) -> impl Iterator<Item = (AcceptorSet, AcceptorSet)> {
-    let columns = columns.max(1);
-    let rows = acceptors / columns;
-    (0..rows.max(columns)).map(move |i| {
-        // Past the last row or column the last one is repeated, which adds nothing.
-        let (r, c) = (i.min(rows.saturating_sub(1)), i.min(columns - 1));
-        ((0..columns).map(|x| r * columns + x).collect(), (0..rows).map(|y| y * columns + c).collect())
-    })
+/// The rows of a grid that the acceptors fill.
+fn rows(acceptors: usize, columns: usize) -> impl Iterator<Item = AcceptorSet> {
+    (0..acceptors).step_by(columns).map(move |first| (first..first + columns).collect())
+}
+
+/// The columns of a grid that the acceptors fill.
+fn columns(acceptors: usize, columns: usize) -> impl Iterator<Item = AcceptorSet> {
+    (0..columns).map(move |first| (first..acceptors).step_by(columns).collect())
 }
 
 /// Why a quorum system is refused.

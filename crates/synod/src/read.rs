@@ -78,6 +78,6 @@ pub(crate) fn on_phase1(mut proposer: Part<'_, '_, ProposerState>, fx: &mut Effe
 
 /// Whether some read came after the current ballot was begun, so that only the next one can answer it.
 pub(crate) fn needs_another_ballot(proposer: &ProposerState) -> bool {
-    let Phase::Accepting { ballot, .. } = &proposer.phase else { return false };
-    proposer.reads.values().any(|readers| readers.values().any(|begun| *begun >= ballot.round))
+    let asks = |round| proposer.reads.values().any(|readers| readers.values().any(|begun| *begun >= round));
+    matches!(&proposer.phase, Phase::Accepting { ballot, .. } if asks(ballot.round))
 }

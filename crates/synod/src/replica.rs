@@ -28,9 +28,7 @@ pub(crate) struct Member<'m> {
 impl Member<'_> {
     /// Asks at once what was missed while it was away.
     pub(crate) fn start(&self, next: Instance, fx: &mut Effects) {
-        if self.log.catch_up.is_some() {
-            self.ask(next, fx);
-        }
+        self.ask(next, fx);
     }
 
     /// What each message does. Instances are the servers' to choose, so that what names one is ignored when a client says it.

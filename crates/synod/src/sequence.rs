@@ -94,9 +94,8 @@ impl ServerState {
     /// Whether there is something that this server's ballot, or a higher one, has to bring about.
     pub(crate) fn is_leading_to_something(&self) -> bool {
         let open = match &self.proposer.phase {
-            Phase::Accepting { reports, issued, .. } => {
-                reports.keys().chain(issued.keys()).any(|instance| self.known(*instance).is_none())
-            }
+            // What is executed was dropped, and the first instance after that is not known.
+            Phase::Accepting { reports, issued, .. } => !reports.is_empty() || !issued.is_empty(),
             _ => false,
         };
         open || self.proposer.is_busy() || self.log().questions.are_open()
@@ -136,12 +135,10 @@ pub(crate) fn on_submit(
     is_new
 }
 
-/// Whether this server is not already about to have a command chosen, and does not know it to be chosen.
+/// Whether this server does not know a command to be chosen in an instance that is yet to be executed. A command is in one place of the
+/// queue, or wanted in one instance, as long as its call waits.
 fn here_is_new(server: &ServerState, command: &Value) -> bool {
-    let next = server.log().next;
-    !server.proposer.queue.contains(command)
-        && !server.proposer.wanted.values().any(|wanted| wanted == command)
-        && !server.learner.learned.range(next..).any(|(_, learned)| learned == command)
+    !server.learner.learned.range(server.log().next..).any(|(_, learned)| learned == command)
 }
 
 /// Gives up what was issued or wanted in particular instances: whose instance it was, a new ballot will tell. Commands of
@@ -164,7 +161,7 @@ pub(crate) fn settle(mut server: Part<'_, '_, ServerState>, instance: Instance) 
     let Some(wanted) = server.proposer.wanted.get(&instance).cloned() else { return };
     let server = server.edit();
     server.proposer.wanted.remove(&instance);
-    if server.known(instance) != Some(&wanted) && !wanted.is_no_op() && here_is_new(server, &wanted) {
+    if !wanted.is_no_op() && here_is_new(server, &wanted) {
         server.proposer.queue.push_front(wanted);
     }
 }
@@ -252,9 +249,6 @@ pub(crate) fn drop_below<T: Clone>(map: &mut PerInstance<T>, next: Instance) {
 /// Issues in every instance of the window that is open: what binds there, no-ops in gaps below what may be chosen, and
 /// above it clients' commands in their order.
 fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects) {
-    if !matches!(server.proposer.phase, Phase::Accepting { .. }) {
-        return;
-    }
     let top = server.top();
     // Enforces W1: no instance is proposed in before all that lie alpha places or more below it are known to be chosen.
     let end = server.log().next.plus(log.alpha);

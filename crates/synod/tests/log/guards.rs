@@ -11,10 +11,10 @@ use synod::{
     ProcessState, QuorumRule, Quorums, Retry, ServerState, Snapshot, Stable, Timer, Truncate, Value,
 };
 
-const EVERY: Truncate = Truncate { every: 4, spare: 0, part: 1024, most: 1 << 20 };
+pub(crate) const EVERY: Truncate = Truncate { every: 4, spare: 0, part: 1024, most: 1 << 20 };
 
 /// Four servers that keep a log, of which any two promise and three have to accept.
-fn cluster(truncate: Option<Truncate>) -> Cluster {
+pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
     let ids: Vec<Id> = (0..4).map(Id::from).collect();
     let any = Duration::ZERO..Duration::ZERO;
     Cluster {
@@ -41,16 +41,19 @@ fn cluster(truncate: Option<Truncate>) -> Cluster {
 }
 
 /// The first server, and what it did last.
-struct First {
+pub(crate) struct First {
     process: Process,
     state: ProcessState,
-    did: Vec<Command<Msg, Timer, std::convert::Infallible, Stable>>,
+    pub(crate) did: Vec<Command<Msg, Timer, std::convert::Infallible, Stable>>,
 }
 
 impl First {
-    fn start(cluster: Cluster, saved: impl Into<Option<Stable>>) -> First {
+    pub(crate) fn start(cluster: Cluster, saved: impl Into<Option<Stable>>) -> First {
         let any = Duration::ZERO..Duration::ZERO;
-        let retry = Retry { on_nack: true, after: Some(any), doublings: 0 };
+        First::made(cluster, Retry { on_nack: true, after: Some(any), doublings: 0 }, saved)
+    }
+
+    pub(crate) fn made(cluster: Cluster, retry: Retry, saved: impl Into<Option<Stable>>) -> First {
         let process = Process::Server { cluster: Arc::new(cluster), number: 1, retry };
         let mut out = Out::new();
         let state = process.on_start(0.into(), &saved.into(), &mut out);
@@ -58,14 +61,14 @@ impl First {
     }
 
     /// One that is through with phase 1 of its first ballot, in which this was reported, and has issued a command of its own.
-    fn leader(first: &str) -> First {
+    pub(crate) fn leader(first: &str) -> First {
         let mut leader = First::start(cluster(None), None);
         leader.hears(CLIENT, submit(first));
         leader.hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
         leader
     }
 
-    fn hears(&mut self, from: usize, msg: impl Into<Msg>) -> &mut First {
+    pub(crate) fn hears(&mut self, from: usize, msg: impl Into<Msg>) -> &mut First {
         let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
         self.process.on_msg(0.into(), &mut state, from.into(), msg.into(), &mut out);
         let state = state.into_owned();
@@ -73,7 +76,14 @@ impl First {
         self
     }
 
-    fn rings(&mut self, timer: Timer) -> &mut First {
+    /// Whether a message leaves the state unedited and nothing to do.
+    pub(crate) fn ignores(&self, from: usize, msg: impl Into<Msg>) -> bool {
+        let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
+        self.process.on_msg(0.into(), &mut state, from.into(), msg.into(), &mut out);
+        matches!(state, Cow::Borrowed(_)) && out.is_empty()
+    }
+
+    pub(crate) fn rings(&mut self, timer: Timer) -> &mut First {
         let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
         self.process.on_timeout(0.into(), &mut state, &timer, &mut out);
         let state = state.into_owned();
@@ -81,7 +91,7 @@ impl First {
         self
     }
 
-    fn told(&self, whom: usize) -> Vec<Msg> {
+    pub(crate) fn told(&self, whom: usize) -> Vec<Msg> {
         let said = self.did.iter().filter_map(|command| match command {
             Command::Send(to, msg) if usize::from(*to) == whom => Some(msg.clone()),
             _ => None,
@@ -89,7 +99,7 @@ impl First {
         said.collect()
     }
 
-    fn outputs(&self, client: usize) -> Vec<String> {
+    pub(crate) fn outputs(&self, client: usize) -> Vec<String> {
         let output = |msg: Msg| match msg {
             Msg::Output { output, .. } => Some(format!("{output:?}")),
             _ => None,
@@ -97,46 +107,46 @@ impl First {
         self.told(client).into_iter().filter_map(output).collect()
     }
 
-    fn saved(&self) -> Option<Stable> {
+    pub(crate) fn saved(&self) -> Option<Stable> {
         self.did.iter().find_map(|command| match command {
             Command::Save(stable) => Some(stable.clone()),
             _ => None,
         })
     }
 
-    fn server(&self) -> &ServerState {
+    pub(crate) fn server(&self) -> &ServerState {
         self.state.server().expect("a server")
     }
 
-    fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.server().log.as_ref().expect("a log").next.0
     }
 }
 
-const BALLOT: Ballot = Ballot { round: 1, proposer: 1 };
-const READER: usize = CLIENT + 1;
+pub(crate) const BALLOT: Ballot = Ballot { round: 1, proposer: 1 };
+pub(crate) const READER: usize = CLIENT + 1;
 
-fn submit(command: &str) -> Ask {
+pub(crate) fn submit(command: &str) -> Ask {
     Ask::Submit { number: number(command), command: Value::from(command) }
 }
 
-fn query() -> Ask {
+pub(crate) fn query() -> Ask {
     Ask::Query { number: 1, command: Value::from("length") }
 }
 
-fn promise(ballot: Ballot) -> Msg {
+pub(crate) fn promise(ballot: Ballot) -> Msg {
     Msg::Promise { ballot, accepted: PerInstance::new(), rest: None }
 }
 
-fn accepted(instance: u64, command: &str) -> Msg {
+pub(crate) fn accepted(instance: u64, command: &str) -> Msg {
     Msg::Accepted { ballot: BALLOT, instance: Instance(instance), value: in_log(command) }
 }
 
-fn chosen(instance: u64, command: &str) -> Msg {
+pub(crate) fn chosen(instance: u64, command: &str) -> Msg {
     Msg::Chosen { instance: Instance(instance), value: in_log(command) }
 }
 
-fn confirmed(ballot: Ballot, round: u64) -> Msg {
+pub(crate) fn confirmed(ballot: Ballot, round: u64) -> Msg {
     Msg::Confirmed { ballot, round }
 }
 
@@ -261,13 +271,13 @@ fn at_most_so_many_commands_and_questions_wait_and_the_no_op_is_none() {
 }
 
 /// A snapshot after so many commands.
-fn snapshot(commands: u64) -> Snapshot {
+pub(crate) fn snapshot(commands: u64) -> Snapshot {
     let mut tape = Tape::default();
     (0..commands).for_each(|i| drop(tape.execute(Instance(i), &entry(&format!("c{i}")))));
     Snapshot { next: Instance(commands), sum: tape.checksum(), machine: Value::from(&tape.snapshot()[..]) }
 }
 
-fn part(of: &Snapshot) -> Msg {
+pub(crate) fn part(of: &Snapshot) -> Msg {
     let length = of.machine.as_bytes().len() as u64;
     Msg::Part { of: of.next, sum: of.sum, length, at: 0, bytes: of.machine.clone() }
 }

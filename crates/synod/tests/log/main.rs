@@ -2,6 +2,7 @@
 
 mod guards;
 mod snapshots;
+mod unmoved;
 mod world;
 
 use stateright::actor::Id;

@@ -1,6 +1,8 @@
 //! Guards of the single roles, each asked through the one way in that there is, `impl Actor`: with quorums that differ between the phases, with
 //! ballots that are not the current one, at the bounds of what is remembered, and of instances below a ballot.
 
+mod unmoved;
+
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -70,6 +72,13 @@ impl One {
         let state = state.into_owned();
         (self.state, self.did) = (state, out.into_iter().collect());
         self
+    }
+
+    /// Whether a message leaves the state unedited and nothing to do.
+    fn ignores(&self, from: usize, msg: impl Into<Msg>) -> bool {
+        let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
+        self.process.on_msg(0.into(), &mut state, from.into(), msg.into(), &mut out);
+        matches!(state, Cow::Borrowed(_)) && out.is_empty()
     }
 
     fn rings(&mut self, timer: Timer) -> &mut One {
@@ -380,7 +389,11 @@ fn a_client_asks_all_or_one_after_the_other_until_it_is_answered() {
     let write = || Want::Write(value("x"));
     let mut all = client(write(), Asking::Everyone, false);
     assert_eq!(asked(&all), [0, 1, 2]);
+    let before = all.state.clone();
     assert_eq!(asked(all.rings(Timer::Resend)), [0, 1, 2]);
+    assert!(
+        all.state == before && all.did.iter().any(|it| matches!(it, Command::SetTimer(Timer::Resend, _)))
+    );
     let mut one = client(write(), Asking::InTurn, false);
     assert_eq!(asked(&one), [0]);
     for next in [1, 2, 0, 1] {
