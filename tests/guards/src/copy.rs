@@ -6,11 +6,12 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-/// The copy: where it is, what can be broken in it, and a number that stands for all that was copied.
+/// The copy: where it is, what can be broken in it, and numbers that stand for all that was copied, and for that without the tests.
 pub struct Copied {
     pub folder: PathBuf,
     pub edits: Vec<Edit>,
-    pub fingerprint: u64,
+    pub all: u64,
+    pub untested: u64,
 }
 
 /// What is not copied: it is large, or no part of what is run.
@@ -24,11 +25,16 @@ pub fn copy(root: &Path) -> Result<Copied, String> {
     list(root, root, &mut files).map_err(|error| format!("{}: {error}", root.display()))?;
     files.sort();
     let mut edits = Vec::new();
-    let mut hasher = DefaultHasher::new();
+    let (mut all, mut untested) = (DefaultHasher::new(), DefaultHasher::new());
     let mut written = BTreeSet::new();
     for file in files {
         let bytes = fs::read(root.join(&file)).map_err(|error| format!("{}: {error}", file.display()))?;
-        (&file, &bytes).hash(&mut hasher);
+        if file.extension().is_none_or(|it| it != "md") {
+            (&file, &bytes).hash(&mut all);
+            if !file.iter().any(|folder| folder == "tests") {
+                (&file, &bytes).hash(&mut untested);
+            }
+        }
         let source = file.strip_prefix("crates/synod/src").ok().and_then(Path::to_str);
         let bytes = match source.filter(|name| name.ends_with(".rs")) {
             Some(name) => {
@@ -51,12 +57,13 @@ pub fn copy(root: &Path) -> Result<Copied, String> {
         ("crates/guards-runner/Cargo.toml", include_str!("../runner/Cargo.toml")),
         ("crates/guards-runner/src/main.rs", include_str!("../runner/src/main.rs")),
     ] {
-        text.hash(&mut hasher);
+        text.hash(&mut all);
+        text.hash(&mut untested);
         write(&folder.join(name), text.as_bytes())?;
         written.insert(name.into());
     }
     forget_the_rest(&folder, &written)?;
-    Ok(Copied { folder, edits, fingerprint: hasher.finish() })
+    Ok(Copied { folder, edits, all: all.finish(), untested: untested.finish() })
 }
 
 /// All edits of the sources, without a copy.

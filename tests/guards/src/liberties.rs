@@ -61,7 +61,9 @@ pub fn read(path: &Path, edits: &[Edit]) -> Result<Vec<Liberty>, String> {
             let one = Liberty { edits: vec![how.clone()], ..it.clone() };
             if !edits.iter().any(|edit| one.covers(edit)) {
                 if is_open {
-                    println!("open.toml: {place} is not there any more, or not with {how:?}; drop the entry");
+                    eprintln!(
+                        "open.toml: {place} is not there any more, or not with {how:?}; drop the entry"
+                    );
                     continue;
                 }
                 return Err(format!(

@@ -6,6 +6,7 @@ mod run;
 mod sites;
 
 use clap::Parser;
+use liberties::Liberty;
 use run::{Checks, Kind, Outcome};
 use sites::Edit;
 use std::fmt::Write;
@@ -24,6 +25,9 @@ struct Arguments {
     /// Only edits in functions with this in their name.
     #[arg(long)]
     function: Option<String>,
+    /// Only edits that open.toml lists.
+    #[arg(long)]
+    open: bool,
     /// Only so many edits, taken at random.
     #[arg(long)]
     sample: Option<usize>,
@@ -63,7 +67,7 @@ fn go(arguments: &Arguments) -> Result<bool, String> {
     for list in ["liberties.toml", "open.toml"] {
         liberties.extend(liberties::read(&root.join("tests/guards").join(list), &edits)?);
     }
-    let chosen = choose(arguments, &edits)?;
+    let chosen = choose(arguments, &edits, &liberties)?;
     if arguments.list {
         for number in &chosen {
             println!("{number} {}", name(&edits[number - 1]));
@@ -73,13 +77,13 @@ fn go(arguments: &Arguments) -> Result<bool, String> {
     let copied = copy::copy(&root)?;
     let checks = Checks::prepare(&copied, arguments.most)?;
     let at = root.join("target/guards");
-    let results = at.join(format!("results-{:016x}-{}.jsonl", copied.fingerprint, arguments.most));
+    let results = at.join(format!("results-{:016x}-{}.jsonl", copied.all, arguments.most));
     let outcomes = checks.run(&chosen, arguments.threads, &results)?;
     report(&at, &copied.edits, &outcomes, &liberties, arguments.propose)
 }
 
 /// The numbers of the edits that are to be tried.
-fn choose(arguments: &Arguments, edits: &[Edit]) -> Result<Vec<usize>, String> {
+fn choose(arguments: &Arguments, edits: &[Edit], listed: &[Liberty]) -> Result<Vec<usize>, String> {
     for file in &arguments.file {
         if !edits.iter().any(|edit| edit.file == *file) {
             return Err(format!("--file {file}: crates/synod/src has no such file with a guard in it"));
@@ -88,11 +92,12 @@ fn choose(arguments: &Arguments, edits: &[Edit]) -> Result<Vec<usize>, String> {
     let wanted = |edit: &Edit| {
         (arguments.file.is_empty() || arguments.file.contains(&edit.file))
             && arguments.function.as_ref().is_none_or(|it| edit.function.contains(it.as_str()))
+            && (!arguments.open || listed.iter().any(|it| it.why.is_empty() && it.covers(edit)))
     };
     let mut chosen: Vec<usize> = (1..=edits.len()).filter(|number| wanted(&edits[number - 1])).collect();
     if let Some(count) = arguments.sample {
         let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
-        println!("a sample of {count} with --seed {seed}");
+        eprintln!("a sample of {count} with --seed {seed}");
         fastrand::Rng::with_seed(seed).shuffle(&mut chosen);
         chosen.truncate(count);
         chosen.sort_unstable();
@@ -110,7 +115,7 @@ fn report(
     at: &Path,
     edits: &[Edit],
     outcomes: &[Outcome],
-    liberties: &[liberties::Liberty],
+    liberties: &[Liberty],
     propose: bool,
 ) -> Result<bool, String> {
     let (mut table, mut wrong, mut open) = (String::new(), Vec::new(), Vec::new());

@@ -82,18 +82,19 @@ impl Checks {
             }
             let took = begun.elapsed();
             if took.as_secs_f64() > most {
-                println!("left out, since it takes {took:.1?}: {}", test.display());
+                eprintln!("left out, since it takes {took:.1?}: {}", test.display());
             } else if !ran.said.contains("running 0 tests") {
                 checks.tests.push((test, took));
             }
         }
         checks.tests.sort_by_key(|(_, took)| *took);
-        checks.models = checks.record(&at.join(format!("reached-{:016x}.jsonl", copied.fingerprint)))?;
+        let reached = at.join(format!("reached-{:016x}-{most}.jsonl", copied.untested));
+        checks.models = checks.record(&reached, most)?;
         checks.models.retain(|model| model.seconds <= most && model.verdict != "incomplete");
         checks.models.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let slowest = checks.tests.last().map_or(Duration::ZERO, |(_, took)| *took);
         let seconds: f64 = checks.models.iter().map(|model| model.seconds).sum();
-        println!(
+        eprintln!(
             "{} test programs, the slowest in {slowest:.1?}; {} models, together in {seconds:.0} s",
             checks.tests.len(),
             checks.models.len()
@@ -102,7 +103,7 @@ impl Checks {
     }
 
     /// What each model reaches, from an earlier run on the same copy if there was one.
-    fn record(&self, file: &Path) -> Result<Vec<Reached>, String> {
+    fn record(&self, file: &Path, most: f64) -> Result<Vec<Reached>, String> {
         let read = |text: &str| {
             text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<Reached>>()
         };
@@ -110,13 +111,13 @@ impl Checks {
             return Ok(read(&text));
         }
         let mut command = Command::new(&self.runner);
-        command.args(["record", "120"]);
+        command.args(["record", &most.to_string()]);
         let ran = self.finish(command, 0, 0, Duration::from_secs(1800))?;
         if ran.ended != Some(true) {
             return Err(format!("models cannot be run:\n{}", ran.said));
         }
         let models = read(&ran.said);
-        for model in &models {
+        for model in models.iter().filter(|model| model.verdict != "incomplete") {
             if let Some(complaint) = model.complaints.first() {
                 return Err(format!("{} does not come out without an edit: {complaint}", model.model));
             }
@@ -238,7 +239,7 @@ impl Checks {
                                 let mut decided = decided.lock().expect("no thread panics");
                                 decided.push(outcome);
                                 if decided.len() % 50 == 0 {
-                                    println!("{} of {} edits are decided", decided.len(), open.len());
+                                    eprintln!("{} of {} edits are decided", decided.len(), open.len());
                                 }
                                 if written.is_ok() {
                                     continue;
