@@ -210,8 +210,7 @@ impl Election {
     ) -> Option<ElectionState> {
         self.backing.as_ref()?;
         // It answers too late: the next time is to be longer.
-        let is_late = self.followed(state) != Some(me) && state.suspected.contains(&me);
-        if is_late && state.doubled < self.pace.doublings {
+        if state.suspected.contains(&me) && state.doubled < self.pace.doublings {
             return Some(ElectionState { doubled: state.doubled + 1, ..state.clone() });
         }
         if self.followed(state) != Some(me) || state.followers.contains(&from) {
@@ -272,7 +271,7 @@ impl Election {
     /// same, so that they are not.
     fn begin_anew(&self, me: usize, next: &mut ElectionState, out: &mut impl Beats) {
         next.suspected.clear();
-        if next.heard || self.members.len() == 1 {
+        if next.heard {
             next.heard = false;
             return;
         }

@@ -199,7 +199,9 @@ fn a_name_that_no_journal_was_given_is_left_alone() {
         "journal-1.new",
         "notes.new",
     ];
-    others.iter().for_each(|name| disk.put(name, &own));
+    for name in others {
+        disk.put(name, &own);
+    }
     let (store, opened) = open(&disk).unwrap();
     assert!(opened.journal.file.ends_with("journal-00000001"), "{}", opened.journal.file);
     assert_eq!(Account::of(&store), Account { boot: 2, ..account });

@@ -1,6 +1,7 @@
 //! Guards of the single roles, each asked through the one way in that there is, `impl Actor`: with quorums that differ between the phases, with
 //! ballots that are not the current one, at the bounds of what is remembered, and of instances below a ballot.
 
+mod elections;
 mod unmoved;
 
 use stateright::actor::{Actor, Command, Id, Out};
