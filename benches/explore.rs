@@ -28,8 +28,6 @@ enum Way {
     AsItIs,
     Breadth,
     Depth,
-    /// This engine, told which messages may come to matter, where somebody knows.
-    Hinted(fn() -> Options<'static>),
     /// This engine, with histories of which the same can become taken for one, where there are such.
     Merged(fn() -> Options<'static>),
 }
@@ -42,7 +40,7 @@ struct Side {
     whole: bool,
 }
 
-const SIDES: [Side; 15] = [
+const SIDES: [Side; 11] = [
     Side { name: "ours", way: Way::Ours(Options::default), whole: true },
     Side {
         name: "ours, 2 threads",
@@ -63,16 +61,6 @@ const SIDES: [Side; 15] = [
         whole: true,
     },
     Side {
-        name: "ours, 64-bit fingerprints, hinted",
-        way: Way::Hinted(|| Options { table: Table::Fingerprint64, ..Options::default() }),
-        whole: true,
-    },
-    Side {
-        name: "ours, 64-bit fingerprints, hinted, 2 threads",
-        way: Way::Hinted(|| Options { table: Table::Fingerprint64, threads: 2, ..Options::default() }),
-        whole: true,
-    },
-    Side {
         name: "ours, dead messages left out",
         way: Way::Ours(|| Options { dead_messages: true, ..Options::default() }),
         whole: false,
@@ -80,20 +68,6 @@ const SIDES: [Side; 15] = [
     Side {
         name: "ours, 64-bit fingerprints, dead messages left out",
         way: Way::Ours(|| Options { table: Table::Fingerprint64, dead_messages: true, ..Options::default() }),
-        whole: false,
-    },
-    Side {
-        name: "ours, dead messages left out, hinted",
-        way: Way::Hinted(|| Options { dead_messages: true, ..Options::default() }),
-        whole: false,
-    },
-    Side {
-        name: "ours, 64-bit fingerprints, dead messages left out, hinted",
-        way: Way::Hinted(|| Options {
-            table: Table::Fingerprint64,
-            dead_messages: true,
-            ..Options::default()
-        }),
         whole: false,
     },
     Side { name: "ours, histories merged", way: Way::Merged(Options::default), whole: false },
@@ -158,11 +132,6 @@ const WORKS: [Work; 14] = [
 fn paxos_of(clients: usize, way: Way) -> Measured {
     match way {
         Way::Merged(options) => ours(&paxos::system(&paxos::model_in(merged(), 3, clients)), &options()),
-        Way::Hinted(options) => {
-            let mut system = paxos::system(&paxos::model(3, clients));
-            system.hint = Some(paxos::hint());
-            ours(&system, &options())
-        }
         _ => run(&paxos::model(3, clients), paxos::system, way),
     }
 }
@@ -185,8 +154,8 @@ where
     H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
 {
     match way {
-        // Where there is no history or no hint, such rows are those without again.
-        Way::Ours(options) | Way::Merged(options) | Way::Hinted(options) => {
+        // Where there is no history, such rows are those without again.
+        Way::Ours(options) | Way::Merged(options) => {
             let (system, mut options) = (system(model), options());
             // Nothing can be left out where a property looks at whole states; such rows are those of the exact search again.
             options.dead_messages &= !system.properties.iter().any(|p| matches!(p.check, Check::State(_)));

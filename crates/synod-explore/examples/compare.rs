@@ -1,6 +1,6 @@
 //! Explores the Paxos example of stateright with this engine and with stateright's own, and compares.
 //!
-//! `cargo run --release -p synod-explore --example compare -- 3 [threads] [plain] [hinted]`. Hinted it keeps fingerprints, and sets dead messages aside.
+//! `cargo run --release -p synod-explore --example compare -- 3 [threads] [plain]`
 
 #[path = "../tests/it/paxos.rs"]
 mod paxos;
@@ -8,23 +8,19 @@ mod paxos;
 use stateright::{Checker, Model};
 use std::time::Instant;
 use synod_explore::plain::from_actor_model;
-use synod_explore::{Options, Table, explore};
+use synod_explore::{Options, explore};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let clients = args.first().map_or(2, |n| n.parse().expect("the number of clients"));
     let threads = args.get(1).map_or(1, |n| n.parse().expect("the number of threads"));
     let model = paxos::model(3, clients);
-    let mut system = if args.iter().any(|arg| arg == "plain") {
+    let system = if args.iter().any(|arg| arg == "plain") {
         from_actor_model(&model).expect("the model is supported")
     } else {
         paxos::system(&model)
     };
-    let mut options = Options { threads, ..Options::default() };
-    if args.iter().any(|arg| arg == "hinted") {
-        system.hint = Some(paxos::hint());
-        options.table = Table::Fingerprint64;
-    }
+    let options = Options { threads, ..Options::default() };
     let report = explore(&system, &options);
     println!("{report:?}");
     let ours = report.unique_states as f64 / report.elapsed.as_secs_f64();

@@ -3,7 +3,6 @@
 //! `cargo run -p synod-explore --example draw -- [text] > chosen.svg`
 
 #[path = "../tests/it/paxos.rs"]
-#[expect(dead_code, reason = "a drawing needs no hint")]
 mod paxos;
 
 use synod_explore::diagram::Diagram;

@@ -66,8 +66,7 @@
 //!
 //! A [`System`] is built from the same actors, with a history that an [`Observer`] keeps, properties that say
 //! what is broken, faults that are limited in number, and bounds in words. Properties of the history are asked
-//! once per distinct history and cost next to nothing; those of whole states are asked of every state. Who knows which of the
-//! messages that an actor ignores may matter to it later can say so ([`System::hint`]), which saves time and is believed in nothing.
+//! once per distinct history and cost next to nothing; those of whole states are asked of every state.
 //!
 //! # What must come about
 //!
@@ -105,7 +104,7 @@ pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicat
 pub use quotient::{Normal, Permutation, Permute, Renaming, Symmetry};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Rerun, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
-pub use system::{Bound, Bounds, Delivery, Faults, Hint, Network, System};
+pub use system::{Bound, Bounds, Delivery, Faults, Network, System};
 
 use stateright::actor::{Actor, ActorModelAction};
 

@@ -6,10 +6,10 @@ use crate::liveness::Liveness;
 use crate::observer::Observer;
 use crate::property::Property;
 use crate::quotient::{Normal, Symmetry};
-use crate::state::{Local, State};
+use crate::state::State;
 use std::sync::Arc;
 
-use stateright::actor::{Actor, Envelope, Id};
+use stateright::actor::{Envelope, Id};
 
 /// How the network carries messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,9 +72,6 @@ impl Faults {
         if self.max_crashes.is_some() { crashes + 1 } else { crashes }
     }
 }
-
-/// Says of a message that an actor ignores at present whether it may come to matter all the same.
-pub type Hint<A> = Arc<dyn Fn(&Local<A>, &Envelope<<A as Actor>::Msg>) -> bool + Send + Sync>;
 
 /// A bound in words, and the function that says whether a value is within it.
 pub type Bound<T> = (String, Arc<dyn Fn(&T) -> bool + Send + Sync>);
@@ -148,21 +145,6 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub symmetry: Option<Symmetry<A, O>>,
     /// How each state is rewritten, if it is.
     pub normal: Option<Arc<dyn Normal<A, O>>>,
-    /// Which messages may still matter, if somebody knows: of a receiver's local and a message that it ignores there, whether it may
-    /// react to the message later. It is asked once a local and a message, which need never meet: what was left out before is asked
-    /// about in all locals that follow.
-    ///
-    /// Where dead messages are left out ([`Options::dead_messages`](crate::Options)) a hint saves finding out by trying. Where they are
-    /// not, and states are remembered by 64-bit fingerprints in a [`Delivery::Multiset`] without losses, the engine then sets them aside:
-    /// what is left is explored, and in the end the states are counted that differ in dead messages only. Either can be faster,
-    /// and gives the counts and findings that it gives without a hint, if it is right. What ends before all is explored (a panic, a
-    /// violation that it was to stop at, a limit of time or memory) has counted states without dead messages at most. With a checkpoint
-    /// or a folder to spill to, nothing is set aside.
-    ///
-    /// Nothing is believed. What is left out or set aside is checked; one that says "never" too often costs time, since the
-    /// exploration begins anew, and one that says "maybe" too often, or now this and now that, costs time, or states where dead
-    /// messages are left out.
-    pub hint: Option<Hint<A>>,
     /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
     /// step would be visible outside, so that exploring whole steps would miss it.
     pub assert_contract: bool,
@@ -185,7 +167,6 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             doubt: None,
             symmetry: None,
             normal: None,
-            hint: None,
             assert_contract: false,
         }
     }

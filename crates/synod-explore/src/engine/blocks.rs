@@ -9,7 +9,7 @@ use super::packing::{Packing, Window, pack};
 use super::search::{Failure, Search};
 use super::seen::Table;
 use super::sets::{Set, with_set};
-use super::tables::{Dead, How, Tables};
+use super::tables::{How, Tables};
 use crate::Subject;
 use crate::observer::Observer;
 use crate::property::Check;
@@ -45,9 +45,6 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     pub(super) fn explore_block(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
         if let Err(error) = self.frontier.load(block.clone()).and_then(|()| self.frontier.spill(block.end)) {
             return Some(Why::Disk(error.kind()));
-        }
-        if self.behind.is_some() {
-            return self.explore_ahead(block, budget);
         }
         while self.level.start < block.end && self.failure.is_none() {
             // Where portions end does not depend on where the exploration was interrupted either.
@@ -110,11 +107,6 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             return ended;
         }
         let runs = runs(buffers);
-        if let Some(graph) = &mut self.graph {
-            graph.extend(None, buffers, &runs, portion.end);
-            self.take_in_all::<S>(buffers, &runs, portion);
-            return Ended::Done;
-        }
         // A few states at a time, where properties take long. Not where whole states are asked about afterwards: if a property of
         // theirs panics, what was taken in until then is counted.
         while self.level.start < portion.end && self.failure.is_none() {
@@ -229,9 +221,9 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     }
 
     /// Whether steps that sleep need not be followed: not where rows are rewritten or looked at, nor by a scout, who does not leave
-    /// every state, nor where it is remembered where each leads.
+    /// every state.
     fn sleeping(&self) -> bool {
-        !self.with_rows() && self.scouting.is_none() && self.tables.dead != Dead::Aside
+        !self.with_rows() && self.scouting.is_none()
     }
 
     /// Packs the new states.
@@ -278,7 +270,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         let mut failed = None;
         for (buffer, range) in runs {
             let (found, (fresh, packed)) = (&buffers[*buffer], &mut taken[*buffer]);
-            let (mut end, mut aside) = (range.end, 0);
+            let (mut end, mut others) = (range.end, 0);
             let waiting = *packed;
             // Something may have been done about notes and failures before.
             while fresh.next_if(|at| (**at as usize) < range.start).is_some() {}
@@ -310,7 +302,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                         }
                     }
                 }
-                aside += usize::from(!one.is_row());
+                others += usize::from(!one.is_row());
                 if self.failure.is_some() {
                     end = at as usize + 1;
                     failed = Some((one.parent, one.ordinal));
@@ -320,7 +312,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             if plain {
                 self.frontier.extend(&found.packed[waiting..*packed]);
             }
-            self.generated += (end - range.start - aside) as u64;
+            self.generated += (end - range.start - others) as u64;
             if failed.is_some() {
                 break;
             }

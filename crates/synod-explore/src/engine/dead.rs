@@ -6,18 +6,14 @@
 //! message is kept in all locals that lead there, and the exploration begins anew. What is known of handlers stays, so
 //! that the guesses only get better and there is an end.
 //!
-//! A hint ([`System::hint`](crate::System::hint)) may have some kept that are ignored at present. It is one more guess, and checked
-//! like the others. Whether it would keep what was left out before is asked of all locals that follow, whether or not the message was met
-//! there: what is met depends on which steps sleep, and what is left out must not.
-//!
 //! When nothing is refuted the states with and without dead messages are bisimilar: whatever was left out is a no-op at
 //! its receiver in every state that follows, so it is no step in any of them and stands in nobody's way. In an ordered
 //! network even a no-op is a step, since it makes room for the next message; there nothing is left out.
 
 use super::checkpoint::Entry;
-use super::tables::{Dead, Reaction, Tables, pair};
+use super::tables::{Reaction, Tables, pair};
+use crate::Subject;
 use crate::observer::Observer;
-use crate::{Subject, panics};
 
 impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     /// An inbox without the messages that the actor would ignore in a local, as far as is known for good.
@@ -40,20 +36,8 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         if self.alive.contains(&at) || !self.ignores(actor, local, envelope) {
             return true;
         }
-        let kept = self.is_worth_keeping(local, envelope);
-        let known = if kept { &mut self.alive } else { &mut self.dropped };
-        known.insert(at);
-        kept
-    }
-
-    /// Whether a message that is ignored is kept at the word of the system's hint. A hint that panics has said nothing, and ends it all.
-    fn is_worth_keeping(&mut self, local: u32, envelope: u32) -> bool {
-        let Some(hint) = &self.system.hint else { return false };
-        let (local, envelope) = (self.locals.get(local), self.envelopes.get(envelope));
-        panics::capture(|| hint(local, envelope)).unwrap_or_else(|message| {
-            self.hint_failed = Some(format!("the hint about dead messages panicked: {message}"));
-            true
-        })
+        self.dropped.insert(at);
+        false
     }
 
     /// Whether delivering a message would be no step at all. Nothing is delivered to an actor that is down.
@@ -64,11 +48,11 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         self.deliver(actor as u32, local, envelope).is_none()
     }
 
-    /// Whether two rows are of the same state, but for messages that their receivers ignore. A hint that says now this and now that has them
-    /// kept by some ways to a state and not by others, until that is refuted.
+    /// Whether two rows are of the same state, but for messages that their receivers ignore. Of an exploration that was given up, some ways
+    /// to a state may have kept messages that others left out.
     pub(super) fn differ_in_dead_only(&mut self, a: &[u32], b: &[u32]) -> bool {
         let actors = self.actors();
-        self.dead != Dead::Kept
+        self.leaves_out
             && a[actors..] == b[actors..]
             && (0..actors).all(|column| {
                 let [(local, one), (other, another)] = [a, b].map(|row| self.parts(row, column));
@@ -107,7 +91,6 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 }
                 let mut reacting = Vec::new();
                 while let Some(local) = pending.pop() {
-                    // What would be kept here although nobody reacts to it would make two states of one.
                     if self.is_kept(actor as usize, local, envelope) {
                         reacting.push(local);
                     }

@@ -4,7 +4,7 @@ use super::intern::NONE;
 use super::key::{Key, Scheme};
 use super::seen::Table;
 use super::sleep::Asleep;
-use super::tables::{Dead, Effect, FAILED, How, Miss, Step, Tables, pair};
+use super::tables::{Effect, FAILED, How, Miss, Step, Tables, pair};
 use crate::Subject;
 use crate::observer::Observer;
 use std::sync::atomic::AtomicBool;
@@ -53,8 +53,6 @@ pub(super) struct Candidates<K> {
     pub found: Vec<Found>,
     /// The rows of all successors, if they are made at once.
     pub rows: Vec<u32>,
-    /// What successors add to the sum over dead messages, one after the other, if these are set aside.
-    pub adds: Vec<K>,
     /// Of each candidate, whether it is a row that was not seen before.
     pub new: Vec<AtomicBool>,
     /// The candidates that something has to be done about: new ones, witnesses and failures.
@@ -76,7 +74,6 @@ impl<K: Key> Candidates<K> {
             keys: Vec::new(),
             found: Vec::new(),
             rows: Vec::new(),
-            adds: Vec::new(),
             new: Vec::new(),
             fresh: Vec::new(),
             packed: Vec::new(),
@@ -90,7 +87,6 @@ impl<K: Key> Candidates<K> {
         self.keys.clear();
         self.found.clear();
         self.rows.clear();
-        self.adds.clear();
         self.new.clear();
         self.fresh.clear();
         self.packed.clear();
@@ -111,7 +107,7 @@ impl<K: Key> Candidates<K> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        (self.keys.capacity() + self.adds.capacity()) * size_of::<K>()
+        self.keys.capacity() * size_of::<K>()
             + self.found.capacity() * size_of::<Found>()
             + (self.rows.capacity() + self.missed.capacity() + self.fresh.capacity()) * 4
             + (self.packed.capacity() + self.asleep.capacity()) * 8
@@ -189,13 +185,12 @@ pub(super) fn expand<'s, A: Subject, O: Observer<A>, S: Scheme>(
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
-    let (list, rows, adds) = (found.found.len(), found.rows.len(), found.adds.len());
+    let (list, rows) = (found.found.len(), found.rows.len());
     let result = successors(&mut source, leaving, known, found);
     if result.is_err() {
         found.keys.truncate(list);
         found.found.truncate(list);
         found.rows.truncate(rows);
-        found.adds.truncate(adds);
     }
     result
 }
@@ -215,8 +210,7 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
         system.faults.crash_fits((0..tables.actors()).filter(is_down).count(), crashes)
     };
     // What a step adds to such a key is known without its receivers.
-    let whole = S::HASHED && source.tables().additive && source.tables().dead == Dead::Kept;
-    let aside = source.tables().dead == Dead::Aside;
+    let whole = S::HASHED && source.tables().additive;
     let (mut next_ordinal, mut sleeping) = (0, 0);
     for column in 0..source.tables().movers() {
         let (start, end) = steps(source, column, row[column])?;
@@ -279,10 +273,6 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
             if !whole {
                 let received = received(source, known.scheme, at, row)?;
                 next_key = next_key.plus(received);
-                if aside {
-                    let all = S::Key::of_words(&[source.tables().steps.wide[at as usize]]);
-                    found.adds.push(all.minus(moved).minus(received));
-                }
             }
             if known.with_rows {
                 match successor_row(source, (row, at, next_history), known, next_key, found)? {
@@ -295,7 +285,7 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
                 }
             }
             // A step that leads nowhere else is counted and not followed, unless somebody wants to see all steps.
-            if next_key == key && how == How::Plain && !known.with_rows && !aside {
+            if next_key == key && how == How::Plain && !known.with_rows {
                 sleeping += 1;
             } else {
                 found.push(next_key, from, kind);

@@ -4,7 +4,7 @@ use super::checkpoint::Entry;
 use super::intern::NONE;
 use super::key::{Words, hash_of, minus, plus};
 use super::sleep::bit;
-use super::tables::{Cause, Dead, Effect, How, Miss, Reaction, Step, Tables, pair};
+use super::tables::{Cause, Effect, How, Miss, Reaction, Step, Tables, pair};
 use crate::observer::{Event, Observer};
 use crate::state::{Local, State};
 use crate::step;
@@ -98,7 +98,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
 
     /// The view of an actor in a local with an inbox, dead messages left out.
     pub(super) fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
-        let inbox = if self.dead == Dead::Kept { inbox } else { self.without_dead(column, local, inbox) };
+        let inbox = if self.leaves_out { self.without_dead(column, local, inbox) } else { inbox };
         let next = self.columns[column].len() as u32;
         let view = self.columns[column].ids.get_or_insert(pair(local, inbox), next);
         if view == next {
@@ -195,11 +195,10 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 let receivers = &self.posts[posts.0 as usize..posts.1 as usize];
                 let wakes = receivers.iter().fold(bit(column), |wakes, (to, _)| wakes | bit(*to as usize));
                 effect = Effect { view, posts, wakes };
-                let moved = || minus(self.columns[column].hash(view), self.columns[column].hash(from));
-                delta = match self.dead {
-                    Dead::Kept if self.additive => adds,
-                    Dead::Aside => [moved()[0], adds[0]],
-                    Dead::Kept | Dead::LeftOut => moved(),
+                delta = if self.additive {
+                    adds
+                } else {
+                    minus(self.columns[column].hash(view), self.columns[column].hash(from))
                 };
             }
         }

@@ -8,22 +8,16 @@
 //!
 //! Two reductions can be asked for. Messages that cannot matter any more are left out (`dead`), and states in which like actors
 //! have changed places are explored once (`symmetry`). Either is checked on all that was explored.
-//! A third thing is no reduction: where a hint says which messages are dead, rows go without them, it is remembered which row each step
-//! leads to (`graph`), and all states are counted over the rows that they share (`fibers`): in the end, or by threads of their own
-//! (`behind`).
 
 mod ask;
-mod behind;
 mod blocks;
 pub(crate) mod budget;
 mod bytes;
 mod checkpoint;
 mod dead;
 mod expand;
-mod fibers;
 mod fill;
 mod frontier;
-mod graph;
 mod histories;
 mod intern;
 mod key;
@@ -154,7 +148,7 @@ fn explore_once<A: Subject, O: Observer<A>>(
     if let Some(Impure { message, trace }) = impure {
         ending.panicked = Some((message, trace));
     }
-    let unique = search.counted.unwrap_or(search.origins.len().into());
+    let unique = u64::from(search.origins.len());
     Report {
         verdict: conclude(system, &options.stop, &mut findings, ending),
         refused,

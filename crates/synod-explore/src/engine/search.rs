@@ -1,23 +1,20 @@
 //! One exploration from its first state to its end: levels, blocks, and when to stop.
 
 use super::ask::Asked;
-use super::behind::{Behind, Counting};
 use super::budget::Budget;
 use super::checkpoint::{Due, Entry};
-use super::fibers::Count;
 use super::frontier::Frontier;
-use super::graph::Graph;
 use super::key::Layout;
 use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
 use super::sets::Seen;
 use super::symmetry::Symmetric;
-use super::tables::{Dead, Tables};
+use super::tables::Tables;
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::{Checkpoint, Ending, Options, Progress, Rerun, Stop, Table, Why};
 use crate::state::State;
-use crate::system::{Delivery, Network, System};
+use crate::system::System;
 use crate::{Action, Expectation, Subject, panics};
 use std::fs::File;
 use std::ops::Range;
@@ -62,12 +59,6 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub seen: Option<Seen>,
     pub frontier: Frontier,
     pub origins: Origins,
-    /// The rows and the steps between them, where messages are set aside and one thread does everything.
-    pub graph: Option<Graph>,
-    /// Who has them, where there are more threads: half of them.
-    pub behind: Option<Behind>,
-    /// How many states there are over the rows, if they were counted.
-    pub counted: Option<u64>,
     /// The row of the initial state.
     pub first: Vec<u32>,
     pub asked: Asked,
@@ -79,8 +70,6 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
     pub failure: Option<Failure>,
     pub pruned: bool,
     pub pool: Option<Arc<rayon::ThreadPool>>,
-    /// How many other threads look rows up and count states over them.
-    threads_behind: usize,
     /// Whether there is a property of locals.
     pub asks_locals: bool,
     /// Something was left out that may still matter; everything has to be explored anew.
@@ -113,27 +102,16 @@ pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
 impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>, pace: Pace, bounded: bool) -> Self {
         let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
-        let dead = if options.dead_messages {
-            Dead::LeftOut
-        } else if symmetry.is_none() && Self::sets_dead_aside(system, options) {
-            Dead::Aside
-        } else {
-            Dead::Kept
-        };
-        let mut tables = Tables::new(system, dead, symmetry.is_some());
+        let mut tables = Tables::new(system, options.dead_messages, symmetry.is_some());
         tables.bounded = bounded;
         tables.log = options.checkpoint.is_some().then(Vec::new);
         tables.symmetric = symmetry.map(|symmetry| Symmetric::new(symmetry, system.actors.len()));
         let (seen, layout) = empty(options.table, tables.width());
-        let threads_behind = if dead == Dead::Aside { options.threads / 2 } else { 0 };
         Self {
             tables,
             seen,
             frontier: frontier(layout, options),
             origins: Origins::default(),
-            graph: None,
-            behind: None,
-            counted: None,
             first: Vec::new(),
             asked: Asked::new(system.properties.len()),
             generated: 0,
@@ -141,8 +119,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             reached: 0,
             failure: None,
             pruned: false,
-            pool: pool(options.threads - threads_behind).map(Arc::new),
-            threads_behind,
+            pool: pool(options.threads).map(Arc::new),
             asks_locals: system.properties.iter().any(|property| matches!(property.check, Check::Local(_))),
             stale: false,
             scouting: None,
@@ -173,28 +150,13 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             self.seen = None;
             return Ok(true);
         }
-        let key = self.seen.as_mut().map(|seen| {
+        let key = self.seen.as_mut().map_or_else(Vec::new, |seen| {
             seen.insert(&self.tables.columns, &row);
             seen.key(&self.tables.columns, &row)
         });
-        let key = key.unwrap_or_default();
-        if self.tables.dead == Dead::Aside {
-            self.begin_graph(key[0]);
-        }
         let packed = self.frontier.packed(&row, &key);
         self.add(&packed, (0, 0), None);
         Ok(true)
-    }
-
-    /// Begins with the rows, and the steps between them.
-    fn begin_graph(&mut self, key: u64) {
-        let graph = Graph::new(key, self.threads_behind.max(1));
-        if self.threads_behind == 0 {
-            self.graph = Some(graph);
-        } else {
-            let count = Count::new(&graph, self.tables.system.bounds.depth);
-            self.behind = Some(Behind::begin(Counting { graph, count, pool: pool(self.threads_behind) }));
-        }
     }
 
     /// Takes in the initial state, or goes on from a checkpoint if that is asked for and there is one.
@@ -261,8 +223,8 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     }
 
     fn explore(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
-        // Whoever goes on from a checkpoint has scouted, and whoever has a hint need not.
-        if self.tables.dead == Dead::LeftOut && self.tables.system.hint.is_none() && self.depth == 0 {
+        // Whoever goes on from a checkpoint has scouted.
+        if self.tables.leaves_out && self.depth == 0 {
             let incomplete = self.scout(initial, options, budget);
             if incomplete.is_some() {
                 return Ending { incomplete, ..Ending::open() };
@@ -276,15 +238,10 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             {
                 ending.incomplete = Some(Why::Disk(error.kind()));
             }
-            if let Some(message) = self.tables.hint_failed.take() {
-                ending.panicked = Some((message, Vec::new()));
-                return ending;
-            }
             if ending.incomplete.is_none() && !self.stale {
                 self.stale = self.tables.refute();
             }
             if ending.incomplete.is_some() || !self.stale {
-                self.count_states(options, budget, &mut ending);
                 return ending;
             }
             if let Err(message) = self.restart(initial, options) {
@@ -390,13 +347,7 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     /// Whether enough was found out since what is left out was last checked.
     fn is_worth_checking(&mut self) -> bool {
         let known = self.tables.reactions.len();
-        // Who has a hint has little reason to doubt what was left out, before the end.
-        let enough = if self.tables.system.hint.is_some() {
-            4 * self.checked
-        } else {
-            self.checked + self.checked / 32
-        };
-        let worth = self.tables.dead != Dead::Kept && known > enough;
+        let worth = self.tables.leaves_out && known > self.checked + self.checked / 32;
         if worth {
             self.checked = known;
         }
@@ -406,8 +357,6 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
     /// Whether there is no number left for another state.
     fn is_full(&self) -> bool {
         self.origins.len() >= u32::MAX - (1 << 24)
-            || self.graph.as_ref().is_some_and(Graph::is_full)
-            || self.behind.as_ref().is_some_and(Behind::is_full)
     }
 
     /// Makes room for the numbers there are; false if rows have become too wide.
@@ -445,7 +394,6 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
         let properties = || self.tables.system.properties.iter().zip(&self.asked.hits);
         self.failure.is_some()
             || self.is_refused()
-            || self.tables.hint_failed.is_some()
             || match stop {
                 Stop::FirstViolation => {
                     properties().any(|(p, hit)| p.expectation == Expectation::Always && hit.is_some())
@@ -457,23 +405,11 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     fn tell(&self, options: &Options<'_>, budget: &Budget<'_>, frontier: u64) {
         // Scouting takes so little that its counts would only be confusing.
-        if self.scouting.is_none() {
-            let unique = u64::from(self.origins.len());
-            self.tell_counts(options, budget, (unique, self.generated, self.depth, frontier));
-        }
-    }
-
-    pub(super) fn tell_counts(
-        &self,
-        options: &Options<'_>,
-        budget: &Budget<'_>,
-        (unique, generated, depth, frontier): (u64, u64, usize, u64),
-    ) {
-        if let Some(progress) = options.progress {
+        if let (None, Some(progress)) = (&self.scouting, options.progress) {
             progress(&Progress {
-                unique,
-                generated,
-                depth,
+                unique: self.origins.len().into(),
+                generated: self.generated,
+                depth: self.depth,
                 frontier,
                 memory_bytes: budget.memory(self.bytes()),
                 elapsed: budget.elapsed(),
@@ -507,21 +443,6 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
             + self.origins.bytes()
             + self.tables.bytes()
             + self.asked.bytes()
-            + self.graph.as_ref().map_or(0, Graph::bytes)
-            + self.behind.as_ref().map_or(0, Behind::bytes)
-    }
-
-    /// Whether dead messages only stand in keys: where somebody says which are, keys are sums, and nothing looks at what was left
-    /// out, as losing a message does.
-    fn sets_dead_aside(system: &System<A, O>, options: &Options<'_>) -> bool {
-        let Network { delivery, loss } = system.network;
-        system.hint.is_some()
-            && options.table == Table::Fingerprint64
-            && options.checkpoint.is_none()
-            && options.spill.is_none()
-            && (delivery, loss) == (Delivery::Multiset, false)
-            && system.normal.is_none()
-            && !Self::looks_at_states(system)
     }
 
     /// Whether some property or bound looks at whole states.

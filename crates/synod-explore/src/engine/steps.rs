@@ -10,7 +10,7 @@ use super::origins::Origins;
 use super::retrace::{Impure, Retraced};
 use super::seen::Table;
 use super::sleep::Asleep;
-use super::tables::{Dead, How, Step, Tables};
+use super::tables::{How, Step, Tables};
 use crate::doubt::Doubt;
 use crate::observer::Observer;
 use crate::report::Rerun;
@@ -57,7 +57,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         initial: &State<A, O>,
         bounded: bool,
     ) -> Result<Self, String> {
-        let mut tables = Tables::new(system, Dead::Kept, false);
+        let mut tables = Tables::new(system, false, false);
         tables.bounded = bounded;
         tables.leaving = 0;
         let first = tables.row(initial)?;

@@ -92,8 +92,7 @@ pub(super) struct Effect {
 pub(super) struct Steps {
     pub hot: Vec<Step>,
     pub effects: Vec<Effect>,
-    /// The second words of what they add to keys. Where messages are set aside keys have only one, and this is what steps add to a
-    /// sum over all messages, dead ones too.
+    /// The second words of what they add to keys.
     pub wide: Vec<u64>,
     pub causes: Vec<Cause>,
 }
@@ -140,17 +139,6 @@ pub(super) enum How {
     Nothing,
     /// The handler panicked.
     Failed,
-}
-
-/// What becomes of messages that their receivers will never react to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dead {
-    /// They stand in rows like any other.
-    Kept,
-    /// They are left out of rows and keys, so that states that differ in nothing else are one.
-    LeftOut,
-    /// They are left out of rows, and states are counted over these: a state is a row, and what is dead beside it.
-    Aside,
 }
 
 /// Something that is not known yet.
@@ -256,11 +244,10 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
     pub handler_calls: u64,
     /// The state that is being left.
     pub leaving: u32,
-    pub dead: Dead,
+    /// Messages that their receivers will never react to are left out of rows, so that states that differ in nothing else are one.
+    pub leaves_out: bool,
     /// Messages that are no-ops at their receivers and stay in inboxes all the same: (local, envelope).
     pub alive: FxHashSet<u64>,
-    /// What the hint said when it panicked.
-    pub hint_failed: Option<String>,
     /// What was left out: (local, envelope).
     pub dropped: FxHashSet<u64>,
     /// Hashed keys are sums over locals and messages, so that what a step adds to them is known without its receivers.
@@ -280,10 +267,10 @@ pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
 impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
     /// Nothing is known yet. Keys are sums over messages where rows are not rewritten, nothing is left out of keys, and adding a
     /// message does the same to each inbox: in multisets.
-    pub(super) fn new(system: &'s System<A, O>, dead: Dead, symmetric: bool) -> Self {
+    pub(super) fn new(system: &'s System<A, O>, leaves_out: bool, symmetric: bool) -> Self {
         let multiset = system.network.delivery == Delivery::Multiset;
         Self {
-            additive: multiset && dead != Dead::LeftOut && !symmetric && system.normal.is_none(),
+            additive: multiset && !leaves_out && !symmetric && system.normal.is_none(),
             system,
             bounded: false,
             locals: Interner::new(),
@@ -307,9 +294,8 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
             posts: Vec::new(),
             handler_calls: 0,
             leaving: NONE,
-            dead,
+            leaves_out,
             alive: FxHashSet::default(),
-            hint_failed: None,
             dropped: FxHashSet::default(),
             symmetric: None,
             most_crashes: 0,

@@ -7,7 +7,6 @@ use crate::paxos;
 use crate::reductions::{letters, like_pingers};
 use crate::systems::{commit, transfer};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use synod_explore::{
@@ -99,15 +98,6 @@ fn pieces_make_a_whole_whatever_is_left_out() {
     // Begun anew some times, as what was left out turned out to matter.
     assert!(in_pieces(&paxos::system(&paxos::model(3, 2)), &options, 4) > 5);
     assert!(in_pieces(&letters("abcab"), &options, 1) > 2);
-    // At the word of a hint, right or not.
-    for hint in [paxos::hint(), Arc::new(|_: &_, _: &_| false)] {
-        let hinted = System { hint: Some(hint), ..paxos::system(&paxos::model(3, 2)) };
-        assert!(in_pieces(&hinted, &options, 2) > 5);
-        let aside = Options { table: Table::Fingerprint64, dead_messages: false, ..options.clone() };
-        // Nothing is set aside where there is a checkpoint.
-        let whole = explore(&System { hint: None, ..hinted.clone() }, &aside);
-        assert!(in_pieces_of(&whole, &hinted, &aside, 2) > 5);
-    }
     // One of each that are alike.
     let options = Options { stop: Stop::Exhausted, ..Options::default() };
     assert!(in_pieces(&like_pingers(), &options, 1) > 2);

@@ -13,9 +13,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use synod_explore::liveness::LiveProperty;
 use synod_explore::{
-    Action, Bounds, Check, CommandOf, Event, Finding, Hint, InFlight, Local, Normal, Observer, Options,
-    PartUpdate, Parts, Permutation, Permute, Property, Report, State, Step, Subject, Symmetry, System,
-    Verdict,
+    Action, Bounds, Check, CommandOf, Event, Finding, InFlight, Local, Normal, Observer, Options, PartUpdate,
+    Parts, Permutation, Permute, Property, Report, State, Step, Subject, Symmetry, System, Verdict,
 };
 
 /// See [`synod_explore::explore`].
@@ -467,12 +466,6 @@ where
     if let Some(normal) = system.normal.clone() {
         erased.normal = Some(Arc::new(Rewriting(normal)));
     }
-    erased.hint = system.hint.clone().map(|hint| {
-        let asks = move |local: &Local<Anyone>, envelope: &Envelope<Value>| {
-            hint(&restore_local(local), &with_msg(envelope, |msg| msg.of::<A::Msg>().clone()))
-        };
-        Arc::new(asks) as Hint<Anyone>
-    });
     erased.assert_contract = system.assert_contract;
     // Exploring asks them nothing; that there are any is what it tells.
     let live = system.liveness.properties.iter();

@@ -7,7 +7,6 @@ mod diagrams;
 mod differential;
 mod erased;
 mod explorer;
-mod hints;
 mod judged;
 mod kinds;
 #[path = "../common/machines.rs"]

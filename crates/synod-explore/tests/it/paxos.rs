@@ -10,9 +10,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::Arc;
 use synod_explore::plain::{Messages, Recorded, from_actor_model};
-use synod_explore::{Hint, Property, System};
+use synod_explore::{Property, System};
 
 pub(crate) type Ballot = (u32, Id);
 pub(crate) type Proposal = (u64, Id, char);
@@ -163,11 +162,6 @@ pub(crate) fn model_in<H: Tester>(history: H, servers: usize, clients: usize) ->
             let chosen = |msg: &_| matches!(msg, GetOk(_, value) if *value != char::default());
             state.network.iter_deliverable().any(|envelope| chosen(envelope.msg))
         })
-}
-
-/// What these actors ignore and may react to later: a question, which waits until something is decided.
-pub(crate) fn hint() -> Hint<RegisterActor<Server>> {
-    Arc::new(|_, envelope| matches!(envelope.msg, Get(_)))
 }
 
 /// The same properties, each told apart by what it looks at: a history, and a delivery.

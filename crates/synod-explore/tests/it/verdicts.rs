@@ -2,13 +2,14 @@
 
 use crate::differential::assert_same;
 use crate::erased::explore;
+use crate::paxos;
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use synod_explore::{
-    Action, Event, Faults, Observer, Options, Progress, Property, Report, Status, Step, Stop, System,
+    Action, Event, Faults, Observer, Options, Progress, Property, Report, Status, Step, Stop, System, Table,
     Verdict, Why, oracle,
 };
 
@@ -442,4 +443,25 @@ fn a_system_without_steps_has_one_state() {
     let report = explore(&System::new(vec![Clock, Clock], ()), &Options::default());
     assert_eq!((report.unique_states, report.generated_states, report.depth), (1, 1, 1));
     assert_eq!(report.verdict, Verdict::Holds);
+}
+
+/// States are left by the thousand when it happens, by clients in any order.
+#[test]
+fn of_many_panics_it_is_the_first_that_counts() {
+    let mut system = paxos::system(&paxos::model(3, 3));
+    let nobody_reads = |history: &paxos::Kept| {
+        let history = format!("{history:?}");
+        assert!(!history.contains("ReadOk"), "{history}");
+        Ok(())
+    };
+    system.properties.push(Property::always_history("nobody reads", nobody_reads));
+    for table in [Table::Exact, Table::Fingerprint64] {
+        let whole = explore(&system, &Options { table, ..Options::default() });
+        assert!(matches!(whole.verdict, Verdict::Panicked { .. }), "{:?}", whole.verdict);
+        assert!(whole.unique_states > 5_000, "{} states", whole.unique_states);
+        for threads in [2, 3, 4] {
+            let shared = explore(&system, &Options { table, threads, ..Options::default() });
+            assert_eq!((shared.verdict, shared.unique_states), (whole.verdict.clone(), whole.unique_states));
+        }
+    }
 }
