@@ -1,7 +1,7 @@
 //! A run as a message diagram: one lifeline an actor, one row a step, the same layout in every form.
 //!
 //! Rows are numbered like the steps of the trace. An arrow begins where its message was sent and ends where it
-//! arrived; a message that never arrives is left out.
+//! arrived; a message that never arrives is left out. Each form is a file of its own.
 
 mod svg;
 mod text;

@@ -90,11 +90,6 @@ impl<A: Subject, O: Observer<A>> Doubt<A, O> {
         self.refused.heard((self.within)(state))
     }
 
-    /// Whether a state is to be looked at closely, by its number.
-    pub(crate) fn is_probed(number: u32) -> bool {
-        number < CLOSELY || number.is_multiple_of(OF_THE_REST)
-    }
-
     /// Looks closely at a state, and asks the boundary.
     ///
     /// # Errors
@@ -102,4 +97,9 @@ impl<A: Subject, O: Observer<A>> Doubt<A, O> {
     pub(crate) fn probe(&self, state: &State<A, O>) -> Result<(), String> {
         (self.probe)(state)
     }
+}
+
+/// Whether a state is to be looked at closely, by its number.
+pub(crate) fn is_probed(number: u32) -> bool {
+    number < CLOSELY || number.is_multiple_of(OF_THE_REST)
 }

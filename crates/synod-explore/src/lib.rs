@@ -82,6 +82,7 @@ mod doubt;
 pub mod engine;
 pub mod liveness;
 mod model;
+mod network;
 mod observer;
 pub mod oracle;
 mod panics;
@@ -91,6 +92,7 @@ mod quotient;
 mod report;
 mod state;
 mod step;
+mod subject;
 mod system;
 pub mod trace;
 pub mod walk;
@@ -99,45 +101,11 @@ mod words;
 
 pub use doubt::Doubt;
 pub use engine::explore;
+pub use network::{Delivery, Faults, Network};
 pub use observer::{CommandOf, Event, Observer, PartUpdate, Parts, Step};
 pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicate, Property};
 pub use quotient::{Normal, Permutation, Permute, Renaming, Symmetry};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Rerun, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
-pub use system::{Bound, Bounds, Delivery, Faults, Network, System};
-
-use stateright::actor::{Actor, ActorModelAction};
-
-/// An action of a whole system: stateright's own type.
-pub type Action<A> = ActorModelAction<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random>;
-
-/// An actor that can be explored: its values can be ordered and shared between threads.
-///
-/// There is nothing to implement, every [`Actor`] whose types are so is a `Subject`. The order of messages and timers has to tell apart what
-/// `Eq` does; where it does not, the exploration says so and stops. The `Debug` words of equal values must be the same, but for the order of
-/// what stands in braces.
-pub trait Subject:
-    Actor<
-        Msg: Ord + Send + Sync,
-        Timer: Ord + Send + Sync,
-        State: Send + Sync,
-        Random: Send + Sync,
-        Storage: Send + Sync,
-    > + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<A> Subject for A where
-    A: Actor<
-            Msg: Ord + Send + Sync,
-            Timer: Ord + Send + Sync,
-            State: Send + Sync,
-            Random: Send + Sync,
-            Storage: Send + Sync,
-        > + Send
-        + Sync
-        + 'static
-{
-}
+pub use subject::{Action, Subject};
+pub use system::{Bound, Bounds, System};

@@ -7,10 +7,11 @@ pub use tester::{LinearizabilityTester, Plain};
 use crate::Subject;
 use crate::doubt::{Doubt, Refused};
 use crate::liveness::{Assumption, LiveProperty};
+use crate::network::{Delivery, Faults, Network};
 use crate::observer::{Event, Observer, Step};
 use crate::property::Property;
 use crate::state::{InFlight, State};
-use crate::system::{Delivery, Faults, Network, System};
+use crate::system::System;
 use stateright::actor::{
     ActorModel, ActorModelState, Command, Envelope, Id, LossyNetwork, Network as PlainNetwork, Out,
     RandomChoices, Timers,

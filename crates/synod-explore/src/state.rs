@@ -3,8 +3,8 @@
 //! Equal situations are equal values with equal hashes: collections are ordered, a crashed actor keeps only
 //! what it saved, and the network does not remember what it delivered.
 
+use crate::network::Delivery;
 use crate::observer::Observer;
-use crate::system::Delivery;
 use crate::{Subject, panics};
 use stateright::actor::{Actor, Envelope, Id};
 use std::collections::btree_map::Entry;

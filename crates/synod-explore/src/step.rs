@@ -3,10 +3,13 @@
 //! These are the semantics of stateright's `ActorModel`, with three differences by intention: a crash forgets
 //! the volatile state, a network that never removes messages does not remember which it delivered last, and
 //! crashes can be limited in number. Exploring, walking and replaying all end up here.
+//!
+//! Methods of [`System`] stand in three files: what it is (`system`), what a step does (here), and what stateright sees of it (`model`).
 
+use crate::network::Delivery;
 use crate::observer::{CommandOf, Event, Observer, Step};
 use crate::state::{InFlight, Local, State, tell_apart};
-use crate::system::{Delivery, System};
+use crate::system::System;
 use crate::{Action, Subject, panics};
 use stateright::actor::{Command, Envelope, Id, Out, is_no_op, is_no_op_with_timer};
 use std::borrow::Cow;

@@ -3,6 +3,7 @@
 use crate::Subject;
 use crate::doubt::Doubt;
 use crate::liveness::Liveness;
+use crate::network::{Delivery, Faults, Network};
 use crate::observer::Observer;
 use crate::property::Property;
 use crate::quotient::{Normal, Symmetry};
@@ -10,68 +11,6 @@ use crate::state::State;
 use std::sync::Arc;
 
 use stateright::actor::{Envelope, Id};
-
-/// How the network carries messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Delivery {
-    /// A message stays for ever: it can be late, repeated, overtaken, or never arrive, all at once.
-    Set,
-    /// A message arrives at most once, in any order.
-    Multiset,
-    /// A message arrives at most once; those from one sender to one receiver arrive in order.
-    Ordered,
-}
-
-/// The network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network {
-    /// How messages are carried.
-    pub delivery: Delivery,
-    /// Whether losing a message is a step of its own. Needed only where a message that never arrives differs
-    /// from one that is late: in an ordered network, or for properties that look at the network.
-    pub loss: bool,
-}
-
-/// The crashes that can happen.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Faults {
-    /// Which actors can crash; those beyond the end cannot.
-    pub crashable: Vec<bool>,
-    /// How many of them at most are down at once, apart from those that are absent.
-    pub max_down: usize,
-    /// How many crashes there are at most in a whole run; `None` for any number, which makes fewer states.
-    pub max_crashes: Option<u32>,
-    /// Which actors are down from the first state on and never start; those beyond the end are not.
-    pub absent: Vec<bool>,
-}
-
-impl Faults {
-    /// No actor ever crashes.
-    pub fn none() -> Self {
-        Self { crashable: Vec::new(), max_down: 0, max_crashes: None, absent: Vec::new() }
-    }
-
-    /// Whether the actor can crash at all.
-    pub(crate) fn can_crash(&self, actor: usize) -> bool {
-        self.max_down > 0 && self.crashable.get(actor).copied().unwrap_or(false)
-    }
-
-    /// Whether the actor never starts.
-    pub(crate) fn is_absent(&self, actor: usize) -> bool {
-        self.absent.get(actor).copied().unwrap_or(false)
-    }
-
-    /// Whether there is room for one more crash when so many actors are down, the absent ones included.
-    pub(crate) fn crash_fits(&self, down: usize, crashes: u32) -> bool {
-        let absent = self.absent.iter().filter(|&&absent| absent).count();
-        down < self.max_down + absent && self.max_crashes.is_none_or(|max| crashes < max)
-    }
-
-    /// The number of crashes after one more.
-    pub(crate) fn count(&self, crashes: u32) -> u32 {
-        if self.max_crashes.is_some() { crashes + 1 } else { crashes }
-    }
-}
 
 /// A bound in words, and the function that says whether a value is within it.
 pub type Bound<T> = (String, Arc<dyn Fn(&T) -> bool + Send + Sync>);
@@ -116,7 +55,7 @@ impl<A: Subject, O: Observer<A>> Clone for Bounds<A, O> {
     }
 }
 
-/// A system of actors and everything that is assumed and expected of it.
+/// A system of actors and everything that is assumed and expected of it: one field for each thing that can be said of it.
 #[derive(Clone)]
 pub struct System<A: Subject, O: Observer<A>> {
     /// The actors; an actor's [`Id`] is its index.

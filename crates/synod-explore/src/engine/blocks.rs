@@ -1,18 +1,17 @@
 //! A block of states: first expanded, in parallel and from the tables as they are; then, in order, those for which
 //! something was missing; then looked up, each thread in its own shards; then the new ones are packed; and at last, in order, numbered.
 
-use super::ask::shares;
-use super::budget::Budget;
-use super::expand::{Candidates, Found, Kind, Known, Reading, expand};
-use super::key::{Key, Scheme};
+use super::asked::shares;
+use super::expand::{Candidate, Candidates, Kind, Known, expand};
+use super::fill::{Filling, Reading};
+use super::key::Key;
 use super::packing::{Packing, Window, pack};
-use super::search::{Failure, Search};
+use super::plan::Of;
+use super::scheme::Scheme;
+use super::search::Search;
 use super::seen::Table;
 use super::sets::{Set, with_set};
-use super::tables::{How, Tables};
-use crate::Subject;
-use crate::observer::Observer;
-use crate::property::Check;
+use super::views::How;
 use crate::report::Why;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -25,45 +24,48 @@ const LONG: Duration = Duration::from_millis(40);
 const SUCCESSORS: u64 = 1 << 16;
 
 /// How the work on a block ended.
-pub(super) enum Ended {
+enum Ended {
     Done,
-    /// Given up half-way. What was taken in is what the states before [`Search::level`] lead to.
+    /// Given up half-way. What was taken in is what the states before the level lead to.
     GivenUp(Why),
     /// There are larger numbers than keys have room for; nothing was taken in.
     TooLarge,
 }
 
 /// Candidates that follow one another: of a buffer, from one to another.
-pub(super) type Run = (usize, Range<usize>);
+type Run = (usize, Range<usize>);
 
-impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
+impl Search<'_> {
     /// Leaves the states of a block. Gives up half-way if the time is up.
     ///
     /// Alone it takes few at a time, so that all of them stay in the processor's cache; threads take many, so that they seldom wait for
     /// each other, but no more successors than there is room for. In which portions states are left decides nothing, other than
     /// when it is asked about them whole.
-    pub(super) fn explore_block(&mut self, block: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
-        if let Err(error) = self.frontier.load(block.clone()).and_then(|()| self.frontier.spill(block.end)) {
+    pub(super) fn explore_block(&mut self, block: Range<u32>) -> Option<Why> {
+        if let Err(error) =
+            self.found.frontier.load(block.clone()).and_then(|()| self.found.frontier.spill(block.end))
+        {
             return Some(Why::Disk(error.kind()));
         }
-        while self.level.start < block.end && self.failure.is_none() {
+        while self.found.at.level.start < block.end && self.found.asked.failure.is_none() {
+            let at = &self.found.at;
             // Where portions end does not depend on where the exploration was interrupted either.
-            let left = (self.level.start - self.began) % self.pace.block % self.portion;
-            let portion = self.level.start..block.end.min(self.level.start - left + self.portion);
-            let given_up = self.explore_portion(portion.clone(), budget);
+            let left = (at.level.start - at.began) % self.pace.block % at.portion;
+            let portion = at.level.start..block.end.min(at.level.start - left + at.portion);
+            let given_up = self.explore_portion(portion.clone());
             if given_up.is_some() {
                 return given_up;
             }
-            self.level.start = portion.end;
+            self.found.at.level.start = portion.end;
             // What panicked is told, and nothing is written down to go on with.
-            if self.failure.is_some() {
+            if self.found.asked.failure.is_some() {
                 return None;
             }
-            let given_up = self.ask_states(budget);
-            if self.failure.is_some() {
+            let given_up = self.ask_states();
+            if self.found.asked.failure.is_some() {
                 return None;
             }
-            let given_up = given_up.or_else(|| budget.look(|| self.bytes()));
+            let given_up = given_up.or_else(|| self.budget.look(|| self.bytes()));
             if given_up.is_some() {
                 return given_up;
             }
@@ -73,24 +75,24 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
 
     /// How many states of so many are left at a time.
     pub(super) fn portion(&self, all: u32) -> u32 {
-        let asked = self.asks_states();
+        let asked = self.found.asked.waits_for_states();
         if self.pool.is_none() && !asked {
             return self.pace.portion;
         }
-        let each = self.generated / u64::from(self.origins.len()) + 1;
+        let each = self.found.at.generated / u64::from(self.found.origins.len()) + 1;
         (SUCCESSORS / each).max(u64::from(self.pace.portion)).min(u64::from(all)) as u32
     }
 
     /// Expands some states and takes in their successors. Gives up half-way, taking in none, if the time is up.
-    fn explore_portion(&mut self, portion: Range<u32>, budget: &Budget<'_>) -> Option<Why> {
+    fn explore_portion(&mut self, portion: Range<u32>) -> Option<Why> {
         loop {
-            let mut seen = self.seen.take().expect("only one block is at work");
-            let ended = with_set!(&mut seen, set => self.explore_with(set, &portion, budget));
-            self.seen = Some(seen);
+            let mut seen = self.found.seen.take().expect("only one block is at work");
+            let ended = with_set!(&mut seen, set => self.explore_with(set, &portion));
+            self.found.seen = Some(seen);
             match ended {
                 Ended::Done => return None,
                 Ended::GivenUp(why) => return Some(why),
-                Ended::TooLarge if self.fit() => {}
+                Ended::TooLarge if self.found.fit(&self.tables) => {}
                 Ended::TooLarge => return Some(Why::Width),
             }
         }
@@ -100,19 +102,19 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         &mut self,
         Set { scheme, table, buffers }: &mut Set<S>,
         portion: &Range<u32>,
-        budget: &Budget<'_>,
     ) -> Ended {
-        let ended = self.expand_all(scheme, table, buffers, portion, budget);
+        let ended = self.expand_all(scheme, table, buffers, portion);
         if !matches!(ended, Ended::Done) {
             return ended;
         }
         let runs = runs(buffers);
         // A few states at a time, where properties take long. Not where whole states are asked about afterwards: if a property of
         // theirs panics, what was taken in until then is counted.
-        while self.level.start < portion.end && self.failure.is_none() {
-            let left = portion.end - self.level.start;
-            let some = self.level.start
-                ..self.level.start + if self.asks_states() { left } else { left.min(self.taken) };
+        while self.found.at.level.start < portion.end && self.found.asked.failure.is_none() {
+            let start = self.found.at.level.start;
+            let left = portion.end - start;
+            let few = if self.found.asked.waits_for_states() { left } else { left.min(self.tempo.taken) };
+            let some = start..start + few;
             let begun = Instant::now();
             let runs: Vec<Run> = runs.iter().map(|run| found_from(buffers, run, &some)).collect();
             let keys = runs.iter().map(|(buffer, range)| {
@@ -124,15 +126,15 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             for (buffer, range) in runs {
                 buffers[buffer].new[range].fill_with(AtomicBool::default);
             }
-            self.level.start = some.end;
+            self.found.at.level.start = some.end;
             if begun.elapsed() > LONG {
-                self.taken = (self.taken / 2).max(1);
-            } else if begun.elapsed() < LONG / 8 && self.taken < self.pace.chunk {
-                self.taken *= 2;
+                self.tempo.taken = (self.tempo.taken / 2).max(1);
+            } else if begun.elapsed() < LONG / 8 && self.tempo.taken < self.pace.chunk {
+                self.tempo.taken *= 2;
             }
             if some.end < portion.end
-                && self.failure.is_none()
-                && let Some(why) = budget.look(|| self.bytes())
+                && self.found.asked.failure.is_none()
+                && let Some(why) = self.budget.look(|| self.bytes())
             {
                 return Ended::GivenUp(why);
             }
@@ -141,27 +143,28 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
     }
 
     /// Finds the steps out of some states. If that was not finished, what was found means nothing.
-    pub(super) fn expand_all<S: Scheme>(
+    fn expand_all<S: Scheme>(
         &mut self,
         scheme: &S,
         table: &Table<S>,
         buffers: &mut Vec<Candidates<S::Key>>,
         states: &Range<u32>,
-        budget: &Budget<'_>,
     ) -> Ended {
         let shares = shares(states, self.threads());
         buffers.resize_with(buffers.len().max(shares.len() + 1), Candidates::new);
         for buffer in &mut *buffers {
             buffer.clear();
         }
-        let notes = self.waits_for(|check| matches!(check, Check::Note(_))).then(|| self.asked.notes.clone());
-        let known = Known { scheme, seen: table, notes: notes.as_deref(), with_rows: self.with_rows() };
+        let notes = self.found.asked.waits_for(Of::Note).then(|| self.found.asked.notes.clone());
+        let known =
+            Known { scheme, seen: table, notes: notes.as_deref(), with_rows: self.tables.plan.with_rows() };
         let sleeping = self.sleeping();
         let (late, parallel) = buffers.split_at_mut(1);
         let missed: Vec<u32> = match &self.pool {
             None => states.clone().collect(),
             Some(pool) => {
-                let (tables, frontier, known) = (&self.tables, &self.frontier, &known);
+                let (tables, door, frontier, known) =
+                    (&self.tables, &*self.door, &self.found.frontier, &known);
                 pool.scope(|scope| {
                     for (share, found) in shares.iter().cloned().zip(parallel.iter_mut()) {
                         scope.spawn(move |_| {
@@ -170,7 +173,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                             for number in share.clone() {
                                 let leaving =
                                     states.read(tables, known.scheme, &mut reader, number..share.end);
-                                if expand(Reading(tables), leaving, known, found).is_err() {
+                                if expand(&mut Reading { tables, door }, leaving, known, found).is_err() {
                                     found.missed.push(number);
                                 }
                             }
@@ -180,31 +183,32 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                 parallel.iter().flat_map(|found| found.missed.iter().copied()).collect()
             }
         };
-        let (mut states, mut reader) = (Window::new(self.tables.width(), sleeping), self.frontier.reader());
+        let (mut states, mut reader) =
+            (Window::new(self.tables.width(), sleeping), self.found.frontier.reader());
         for (n, &number) in missed.iter().enumerate() {
             // The first is expanded whatever the clock says: so an exploration in pieces gets on, however short they are.
             if n > 0
-                && let Some(why) = budget.look(|| self.bytes())
+                && let Some(why) = self.budget.look(|| self.bytes())
             {
                 return Ended::GivenUp(why);
             }
             let leaving = states.read(&self.tables, scheme, &mut reader, missed[n..].iter().copied());
-            self.tables.leaving = number;
-            expand(&mut self.tables, leaving, &known, &mut late[0])
-                .expect("whatever is missing is found out");
+            self.tables.reactions.leaving = number;
+            let mut filling = Filling { tables: &mut self.tables, door: self.door };
+            expand(&mut filling, leaving, &known, &mut late[0]).expect("whatever is missing is found out");
         }
-        if self.frontier.overflows(&self.tables.counts()) {
+        if self.found.frontier.overflows(&self.tables.counts()) {
             return Ended::TooLarge;
         }
         for buffer in buffers {
             buffer.new.resize_with(buffer.found.len(), AtomicBool::default);
-            self.pruned |= buffer.pruned;
+            self.found.at.pruned |= buffer.pruned;
         }
         Ended::Done
     }
 
     /// Takes in what was found from some states, with what is new marked.
-    pub(super) fn take_in_all<S: Scheme>(
+    fn take_in_all<S: Scheme>(
         &mut self,
         buffers: &mut [Candidates<S::Key>],
         runs: &[Run],
@@ -214,58 +218,56 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         self.take_in(buffers, runs, parents);
     }
 
-    /// Whether rows are made of all successors, because something looks at them before it is known whether they are new.
-    fn with_rows(&self) -> bool {
-        let Tables { system, symmetric, .. } = &self.tables;
-        symmetric.is_some() || system.normal.is_some() || self.tables.bounds_states()
-    }
-
-    /// Whether steps that sleep need not be followed: not where rows are rewritten or looked at, nor by a scout, who does not leave
-    /// every state.
+    /// Whether steps that sleep need not be followed: not by a scout, who does not leave every state.
     fn sleeping(&self) -> bool {
-        !self.with_rows() && self.scouting.is_none()
+        self.tables.plan.sleeps() && self.scouting.is_none()
     }
 
     /// Packs the new states.
     fn pack_all<S: Scheme>(&mut self, buffers: &mut [Candidates<S::Key>]) {
         loop {
-            let (tables, frontier, with_rows) = (&self.tables, &self.frontier, self.with_rows());
+            let (known, frontier) = ((&self.tables, &*self.door), &self.found.frontier);
+            let with_rows = self.tables.plan.with_rows();
             match &self.pool {
                 None => {
                     for found in &mut *buffers {
-                        pack::<_, _, S>(tables, frontier, found, with_rows);
+                        pack::<S>(known, frontier, found, with_rows);
                     }
                 }
                 Some(pool) => pool.scope(|scope| {
                     for found in &mut *buffers {
-                        scope.spawn(move |_| pack::<_, _, S>(tables, frontier, found, with_rows));
+                        scope.spawn(move |_| pack::<S>(known, frontier, found, with_rows));
                     }
                 }),
             }
-            let mut successor = Packing::new(&self.frontier, self.tables.width());
+            let mut successor = Packing::new(&self.found.frontier, self.tables.width());
             for found in &mut *buffers {
                 for missed in std::mem::take(&mut found.missed).chunks_exact(2) {
                     let (one, place) = (&found.found[missed[0] as usize], missed[1] as usize);
                     let packed = &mut found.packed[place..];
                     successor.begin(&self.tables, one, packed, &mut Vec::new());
-                    let finished = successor.finish(&mut &mut self.tables, one, packed);
+                    let finished = successor.finish(
+                        &mut Filling { tables: &mut self.tables, door: self.door },
+                        one,
+                        packed,
+                    );
                     finished.expect("whatever is missing is found out");
                 }
             }
-            if !self.frontier.overflows(&self.tables.counts()) {
+            if !self.found.frontier.overflows(&self.tables.counts()) {
                 return;
             }
             // A number has come up that there is no room for. With more room, nothing is missing any more.
-            self.widen();
+            self.found.widen(&self.tables);
         }
     }
 
     /// Numbers the new states in the order of their parents.
     fn take_in<K: Key>(&mut self, buffers: &[Candidates<K>], runs: &[Run], parents: &Range<u32>) {
-        let words = self.frontier.words();
+        let words = self.found.frontier.words();
         let mut taken: Vec<_> = buffers.iter().map(|found| (found.fresh.iter().peekable(), 0)).collect();
         // Nothing has to be done about most new states other than to number them.
-        let plain = self.scouting.is_none() && !self.asks_locals && !self.with_rows();
+        let plain = self.scouting.is_none() && !self.tables.plan.asks_locals && !self.tables.plan.with_rows();
         // The step at which this ends, if it is not the last.
         let mut failed = None;
         for (buffer, range) in runs {
@@ -277,17 +279,20 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             while let Some(&at) = fresh.next_if(|at| (**at as usize) < range.end) {
                 let one = &found.found[at as usize];
                 match one.kind() {
-                    Kind::Failed(_) if self.scouting.is_some() => {}
+                    // What a scout meets comes up again, and then it counts.
+                    Kind::Failed(_) | Kind::Noted(_) if self.scouting.is_some() => {}
                     Kind::Failed(failure) => {
-                        let message = self.tables.failures[failure as usize].clone();
+                        let message = self.tables.reactions.failures[failure as usize].clone();
                         self.fail(one, message);
                     }
-                    Kind::Noted(note) => self.ask_note(note, one.parent, one.ordinal),
+                    Kind::Noted(note) => {
+                        self.found.asked.note(&*self.door, note, one.parent, one.ordinal);
+                    }
                     Kind::Row { history, .. } if plain => {
                         *packed += words;
-                        let state = self.origins.len();
-                        self.origins.push(one.parent, one.ordinal);
-                        self.ask_history(history, state);
+                        let state = self.found.origins.len();
+                        self.found.origins.push(one.parent, one.ordinal);
+                        self.found.asked.history((&self.tables, &*self.door), history, state);
                     }
                     Kind::Row { step, .. } => {
                         let at = *packed;
@@ -303,24 +308,24 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
                     }
                 }
                 others += usize::from(!one.is_row());
-                if self.failure.is_some() {
+                if self.found.asked.failure.is_some() {
                     end = at as usize + 1;
                     failed = Some((one.parent, one.ordinal));
                     break;
                 }
             }
             if plain {
-                self.frontier.extend(&found.packed[waiting..*packed]);
+                self.found.frontier.extend(&found.packed[waiting..*packed]);
             }
-            self.generated += (end - range.start - others) as u64;
+            self.found.at.generated += (end - range.start - others) as u64;
             if failed.is_some() {
                 break;
             }
         }
         let before = |parent: &u32| parents.contains(parent) && failed.is_none_or(|(last, _)| *parent < last);
         let asleep = buffers.iter().flat_map(|found| &found.asleep).filter(|(parent, _)| before(parent));
-        self.generated += asleep.map(|(_, sleeping)| u64::from(*sleeping)).sum::<u64>();
-        self.generated += failed.map_or(0, |failed| self.sleeping_before(failed, buffers));
+        self.found.at.generated += asleep.map(|(_, sleeping)| u64::from(*sleeping)).sum::<u64>();
+        self.found.at.generated += failed.map_or(0, |failed| self.sleeping_before(failed, buffers));
     }
 
     /// How many of a state's steps before one were not followed, as they sleep.
@@ -329,7 +334,7 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
             return 0;
         }
         let mut row = vec![0; self.tables.width()];
-        self.frontier.reader().row(state, &mut row);
+        self.found.frontier.reader().row(state, &mut row);
         let steps = |(column, view): (usize, &u32)| {
             let (start, end) = self.tables.columns[column].steps[*view as usize];
             start..end
@@ -343,18 +348,18 @@ impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
         (all.filter(is_plain).count() - followed) as u64
     }
 
-    fn fail(&mut self, found: &Found, message: String) {
-        self.failure = Some(Failure { state: found.parent, ordinal: Some(found.ordinal), message });
+    fn fail(&mut self, found: &Candidate, message: String) {
+        self.found.asked.fail(found.parent, Some(found.ordinal), message);
     }
 
     /// Fails if the bound of whole states panics. What it keeps out does not come here.
     fn admit(&self, packed: &[u64]) -> Result<(), String> {
-        if !self.tables.bounds_states() {
+        if !self.tables.plan.world.bounds_states {
             return Ok(());
         }
         let mut row = vec![0; self.tables.width()];
-        self.frontier.layout().unpack(packed, &mut row);
-        self.tables.admits(&row).map(|_| ())
+        self.found.frontier.layout().unpack(packed, &mut row);
+        self.door.admits(&self.tables.whole(&row)).map(|_| ())
     }
 }
 
@@ -367,7 +372,7 @@ fn found_from<K>(buffers: &[Candidates<K>], (buffer, range): &Run, parents: &Ran
 }
 
 /// The candidates of all buffers in the order of their parents: those of the first in between the others.
-pub(super) fn runs<K>(buffers: &[Candidates<K>]) -> Vec<Run> {
+fn runs<K>(buffers: &[Candidates<K>]) -> Vec<Run> {
     let late = &buffers[0].found;
     let mut runs = Vec::new();
     let mut at = 0;

@@ -5,19 +5,17 @@
 //! are. All else are numbers: keys, states to be left, and how each was found. That the handlers gave the same is compared by a
 //! digest, and the file by a checksum.
 
-use super::ask::Hit;
+use super::asked::Hit;
 use super::bytes::{In, Out};
-use super::search::Search;
+use super::door::Whole;
+use super::fill::Filling;
+use super::found::{Found, Place};
 use super::sets::{Seen, with_set};
-use super::tables::{Miss, Tables};
-use crate::Subject;
-use crate::observer::Observer;
+use super::tables::{Entry, Miss, Tables};
 use crate::report::Checkpoint;
-use crate::state::State;
-use rustc_hash::FxHasher;
 use std::fs::{self, File};
-use std::hash::{Hash, Hasher};
 use std::io;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How a file begins. The number changes with anything that is written or numbered.
@@ -25,16 +23,7 @@ const MAGIC: &[u8; 20] = b"synod checkpoint 1.7";
 /// Writing takes at most one in so many parts of the time.
 const SHARE: u32 = 20;
 
-/// Something that changed the tables.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Entry {
-    Fill(Miss),
-    /// What is left out was checked.
-    Refute,
-    /// The exploration began anew.
-    Restart,
-}
-
+/// How entries are written.
 impl Entry {
     fn write(self, out: &mut Out) -> io::Result<()> {
         let (tag, a, b, c) = match self {
@@ -82,7 +71,12 @@ pub(super) struct Due {
 
 impl Due {
     pub(super) fn new() -> Self {
-        Self { last: Instant::now(), took: Duration::ZERO }
+        Self::after(Duration::ZERO)
+    }
+
+    /// After one was written, which took so long.
+    pub(super) fn after(took: Duration) -> Self {
+        Self { last: Instant::now(), took }
     }
 
     pub(super) fn is_due(&self, every: Duration) -> bool {
@@ -90,233 +84,186 @@ impl Due {
     }
 }
 
-impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
-    /// Notes down something that changes the tables, if that is wanted.
-    pub(super) fn note_down(&mut self, entry: Entry) {
-        if let Some(log) = &mut self.log {
-            log.push(entry);
-        }
-    }
-
-    /// Whether an entry can be carried out: its numbers are known.
-    fn knows(&self, entry: Entry) -> bool {
-        let is_view = |column: usize, view: u32| {
-            self.columns.get(column).is_some_and(|column| (view as usize) < column.len())
-        };
-        match entry {
-            Entry::Fill(Miss::Moves { column, view }) => is_view(column, view),
-            Entry::Fill(Miss::Append { column, view, list }) => {
-                is_view(column, view) && (list as usize) < self.lists.len()
-            }
-            Entry::Fill(Miss::Update { history, note }) => {
-                (history as usize) < self.histories.len() && (note as usize) < self.notes.len()
-            }
-            Entry::Fill(Miss::Image { column, number, by }) => {
-                let known = is_view(column, number)
-                    || (column == self.history_column() && (number as usize) < self.histories.len());
-                known && self.symmetric.as_ref().is_some_and(|symmetric| by < symmetric.group.len())
-            }
-            Entry::Fill(Miss::Rest) | Entry::Refute | Entry::Restart => true,
-        }
-    }
-
-    /// What the tables say, in a few bits.
-    fn digest(&self) -> u64 {
-        let mut hasher = FxHasher::default();
-        let counts = [
-            self.locals.len(),
-            self.envelopes.len(),
-            self.lists.len(),
-            self.histories.len(),
-            self.notes.len(),
-            self.failures.len(),
-            self.posts.len(),
-            self.histories.known(),
-            self.alive.len(),
-        ];
-        (counts, self.counts(), self.steps.len()).hash(&mut hasher);
-        for reaction in &self.reactions {
-            let numbers = (reaction.actor, reaction.local, reaction.cause, reaction.next, reaction.sends);
-            (numbers, reaction.note, reaction.ignored, reaction.failure).hash(&mut hasher);
-        }
-        hasher.finish()
-    }
+/// Writes everything down, in place of what was written before.
+///
+/// # Errors
+/// When the disk fails; the older file is as it was.
+pub(super) fn save(found: &mut Found, tables: &Tables, checkpoint: &Checkpoint<'_>) -> io::Result<()> {
+    let folder = checkpoint.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(std::path::Path::new("."));
+    let new = tempfile::NamedTempFile::new_in(folder)?;
+    let mut out = Out::new(new.reopen()?);
+    write(found, tables, &mut out, checkpoint.identity)?;
+    out.finish()?;
+    new.persist(checkpoint.file).map_err(|error| error.error)?;
+    // That the name is the new file's has to reach the disk too.
+    File::open(folder)?.sync_all()
 }
 
-impl<A: Subject, O: Observer<A>> Search<'_, A, O> {
-    /// Writes everything down, in place of what was written before.
-    ///
-    /// # Errors
-    /// When the disk fails; the older file is as it was.
-    pub(super) fn save(&mut self, checkpoint: &Checkpoint<'_>) -> io::Result<()> {
-        let started = Instant::now();
-        let folder = checkpoint.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(std::path::Path::new("."));
-        let new = tempfile::NamedTempFile::new_in(folder)?;
-        let mut out = Out::new(new.reopen()?);
-        self.write(&mut out, checkpoint.identity)?;
-        out.finish()?;
-        new.persist(checkpoint.file).map_err(|error| error.error)?;
-        // That the name is the new file's has to reach the disk too.
-        File::open(folder)?.sync_all()?;
-        self.due = Due { last: Instant::now(), took: started.elapsed() };
-        Ok(())
+fn write(found: &mut Found, tables: &Tables, out: &mut Out, identity: &str) -> io::Result<()> {
+    out.bytes(MAGIC)?;
+    out.text(identity.as_bytes())?;
+    let log = tables.log.as_deref().unwrap_or_default();
+    out.number(log.len() as u64)?;
+    for entry in log {
+        entry.write(out)?;
     }
-
-    fn write(&mut self, out: &mut Out, identity: &str) -> io::Result<()> {
-        out.bytes(MAGIC)?;
-        out.text(identity.as_bytes())?;
-        let log = self.tables.log.as_deref().unwrap_or_default();
-        out.number(log.len() as u64)?;
-        for entry in log {
-            entry.write(out)?;
+    out.number(tables.digest())?;
+    let born: Vec<u32> = tables.reactions.all.iter().map(|reaction| reaction.born).collect();
+    out.shorts(&born)?;
+    let Found { seen, frontier, origins, asked, at } = found;
+    origins.write(out)?;
+    frontier.write(out)?;
+    let seen = seen.as_ref().expect("no block is at work");
+    with_set!(seen, set => set.table.write(out))?;
+    out.flags(&asked.histories)?;
+    out.flags(&asked.notes)?;
+    let mut locals: Vec<u64> = asked.locals.iter().copied().collect();
+    locals.sort_unstable();
+    out.numbers(&locals)?;
+    for hit in &asked.hits {
+        out.flags(&[hit.is_some(), hit.as_ref().is_some_and(|hit| hit.ordinal.is_some())])?;
+        if let Some(Hit { state, ordinal, detail }) = hit {
+            out.short(*state)?;
+            out.short(ordinal.unwrap_or(0))?;
+            out.text(detail.as_bytes())?;
         }
-        out.number(self.tables.digest())?;
-        let born: Vec<u32> = self.tables.reactions.iter().map(|reaction| reaction.born).collect();
-        out.shorts(&born)?;
-        self.origins.write(out)?;
-        self.frontier.write(out)?;
-        let seen = self.seen.as_ref().expect("no block is at work");
-        with_set!(seen, set => set.table.write(out))?;
-        out.flags(&self.asked.histories)?;
-        out.flags(&self.asked.notes)?;
-        let mut locals: Vec<u64> = self.asked.locals.iter().copied().collect();
-        locals.sort_unstable();
-        out.numbers(&locals)?;
-        for hit in &self.asked.hits {
-            out.flags(&[hit.is_some(), hit.as_ref().is_some_and(|hit| hit.ordinal.is_some())])?;
-            if let Some(Hit { state, ordinal, detail }) = hit {
-                out.short(*state)?;
-                out.short(ordinal.unwrap_or(0))?;
-                out.text(detail.as_bytes())?;
-            }
-        }
-        out.numbers(&[self.generated, self.depth as u64, self.entered as u64, self.checked as u64])?;
-        out.flags(&[self.pruned])?;
-        out.shorts(&[self.began, self.level.start, self.level.end, self.portion, self.unasked])
     }
+    out.numbers(&[at.generated, at.depth as u64, at.entered as u64, at.checked as u64])?;
+    out.flags(&[at.pruned])?;
+    out.shorts(&[at.began, at.level.start, at.level.end, at.portion, at.unasked])
+}
 
-    /// Reads what was written, and fills the tables again.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is damaged, or is of something else: in words, without the file's name.
-    pub(super) fn load(&mut self, checkpoint: &Checkpoint<'_>, initial: &State<A, O>) -> Result<(), String> {
-        let mut file = In::open(checkpoint.file).map_err(|error| error.to_string())?;
-        self.read(&mut file, checkpoint.identity, initial).unwrap_or_else(|error| Err(error.to_string()))
+/// What a file tells of an exploration beside what was found.
+pub(super) struct Loaded {
+    /// The row of the initial state.
+    pub first: Vec<u32>,
+    /// How often the exploration was begun.
+    pub passes: u32,
+}
+
+/// Reads what was written, and fills the tables again. States were left in blocks of so many.
+///
+/// # Errors
+/// When the file cannot be read, is damaged, or is of something else: in words, without the file's name.
+pub(super) fn load(
+    found: &mut Found,
+    filling: &mut Filling<'_>,
+    checkpoint: &Checkpoint<'_>,
+    (initial, block): (&Whole, u32),
+) -> Result<Loaded, String> {
+    let mut file = In::open(checkpoint.file).map_err(|error| error.to_string())?;
+    read(found, filling, &mut file, (checkpoint.identity, initial, block))
+        .unwrap_or_else(|error| Err(error.to_string()))
+}
+
+fn read(
+    found: &mut Found,
+    filling: &mut Filling<'_>,
+    file: &mut In,
+    (identity, initial, block): (&str, &Whole, u32),
+) -> io::Result<Result<Loaded, String>> {
+    let refused = |message: &str| Ok(Err(message.to_owned()));
+    if &file.bytes()? != MAGIC {
+        return refused("it is no checkpoint of this version");
     }
-
-    fn read(
-        &mut self,
-        file: &mut In,
-        identity: &str,
-        initial: &State<A, O>,
-    ) -> io::Result<Result<(), String>> {
-        if &file.bytes()? != MAGIC {
-            return Ok(Err("it is no checkpoint of this version".to_owned()));
-        }
-        if file.text()? != identity.as_bytes() {
-            return Ok(Err(
-                "it is of another model, or the model was changed or is explored in another way".to_owned()
-            ));
-        }
-        let entries = file.len(13)?;
-        let log = (0..entries).map(|_| Entry::read(file)).collect::<io::Result<Vec<_>>>()?;
-        if let Err(message) = self.replay(log, initial) {
-            return Ok(Err(message));
-        }
-        let digest = file.number()?;
-        let born = file.shorts()?;
-        if digest != self.tables.digest() || born.len() != self.tables.reactions.len() {
-            return Ok(Err(
-                "the actors or the observer do not give what they gave before: they were changed, or are no \
-                 functions of their inputs"
-                    .to_owned(),
-            ));
-        }
-        for (reaction, born) in self.tables.reactions.iter_mut().zip(born) {
-            reaction.born = born;
-        }
-        self.origins.read(file)?;
-        let kind = self.seen.as_ref().map(Seen::kind);
-        self.frontier.read(file)?;
-        let Some((mut seen, layout)) = kind.and_then(|kind| Seen::new(kind, self.frontier.counts())) else {
-            return Ok(Err("its states are wider than any key".to_owned()));
+    if file.text()? != identity.as_bytes() {
+        return refused("it is of another model, or the model was changed or is explored in another way");
+    }
+    let entries = file.len(13)?;
+    let log = (0..entries).map(|_| Entry::read(file)).collect::<io::Result<Vec<_>>>()?;
+    let loaded = match replay(filling, log, initial) {
+        Ok(loaded) => loaded,
+        Err(message) => return Ok(Err(message)),
+    };
+    let tables = &mut *filling.tables;
+    let digest = file.number()?;
+    let born = file.shorts()?;
+    if digest != tables.digest() || born.len() != tables.reactions.all.len() {
+        return refused(
+            "the actors or the observer do not give what they gave before: they were changed, or are no \
+             functions of their inputs",
+        );
+    }
+    for (reaction, born) in tables.reactions.all.iter_mut().zip(born) {
+        reaction.born = born;
+    }
+    found.origins.read(file)?;
+    let kind = found.seen.as_ref().map(Seen::kind);
+    found.frontier.read(file)?;
+    let Some((mut seen, layout)) = kind.and_then(|kind| Seen::new(kind, found.frontier.counts())) else {
+        return refused("its states are wider than any key");
+    };
+    found.frontier.set_layout(layout);
+    with_set!(&mut seen, set => set.table.read(file))?;
+    found.seen = Some(seen);
+    let asked = &mut found.asked;
+    asked.histories = file.flags()?;
+    asked.notes = file.flags()?;
+    asked.locals = file.numbers()?.into_iter().collect();
+    let states = found.origins.len();
+    for hit in &mut asked.hits {
+        let [there, step] = file.flags()?[..] else {
+            return refused("it says something else of its properties");
         };
-        self.frontier.set_layout(layout);
-        with_set!(&mut seen, set => set.table.read(file))?;
-        self.seen = Some(seen);
-        self.asked.histories = file.flags()?;
-        self.asked.notes = file.flags()?;
-        self.asked.locals = file.numbers()?.into_iter().collect();
-        let states = self.origins.len();
-        for hit in &mut self.asked.hits {
-            let [there, step] = file.flags()?[..] else {
-                return Ok(Err("it says something else of its properties".to_owned()));
-            };
-            if there {
-                let (state, ordinal) = (file.below(states)?, file.short()?);
-                let detail = String::from_utf8_lossy(&file.text()?).into_owned();
-                *hit = Some(Hit { state, ordinal: step.then_some(ordinal), detail });
-            }
+        if there {
+            let (state, ordinal) = (file.below(states)?, file.short()?);
+            let detail = String::from_utf8_lossy(&file.text()?).into_owned();
+            *hit = Some(Hit { state, ordinal: step.then_some(ordinal), detail });
         }
-        let (counters, flags, level) = (file.numbers()?, file.flags()?, file.shorts()?);
-        let (&[generated, depth, entered, checked], &[pruned], &[began, start, end, portion, unasked]) =
-            (&counters[..], &flags[..], &level[..])
-        else {
-            return Ok(Err("its counters are not those of this version".to_owned()));
-        };
-        let is_block = (portion > 0 || start == began) && portion <= self.pace.block;
-        let is_block = is_block && start <= unasked && unasked <= states;
-        let all_there = is_block
-            && began <= start
-            && start <= end
-            && end <= states
-            && self.frontier.covers(start..states);
-        if !all_there || !self.are_rows(start..states) || checked > self.tables.reactions.len() as u64 {
-            return Ok(Err("its states to be left are not all there".to_owned()));
-        }
-        (self.generated, self.pruned, self.portion) = (generated, pruned, portion);
-        (self.depth, self.entered, self.checked) = (depth as usize, entered as usize, checked as usize);
-        (self.began, self.level, self.unasked) = (began, start..end, unasked);
-        Ok(Ok(()))
     }
+    let (counters, flags, level) = (file.numbers()?, file.flags()?, file.shorts()?);
+    let (&[generated, depth, entered, checked], &[pruned], &[began, start, end, portion, unasked]) =
+        (&counters[..], &flags[..], &level[..])
+    else {
+        return refused("its counters are not those of this version");
+    };
+    let is_block = (portion > 0 || start == began) && portion <= block;
+    let is_block = is_block && start <= unasked && unasked <= states;
+    let all_there =
+        is_block && began <= start && start <= end && end <= states && found.frontier.covers(start..states);
+    if !all_there || !are_rows(found, tables, start..states) || checked > tables.reactions.all.len() as u64 {
+        return refused("its states to be left are not all there");
+    }
+    let (depth, entered, checked) = (depth as usize, entered as usize, checked as usize);
+    let level = start..end;
+    found.at = Place { generated, depth, entered, level, began, portion, unasked, checked, pruned };
+    Ok(Ok(loaded))
+}
 
-    /// Whether the tables know every number of the states that wait.
-    fn are_rows(&self, states: std::ops::Range<u32>) -> bool {
-        let (counts, mut row) = (self.tables.counts(), vec![0; self.tables.width()]);
-        let mut reader = self.frontier.reader();
-        let seen = self.seen.as_ref().expect("no block is at work");
-        states.into_iter().all(|state| {
-            let waiting = reader.get(state);
-            waiting.layout.unpack(waiting.packed, &mut row);
-            row.iter().zip(&counts).all(|(number, count)| u64::from(*number) < *count)
-                && (waiting.key.is_empty() || seen.key(&self.tables.columns, &row) == waiting.key)
-        })
-    }
+/// Whether the tables know every number of the states that wait.
+fn are_rows(found: &Found, tables: &Tables, states: Range<u32>) -> bool {
+    let (counts, mut row) = (tables.counts(), vec![0; tables.width()]);
+    let mut reader = found.frontier.reader();
+    let seen = found.seen.as_ref().expect("no block is at work");
+    states.into_iter().all(|state| {
+        let waiting = reader.get(state);
+        waiting.layout.unpack(waiting.packed, &mut row);
+        row.iter().zip(&counts).all(|(number, count)| u64::from(*number) < *count)
+            && (waiting.key.is_empty() || seen.key(&tables.columns, &row) == waiting.key)
+    })
+}
 
-    /// Fills the tables in the order in which they were.
-    fn replay(&mut self, log: Vec<Entry>, initial: &State<A, O>) -> Result<(), String> {
-        self.tables.log = None;
-        self.first = self.tables.first_row(initial)?;
-        for &entry in &log {
-            if !self.tables.knows(entry) {
-                return Err("it asks for values that the actors do not give".to_owned());
-            }
-            match entry {
-                Entry::Fill(miss) => self.tables.fill(miss),
-                Entry::Refute => {
-                    self.tables.refute();
-                }
-                Entry::Restart => {
-                    self.passes += 1;
-                    self.tables.forget_views();
-                    self.first = self.tables.first_row(initial)?;
-                }
+/// Fills the tables in the order in which they were.
+fn replay(filling: &mut Filling<'_>, log: Vec<Entry>, initial: &Whole) -> Result<Loaded, String> {
+    filling.tables.log = None;
+    let mut loaded = Loaded { first: filling.first_row(initial), passes: 1 };
+    for &entry in &log {
+        if !filling.tables.knows(entry) {
+            return Err("it asks for values that the actors do not give".to_owned());
+        }
+        match entry {
+            Entry::Fill(miss) => filling.fill_in(miss),
+            Entry::Refute => _ = filling.refute(),
+            Entry::Restart => {
+                loaded.passes += 1;
+                filling.tables.forget_views();
+                loaded.first = filling.first_row(initial);
             }
         }
-        self.tables.log = Some(log);
-        Ok(())
     }
+    filling.tables.log = Some(log);
+    Ok(loaded)
 }
 
 /// Removes the file, as there is nothing left to go on with.

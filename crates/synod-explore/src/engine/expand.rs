@@ -1,17 +1,19 @@
 //! The successors of a state, from the tables: one look-up a message, and one sum a column that changes.
 
-use super::intern::NONE;
-use super::key::{Key, Scheme};
+use super::fill::{Source, canonical};
+use super::histories::FAILED;
+use super::intern::{NONE, pair};
+use super::key::Key;
+use super::reductions::sleep::Asleep;
+use super::scheme::Scheme;
 use super::seen::Table;
-use super::sleep::Asleep;
-use super::tables::{Effect, FAILED, How, Miss, Step, Tables, pair};
-use crate::Subject;
-use crate::observer::Observer;
+use super::tables::Miss;
+use super::views::{Effect, How, Step};
 use std::sync::atomic::AtomicBool;
 
 /// How a successor was found; or, with an empty key, a witness or a failure.
 #[derive(Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct Candidate {
     pub parent: u32,
     pub ordinal: u32,
     what: (u32, u32),
@@ -23,7 +25,7 @@ const FAILURE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A successor: by a step, an index of [`Tables::steps`], and with a history.
+    /// A successor: by a step, an index of [`Tables::steps`](super::tables::Tables::steps), and with a history.
     Row { step: u32, history: u32 },
     /// A note that is news, of the step before or of a step to nowhere.
     Noted(u32),
@@ -31,7 +33,7 @@ pub(super) enum Kind {
     Failed(u32),
 }
 
-impl Found {
+impl Candidate {
     pub(super) fn kind(&self) -> Kind {
         match self.what {
             (NOTED, note) => Kind::Noted(note),
@@ -50,7 +52,7 @@ impl Found {
 pub(super) struct Candidates<K> {
     /// The keys, apart from the rest: most are looked up and nothing else comes of them.
     pub keys: Vec<K>,
-    pub found: Vec<Found>,
+    pub found: Vec<Candidate>,
     /// The rows of all successors, if they are made at once.
     pub rows: Vec<u32>,
     /// Of each candidate, whether it is a row that was not seen before.
@@ -103,52 +105,15 @@ impl<K: Key> Candidates<K> {
             Kind::Failed(failure) => (K::EMPTY, (FAILURE, failure)),
         };
         self.keys.push(key);
-        self.found.push(Found { parent, ordinal, what });
+        self.found.push(Candidate { parent, ordinal, what });
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.keys.capacity() * size_of::<K>()
-            + self.found.capacity() * size_of::<Found>()
+            + self.found.capacity() * size_of::<Candidate>()
             + (self.rows.capacity() + self.missed.capacity() + self.fresh.capacity()) * 4
             + (self.packed.capacity() + self.asleep.capacity()) * 8
             + self.new.capacity()
-    }
-}
-
-/// Tables to look things up in: as they are, or filling what is missing.
-pub(super) trait Source<'s, A: Subject, O: Observer<A>> {
-    fn tables(&self) -> &Tables<'s, A, O>;
-    /// Finds out what is missing, or says that it cannot.
-    fn fill(&mut self, miss: Miss) -> Result<(), Miss>;
-    /// Rewrites a row as its system does: false if it is out of bounds, the number of a message if rewriting panics.
-    fn normal(&mut self, row: &mut [u32]) -> Result<Result<bool, u32>, Miss>;
-}
-
-/// Says what is missing. Several threads can look things up in the same tables.
-pub(super) struct Reading<'t, 's, A: Subject, O: Observer<A>>(pub &'t Tables<'s, A, O>);
-
-impl<'s, A: Subject, O: Observer<A>> Source<'s, A, O> for Reading<'_, 's, A, O> {
-    fn tables(&self) -> &Tables<'s, A, O> {
-        self.0
-    }
-    fn fill(&mut self, miss: Miss) -> Result<(), Miss> {
-        Err(miss)
-    }
-    fn normal(&mut self, _: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
-        if self.0.system.normal.is_some() { Err(Miss::Rest) } else { Ok(Ok(true)) }
-    }
-}
-
-impl<'s, A: Subject, O: Observer<A>> Source<'s, A, O> for &mut Tables<'s, A, O> {
-    fn tables(&self) -> &Tables<'s, A, O> {
-        self
-    }
-    fn fill(&mut self, miss: Miss) -> Result<(), Miss> {
-        Tables::fill(self, miss);
-        Ok(())
-    }
-    fn normal(&mut self, row: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
-        Ok(self.rewrite(row))
     }
 }
 
@@ -179,14 +144,14 @@ pub(super) struct Leaving<'r, K> {
 }
 
 /// Appends the successors of a state to `found`, or nothing and says what is missing.
-pub(super) fn expand<'s, A: Subject, O: Observer<A>, S: Scheme>(
-    mut source: impl Source<'s, A, O>,
+pub(super) fn expand<S: Scheme>(
+    source: &mut impl Source,
     leaving: Leaving<'_, S::Key>,
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
     let (list, rows) = (found.found.len(), found.rows.len());
-    let result = successors(&mut source, leaving, known, found);
+    let result = successors(source, leaving, known, found);
     if result.is_err() {
         found.keys.truncate(list);
         found.found.truncate(list);
@@ -195,22 +160,17 @@ pub(super) fn expand<'s, A: Subject, O: Observer<A>, S: Scheme>(
     result
 }
 
-fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
-    source: &mut impl Source<'s, A, O>,
+fn successors<S: Scheme>(
+    source: &mut impl Source,
     Leaving { number, row, key, asleep }: Leaving<'_, S::Key>,
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
-    let system = source.tables().system;
     let (crashes_at, history_at) = (source.tables().crashes_column(), source.tables().history_column());
     let (crashes, history) = (row[crashes_at], row[history_at]);
-    let crash_fits = system.faults.max_down > 0 && {
-        let tables = source.tables();
-        let is_down = |actor: &usize| tables.down[tables.parts(row, *actor).0 as usize];
-        system.faults.crash_fits((0..tables.actors()).filter(is_down).count(), crashes)
-    };
+    let crash_fits = source.tables().crash_fits(row);
     // What a step adds to such a key is known without its receivers.
-    let whole = S::HASHED && source.tables().additive;
+    let whole = S::HASHED && source.tables().plan.additive();
     let (mut next_ordinal, mut sleeping) = (0, 0);
     for column in 0..source.tables().movers() {
         let (start, end) = steps(source, column, row[column])?;
@@ -267,7 +227,9 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
             }
             if how == How::Crash {
                 let term = |number| known.scheme.term(&source.tables().columns, crashes_at, number);
-                next_key = next_key.minus(term(crashes)).plus(term(system.faults.count(crashes)));
+                next_key = next_key
+                    .minus(term(crashes))
+                    .plus(term(source.tables().plan.world.faults.count(crashes)));
             }
             let kind = Kind::Row { step: at, history: next_history };
             if !whole {
@@ -303,16 +265,11 @@ fn successors<'s, A: Subject, O: Observer<A>, S: Scheme>(
 
 /// What a step adds to a key by what it sends to others.
 #[inline]
-fn received<'s, A: Subject, O: Observer<A>, S: Scheme>(
-    source: &mut impl Source<'s, A, O>,
-    scheme: &S,
-    step: u32,
-    row: &[u32],
-) -> Result<S::Key, Miss> {
+fn received<S: Scheme>(source: &mut impl Source, scheme: &S, step: u32, row: &[u32]) -> Result<S::Key, Miss> {
     let mut sum = S::Key::EMPTY;
     let Effect { posts, .. } = source.tables().steps.effects[step as usize];
     for post in posts.0..posts.1 {
-        let (column, envelopes) = source.tables().posts[post as usize];
+        let (column, envelopes) = source.tables().reactions.posts[post as usize];
         let column = column as usize;
         let view = append(source, column, row[column], envelopes)?;
         let term = |number| scheme.term(&source.tables().columns, column, number);
@@ -324,19 +281,18 @@ fn received<'s, A: Subject, O: Observer<A>, S: Scheme>(
 /// Adds the row of a successor, rewritten if its system does that. Its key then; `None` if it is out of bounds; the number of a
 /// message if rewriting panics.
 #[cold]
-fn successor_row<'s, A: Subject, O: Observer<A>, S: Scheme>(
-    source: &mut impl Source<'s, A, O>,
+fn successor_row<S: Scheme>(
+    source: &mut impl Source,
     (row, step, history): (&[u32], u32, u32),
     known: &Known<'_, S>,
     mut key: S::Key,
     found: &mut Candidates<S::Key>,
 ) -> Result<Option<Result<S::Key, u32>>, Miss> {
-    let system = source.tables().system;
     let from = found.rows.len();
     found.rows.extend_from_slice(row);
     let after = &mut found.rows[from..];
     step_row(source, step, history, after)?;
-    if source.tables().symmetric.is_some() || system.normal.is_some() {
+    if source.tables().plan.changes_rows() {
         match rewrite(source, after)? {
             Ok(true) => key = known.scheme.key(&source.tables().columns, after),
             Ok(false) => {
@@ -351,9 +307,9 @@ fn successor_row<'s, A: Subject, O: Observer<A>, S: Scheme>(
         }
     }
     // A bound that panics lets the state through here and is asked again when the state is taken in.
-    if source.tables().bounds_states()
+    if source.tables().plan.world.bounds_states
         && !known.seen.contains(&key)
-        && source.tables().admits(&found.rows[from..]) == Ok(false)
+        && source.admits(&found.rows[from..]) == Ok(false)
     {
         found.pruned = true;
         found.rows.truncate(from);
@@ -363,48 +319,36 @@ fn successor_row<'s, A: Subject, O: Observer<A>, S: Scheme>(
 }
 
 /// Makes of a row the one after a step.
-fn step_row<'s, A: Subject, O: Observer<A>>(
-    source: &mut impl Source<'s, A, O>,
-    step: u32,
-    history: u32,
-    row: &mut [u32],
-) -> Result<(), Miss> {
+fn step_row(source: &mut impl Source, step: u32, history: u32, row: &mut [u32]) -> Result<(), Miss> {
     let Step { column, how, .. } = source.tables().steps.hot[step as usize];
     let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
     row[usize::from(column)] = view;
     for post in posts.0..posts.1 {
-        let (column, envelopes) = source.tables().posts[post as usize];
+        let (column, envelopes) = source.tables().reactions.posts[post as usize];
         let column = column as usize;
         let view = append(source, column, row[column], envelopes)?;
         row[column] = view;
     }
     let (crashes_at, history_at) = (source.tables().crashes_column(), source.tables().history_column());
     if how == How::Crash {
-        row[crashes_at] = source.tables().system.faults.count(row[crashes_at]);
+        row[crashes_at] = source.tables().plan.world.faults.count(row[crashes_at]);
     }
     row[history_at] = history;
     Ok(())
 }
 
 /// Puts one row in the place of all that are alike.
-fn rewrite<'s, A: Subject, O: Observer<A>>(
-    source: &mut impl Source<'s, A, O>,
-    row: &mut [u32],
-) -> Result<Result<bool, u32>, Miss> {
+fn rewrite(source: &mut impl Source, row: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
     let normal = source.normal(row)?;
-    if normal == Ok(true) && source.tables().symmetric.is_some() {
-        super::symmetry::canonical(source, row)?;
+    if normal == Ok(true) {
+        canonical(source, row)?;
     }
     Ok(normal)
 }
 
 /// The steps of a view.
 #[inline]
-fn steps<'s, A: Subject, O: Observer<A>>(
-    source: &mut impl Source<'s, A, O>,
-    column: usize,
-    view: u32,
-) -> Result<(u32, u32), Miss> {
+fn steps(source: &mut impl Source, column: usize, view: u32) -> Result<(u32, u32), Miss> {
     loop {
         let steps = source.tables().columns[column].steps[view as usize];
         if steps.0 != NONE {
@@ -416,12 +360,7 @@ fn steps<'s, A: Subject, O: Observer<A>>(
 
 /// A view with some more envelopes in its inbox.
 #[inline]
-pub(super) fn append<'s, A: Subject, O: Observer<A>>(
-    source: &mut impl Source<'s, A, O>,
-    column: usize,
-    view: u32,
-    list: u32,
-) -> Result<u32, Miss> {
+pub(super) fn append(source: &mut impl Source, column: usize, view: u32, list: u32) -> Result<u32, Miss> {
     loop {
         if let Some(view) = source.tables().columns[column].appends.get(pair(view, list)) {
             return Ok(view);
@@ -432,11 +371,7 @@ pub(super) fn append<'s, A: Subject, O: Observer<A>>(
 
 /// A history after a note.
 #[inline]
-fn update<'s, A: Subject, O: Observer<A>>(
-    source: &mut impl Source<'s, A, O>,
-    history: u32,
-    note: u32,
-) -> Result<u32, Miss> {
+fn update(source: &mut impl Source, history: u32, note: u32) -> Result<u32, Miss> {
     loop {
         if let Some(history) = source.tables().histories.updated(history, note) {
             return Ok(history);

@@ -1,113 +1,217 @@
-//! The only place that runs actors and observers: each handler once per distinct local situation.
+//! Looking things up in the tables, and filling them: each handler is run once per distinct local situation.
 
-use super::checkpoint::Entry;
-use super::intern::NONE;
+use super::door::{Cause, Door, Outcome, Whole};
+use super::intern::{NONE, pair};
 use super::key::{Words, hash_of, minus, plus};
-use super::sleep::bit;
-use super::tables::{Cause, Effect, How, Miss, Reaction, Step, Tables, pair};
-use crate::observer::{Event, Observer};
-use crate::state::{Local, State};
-use crate::step;
-use crate::system::Delivery;
-use crate::{Subject, panics};
-use stateright::actor::Envelope;
-use std::sync::Arc;
+use super::reactions::Reaction;
+use super::reductions::dead::Receivers;
+use super::tables::{Entry, Miss, Tables};
+use super::views::{Effect, How, Step, bit};
+use crate::network::Delivery;
 
-/// Where the hashes of locals and of envelopes begin, beyond those of columns.
+/// Where the hashes of locals begin, beyond those of columns.
 const LOCALS: usize = 1 << 20;
-const ENVELOPES: usize = 1 << 21;
 
-impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
-    /// The row that stands for a state. Fails if user code panics.
-    pub(super) fn row(&mut self, state: &State<A, O>) -> Result<Vec<u32>, String> {
-        let mut row = vec![0; self.width()];
-        // Before any handler is run, so that it is known of how many parts histories are.
-        let history = self.history_column();
-        row[history] = self.number_of(state.history.clone())?;
-        let mut inboxes = vec![0; self.actors() + 1];
-        for envelope in state.network.all() {
-            let column = self.column(envelope.dst.into());
-            let envelope = self.envelopes.intern(envelope.to_cloned_msg());
-            inboxes[column] = self.with(inboxes[column], envelope);
+/// Tables to look things up in: as they are, or filling what is missing.
+pub(super) trait Source {
+    fn tables(&self) -> &Tables;
+    /// Finds out what is missing, or says that it cannot.
+    fn fill(&mut self, miss: Miss) -> Result<(), Miss>;
+    /// Rewrites a row as its system does: false if it is out of bounds, the number of a message if rewriting panics.
+    fn normal(&mut self, row: &mut [u32]) -> Result<Result<bool, u32>, Miss>;
+    /// Whether the bounds of whole states admit a row. Fails if one panics.
+    fn admits(&self, row: &[u32]) -> Result<bool, String>;
+}
+
+/// Says what is missing. Several threads can look things up in the same tables.
+pub(super) struct Reading<'t> {
+    pub tables: &'t Tables,
+    pub door: &'t dyn Door,
+}
+
+impl Source for Reading<'_> {
+    fn tables(&self) -> &Tables {
+        self.tables
+    }
+    fn fill(&mut self, miss: Miss) -> Result<(), Miss> {
+        Err(miss)
+    }
+    fn normal(&mut self, _: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
+        if self.tables.plan.world.rewrites { Err(Miss::Rest) } else { Ok(Ok(true)) }
+    }
+    fn admits(&self, row: &[u32]) -> Result<bool, String> {
+        self.door.admits(&self.tables.whole(row))
+    }
+}
+
+/// Fills what is missing.
+pub(super) struct Filling<'t> {
+    pub tables: &'t mut Tables,
+    pub door: &'t mut dyn Door,
+}
+
+impl Source for Filling<'_> {
+    fn tables(&self) -> &Tables {
+        self.tables
+    }
+    fn fill(&mut self, miss: Miss) -> Result<(), Miss> {
+        self.fill_in(miss);
+        Ok(())
+    }
+    fn normal(&mut self, row: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
+        Ok(self.rewrite(row))
+    }
+    fn admits(&self, row: &[u32]) -> Result<bool, String> {
+        self.door.admits(&self.tables.whole(row))
+    }
+}
+
+/// How a number of a column looks after a permutation.
+fn image(source: &mut impl Source, column: usize, number: u32, by: usize) -> Result<u32, Miss> {
+    loop {
+        let tables = source.tables();
+        let images = tables.columns.get(column).map_or(&tables.images, |column| &column.images);
+        let group = tables.plan.symmetry.as_ref().expect("there are permutations");
+        match images.get(number as usize * group.len() + by) {
+            Some(&image) if image != NONE => return Ok(image),
+            _ => source.fill(Miss::Image { column, number, by })?,
         }
-        for (actor, local) in state.locals.iter().enumerate() {
-            let local = self.intern_local(Arc::clone(local))?;
+    }
+}
+
+/// Puts the least row of all that are alike in the place of a row.
+pub(super) fn canonical(source: &mut impl Source, row: &mut [u32]) -> Result<(), Miss> {
+    let Some(group) = source.tables().plan.symmetry.clone() else { return Ok(()) };
+    group.least(row, |column, number, by| image(source, column, number, by))
+}
+
+impl Filling<'_> {
+    /// The row that stands for a state.
+    pub(super) fn row(&mut self, state: &Whole) -> Vec<u32> {
+        let Self { tables, door } = self;
+        tables.learn(&**door);
+        let mut row = vec![0; tables.width()];
+        row[tables.history_column()] = tables.histories.number_of(&state.history, || door.parts());
+        let mut inboxes = vec![0; tables.actors() + 1];
+        for &envelope in &state.envelopes {
+            let column = tables.column(tables.inboxes.receiver(envelope));
+            inboxes[column] = tables.inboxes.with(inboxes[column], envelope);
+        }
+        for (actor, &local) in state.locals.iter().enumerate() {
             row[actor] = self.view(actor, local, inboxes[actor]);
         }
-        let stray = self.actors();
+        let stray = self.tables.actors();
         row[stray] = self.view(stray, 0, inboxes[stray]);
-        let crashes = self.crashes_column();
-        row[crashes] = state.crashes;
-        self.most_crashes = self.most_crashes.max(state.crashes);
-        Ok(row)
-    }
-
-    /// Rewrites a row as its system does. False if it is out of bounds; the number of a message if that panics.
-    pub(super) fn rewrite(&mut self, row: &mut [u32]) -> Result<bool, u32> {
-        let Some(normal) = &self.system.normal else { return Ok(true) };
-        let state = self.state(row);
-        let rewritten = panics::capture(|| normal.normal(state));
-        let rewritten = rewritten.and_then(|state| state.map(|state| self.row(&state)).transpose());
-        match rewritten {
-            Ok(None) => Ok(false),
-            Ok(Some(rewritten)) => {
-                row.copy_from_slice(&rewritten);
-                Ok(true)
-            }
-            Err(message) => Err(self.fail(message)),
-        }
-    }
-
-    /// The first row. It is not noted down, since it always comes first.
-    ///
-    /// # Errors
-    /// When user code panics.
-    pub(super) fn first_row(&mut self, initial: &State<A, O>) -> Result<Vec<u32>, String> {
-        let log = self.log.take();
-        let row = self.row(initial).map(|mut row| {
-            if self.symmetric.is_some() {
-                let filled = super::symmetry::canonical(&mut &mut *self, &mut row);
-                filled.expect("whatever is missing is found out");
-            }
-            row
-        });
-        self.log = log;
+        row[self.tables.crashes_column()] = state.crashes;
+        self.tables.most_crashes = self.tables.most_crashes.max(state.crashes);
         row
     }
 
+    /// The least row that is alike.
+    pub(super) fn least(&mut self, mut row: Vec<u32>) -> Vec<u32> {
+        canonical(self, &mut row).expect("whatever is missing is found out");
+        row
+    }
+
+    /// The first row. It is not noted down, since it always comes first.
+    pub(super) fn first_row(&mut self, initial: &Whole) -> Vec<u32> {
+        let log = self.tables.log.take();
+        let row = self.row(initial);
+        let row = self.least(row);
+        self.tables.log = log;
+        row
+    }
+
+    /// The permutation that makes a row of its least one.
+    pub(super) fn permutation_to(&mut self, least: &[u32], row: &[u32]) -> Option<usize> {
+        let group = self.tables.plan.symmetry.clone()?;
+        group.to_row(least, row, |column, number, by| image(self, column, number, by)).ok().flatten()
+    }
+
+    /// Rewrites a row as its system does. False if it is out of bounds; the number of a message if that panics.
+    fn rewrite(&mut self, row: &mut [u32]) -> Result<bool, u32> {
+        if !self.tables.plan.world.rewrites {
+            return Ok(true);
+        }
+        match self.door.rewrite(&self.tables.whole(row)) {
+            Ok(None) => Ok(false),
+            Ok(Some(rewritten)) => {
+                row.copy_from_slice(&self.row(&rewritten));
+                Ok(true)
+            }
+            Err(message) => Err(self.tables.reactions.fail(message)),
+        }
+    }
+
     /// Finds out what is missing.
-    pub(super) fn fill(&mut self, miss: Miss) {
-        self.note_down(Entry::Fill(miss));
+    pub(super) fn fill_in(&mut self, miss: Miss) {
+        self.tables.note_down(Entry::Fill(miss));
         match miss {
             Miss::Moves { column, view } => {
-                let start = self.steps.len();
+                let start = self.tables.steps.len();
                 self.fill_steps(column, view);
-                self.columns[column].steps[view as usize] = (start, self.steps.len());
+                self.tables.columns[column].steps[view as usize] = (start, self.tables.steps.len());
             }
             Miss::Append { column, view, list } => {
-                let (local, inbox) = self.columns[column].of[view as usize];
-                let inbox = self.with_all(inbox, list);
+                let (local, inbox) = self.tables.columns[column].of[view as usize];
+                let inbox = self.tables.inboxes.with_all(inbox, list);
                 let appended = self.view(column, local, inbox);
-                self.columns[column].appends.insert(pair(view, list), appended);
+                self.tables.columns[column].appends.insert(pair(view, list), appended);
             }
-            Miss::Update { history, note } => self.fill_update(history, note),
+            Miss::Update { history, note } => {
+                let Tables { histories, reactions, .. } = &mut *self.tables;
+                histories.fill(self.door, reactions, history, note);
+            }
             Miss::Image { column, number, by } => self.fill_image(column, number, by),
             Miss::Rest => {}
         }
     }
 
+    /// Finds out how a view or a history looks after a permutation.
+    fn fill_image(&mut self, column: usize, number: u32, by: usize) {
+        let Some(group) = self.tables.plan.symmetry.clone() else { return };
+        let at = number as usize * group.len() + by;
+        let room = (number as usize + 1) * group.len();
+        let image = if column > self.tables.actors() {
+            let image = self.door.history_after(by, number);
+            self.tables.histories.number_of(&[image], || 0)
+        } else {
+            let (local, inbox) = self.tables.columns[column].of[number as usize];
+            let mut image_inbox = 0;
+            for envelope in self.tables.inboxes.lists.get(inbox).to_vec() {
+                let envelope = self.door.envelope_after(by, envelope);
+                self.tables.learn(self.door);
+                image_inbox = self.tables.inboxes.with(image_inbox, envelope);
+            }
+            if column == self.tables.actors() {
+                self.view(column, 0, image_inbox)
+            } else {
+                let local = self.door.local_after(by, local);
+                self.tables.learn(self.door);
+                self.view(group.get(by).index(column), local, image_inbox)
+            }
+        };
+        let images = match self.tables.columns.get_mut(column) {
+            Some(column) => &mut column.images,
+            None => &mut self.tables.images,
+        };
+        images.resize(images.len().max(room), NONE);
+        images[at] = image;
+    }
+
     /// The view of an actor in a local with an inbox, dead messages left out.
-    pub(super) fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
-        let inbox = if self.leaves_out { self.without_dead(column, local, inbox) } else { inbox };
-        let next = self.columns[column].len() as u32;
-        let view = self.columns[column].ids.get_or_insert(pair(local, inbox), next);
+    fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
+        let inbox = if self.tables.plan.leaves_out { self.without_dead(column, local, inbox) } else { inbox };
+        let tables = &mut *self.tables;
+        let next = tables.columns[column].len() as u32;
+        let view = tables.columns[column].ids.get_or_insert(pair(local, inbox), next);
         if view == next {
-            let hash = if self.additive {
-                plus(hash_of(LOCALS + column, local), self.hash_of_list(inbox))
+            let hash = if tables.plan.additive() {
+                plus(hash_of(LOCALS + column, local), tables.inboxes.weight_of_list(inbox))
             } else {
                 hash_of(column, view)
             };
-            let column = &mut self.columns[column];
+            let column = &mut tables.columns[column];
             column.steps.push((NONE, 0));
             column.narrow.push(hash[0]);
             column.wide.push(hash[1]);
@@ -116,54 +220,71 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
         view
     }
 
-    /// What an envelope adds to a key.
-    fn weight(&mut self, envelope: u32) -> Words {
-        let known = self.hashes.len() as u32;
-        self.hashes.extend((known..self.envelopes.len() as u32).map(|envelope| hash_of(ENVELOPES, envelope)));
-        self.hashes[envelope as usize]
-    }
-
-    /// The sum of what the envelopes of a list add to a key.
-    fn hash_of_list(&mut self, list: u32) -> Words {
-        let envelopes = 0..self.lists.get(list).len();
-        envelopes.fold([0; 2], |sum, at| plus(sum, self.weight(self.lists.get(list)[at])))
-    }
-
-    /// What a reaction adds to a key that is a sum over locals and messages.
-    fn weigh(&mut self, reaction: &Reaction, sends: &[u32]) -> Words {
-        let [before, after] =
-            [reaction.local, reaction.next].map(|local| hash_of(LOCALS + reaction.actor as usize, local));
-        let sent = sends.iter().fold(minus(after, before), |sum, &sent| plus(sum, self.weight(sent)));
-        match reaction.cause {
-            Cause::Deliver(envelope) => minus(sent, self.weight(envelope)),
-            _ => sent,
+    /// An inbox without the messages that the actor would ignore in a local, as far as is known for good.
+    fn without_dead(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
+        if column >= self.tables.actors() {
+            return inbox;
         }
+        let mut list = self.tables.inboxes.lists.get(inbox).to_vec();
+        let all = list.len();
+        let mut dead = std::mem::take(&mut self.tables.dead);
+        list.retain(|&envelope| {
+            !dead.is_dropped(local, envelope, || self.ignores(column as u32, local, envelope))
+        });
+        self.tables.dead = dead;
+        if list.len() == all { inbox } else { self.tables.inboxes.lists.intern(&list) }
+    }
+
+    /// Whether two rows are of the same state, but for messages that their receivers ignore. Of an exploration that was given up, some ways
+    /// to a state may have kept messages that others left out.
+    pub(super) fn differ_in_dead_only(&mut self, a: &[u32], b: &[u32]) -> bool {
+        let actors = self.tables.actors();
+        self.tables.plan.leaves_out
+            && a[actors..] == b[actors..]
+            && (0..actors).all(|column| {
+                let [(local, one), (other, another)] = [a, b].map(|row| self.tables.parts(row, column));
+                let [one, another] = [one, another].map(|inbox| {
+                    let mut heeded = self.tables.inboxes.lists.get(inbox).to_vec();
+                    heeded.retain(|&envelope| !self.ignores(column as u32, local, envelope));
+                    heeded
+                });
+                (local, one) == (other, another)
+            })
+    }
+
+    /// Looks for messages that were left out although their receivers might still react to them. Whether there were any.
+    pub(super) fn refute(&mut self) -> bool {
+        if self.tables.dead.is_empty() {
+            return false;
+        }
+        self.tables.note_down(Entry::Refute);
+        let mut dead = std::mem::take(&mut self.tables.dead);
+        let refuted = dead.refute(self);
+        self.tables.dead = dead;
+        refuted
     }
 
     fn fill_steps(&mut self, column: usize, from: u32) {
-        let (local, inbox) = self.columns[column].of[from as usize];
-        let is_actor = column < self.actors();
-        for at in 0..self.lists.get(inbox).len() {
-            let Some(envelope) = self.head(inbox, at) else { continue };
-            if is_actor && !self.down[local as usize] {
+        let (local, inbox) = self.tables.columns[column].of[from as usize];
+        let is_actor = column < self.tables.actors();
+        for at in 0..self.tables.inboxes.lists.get(inbox).len() {
+            let Some(envelope) = self.tables.inboxes.head(inbox, at) else { continue };
+            if is_actor && !self.tables.locals[local as usize].down {
                 // What is no step needs no inbox without the message, and most are none.
                 if let Some(reaction) = self.deliver(column as u32, local, envelope) {
-                    let stays = self.system.network.delivery == Delivery::Set;
-                    let left = if stays { inbox } else { self.without(inbox, envelope) };
+                    let stays = self.tables.plan.world.delivery == Delivery::Set;
+                    let left = if stays { inbox } else { self.tables.inboxes.without(inbox, envelope) };
                     self.push_step(from, reaction, left);
                 }
             }
-            if self.system.network.loss {
-                let inbox = self.without(inbox, envelope);
+            if self.tables.plan.world.loss {
+                let inbox = self.tables.inboxes.without(inbox, envelope);
                 let view = self.view(column, local, inbox);
-                let delta = minus(self.columns[column].hash(view), self.columns[column].hash(from));
+                let delta =
+                    minus(self.tables.columns[column].hash(view), self.tables.columns[column].hash(from));
                 let step = Step { delta: 0, note: NONE, column: column as u16, how: How::Plain };
-                self.steps.push(
-                    step,
-                    Effect { view, posts: (0, 0), wakes: bit(column) },
-                    delta,
-                    Cause::Drop(envelope),
-                );
+                let effect = Effect { view, posts: (0, 0), wakes: bit(column) };
+                self.tables.steps.push(step, effect, delta, Cause::Drop(envelope));
             }
         }
         if is_actor {
@@ -178,7 +299,7 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
     fn push_step(&mut self, from: u32, reaction: u32, inbox: u32) {
         let how = self.how(reaction);
         let Reaction { actor, next, cause, note, failure, own, posts, adds, .. } =
-            self.reactions[reaction as usize];
+            self.tables.reactions.all[reaction as usize];
         if how == How::Nothing {
             return;
         }
@@ -190,45 +311,131 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
             How::Failed => step.note = failure,
             How::Pruned | How::Nothing => {}
             How::Plain | How::Ignored | How::Crash => {
-                let inbox = self.with_all(inbox, own);
+                let inbox = self.tables.inboxes.with_all(inbox, own);
                 let view = self.view(column, next, inbox);
-                let receivers = &self.posts[posts.0 as usize..posts.1 as usize];
+                let receivers = &self.tables.reactions.posts[posts.0 as usize..posts.1 as usize];
                 let wakes = receivers.iter().fold(bit(column), |wakes, (to, _)| wakes | bit(*to as usize));
                 effect = Effect { view, posts, wakes };
-                delta = if self.additive {
+                delta = if self.tables.plan.additive() {
                     adds
                 } else {
-                    minus(self.columns[column].hash(view), self.columns[column].hash(from))
+                    let column = &self.tables.columns[column];
+                    minus(column.hash(view), column.hash(from))
                 };
             }
         }
-        if how == How::Crash && self.system.faults.max_crashes.is_some() {
-            self.most_crashes = self.system.faults.max_crashes.unwrap_or(0);
+        if how == How::Crash && self.tables.plan.world.faults.max_crashes.is_some() {
+            self.tables.most_crashes = self.tables.plan.world.faults.max_crashes.unwrap_or(0);
         }
-        self.steps.push(step, effect, delta, cause);
+        self.tables.steps.push(step, effect, delta, cause);
     }
 
     /// What kind of step a reaction is.
-    pub(super) fn how(&self, reaction: u32) -> How {
-        let reaction = &self.reactions[reaction as usize];
+    fn how(&self, reaction: u32) -> How {
+        let reaction = &self.tables.reactions.all[reaction as usize];
         match reaction.cause {
             _ if reaction.is_nothing() => How::Nothing,
             _ if reaction.failure != NONE => How::Failed,
-            _ if !self.within[reaction.next as usize] => How::Pruned,
+            _ if !self.tables.locals[reaction.next as usize].within => How::Pruned,
             Cause::Crash => How::Crash,
             _ if reaction.ignored => How::Ignored,
             _ => How::Plain,
         }
     }
 
-    /// What was sent, to each of the others and to the sender itself.
-    fn sort_sends(&mut self, reaction: &mut Reaction, sends: &[u32]) {
-        let actor = reaction.actor as usize;
+    /// What an actor that is up does with a message; `None` if that is no step at all, whatever the history.
+    fn deliver(&mut self, actor: u32, local: u32, envelope: u32) -> Option<u32> {
+        let known = self.tables.reactions.outer.get(pair(local, envelope)).unwrap_or_else(|| {
+            let reaction = self.react(actor, local, Cause::Deliver(envelope));
+            let is_nothing = self.tables.reactions.all[reaction as usize].is_nothing();
+            let reaction = if is_nothing { NONE } else { reaction };
+            self.tables.reactions.outer.insert(pair(local, envelope), reaction);
+            reaction
+        });
+        (known != NONE).then_some(known)
+    }
+
+    /// What can happen to an actor without a message. From one reaction to another.
+    fn spontaneous(&mut self, actor: u32, local: u32) -> (u32, u32) {
+        if let Some(&reactions) = self.tables.reactions.inner.get(&pair(actor, local)) {
+            return reactions;
+        }
+        let start = self.tables.reactions.all.len() as u32;
+        for cause in self.door.causes(actor, local) {
+            self.react(actor, local, cause);
+        }
+        let reactions = (start, self.tables.reactions.all.len() as u32);
+        self.tables.reactions.inner.insert(pair(actor, local), reactions);
+        reactions
+    }
+
+    /// Runs a handler, and remembers what it did.
+    fn react(&mut self, actor: u32, local: u32, cause: Cause) -> u32 {
+        self.tables.reactions.calls += u64::from(cause != Cause::Crash);
+        let Outcome { next, sends, note, ignored, failure } = self.door.react(actor, local, cause);
+        let (tables, door) = (&mut *self.tables, &*self.door);
+        tables.learn(door);
+        if let Some(note) = note {
+            tables.histories.learn_note(note, actor, || door.about(note));
+        }
+        let list = tables.inboxes.lists.intern(&sends);
+        let (own, posts) = tables.sort_sends(actor, &sends);
+        let adds =
+            if tables.plan.additive() { tables.weigh(actor, (local, next), cause, &sends) } else { [0; 2] };
+        let reactions = &mut tables.reactions;
+        let failure = failure.map_or(NONE, |message| reactions.fail(message));
+        let (note, born) = (note.unwrap_or(NONE), reactions.leaving);
+        reactions.all.push(Reaction {
+            actor,
+            local,
+            cause,
+            next,
+            sends: list,
+            own,
+            posts,
+            adds,
+            note,
+            ignored,
+            failure,
+            born,
+        });
+        reactions.all.len() as u32 - 1
+    }
+}
+
+impl Receivers for Filling<'_> {
+    fn locals(&self) -> usize {
+        self.tables.locals.len()
+    }
+
+    fn steps(&self, actor: u32) -> Vec<(u32, u32)> {
+        let leads = |reaction: &&Reaction| {
+            reaction.actor == actor
+                && reaction.next != reaction.local
+                && self.tables.locals[reaction.next as usize].within
+        };
+        self.tables.reactions.all.iter().filter(leads).map(|step| (step.local, step.next)).collect()
+    }
+
+    fn receiver(&self, envelope: u32) -> u32 {
+        self.tables.inboxes.receiver(envelope)
+    }
+
+    fn ignores(&mut self, actor: u32, local: u32, envelope: u32) -> bool {
+        // Nothing is delivered to an actor that is down.
+        self.tables.locals[local as usize].down || self.deliver(actor, local, envelope).is_none()
+    }
+}
+
+/// What is made of a reaction before it is remembered.
+impl Tables {
+    /// What was sent: to the sender itself, a list, and to each of the others, a range of posts.
+    fn sort_sends(&mut self, actor: u32, sends: &[u32]) -> (u32, (u32, u32)) {
         let mut own = Vec::new();
         let mut lists: Vec<(usize, Vec<u32>)> = Vec::new();
         for &envelope in sends {
-            let column = self.column(self.envelopes.get(envelope).dst.into());
-            if column == actor {
+            let column = self.column(self.inboxes.receiver(envelope));
+            if column == actor as usize {
                 own.push(envelope);
             } else if let Some((_, list)) = lists.iter_mut().find(|(to, _)| *to == column) {
                 list.push(envelope);
@@ -236,220 +443,21 @@ impl<A: Subject, O: Observer<A>> Tables<'_, A, O> {
                 lists.push((column, vec![envelope]));
             }
         }
-        let start = self.posts.len() as u32;
+        let start = self.reactions.posts.len() as u32;
         for (column, list) in lists {
-            let list = self.lists.intern(&list);
-            self.posts.push((column as u32, list));
+            let list = self.inboxes.lists.intern(&list);
+            self.reactions.posts.push((column as u32, list));
         }
-        reaction.own = self.lists.intern(&own);
-        reaction.posts = (start, self.posts.len() as u32);
+        (self.inboxes.lists.intern(&own), (start, self.reactions.posts.len() as u32))
     }
 
-    /// The envelope at a place of an inbox, if it can arrive or be lost next and is the first of its kind.
-    fn head(&self, inbox: u32, at: usize) -> Option<u32> {
-        let list = self.lists.get(inbox);
-        let (envelope, before) = (list[at], at.checked_sub(1).map(|before| list[before]));
-        let waits = |before| match self.system.network.delivery {
-            Delivery::Ordered => self.channel(before) == self.channel(envelope),
-            Delivery::Set | Delivery::Multiset => before == envelope,
-        };
-        (!before.is_some_and(waits)).then_some(envelope)
-    }
-
-    fn channel(&self, envelope: u32) -> (usize, usize) {
-        let envelope = self.envelopes.get(envelope);
-        (envelope.src.into(), envelope.dst.into())
-    }
-
-    /// An inbox with one more envelope.
-    pub(super) fn with(&mut self, inbox: u32, envelope: u32) -> u32 {
-        let mut list = std::mem::take(&mut self.scratch);
-        list.clear();
-        list.extend_from_slice(self.lists.get(inbox));
-        self.insert(&mut list, envelope);
-        let inbox = self.lists.intern(&list);
-        self.scratch = list;
-        inbox
-    }
-
-    /// An inbox with some more envelopes, a list.
-    fn with_all(&mut self, inbox: u32, more: u32) -> u32 {
-        if more == 0 {
-            return inbox;
-        }
-        if let Some(joined) = self.joined.get(pair(inbox, more)) {
-            return joined;
-        }
-        let mut list = std::mem::take(&mut self.scratch);
-        list.clear();
-        list.extend_from_slice(self.lists.get(inbox));
-        for &envelope in self.lists.get(more) {
-            self.insert(&mut list, envelope);
-        }
-        let joined = self.lists.intern(&list);
-        self.scratch = list;
-        self.joined.insert(pair(inbox, more), joined);
-        joined
-    }
-
-    /// Puts an envelope into an inbox, in the canonical order: by number, or by channel and then age.
-    fn insert(&self, list: &mut Vec<u32>, envelope: u32) {
-        let at = if self.system.network.delivery == Delivery::Ordered {
-            let channel = self.channel(envelope);
-            list.partition_point(|other| self.channel(*other) <= channel)
-        } else {
-            list.partition_point(|other| *other < envelope)
-        };
-        if self.system.network.delivery != Delivery::Set || list.get(at) != Some(&envelope) {
-            list.insert(at, envelope);
-        }
-    }
-
-    /// An inbox without an envelope. It is hardly ever asked for twice, so nothing is remembered of it.
-    fn without(&mut self, inbox: u32, envelope: u32) -> u32 {
-        let mut list = std::mem::take(&mut self.scratch);
-        list.clear();
-        list.extend_from_slice(self.lists.get(inbox));
-        if let Some(at) = list.iter().position(|other| *other == envelope) {
-            list.remove(at);
-        }
-        let left = self.lists.intern(&list);
-        self.scratch = list;
-        left
-    }
-
-    /// What an actor that is up does with a message; `None` if that is no step at all, whatever the history.
-    pub(super) fn deliver(&mut self, actor: u32, local: u32, envelope: u32) -> Option<u32> {
-        let known = self.outer.get(pair(local, envelope)).unwrap_or_else(|| {
-            let reaction = self.react(actor, local, Cause::Deliver(envelope));
-            let is_nothing = self.reactions[reaction as usize].is_nothing();
-            let reaction = if is_nothing { NONE } else { reaction };
-            self.outer.insert(pair(local, envelope), reaction);
-            reaction
-        });
-        (known != NONE).then_some(known)
-    }
-
-    /// What can happen to an actor without a message: timers, open choices, a crash or a recovery. From one reaction to another.
-    fn spontaneous(&mut self, actor: u32, local: u32) -> (u32, u32) {
-        if let Some(&reactions) = self.inner.get(&pair(actor, local)) {
-            return reactions;
-        }
-        let value = Arc::clone(self.locals.get(local));
-        let mut causes: Vec<Cause> = (0..value.timers.len() as u32).map(Cause::Timeout).collect();
-        if value.is_down() {
-            causes.extend((!self.system.faults.is_absent(actor as usize)).then_some(Cause::Recover));
-        } else if self.system.faults.can_crash(actor as usize) {
-            causes.push(Cause::Crash);
-        }
-        for (key, choices) in (0..).zip(value.randoms.values()) {
-            causes.extend((0..choices.len() as u32).map(|choice| Cause::Random(key, choice)));
-        }
-        let start = self.reactions.len() as u32;
-        for cause in causes {
-            self.react(actor, local, cause);
-        }
-        let reactions = (start, self.reactions.len() as u32);
-        self.inner.insert(pair(actor, local), reactions);
-        reactions
-    }
-
-    fn react(&mut self, actor: u32, local: u32, cause: Cause) -> u32 {
-        self.handler_calls += u64::from(cause != Cause::Crash);
-        let result = self.run(actor, local, cause);
-        let reaction = self.record(actor, local, cause, result);
-        self.reactions.push(reaction);
-        self.reactions.len() as u32 - 1
-    }
-
-    /// Runs a handler, without remembering anything.
-    pub(super) fn run(&self, actor: u32, local: u32, cause: Cause) -> Result<step::Reaction<A, O>, String> {
-        let value = self.locals.get(local);
-        panics::capture(|| self.system.react(actor as usize, value, self.event(value, cause)))
-    }
-
-    pub(super) fn event<'e>(&'e self, local: &'e Local<A>, cause: Cause) -> Event<'e, A> {
+    /// What a reaction adds to a key that is a sum over locals and messages.
+    fn weigh(&self, actor: u32, (before, after): (u32, u32), cause: Cause, sends: &[u32]) -> Words {
+        let [before, after] = [before, after].map(|local| hash_of(LOCALS + actor as usize, local));
+        let sent = sends.iter().fold(minus(after, before), |sum, &sent| plus(sum, self.inboxes.weight(sent)));
         match cause {
-            Cause::Deliver(envelope) | Cause::Drop(envelope) => {
-                let Envelope { src, msg, .. } = self.envelopes.get(envelope);
-                Event::Deliver { src: *src, msg }
-            }
-            Cause::Timeout(n) => {
-                Event::Timeout(local.timers.iter().nth(n as usize).expect("causes come from the local"))
-            }
-            Cause::Random(n, m) => {
-                let (key, choices) =
-                    local.randoms.iter().nth(n as usize).expect("causes come from the local");
-                Event::Random { key, choice: &choices[m as usize] }
-            }
-            Cause::Crash => Event::Crash,
-            Cause::Recover => Event::Recover,
+            Cause::Deliver(envelope) => minus(sent, self.inboxes.weight(envelope)),
+            _ => sent,
         }
-    }
-
-    fn record(
-        &mut self,
-        actor: u32,
-        local: u32,
-        cause: Cause,
-        result: Result<step::Reaction<A, O>, String>,
-    ) -> Reaction {
-        let mut reaction = Reaction {
-            actor,
-            local,
-            cause,
-            next: local,
-            sends: 0,
-            own: 0,
-            posts: (0, 0),
-            adds: [0; 2],
-            note: NONE,
-            ignored: false,
-            failure: NONE,
-            born: self.leaving,
-        };
-        match result {
-            Ok(step::Reaction { local, sends, note, ignored }) => {
-                reaction.ignored = ignored;
-                if let Some(note) = note {
-                    reaction.note = self.notes.intern(note);
-                    self.learn_note(reaction.note, actor);
-                }
-                self.loud.resize(self.notes.len(), false);
-                let sends: Vec<u32> = sends.into_iter().map(|e| self.envelopes.intern(e)).collect();
-                reaction.sends = self.lists.intern(&sends);
-                self.sort_sends(&mut reaction, &sends);
-                match local.map(|local| self.intern_local(Arc::new(local))) {
-                    Some(Ok(next)) => reaction.next = next,
-                    Some(Err(message)) => reaction.failure = self.fail(message),
-                    None => {}
-                }
-                if self.additive {
-                    reaction.adds = self.weigh(&reaction, &sends);
-                }
-            }
-            Err(message) => reaction.failure = self.fail(message),
-        }
-        reaction
-    }
-
-    /// The number of a local. Fails if the bound, which is user code too, panics.
-    pub(super) fn intern_local(&mut self, local: Arc<Local<A>>) -> Result<u32, String> {
-        let within = match (&self.system.bounds.local, &local.state) {
-            (Some((_, bound)), Some(state)) => panics::capture(|| bound(state))?,
-            _ => true,
-        };
-        let down = local.is_down();
-        let id = self.locals.intern(local);
-        if self.locals.len() > self.down.len() {
-            self.down.push(down);
-            self.within.push(within);
-        }
-        Ok(id)
-    }
-
-    pub(super) fn fail(&mut self, message: String) -> u32 {
-        self.failures.push(message);
-        self.failures.len() as u32 - 1
     }
 }

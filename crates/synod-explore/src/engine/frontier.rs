@@ -3,7 +3,7 @@
 
 use super::bytes::{In, Out};
 use super::key::Layout;
-use super::sleep::{self, Asleep};
+use super::reductions::sleep::{self, Asleep};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -4,6 +4,11 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 use std::hash::{Hash, Hasher};
 
+/// Two numbers as one key.
+pub(super) fn pair(a: u32, b: u32) -> u64 {
+    u64::from(a) << 32 | u64::from(b)
+}
+
 /// A number that stands for no value.
 pub(crate) const NONE: u32 = u32::MAX;
 

@@ -1,49 +1,60 @@
 //! Breadth-first exploration of every state, the same whatever the number of threads.
 //!
-//! States are rows of numbers (`tables`). Actors are run only to fill the tables (`fill`), once per distinct local
-//! situation; the successors of a state are sums and look-ups (`expand`). The states that were seen are a table of keys (`seen`),
-//! exact or fingerprinted (`key`); those that were not left yet wait in line (`frontier`), on disk if need be; and two bytes a
-//! state tell how it was found (`origins`). States are expanded block by block (`blocks`), so that numbers, counts and traces
-//! depend on the system alone.
+//! States are rows of numbers. Two sides share the work, and meet at one `door`: `semantics` knows actors, observers and properties,
+//! runs each handler once per distinct local situation, and gives every value a number; `search` knows numbers only. `plan` decides
+//! what is done, and which options go together.
 //!
-//! Two reductions can be asked for. Messages that cannot matter any more are left out (`dead`), and states in which like actors
-//! have changed places are explored once (`symmetry`). Either is checked on all that was explored.
+//! Over numbers, the successors of a state are sums and look-ups (`expand`) in tables that are filled as they are asked (`tables`, `fill`).
+//! The states that were seen are a table of keys (`seen`), exact or fingerprinted (`scheme`); those that were not left yet wait in line
+//! (`frontier`), on disk if need be; and two bytes a state tell how it was found (`origins`). States are expanded block by block
+//! (`blocks`), so that numbers, counts and traces depend on the system alone.
+//!
+//! Three `reductions` make it smaller or shorter: messages that cannot matter any more are left out (`dead`), states in which like actors
+//! have changed places are explored once (`symmetry`), and steps that lead nowhere new are counted and not followed (`sleep`).
 
-mod ask;
+mod asked;
 mod blocks;
 pub(crate) mod budget;
 mod bytes;
 mod checkpoint;
-mod dead;
+mod door;
 mod expand;
 mod fill;
+mod found;
 mod frontier;
 mod histories;
+mod inboxes;
 mod intern;
 mod key;
 mod origins;
 mod packing;
 mod pairs;
+mod plan;
+mod reactions;
+mod reductions;
 #[cfg(test)]
 mod resumed;
-pub(crate) mod retrace;
+mod scheme;
 mod search;
 mod seen;
+pub(crate) mod semantics;
 mod sets;
-mod sleep;
-pub(crate) mod steps;
-mod symmetry;
 mod tables;
+mod views;
 
 use crate::observer::Observer;
-use crate::property::Check;
-use crate::report::{Ending, Finding, Options, Report, Rerun, Stop, Table, conclude};
+use crate::report::{Ending, Finding, Options, Report, Rerun, Stop, Table, Why, conclude};
 use crate::system::System;
 use crate::{Subject, panics};
-use ask::Hit;
+use asked::Hit;
 use budget::Budget;
-use retrace::Impure;
-use search::{Pace, Search};
+use door::Whole;
+use plan::Plan;
+use search::{Ended, Pace, Search};
+use semantics::alike::Alike;
+use semantics::retrace::{Again, Impure};
+use semantics::values::Semantics;
+use std::sync::Arc;
 
 /// Explores every behaviour of a system, breadth first.
 ///
@@ -84,62 +95,69 @@ fn explore_once<A: Subject, O: Observer<A>>(
     (pace, budget): (Pace, &Budget<'_>),
     bounded: bool,
 ) -> Report<A> {
-    let mut search = Search::new(system, options, pace, bounded);
+    let (plan, refusal) = match Plan::of(system, options, bounded) {
+        Ok(plan) => (plan, None),
+        Err(why) => (Plan::whole(system, bounded), Some(why)),
+    };
+    let plan = Arc::new(plan);
+    let mut semantics = Semantics::new(system, &plan, bounded);
     let mut ending = Ending::open();
-    let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
-    let goes_on = options.checkpoint.is_some_and(|checkpoint| checkpoint.resume && checkpoint.file.exists());
-    let refusal = refusal(system, options, bounded);
     let mut refused = refusal.is_some();
-    match refusal.map_or_else(|| panics::capture(|| system.initial()), Err) {
-        Err(message) => ending.panicked = Some((message, Vec::new())),
-        // Whoever names a folder to wait in counts on it.
-        Ok(_) if unwritable.is_some() => {
-            ending.incomplete = unwritable.map(|error| crate::Why::Disk(error.kind()));
-        }
-        Ok(initial) => match search.begin_or_go_on(&initial, options) {
-            Err(message) => {
-                refused = goes_on;
-                ending.panicked = Some((message, Vec::new()));
+    let initial = refusal.map_or_else(|| initial(&mut semantics), Err);
+    let mut search = Search::new(plan, &mut semantics, options, (pace, budget));
+    // Whoever names a folder to wait in counts on it.
+    let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
+    match (initial, unwritable) {
+        (Err(message), _) => ending.panicked = Some((message, Vec::new())),
+        (_, Some(error)) => ending.incomplete = Some(Why::Disk(error.kind())),
+        (Ok(None), _) => (ending.empty, ending.exhausted) = (true, true),
+        (Ok(Some(initial)), _) => match search.explore_from(&initial) {
+            Ok(Ended { incomplete, exhausted, cut }) => {
+                (ending.incomplete, ending.exhausted, ending.cut) = (incomplete, exhausted, cut);
             }
-            Ok(false) => (ending.empty, ending.exhausted) = (true, true),
-            Ok(true) => {
-                ending = search.run(&initial, options, budget);
-                match options.checkpoint.as_ref().filter(|_| ending.incomplete.is_none()) {
-                    // Whoever goes on from a panic would go on behind it.
-                    Some(checkpoint) if checkpoint.keep && search.failure.is_none() => {
-                        let failed = search.save(checkpoint).err();
-                        ending.incomplete = failed.map(|error| crate::Why::Disk(error.kind()));
-                    }
-                    Some(checkpoint) => checkpoint::discard(checkpoint),
-                    None => {}
-                }
+            Err(message) => {
+                refused = true;
+                ending.panicked = Some((message, Vec::new()));
             }
         },
     }
-    search.tables.log = None;
+    let reached = search.reached();
+    let memory_bytes = budget.memory(search.bytes());
+    let Search { mut tables, found, first, passes, .. } = search;
+    tables.log = None;
 
     // What is not what it was taken for is told before anything that was found with it.
+    let mut again =
+        Again { semantics: &mut semantics, tables: &mut tables, origins: &found.origins, first: &first };
     let (mut impure, mut rerun) = (None, Rerun::default());
-    match search.failure.take() {
-        Some(failure) => match search.trace(failure.state, failure.ordinal) {
+    match found.asked.failure {
+        Some(failure) => match again.trace(failure.state, failure.ordinal) {
             Ok(trace) => ending.panicked = Some((failure.message, trace)),
             Err(found) => impure = Some(found),
         },
-        None if ending.panicked.is_none() => match search.verify(ending.incomplete.is_some()) {
-            Ok(done) => rerun = done,
-            Err(found) => impure = Some(found),
-        },
+        None if ending.panicked.is_none() => {
+            // Of what was given up the smallest sample will do.
+            let steps = if ending.incomplete.is_some() { 0 } else { found.at.generated };
+            let verified = again.verify(steps).and_then(|done| {
+                let alike = Alike { semantics: &*again.semantics, tables: &*again.tables };
+                alike.check(again.first).map(|()| done)
+            });
+            match verified {
+                Ok(done) => rerun = done,
+                Err(found) => impure = Some(found),
+            }
+        }
         None => {}
     }
     let mut findings = Finding::all(system);
-    for (finding, hit) in findings.iter_mut().zip(std::mem::take(&mut search.asked.hits)) {
+    for (finding, hit) in findings.iter_mut().zip(found.asked.hits) {
         if let (Some(Hit { state, ordinal, detail }), None) = (hit, &impure) {
             // How a premise came about is not told.
             if matches!(finding.expectation, crate::Expectation::Premise(_)) {
                 finding.status = finding.expectation.decided();
                 continue;
             }
-            match search.trace(state, ordinal) {
+            match again.trace(state, ordinal) {
                 Ok(trace) => finding.decide(detail, trace),
                 Err(found) => impure = Some(found),
             }
@@ -148,75 +166,29 @@ fn explore_once<A: Subject, O: Observer<A>>(
     if let Some(Impure { message, trace }) = impure {
         ending.panicked = Some((message, trace));
     }
-    let unique = u64::from(search.origins.len());
+    let unique = u64::from(found.origins.len());
     Report {
         verdict: conclude(system, &options.stop, &mut findings, ending),
         refused,
         findings,
         unique_states: unique,
-        generated_states: search.generated,
-        depth: search.reached,
+        generated_states: found.at.generated,
+        depth: reached,
         missed_state_odds: odds(unique, options.table),
         elapsed: budget.elapsed(),
-        memory_bytes: budget.memory(search.bytes()),
-        handler_calls: search.tables.handler_calls,
+        memory_bytes,
+        handler_calls: tables.reactions.calls,
         rerun,
-        passes: search.passes,
+        passes,
     }
 }
 
-/// Why the system cannot be explored in the way that was asked for, if so.
-fn refusal<A: Subject, O: Observer<A>>(
-    system: &System<A, O>,
-    options: &Options<'_>,
-    bounded: bool,
-) -> Option<String> {
-    if let Some(checkpoint) = &options.checkpoint {
-        if system.normal.is_some() {
-            return Some(
-                "states are rewritten, so that there can be no checkpoint: switch one of the two off"
-                    .to_owned(),
-            );
-        }
-        if !checkpoint.resume && checkpoint.file.exists() {
-            let file = checkpoint.file.display();
-            return Some(format!(
-                "there is a checkpoint already, {file}: go on from it, or remove it to begin anew"
-            ));
-        }
-    }
-    let symmetry = options.symmetry && system.symmetry.is_some();
-    if symmetry && options.dead_messages {
-        // The graph on which left out messages are checked is that of the least rows, where actors have changed places.
-        return Some(
-            "messages cannot be left out where like actors are taken for one, as what one of them ignores was checked on its \
-             own steps only: switch one of the two off"
-                .to_owned(),
-        );
-    }
-    let what = match (symmetry, options.dead_messages) {
-        (true, _) => "one state stand for all that are like it",
-        (false, true) => "messages be left out",
-        (false, false) => return None,
-    };
-    if symmetry && system.properties.iter().any(|property| matches!(property.check, Check::Locals(_))) {
-        return Some(
-            "a property looks at all actors together, and nobody could check that it takes like ones for alike: switch symmetry \
-             off, or ask the history instead"
-                .to_owned(),
-        );
-    }
-    if Search::looks_at_states(system) || (bounded && system.doubt.is_some()) {
-        return Some(format!(
-            "a property or a bound looks at whole states, so that in none can {what}: switch that off"
-        ));
-    }
-    let rewritten = system.normal.is_some();
-    rewritten.then(|| {
-        format!(
-            "states are rewritten, so that nobody could check whether in them can {what}: switch that off"
-        )
-    })
+/// The initial state in numbers; `None` if it is out of bounds. Fails if user code panics.
+fn initial<A: Subject, O: Observer<A>>(semantics: &mut Semantics<'_, A, O>) -> Result<Option<Whole>, String> {
+    let system = semantics.system;
+    let state = panics::capture(|| system.initial())?;
+    let admitted = panics::capture(|| system.admits(&state))?;
+    admitted.then(|| semantics.whole(&state)).transpose()
 }
 
 /// The odds that two of so many states have the same fingerprint, or one that of none, which is all zeros: pairs over fingerprints.

@@ -1,13 +1,16 @@
 //! States on their way out of the frontier and into it: read ahead, and packed from their parents'. Most of the time of either is
 //! spent waiting for memory, so it is asked for many things at once.
 
-use super::expand::{Candidates, Found, Kind, Leaving, Reading, Source, append};
+use super::door::Door;
+use super::expand::{Candidate, Candidates, Kind, Leaving, append};
+use super::fill::{Reading, Source};
 use super::frontier::{Frontier, Reader};
-use super::key::{Key, Layout, Scheme};
-use super::sleep::{self, Asleep};
-use super::tables::{Effect, How, Miss, Step, Tables, pair};
-use crate::Subject;
-use crate::observer::Observer;
+use super::intern::pair;
+use super::key::{Key, Layout};
+use super::reductions::sleep::{self, Asleep};
+use super::scheme::Scheme;
+use super::tables::{Miss, Tables};
+use super::views::{Effect, How, Step};
 use std::sync::atomic::Ordering;
 
 /// States that are read together, or packed.
@@ -34,9 +37,9 @@ impl<K: Key> Window<K> {
 
     /// The next state; it is the first of those that come. All of them come in turn.
     #[inline]
-    pub(super) fn read<A: Subject, O: Observer<A>, S: Scheme<Key = K>>(
+    pub(super) fn read<S: Scheme<Key = K>>(
         &mut self,
-        tables: &Tables<'_, A, O>,
+        tables: &Tables,
         scheme: &S,
         reader: &mut Reader<'_>,
         coming: impl Iterator<Item = u32>,
@@ -64,7 +67,7 @@ impl<K: Key> Window<K> {
     }
 
     /// Looks at what expanding them will look at, so that the memory fetches all of it at the same time.
-    fn ask_for<A: Subject, O: Observer<A>>(&self, tables: &Tables<'_, A, O>) {
+    fn ask_for(&self, tables: &Tables) {
         let mut asked = 0;
         let large = |column: &usize| tables.columns[*column].len() > LARGE;
         for column in (0..tables.movers()).filter(large) {
@@ -81,8 +84,8 @@ impl<K: Key> Window<K> {
 }
 
 /// Packs the new states of a buffer, as far as nothing is missing.
-pub(super) fn pack<A: Subject, O: Observer<A>, S: Scheme>(
-    tables: &Tables<'_, A, O>,
+pub(super) fn pack<S: Scheme>(
+    (tables, door): (&Tables, &dyn Door),
     frontier: &Frontier,
     buffer: &mut Candidates<S::Key>,
     with_rows: bool,
@@ -128,7 +131,7 @@ pub(super) fn pack<A: Subject, O: Observer<A>, S: Scheme>(
             let ask_for = |(column, home): &(usize, usize)| tables.columns[*column].appends.ask_for(*home);
             std::hint::black_box(homes.iter().fold(0, |asked, home| asked ^ ask_for(home)));
             for (index, (at, packed)) in fresh.iter().zip(packed.chunks_exact_mut(width)).enumerate() {
-                if successor.finish(&mut Reading(tables), &found[*at], packed).is_err() {
+                if successor.finish(&mut Reading { tables, door }, &found[*at], packed).is_err() {
                     missed.extend([*at as u32, ((n * WINDOW + index) * width) as u32]);
                 }
             }
@@ -159,10 +162,10 @@ impl<'f> Packing<'f> {
 
     /// Begins to pack a successor. Adds where will be looked for what that takes. Says who sleeps in it.
     #[inline]
-    pub(super) fn begin<A: Subject, O: Observer<A>>(
+    pub(super) fn begin(
         &mut self,
-        tables: &Tables<'_, A, O>,
-        one: &Found,
+        tables: &Tables,
+        one: &Candidate,
         packed: &mut [u64],
         homes: &mut Vec<(usize, usize)>,
     ) -> Asleep {
@@ -176,7 +179,7 @@ impl<'f> Packing<'f> {
         }
         let Kind::Row { step, .. } = one.kind() else { unreachable!("only rows are packed") };
         let Effect { posts, .. } = tables.steps.effects[step as usize];
-        let posts = &tables.posts[posts.0 as usize..posts.1 as usize];
+        let posts = &tables.reactions.posts[posts.0 as usize..posts.1 as usize];
         homes.extend(posts.iter().map(|(column, envelopes)| {
             let column = *column as usize;
             (column, tables.columns[column].appends.home(pair(layout.get(packed, column), *envelopes)))
@@ -186,10 +189,10 @@ impl<'f> Packing<'f> {
 
     /// Makes of a packed parent its successor. What is there if something is missing means nothing.
     #[inline]
-    pub(super) fn finish<'s, A: Subject, O: Observer<A>>(
+    pub(super) fn finish(
         &self,
-        source: &mut impl Source<'s, A, O>,
-        one: &Found,
+        source: &mut impl Source,
+        one: &Candidate,
         packed: &mut [u64],
     ) -> Result<(), Miss> {
         let layout = self.layout;
@@ -198,7 +201,7 @@ impl<'f> Packing<'f> {
         let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
         layout.set(packed, column.into(), view);
         for post in posts.0..posts.1 {
-            let (column, envelopes) = source.tables().posts[post as usize];
+            let (column, envelopes) = source.tables().reactions.posts[post as usize];
             let column = column as usize;
             let view = append(source, column, layout.get(packed, column), envelopes)?;
             layout.set(packed, column, view);
@@ -206,7 +209,7 @@ impl<'f> Packing<'f> {
         let tables = source.tables();
         if how == How::Crash {
             let column = tables.crashes_column();
-            layout.set(packed, column, tables.system.faults.count(layout.get(packed, column)));
+            layout.set(packed, column, tables.plan.world.faults.count(layout.get(packed, column)));
         }
         layout.set(packed, tables.history_column(), history);
         Ok(())

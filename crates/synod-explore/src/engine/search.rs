@@ -1,31 +1,25 @@
-//! One exploration from its first state to its end: levels, blocks, and when to stop.
+//! One exploration from its first state to its end: levels, blocks, and when to stop. Over numbers only: whatever has to be known of
+//! the system is asked for through the door.
 
-use super::ask::Asked;
+use super::asked::is_first;
 use super::budget::Budget;
-use super::checkpoint::{Due, Entry};
-use super::frontier::Frontier;
-use super::key::Layout;
-use super::origins::Origins;
-use super::retrace::{Impure, Retraced};
-use super::sets::Seen;
-use super::symmetry::Symmetric;
-use super::tables::Tables;
-use crate::observer::Observer;
-use crate::property::Check;
-use crate::report::{Checkpoint, Ending, Options, Progress, Rerun, Stop, Table, Why};
-use crate::state::State;
-use crate::system::System;
-use crate::{Action, Expectation, Subject, panics};
-use std::fs::File;
+use super::checkpoint::{self, Due};
+use super::door::{Door, Whole};
+use super::fill::Filling;
+use super::found::Found;
+use super::plan::Plan;
+use super::tables::{Entry, Tables};
+use crate::report::{Checkpoint, Options, Progress, Why};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How often at most what is left out is corrected by scouting.
 const SCOUTS: usize = 16;
 /// So many states are enough for a scout: a system may have no end, and yet a fall that is near.
 const SCOUTED: u32 = 1 << 16;
-/// The share of the memory that the states to be left may take before they wait on disk.
-const FRONTIER_SHARE: u64 = 8;
+/// So long nobody looks at the limits while states are asked about, unless one takes longer.
+const LONG: Duration = Duration::from_millis(40);
 
 /// How much is done before something else is looked at.
 #[derive(Clone, Copy)]
@@ -46,163 +40,186 @@ impl Default for Pace {
     }
 }
 
-/// A panic of user code: after the step out of the state, or in a property of the state.
-pub(super) struct Failure {
-    pub state: u32,
-    pub ordinal: Option<u32>,
-    pub message: String,
+/// How much is done at a time at present, by how long it took before.
+#[derive(Clone, Copy)]
+pub(super) struct Tempo {
+    /// What so many states lead to is taken in together.
+    pub taken: u32,
+    /// So many states each thread is asked about together.
+    chunk: u32,
 }
 
-pub(super) struct Search<'s, A: Subject, O: Observer<A>> {
-    pub tables: Tables<'s, A, O>,
-    /// `None` while a block is at work on it; and where a state takes more bits than any exact key has, so that there is none.
-    pub seen: Option<Seen>,
-    pub frontier: Frontier,
-    pub origins: Origins,
+impl Tempo {
+    fn new(pace: Pace) -> Self {
+        Self { taken: pace.chunk.min(16), chunk: pace.chunk.min(16) }
+    }
+}
+
+/// How the search ended.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// Why it gave up.
+    pub incomplete: Option<Why>,
+    /// Everything within the bounds was explored.
+    pub exhausted: bool,
+    /// A bound cut something off.
+    pub cut: bool,
+}
+
+/// An exploration. Its steps are in two files: what is done with a block is in `blocks`.
+pub(super) struct Search<'e> {
+    pub options: &'e Options<'e>,
+    pub budget: &'e Budget<'e>,
+    pub pace: Pace,
+    pub pool: Option<Arc<rayon::ThreadPool>>,
+    pub door: &'e mut dyn Door,
+    pub tables: Tables,
+    pub found: Found,
     /// The row of the initial state.
     pub first: Vec<u32>,
-    pub asked: Asked,
-    pub generated: u64,
-    /// The depth of the level that is being left.
-    pub depth: usize,
-    /// The greatest depth of a state, once the exploration has ended: a level that was reached but not left has one, too.
-    pub reached: usize,
-    pub failure: Option<Failure>,
-    pub pruned: bool,
-    pub pool: Option<Arc<rayon::ThreadPool>>,
-    /// Whether there is a property of locals.
-    pub asks_locals: bool,
-    /// Something was left out that may still matter; everything has to be explored anew.
-    stale: bool,
     /// Of each actor, the views that were met; only while scouting.
     pub scouting: Option<Vec<Vec<bool>>>,
-    /// How many reactions were known when what was left out was last checked.
-    pub checked: usize,
-    /// The states of the level that is being left, without those that were.
-    pub level: Range<u32>,
-    /// Where that level began.
-    pub began: u32,
-    /// The depth of the last level for which that was done which is done before one is left.
-    pub entered: usize,
-    /// How many states of the present block are left together.
-    pub portion: u32,
-    /// What so many of them lead to is taken in together, by how long that took.
-    pub taken: u32,
-    /// The first state that the properties of whole states were not asked about.
-    pub unasked: u32,
-    /// How many states each thread is asked about together.
-    pub chunk: u32,
-    pub pace: Pace,
+    pub tempo: Tempo,
     /// How often the exploration was begun, by scouts too.
     pub passes: u32,
-    /// When the next checkpoint is due.
-    pub due: Due,
+    due: Due,
 }
 
-impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
-    pub(super) fn new(system: &'s System<A, O>, options: &Options<'_>, pace: Pace, bounded: bool) -> Self {
-        let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
-        let mut tables = Tables::new(system, options.dead_messages, symmetry.is_some());
-        tables.bounded = bounded;
+impl<'e> Search<'e> {
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        door: &'e mut dyn Door,
+        options: &'e Options<'e>,
+        (pace, budget): (Pace, &'e Budget<'e>),
+    ) -> Self {
+        let mut tables = Tables::new(plan);
         tables.log = options.checkpoint.is_some().then(Vec::new);
-        tables.symmetric = symmetry.map(|symmetry| Symmetric::new(symmetry, system.actors.len()));
-        let (seen, layout) = empty(options.table, tables.width());
         Self {
-            tables,
-            seen,
-            frontier: frontier(layout, options),
-            origins: Origins::default(),
-            first: Vec::new(),
-            asked: Asked::new(system.properties.len()),
-            generated: 0,
-            depth: 0,
-            reached: 0,
-            failure: None,
-            pruned: false,
-            pool: pool(options.threads).map(Arc::new),
-            asks_locals: system.properties.iter().any(|property| matches!(property.check, Check::Local(_))),
-            stale: false,
-            scouting: None,
-            checked: 0,
-            level: 0..0,
-            began: 0,
-            entered: 0,
-            portion: 0,
-            taken: pace.chunk.min(16),
-            unasked: 0,
-            chunk: pace.chunk.min(16),
+            options,
+            budget,
             pace,
+            pool: pool(options.threads).map(Arc::new),
+            door,
+            found: Found::new(&tables.plan, options, tables.width()),
+            tables,
+            first: Vec::new(),
+            scouting: None,
+            tempo: Tempo::new(pace),
             passes: 1,
             due: Due::new(),
         }
     }
 
-    /// Takes in the initial state. False if it is out of bounds; fails if user code panics.
-    pub(super) fn begin(&mut self, initial: &State<A, O>) -> Result<bool, String> {
-        if !panics::capture(|| self.tables.system.admits(initial))? {
-            return Ok(false);
+    fn filling(&mut self) -> Filling<'_> {
+        Filling { tables: &mut self.tables, door: self.door }
+    }
+
+    /// Explores from the initial state on, or goes on from a checkpoint if that is asked for and there is one.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be gone on from.
+    pub(super) fn explore_from(&mut self, initial: &Whole) -> Result<Ended, String> {
+        match &self.options.checkpoint {
+            Some(checkpoint) if checkpoint.resume && checkpoint.file.exists() => {
+                let file = checkpoint.file.display();
+                self.go_on(checkpoint, initial).map_err(|message| {
+                    format!("cannot go on from {file}: {message}; remove it to begin anew")
+                })?;
+            }
+            _ => self.begin(initial),
         }
-        self.tables.leaving = 0;
-        let row = self.tables.first_row(initial)?;
+        let mut ended = self.run(initial);
+        match self.options.checkpoint.as_ref().filter(|_| ended.incomplete.is_none()) {
+            // Whoever goes on from a panic would go on behind it.
+            Some(checkpoint) if checkpoint.keep && self.found.asked.failure.is_none() => {
+                ended.incomplete = self.save(checkpoint).err();
+            }
+            Some(checkpoint) => checkpoint::discard(checkpoint),
+            None => {}
+        }
+        Ok(ended)
+    }
+
+    /// Takes in the initial state.
+    fn begin(&mut self, initial: &Whole) {
+        self.tables.reactions.leaving = 0;
+        let row = self.filling().first_row(initial);
         self.first.clone_from(&row);
-        self.generated = 1;
-        if self.seen.is_none() || !self.fit() {
-            self.seen = None;
-            return Ok(true);
+        self.found.at.generated = 1;
+        if self.found.seen.is_none() || !self.found.fit(&self.tables) {
+            self.found.seen = None;
+            return;
         }
-        let key = self.seen.as_mut().map_or_else(Vec::new, |seen| {
+        let key = self.found.seen.as_mut().map_or_else(Vec::new, |seen| {
             seen.insert(&self.tables.columns, &row);
             seen.key(&self.tables.columns, &row)
         });
-        let packed = self.frontier.packed(&row, &key);
+        let packed = self.found.frontier.packed(&row, &key);
         self.add(&packed, (0, 0), None);
-        Ok(true)
     }
 
-    /// Takes in the initial state, or goes on from a checkpoint if that is asked for and there is one.
-    pub(super) fn begin_or_go_on(
-        &mut self,
-        initial: &State<A, O>,
-        options: &Options<'_>,
-    ) -> Result<bool, String> {
-        match &options.checkpoint {
-            Some(checkpoint) if checkpoint.resume && checkpoint.file.exists() => {
-                let loaded = self.load(checkpoint, initial);
-                let file = checkpoint.file.display();
-                loaded.map(|()| true).map_err(|message| {
-                    format!("cannot go on from {file}: {message}; remove it to begin anew")
-                })
-            }
-            _ => self.begin(initial),
+    /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or is of something else: in words, without the file's name.
+    fn go_on(&mut self, checkpoint: &Checkpoint<'_>, initial: &Whole) -> Result<(), String> {
+        let filling = &mut Filling { tables: &mut self.tables, door: self.door };
+        let loaded = checkpoint::load(&mut self.found, filling, checkpoint, (initial, self.pace.block))?;
+        (self.first, self.passes) = (loaded.first, loaded.passes);
+        Ok(())
+    }
+
+    /// Writes everything down, in place of what was written before.
+    ///
+    /// # Errors
+    /// When the disk fails; the older file is as it was.
+    fn save(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), Why> {
+        let started = Instant::now();
+        checkpoint::save(&mut self.found, &self.tables, checkpoint)
+            .map_err(|error| Why::Disk(error.kind()))?;
+        self.due = Due::after(started.elapsed());
+        Ok(())
+    }
+
+    /// Adds a new state; a scout only those in which some view is new.
+    pub(super) fn add(&mut self, packed: &[u64], origin: (u32, u32), actor: Option<usize>) {
+        let Some(met) = &mut self.scouting else {
+            return self.found.add((&self.tables, &*self.door), packed, origin, actor);
+        };
+        let mut new = false;
+        for (column, met) in met.iter_mut().enumerate() {
+            new |= is_first(met, self.found.frontier.layout().get(packed, column));
+        }
+        if new {
+            self.found.origins.push(origin.0, origin.1);
+            self.found.frontier.extend(packed);
         }
     }
 
     /// Begins anew, knowing better what can be left out.
-    fn restart(&mut self, initial: &State<A, O>, options: &Options<'_>) -> Result<bool, String> {
+    fn restart(&mut self, initial: &Whole) {
         self.tables.note_down(Entry::Restart);
         self.passes += 1;
         self.tables.forget_views();
-        let (seen, layout) = empty(options.table, self.tables.width());
-        self.seen = seen;
-        self.frontier = frontier(layout, options);
-        self.origins = Origins::default();
-        self.asked = Asked::new(self.tables.system.properties.len());
-        (self.failure, self.pruned, self.depth, self.stale, self.checked) = (None, false, 0, false, 0);
-        (self.level, self.began, self.entered, self.reached, self.unasked) = (0..0, 0, 0, 0, 0);
-        self.begin(initial)
+        self.found = Found::new(&self.tables.plan, self.options, self.tables.width());
+        self.begin(initial);
     }
 
     /// Finds out what must not be left out, as far as that is cheap: by leaving only states in which some actor's view is new. Such
     /// states are about as many as views, and lead to most of what actors ever do.
-    fn scout(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Option<Why> {
+    fn scout(&mut self, initial: &Whole) -> Option<Why> {
         for _ in 0..SCOUTS {
             self.scouting = Some(vec![Vec::new(); self.tables.movers()]);
-            let ending = self.pass(options, budget);
-            let refuted = ending.incomplete.is_none() && self.tables.refute();
+            let (ended, _) = self.pass();
+            let refuted = ended.incomplete.is_none() && self.filling().refute();
             self.scouting = None;
             // A panic comes up again, and then it counts.
-            if ending.incomplete.is_some() || self.restart(initial, options).is_err() || !refuted {
-                return ending.incomplete;
+            if ended.incomplete.is_some() {
+                return ended.incomplete;
+            }
+            self.restart(initial);
+            if !refuted {
+                return None;
             }
         }
         None
@@ -210,127 +227,126 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Explores until the end, or until there is a reason to stop. Threads that share the work also do what is not shared: the
     /// one that has it at hand goes on, and none has to be woken up for that.
-    pub(super) fn run(
-        &mut self,
-        initial: &State<A, O>,
-        options: &Options<'_>,
-        budget: &Budget<'_>,
-    ) -> Ending<A> {
+    fn run(&mut self, initial: &Whole) -> Ended {
         match self.pool.clone() {
-            None => self.explore(initial, options, budget),
-            Some(pool) => pool.install(|| self.explore(initial, options, budget)),
+            None => self.explore(initial),
+            Some(pool) => pool.install(|| self.explore(initial)),
         }
     }
 
-    fn explore(&mut self, initial: &State<A, O>, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
+    fn explore(&mut self, initial: &Whole) -> Ended {
         // Whoever goes on from a checkpoint has scouted.
-        if self.tables.leaves_out && self.depth == 0 {
-            let incomplete = self.scout(initial, options, budget);
+        if self.tables.plan.leaves_out && self.found.at.depth == 0 {
+            let incomplete = self.scout(initial);
             if incomplete.is_some() {
-                return Ending { incomplete, ..Ending::open() };
+                return Ended { incomplete, ..Ended::default() };
             }
         }
         loop {
-            let mut ending = self.pass(options, budget);
-            if let (Some(why), Some(checkpoint)) = (ending.incomplete, &options.checkpoint)
+            let (mut ended, mut stale) = self.pass();
+            if let (Some(why), Some(checkpoint)) = (ended.incomplete, &self.options.checkpoint)
                 && !matches!(why, Why::Disk(_) | Why::Width)
-                && let Err(error) = self.save(checkpoint)
+                && let Err(why) = self.save(checkpoint)
             {
-                ending.incomplete = Some(Why::Disk(error.kind()));
+                ended.incomplete = Some(why);
             }
-            if ending.incomplete.is_none() && !self.stale {
-                self.stale = self.tables.refute();
+            if ended.incomplete.is_none() && !stale {
+                stale = self.filling().refute();
             }
-            if ending.incomplete.is_some() || !self.stale {
-                return ending;
+            if ended.incomplete.is_some() || !stale {
+                return ended;
             }
-            if let Err(message) = self.restart(initial, options) {
-                ending.panicked = Some((message, Vec::new()));
-                return ending;
-            }
+            self.restart(initial);
         }
     }
 
-    /// Explores once: from the first state on, or from where a checkpoint was.
-    fn pass(&mut self, options: &Options<'_>, budget: &Budget<'_>) -> Ending<A> {
-        let mut ending = Ending::open();
-        if self.seen.is_none() {
-            ending.incomplete = Some(Why::Width);
-            return ending;
+    /// Explores once: from the first state on, or from where a checkpoint was. Also whether something was left out that may still matter,
+    /// so that everything has to be explored anew.
+    fn pass(&mut self) -> (Ended, bool) {
+        let mut ended = Ended::default();
+        if self.found.seen.is_none() {
+            ended.incomplete = Some(Why::Width);
+            return (ended, false);
         }
-        if self.depth == 0 {
-            self.level = 0..self.origins.len();
-            self.depth = 1;
+        if self.found.at.depth == 0 {
+            self.found.at.level = 0..self.found.origins.len();
+            self.found.at.depth = 1;
         }
-        ending.incomplete = self.ask_states(budget);
+        ended.incomplete = self.ask_states();
         // An exploration that was interrupted in a block goes on to its end first, as if it had not been.
-        while ending.incomplete.is_none() && (self.is_in_block() || !self.is_over(&options.stop)) {
-            if self.level.is_empty() && !self.begin_level() {
+        while ended.incomplete.is_none() && (self.is_in_block() || !self.is_over()) {
+            if self.found.at.level.is_empty() && !self.begin_level() {
                 break;
             }
-            if self.entered != self.depth {
-                if self.tables.system.bounds.depth == Some(self.depth) {
-                    self.pruned = true;
-                    self.level.start = self.level.end;
+            if self.found.at.entered != self.found.at.depth {
+                if self.tables.plan.depth == Some(self.found.at.depth) {
+                    self.found.at.pruned = true;
+                    self.found.at.level.start = self.found.at.level.end;
                     break;
                 }
-                if self.scouting.is_none() && self.is_worth_checking() && self.tables.refute() {
-                    self.stale = true;
-                    return ending;
+                if self.scouting.is_none() && self.is_worth_checking() && self.filling().refute() {
+                    return (ended, true);
                 }
-                self.entered = self.depth;
+                self.found.at.entered = self.found.at.depth;
             }
             let full = self.is_full().then_some(Why::Memory);
-            ending.incomplete = full.or_else(|| budget.check_all(self.bytes()));
-            if ending.incomplete.is_some() {
+            ended.incomplete = full.or_else(|| self.budget.check_all(self.bytes()));
+            if ended.incomplete.is_some() {
                 break;
             }
             let block = self.block();
-            ending.incomplete = self.explore_block(block, budget);
-            if ending.incomplete.is_some() {
+            ended.incomplete = self.explore_block(block);
+            if ended.incomplete.is_some() {
                 break;
             }
-            self.tell(options, budget, u64::from(self.origins.len() - self.level.start));
-            let scouted = self.scouting.is_some() && self.origins.len() >= SCOUTED;
-            if scouted || self.is_over(&options.stop) {
+            self.tell();
+            let scouted = self.scouting.is_some() && self.found.origins.len() >= SCOUTED;
+            if scouted || self.is_over() {
                 break;
             }
-            if let Some(checkpoint) = options.checkpoint.as_ref().filter(|at| self.is_due(at))
-                && let Err(error) = self.save(checkpoint)
+            if let Some(checkpoint) = self.options.checkpoint.as_ref().filter(|at| self.is_due(at))
+                && let Err(why) = self.save(checkpoint)
             {
-                ending.incomplete = Some(Why::Disk(error.kind()));
+                ended.incomplete = Some(why);
                 break;
             }
         }
-        self.reached = self.depth + usize::from(self.origins.len() > self.level.end);
-        ending.cut |= self.pruned;
-        let reached = self.level.end == self.origins.len();
-        ending.exhausted = self.level.is_empty() && reached && ending.incomplete.is_none();
-        ending
+        ended.cut |= self.found.at.pruned;
+        let reached = self.found.at.level.end == self.found.origins.len();
+        ended.exhausted = self.found.at.level.is_empty() && reached && ended.incomplete.is_none();
+        (ended, false)
+    }
+
+    /// The greatest depth of a state: a level that was reached but not left has one, too.
+    pub(super) fn reached(&self) -> usize {
+        self.found.at.depth + usize::from(self.found.origins.len() > self.found.at.level.end)
     }
 
     /// Goes on to the states that were found from those of the level that was left; false if there are none.
     fn begin_level(&mut self) -> bool {
-        self.level = self.level.end..self.origins.len();
-        if self.level.is_empty() {
+        let at = &mut self.found.at;
+        at.level = at.level.end..self.found.origins.len();
+        if at.level.is_empty() {
             return false;
         }
-        self.began = self.level.start;
-        self.depth += 1;
+        at.began = at.level.start;
+        at.depth += 1;
         true
     }
 
     /// Whether some of the present block was left, and not all of it.
     fn is_in_block(&self) -> bool {
-        !self.level.is_empty() && !(self.level.start - self.began).is_multiple_of(self.pace.block)
+        let at = &self.found.at;
+        !at.level.is_empty() && !(at.level.start - at.began).is_multiple_of(self.pace.block)
     }
 
     /// What is to be left of the present block. Where blocks end does not depend on where the exploration was interrupted.
     fn block(&mut self) -> Range<u32> {
-        let left = (self.level.start - self.began) % self.pace.block;
-        let block = self.level.start..self.level.end.min(self.level.start - left + self.pace.block);
+        let at = &self.found.at;
+        let left = (at.level.start - at.began) % self.pace.block;
+        let block = at.level.start..at.level.end.min(at.level.start - left + self.pace.block);
         if left == 0 {
-            self.portion = self.portion(block.end - block.start);
+            self.found.at.portion = self.portion(block.end - block.start);
         }
         block
     }
@@ -346,118 +362,77 @@ impl<'s, A: Subject, O: Observer<A>> Search<'s, A, O> {
 
     /// Whether enough was found out since what is left out was last checked.
     fn is_worth_checking(&mut self) -> bool {
-        let known = self.tables.reactions.len();
-        let worth = self.tables.leaves_out && known > self.checked + self.checked / 32;
+        let (known, checked) = (self.tables.reactions.all.len(), self.found.at.checked);
+        let worth = self.tables.plan.leaves_out && known > checked + checked / 32;
         if worth {
-            self.checked = known;
+            self.found.at.checked = known;
         }
         worth
     }
 
     /// Whether there is no number left for another state.
     fn is_full(&self) -> bool {
-        self.origins.len() >= u32::MAX - (1 << 24)
-    }
-
-    /// Makes room for the numbers there are; false if rows have become too wide.
-    pub(super) fn fit(&mut self) -> bool {
-        let counts = self.tables.counts();
-        if !self.frontier.overflows(&counts) {
-            return true;
-        }
-        let kind = self.seen.as_ref().map_or(Table::Exact, Seen::kind);
-        if kind != Table::Exact {
-            self.widen();
-            return true;
-        }
-        let Some((mut seen, layout)) = Seen::new(kind, &roomy(&counts)) else { return false };
-        self.frontier.set_layout(layout);
-        if let Some(old) = &mut self.seen {
-            old.pour(&self.tables.columns, self.tables.width(), &mut seen);
-        }
-        self.seen = Some(seen);
-        true
-    }
-
-    /// Makes room for the numbers there are where states wait.
-    pub(super) fn widen(&mut self) {
-        self.frontier.set_layout(Layout::roomy(&roomy(&self.tables.counts())));
-    }
-
-    /// Whether what was taken for no boundary is one, so that all has to be explored anew.
-    pub(super) fn is_refused(&self) -> bool {
-        !self.tables.bounded && self.tables.system.doubt.as_ref().is_some_and(|doubt| doubt.bound().is_some())
+        self.found.origins.len() >= u32::MAX - (1 << 24)
     }
 
     /// Whether the exploration stops here although there may be more to explore.
-    fn is_over(&self, stop: &Stop) -> bool {
-        let properties = || self.tables.system.properties.iter().zip(&self.asked.hits);
-        self.failure.is_some()
-            || self.is_refused()
-            || match stop {
-                Stop::FirstViolation => {
-                    properties().any(|(p, hit)| p.expectation == Expectation::Always && hit.is_some())
-                }
-                Stop::Violation(name) => properties().any(|(p, hit)| p.name == name && hit.is_some()),
-                Stop::Exhausted => false,
-            }
+    fn is_over(&self) -> bool {
+        self.found.asked.failure.is_some()
+            || self.door.is_refused()
+            || self.found.asked.is_enough(self.tables.plan.stop)
     }
 
-    fn tell(&self, options: &Options<'_>, budget: &Budget<'_>, frontier: u64) {
+    fn tell(&self) {
         // Scouting takes so little that its counts would only be confusing.
-        if let (None, Some(progress)) = (&self.scouting, options.progress) {
+        if let (None, Some(progress)) = (&self.scouting, self.options.progress) {
             progress(&Progress {
-                unique: self.origins.len().into(),
-                generated: self.generated,
-                depth: self.depth,
-                frontier,
-                memory_bytes: budget.memory(self.bytes()),
-                elapsed: budget.elapsed(),
+                unique: self.found.origins.len().into(),
+                generated: self.found.at.generated,
+                depth: self.found.at.depth,
+                frontier: (self.found.origins.len() - self.found.at.level.start).into(),
+                memory_bytes: self.budget.memory(self.bytes()),
+                elapsed: self.budget.elapsed(),
             });
         }
     }
 
-    /// The actions on the way to a state, and the step out of it if there is one.
-    ///
-    /// # Errors
-    /// When running them again gives something else.
-    pub(super) fn trace(&mut self, state: u32, ordinal: Option<u32>) -> Result<Vec<Action<A>>, Impure<A>> {
-        let retraced = self.tables.retrace(&self.origins, &self.first, state)?;
-        let Retraced { mut trace, state, row } = retraced;
-        trace.extend(ordinal.and_then(|ordinal| self.tables.action_in(&state, &row, ordinal)));
-        Ok(trace)
-    }
-
-    /// Runs a sample of the steps again, and checks what is taken for alike. Of what was given up the smallest sample will do.
-    pub(super) fn verify(&mut self, gave_up: bool) -> Result<Rerun, Impure<A>> {
-        let steps = if gave_up { 0 } else { self.generated };
-        let rerun = self.tables.verify_sample(&self.origins, &self.first, steps)?;
-        self.tables.check_symmetry(&self.first)?;
-        Ok(rerun)
+    /// Asks the properties that look at whole states, or at all actors, about new states. Gives up half-way if there is a reason;
+    /// then the others are asked about when the exploration goes on.
+    pub(super) fn ask_states(&mut self) -> Option<Why> {
+        let all = self.found.origins.len();
+        let probes = self.tables.plan.probes;
+        while self.found.at.unasked < all
+            && self.found.asked.failure.is_none()
+            && self.scouting.is_none()
+            && (probes || self.found.asked.waits_for_states())
+        {
+            let (begun, unasked) = (Instant::now(), self.found.at.unasked);
+            let chunk = self.tempo.chunk.saturating_mul(self.threads() as u32);
+            let some = unasked..all.min(unasked.saturating_add(chunk));
+            // Where few are asked about together, it is because that takes long.
+            let least = self.tempo.chunk;
+            self.found.ask_states((&self.tables, &*self.door), &some, self.pool.as_deref(), least);
+            self.found.at.unasked = some.end;
+            let took = begun.elapsed();
+            if took > LONG {
+                self.tempo.chunk = (self.tempo.chunk / 2).max(1);
+            } else if took < LONG / 8 && self.tempo.chunk < self.pace.chunk {
+                self.tempo.chunk *= 2;
+            }
+            if some.end < all
+                && self.found.asked.failure.is_none()
+                && let Some(why) = self.budget.look(|| self.bytes())
+            {
+                return Some(why);
+            }
+        }
+        self.found.at.unasked = all;
+        None
     }
 
     /// Bytes in use.
     pub(super) fn bytes(&self) -> usize {
-        self.seen.as_ref().map_or(0, Seen::bytes)
-            + self.frontier.bytes()
-            + self.origins.bytes()
-            + self.tables.bytes()
-            + self.asked.bytes()
-    }
-
-    /// Whether some property or bound looks at whole states.
-    pub(super) fn looks_at_states(system: &System<A, O>) -> bool {
-        system.bounds.state.is_some()
-            || system.properties.iter().any(|property| matches!(property.check, Check::State(_)))
-    }
-}
-
-/// An empty set of states, if they are not too wide for it, and how they wait.
-fn empty(table: Table, width: usize) -> (Option<Seen>, Layout) {
-    let counts = vec![2; width];
-    match Seen::new(table, &counts) {
-        Some((seen, layout)) => (Some(seen), layout),
-        None => (None, Layout::roomy(&counts)),
+        self.found.bytes() + self.tables.bytes() + self.door.bytes()
     }
 }
 
@@ -467,28 +442,4 @@ fn pool(threads: usize) -> Option<rayon::ThreadPool> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.min(1 << 10));
         pool.build().expect("the system has threads")
     })
-}
-
-fn frontier(layout: Layout, options: &Options<'_>) -> Frontier {
-    let hash = match options.table {
-        Table::Exact => 0,
-        Table::Fingerprint64 => 1,
-        Table::Fingerprint128 => 2,
-    };
-    Frontier::new((layout, hash), 0, spill_file(options), frontier_bytes(options))
-}
-
-/// Half as many again, so that it does not come often to making room.
-fn roomy(counts: &[u64]) -> Vec<u64> {
-    counts.iter().map(|count| count + count / 2 + 1).collect()
-}
-
-/// Where states wait that do not fit into memory; a file that nobody else sees. That the folder takes one was seen at the
-/// start; should it not any more, everything stays in memory, which is limited.
-fn spill_file(options: &Options<'_>) -> Option<File> {
-    tempfile::tempfile_in(options.spill?).ok()
-}
-
-fn frontier_bytes(options: &Options<'_>) -> usize {
-    options.memory.map_or(usize::MAX, |memory| (memory / FRONTIER_SHARE) as usize)
 }

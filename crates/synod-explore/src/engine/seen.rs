@@ -2,7 +2,8 @@
 //! shard's memory more and not the table's once more.
 
 use super::bytes::{In, Out};
-use super::key::{Key, SHARD_BITS, Scheme};
+use super::key::{Key, SHARD_BITS};
+use super::scheme::Scheme;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -220,7 +221,8 @@ fn insert_window<S: Scheme>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{Hashed, mix};
+    use super::super::key::mix;
+    use super::super::scheme::Hashed;
     use super::*;
     use std::collections::HashSet;
 

@@ -2,9 +2,10 @@
 //! fingerprints.
 
 use super::expand::Candidates;
-use super::key::{Hashed, Key, Layout, Packed, Scheme, Split};
+use super::key::{Key, Layout};
+use super::scheme::{Hashed, Packed, Scheme, Split};
 use super::seen::Table;
-use super::tables::Column;
+use super::views::Column;
 use crate::report::Table as Kind;
 
 /// A table and what works on it.

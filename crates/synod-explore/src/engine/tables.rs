@@ -1,145 +1,18 @@
-//! What is known of the system in numbers. Reading it calls no user code; what is missing is said to be.
+//! What is known of the system in numbers. Reading it calls no user code; what is missing is said to be ([`Miss`]).
 //!
 //! A row is `[view of each actor, stray inbox, crashes, history]`. A *local* is everything about an actor, an *inbox* the
 //! messages on their way to it, and a *view* is a local with an inbox: it has the same steps wherever it occurs. The
 //! *stray* inbox holds the messages on their way to nobody; it is the view of one more actor, in local 0.
 
-use super::checkpoint::Entry;
+use super::door::{Door, Standing, Whole};
 use super::histories::Histories;
-use super::intern::{Interner, Lists, NONE};
-use super::key::Words;
-use super::pairs::Pairs;
-use crate::observer::Observer;
-use crate::state::{InFlight, Local, State};
-use crate::system::{Delivery, System};
-use crate::{Subject, panics};
-use rustc_hash::{FxHashMap, FxHashSet};
-use stateright::actor::Envelope;
+use super::inboxes::Inboxes;
+use super::plan::Plan;
+use super::reactions::Reactions;
+use super::reductions::dead::LeftOut;
+use super::views::{Column, Steps};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-
-/// What can happen to an actor, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Cause {
-    /// The envelope arrives.
-    Deliver(u32),
-    /// The n-th of its timers runs out.
-    Timeout(u32),
-    /// Of the n-th of its open choices, the m-th is made.
-    Random(u32, u32),
-    Crash,
-    Recover,
-    /// The envelope is lost; nothing happens to the actor itself.
-    Drop(u32),
-}
-
-/// What an event does to an actor: the outcome of running its handler once.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Reaction {
-    pub actor: u32,
-    pub local: u32,
-    pub cause: Cause,
-    pub next: u32,
-    /// The envelopes sent, a list.
-    pub sends: u32,
-    /// Those of them that it sent to itself, a list.
-    pub own: u32,
-    /// Those that it sent to others: a range of [`Tables::posts`].
-    pub posts: (u32, u32),
-    /// What it adds to a key that is a sum over locals and messages: its local after it less that before, and what was sent less what
-    /// was taken.
-    pub adds: Words,
-    pub note: u32,
-    pub ignored: bool,
-    /// The message of its panic, or [`NONE`].
-    pub failure: u32,
-    /// The state that was being left when the handler was run for the first time.
-    pub born: u32,
-}
-
-impl Reaction {
-    /// Whether the event is no step at all, whatever the history.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.ignored && self.note == NONE && self.failure == NONE
-    }
-}
-
-/// What expanding needs to know of a step of a view. The rest is kept apart, so that this stays in the processor's cache.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
-    /// The first word of what it adds to a hashed key: the whole step where messages are summed up one by one, or else the
-    /// actor itself.
-    pub delta: u64,
-    /// The number of its note, or [`NONE`]; of its panic message, if it failed.
-    pub note: u32,
-    /// Whose step it is.
-    pub column: u16,
-    pub how: How,
-}
-
-/// What a step of a view does.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Effect {
-    /// The view of the actor afterwards: without the delivered message, with what it sent itself.
-    pub view: u32,
-    /// What it sent to others: a range of [`Tables::posts`].
-    pub posts: (u32, u32),
-    /// Its actor and those it sends to, as bits. See [`Asleep`](super::sleep::Asleep).
-    pub wakes: u32,
-}
-
-/// The steps of all views, in parts.
-#[derive(Default)]
-pub(super) struct Steps {
-    pub hot: Vec<Step>,
-    pub effects: Vec<Effect>,
-    /// The second words of what they add to keys.
-    pub wide: Vec<u64>,
-    pub causes: Vec<Cause>,
-}
-
-impl Steps {
-    pub(super) fn len(&self) -> u32 {
-        self.hot.len() as u32
-    }
-
-    pub(super) fn push(&mut self, mut step: Step, effect: Effect, delta: Words, cause: Cause) {
-        step.delta = delta[0];
-        self.hot.push(step);
-        self.effects.push(effect);
-        self.wide.push(delta[1]);
-        self.causes.push(cause);
-    }
-
-    fn clear(&mut self) {
-        self.hot.clear();
-        self.effects.clear();
-        self.wide.clear();
-        self.causes.clear();
-    }
-
-    fn bytes(&self) -> usize {
-        self.hot.capacity() * size_of::<Step>()
-            + self.effects.capacity() * size_of::<Effect>()
-            + self.wide.capacity() * 8
-            + self.causes.capacity() * size_of::<Cause>()
-    }
-}
-
-/// What kind of step it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    Plain,
-    /// A no-op that counts only if its note changes the history.
-    Ignored,
-    /// It counts only as long as another crash fits.
-    Crash,
-    /// The actor would leave the bounds.
-    Pruned,
-    /// No step at all.
-    Nothing,
-    /// The handler panicked.
-    Failed,
-}
 
 /// Something that is not known yet.
 #[derive(Clone, Copy, Debug)]
@@ -156,192 +29,89 @@ pub(super) enum Miss {
     Rest,
 }
 
-/// Two numbers as one key.
-pub(super) fn pair(a: u32, b: u32) -> u64 {
-    u64::from(a) << 32 | u64::from(b)
+/// Something that changed the tables.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entry {
+    Fill(Miss),
+    /// What is left out was checked.
+    Refute,
+    /// The exploration began anew.
+    Restart,
 }
 
-/// A history number with this bit is the number of a panic message instead.
-pub(super) const FAILED: u32 = 1 << 31;
-
-/// The views of one actor.
-pub(super) struct Column {
-    /// (local, inbox) to view.
-    pub ids: Pairs,
-    /// The steps of each view; the range begins with [`NONE`] if they are not known. Every state that is left asks for these, so
-    /// they are kept apart from the rest.
-    pub steps: Vec<(u32, u32)>,
-    /// The local and the inbox of each view.
-    pub of: Vec<(u32, u32)>,
-    /// What they add to hashed keys: the first words, and the second ones.
-    pub narrow: Vec<u64>,
-    pub wide: Vec<u64>,
-    /// (view, list of envelopes) to view.
-    pub appends: Pairs,
-    /// What each view looks like after each permutation; see `symmetry`.
-    pub images: Vec<u32>,
-}
-
-impl Column {
-    fn new() -> Self {
-        Self {
-            ids: Pairs::new(),
-            steps: Vec::new(),
-            of: Vec::new(),
-            narrow: Vec::new(),
-            wide: Vec::new(),
-            appends: Pairs::new(),
-            images: Vec::new(),
-        }
-    }
-
-    /// How many views there are.
-    pub(super) fn len(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// What a view adds to a hashed key.
-    pub(super) fn hash(&self, view: u32) -> Words {
-        [self.narrow[view as usize], self.wide[view as usize]]
-    }
-
-    fn bytes(&self) -> usize {
-        self.ids.bytes()
-            + self.appends.bytes()
-            + (self.steps.capacity() + self.of.capacity() + self.narrow.capacity() + self.wide.capacity()) * 8
-            + self.images.capacity() * 4
-    }
-}
-
-pub(super) struct Tables<'s, A: Subject, O: Observer<A>> {
-    pub system: &'s System<A, O>,
-    /// The boundary of a stateright model is one: it refused a state.
-    pub bounded: bool,
-    pub locals: Interner<Arc<Local<A>>>,
-    /// Of each local: whether the actor is down, and whether it is within the bounds.
-    pub down: Vec<bool>,
-    pub within: Vec<bool>,
-    pub envelopes: Interner<Envelope<A::Msg>>,
-    /// What each envelope adds to a key that is a sum over messages, as far as it was asked for.
-    pub hashes: Vec<Words>,
-    /// Lists of envelopes: inboxes and sends.
-    pub lists: Lists,
-    pub histories: Histories<O::History>,
-    pub notes: Interner<O::Note>,
-    /// Of each note, whether it ever changed a history.
-    pub loud: Vec<bool>,
-    pub failures: Vec<String>,
-    pub reactions: Vec<Reaction>,
-    /// (actor, local) to what can happen to it without a message: from one reaction to another.
-    pub inner: FxHashMap<u64, (u32, u32)>,
-    /// (local, envelope) to the reaction, or to [`NONE`] if that is nothing.
-    pub outer: Pairs,
+pub(super) struct Tables {
+    pub plan: Arc<Plan>,
+    pub locals: Vec<Standing>,
+    pub inboxes: Inboxes,
+    pub histories: Histories,
+    pub reactions: Reactions,
     /// One an actor, and one for the stray inbox.
     pub columns: Vec<Column>,
     pub steps: Steps,
-    /// A column, and the list of envelopes that goes to its inbox.
-    pub posts: Vec<(u32, u32)>,
-    pub handler_calls: u64,
-    /// The state that is being left.
-    pub leaving: u32,
-    /// Messages that their receivers will never react to are left out of rows, so that states that differ in nothing else are one.
-    pub leaves_out: bool,
-    /// Messages that are no-ops at their receivers and stay in inboxes all the same: (local, envelope).
-    pub alive: FxHashSet<u64>,
-    /// What was left out: (local, envelope).
-    pub dropped: FxHashSet<u64>,
-    /// Hashed keys are sums over locals and messages, so that what a step adds to them is known without its receivers.
-    pub additive: bool,
-    /// What is known of a declared symmetry.
-    pub symmetric: Option<super::symmetry::Symmetric>,
+    pub dead: LeftOut,
+    /// Where actors are alike: what each history looks like after each permutation. That of views is kept with their columns.
+    pub images: Vec<u32>,
     /// The most crashes that any row has.
     pub most_crashes: u32,
     /// Everything that changed the tables after the first row, if that is noted down.
     pub log: Option<Vec<Entry>>,
-    /// Where lists are put together.
-    pub scratch: Vec<u32>,
-    /// (inbox, list of envelopes) to the inbox with these.
-    pub joined: Pairs,
 }
 
-impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
-    /// Nothing is known yet. Keys are sums over messages where rows are not rewritten, nothing is left out of keys, and adding a
-    /// message does the same to each inbox: in multisets.
-    pub(super) fn new(system: &'s System<A, O>, leaves_out: bool, symmetric: bool) -> Self {
-        let multiset = system.network.delivery == Delivery::Multiset;
+impl Tables {
+    /// Nothing is known yet.
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
         Self {
-            additive: multiset && !leaves_out && !symmetric && system.normal.is_none(),
-            system,
-            bounded: false,
-            locals: Interner::new(),
-            down: Vec::new(),
-            within: Vec::new(),
-            envelopes: Interner::new(),
-            hashes: Vec::new(),
-            lists: Lists::new(),
-            // What rewrites or permutes histories does so with whole ones.
-            histories: Histories::new(
-                !symmetric && system.normal.is_none() && system.observer.parts().is_some(),
-            ),
-            notes: Interner::new(),
-            loud: Vec::new(),
-            failures: Vec::new(),
-            reactions: Vec::new(),
-            inner: FxHashMap::default(),
-            outer: Pairs::new(),
-            columns: std::iter::repeat_with(Column::new).take(system.actors.len() + 1).collect(),
+            locals: Vec::new(),
+            inboxes: Inboxes::new(plan.world.delivery),
+            histories: Histories::new(),
+            reactions: Reactions::new(),
+            columns: std::iter::repeat_with(Column::new).take(plan.world.actors + 1).collect(),
             steps: Steps::default(),
-            posts: Vec::new(),
-            handler_calls: 0,
-            leaving: NONE,
-            leaves_out,
-            alive: FxHashSet::default(),
-            dropped: FxHashSet::default(),
-            symmetric: None,
+            dead: LeftOut::default(),
+            images: Vec::new(),
             most_crashes: 0,
             log: None,
-            scratch: Vec::new(),
-            joined: Pairs::new(),
+            plan,
         }
     }
 
-    /// Whether there is a bound of whole states.
-    pub(super) fn bounds_states(&self) -> bool {
-        self.system.bounds.state.is_some() || (self.bounded && self.system.doubt.is_some())
+    /// Takes in what there is to be known of locals and envelopes that have come up.
+    pub(super) fn learn(&mut self, door: &dyn Door) {
+        while let Some(standing) = door.standing(self.locals.len() as u32) {
+            self.locals.push(standing);
+        }
+        while let Some(ends) = door.ends(self.inboxes.envelopes() as u32) {
+            self.inboxes.learn(ends);
+        }
     }
 
-    /// Whether the bounds of whole states, as far as they are known to be any, admit a row. Fails if one panics.
-    pub(super) fn admits(&self, row: &[u32]) -> Result<bool, String> {
-        let doubt = self.system.doubt.as_ref().filter(|_| self.bounded);
-        panics::capture(|| {
-            let state = self.state(row);
-            self.system.bounds.state.as_ref().is_none_or(|(_, within)| within(&state))
-                && doubt.is_none_or(|doubt| doubt.admits(&state))
-        })
+    /// Notes down something that changes the tables, if that is wanted.
+    pub(super) fn note_down(&mut self, entry: Entry) {
+        if let Some(log) = &mut self.log {
+            log.push(entry);
+        }
     }
 
     /// Forgets the views and all that is made of them, and keeps what the handlers said.
     pub(super) fn forget_views(&mut self) {
         self.columns = std::iter::repeat_with(Column::new).take(self.actors() + 1).collect();
         self.steps.clear();
-        self.dropped.clear();
+        self.dead.begin_anew();
         self.most_crashes = 0;
         // States are numbered anew; where a handler was first run is known of no number any more but the first.
-        for reaction in &mut self.reactions {
+        for reaction in &mut self.reactions.all {
             reaction.born = 0;
         }
-        if let Some(symmetric) = &mut self.symmetric {
-            symmetric.forget();
-        }
+        self.images.clear();
     }
 
     pub(super) fn actors(&self) -> usize {
-        self.system.actors.len()
+        self.plan.world.actors
     }
 
     /// Column of an actor, or of the stray inbox for anybody else.
-    pub(super) fn column(&self, actor: usize) -> usize {
-        actor.min(self.actors())
+    pub(super) fn column(&self, actor: u32) -> usize {
+        (actor as usize).min(self.actors())
     }
 
     pub(super) fn crashes_column(&self) -> usize {
@@ -364,7 +134,7 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
 
     /// How many columns have steps: the stray inbox has some only if messages can be lost.
     pub(super) fn movers(&self) -> usize {
-        self.actors() + usize::from(self.system.network.loss)
+        self.actors() + usize::from(self.plan.world.loss)
     }
 
     /// The local and the inbox behind a column of a row.
@@ -372,40 +142,100 @@ impl<'s, A: Subject, O: Observer<A>> Tables<'s, A, O> {
         self.columns[column].of[row[column] as usize]
     }
 
-    /// The state that a row stands for.
-    pub(super) fn state(&self, row: &[u32]) -> State<A, O> {
-        let mut network = InFlight::new(self.system.network.delivery);
-        for column in 0..=self.actors() {
-            for &envelope in self.lists.get(self.parts(row, column).1) {
-                network.send(self.envelopes.get(envelope).clone());
+    /// Whether another crash is possible in a row.
+    #[inline]
+    pub(super) fn crash_fits(&self, row: &[u32]) -> bool {
+        let is_down = |actor: &usize| self.locals[self.parts(row, *actor).0 as usize].down;
+        self.plan.world.faults.max_down > 0
+            && self
+                .plan
+                .world
+                .faults
+                .crash_fits((0..self.actors()).filter(is_down).count(), row[self.crashes_column()])
+    }
+
+    /// The step at a place among those of a row whose views were left: its column and its number.
+    pub(super) fn step_at(&self, row: &[u32], ordinal: u32) -> Option<(usize, u32)> {
+        let mut left = ordinal;
+        for (column, &view) in row.iter().enumerate().take(self.movers()) {
+            let (start, end) = self.columns[column].steps[view as usize];
+            if left < end - start {
+                return Some((column, start + left));
             }
+            left -= end - start;
         }
-        let local = |actor| Arc::clone(self.locals.get(self.parts(row, actor).0));
-        State {
-            locals: (0..self.actors()).map(local).collect(),
-            network,
-            history: self.history(row[self.history_column()]).into_owned(),
+        None
+    }
+
+    /// The numbers of all actors' locals.
+    pub(super) fn locals_of(&self, row: &[u32]) -> Vec<u32> {
+        (0..self.actors()).map(|actor| self.parts(row, actor).0).collect()
+    }
+
+    /// The state that a row stands for.
+    pub(super) fn whole(&self, row: &[u32]) -> Whole {
+        let inboxes = (0..=self.actors()).map(|column| self.inboxes.lists.get(self.parts(row, column).1));
+        Whole {
+            locals: self.locals_of(row),
+            envelopes: inboxes.flatten().copied().collect(),
+            history: self.histories.parts(&row[self.history_column()]).to_vec(),
             crashes: row[self.crashes_column()],
         }
     }
 
-    /// Bytes in use, without what the interned values own.
+    /// Whether an entry can be carried out: its numbers are known.
+    pub(super) fn knows(&self, entry: Entry) -> bool {
+        let is_view = |column: usize, view: u32| {
+            self.columns.get(column).is_some_and(|column| (view as usize) < column.len())
+        };
+        let is_history = |history: u32| (history as usize) < self.histories.len();
+        match entry {
+            Entry::Fill(Miss::Moves { column, view }) => is_view(column, view),
+            Entry::Fill(Miss::Append { column, view, list }) => {
+                is_view(column, view) && (list as usize) < self.inboxes.lists.len()
+            }
+            Entry::Fill(Miss::Update { history, note }) => {
+                is_history(history) && (note as usize) < self.histories.notes()
+            }
+            Entry::Fill(Miss::Image { column, number, by }) => {
+                let known =
+                    is_view(column, number) || (column == self.history_column() && is_history(number));
+                known && self.plan.symmetry.as_ref().is_some_and(|group| by < group.len())
+            }
+            Entry::Fill(Miss::Rest) | Entry::Refute | Entry::Restart => true,
+        }
+    }
+
+    /// What the tables say, in a few bits.
+    pub(super) fn digest(&self) -> u64 {
+        let mut hasher = rustc_hash::FxHasher::default();
+        let counts = [
+            self.locals.len(),
+            self.inboxes.envelopes(),
+            self.inboxes.lists.len(),
+            self.histories.len(),
+            self.histories.notes(),
+            self.reactions.failures.len(),
+            self.reactions.posts.len(),
+            self.histories.known(),
+            self.dead.kept(),
+        ];
+        (counts, self.counts(), self.steps.len()).hash(&mut hasher);
+        for reaction in &self.reactions.all {
+            let numbers = (reaction.actor, reaction.local, reaction.cause, reaction.next, reaction.sends);
+            (numbers, reaction.note, reaction.ignored, reaction.failure).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// Bytes in use.
     pub(super) fn bytes(&self) -> usize {
-        let columns: usize = self.columns.iter().map(Column::bytes).sum();
-        let pairs = [&self.outer, &self.joined].map(Pairs::bytes);
-        self.locals.bytes()
-            + self.envelopes.bytes()
+        self.columns.iter().map(Column::bytes).sum::<usize>()
+            + self.locals.capacity() * size_of::<Standing>()
+            + self.inboxes.bytes()
             + self.histories.bytes()
-            + self.notes.bytes()
-            + self.loud.capacity()
-            + self.lists.bytes()
-            + self.reactions.capacity() * size_of::<Reaction>()
+            + self.reactions.bytes()
             + self.steps.bytes()
-            + self.posts.capacity() * 8
-            + (self.alive.capacity() + self.dropped.capacity()) * 9
-            + columns
-            + pairs.iter().sum::<usize>()
-            + self.inner.capacity() * 17
-            + self.hashes.capacity() * size_of::<Words>()
+            + self.dead.bytes()
     }
 }

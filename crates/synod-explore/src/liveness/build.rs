@@ -1,14 +1,17 @@
 //! The graph of all states, as small as it can be kept: of each step where it leads and which classes it belongs to.
 
 use super::fair::{Classes, Demands, Graph, Label};
-use super::{Assumption, Fairness, Goal, Liveness};
+use super::property::{Assumption, Fairness, Goal, Liveness, Shape};
 use crate::engine::budget::Budget;
-use crate::engine::retrace::Impure;
-use crate::engine::steps::{Failed, Out, Steps};
+use crate::engine::semantics::retrace::Impure;
+use crate::engine::semantics::steps::{Failed, Out, Steps};
 use crate::observer::Observer;
 use crate::report::{Options, Progress, Why};
 use crate::{Subject, panics};
 use rustc_hash::FxHashMap;
+
+/// Bytes that deciding takes for each state, beside the graph.
+pub(super) const BYTES_A_STATE: usize = 48;
 
 /// States between two looks at the clock and the memory.
 const PATIENCE: u32 = 1 << 12;
@@ -226,7 +229,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
         .iter()
         .map(|property| {
             let from = match &property.shape {
-                super::Shape::LeadsTo(from) => Some(Asked::new(from)),
+                Shape::LeadsTo(from) => Some(Asked::new(from)),
                 _ => None,
             };
             (from, Asked::new(&property.goal))
@@ -246,7 +249,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
                 goals.iter().map(|(from, to)| from.as_ref().map_or(0, Asked::bytes) + to.bytes()).sum();
             let bytes = steps.bytes() + graph.bytes() + ordinals.capacity() * 2 + escapes.capacity() + goals;
             // As much again for deciding, per state.
-            bytes + steps.len() * super::check::BYTES_A_STATE
+            bytes + steps.len() * BYTES_A_STATE
         };
         if let Some(why) = budget.look(bytes) {
             return Err(NotBuilt::GaveUp(why));

@@ -1,20 +1,18 @@
 //! Checks what must come about: builds the graph, decides, and runs what it found again before it says so.
 
-use super::build::{Built, NotBuilt, build};
+use super::build::{BYTES_A_STATE, Built, NotBuilt, build};
 use super::fair::{NOWHERE, components};
 use super::lasso::{Ask, Cycles, Due};
+use super::outcome::{Lasso, LiveFinding, LiveReport};
+use super::property::Shape;
 use super::verify::verify;
-use super::{Lasso, LiveFinding, LiveReport, Shape};
 use crate::engine::budget::Budget;
-use crate::engine::retrace::Impure;
-use crate::engine::steps::Steps;
+use crate::engine::semantics::retrace::Impure;
+use crate::engine::semantics::steps::Steps;
 use crate::observer::Observer;
 use crate::report::{self, Options, Status, Verdict};
 use crate::system::System;
 use crate::{Action, Subject, panics};
-
-/// Bytes that deciding takes for each state, beside the graph.
-pub(super) const BYTES_A_STATE: usize = 48;
 
 /// From how many states, equally near, a shortest cycle is looked for.
 const ENTRIES: usize = 32;

@@ -1,7 +1,8 @@
 //! Looks at a lasso again, through the plain semantics of one step alone: nothing of the graph, its labels or its
 //! components is believed here.
 
-use super::{Fairness, How, Lasso, LiveProperty, Liveness, Meets, Shape};
+use super::outcome::{How, Lasso, Meets};
+use super::property::{Fairness, LiveProperty, Liveness, Shape};
 use crate::observer::Observer;
 use crate::state::State;
 use crate::system::System;

@@ -1,5 +1,11 @@
 //! Sleep sets (Godefroid 1996, chapter 5): steps of a state that are known to lead nowhere new, so that nobody has to look.
 //!
+//! **What it assumes.** Nothing of the system: that steps of different actors commute follows from how states are made, as argued below.
+//! It does not go together with rows that are rewritten or looked at as a whole, nor with scouts (`plan`).
+//!
+//! **What certifies it.** The argument below; and the tests, which compare every count, depth and trace with searches that know
+//! nothing of it (`tests/it/asleep.rs`, `tests/it/differential.rs`).
+//!
 //! Steps of different actors commute, whatever they send: if a state s has steps a and b, then s·a·b is s·b·a. What b sends only adds to
 //! the inbox of a's actor, where what a takes stays as it was, the oldest of its channel where order counts. (In a set, where b loses what
 //! a sends, s·b·a is s·a itself, which will do as well.) States are numbered in the order in which they are found, and a state that
@@ -27,13 +33,13 @@
 //! same as leaving out after it, and s·a·b is s·b·a as before. Whether anything is refuted is asked of the local steps that were met:
 //! those of the two ways round are the same. Until then states may be missed, but all is explored anew.
 
-use super::intern::NONE;
-use super::tables::{Cause, Step, Tables, pair};
-use crate::Subject;
-use crate::observer::Observer;
+use crate::engine::door::Cause;
+use crate::engine::intern::{NONE, pair};
+use crate::engine::tables::Tables;
+use crate::engine::views::{Step, bit};
 
 /// Words of what is known of who sleeps.
-pub(super) const WORDS: usize = 2;
+pub(crate) const WORDS: usize = 2;
 /// Actors beyond so many are always awake.
 const ACTORS: u32 = 16;
 /// As many bits as there are such actors.
@@ -41,7 +47,7 @@ const ALL: u64 = (1 << ACTORS) - 1;
 
 /// What is known of who sleeps in a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asleep {
+pub(crate) struct Asleep {
     /// Four sets of actors as bits, one above the other; see [`Asleep::sets`].
     actors: u64,
     /// The history before the last step, and above it that step.
@@ -50,7 +56,7 @@ pub(super) struct Asleep {
 
 /// What sleeps of an actor.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sleeper {
+pub(crate) struct Sleeper {
     /// The steps that change no history.
     quiet: bool,
     /// Those that do, if the histories are the same both ways.
@@ -61,21 +67,15 @@ pub(super) struct Sleeper {
     came: u32,
 }
 
-/// An actor as a bit.
-#[inline]
-pub(super) fn bit(column: usize) -> u32 {
-    u32::try_from(column).ok().and_then(|column| 1_u32.checked_shl(column)).unwrap_or(0)
-}
-
 impl Asleep {
     /// Nobody sleeps.
-    pub(super) const NOBODY: Self = Self { actors: 0, last: 0 };
+    pub(crate) const NOBODY: Self = Self { actors: 0, last: 0 };
 
-    pub(super) fn of_words(words: &[u64]) -> Self {
+    pub(crate) fn of_words(words: &[u64]) -> Self {
         Self { actors: words[0], last: words[1] }
     }
 
-    pub(super) fn as_words(self) -> [u64; WORDS] {
+    pub(crate) fn as_words(self) -> [u64; WORDS] {
         [self.actors, self.last]
     }
 
@@ -88,12 +88,7 @@ impl Asleep {
 
     /// Who sleeps after a step of a state with a history.
     #[inline]
-    pub(super) fn after<A: Subject, O: Observer<A>>(
-        self,
-        tables: &Tables<'_, A, O>,
-        step: u32,
-        history: u32,
-    ) -> Self {
+    pub(crate) fn after(self, tables: &Tables, step: u32, history: u32) -> Self {
         let Step { column, note, .. } = tables.steps.hot[step as usize];
         let wakes = tables.steps.effects[step as usize].wakes;
         let own = u64::from(bit(column.into()));
@@ -111,11 +106,7 @@ impl Asleep {
 
     /// What sleeps of an actor, if anything.
     #[inline]
-    pub(super) fn of<A: Subject, O: Observer<A>>(
-        self,
-        tables: &Tables<'_, A, O>,
-        column: usize,
-    ) -> Option<Sleeper> {
+    pub(crate) fn of(self, tables: &Tables, column: usize) -> Option<Sleeper> {
         let [quiet, others, all, came] = self.sets().map(|actors| actors & u64::from(bit(column)) != 0);
         (quiet | others | all).then(|| {
             let came = if came { self.came(tables, column) } else { 0 };
@@ -124,22 +115,22 @@ impl Asleep {
     }
 
     /// What the last step sent to an actor, a list.
-    fn came<A: Subject, O: Observer<A>>(self, tables: &Tables<'_, A, O>, column: usize) -> u32 {
+    fn came(self, tables: &Tables, column: usize) -> u32 {
         let Some(effect) = tables.steps.effects.get((self.last >> u32::BITS) as usize) else { return 0 };
-        let posts = &tables.posts[effect.posts.0 as usize..effect.posts.1 as usize];
+        let posts = &tables.reactions.posts[effect.posts.0 as usize..effect.posts.1 as usize];
         posts.iter().find(|(to, _)| *to as usize == column).map_or(0, |(_, envelopes)| *envelopes)
     }
 
     /// Whether an actor's step with a note sleeps, which makes of one history another.
     #[inline]
-    pub(super) fn has<A: Subject, O: Observer<A>>(
+    pub(crate) fn has(
         self,
-        tables: &Tables<'_, A, O>,
+        tables: &Tables,
         sleeper: Sleeper,
         note: u32,
         (history, next): (u32, u32),
     ) -> bool {
-        if note == NONE || history == next && !tables.loud[note as usize] {
+        if note == NONE || history == next && !tables.histories.is_loud(note) {
             return sleeper.quiet;
         }
         let (before, last) = (self.last as u32, (self.last >> u32::BITS) as usize);
@@ -154,11 +145,11 @@ impl Asleep {
 impl Sleeper {
     /// Whether a step may sleep: whether it takes nothing that only came with the last one.
     #[inline]
-    pub(super) fn may<A: Subject, O: Observer<A>>(self, tables: &Tables<'_, A, O>, step: u32) -> bool {
+    pub(crate) fn may(self, tables: &Tables, step: u32) -> bool {
         self.came == 0
             || match tables.steps.causes[step as usize] {
                 Cause::Deliver(envelope) | Cause::Drop(envelope) => {
-                    !tables.lists.get(self.came).contains(&envelope)
+                    !tables.inboxes.lists.get(self.came).contains(&envelope)
                 }
                 Cause::Timeout(_) | Cause::Random(..) | Cause::Crash | Cause::Recover => true,
             }

@@ -3,15 +3,20 @@
 //! Unlike the search this never reduces anything, and it also tells of steps that a bound cuts off, since a step that
 //! is possible and not followed is not the same as a step that is not possible.
 
-use super::expand::{Candidates, Kind, Known, Leaving, expand};
-use super::intern::NONE;
-use super::key::{Hashed, Scheme};
-use super::origins::Origins;
-use super::retrace::{Impure, Retraced};
-use super::seen::Table;
-use super::sleep::Asleep;
-use super::tables::{How, Step, Tables};
-use crate::doubt::Doubt;
+use super::retrace::{Again, Impure, action_of};
+use super::values::Semantics;
+use crate::doubt::is_probed;
+use crate::engine::door::Door;
+use crate::engine::expand::{Candidates, Kind, Known, Leaving, expand};
+use crate::engine::fill::Filling;
+use crate::engine::intern::NONE;
+use crate::engine::origins::Origins;
+use crate::engine::plan::Plan;
+use crate::engine::reductions::sleep::Asleep;
+use crate::engine::scheme::{Hashed, Scheme};
+use crate::engine::seen::Table;
+use crate::engine::tables::Tables;
+use crate::engine::views::{How, Step};
 use crate::observer::Observer;
 use crate::report::Rerun;
 use crate::state::{Local, State};
@@ -41,7 +46,8 @@ pub(crate) struct Failed {
 
 /// Every state that was found so far, by number, and a way to find more.
 pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
-    tables: Tables<'s, A, O>,
+    semantics: Semantics<'s, A, O>,
+    tables: Tables,
     rows: Vec<u32>,
     index: HashTable<(u64, u32)>,
     origins: Origins,
@@ -57,12 +63,15 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         initial: &State<A, O>,
         bounded: bool,
     ) -> Result<Self, String> {
-        let mut tables = Tables::new(system, false, false);
-        tables.bounded = bounded;
-        tables.leaving = 0;
-        let first = tables.row(initial)?;
+        let plan = Arc::new(Plan::whole(system, bounded));
+        let mut semantics = Semantics::new(system, &plan, bounded);
+        let mut tables = Tables::new(plan);
+        tables.reactions.leaving = 0;
+        let initial = semantics.whole(initial)?;
+        let first = Filling { tables: &mut tables, door: &mut semantics }.row(&initial);
         let hash = Hashed::<1>.key(&tables.columns, &first)[0];
         let mut steps = Self {
+            semantics,
             tables,
             rows: Vec::new(),
             index: HashTable::new(),
@@ -89,19 +98,20 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     /// The steps out of a state, in order; states that are new get the next numbers. States must be asked about in order.
     pub(crate) fn leave(&mut self, state: u32, outs: &mut Vec<Out>) -> Result<(), Failed> {
         outs.clear();
-        self.tables.leaving = state;
+        self.tables.reactions.leaving = state;
         let width = self.tables.width();
         let row = self.row(state).to_vec();
         self.found.clear();
         let known = Known { scheme: &Hashed::<1>, seen: &self.seen, notes: None, with_rows: true };
         let key = known.scheme.key(&self.tables.columns, &row);
         let leaving = Leaving { number: state, row: &row, key, asleep: Asleep::NOBODY };
-        expand(&mut self.tables, leaving, &known, &mut self.found).expect("whatever is missing is found out");
+        let mut filling = Filling { tables: &mut self.tables, door: &mut self.semantics };
+        expand(&mut filling, leaving, &known, &mut self.found).expect("whatever is missing is found out");
         let found = std::mem::replace(&mut self.found, Candidates::new());
         let mut candidates = found.found.iter().zip(&found.keys).peekable();
         let mut rows = found.rows.chunks_exact(width);
         let mut ordinal = 0;
-        let crash_fits = self.crash_fits(&row);
+        let crash_fits = self.tables.crash_fits(&row);
         for (column, &view) in row.iter().enumerate().take(self.tables.movers()) {
             let (start, end) = self.tables.columns[column].steps[view as usize];
             for kind in start..end {
@@ -113,7 +123,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
                         outs.push(Out { ordinal, kind, to: Some(to) });
                     }
                     Some((Kind::Failed(failure), _)) => {
-                        let message = self.tables.failures[failure as usize].clone();
+                        let message = self.tables.reactions.failures[failure as usize].clone();
                         return Err(Failed { state, ordinal, message });
                     }
                     None if self.is_cut(&row, kind, crash_fits) => {
@@ -126,13 +136,6 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         }
         self.found = found;
         Ok(())
-    }
-
-    fn crash_fits(&self, row: &[u32]) -> bool {
-        let tables = &self.tables;
-        let is_down = |actor: &usize| tables.down[tables.parts(row, *actor).0 as usize];
-        let down = (0..tables.actors()).filter(is_down).count();
-        tables.system.faults.crash_fits(down, row[tables.crashes_column()])
     }
 
     /// Whether a step that leads nowhere is possible all the same: neither ignored nor a crash too many.
@@ -163,16 +166,15 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
 
     /// Looks closely at some states, to find out whether what was taken for no boundary is one: true if so.
     pub(crate) fn is_refused(&self, state: u32) -> Result<bool, String> {
-        let Some(doubt) = &self.tables.system.doubt else { return Ok(false) };
-        if Doubt::<A, O>::is_probed(state) {
-            doubt.probe(&self.state(state))?;
+        if self.tables.plan.probes && is_probed(state) {
+            self.semantics.probe(&self.tables.whole(self.row(state)))?;
         }
-        Ok(!self.tables.bounded && doubt.bound().is_some())
+        Ok(self.semantics.is_refused())
     }
 
     /// The state behind a number.
     pub(crate) fn state(&self, state: u32) -> State<A, O> {
-        self.tables.state(self.row(state))
+        self.semantics.state(&self.tables.whole(self.row(state)))
     }
 
     /// How many actors there are.
@@ -187,7 +189,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
 
     /// A history by its number.
     pub(crate) fn history_of(&self, history: u32) -> Cow<'_, O::History> {
-        self.tables.history(history)
+        self.semantics.history(self.tables.histories.parts(&history))
     }
 
     /// The number of an actor's local in a state.
@@ -197,13 +199,13 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
 
     /// A local by its number.
     pub(crate) fn local_of(&self, local: u32) -> &Arc<Local<A>> {
-        self.tables.locals.get(local)
+        self.semantics.locals.get(local)
     }
 
     /// The action of a step of a state that was left, and what was noted of it.
     pub(crate) fn action(&self, state: u32, out: Out) -> (Action<A>, Option<&O::Note>) {
         let note = self.tables.steps.hot[out.kind as usize].note;
-        let note = (note != NONE).then(|| self.tables.notes.get(note));
+        let note = (note != NONE).then(|| self.semantics.notes.get(note));
         (self.action_of(state, out.kind), note)
     }
 
@@ -211,40 +213,34 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     fn action_of(&self, state: u32, kind: u32) -> Action<A> {
         let Step { column, .. } = self.tables.steps.hot[kind as usize];
         let (local, _) = self.tables.parts(self.row(state), column.into());
-        self.tables.action_of(u32::from(column), local, self.tables.steps.causes[kind as usize])
+        action_of(&self.semantics, u32::from(column), local, self.tables.steps.causes[kind as usize])
     }
 
     /// The action of a step of a state that was left, by its place.
     pub(crate) fn action_at(&self, state: u32, ordinal: u32) -> Action<A> {
-        let mut left = ordinal;
-        for (column, &view) in self.row(state).iter().enumerate().take(self.tables.movers()) {
-            let (start, end) = self.tables.columns[column].steps[view as usize];
-            if left < end - start {
-                return self.action_of(state, start + left);
-            }
-            left -= end - start;
-        }
-        unreachable!("a state that was left has all its steps")
+        let step = self.tables.step_at(self.row(state), ordinal);
+        self.action_of(state, step.expect("a state that was left has all its steps").1)
     }
 
     /// The way to a state, run again with the real actors.
     pub(crate) fn trace(&mut self, state: u32, ordinal: Option<u32>) -> Result<Vec<Action<A>>, Impure<A>> {
-        let first = self.row(0).to_vec();
-        let retraced = self.tables.retrace(&self.origins, &first, state)?;
-        let Retraced { mut trace, state, row } = retraced;
-        trace.extend(ordinal.and_then(|ordinal| self.tables.action_in(&state, &row, ordinal)));
-        Ok(trace)
+        self.again(|again| again.trace(state, ordinal))
     }
 
     /// Runs a sample of the handler calls again, where so many steps were taken.
     pub(crate) fn verify(&mut self, steps: u64) -> Result<Rerun, Impure<A>> {
+        self.again(|again| again.verify(steps))
+    }
+
+    fn again<T>(&mut self, what: impl FnOnce(&mut Again<'_, 's, A, O>) -> T) -> T {
         let first = self.row(0).to_vec();
-        self.tables.verify_sample(&self.origins, &first, steps)
+        let Self { semantics, tables, origins, .. } = self;
+        what(&mut Again { semantics, tables, origins, first: &first })
     }
 
     /// How often an actor's handler was run.
     pub(crate) fn handler_calls(&self) -> u64 {
-        self.tables.handler_calls
+        self.tables.reactions.calls
     }
 
     /// Bytes in use.
@@ -253,6 +249,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
             + self.index.allocation_size()
             + self.origins.bytes()
             + self.tables.bytes()
+            + self.semantics.bytes()
             + self.found.bytes()
     }
 }

@@ -1,0 +1,82 @@
+//! What handlers did, each in its local situation.
+
+use super::door::Cause;
+use super::intern::NONE;
+use super::key::Words;
+use super::pairs::Pairs;
+use rustc_hash::FxHashMap;
+
+/// What an event does to an actor: the outcome of running its handler once.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reaction {
+    pub actor: u32,
+    pub local: u32,
+    pub cause: Cause,
+    pub next: u32,
+    /// The envelopes sent, a list.
+    pub sends: u32,
+    /// Those of them that it sent to itself, a list.
+    pub own: u32,
+    /// Those that it sent to others: a range of [`Reactions::posts`].
+    pub posts: (u32, u32),
+    /// What it adds to a key that is a sum over locals and messages: its local after it less that before, and what was sent less what
+    /// was taken.
+    pub adds: Words,
+    pub note: u32,
+    pub ignored: bool,
+    /// The message of its panic, or [`NONE`].
+    pub failure: u32,
+    /// The state that was being left when the handler was run for the first time.
+    pub born: u32,
+}
+
+impl Reaction {
+    /// Whether the event is no step at all, whatever the history.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.ignored && self.note == NONE && self.failure == NONE
+    }
+}
+
+/// All reactions that are known.
+pub(super) struct Reactions {
+    pub all: Vec<Reaction>,
+    /// (actor, local) to what can happen to it without a message: from one reaction to another.
+    pub inner: FxHashMap<u64, (u32, u32)>,
+    /// (local, envelope) to the reaction, or to [`NONE`] if that is nothing.
+    pub outer: Pairs,
+    /// A column, and the list of envelopes that goes to its inbox.
+    pub posts: Vec<(u32, u32)>,
+    /// What panics said.
+    pub failures: Vec<String>,
+    /// How often a handler was run.
+    pub calls: u64,
+    /// The state that is being left.
+    pub leaving: u32,
+}
+
+impl Reactions {
+    pub(super) fn new() -> Self {
+        Self {
+            all: Vec::new(),
+            inner: FxHashMap::default(),
+            outer: Pairs::new(),
+            posts: Vec::new(),
+            failures: Vec::new(),
+            calls: 0,
+            leaving: NONE,
+        }
+    }
+
+    /// The number of a message about a panic.
+    pub(super) fn fail(&mut self, message: String) -> u32 {
+        self.failures.push(message);
+        self.failures.len() as u32 - 1
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.all.capacity() * size_of::<Reaction>()
+            + self.posts.capacity() * 8
+            + self.outer.bytes()
+            + self.inner.capacity() * 17
+    }
+}

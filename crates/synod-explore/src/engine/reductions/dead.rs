@@ -1,0 +1,170 @@
+//! Messages that cannot matter any more are left out of inboxes, and that they cannot is checked afterwards.
+//!
+//! **What it does.** A message is left out as soon as its receiver would ignore it. That is a guess: the receiver may come to a local in
+//! which it would not.
+//!
+//! **What it assumes.** A message that is left out is a no-op at its receiver in every state that follows. Then it is no step in any of
+//! them and stands in nobody's way, and the states with and without dead messages are bisimilar. In an ordered network even a no-op
+//! is a step, since it makes room for the next message; there nothing is left out.
+//!
+//! **What certifies it.** [`LeftOut::refute`] checks the guesses on the graph of locals that was explored: from every local in which a
+//! message was left out, every local that its receiver ever went on to must ignore it too. Where one does not, the message is kept in all
+//! locals that lead there, and the exploration begins anew. What is known of handlers stays, so that the guesses only get better and
+//! there is an end. A verdict *holds* is only given when nothing is refuted.
+
+use crate::engine::intern::pair;
+use rustc_hash::FxHashSet;
+
+/// What was left out, and what was found out about that.
+#[derive(Default)]
+pub(crate) struct LeftOut {
+    /// Messages that are no-ops at their receivers and stay in inboxes all the same: (local, envelope).
+    kept: FxHashSet<u64>,
+    /// What was left out: (local, envelope).
+    dropped: FxHashSet<u64>,
+}
+
+/// The actors, to whoever checks what was left out.
+pub(crate) trait Receivers {
+    /// How many locals there are.
+    fn locals(&self) -> usize;
+    /// From which local to which an actor's steps lead, within the bounds.
+    fn steps(&self, actor: u32) -> Vec<(u32, u32)>;
+    /// The actor that an envelope goes to.
+    fn receiver(&self, envelope: u32) -> u32;
+    /// Whether it would be no step at all if an actor got an envelope in a local.
+    fn ignores(&mut self, actor: u32, local: u32, envelope: u32) -> bool;
+}
+
+impl LeftOut {
+    /// Whether a message is left out where it finds its receiver in a local; it is asked only once whether the receiver ignores it.
+    pub(crate) fn is_dropped(&mut self, local: u32, envelope: u32, ignores: impl FnOnce() -> bool) -> bool {
+        let at = pair(local, envelope);
+        if self.dropped.contains(&at) {
+            return true;
+        }
+        if self.kept.contains(&at) || !ignores() {
+            return false;
+        }
+        self.dropped.insert(at)
+    }
+
+    /// Whether nothing was left out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.dropped.is_empty()
+    }
+
+    /// How many messages are known to be worth keeping although they are ignored.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Forgets what was left out, and keeps what was found out about it.
+    pub(crate) fn begin_anew(&mut self) {
+        self.dropped.clear();
+    }
+
+    /// Looks for messages that were left out although their receivers might still react to them, and remembers to keep them.
+    /// Whether there were any.
+    pub(crate) fn refute(&mut self, receivers: &mut impl Receivers) -> bool {
+        // In one order, so that what is found out, and in which order handlers are run, does not depend on a hash.
+        let mut left_out: Vec<(u32, u32, u32)> = self
+            .dropped
+            .iter()
+            .map(|&at| (receivers.receiver(at as u32), at as u32, (at >> 32) as u32))
+            .collect();
+        left_out.sort_unstable();
+        let mut refuted = false;
+        for actor in left_out.chunk_by(|a, b| a.0 == b.0) {
+            let (steps, locals) = (receivers.steps(actor[0].0), receivers.locals());
+            let before = Ways::new(steps.iter().map(|&(from, to)| (to, from)).collect(), locals);
+            let after = Ways::new(steps, locals);
+            let (mut reached, mut kept) = (Marks::new(locals), Marks::new(locals));
+            for message in actor.chunk_by(|a, b| a.1 == b.1) {
+                let (actor, envelope, _) = message[0];
+                reached.clear();
+                kept.clear();
+                let mut pending: Vec<u32> = message.iter().map(|(_, _, local)| *local).collect();
+                for local in &pending {
+                    reached.set(*local);
+                }
+                let mut reacting = Vec::new();
+                while let Some(local) = pending.pop() {
+                    if !self.is_dropped(local, envelope, || receivers.ignores(actor, local, envelope)) {
+                        reacting.push(local);
+                    }
+                    pending.extend(after.of(local).iter().filter(|next| reached.set(**next)));
+                }
+                // Whatever leads to a local that reacts has to keep the message: also past locals that were known to, as what leads
+                // to them may have been found out since.
+                let (reacts, mut wrong) = (!reacting.is_empty(), false);
+                while let Some(local) = reacting.pop() {
+                    for &earlier in before.of(local) {
+                        if reached.has(earlier) && kept.set(earlier) {
+                            self.kept.insert(pair(earlier, envelope));
+                            wrong |= self.dropped.contains(&pair(earlier, envelope));
+                            reacting.push(earlier);
+                        }
+                    }
+                }
+                assert_eq!(wrong, reacts, "what reacts is reached from where the message was left out");
+                refuted |= wrong;
+            }
+        }
+        refuted
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        (self.kept.capacity() + self.dropped.capacity()) * 9
+    }
+}
+
+/// Of each local, the locals that follow it.
+struct Ways {
+    starts: Vec<u32>,
+    to: Vec<u32>,
+}
+
+impl Ways {
+    fn new(mut steps: Vec<(u32, u32)>, locals: usize) -> Self {
+        steps.sort_unstable();
+        steps.dedup();
+        let mut starts = vec![0; locals + 1];
+        for (from, _) in &steps {
+            starts[*from as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        Self { starts, to: steps.into_iter().map(|(_, to)| to).collect() }
+    }
+
+    fn of(&self, local: u32) -> &[u32] {
+        &self.to[self.starts[local as usize] as usize..self.starts[local as usize + 1] as usize]
+    }
+}
+
+/// Locals that were marked since the last time all marks were taken away.
+struct Marks {
+    now: u32,
+    when: Vec<u32>,
+}
+
+impl Marks {
+    fn new(locals: usize) -> Self {
+        Self { now: 1, when: vec![0; locals] }
+    }
+
+    fn clear(&mut self) {
+        self.now += 1;
+    }
+
+    fn has(&self, local: u32) -> bool {
+        self.when[local as usize] == self.now
+    }
+
+    /// Marks a local; false if it was.
+    fn set(&mut self, local: u32) -> bool {
+        std::mem::replace(&mut self.when[local as usize], self.now) != self.now
+    }
+}

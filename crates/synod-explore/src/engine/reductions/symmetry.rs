@@ -1,0 +1,96 @@
+//! Of all rows that differ only in which of some like actors is which, the least one stands for all.
+//!
+//! **What it assumes.** Exchanging the actors that are declared alike is a symmetry of the system: each begins alike, fails alike, does the
+//! same in the same situation but for names, and neither the observer nor a property tells them apart. Then a state and its images have
+//! the same future, and one of them will do.
+//!
+//! **What certifies it.** That is declared, and checked on every handler call that was made, on a sample of the histories, and on
+//! every property (`semantics::alike`), after the exploration and before its verdict. What nobody could check is refused (`plan`).
+
+use crate::quotient::Permutation;
+
+/// The permutations that exchange like actors, the identity first.
+pub(crate) struct Group {
+    permutations: Vec<Permutation>,
+    /// Of each permutation, who comes to each place.
+    inverse: Vec<Vec<usize>>,
+}
+
+impl Group {
+    pub(crate) fn new(permutations: Vec<Permutation>, actors: usize) -> Self {
+        let inverse = permutations.iter().map(|by| {
+            let mut inverse = vec![0; actors];
+            for actor in 0..actors {
+                inverse[by.index(actor)] = actor;
+            }
+            inverse
+        });
+        Self { inverse: inverse.collect(), permutations }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.permutations.len()
+    }
+
+    /// A permutation by its number.
+    pub(crate) fn get(&self, by: usize) -> &Permutation {
+        &self.permutations[by]
+    }
+
+    fn actors(&self) -> usize {
+        self.inverse.first().map_or(0, Vec::len)
+    }
+
+    /// Puts the least row in the place of a row: least column by column, the history last. `image` says how a number of a column looks
+    /// after a permutation.
+    ///
+    /// Actors take the places of others; the stray inbox, crashes and history stay where they are.
+    pub(crate) fn least<E>(
+        &self,
+        row: &mut [u32],
+        mut image: impl FnMut(usize, u32, usize) -> Result<u32, E>,
+    ) -> Result<(), E> {
+        let (actors, history) = (self.actors(), row.len() - 1);
+        let mut best: Vec<u32> = row.to_vec();
+        for by in 1..self.len() {
+            let mut smaller = false;
+            for place in (0..=actors).chain([history]) {
+                let column = if place < actors { self.inverse[by][place] } else { place };
+                let number = image(column, row[column], by)?;
+                if smaller {
+                    best[place] = number;
+                } else if number < best[place] {
+                    // From here on everything is taken over; what stands before is equal.
+                    smaller = true;
+                    best[place] = number;
+                } else if number > best[place] {
+                    break;
+                }
+            }
+        }
+        row.copy_from_slice(&best);
+        Ok(())
+    }
+
+    /// The permutation that makes a row of its least one.
+    pub(crate) fn to_row<E>(
+        &self,
+        least: &[u32],
+        row: &[u32],
+        mut image: impl FnMut(usize, u32, usize) -> Result<u32, E>,
+    ) -> Result<Option<usize>, E> {
+        let (actors, history) = (self.actors(), row.len() - 1);
+        for by in 0..self.len() {
+            let mut after = least.to_vec();
+            for column in (0..=actors).chain([history]) {
+                let place = if column < actors { self.permutations[by].index(column) } else { column };
+                after[place] = image(column, least[column], by)?;
+            }
+            if after == row {
+                return Ok(Some(by));
+            }
+        }
+        Ok(None)
+    }
+}

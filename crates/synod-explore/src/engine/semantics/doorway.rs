@@ -1,0 +1,161 @@
+//! The actors' side of the [`Door`].
+
+use super::ask::ask;
+use super::values::Semantics;
+use crate::engine::door::{About, Answer, Cause, Door, Outcome, Standing, Whole};
+use crate::engine::intern::Interner;
+use crate::observer::{Observer, PartUpdate};
+use crate::{Subject, panics, step};
+use stateright::actor::Envelope;
+use std::sync::Arc;
+
+impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
+    fn react(&mut self, actor: u32, local: u32, cause: Cause) -> Outcome {
+        let mut outcome =
+            Outcome { next: local, sends: Vec::new(), note: None, ignored: false, failure: None };
+        match self.run(actor, local, cause) {
+            Ok(step::Reaction { local, sends, note, ignored }) => {
+                outcome.ignored = ignored;
+                outcome.note = note.map(|note| self.notes.intern(note));
+                outcome.sends = sends.into_iter().map(|envelope| self.envelopes.intern(envelope)).collect();
+                match local.map(|local| self.intern_local(Arc::new(local))) {
+                    Some(Ok(next)) => outcome.next = next,
+                    Some(Err(message)) => outcome.failure = Some(message),
+                    None => {}
+                }
+            }
+            Err(message) => outcome.failure = Some(message),
+        }
+        outcome
+    }
+
+    fn causes(&self, actor: u32, local: u32) -> Vec<Cause> {
+        let value = self.locals.get(local);
+        let mut causes: Vec<Cause> = (0..value.timers.len() as u32).map(Cause::Timeout).collect();
+        if value.is_down() {
+            causes.extend((!self.system.faults.is_absent(actor as usize)).then_some(Cause::Recover));
+        } else if self.system.faults.can_crash(actor as usize) {
+            causes.push(Cause::Crash);
+        }
+        for (key, choices) in (0..).zip(value.randoms.values()) {
+            causes.extend((0..choices.len() as u32).map(|choice| Cause::Random(key, choice)));
+        }
+        causes
+    }
+
+    fn standing(&self, local: u32) -> Option<Standing> {
+        self.standings.get(local as usize).copied()
+    }
+
+    fn ends(&self, envelope: u32) -> Option<(u32, u32)> {
+        let known = (envelope as usize) < self.envelopes.len();
+        known.then(|| {
+            let Envelope { src, dst, .. } = self.envelopes.get(envelope);
+            (usize::from(*src) as u32, usize::from(*dst) as u32)
+        })
+    }
+
+    fn parts(&self) -> usize {
+        if self.apart { self.values.len() } else { 0 }
+    }
+
+    fn about(&self, note: u32) -> u32 {
+        let (parts, count) = (self.apart().expect("they come apart"), self.values.len());
+        let about = panics::capture(|| parts.about(self.notes.get(note)));
+        let about = about.ok().filter(|about| about.iter().all(|part| *part < count));
+        // Whoever cannot tell is asked about all of it.
+        let about = about.unwrap_or_else(|| (0..count).collect());
+        about.iter().fold(0, |mask, part| mask | 1 << part)
+    }
+
+    fn update(&mut self, history: &[u32], note: u32) -> Result<Option<Vec<u32>>, String> {
+        let updated = panics::capture(|| {
+            let history = self.history(history);
+            self.system.observer.update(&history, self.notes.get(note))
+        })?;
+        updated.map(|updated| self.number_of(updated)).transpose()
+    }
+
+    fn update_part(&mut self, part: usize, value: u32, note: u32) -> Result<PartUpdate<u32>, String> {
+        let parts = self.apart().expect("they come apart");
+        let from = self.values[part].get(value);
+        let updated = panics::capture(|| parts.update(part, from, self.notes.get(note)))?;
+        Ok(match updated {
+            PartUpdate::Same => PartUpdate::Same,
+            PartUpdate::Changed(to) => PartUpdate::Changed(self.values[part].intern(to)),
+            PartUpdate::Whole => PartUpdate::Whole,
+        })
+    }
+
+    fn check_parts(&self, history: &[u32], note: u32, updated: &[u32]) -> Result<(), String> {
+        let (from, note) = (panics::capture(|| self.history(history))?, self.notes.get(note));
+        let parts = self.apart().expect("they come apart");
+        let is_same = panics::capture(|| {
+            let whole = self.system.observer.update(&from, note);
+            let whole = whole.as_ref().unwrap_or(&from);
+            *whole == *self.history(updated) && parts.split(whole).iter().eq(self.values_of(updated))
+        })?;
+        if is_same {
+            return Ok(());
+        }
+        Err(format!(
+            "the parts of a history do not come to the same as all of it when {from:?} is followed by {note:?}"
+        ))
+    }
+
+    fn admits(&self, state: &Whole) -> Result<bool, String> {
+        let doubt = self.system.doubt.as_ref().filter(|_| self.bounded);
+        panics::capture(|| {
+            let state = self.state(state);
+            self.system.bounds.state.as_ref().is_none_or(|(_, within)| within(&state))
+                && doubt.is_none_or(|doubt| doubt.admits(&state))
+        })
+    }
+
+    fn rewrite(&mut self, state: &Whole) -> Result<Option<Whole>, String> {
+        let normal = self.system.normal.as_ref().expect("states are rewritten");
+        let state = self.state(state);
+        let rewritten = panics::capture(|| normal.normal(state))?;
+        rewritten.map(|state| self.whole(&state)).transpose()
+    }
+
+    fn local_after(&mut self, by: usize, local: u32) -> u32 {
+        let (symmetry, group) = self.permuted();
+        let image = symmetry.local(group.get(by), self.locals.get(local));
+        // A bound that panics on an exchanged local is noticed when symmetry is checked.
+        self.intern_local(Arc::new(image)).unwrap_or(local)
+    }
+
+    fn envelope_after(&mut self, by: usize, envelope: u32) -> u32 {
+        let (symmetry, group) = self.permuted();
+        let image = symmetry.envelope(group.get(by), self.envelopes.get(envelope));
+        self.envelopes.intern(image)
+    }
+
+    fn history_after(&mut self, by: usize, history: u32) -> u32 {
+        let (symmetry, group) = self.permuted();
+        let image = symmetry.permute.history(group.get(by), self.values[0].get(history));
+        self.values[0].intern(image)
+    }
+
+    fn ask(&self, about: About<'_>, properties: &[usize]) -> Result<Vec<Answer>, String> {
+        ask(self, about, properties)
+    }
+
+    fn probe(&self, state: &Whole) -> Result<(), String> {
+        let Some(doubt) = &self.system.doubt else { return Ok(()) };
+        panics::capture(|| doubt.probe(&self.state(state))).and_then(|probed| probed)
+    }
+
+    fn is_refused(&self) -> bool {
+        !self.bounded && self.system.doubt.as_ref().is_some_and(|doubt| doubt.bound().is_some())
+    }
+
+    fn bytes(&self) -> usize {
+        self.locals.bytes()
+            + self.standings.capacity() * size_of::<Standing>()
+            + self.envelopes.bytes()
+            + self.notes.bytes()
+            + self.values.iter().map(Interner::bytes).sum::<usize>()
+    }
+}

@@ -1,0 +1,155 @@
+//! The values behind the numbers, and the handlers that make them.
+
+use crate::engine::door::{Cause, Standing, Whole};
+use crate::engine::histories::MOST;
+use crate::engine::intern::Interner;
+use crate::engine::plan::Plan;
+use crate::engine::reductions::symmetry::Group;
+use crate::observer::{Event, Observer, Parts};
+use crate::quotient::Symmetry;
+use crate::state::{InFlight, Local, State};
+use crate::system::System;
+use crate::{Subject, panics, step};
+use stateright::actor::Envelope;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A system, and everything that came up while it was explored.
+pub(in crate::engine) struct Semantics<'s, A: Subject, O: Observer<A>> {
+    pub system: &'s System<A, O>,
+    /// The boundary of a stateright model is one: it refused a state.
+    pub bounded: bool,
+    pub(super) group: Option<Arc<Group>>,
+    pub locals: Interner<Arc<Local<A>>>,
+    pub(super) standings: Vec<Standing>,
+    pub envelopes: Interner<Envelope<A::Msg>>,
+    pub notes: Interner<O::Note>,
+    /// Whether histories come apart.
+    pub(super) apart: bool,
+    /// The values of each part; the first one's are the histories themselves if they do not come apart.
+    pub values: Vec<Interner<O::History>>,
+}
+
+impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
+    pub(in crate::engine) fn new(system: &'s System<A, O>, plan: &Plan, bounded: bool) -> Self {
+        Self {
+            system,
+            bounded,
+            group: plan.symmetry.clone(),
+            locals: Interner::new(),
+            standings: Vec::new(),
+            envelopes: Interner::new(),
+            notes: Interner::new(),
+            apart: plan.apart() && system.observer.parts().is_some(),
+            values: vec![Interner::new()],
+        }
+    }
+
+    /// How histories come apart, if they do here.
+    pub(super) fn apart(&self) -> Option<&'s dyn Parts<O::History, O::Note>> {
+        self.system.observer.parts().filter(|_| self.apart)
+    }
+
+    /// A state in numbers. Fails if user code panics.
+    pub(in crate::engine) fn whole(&mut self, state: &State<A, O>) -> Result<Whole, String> {
+        // Before any handler is run, so that it is known of how many parts histories are.
+        let history = self.number_of(state.history.clone())?;
+        let envelopes = state.network.all();
+        let envelopes = envelopes.into_iter().map(|envelope| self.envelopes.intern(envelope.to_cloned_msg()));
+        let envelopes = envelopes.collect();
+        let locals = state.locals.iter().map(|local| self.intern_local(Arc::clone(local)));
+        Ok(Whole { locals: locals.collect::<Result<_, _>>()?, envelopes, history, crashes: state.crashes })
+    }
+
+    /// The state behind its numbers.
+    pub(in crate::engine) fn state(&self, whole: &Whole) -> State<A, O> {
+        let mut network = InFlight::new(self.system.network.delivery);
+        for &envelope in &whole.envelopes {
+            network.send(self.envelopes.get(envelope).clone());
+        }
+        State {
+            locals: whole.locals.iter().map(|local| Arc::clone(self.locals.get(*local))).collect(),
+            network,
+            history: self.history(&whole.history).into_owned(),
+            crashes: whole.crashes,
+        }
+    }
+
+    /// A history by the numbers of its parts.
+    pub(in crate::engine) fn history(&self, parts: &[u32]) -> Cow<'_, O::History> {
+        match self.apart() {
+            None => Cow::Borrowed(self.values[0].get(parts[0])),
+            Some(apart) => Cow::Owned(apart.join(&self.values_of(parts))),
+        }
+    }
+
+    pub(super) fn values_of(&self, parts: &[u32]) -> Vec<&O::History> {
+        parts.iter().zip(&self.values).map(|(value, values)| values.get(*value)).collect()
+    }
+
+    /// The numbers of a history's parts. Fails if it comes apart in another way than others did, or if user code panics.
+    pub(super) fn number_of(&mut self, history: O::History) -> Result<Vec<u32>, String> {
+        let split = self.apart().map(|parts| panics::capture(|| parts.split(&history))).transpose()?;
+        let first = self.values[0].len() == 0;
+        // Nobody has to be told that so many parts are too many: the whole will do.
+        self.apart &= !first || split.as_ref().is_some_and(|split| (1..=MOST).contains(&split.len()));
+        let Some(split) = split.filter(|_| self.apart) else {
+            return Ok(vec![self.values[0].intern(history)]);
+        };
+        if first {
+            self.values.resize_with(split.len(), Interner::new);
+        } else if split.len() != self.values.len() {
+            return Err(format!(
+                "{history:?} comes apart into {} parts, others into {}",
+                split.len(),
+                self.values.len()
+            ));
+        }
+        Ok(split.into_iter().zip(&mut self.values).map(|(part, values)| values.intern(part)).collect())
+    }
+
+    /// The number of a local. Fails if the bound, which is user code too, panics.
+    pub(super) fn intern_local(&mut self, local: Arc<Local<A>>) -> Result<u32, String> {
+        let within = match (&self.system.bounds.local, &local.state) {
+            (Some((_, bound)), Some(state)) => panics::capture(|| bound(state))?,
+            _ => true,
+        };
+        let down = local.is_down();
+        let id = self.locals.intern(local);
+        if self.locals.len() > self.standings.len() {
+            self.standings.push(Standing { down, within });
+        }
+        Ok(id)
+    }
+
+    /// Runs a handler, without remembering anything.
+    pub(super) fn run(&self, actor: u32, local: u32, cause: Cause) -> Result<step::Reaction<A, O>, String> {
+        let value = self.locals.get(local);
+        panics::capture(|| self.system.react(actor as usize, value, self.event(value, cause)))
+    }
+
+    pub(super) fn event<'e>(&'e self, local: &'e Local<A>, cause: Cause) -> Event<'e, A> {
+        match cause {
+            Cause::Deliver(envelope) | Cause::Drop(envelope) => {
+                let Envelope { src, msg, .. } = self.envelopes.get(envelope);
+                Event::Deliver { src: *src, msg }
+            }
+            Cause::Timeout(n) => {
+                Event::Timeout(local.timers.iter().nth(n as usize).expect("causes come from the local"))
+            }
+            Cause::Random(n, m) => {
+                let (key, choices) =
+                    local.randoms.iter().nth(n as usize).expect("causes come from the local");
+                Event::Random { key, choice: &choices[m as usize] }
+            }
+            Cause::Crash => Event::Crash,
+            Cause::Recover => Event::Recover,
+        }
+    }
+
+    /// How values look after a permutation, and the permutations.
+    pub(super) fn permuted(&self) -> (&'s Symmetry<A, O>, Arc<Group>) {
+        let symmetry = self.system.symmetry.as_ref().expect("like actors are declared");
+        (symmetry, Arc::clone(self.group.as_ref().expect("like actors are declared")))
+    }
+}

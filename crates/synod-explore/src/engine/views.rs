@@ -1,0 +1,145 @@
+//! What can happen to an actor with the messages on their way to it. A *view* is a local with an inbox: it has the same steps wherever it
+//! occurs, so that these are found out once.
+
+use super::door::Cause;
+use super::intern::NONE;
+use super::key::Words;
+use super::pairs::Pairs;
+
+/// What expanding needs to know of a step of a view. The rest is kept apart, so that this stays in the processor's cache.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// The first word of what it adds to a hashed key: the whole step where messages are summed up one by one, or else the
+    /// actor itself.
+    pub delta: u64,
+    /// The number of its note, or [`NONE`]; of its panic message, if it failed.
+    pub note: u32,
+    /// Whose step it is.
+    pub column: u16,
+    pub how: How,
+}
+
+/// What a step of a view does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effect {
+    /// The view of the actor afterwards: without the delivered message, with what it sent itself.
+    pub view: u32,
+    /// What it sent to others: a range of [`Reactions::posts`](super::reactions::Reactions).
+    pub posts: (u32, u32),
+    /// Its actor and those it sends to, as bits. See [`Asleep`](super::reductions::sleep::Asleep).
+    pub wakes: u32,
+}
+
+/// What kind of step it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Plain,
+    /// A no-op that counts only if its note changes the history.
+    Ignored,
+    /// It counts only as long as another crash fits.
+    Crash,
+    /// The actor would leave the bounds.
+    Pruned,
+    /// No step at all.
+    Nothing,
+    /// The handler panicked.
+    Failed,
+}
+
+/// The steps of all views, in parts.
+#[derive(Default)]
+pub(super) struct Steps {
+    pub hot: Vec<Step>,
+    pub effects: Vec<Effect>,
+    /// The second words of what they add to keys.
+    pub wide: Vec<u64>,
+    pub causes: Vec<Cause>,
+}
+
+impl Steps {
+    pub(super) fn len(&self) -> u32 {
+        self.hot.len() as u32
+    }
+
+    pub(super) fn push(&mut self, mut step: Step, effect: Effect, delta: Words, cause: Cause) {
+        step.delta = delta[0];
+        self.hot.push(step);
+        self.effects.push(effect);
+        self.wide.push(delta[1]);
+        self.causes.push(cause);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.hot.clear();
+        self.effects.clear();
+        self.wide.clear();
+        self.causes.clear();
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.hot.capacity() * size_of::<Step>()
+            + self.effects.capacity() * size_of::<Effect>()
+            + self.wide.capacity() * 8
+            + self.causes.capacity() * size_of::<Cause>()
+    }
+}
+
+/// The views of one actor.
+pub(super) struct Column {
+    /// (local, inbox) to view.
+    pub ids: Pairs,
+    /// The steps of each view; the range begins with [`NONE`] if they are not known. Every state that is left asks
+    /// for these, so they are kept apart from the rest.
+    pub steps: Vec<(u32, u32)>,
+    /// The local and the inbox of each view.
+    pub of: Vec<(u32, u32)>,
+    /// What they add to hashed keys: the first words, and the second ones.
+    pub narrow: Vec<u64>,
+    pub wide: Vec<u64>,
+    /// (view, list of envelopes) to view.
+    pub appends: Pairs,
+    /// What each view looks like after each permutation; see `reductions::symmetry`.
+    pub images: Vec<u32>,
+}
+
+impl Column {
+    pub(super) fn new() -> Self {
+        Self {
+            ids: Pairs::new(),
+            steps: Vec::new(),
+            of: Vec::new(),
+            narrow: Vec::new(),
+            wide: Vec::new(),
+            appends: Pairs::new(),
+            images: Vec::new(),
+        }
+    }
+
+    /// How many views there are.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether the steps of a view are known.
+    pub(super) fn has_steps(&self, view: u32) -> bool {
+        self.steps[view as usize].0 != NONE
+    }
+
+    /// What a view adds to a hashed key.
+    pub(super) fn hash(&self, view: u32) -> Words {
+        [self.narrow[view as usize], self.wide[view as usize]]
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.ids.bytes()
+            + self.appends.bytes()
+            + (self.steps.capacity() + self.of.capacity() + self.narrow.capacity() + self.wide.capacity()) * 8
+            + self.images.capacity() * 4
+    }
+}
+
+/// An actor as a bit.
+#[inline]
+pub(super) fn bit(column: usize) -> u32 {
+    u32::try_from(column).ok().and_then(|column| 1_u32.checked_shl(column)).unwrap_or(0)
+}
