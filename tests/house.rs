@@ -1,6 +1,7 @@
 //! The house rules that a reader relies on: what crates may not know, and that the chain from a claim to its code,
 //! its model and its mutant is whole.
 
+use crate::imports::Imports;
 use crate::synod::root;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -116,6 +117,48 @@ fn the_loop_reads_no_clock_and_no_randomness_but_what_it_is_given() {
             assert!(excused || found.is_none(), "{}: {banned} in {found:?}", file.display());
         }
     }
+}
+
+fn imports_of(name: &str) -> Imports {
+    let src = format!("crates/{name}/src");
+    Imports::of_crate(&root().join(&src), &rust_files(&src))
+}
+
+/// Crates in which modules still import each other in circles.
+const IN_CIRCLES: [&str; 6] =
+    ["synod", "synod-cli", "synod-model", "synod-replay", "synod-runtime", "synod-server"];
+
+#[test]
+fn modules_import_each_other_in_one_direction_only() {
+    for entry in fs::read_dir(root().join("crates")).expect("a folder of the project") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        if !IN_CIRCLES.contains(&name.as_str()) {
+            let circle = imports_of(&name).circle();
+            assert_eq!(circle, None, "modules of {name} import each other");
+        }
+    }
+}
+
+#[test]
+fn a_circle_of_imports_is_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().expect("it is below")).expect("a folder");
+        fs::write(&path, text).expect("it is written");
+        path
+    };
+    let mut files = vec![
+        write("lib.rs", "mod a;\nmod b;\npub use b::{Told, c::Called as Renamed};\n"),
+        write("a.rs", "use crate::Told;\npub struct A;\n"),
+        write("b/mod.rs", "pub mod c;\npub struct Told; // as crate::a::A is\n"),
+        write("b/c.rs", "use super::Told;\npub struct Called;\n"),
+    ];
+    assert_eq!(Imports::of_crate(folder.path(), &files).circle(), None);
+    files.push(write("b/c.rs", "fn f(a: crate::a::A) {}\n"));
+    files.push(write("a.rs", "use crate::{Renamed, Told};\n"));
+    let circle = Imports::of_crate(folder.path(), &files).circle();
+    assert_eq!(circle, Some(vec!["a".to_owned(), "b::c".to_owned()]));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod decoders;
 mod explorer;
 mod guards;
 mod house;
+mod imports;
 mod leading;
 mod liveness;
 mod planted;
