@@ -257,6 +257,17 @@ mod tests {
     }
 
     #[test]
+    fn what_servers_say_to_each_other_is_heard_from_nobody_who_plays_a_part_less() {
+        // The first plays all parts; those after it are no learner, no proposer, no acceptor.
+        let cluster = cluster([0, 1, 2], &[0, 1, 3], &[0, 2, 3]);
+        let learn = Msg::Learn { from: Instance(1) };
+        assert_eq!(
+            [0, 1, 2, 3].map(|id: usize| cluster.hears(id.into(), &learn)),
+            [true, false, false, false]
+        );
+    }
+
+    #[test]
     fn a_ballot_is_heard_from_nobody_but_the_proposer_whose_number_it_carries() {
         let cluster = cluster([0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
         for (sender, number) in [(0, 1), (1, 2), (2, 3), (90, 1), (90, 4)] {

@@ -159,7 +159,7 @@ fn as_proposer_on(
             let proposer = as_proposer(state);
             // A ballot is good from some instance on; what is wanted below needs another.
             let needed = match &proposer.phase {
-                Phase::Idle => !proposer.wanted.is_empty() && !retry.is_put_off(was_busy),
+                Phase::Idle => !retry.is_put_off(was_busy),
                 Phase::Preparing { .. } => false,
                 Phase::Accepting { .. } => !proposer.covers(*instance),
             };

@@ -375,3 +375,35 @@ pub(crate) fn on_accepted(
     }
     Some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All sequences of three runs of instances below 7, of which some have no end: whatever was added is a gap and nothing else, and the same
+    /// gaps are equal, in whatever pieces they came.
+    #[test]
+    fn gaps_are_what_was_added_in_whatever_pieces_and_order() {
+        let ends =
+            |start| (start..7).map(Some).chain([None]).map(move |end| (Instance(start), end.map(Instance)));
+        let runs: Vec<(Instance, Option<Instance>)> = (0..7).flat_map(ends).collect();
+        let lies_in =
+            |at, (start, end): (Instance, Option<Instance>)| start <= at && end.is_none_or(|end| at < end);
+        let mut seen: BTreeMap<Vec<bool>, Gaps> = BTreeMap::new();
+        for first in &runs {
+            for second in &runs {
+                for third in &runs {
+                    let mut gaps = Gaps::default();
+                    for (start, end) in [first, second, third] {
+                        gaps.add(*start, *end);
+                    }
+                    let added = |at| [first, second, third].iter().any(|run| lies_in(at, **run));
+                    let is_gap: Vec<bool> = (0..9).map(|at| added(Instance(at))).collect();
+                    let found: Vec<bool> = (0..9).map(|at| gaps.contain(Instance(at))).collect();
+                    assert_eq!(found, is_gap, "{first:?}, {second:?}, {third:?}: {gaps:?}");
+                    assert_eq!(*seen.entry(is_gap).or_insert_with(|| gaps.clone()), gaps);
+                }
+            }
+        }
+    }
+}

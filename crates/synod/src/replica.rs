@@ -171,9 +171,7 @@ impl Member<'_> {
         }
         if is_new {
             self.go_about(state, was_busy, fx);
-            if matches!(as_proposer(state).phase, Phase::Accepting { .. }) {
-                sequence::advance(self.cluster, self.log, as_server(state), fx);
-            }
+            sequence::advance(self.cluster, self.log, as_server(state), fx);
         }
     }
 

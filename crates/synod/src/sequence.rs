@@ -94,8 +94,8 @@ impl ServerState {
     /// Whether there is something that this server's ballot, or a higher one, has to bring about.
     pub(crate) fn is_leading_to_something(&self) -> bool {
         let open = match &self.proposer.phase {
-            // What is executed was dropped, and the first instance after that is not known.
-            Phase::Accepting { reports, issued, .. } => !reports.is_empty() || !issued.is_empty(),
+            // What is executed was dropped, and below whatever was reported or is known all is issued.
+            Phase::Accepting { issued, .. } => !issued.is_empty(),
             _ => false,
         };
         open || self.proposer.is_busy() || self.log().questions.are_open()

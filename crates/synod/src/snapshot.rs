@@ -74,7 +74,7 @@ impl Snapshot {
         if rest.is_empty() && at > 0 {
             return None;
         }
-        let part = Value::from(&rest[..rest.len().min(truncate.part.max(1))]);
+        let part = Value::from(&rest[..rest.len().min(truncate.part)]);
         Some(Msg::Part { of: self.next, sum: self.sum, length: bytes.len() as u64, at, bytes: part })
     }
 }
@@ -173,7 +173,7 @@ pub(crate) fn on_part(
         _ => Arriving { of, sum, length, parts: Vec::new(), asked_again: false },
     };
     let size = bytes.as_bytes().len() as u64;
-    let due = length.saturating_sub(at).min(truncate.part.max(1) as u64);
+    let due = length.saturating_sub(at).min(truncate.part as u64);
     if at != arriving.received() || size != due {
         return false;
     }

@@ -181,4 +181,10 @@ fn a_hold_off_that_is_over_is_told_where_followers_count() {
         "nobody follows any more"
     );
     assert_eq!(rings(&elector(3, None), 0, &state(&[], &[]), ElectionTimer::HoldOff), does(ready(&[]), &[]));
+    let says = ["Heartbeat to 1", "Heartbeat to 2", "Beat in 10"].map(str::to_owned).to_vec();
+    assert_eq!(
+        rings(&elector(3, None), 0, &ready(&[]), ElectionTimer::Beat),
+        (None, says),
+        "nor is it told later"
+    );
 }

@@ -5,8 +5,8 @@ use stateright::actor::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Cluster, Instance, Learning, Msg, PerInstance, Process, Proposal, ProposerState, QuorumRule, Quorums,
-    Retry, Timer,
+    Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, PerInstance, Process, Proposal,
+    ProposerState, QuorumRule, Quorums, Retry, Timer,
 };
 
 const MINE: synod::Ballot = synod::Ballot { round: 1, proposer: 1 };
@@ -184,14 +184,21 @@ fn a_read_that_waits_stays_as_it_is_when_it_is_asked_again() {
 }
 
 #[test]
-fn readers_of_what_is_issued_have_it_sent_again_and_no_ballot_begun() {
-    let mut one = One::server(cluster(2, 2));
-    one.hears(9, read(7)).hears(1, Msg::Nack { ballot: MINE, promised: ballot(3, 2) });
-    let next = ballot(4, 1);
-    let found = [(Instance(7), Proposal { ballot: ballot(3, 2), value: value("x") })].into_iter().collect();
-    one.hears(1, Msg::Promise { ballot: next, accepted: found, rest: None }).hears(2, promise(next));
-    assert_eq!((one.told(2), one.told(9)), (vec![accept(next, 7, "x")], vec![]));
-    assert_eq!(one.rings(Timer::Retry).told(2), [accept(next, 7, "x")]);
+fn readers_of_what_is_issued_have_it_sent_again_once_and_no_ballot_begun() {
+    for is_wanted in [false, true] {
+        let mut one = One::server(cluster(2, 2));
+        one.hears(9, read(7));
+        if is_wanted {
+            one.hears(8, request(7, "z"));
+        }
+        one.hears(1, Msg::Nack { ballot: MINE, promised: ballot(3, 2) });
+        let next = ballot(4, 1);
+        let found =
+            [(Instance(7), Proposal { ballot: ballot(3, 2), value: value("x") })].into_iter().collect();
+        one.hears(1, Msg::Promise { ballot: next, accepted: found, rest: None }).hears(2, promise(next));
+        assert_eq!((one.told(2), one.told(9)), (vec![accept(next, 7, "x")], vec![]));
+        assert_eq!(one.rings(Timer::Retry).told(2), [accept(next, 7, "x")]);
+    }
 }
 
 #[test]
@@ -240,6 +247,12 @@ fn a_request_for_which_there_is_no_room_is_not_proposed() {
     assert_eq!(state(&one).wanted.keys().collect::<Vec<_>>(), [&Instance(1)]);
     one.hears(9, request(3, "z"));
     assert_eq!(state(&one).wanted.len(), 2, "this one waits nowhere else");
+    // Who asks for what is wanted already takes no room for its value.
+    let mut one = One::server(Cluster { keeps: 1, ..cluster(2, 2) });
+    one.hears(8, request(1, "xx")).hears(9, request(1, "yy")).hears(10, request(2, "zz"));
+    assert_eq!(state(&one).wanted.len(), 1);
+    one.hears(1, Msg::Chosen { instance: Instance(1), value: value("xx") });
+    assert_eq!((one.told(8).len(), one.told(9).len()), (1, 1));
 }
 
 #[test]
@@ -264,4 +277,113 @@ fn the_longest_message_holds_a_report_a_value_or_a_part_of_a_snapshot() {
     assert_eq!(longest(5000, 1), longest(4000, 1) + 1000);
     assert_eq!(longest(1, 5000), longest(1, 4000) + 1000);
     assert!(longest(1, 5000) > 5000 && longest(5000, 1) > 5000);
+}
+
+#[test]
+fn one_step_proposes_and_repeats_as_many_bytes_as_one_message_reports_and_at_least_one_value() {
+    const ENTRY: usize = 48;
+    let retry = |after| Retry { on_nack: true, after, doublings: 0 };
+    let issued = |one: &One| one.told(2).into_iter().filter(|msg| matches!(msg, Msg::Accept { .. })).count();
+    for (report, after, each) in
+        [(1, Some(any()), [1, 1, 1]), (2 * (ENTRY + 1), Some(any()), [2, 1, 2]), (1, None, [3, 0, 0])]
+    {
+        let mut one = server(Cluster { report, ..cluster(2, 2) }, retry(after.clone()));
+        for (client, instance) in [(8, 1), (9, 2), (10, 3)] {
+            one.hears(client, request(instance, "x"));
+        }
+        one.hears(1, promise(MINE)).hears(2, promise(MINE));
+        assert_eq!((issued(&one), is_soon(&one)), (each[0], after.is_some()), "{report}");
+        let all = each[0] + each[1] == 3 || after.is_none();
+        if after.is_some() {
+            one.rings(Timer::Retry);
+            assert_eq!((issued(&one), is_soon(&one)), (each[1], !all));
+            if !all {
+                one.rings(Timer::Retry);
+            }
+            assert_eq!(issued(one.rings(Timer::Retry)), each[2], "the first of them once more");
+        }
+    }
+    // What the ballot was not asked about takes no room from what it was.
+    let mut one = server(Cluster { report: 1, ..cluster(2, 2) }, retry(Some(any())));
+    one.hears(8, request(7, "x")).hears(9, request(3, "y")).hears(1, promise(MINE)).hears(2, promise(MINE));
+    assert_eq!(one.told(2), [accept(MINE, 7, "x")]);
+    // Nothing that is due is nothing that is left.
+    let mut one = One::server(cluster(2, 2));
+    one.hears(8, request(7, "x")).hears(1, Msg::Chosen { instance: Instance(7), value: value("x") });
+    one.hears(1, promise(MINE)).hears(2, promise(MINE));
+    assert!(!is_soon(&one));
+}
+
+#[test]
+fn a_read_of_what_was_reported_and_not_yet_proposed_is_not_answered() {
+    let mut one = One::server(Cluster { report: 1, ..cluster(2, 2) });
+    one.hears(8, read(3)).hears(9, read(4)).hears(1, Msg::Nack { ballot: MINE, promised: ballot(3, 2) });
+    let (next, old) = (ballot(4, 1), ballot(3, 2));
+    let found =
+        [(3, "x"), (4, "y")].map(|(at, text)| (Instance(at), Proposal { ballot: old, value: value(text) }));
+    one.hears(1, Msg::Promise { ballot: next, accepted: found.into_iter().collect(), rest: None });
+    one.hears(2, promise(next));
+    assert_eq!(one.told(2), [accept(next, 3, "x")], "one a step");
+    assert_eq!((one.told(8), one.told(9)), (vec![], vec![]), "both may be chosen");
+}
+
+#[test]
+fn a_read_that_no_ballot_serves_has_one_begun_though_others_wait_for_theirs() {
+    let mut one = One::server(cluster(2, 2));
+    one.hears(8, request(7, "x")).hears(1, promise(MINE)).hears(2, promise(MINE));
+    assert_eq!(one.hears(9, read(8)).told(2), [Msg::Prepare { ballot: ballot(2, 1), from: Instance(7) }]);
+}
+
+#[test]
+fn who_has_nothing_to_bring_about_does_nothing_when_its_time_is_up() {
+    for nacks in [true, false] {
+        assert!(One::server(Cluster { nacks, ..cluster(2, 2) }).rings(Timer::Retry).did.is_empty());
+    }
+    // A ballot through with phase 1 that is refused stays: there is nothing to propose in it, and a later one tells.
+    let mut one = One::server(cluster(2, 2));
+    one.hears(8, request(7, "x")).hears(1, promise(MINE)).hears(2, promise(MINE));
+    one.hears(1, Msg::Chosen { instance: Instance(7), value: value("x") });
+    let before = state(&one).phase.clone();
+    one.hears(1, Msg::Nack { ballot: MINE, promised: ballot(3, 2) });
+    assert_eq!((&state(&one).phase, state(&one).heard, one.did.len()), (&before, 3, 0));
+}
+
+#[test]
+fn without_nacks_a_ballot_that_takes_long_is_given_up_and_without_a_timer_none_is_waited_for() {
+    let mut one = One::server(Cluster { nacks: false, ..cluster(2, 2) });
+    one.hears(8, request(7, "x")).hears(1, promise(MINE)).hears(2, promise(MINE));
+    assert_eq!(one.rings(Timer::Retry).told(2), [Msg::Prepare { ballot: ballot(2, 1), from: Instance(7) }]);
+    let mut one = proposer(cluster(2, 2), Retry { on_nack: true, after: None, doublings: 3 });
+    one.hears(8, request(7, "x"));
+    for round in 1..4 {
+        one.hears(1, Msg::Nack { ballot: ballot(round, 1), promised: ballot(round, 2) });
+        assert_eq!(one.told(2), [Msg::Prepare { ballot: ballot(round + 1, 1), from: Instance(7) }]);
+    }
+}
+
+/// Three proposers of which this one leads, or the second.
+fn elected(leads: bool) -> Cluster {
+    let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: 0 };
+    let members = if leads { ids(0..3) } else { vec![1.into(), 0.into(), 2.into()] };
+    Cluster { election: Some(Election { members, backing: None, pace }), ..cluster(2, 2) }
+}
+
+#[test]
+fn who_comes_to_lead_and_has_nothing_to_bring_about_begins_nothing() {
+    let retry = || Retry { on_nack: true, after: Some(any()), doublings: 0 };
+    let hold_off = Timer::Election(ElectionTimer::HoldOff);
+    assert_eq!(proposer(elected(true), retry()).rings(hold_off).told(1), []);
+    let mut busy = proposer(elected(true), retry());
+    assert_eq!(busy.hears(8, request(7, "x")).told(1), [], "it is to hold off first");
+    assert_eq!(busy.rings(hold_off).told(1), [Msg::Prepare { ballot: MINE, from: Instance(7) }]);
+}
+
+#[test]
+fn who_follows_remembers_a_request_and_no_read() {
+    let mut follower = server(elected(false), Retry { on_nack: true, after: Some(any()), doublings: 0 });
+    let redirect = Msg::Redirect { leader: 1.into() };
+    assert_eq!(follower.hears(8, read(7)).told(8), vec![redirect.clone()]);
+    assert!(state(&follower).reads.is_empty());
+    assert_eq!(follower.hears(8, request(7, "x")).told(8), [redirect]);
+    assert_eq!(state(&follower).wanted.len(), 1);
 }

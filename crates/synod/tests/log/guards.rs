@@ -288,15 +288,12 @@ fn a_snapshot_is_taken_over_if_its_checksum_is_right_and_it_is_ahead() {
     let (older, newer) = (snapshot(4), snapshot(8));
     let forged = Snapshot { sum: newer.sum + 1, ..newer.clone() };
     server.hears(1, part(&forged));
-    assert_eq!((server.next(), server.saved()), (0, None), "not what its checksum says");
+    assert_eq!((server.next(), server.did.len()), (0, 0), "not what its checksum says");
     server.hears(1, part(&newer));
     let saved = server.saved().expect("it is saved in the step that takes it over");
     assert_eq!((server.next(), saved.acceptor.begins), (8, Instance(8)));
     assert_eq!(saved.snapshot, Some(newer.clone()));
-    for late in [&older, &newer] {
-        server.hears(2, part(late));
-        assert_eq!((server.next(), server.saved()), (8, None));
-    }
+    assert!(server.ignores(2, part(&older)) && server.ignores(2, part(&newer)));
     let kept = &server.server().log.as_ref().expect("a log").snapshots.as_ref().expect("some").saved;
     assert_eq!(kept.as_ref(), Some(&newer), "an older one does not replace it");
 }

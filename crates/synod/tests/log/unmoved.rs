@@ -9,8 +9,8 @@ use crate::world::{CLIENT, in_log};
 use stateright::actor::Command;
 use std::time::Duration;
 use synod::{
-    AcceptorState, Ask, Ballot, Cluster, Instance, Learning, Log, Msg, Phase, Proposal, Retry, Snapshot,
-    Stable, Timer, Truncate, Value,
+    AcceptorState, Ask, Ballot, Beat, Cluster, Election, ElectionTimer, Instance, Learning, Log, Msg, Pace,
+    Phase, Proposal, Retry, Snapshot, Stable, Timer, Truncate, Value,
 };
 
 fn with(truncate: Option<Truncate>, change: impl FnOnce(&mut Log)) -> Cluster {
@@ -86,6 +86,9 @@ fn what_is_no_question_or_one_too_many_begins_no_ballot() {
     let mut full = First::start(Cluster { keeps: 1, ..cluster(None) }, None);
     full.hears(READER, query());
     assert!(full.ignores(READER + 1, query()), "one long question is kept");
+    let mut full = First::start(Cluster { keeps: 1, ..cluster(None) }, None);
+    full.hears(CLIENT, submit("aa"));
+    assert!(full.ignores(CLIENT + 1, submit("bb")), "and one long command");
 }
 
 #[test]
@@ -126,6 +129,9 @@ fn a_server_asks_the_others_what_it_missed_and_only_where_it_is_to() {
         let learn = |from| if catch_up { vec![Msg::Learn { from: Instance(from) }] } else { vec![] };
         assert_eq!((server.told(0), server.told(1)), (vec![], learn(0)));
         assert_eq!(server.hears(1, part(&snapshot(4))).told(1), learn(4), "the rest after a snapshot");
+        server.rings(Timer::CatchUp);
+        let cancels = |it: &_| matches!(it, Command::CancelTimer(_));
+        assert!(server.told(1) == learn(4) && !server.did.iter().any(cancels), "no other timer runs");
     }
 }
 
@@ -148,6 +154,7 @@ fn a_leader_that_takes_a_snapshot_over_goes_on_in_its_ballot_and_one_that_prepar
     done.hears(CLIENT, submit("c0")).hears(1, part(&snapshot(4)));
     assert_eq!((done.outputs(CLIENT), prepares(&done)), (vec!["1".to_owned()], vec![]));
     assert_eq!(done.server().proposer.phase, Phase::Idle);
+    assert!(done.server().log.as_ref().expect("a log").asked.is_empty());
 }
 
 #[test]
@@ -342,6 +349,10 @@ fn no_snapshot_is_taken_of_one_who_differs_or_one_that_is_too_long_or_changes_it
     let mut server = restarted(EVERY, snapshot(4), 4);
     server.hears(1, Msg::Checksum { below: Instance(4), sum: snapshot(4).sum + 1 });
     assert!(server.ignores(1, part(&snapshot(8))), "it has executed something else");
+    assert!(
+        server.ignores(1, Msg::Checksum { below: Instance(4), sum: snapshot(4).sum + 1 }),
+        "that is known"
+    );
     assert_eq!(server.hears(2, part(&snapshot(8))).next(), 8);
     let length = snapshot(4).machine.as_bytes().len() as u64;
     for (most, next) in [(length, 4), (length - 1, 0)] {
@@ -375,4 +386,120 @@ fn a_part_that_is_lost_is_asked_for_once_more_and_then_the_log() {
     }
     let log = server.server().log.as_ref().expect("a log");
     assert_eq!(log.snapshots.as_ref().expect("some").arriving, None);
+}
+
+#[test]
+fn a_machine_that_is_yet_to_be_written_is_compared_and_what_arrives_goes_on() {
+    let checksum = |sum| Msg::Checksum { below: Instance(4), sum };
+    let differ = |server: &First| {
+        let snapshots = server.server().log.as_ref().expect("a log").snapshots.clone().expect("some");
+        (snapshots.differ.into_iter().map(usize::from).collect::<Vec<_>>(), snapshots.arriving.is_some())
+    };
+    let mut server = First::start(cluster(Some(Truncate { part: 4, ..EVERY })), None);
+    for at in 0..4 {
+        server.hears(1, chosen(at, &format!("c{at}")));
+    }
+    assert!(server.ignores(1, checksum(snapshot(4).sum)), "it has executed the same");
+    let Snapshot { next: of, sum, machine } = snapshot(8);
+    let length = machine.as_bytes().len() as u64;
+    server.hears(2, Msg::Part { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) });
+    server.hears(1, checksum(snapshot(4).sum + 1));
+    assert_eq!(differ(&server), (vec![1], true), "the part of another is not in dispute");
+}
+
+#[test]
+fn a_leader_has_its_timer_set_when_it_comes_to_fill_a_gap() {
+    let mut leader = First::start(cluster(Some(EVERY)), None);
+    leader.hears(CLIENT, submit("c0")).hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
+    leader.hears(1, chosen(0, "c0"));
+    assert!(leader.did.iter().any(|it| matches!(it, Command::CancelTimer(Timer::Retry))));
+    let values = [1, 2, 3, 5].map(|at| (Instance(at), in_log(&format!("c{at}"))));
+    leader.hears(1, Msg::Known { values: values.into_iter().collect(), next: Instance(4) });
+    assert_eq!(proposed(&leader), [(4, Value::no_op())]);
+    let set = |timer| leader.did.iter().any(|it| matches!(it, Command::SetTimer(set, _) if *set == timer));
+    assert!(set(Timer::Snapshot) && set(Timer::Retry), "{:?}", leader.did);
+}
+
+#[test]
+fn a_leader_that_is_refused_goes_on_if_it_has_work_and_waits_longer_each_time() {
+    let ms = Duration::from_millis;
+    let retry = || Retry { on_nack: true, after: Some(ms(8)..ms(9)), doublings: 3 };
+    let timer = |server: &First| {
+        let set = server.did.iter().filter_map(|it| match it {
+            Command::SetTimer(Timer::Retry, after) => Some(after.start.as_millis()),
+            _ => None,
+        });
+        set.collect::<Vec<_>>()
+    };
+    let mut leader = First::made(cluster(None), retry(), None);
+    leader.hears(CLIENT, submit("a")).hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
+    leader.hears(1, nack(BALLOT, 1));
+    assert_eq!((prepares(&leader).len(), timer(&leader)), (1, vec![16]), "at once");
+    leader.hears(1, nack(Ballot { round: 2, proposer: 1 }, 2));
+    assert_eq!((prepares(&leader).len(), timer(&leader)), (0, vec![32]), "not again");
+    leader.hears(CLIENT, submit("b"));
+    assert_eq!(prepares(&leader).len(), 0, "the timer begins the next");
+    assert_eq!(prepares(leader.rings(Timer::Retry)), [(Ballot { round: 3, proposer: 1 }, 0)]);
+    // With nothing to bring about it gives the ballot up, and waits for nothing.
+    let mut leader = First::made(cluster(None), retry(), None);
+    leader
+        .hears(CLIENT, submit("a"))
+        .hears(1, promise(BALLOT))
+        .hears(2, promise(BALLOT))
+        .hears(1, chosen(0, "a"));
+    leader.hears(1, nack(BALLOT, 1));
+    assert_eq!(
+        (prepares(&leader), timer(&leader), &leader.server().proposer.phase),
+        (vec![], vec![], &Phase::Idle)
+    );
+    assert!(leader.rings(Timer::Retry).did.is_empty());
+}
+
+#[test]
+fn who_holds_off_does_not_wait_for_its_other_timer() {
+    let mut server =
+        First::start(with(None, |log| log.hold_off = Some(Duration::ZERO..Duration::ZERO)), None);
+    let z =
+        Msg::Accept { ballot: Ballot { round: 2, proposer: 2 }, instance: Instance(0), value: in_log("z") };
+    server.hears(1, z).hears(CLIENT, submit("a"));
+    assert_eq!(server.told(CLIENT), [Msg::Redirect { leader: 1.into() }]);
+    assert!(
+        !server.did.iter().any(|it| matches!(it, Command::SetTimer(Timer::Retry, _))),
+        "{:?}",
+        server.did
+    );
+}
+
+/// Four servers of which this one leads if a quorum follows it, or the second.
+fn elected(leads: bool) -> Cluster {
+    let cluster = cluster(None);
+    let any = Duration::ZERO..Duration::ZERO;
+    let pace = Pace { beat: any.clone(), suspect: any.clone(), hold_off: any, doublings: 0 };
+    let mut members = cluster.acceptors.clone();
+    if !leads {
+        members.swap(0, 1);
+    }
+    let backing = Some(cluster.quorums.clone());
+    Cluster { election: Some(Election { members, backing, pace }), ..cluster }
+}
+
+#[test]
+fn clients_are_sent_to_a_leader_that_a_quorum_follows() {
+    let mut follower = First::start(elected(false), None);
+    follower.hears(1, Msg::Beat(Beat::Heartbeat { backed: false })).hears(CLIENT, submit("a"));
+    assert_eq!(follower.told(CLIENT), [], "it may follow another itself");
+    follower.hears(1, Msg::Beat(Beat::Heartbeat { backed: true })).hears(CLIENT + 1, submit("b"));
+    assert_eq!(follower.told(CLIENT + 1), [Msg::Redirect { leader: 1.into() }]);
+}
+
+#[test]
+fn who_comes_to_lead_takes_over_and_waits_for_it_and_for_nothing_after() {
+    let mut leader = First::start(elected(true), None);
+    leader.hears(1, Msg::Beat(Beat::Follow)).hears(2, Msg::Beat(Beat::Follow));
+    leader.rings(Timer::Election(ElectionTimer::HoldOff));
+    let cancels =
+        |leader: &First| leader.did.iter().any(|it| matches!(it, Command::CancelTimer(Timer::Retry)));
+    assert_eq!((prepares(&leader), cancels(&leader)), (vec![(BALLOT, 0)], false));
+    leader.hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
+    assert!(cancels(&leader), "nothing was left open: {:?}", leader.did);
 }
