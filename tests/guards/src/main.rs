@@ -28,11 +28,11 @@ struct Arguments {
     /// Only edits that open.toml lists.
     #[arg(long)]
     open: bool,
-    /// Only so many edits, taken at random.
+    /// Only so many edits, taken at random from those that are in no list.
     #[arg(long)]
     sample: Option<usize>,
-    /// What the sample is drawn with; printed, so that it can be drawn again.
-    #[arg(long)]
+    /// What the sample is drawn with, a number in hexadecimal digits; printed, so that it can be drawn again.
+    #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// How many edits are tried at once.
     #[arg(long, default_value_t = 2)]
@@ -40,12 +40,19 @@ struct Arguments {
     /// Test programs and models that take longer, without an edit, are left out. Seconds.
     #[arg(long, default_value_t = 2.5)]
     most: f64,
+    /// Only the tests of these crates, and the models.
+    #[arg(long = "crate", default_values = run::TESTED)]
+    crates: Vec<String>,
     /// Lists the edits and runs nothing.
     #[arg(long)]
     list: bool,
     /// Writes the list of what survives and is no liberty into target/guards/open.toml.
     #[arg(long)]
     propose: bool,
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(text, 16).map_err(|_| "a seed has 1 to 16 hexadecimal digits".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -75,7 +82,7 @@ fn go(arguments: &Arguments) -> Result<bool, String> {
         return Ok(true);
     }
     let copied = copy::copy(&root)?;
-    let checks = Checks::prepare(&copied, arguments.most)?;
+    let checks = Checks::prepare(&copied, arguments.most, &arguments.crates)?;
     let at = root.join("target/guards");
     let results = at.join(format!("results-{:016x}-{}.jsonl", copied.all, arguments.most));
     let outcomes = checks.run(&chosen, arguments.threads, &results)?;
@@ -96,8 +103,9 @@ fn choose(arguments: &Arguments, edits: &[Edit], listed: &[Liberty]) -> Result<V
     };
     let mut chosen: Vec<usize> = (1..=edits.len()).filter(|number| wanted(&edits[number - 1])).collect();
     if let Some(count) = arguments.sample {
+        chosen.retain(|number| !listed.iter().any(|it| it.covers(&edits[number - 1])));
         let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
-        eprintln!("a sample of {count} with --seed {seed}");
+        eprintln!("a sample of {count} with --seed {seed:x}");
         fastrand::Rng::with_seed(seed).shuffle(&mut chosen);
         chosen.truncate(count);
         chosen.sort_unstable();

@@ -7,12 +7,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-/// The crates whose tests are run, beside the models.
-const TESTED: [&str; 5] = ["synod", "synod-apply", "synod-server", "synod-replay", "synod-model"];
+/// The crates whose tests are run, beside the models, if no others are named.
+pub const TESTED: [&str; 5] = ["synod", "synod-apply", "synod-server", "synod-replay", "synod-model"];
 
 /// How much memory one process may take, in kilobytes, and one model in it, in megabytes.
 const MEMORY: (u64, u64) = (4 << 20, 1 << 10);
@@ -50,11 +50,18 @@ struct Reached {
 }
 
 /// What is run with every edit: the cheapest first.
-pub struct Checks {
+pub struct Checks<'c> {
+    copied: &'c Copied,
+    most: f64,
     tests: Vec<(PathBuf, Duration)>,
-    runner: PathBuf,
-    models: Vec<Reached>,
+    /// Built and recorded as soon as an edit survives the tests.
+    models: OnceLock<Result<Models, String>>,
     scratch: PathBuf,
+}
+
+struct Models {
+    runner: PathBuf,
+    reached: Vec<Reached>,
 }
 
 struct Ran {
@@ -62,18 +69,15 @@ struct Ran {
     said: String,
 }
 
-impl Checks {
-    /// Builds all, and runs it without an edit; only what takes at most so many seconds is run again.
-    pub fn prepare(copied: &Copied, most: f64) -> Result<Checks, String> {
-        let at = copied.folder.parent().expect("below target").to_path_buf();
-        let runner = build(copied, &["build", "-p", "guards-runner"])?;
+impl<'c> Checks<'c> {
+    /// Builds the tests of these crates, and runs them without an edit; only what takes at most so many seconds is run again.
+    pub fn prepare(copied: &'c Copied, most: f64, crates: &[String]) -> Result<Checks<'c>, String> {
         let mut arguments = vec!["test", "--no-run", "--lib", "--tests"];
-        arguments.extend(TESTED.iter().flat_map(|name| ["-p", name]));
+        arguments.extend(crates.iter().flat_map(|name| ["-p", name]));
         let tests = build(copied, &arguments)?;
-        let runner = runner.into_iter().next_back().ok_or("cargo built no runner")?;
-        let scratch = at.join("scratch");
+        let scratch = at(copied).join("scratch");
         fs::create_dir_all(&scratch).map_err(|error| error.to_string())?;
-        let mut checks = Checks { tests: Vec::new(), runner, models: Vec::new(), scratch };
+        let mut checks = Checks { copied, most, tests: Vec::new(), models: OnceLock::new(), scratch };
         for test in tests {
             let begun = Instant::now();
             let ran = checks.test(&test, 0, 0, Duration::from_secs(600))?;
@@ -88,31 +92,41 @@ impl Checks {
             }
         }
         checks.tests.sort_by_key(|(_, took)| *took);
-        let reached = at.join(format!("reached-{:016x}-{most}.jsonl", copied.untested));
-        checks.models = checks.record(&reached, most)?;
-        checks.models.retain(|model| model.seconds <= most && model.verdict != "incomplete");
-        checks.models.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let slowest = checks.tests.last().map_or(Duration::ZERO, |(_, took)| *took);
-        let seconds: f64 = checks.models.iter().map(|model| model.seconds).sum();
-        eprintln!(
-            "{} test programs, the slowest in {slowest:.1?}; {} models, together in {seconds:.0} s",
-            checks.tests.len(),
-            checks.models.len()
-        );
+        eprintln!("{} test programs, the slowest in {slowest:.1?}", checks.tests.len());
         Ok(checks)
     }
 
+    /// The models, and what runs them.
+    fn models(&self) -> Result<&Models, String> {
+        let models = self.models.get_or_init(|| {
+            eprintln!("an edit survives the tests: building and running the models without an edit");
+            let runner = build(self.copied, &["build", "-p", "guards-runner"])?;
+            let runner = runner.into_iter().next_back().ok_or("cargo built no runner")?;
+            let file =
+                at(self.copied).join(format!("reached-{:016x}-{}.jsonl", self.copied.untested, self.most));
+            let mut reached = self.record(&runner, &file)?;
+            reached.retain(|model| model.seconds <= self.most && model.verdict != "incomplete");
+            reached.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+            let seconds: f64 = reached.iter().map(|model| model.seconds).sum();
+            eprintln!("{} models, together in {seconds:.0} s", reached.len());
+            Ok(Models { runner, reached })
+        });
+        models.as_ref().map_err(Clone::clone)
+    }
+
     /// What each model reaches, from an earlier run on the same copy if there was one.
-    fn record(&self, file: &Path, most: f64) -> Result<Vec<Reached>, String> {
+    fn record(&self, runner: &Path, file: &Path) -> Result<Vec<Reached>, String> {
         let read = |text: &str| {
             text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<Reached>>()
         };
         if let Ok(text) = fs::read_to_string(file) {
             return Ok(read(&text));
         }
-        let mut command = Command::new(&self.runner);
-        command.args(["record", &most.to_string()]);
-        let ran = self.finish(command, 0, 0, Duration::from_secs(1800))?;
+        let mut command = Command::new(runner);
+        command.args(["record", &self.most.to_string()]);
+        // The tests of other edits go on meanwhile.
+        let ran = self.finish(command, 0, usize::MAX, Duration::from_secs(1800))?;
         if ran.ended != Some(true) {
             return Err(format!("models cannot be run:\n{}", ran.said));
         }
@@ -175,12 +189,13 @@ impl Checks {
                 None => return Ok(Outcome { edit, kind: Kind::RanOut, by: format!("tests of {name}") }),
             }
         }
+        let models = self.models()?;
         let reaching: Vec<&Reached> =
-            self.models.iter().filter(|model| model.reached.contains(&edit)).collect();
+            models.reached.iter().filter(|model| model.reached.contains(&edit)).collect();
         if reaching.is_empty() {
             return Ok(Outcome { edit, kind: Kind::Unnoticed, by: "no model reaches it".to_owned() });
         }
-        let mut command = Command::new(&self.runner);
+        let mut command = Command::new(&models.runner);
         command.args(["run", "20", &MEMORY.1.to_string()]).args(reaching.iter().map(|it| &it.model));
         let usual: f64 = reaching.iter().map(|it| it.seconds).sum();
         let ran = self.finish(command, edit, place, Duration::from_secs_f64(usual * 20.0 + 60.0))?;
@@ -263,9 +278,14 @@ impl Checks {
     }
 }
 
+/// Where all is written: the folder of the copy.
+fn at(copied: &Copied) -> &Path {
+    copied.folder.parent().expect("below target")
+}
+
 /// Builds in the copy, and says which programs came out.
 fn build(copied: &Copied, arguments: &[&str]) -> Result<Vec<PathBuf>, String> {
-    let target = copied.folder.parent().expect("below target").join("build");
+    let target = at(copied).join("build");
     let output = Command::new("cargo")
         .args(arguments)
         .args(["--release", "--message-format", "json-render-diagnostics", "--quiet"])
