@@ -87,8 +87,11 @@ fn the_first_value_that_is_asked_for_stays_also_when_it_is_chosen() {
 
 #[test]
 fn a_choice_is_announced_once_by_the_proposer_and_by_no_other_where_acceptors_tell() {
-    for (learning, announced) in [(Learning::Proposer, 1), (Learning::Distinguished(vec![0]), 0)] {
-        let mut first = proposer(four(learning.clone()), Retry { on_nack: true, ..Retry::default() });
+    let again = Retry { on_nack: true, ..Retry::default() };
+    for (learning, retry, announced) in
+        [(Learning::Proposer, Retry::default(), 1), (Learning::Distinguished(vec![0]), again, 0)]
+    {
+        let mut first = proposer(four(learning.clone()), retry);
         first.hears(9, request(0, "x")).hears(0, promise(MINE)).hears(1, promise(MINE));
         let told: usize = (0..4).map(|from| first.hears(from, accepted(MINE, 0, "x")).told(3).len()).sum();
         assert_eq!(told, announced, "{learning:?}");
