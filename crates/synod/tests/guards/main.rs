@@ -183,10 +183,13 @@ fn a_phase_1_quorum_and_no_less_ends_phase_1() {
         (0, promise(mine)),
         (1, promise(ballot(1, 2))),
         (1, promise(ballot(2, 1))),
+        (2, promise(ballot(1, 2))),
+        (2, promise(ballot(2, 1))),
         (1, promise(mine)),
     ] {
         assert_eq!(leader.hears(from, said).told(2), []);
     }
+    assert!(leader.ignores(1, promise(mine)), "it has promised");
     assert_eq!(leader.hears(2, promise(mine)).told(2), [accept(mine, 0, "x")]);
     assert_eq!(leader.hears(2, promise(mine)).told(2), [], "one that comes late changes nothing");
 }

@@ -5,7 +5,7 @@ use stateright::actor::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, PerInstance, Process, Proposal,
+    Beat, Cluster, Election, ElectionTimer, Instance, Learning, Msg, Pace, PerInstance, Process, Proposal,
     ProposerState, QuorumRule, Quorums, Retry, Timer,
 };
 
@@ -379,6 +379,8 @@ fn who_comes_to_lead_and_has_nothing_to_bring_about_begins_nothing() {
     let mut busy = proposer(elected(true), retry());
     assert_eq!(busy.hears(8, request(7, "x")).told(1), [], "it is to hold off first");
     assert_eq!(busy.rings(hold_off).told(1), [Msg::Prepare { ballot: MINE, from: Instance(7) }]);
+    let beat = Msg::Beat(Beat::Heartbeat { backed: false });
+    assert_eq!(busy.rings(Timer::Election(ElectionTimer::Beat)).told(1), [beat], "it leads already");
 }
 
 #[test]
