@@ -352,6 +352,7 @@ fn quorums_must_meet_across_the_phases_and_each_as_small_as_it_may_be() {
         assert!(quorums.is_phase1(first(least)) && quorums.is_phase2(first(least)), "{rule:?}");
         assert!(!quorums.is_phase1(first(least - 1)) && !quorums.is_phase2(first(least - 1)), "{rule:?}");
     }
+    assert!(first(2).meets([1, 2].into_iter().collect()) && !first(2).meets([2, 3].into_iter().collect()));
     let mut set = synod::AcceptorSet::EMPTY;
     assert!(set.is_empty());
     set.insert(16);

@@ -503,3 +503,14 @@ fn who_comes_to_lead_takes_over_and_waits_for_it_and_for_nothing_after() {
     leader.hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
     assert!(cancels(&leader), "nothing was left open: {:?}", leader.did);
 }
+
+#[test]
+fn machines_are_equal_if_they_have_executed_the_same() {
+    let executed = |command| {
+        let mut server = First::start(cluster(None), None);
+        server.hears(1, chosen(0, command));
+        server.server().log.as_ref().expect("a log").replica.clone()
+    };
+    assert_eq!(executed("a"), executed("a"));
+    assert_ne!(executed("a"), executed("b"));
+}
