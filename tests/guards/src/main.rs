@@ -37,11 +37,11 @@ struct Arguments {
     /// How many edits are tried at once.
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Test programs and models that take longer, without an edit, are left out. Seconds.
+    /// Models that take longer, without an edit, are left out, and test programs if no crates are named. Seconds.
     #[arg(long, default_value_t = 2.5)]
     most: f64,
-    /// Only the tests of these crates, and the models.
-    #[arg(long = "crate", default_values = run::TESTED)]
+    /// Only the tests of these crates, however long they take, and the models.
+    #[arg(long = "crate")]
     crates: Vec<String>,
     /// Lists the edits and runs nothing.
     #[arg(long)]

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-/// The crates whose tests are run, beside the models, if no others are named.
-pub const TESTED: [&str; 5] = ["synod", "synod-apply", "synod-server", "synod-replay", "synod-model"];
+/// The crates whose tests are run, beside the models, if none are named.
+const TESTED: [&str; 5] = ["synod", "synod-apply", "synod-server", "synod-replay", "synod-model"];
 
 /// How much memory one process may take, in kilobytes, and one model in it, in megabytes.
 const MEMORY: (u64, u64) = (4 << 20, 1 << 10);
@@ -70,9 +70,12 @@ struct Ran {
 }
 
 impl<'c> Checks<'c> {
-    /// Builds the tests of these crates, and runs them without an edit; only what takes at most so many seconds is run again.
+    /// Builds the tests of these crates, or of all that have something to do with the roles, and runs them without an edit. Of the latter
+    /// only what takes at most so many seconds is run again.
     pub fn prepare(copied: &'c Copied, most: f64, crates: &[String]) -> Result<Checks<'c>, String> {
         let mut arguments = vec!["test", "--no-run", "--lib", "--tests"];
+        let all = TESTED.map(str::to_owned);
+        let (crates, longest) = if crates.is_empty() { (&all[..], most) } else { (crates, f64::INFINITY) };
         arguments.extend(crates.iter().flat_map(|name| ["-p", name]));
         let tests = build(copied, &arguments)?;
         let scratch = at(copied).join("scratch");
@@ -85,7 +88,7 @@ impl<'c> Checks<'c> {
                 return Err(format!("{} fails without an edit:\n{}", test.display(), ran.said));
             }
             let took = begun.elapsed();
-            if took.as_secs_f64() > most {
+            if took.as_secs_f64() > longest {
                 eprintln!("left out, since it takes {took:.1?}: {}", test.display());
             } else if !ran.said.contains("running 0 tests") {
                 checks.tests.push((test, took));
