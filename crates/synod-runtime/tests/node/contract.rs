@@ -3,6 +3,7 @@
 use crate::world::{Do, Scene, Scripted, client, member, member_among, pass, plain, said};
 use stateright::actor::Id;
 use std::io::ErrorKind;
+use synod_runtime::admission::Admission;
 use synod_runtime::inbox::Limits;
 use synod_runtime::sim_disk::{Fault, Op, SimDisk};
 
@@ -103,6 +104,51 @@ fn what_rests_on_a_peer_that_is_not_durably_known_never_leaves() {
     disk.fail(Fault { op: Op::Sync, after: 0, error: ErrorKind::Other, forever: true });
     pass(&mut scene, 100).expect_err("what it knows cannot be made durable");
     assert!(said(&mut scene).is_empty());
+}
+
+#[test]
+fn a_directory_is_said_to_be_recorded_once_it_is() {
+    let (mut scene, disks) = (Scene::new(1), [SimDisk::new(), SimDisk::new()]);
+    member_among(&mut scene, 0, &[2], (&disks[0], 7), plain(), Limits::default());
+    disks[0].fail(Fault { op: Op::Sync, after: 0, error: ErrorKind::Other, forever: true });
+    member_among(&mut scene, 2, &[0], (&disks[1], 8), plain(), Limits::default());
+    let stopped = pass(&mut scene, 100).expect_err("the new directory cannot be recorded");
+    assert!(stopped.starts_with("0:"), "{stopped}");
+    pass(&mut scene, 100).expect("nothing else fails");
+    let node = scene.node(2).expect("it runs");
+    assert_eq!(node.admission(), Admission::Waiting { silent: vec![0], needed: 1 });
+}
+
+#[test]
+fn that_a_member_is_admitted_is_durable_before_it_does_anything() {
+    let (mut scene, disk) = (Scene::new(1), SimDisk::new());
+    member(&mut scene, &disk, plain(), Limits::default());
+    disk.fail(Fault { op: Op::Sync, after: 0, error: ErrorKind::Other, forever: true });
+    pass(&mut scene, 50).expect_err("it cannot be made durable");
+    assert!(scene.node(0).is_none_or(|node| node.state().is_none()));
+}
+
+#[test]
+fn what_was_heard_is_told_before_it_is_durable() {
+    let (mut scene, disk, other) = (Scene::new(1), SimDisk::new(), SimDisk::new());
+    member_among(&mut scene, 0, &[2], (&disk, 7), plain(), Limits::default());
+    let start = |scene: &mut Scene, disk: &SimDisk, nonce: u64, script: Vec<(Id, Do)>| {
+        scene.kill(2);
+        member_among(scene, 2, &[0], (disk, nonce), Scripted { script, ..plain() }, Limits::default());
+        pass(scene, 100)
+    };
+    start(&mut scene, &other, 20, Vec::new()).expect("nothing fails");
+    let before = SimDisk::new();
+    for name in other.names() {
+        before.put(&name, &other.read(&name).expect("it has this file"));
+    }
+    let flushes = scene.node(0).expect("it runs").counts().flushes;
+    start(&mut scene, &other, 21, vec![(Id::from(0), Do::Said(5))]).expect("nothing fails");
+    let node = scene.node(0).expect("it runs");
+    assert_eq!((node.counts().flushes, &node.state().expect("it takes part").said), (flushes, &vec![5]));
+    // It comes back on what it had before the start that was heard.
+    let stopped = start(&mut scene, &before, 22, Vec::new()).expect_err("it has to stay away");
+    assert!(stopped.starts_with("2:") && stopped.contains("older copy"), "{stopped}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What must not pass: forged, changed, truncated, foreign, repeated and stale datagrams, by the million.
 
 use crate::ends::{
-    CLIENT, CLIENT_KEY, Clock, End, Flying, Heard, MAX, client, member, messages, pair, seeded,
+    CLIENT, CLIENT_KEY, Clock, End, Flying, Heard, MAX, address, client, member, messages, pair, seeded,
 };
 use synod_runtime::keys::Keys;
 use synod_runtime::standing::Standing;
-use synod_runtime::transport::{Config, Dropped};
+use synod_runtime::transport::{Config, Dropped, Refused, Transport};
 
 /// Messages that were heard, among greetings.
 fn said(heard: &[Heard]) -> usize {
@@ -179,6 +179,42 @@ fn a_member_that_does_not_take_part_is_not_heard() {
     a.transport.set_standing(Standing { admitted: true, ..standing });
     a.send(1, b"now").expect("there is a session");
     assert_eq!(messages(&clock.rounds(&mut [&mut a, &mut b], 1)).len(), 1);
+}
+
+#[test]
+fn nothing_is_said_to_who_has_not_answered() {
+    let (mut a, mut b, mut clock) = (End::new(member(0, 1)), End::new(member(1, 1)), Clock::default());
+    // Member 1 hears the first greeting and no more: it answers that, and comes into no session.
+    let mut left = 1;
+    clock.through(&mut [&mut a, &mut b], 5, |flying| {
+        let passes = flying.from != address(0) || std::mem::take(&mut left) > 0;
+        if passes { vec![flying] } else { Vec::new() }
+    });
+    assert!(a.transport.peer_standing(1).is_some() && b.transport.peer_standing(0).is_none());
+    assert_eq!(a.send(1, b"too early"), Err(Refused::NoSession));
+    clock.rounds(&mut [&mut a, &mut b], 5);
+    a.send(1, b"now").expect("it has answered");
+}
+
+#[test]
+fn who_is_nobody_has_no_session_and_who_is_a_client_none_as_a_member() {
+    let (mut b, mut clock) = (End::new(member(1, 1)), Clock::default());
+    // It has the members' key, and is in nobody's list; it takes itself for a member.
+    let mut nobody = End::new(member(7, 1));
+    let heard = clock.rounds(&mut [&mut nobody, &mut b], 10);
+    let lists = |(_, heard): &(u64, Heard)| !matches!(heard, Heard::OtherMembers { .. });
+    assert!(!heard.iter().any(lists), "{heard:?}");
+    assert!(b.transport.peer_standing(7).is_none() && b.dropped(Dropped::OtherMembers) > 0);
+    assert_eq!(nobody.send(1, b"x"), Err(Refused::NoSession));
+    // A client is no member's peer, and a member no client's.
+    for (me, peer) in [(1, CLIENT), (1, 1)] {
+        let config = Config { peers: vec![(peer, address(peer))], ..member(me, 1) };
+        let made = std::panic::catch_unwind(|| Transport::new(config, fastrand::Rng::with_seed(3)));
+        assert!(made.is_err(), "a member whose peer is {peer}");
+    }
+    let mut asker = End::new(client(CLIENT));
+    clock.rounds(&mut [&mut asker, &mut b], 10);
+    assert!(b.transport.connected(CLIENT) && b.transport.peer_standing(CLIENT).is_none());
 }
 
 #[test]
