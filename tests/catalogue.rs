@@ -1,7 +1,7 @@
 //! The catalogue: whatever it says comes out, and it holds what the project promises to check.
 
 use crate::synod::run;
-use synod_model::{catalogue, claims, mutants, witnesses};
+use synod_model::{admission, catalogue, claims, mutants, witnesses};
 
 #[test]
 #[ignore = "minutes; the main job, a step of its own in .ci/run, is the same"]
@@ -82,4 +82,22 @@ fn every_claim_has_a_model_that_breaks_it_and_every_witness_one_that_reaches_it(
         };
         assert!(models.iter().any(|model| wanted(&model)), "some model must reach {}", witness.name);
     }
+}
+
+#[test]
+fn every_line_of_the_rule_of_admission_has_a_model_that_falls_without_it() {
+    let models: Vec<_> = catalogue().into_iter().filter(|model| model.admission.is_some()).collect();
+    let of = |model: &synod_model::Model| model.admission.as_ref().and_then(|admission| admission.rule);
+    for (name, rule) in &admission::RULES {
+        let fall =
+            models.iter().any(|model| of(model) == Some(*rule) && model.file.expect.property.is_some());
+        assert!(fall, "{name} has a model in which a claim falls");
+    }
+    for claim in &admission::CLAIMS {
+        let falls = models.iter().any(|model| model.file.expect.property.as_deref() == Some(claim.name));
+        assert!(falls, "some model breaks {}", claim.name);
+    }
+    assert!(
+        models.iter().filter(|model| of(model).is_none()).all(|model| model.file.expect.verdict == "holds")
+    );
 }

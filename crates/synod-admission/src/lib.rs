@@ -5,8 +5,8 @@
 //! ([`Memory`]) before anything which rests on it leaves ([`Order`]); and after a start a member takes part only when enough
 //! of its peers have said what they remember, and its disk has all of that ([`Admittance`], [`Mine::lacks`]).
 //!
-//! The functions are pure. `synod-runtime` calls them where datagrams come in and a disk is flushed, and the model in this
-//! crate's tests calls the very same ones. `proofs-notes/runtime.md` says what follows from them, and what does not.
+//! The functions are pure. `synod-runtime` calls them where datagrams come in and a disk is flushed, and the models of
+//! `models/admission` call the very same ones. `proofs-notes/runtime.md` says what follows from them, and what does not.
 
 mod admittance;
 mod memory;

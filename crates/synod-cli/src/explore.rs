@@ -34,6 +34,7 @@ pub fn run(args: &Explore) -> Result<u8, String> {
     match model.build() {
         Built::Plain(system) => serve(system, text.as_deref(), listen),
         Built::Mutant(system) => serve(system, text.as_deref(), listen),
+        Built::Admission(system) => serve(system, text.as_deref(), listen),
     }
 }
 

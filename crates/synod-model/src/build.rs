@@ -1,8 +1,9 @@
 //! Turns a model file into a system to explore, or says what in it makes no sense, and where.
 
+use crate::admission::{self, Admission, Member, Watch};
 use crate::ballots::{self, LiveBallots};
 use crate::claims::{CLAIMS, Claim};
-use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parse};
+use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile, RuleFile, parsed};
 use crate::history::{History, Note};
 use crate::judge::Judge;
 use crate::leads;
@@ -42,16 +43,18 @@ pub struct Model {
     pub names: Vec<String>,
     /// Who is who.
     pub cluster: Arc<Cluster>,
-    processes: Vec<Process>,
+    pub(crate) processes: Vec<Process>,
     pub(crate) claims: Vec<&'static Claim>,
-    witnesses: Vec<&'static Witness>,
-    never: Vec<&'static Witness>,
-    live_ballots: Option<usize>,
-    crashable: Vec<bool>,
-    down: Vec<bool>,
-    alike: Vec<Vec<usize>>,
-    progress: Option<Progress>,
-    before: Before,
+    pub(crate) witnesses: Vec<&'static Witness>,
+    pub(crate) never: Vec<&'static Witness>,
+    pub(crate) live_ballots: Option<usize>,
+    pub(crate) crashable: Vec<bool>,
+    pub(crate) down: Vec<bool>,
+    pub(crate) alike: Vec<Vec<usize>>,
+    pub(crate) progress: Option<Progress>,
+    pub(crate) before: Before,
+    /// What a model of admission is of. It has no processes, and none of the claims about them.
+    pub admission: Option<Admission>,
 }
 
 /// A system to explore: of plain processes, or of a broken sort of them.
@@ -60,6 +63,8 @@ pub enum Built {
     Plain(System<Process, Ghost>),
     /// Processes with one rule or machine broken.
     Mutant(System<Mutant, Ghost>),
+    /// Members that start, with the rule of admission as it serves or broken.
+    Admission(System<Member, Watch>),
 }
 
 impl Model {
@@ -74,8 +79,11 @@ impl Model {
     /// # Errors
     /// For anything in the file that cannot be read or makes no sense, with its line and column.
     pub fn read(name: &str, text: &str) -> Result<Model, ModelError> {
-        let file = parse(name, text)?;
         let judge = Judge { name, text };
+        if let Some(model) = admission::model(&judge)? {
+            return Ok(model);
+        }
+        let file: ModelFile = parsed(name, text)?;
         let system = &file.system;
         let acceptors = judge.count("acceptors", &system.acceptors, 1, synod::MAX_ACCEPTORS as i64)?;
         let separate = system.layout == Layout::Separate;
@@ -187,7 +195,8 @@ impl Model {
         let (witnesses, never) = (witness(&file.check.witnesses)?, witness(&file.check.never)?);
         sense::check(&judge, &file, &claims, [&witnesses, &never])?;
         let progress = liveness::admit(&judge, &file, &cluster, (&names, &proposer_ids))?;
-        sense::expect(&judge, &file, &claims, progress.as_ref())?;
+        let named: Vec<_> = claims.iter().map(|claim| claim.name).collect();
+        sense::expect(&judge, &file, &named, progress.as_ref())?;
         let live_ballots = ballots::admit(&judge, &file)?;
         let alike = match &file.reduce.symmetry {
             None => Vec::new(),
@@ -223,6 +232,7 @@ impl Model {
             alike,
             progress,
             before,
+            admission: None,
         })
     }
 
@@ -243,6 +253,9 @@ impl Model {
 
     /// The system that the file describes.
     pub fn build(&self) -> Built {
+        if let Some(admission) = &self.admission {
+            return Built::Admission(admission.system());
+        }
         let rule = match (self.mutant(), self.live_ballots) {
             (None, None) => {
                 let mut system = self.system(self.processes.clone());
@@ -391,7 +404,7 @@ impl Model {
     /// The system in a few words, for tables.
     pub fn shape(&self) -> String {
         let count = |letter: char| self.names.iter().filter(|name| name.starts_with(letter)).count();
-        let parts: Vec<String> = ['S', 'A', 'P', 'L', 'C']
+        let parts: Vec<String> = ['M', 'S', 'A', 'P', 'L', 'C']
             .into_iter()
             .filter(|letter| count(*letter) > 0)
             .map(|letter| format!("{}{letter}", count(letter)))
@@ -412,6 +425,7 @@ impl Model {
             parts.extend(faults.down.as_ref().map(|down| format!("{} down", down.get_ref().join(" "))));
         }
         parts.extend(self.mutant().map(|m| format!("mutant {}", m.name)));
+        parts.extend(self.admission.iter().flat_map(Admission::troubles));
         parts.join(", ")
     }
 }

@@ -420,7 +420,7 @@ impl fmt::Display for ModelError {
 impl std::error::Error for ModelError {}
 
 /// Reads a model file; its values are not yet judged.
-pub(crate) fn parse(file: &str, text: &str) -> Result<ModelFile, ModelError> {
+pub(crate) fn parsed<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ModelError> {
     toml::from_str(text)
         .map_err(|error| ModelError::at(file, text, error.span().unwrap_or(0..0), plain(error.message())))
 }

@@ -4,6 +4,7 @@
 //! Everything that could weaken the protocol lives here, outside of it: faults are settings of the environment and
 //! mutants are decorators around [`synod::Process`], which itself is never changed.
 
+pub mod admission;
 pub mod ballots;
 mod build;
 mod catalogue;

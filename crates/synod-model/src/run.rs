@@ -10,10 +10,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use synod::Msg;
 use synod_explore::diagram::Diagram;
-use synod_explore::trace::{self, TraceText};
+use synod_explore::trace::{self, Resolved, TraceText};
 use synod_explore::{
-    Checkpoint, Options, Progress, Report, Status, Stop, Subject, System, Table, Verdict, Why, explore,
-    oracle,
+    Checkpoint, Observer, Options, Progress, Report, Status, Stop, Subject, System, Table, Verdict, Why,
+    explore, oracle,
 };
 
 /// How to check.
@@ -136,6 +136,7 @@ pub fn check(model: &Model, settings: &Settings<'_>) -> Outcome {
     match model.build() {
         Built::Plain(system) => check_system(model, system, settings),
         Built::Mutant(system) => check_system(model, system, settings),
+        Built::Admission(system) => explored(model, system, settings, false, |_, _, _| {}, |_| None),
     }
 }
 
@@ -144,12 +145,36 @@ where
     A: Subject<Msg = Msg> + Clone,
     A::State: Inside,
 {
+    // Exploring would leave what must come about undecided; that is looked at afterwards.
+    let liveness = std::mem::take(&mut system.liveness);
+    let more = !liveness.properties.is_empty();
+    let add = |system: &mut System<A, Ghost>, options: &Options<'_>, outcome: &mut Outcome| {
+        system.liveness = liveness;
+        progress::add(model, system, options, outcome);
+    };
+    let scenario = |system: &System<A, Ghost>| {
+        model.file.scenario.as_ref().and_then(|scenario| replay_scenario(system, scenario).err())
+    };
+    explored(model, system, settings, more, add, scenario)
+}
+
+/// Explores, adds what there is `more` to decide, and compares with what is expected.
+fn explored<A, O>(
+    model: &Model,
+    mut system: System<A, O>,
+    settings: &Settings<'_>,
+    more: bool,
+    add: impl FnOnce(&mut System<A, O>, &Options<'_>, &mut Outcome),
+    scenario: impl FnOnce(&System<A, O>) -> Option<String>,
+) -> Outcome
+where
+    A: Subject + Clone,
+    O: Observer<A> + Clone,
+{
     if !settings.reduce {
         system.symmetry = None;
     }
     let dead_messages = settings.reduce && model.file.reduce.dead_messages;
-    // Exploring would leave what must come about undecided; that is looked at afterwards.
-    let liveness = std::mem::take(&mut system.liveness);
     let expect = &model.file.expect;
     let is_safety = |name: &&String| system.properties.iter().any(|property| property.name == **name);
     let stop = match expect.property.as_ref().filter(is_safety) {
@@ -176,7 +201,7 @@ where
         identity: &identity,
         resume,
         every: CHECKPOINT_EVERY,
-        keep: !liveness.properties.is_empty(),
+        keep: more,
     });
     let options = Options {
         table: settings.table,
@@ -197,9 +222,7 @@ where
         explore(&system, &options)
     };
     let mut outcome = outcome(model, &system, &report);
-    system.liveness = liveness;
-    let system = &system;
-    progress::add(model, system, &options, &mut outcome);
+    add(&mut system, &options, &mut outcome);
     if let Some(Checkpoint { file, keep: true, .. }) = options.checkpoint
         && outcome.verdict != "incomplete"
         && !report.refused
@@ -209,9 +232,7 @@ where
     }
     let figures;
     (outcome.complaints, figures) = expected::complaints(model, &outcome, settings);
-    if let Some(scenario) = &model.file.scenario {
-        outcome.complaints.extend(replay_scenario(system, scenario).err());
-    }
+    outcome.complaints.extend(scenario(&system));
     outcome.only_figures = outcome.complaints.is_empty() && !figures.is_empty();
     outcome.complaints.extend(figures);
     outcome.ok = outcome.complaints.is_empty();
@@ -219,11 +240,7 @@ where
 }
 
 /// Puts a report in words.
-fn outcome<A>(model: &Model, system: &System<A, Ghost>, report: &Report<A>) -> Outcome
-where
-    A: Subject<Msg = Msg>,
-    A::State: Inside,
-{
+fn outcome<A: Subject, O: Observer<A>>(model: &Model, system: &System<A, O>, report: &Report<A>) -> Outcome {
     let (verdict, detail, counterexample) = match &report.verdict {
         Verdict::Holds => ("holds", None, None),
         Verdict::HoldsWithinBound(bound) => ("holds-within-bound", Some(bound.clone()), None),
@@ -255,6 +272,8 @@ where
         report.finding(claim.name).is_some_and(|finding| finding.status == Status::Hollow)
             && premises::concerns(&model.cluster, claim)
     };
+    let hollow = |f: &&synod_explore::Finding<A>| model.admission.is_some() && f.status == Status::Hollow;
+    let hollow = report.findings.iter().filter(hollow).map(|finding| finding.property);
     let found = |f: &synod_explore::Finding<A>| Found {
         name: f.property,
         status: f.status.word(),
@@ -281,7 +300,7 @@ where
         only_figures: false,
         steps: counterexample.map(Vec::len),
         properties: told.map(found).collect(),
-        hollow: model.claims.iter().filter(is_hollow).map(|claim| claim.name).collect(),
+        hollow: model.claims.iter().filter(is_hollow).map(|claim| claim.name).chain(hollow).collect(),
         unique_states: report.unique_states,
         generated_states: report.generated_states,
         depth: report.depth,
@@ -376,22 +395,27 @@ pub struct Replay {
     pub svg: String,
 }
 
+/// The property that never comes about on a cycle, if it is one, and what is to be said.
+type CycleTold = (Option<&'static str>, String);
+
 /// Replays a trace file on a model, step by step through its actors.
 ///
 /// # Errors
 /// When the text is no trace, or asks for a step that is not possible; the message says where.
 pub fn replay(model: &Model, text: &str) -> Result<Replay, String> {
     match model.build() {
-        Built::Plain(system) => replay_system(model, &system, text),
-        Built::Mutant(system) => replay_system(model, &system, text),
+        Built::Plain(system) => replay_system(model, &system, text, progress::replay),
+        Built::Mutant(system) => replay_system(model, &system, text, progress::replay),
+        Built::Admission(system) => replay_system(model, &system, text, |_, _| Ok(None)),
     }
 }
 
-fn replay_system<A>(model: &Model, system: &System<A, Ghost>, text: &str) -> Result<Replay, String>
-where
-    A: Subject<Msg = Msg>,
-    A::State: Inside,
-{
+fn replay_system<A: Subject, O: Observer<A>>(
+    model: &Model,
+    system: &System<A, O>,
+    text: &str,
+    cycle: impl FnOnce(&System<A, O>, &Resolved<A, O>) -> Result<Option<CycleTold>, String>,
+) -> Result<Replay, String> {
     let run = trace::parse(text).and_then(|text| text.resolve(system)).map_err(|error| error.to_string())?;
     let judged = trace::judge(system, &run.actions).map_err(|error| error.to_string())?;
     let seen = judged.into_iter().filter_map(|judged| {
@@ -403,7 +427,7 @@ where
         Some((judged.step.unwrap_or(0), judged.property, status, judged.detail))
     });
     let mut seen: Vec<_> = seen.collect();
-    let cycle = progress::replay(system, &run)?;
+    let cycle = cycle(system, &run)?;
     if let Some((property, detail)) = &cycle {
         seen.extend(property.map(|property| (run.actions.len(), property, "violated", Some(detail.clone()))));
     }

@@ -303,14 +303,14 @@ pub(crate) fn check(
 pub(crate) fn expect(
     judge: &Judge<'_>,
     file: &ModelFile,
-    claims: &[&'static Claim],
+    claims: &[&'static str],
     progress: Option<&Progress>,
 ) -> Result<(), ModelError> {
     const VERDICTS: [&str; 5] = ["holds", "holds-within-bound", "violated", "vacuous", "panicked"];
     let expect = &file.expect;
     let verdict = expect.verdict.as_str();
     let live = |name: &str| progress.is_some_and(|progress| progress.properties.contains(&name));
-    let known = |name: &str| live(name) || claims.iter().any(|claim| claim.name == name);
+    let known = |name: &str| live(name) || claims.contains(&name);
     let property = expect.property.as_deref();
     let (violated, panicked) = (verdict == "violated", verdict == "panicked");
     let only = |key: &str, whose: &str| {
@@ -336,7 +336,7 @@ pub(crate) fn expect(
                 format!(
                     "property {:?} is not among the claims that this model checks: {}",
                     property.unwrap_or_default(),
-                    claims.iter().map(|claim| claim.name).collect::<Vec<_>>().join(", ")
+                    claims.join(", ")
                 ),
             ),
             (!violated && property.is_some(), &["expect", "property"], only("property", "that is violated")),

@@ -37,7 +37,7 @@ impl Replayable for Process {
     fn system(built: Built) -> Option<System<Self, Ghost>> {
         match built {
             Built::Plain(system) => Some(system),
-            Built::Mutant(_) => None,
+            _ => None,
         }
     }
 }
@@ -46,7 +46,7 @@ impl Replayable for Mutant {
     fn system(built: Built) -> Option<System<Self, Ghost>> {
         match built {
             Built::Mutant(system) => Some(system),
-            Built::Plain(_) => None,
+            _ => None,
         }
     }
 }

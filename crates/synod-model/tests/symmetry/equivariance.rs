@@ -215,7 +215,8 @@ pub(crate) fn declared(model: &Model, groups: &str) -> Result<Model, String> {
 
 /// Whether nothing else in a model stands against a symmetry: renumbered ballots and left out messages do, whoever is alike.
 fn may_declare(model: &Model) -> bool {
-    let reduces = !model.text.contains("[liveness]") && !model.file.reduce.dead_messages;
+    let reduces =
+        model.admission.is_none() && !model.text.contains("[liveness]") && !model.file.reduce.dead_messages;
     reduces && model.file.bounds.live_ballots.is_none()
 }
 
@@ -232,6 +233,7 @@ fn checked(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<(
             let symmetry = system.symmetry.clone().expect("it is declared");
             equivariant(&system, &symmetry, seeds, steps)
         }
+        Built::Admission(_) => Err("nobody is taken for alike".to_owned()),
     }
 }
 
@@ -253,6 +255,7 @@ fn forced(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<()
             system.assert_contract = false;
             equivariant(&system, &alike(&system), seeds, steps)
         }
+        Built::Admission(_) => Err("there are no acceptors".to_owned()),
     }
 }
 

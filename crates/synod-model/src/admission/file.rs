@@ -1,0 +1,200 @@
+//! Model files of admission: what may stand in one, and what makes no sense.
+
+use super::claims::{CLAIMS, WITNESSES, Witness};
+use super::rules::{RULES, Rule};
+use super::scene::Scene;
+use crate::file::{
+    BoundsFile, CheckFile, Expect, Layout, ModelError, ModelFile, NetworkFile, ReduceFile, RetryFile,
+    SystemFile, Tier, parsed,
+};
+use crate::judge::Judge;
+use crate::sense;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use toml::Spanned;
+
+/// A model of admission, as it stands in a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdmissionFile {
+    about: String,
+    tier: Tier,
+    mutant: Option<Spanned<String>>,
+    admission: Spanned<SceneFile>,
+    #[serde(default)]
+    reduce: ReduceFile,
+    #[serde(default)]
+    check: Asked,
+    expect: Expect,
+}
+
+/// Who there is, and what may happen to whom.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SceneFile {
+    /// How many members.
+    members: Spanned<i64>,
+    /// Whether all have long taken part, or nobody has a directory yet.
+    begins: Begins,
+    /// For which values clients ask each member; values are 1 and 2.
+    asks: Spanned<Vec<Vec<u8>>>,
+    /// Who crashes.
+    crash: Option<Spanned<Vec<String>>>,
+    /// How many crashes a run has at most.
+    crashes: u32,
+    /// Whose disk may fall back while its member is down, once.
+    cut: Option<Spanned<Vec<String>>>,
+    /// By how many flushes at most.
+    back: Option<Spanned<i64>>,
+    /// Whose disk may be wiped while its member is down, once.
+    wiped: Option<Spanned<Vec<String>>>,
+    /// Who may be started with a list of itself alone.
+    alone: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Begins {
+    Running,
+    New,
+}
+
+/// What is checked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Hard cases that must be reached.
+    witnesses: Option<Spanned<Vec<String>>>,
+}
+
+/// What a file of admission says.
+pub(crate) struct Admission {
+    pub(crate) scene: Scene,
+    pub(crate) rule: Option<Rule>,
+    pub(crate) witnesses: Vec<&'static Witness>,
+    /// The rest of it, as of any other model.
+    pub(crate) file: ModelFile,
+}
+
+/// Whether a text is of a model of admission.
+pub(crate) fn is_it(judge: &Judge<'_>) -> bool {
+    !judge.place(&["admission"]).is_empty()
+}
+
+/// Reads and judges a model file of admission.
+pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
+    let file: AdmissionFile = parsed(judge.name, judge.text)?;
+    let given = file.admission.get_ref();
+    let members = judge.count("members", &given.members, 1, 5)?;
+    let asks = given.asks.get_ref();
+    if asks.len() != members || asks.iter().flatten().any(|value| !(1..=2).contains(value)) {
+        let message = format!("asks: needs {members} lists of values, one a member, of the values 1 and 2");
+        return judge.error(given.asks.span(), message);
+    }
+    let back = given.back.as_ref().map_or(Ok(0), |back| judge.count("back", back, 1, 9))?;
+    let listed = |what: &str, names: &Option<Spanned<Vec<String>>>| {
+        let Some(names) = names else { return Ok(BTreeSet::new()) };
+        let id = |name: &String| match (1..=members).find(|id| *name == format!("M{id}")) {
+            Some(id) => Ok(id - 1),
+            None => judge.error(
+                names.span(),
+                format!("{what}: no member is named {name:?}; they are M1 to M{members}"),
+            ),
+        };
+        names.get_ref().iter().map(id).collect::<Result<BTreeSet<usize>, _>>()
+    };
+    let scene = Scene {
+        members,
+        running: given.begins == Begins::Running,
+        asked: asks
+            .iter()
+            .enumerate()
+            .flat_map(|(id, of)| of.iter().map(move |value| (id, *value)))
+            .collect(),
+        crash: listed("crash", &given.crash)?,
+        crashes: given.crashes,
+        cut: listed("cut", &given.cut)?,
+        back,
+        wiped: listed("wiped", &given.wiped)?,
+        alone: listed("alone", &given.alone)?,
+    };
+    for (what, ids) in [("cut", &scene.cut), ("wiped", &scene.wiped)] {
+        if let Some(id) = ids.difference(&scene.crash).next() {
+            let message = format!(
+                "{what}: a disk is at fault between two starts, and M{} never crashes; name it in crash",
+                id + 1
+            );
+            return judge.error(judge.place(&["admission", what]), message);
+        }
+    }
+    if scene.cut.is_empty() != (back == 0) {
+        let key = if back == 0 { "cut" } else { "back" };
+        let message = "cut, back: whose disk falls back, and by how many flushes; name both or neither";
+        return judge.error(judge.place(&["admission", key]), message);
+    }
+    if file.reduce.symmetry.is_some() {
+        let place = judge.place(&["reduce", "symmetry"]);
+        return judge.error(place, "symmetry: members are not taken for alike here; leave it out");
+    }
+    let rule = match &file.mutant {
+        None => None,
+        Some(name) => match RULES.iter().find(|(known, _)| known == name.get_ref()) {
+            Some((_, rule)) => Some(*rule),
+            None => {
+                let names: Vec<_> = RULES.iter().map(|(name, _)| *name).collect();
+                let message = format!(
+                    "no mutant of admission is named {:?}; there are {}",
+                    name.get_ref(),
+                    names.join(", ")
+                );
+                return judge.error(name.span(), message);
+            }
+        },
+    };
+    let witnesses =
+        judge.known("witness", file.check.witnesses.as_ref(), &WITNESSES, |witness| witness.name)?;
+    let file = rest(file, members);
+    let names: Vec<_> = CLAIMS.iter().map(|claim| claim.name).collect();
+    sense::expect(judge, &file, &names, None)?;
+    Ok(Admission { scene, rule, witnesses: witnesses.unwrap_or_default(), file })
+}
+
+/// What every model file has. A member is taken for a server of which nobody asks anything.
+fn rest(file: AdmissionFile, members: usize) -> ModelFile {
+    let nothing = |span: std::ops::Range<usize>| Spanned::new(span, Vec::new());
+    let place = file.admission.span();
+    ModelFile {
+        about: file.about,
+        tier: file.tier,
+        spec: Vec::new(),
+        mutant: file.mutant,
+        system: SystemFile {
+            layout: Layout::CoLocated,
+            acceptors: Spanned::new(place.clone(), members as i64),
+            proposers: None,
+            learners: None,
+            values: nothing(place),
+            asks: None,
+            instances: None,
+            readers: None,
+            resend: false,
+            responses: false,
+            learning: None,
+            nacks: false,
+            report: None,
+            retry: RetryFile::Never,
+            numbers: None,
+        },
+        quorums: None,
+        network: NetworkFile::default(),
+        log: None,
+        election: None,
+        faults: None,
+        bounds: BoundsFile::default(),
+        reduce: file.reduce,
+        check: CheckFile::default(),
+        liveness: None,
+        scenario: None,
+        expect: file.expect,
+    }
+}

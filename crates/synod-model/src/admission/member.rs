@@ -1,0 +1,441 @@
+//! A member as an actor: a disk that may be at fault, sessions, what is remembered and said, and a vote that a restart must not lose.
+//!
+//! The rule itself is `synod-admission`, called as the loop of `synod-runtime` calls it. Around it is a register that forgets
+//! nothing as long as its disks do not: a member votes once, durably, which is its one save, and whoever has voted for what it hears
+//! another vote for tells a client. So a vote that is forgotten may have two values told.
+//!
+//! What is left out of the loop, and why no claim depends on it:
+//!
+//! - *A greeting says how many saves the start found*, none that it made since. Whoever hears of more can only stop the member
+//!   sooner; a member that stops is like one whose messages all take for ever.
+//! - *A greeting need not name the receiver's session*, so that one of a start that is over may still begin a session. Nothing is ever
+//!   said in it, since whoever is spoken to has been heard.
+//! - *An answer is given when a session begins, and again when `recorded` or `admitted` in it changes*, not once a second. What
+//!   else changes in it was said by the very start that it is for, of saves that this start has.
+//! - *Whoever was answered by one start of a peer speaks to the next one at once*; the loop waits until that has answered, too. So a member
+//!   says more here, and with it flushes sooner what it still owes: that it owes something then is explored where it comes back itself.
+//! - *One event a batch.* A crash before the flush of a longer batch leaves what came before its first event that waits.
+//! - *What was heard of a start after it takes part* is forgotten, as far as nothing was missing.
+
+use super::process::{Alive, Directory, Drive, Fate, Life, Process, Say, Vote};
+use super::rules::Rule;
+use super::scene::Scene;
+use stateright::actor::{Actor, Id, Out};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use synod_admission::{
+    Admission, Admittance, Answer, Begun, Known, Lack, Memory, Mine, Order, Reason, Standing,
+};
+
+/// A member, as the file describes it.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The scene it is in.
+    pub scene: Arc<Scene>,
+    /// What is broken, if anything is.
+    pub rule: Option<Rule>,
+}
+
+/// One step of a process under way.
+struct Turn<'a> {
+    member: &'a Member,
+    me: u64,
+    process: Process,
+    drive: Drive,
+    answers: Vec<u64>,
+    told: Option<u8>,
+    flushes: bool,
+}
+
+impl Turn<'_> {
+    fn is(&self, rule: Rule) -> bool {
+        self.member.rule == Some(rule)
+    }
+
+    fn answer(&self, peer: u64) -> Answer {
+        let memory = &self.process.memory;
+        let mut known = memory.known(peer);
+        if self.is(Rule::AnswersDurableOnly) {
+            known = self.process.directory.known.get(&peer).copied();
+        }
+        let recorded = memory.is_recorded(peer) || self.is(Rule::RecordsLater);
+        Answer { known, recorded, admitted: self.process.directory.mine.admitted }
+    }
+
+    fn flush(&mut self) {
+        let process = &mut self.process;
+        process.directory.known.extend(process.memory.unwritten());
+        process.memory.written();
+        let keeps = self.member.keeps(self.me, &self.drive);
+        self.drive.replace(self.process.directory.clone(), keeps);
+        self.flushes = true;
+    }
+
+    fn vote(&mut self, value: u8) {
+        self.drive.votes += 1;
+        let process = &mut self.process;
+        process.directory.vote = Some((value, self.drive.votes));
+        process.directory.saves += 1;
+        process.order.wait(0);
+        process.order.flush();
+    }
+
+    fn takes_part(&mut self) {
+        self.process.takes_part = true;
+        self.process.directory.mine.admitted = true;
+        self.process.heard.clear();
+        self.answers.extend(self.process.links.keys());
+        self.flush();
+    }
+
+    /// Judges what was heard. Says why the member must not take part, if so.
+    fn judge(&mut self, heard: Option<(u64, Answer)>) -> Option<Reason> {
+        let mut mine = self.process.directory.mine.clone();
+        let saves = self.process.directory.saves;
+        let before = self.process.heard.iter().map(|(peer, answer)| (*peer, *answer));
+        let mut said: BTreeMap<u64, Answer> = before.chain(heard).collect();
+        for answer in said.values_mut() {
+            *answer = self.member.doctored(&mut mine, saves, *answer);
+        }
+        let mut admittance = Admittance::new(mine, self.member.peers(self.me, self.process.alone));
+        for (peer, answer) in said {
+            admittance.hear(peer, answer, saves);
+        }
+        if self.process.abstains {
+            return None;
+        }
+        if self.process.takes_part {
+            return match admittance.verdict() {
+                Admission::Abstains(reason) if !self.is(Rule::JudgesAtStartOnly) => Some(reason),
+                _ => None,
+            };
+        }
+        // What was known to them was judged by now.
+        self.process.heard.extend(heard.map(|(peer, answer)| (peer, Answer { known: None, ..answer })));
+        match self.member.verdict(&mut admittance, self.process.directory.mine.admitted) {
+            Admission::Abstains(reason) => return Some(reason),
+            Admission::Admitted => self.takes_part(),
+            Admission::Waiting { .. } => {}
+        }
+        None
+    }
+
+    /// Ends the batch: what has to be durable is flushed, and what is new is said.
+    fn end(mut self, before: &BTreeSet<(u64, u8)>, out: &mut Out<Member>) -> Alive {
+        let spoken_to = self.process.spoken_to(self.member.rule);
+        let sends: Vec<(u64, u8)> = spoken_to.difference(before).copied().collect();
+        let count = sends.len() + usize::from(self.told.is_some());
+        let flush = self.process.order.needs_flush(count);
+        if flush {
+            self.flush();
+        }
+        self.process.order.end(flush);
+        if self.is(Rule::ForgetsOwed) {
+            self.process.order = Order::default();
+        }
+        if self.flushes {
+            out.save(self.drive.clone());
+        }
+        for peer in std::mem::take(&mut self.answers) {
+            let Some(start) = self.process.links.get(&peer).copied() else { continue };
+            out.send(Id::from(peer as usize), Say::Answer { start, answer: self.answer(peer) });
+        }
+        for (peer, to) in sends {
+            let Some(vote) = self.process.directory.vote else { continue };
+            let (from, standing) = (self.process.start, self.process.standing());
+            out.send(Id::from(peer as usize), Say::Vote { from, to, standing, vote });
+        }
+        if let Some(value) = self.told {
+            out.send(Id::from(self.member.scene.members), Say::Told(value));
+        }
+        Alive { life: Life::Up(Box::new(self.process)), drive: self.drive }
+    }
+}
+
+impl Member {
+    fn is(&self, rule: Rule) -> bool {
+        self.rule == Some(rule)
+    }
+
+    fn peers(&self, me: u64, alone: bool) -> impl Iterator<Item = u64> + use<> {
+        (0..self.scene.members as u64).filter(move |peer| *peer != me && !alone)
+    }
+
+    /// How many earlier contents of its disk matter.
+    fn keeps(&self, me: u64, drive: &Drive) -> usize {
+        let may = self.scene.cut.contains(&(me as usize)) && drive.faults == 0;
+        if may { self.scene.back } else { 0 }
+    }
+
+    /// What a broken comparison makes of an answer.
+    fn doctored(&self, mine: &mut Mine, saves: u64, mut answer: Answer) -> Answer {
+        answer.admitted |= self.is(Rule::AnyoneAnswers);
+        let Some(known) = &mut answer.known else { return answer };
+        match self.rule {
+            Some(Rule::BaseNotCompared) => {
+                mine.starts.iter_mut().for_each(|begun| begun.saves = begun.saves.max(saves));
+            }
+            Some(Rule::ProcessNotCompared) => {
+                let listed = known.boot.checked_sub(mine.first);
+                let begun = listed.and_then(|at| mine.starts.get(at as usize));
+                known.nonce = begun.map_or(known.nonce, |begun| begun.nonce);
+            }
+            Some(Rule::StartNotCompared) if known.boot > mine.boot() => {
+                let standing = mine.standing(saves);
+                (known.boot, known.nonce) = (standing.boot, standing.nonce);
+            }
+            Some(Rule::DirectoryNotCompared) if known.disk != mine.disk => answer.known = None,
+            _ => {}
+        }
+        answer
+    }
+
+    fn verdict(&self, admittance: &mut Admittance, admitted: bool) -> Admission {
+        let verdict = admittance.verdict();
+        let Admission::Waiting { silent, .. } = &verdict else { return verdict };
+        let members = self.scene.members;
+        let majority = members - silent.len() > members / 2;
+        let enough = match self.rule {
+            Some(Rule::MajorityRecords) => !admitted && majority,
+            Some(Rule::NobodyAsked) => admitted,
+            _ => false,
+        };
+        if enough { Admission::Admitted } else { verdict }
+    }
+
+    /// Starts with what the disk has come to have.
+    fn boot(&self, me: u64, mut drive: Drive, alone: bool, out: &mut Out<Self>) -> Alive {
+        let before = drive.directory.clone();
+        let mut directory = before.clone().unwrap_or_else(|| {
+            drive.directories += 1;
+            let mine = Mine { disk: u64::from(drive.directories), ..Mine::default() };
+            Directory { mine, alone, ..Directory::default() }
+        });
+        if directory.alone != alone && !self.is(Rule::ListNotBound) {
+            return Alive { life: Life::Away(false), drive };
+        }
+        drive.starts += 1;
+        directory.mine.begin(Begun { nonce: u64::from(drive.starts), saves: directory.saves });
+        if !self.is(Rule::StartNotDurable) || before.is_none() {
+            let keeps = self.keeps(me, &drive);
+            drive.replace(directory.clone(), keeps);
+        }
+        let process = Process {
+            start: drive.starts,
+            memory: Memory::read(directory.known.clone()),
+            directory,
+            order: Order::default(),
+            links: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            heard: BTreeMap::new(),
+            rests: BTreeSet::new(),
+            takes_part: false,
+            abstains: false,
+            alone,
+        };
+        let greet = Say::Greet { start: process.start, standing: process.standing(), alone };
+        let mut turn = self.turn(me, process, drive);
+        // Alone means at once.
+        turn.flushes = true;
+        turn.judge(None);
+        let life = turn.end(&BTreeSet::new(), out);
+        for peer in self.peers(me, alone) {
+            out.send(Id::from(peer as usize), greet.clone());
+        }
+        life
+    }
+
+    fn turn(&self, me: u64, process: Process, drive: Drive) -> Turn<'_> {
+        Turn { member: self, me, process, drive, answers: Vec::new(), told: None, flushes: false }
+    }
+
+    /// A process that has long taken part, as have all others: this is the second start of each, and all have answered it.
+    fn running(&self, me: u64, out: &mut Out<Self>) -> Alive {
+        let known = Known { disk: 1, boot: 2, nonce: 2, saves: 0 };
+        let peers: Vec<u64> = self.peers(me, false).collect();
+        let known: BTreeMap<u64, Known> = peers.iter().map(|peer| (*peer, known)).collect();
+        let mut directory = Directory {
+            mine: Mine { disk: 1, admitted: true, ..Mine::default() },
+            known,
+            ..Directory::default()
+        };
+        directory.mine.begin(Begun { nonce: 1, saves: 0 });
+        let mut drive = Drive { starts: 2, directories: 1, ..Drive::default() };
+        let keeps = self.keeps(me, &drive);
+        drive.replace(directory.clone(), keeps);
+        directory.mine.begin(Begun { nonce: 2, saves: 0 });
+        drive.replace(directory.clone(), keeps);
+        out.save(drive.clone());
+        let process = Process {
+            start: 2,
+            memory: Memory::read(directory.known.clone()),
+            directory,
+            order: Order::default(),
+            links: peers.iter().map(|peer| (*peer, 2)).collect(),
+            answered: peers.into_iter().collect(),
+            heard: BTreeMap::new(),
+            rests: BTreeSet::new(),
+            takes_part: true,
+            abstains: false,
+            alone: false,
+        };
+        let (start, standing) = (process.start, process.standing());
+        for peer in self.peers(me, false) {
+            out.send(Id::from(peer as usize), Say::Greet { start, standing, alone: false });
+        }
+        Alive { life: Life::Up(Box::new(process)), drive }
+    }
+
+    /// What the disk of a member may come to have.
+    fn fates(&self, me: usize, drive: &Drive) -> Vec<Fate> {
+        let mut fates = vec![Fate::Whole];
+        let unfailed = drive.faults == 0 && drive.directory.is_some();
+        if unfailed && self.scene.cut.contains(&me) {
+            fates.extend((1..=drive.past.len() as u8).map(Fate::Back));
+        }
+        if unfailed && self.scene.wiped.contains(&me) {
+            fates.push(Fate::Wiped);
+        }
+        if self.scene.alone.contains(&me) {
+            fates.push(Fate::Alone);
+        }
+        fates
+    }
+
+    fn greeted(&self, turn: &mut Turn<'_>, peer: u64, start: u8, standing: &Standing, out: &mut Out<Self>) {
+        if turn.process.links.get(&peer).is_some_and(|link| *link >= start) {
+            return;
+        }
+        let known = turn.process.memory.known(peer);
+        let contradicted =
+            known.is_some_and(|known| !known.admits(standing)) && !self.is(Rule::RecordsAnother);
+        let too_early = self.is(Rule::AnswersBeforeSession) && turn.process.links.contains_key(&peer);
+        if contradicted || too_early {
+            // It is told so, and nothing else.
+            out.send(Id::from(peer as usize), Say::Answer { start, answer: turn.answer(peer) });
+            return;
+        }
+        turn.process.links.insert(peer, start);
+        if self.is(Rule::RecordsAnother) && known.is_some_and(|known| known.disk != standing.disk) {
+            turn.process.directory.known.insert(peer, Known::of(standing));
+            turn.process.memory = Memory::read(turn.process.directory.known.clone());
+            turn.flush();
+        } else if self.is(Rule::GreetingTakenOver) {
+            turn.process.memory.rest_on(peer, standing);
+        } else {
+            turn.process.memory.greet(peer, standing);
+        }
+        if !turn.process.memory.is_recorded(peer) && !self.is(Rule::RecordsLater) {
+            turn.process.order.flush();
+        }
+        turn.answers.push(peer);
+    }
+
+    fn voted(&self, turn: &mut Turn<'_>, peer: u64, standing: &Standing, vote: Vote) {
+        if self.scene.may_fail(peer as usize) {
+            turn.process.rests.insert((peer, vote.1));
+        }
+        turn.process.memory.rest_on(peer, standing);
+        if !turn.process.memory.is_durable(peer) && !self.is(Rule::KnowledgeNotDurable) {
+            turn.process.order.wait(0);
+        }
+        match turn.process.directory.vote {
+            None => {
+                turn.vote(vote.0);
+                turn.told = Some(vote.0);
+            }
+            Some((value, _)) if value == vote.0 => turn.told = Some(value),
+            Some(_) => {}
+        }
+    }
+
+    /// Whether a delivery is stepped by what the member is.
+    pub(super) fn steps_vote(&self, life: &Life, peer: u64, say: &Say) -> Option<u8> {
+        let (Life::Up(process), Say::Vote { from, to, vote, .. }) = (life, say) else { return None };
+        process.steps(peer, *from, *to, self.rule).then_some(vote.1)
+    }
+}
+
+impl Actor for Member {
+    type Msg = Say;
+    type State = Alive;
+    type Timer = ();
+    type Random = Fate;
+    type Storage = Drive;
+
+    fn on_start(&self, id: Id, saved: &Option<Drive>, out: &mut Out<Self>) -> Alive {
+        let me = usize::from(id);
+        if saved.is_none() && self.scene.running {
+            return self.running(me as u64, out);
+        }
+        let drive = saved.clone().unwrap_or_default();
+        let fates = self.fates(me, &drive);
+        if fates.len() == 1 {
+            return self.boot(me as u64, drive, false, out);
+        }
+        out.choose_random("disk", fates);
+        Alive { life: Life::Opening, drive }
+    }
+
+    fn on_random(&self, id: Id, state: &mut Cow<'_, Alive>, fate: &Fate, out: &mut Out<Self>) {
+        let mut drive = state.drive.clone();
+        match fate {
+            Fate::Whole | Fate::Alone => {}
+            Fate::Back(flushes) => {
+                let at = drive.past.len() - usize::from(*flushes);
+                drive.directory = drive.past.drain(at..).next();
+            }
+            Fate::Wiped => drive.directory = None,
+        }
+        if matches!(fate, Fate::Back(_) | Fate::Wiped) {
+            drive.faults += 1;
+            drive.past.clear();
+        }
+        *state.to_mut() = self.boot(usize::from(id) as u64, drive, *fate == Fate::Alone, out);
+    }
+
+    fn on_msg(&self, id: Id, state: &mut Cow<'_, Alive>, src: Id, say: Say, out: &mut Out<Self>) {
+        let (me, peer) = (usize::from(id) as u64, usize::from(src) as u64);
+        let Life::Up(process) = &state.life else { return };
+        let before = process.spoken_to(self.rule);
+        let mut turn = self.turn(me, Process::clone(process), state.drive.clone());
+        match &say {
+            Say::Ask(value) => {
+                if process.takes_part && process.directory.vote.is_none() {
+                    turn.vote(*value);
+                    // Alone it is a majority.
+                    turn.told = process.alone.then_some(*value);
+                }
+            }
+            Say::Greet { start, standing, alone } => {
+                if process.alone == *alone || self.is(Rule::ListsTalk) {
+                    self.greeted(&mut turn, peer, *start, standing, out);
+                }
+            }
+            Say::Answer { start, answer } => {
+                if process.start == *start {
+                    turn.process.answered.insert(peer);
+                    if let Some(reason) = turn.judge(Some((peer, *answer))) {
+                        turn.process.heard.clear();
+                        turn.process.abstains = true;
+                        if reason.lack != Lack::Directory {
+                            *state.to_mut() = Alive { life: Life::Away(true), drive: turn.drive };
+                            return;
+                        }
+                    }
+                }
+            }
+            Say::Vote { standing, vote, .. } => {
+                if self.steps_vote(&state.life, peer, &say).is_some() {
+                    self.voted(&mut turn, peer, standing, *vote);
+                }
+            }
+            Say::Told(_) => {}
+        }
+        let after = turn.end(&before, out);
+        if after != **state {
+            *state.to_mut() = after;
+        }
+    }
+}

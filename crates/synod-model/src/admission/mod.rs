@@ -1,0 +1,124 @@
+//! The rule of admission as a system to explore: disks, starts, sessions, what is remembered and said, faults of disks, and
+//! a register around them. The functions of `synod-admission` are those that serve; what is broken on purpose is broken here.
+
+mod claims;
+mod file;
+mod member;
+mod process;
+mod rules;
+mod scene;
+mod watch;
+
+pub use claims::{CLAIMS, Claim, WITNESSES, Witness};
+pub use member::Member;
+pub use process::{Alive, Drive, Fate, Life, Process, Say};
+pub use rules::{RULES, Rule};
+pub use scene::Scene;
+pub use watch::{Note, Past, View, Watch};
+
+use crate::build::Model;
+use crate::file::ModelError;
+use crate::judge::Judge;
+use crate::log_file::Before;
+use stateright::actor::{Envelope, Id};
+use std::sync::Arc;
+use synod::{Cluster, Learning, QuorumRule, Quorums};
+use synod_explore::{Delivery, Faults, Network, System};
+
+/// What a model of admission is of.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The scene.
+    pub scene: Arc<Scene>,
+    /// What is broken.
+    pub rule: Option<Rule>,
+    witnesses: Vec<&'static Witness>,
+}
+
+/// The model that a text describes, if it is one of admission.
+///
+/// # Errors
+/// For anything in it that makes no sense, with its line and column.
+pub(crate) fn model(judge: &Judge<'_>) -> Result<Option<Model>, ModelError> {
+    if !file::is_it(judge) {
+        return Ok(None);
+    }
+    let file::Admission { scene, rule, witnesses, file } = file::read(judge)?;
+    let members = scene.members;
+    let ids: Vec<Id> = (0..members).map(Id::from).collect();
+    let quorums = Quorums::new(members, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
+    Ok(Some(Model {
+        name: judge.name.to_owned(),
+        text: judge.text.to_owned(),
+        file,
+        names: (1..=members).map(|id| format!("M{id}")).collect(),
+        cluster: Arc::new(Cluster {
+            acceptors: ids.clone(),
+            proposers: Vec::new(),
+            learners: ids,
+            clients: Vec::new(),
+            remembers: 0,
+            quorums,
+            learning: Learning::Everyone,
+            nacks: false,
+            report: usize::MAX,
+            max_value: usize::MAX,
+            keeps: usize::MAX,
+            log: None,
+            election: None,
+        }),
+        processes: Vec::new(),
+        claims: Vec::new(),
+        witnesses: Vec::new(),
+        never: Vec::new(),
+        live_ballots: None,
+        crashable: Vec::new(),
+        down: Vec::new(),
+        alike: Vec::new(),
+        progress: None,
+        before: Before::default(),
+        admission: Some(Admission { scene: Arc::new(scene), rule, witnesses }),
+    }))
+}
+
+impl Admission {
+    /// The system to explore.
+    pub fn system(&self) -> System<Member, Watch> {
+        let Admission { scene, rule, witnesses } = self;
+        let actors = vec![Member { scene: Arc::clone(scene), rule: *rule }; scene.members];
+        let mut system = System::new(actors, Watch { scene: Arc::clone(scene) });
+        system.names = (1..=scene.members).map(|id| format!("M{id}")).collect();
+        // Repeated, reordered, late or never: whatever a claim survives here it survives on any network.
+        system.network = Network { delivery: Delivery::Set, loss: false };
+        let ask = |(member, value): &(usize, u8)| {
+            let id = Id::from(*member);
+            Envelope { src: id, dst: id, msg: Say::Ask(*value) }
+        };
+        system.initial_envelopes = scene.asked.iter().map(ask).collect();
+        system.faults = Faults {
+            crashable: (0..scene.members).map(|id| scene.crash.contains(&id)).collect(),
+            max_down: scene.members,
+            max_crashes: Some(scene.crashes),
+            absent: Vec::new(),
+        };
+        system.assert_contract = true;
+        system.properties = claims::properties(witnesses);
+        system
+    }
+
+    /// What can go wrong in it, in a few words.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let Scene { crash, crashes, cut, wiped, alone, .. } = &*self.scene;
+        let some = |what: &str, ids: &std::collections::BTreeSet<usize>| {
+            let names: Vec<_> = ids.iter().map(|id| format!("M{}", id + 1)).collect();
+            (!ids.is_empty()).then(|| format!("{} {what}", names.join(" ")))
+        };
+        let crashing = (!crash.is_empty()).then(|| format!("{crashes} crash"));
+        let broken = RULES.iter().find(|(_, rule)| Some(*rule) == self.rule);
+        let broken = broken.map(|(name, _)| format!("mutant {name}"));
+        [crashing, some("cut", cut), some("wiped", wiped), some("alone", alone), broken]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}

@@ -1,0 +1,202 @@
+//! What there is of a member: a disk, a process, and what they say to each other.
+
+use super::rules::Rule;
+use std::collections::{BTreeMap, BTreeSet};
+use synod_admission::{Answer, Known, Memory, Mine, Order, Standing};
+
+/// A vote: the value, and which of all votes of its member it is.
+pub(super) type Vote = (u8, u8);
+
+/// What members and clients say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Say {
+    /// A client asks for a value.
+    Ask(u8),
+    /// A start says what it is at, and whom it takes for members.
+    Greet {
+        /// Which of all starts of this member it is.
+        start: u8,
+        /// What it is at.
+        standing: Standing,
+        /// Whether it takes itself for the only member.
+        alone: bool,
+    },
+    /// What is known of the receiver, to one start of it.
+    Answer {
+        /// The receiver's start.
+        start: u8,
+        /// What is known.
+        answer: Answer,
+    },
+    /// The sender has voted.
+    Vote {
+        /// The sender's start.
+        from: u8,
+        /// The receiver's start.
+        to: u8,
+        /// What the sender is at.
+        standing: Standing,
+        /// The vote.
+        vote: Vote,
+    },
+    /// To a client: this value is chosen.
+    Told(u8),
+}
+
+/// What a member's data directory has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Directory {
+    pub(super) mine: Mine,
+    pub(super) known: BTreeMap<u64, Known>,
+    pub(super) saves: u64,
+    pub(super) vote: Option<Vote>,
+    /// Whether it was made for this member alone.
+    pub(super) alone: bool,
+}
+
+/// What outlives a process: its directory, and what the world remembers of the member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Drive {
+    pub(super) directory: Option<Directory>,
+    /// What was durable before, the last at the end; of a disk that may still fall back.
+    pub(super) past: Vec<Directory>,
+    /// Starts, directories and votes that there ever were.
+    pub(super) starts: u8,
+    pub(super) directories: u8,
+    pub(super) votes: u8,
+    /// How often the disk was at fault.
+    pub(super) faults: u8,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub(super) start: u8,
+    pub(super) directory: Directory,
+    pub(super) memory: Memory,
+    pub(super) order: Order,
+    /// In which start of each peer it is in a session.
+    pub(super) links: BTreeMap<u64, u8>,
+    /// The peers that answered this start: it may speak to them.
+    pub(super) answered: BTreeSet<u64>,
+    /// What they said, as long as that decides whether it takes part.
+    pub(super) heard: BTreeMap<u64, Answer>,
+    /// The votes of others that whatever is sent from now on rests on; of those that may be lost.
+    pub(super) rests: BTreeSet<(u64, u8)>,
+    pub(super) takes_part: bool,
+    /// A peer knows another directory of this member: it stays away, and is heard of.
+    pub(super) abstains: bool,
+    pub(super) alone: bool,
+}
+
+/// A member's volatile state, and what is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Alive {
+    /// What it does.
+    pub life: Life,
+    /// What it has saved.
+    pub(super) drive: Drive,
+}
+
+/// What a member does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Life {
+    /// It is not decided yet what its disk has come to have.
+    Opening,
+    /// It runs.
+    Up(Box<Process>),
+    /// It has stopped since it lacks what a peer knows; or its start was refused.
+    Away(bool),
+}
+
+/// What a disk comes to have between two starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// All that it had.
+    Whole,
+    /// What it had so many flushes ago.
+    Back(u8),
+    /// Nothing.
+    Wiped,
+    /// All that it had; but its member is started with a list of itself alone.
+    Alone,
+}
+
+impl Alive {
+    /// How many votes its member ever cast.
+    pub(super) fn votes(&self) -> u8 {
+        self.drive.votes
+    }
+}
+
+impl Process {
+    /// What may be said of it by others.
+    pub fn takes_part(&self) -> bool {
+        self.takes_part
+    }
+
+    /// Which vote it has.
+    pub fn vote(&self) -> Option<u8> {
+        self.directory.vote.map(|(_, which)| which)
+    }
+
+    /// Who has answered it.
+    pub fn answered(&self) -> &BTreeSet<u64> {
+        &self.answered
+    }
+
+    /// What they said, as long as that decides whether it takes part.
+    pub fn heard(&self) -> &BTreeMap<u64, Answer> {
+        &self.heard
+    }
+
+    /// What it sends rests on these votes: whose, and which.
+    pub fn rests(&self) -> &BTreeSet<(u64, u8)> {
+        &self.rests
+    }
+
+    /// Its directory.
+    pub fn directory(&self) -> u64 {
+        self.directory.mine.disk
+    }
+
+    /// Whether its directory was ever admitted.
+    pub fn admitted(&self) -> bool {
+        self.directory.mine.admitted
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.directory.mine.standing(self.directory.saves)
+    }
+
+    /// Whether it stays away since a peer knows another directory of its member.
+    pub fn abstains(&self) -> bool {
+        self.abstains
+    }
+
+    /// In a session with whom, in which start of it, it may speak.
+    pub(super) fn spoken_to(&self, rule: Option<Rule>) -> BTreeSet<(u64, u8)> {
+        let speaks = self.takes_part && self.directory.vote.is_some();
+        let answered = |peer: &u64| self.answered.contains(peer) || rule == Some(Rule::SpeaksUnanswered);
+        let links = self.links.iter().filter(|(peer, _)| speaks && answered(peer));
+        links.map(|(peer, start)| (*peer, *start)).collect()
+    }
+
+    /// Whether it steps what this start says to that one.
+    pub(super) fn steps(&self, peer: u64, from: u8, to: u8, rule: Option<Rule>) -> bool {
+        let in_session = self.links.get(&peer) == Some(&from) || rule == Some(Rule::StepsEarlierStarts);
+        self.start == to && self.takes_part && in_session
+    }
+}
+
+impl Drive {
+    pub(super) fn replace(&mut self, directory: Directory, keeps: usize) {
+        if self.directory.as_ref() == Some(&directory) {
+            return;
+        }
+        let before = self.directory.replace(directory);
+        self.past.extend(before);
+        let surplus = self.past.len().saturating_sub(keeps);
+        self.past.drain(..surplus);
+    }
+}

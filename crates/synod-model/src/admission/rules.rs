@@ -1,0 +1,70 @@
+//! The rule of admission with one line of it broken, by name.
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A start greets before it was counted durably.
+    StartNotDurable,
+    /// What was heard of a peer need not be durable before it has an effect.
+    KnowledgeNotDurable,
+    /// What an earlier batch left unflushed does not make a later one wait.
+    ForgetsOwed,
+    /// Greetings are answered with what is durable, not with what was heard.
+    AnswersDurableOnly,
+    /// What is known of an earlier start goes as soon as a later one greets.
+    GreetingTakenOver,
+    /// A greeting is answered while messages of an earlier start may still have an effect.
+    AnswersBeforeSession,
+    /// Messages of an earlier start are stepped.
+    StepsEarlierStarts,
+    /// A member speaks to a peer that has not said yet what it knows.
+    SpeaksUnanswered,
+    /// A new directory counts once a majority has recorded it.
+    MajorityRecords,
+    /// A peer says that it has recorded a directory before that is durable.
+    RecordsLater,
+    /// Another directory of the same member takes the place of the one that is recorded.
+    RecordsAnother,
+    /// Members whose directories were never admitted are believed of what was before.
+    AnyoneAnswers,
+    /// A directory that was admitted once takes part without asking.
+    NobodyAsked,
+    /// Another directory than the one that is known is not noticed.
+    DirectoryNotCompared,
+    /// A later start than the present is not noticed.
+    StartNotCompared,
+    /// Another process at a start of the same number is not noticed.
+    ProcessNotCompared,
+    /// A start is not held against what the next one found.
+    BaseNotCompared,
+    /// Once admitted, a member does not listen to who knows better.
+    JudgesAtStartOnly,
+    /// Members with other lists talk.
+    ListsTalk,
+    /// A directory may be started with another list.
+    ListNotBound,
+}
+
+/// All of them, by the names that model files use.
+pub const RULES: [(&str, Rule); 20] = [
+    ("start-not-durable", Rule::StartNotDurable),
+    ("knowledge-not-durable", Rule::KnowledgeNotDurable),
+    ("forgets-owed", Rule::ForgetsOwed),
+    ("answers-durable-only", Rule::AnswersDurableOnly),
+    ("greeting-taken-over", Rule::GreetingTakenOver),
+    ("answers-before-session", Rule::AnswersBeforeSession),
+    ("steps-earlier-starts", Rule::StepsEarlierStarts),
+    ("speaks-unanswered", Rule::SpeaksUnanswered),
+    ("majority-records", Rule::MajorityRecords),
+    ("records-later", Rule::RecordsLater),
+    ("records-another", Rule::RecordsAnother),
+    ("anyone-answers", Rule::AnyoneAnswers),
+    ("nobody-asked", Rule::NobodyAsked),
+    ("directory-not-compared", Rule::DirectoryNotCompared),
+    ("start-not-compared", Rule::StartNotCompared),
+    ("process-not-compared", Rule::ProcessNotCompared),
+    ("base-not-compared", Rule::BaseNotCompared),
+    ("judges-at-start-only", Rule::JudgesAtStartOnly),
+    ("lists-talk", Rule::ListsTalk),
+    ("list-not-bound", Rule::ListNotBound),
+];

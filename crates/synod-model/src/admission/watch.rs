@@ -1,0 +1,301 @@
+//! What is remembered of a run: who acted on whose votes, who takes part with what, and what clients were told.
+
+use super::member::Member;
+use super::process::{Alive, Fate, Life, Process, Say};
+use super::scene::Scene;
+use stateright::actor::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use synod_explore::{Event, Observer, Step};
+
+/// The knower that never answers.
+const CLIENT: u64 = u64::MAX;
+
+/// What a member that takes part is seen to have lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct View {
+    /// The votes that it cast and does not have; none if it does not take part.
+    lost: BTreeSet<u8>,
+    /// Who has answered it, if there are any.
+    answered: BTreeSet<u64>,
+}
+
+/// What happened in a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Past {
+    views: Vec<View>,
+    /// Who had an effect that rests on which vote of whom. Only of votes that may be lost, and only as long as the disk of who acted
+    /// was not at fault since.
+    acted: BTreeSet<(u64, u64, u8)>,
+    /// The directories with which each member ever took part.
+    took_part: Vec<BTreeSet<u64>>,
+    faulty: Vec<bool>,
+    told: BTreeSet<u8>,
+    /// What members were that took part without a vote of theirs, and are not up any more.
+    over: BTreeSet<(u64, View)>,
+    /// A member took part without a vote that somebody acted on, before or after, who had not answered it.
+    excused: bool,
+    /// A member stepped a message of one that lacks what it acted on.
+    heard_behind: Option<(u64, u64)>,
+    /// A member whose disk was never at fault was told that it lacks something.
+    accused: Option<u64>,
+    /// A member came to take part without a vote that somebody acted on, and no majority of others has said that it did not.
+    unheard: Option<u64>,
+}
+
+/// What one step means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Note {
+    actor: u64,
+    view: View,
+    acted: BTreeSet<(u64, u64, u8)>,
+    told: Option<u8>,
+    /// Whose vote it stepped, and which.
+    stepped: Option<(u64, u8)>,
+    at_fault: bool,
+    lacks: bool,
+    /// It is up with a directory that was never admitted.
+    is_new: bool,
+    /// The directory with which it came to take part, and who has said, with a directory that was admitted, that it knows no better.
+    took_part: Option<(u64, BTreeSet<u64>)>,
+}
+
+/// Watches.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// The scene.
+    pub scene: Arc<Scene>,
+}
+
+fn process(alive: Option<&Alive>) -> Option<&Process> {
+    match &alive?.life {
+        Life::Up(process) => Some(process),
+        _ => None,
+    }
+}
+
+impl Watch {
+    fn view(&self, actor: usize, alive: Option<&Alive>) -> View {
+        let process = process(alive).filter(|process| process.takes_part() && self.scene.may_fail(actor));
+        let Some((process, alive)) = process.zip(alive) else { return View::default() };
+        let lost: BTreeSet<u8> = (1..=alive.votes()).filter(|which| process.vote() != Some(*which)).collect();
+        // Of one that has lost nothing nothing more is asked.
+        if lost.is_empty() { View::default() } else { View { lost, answered: process.answered().clone() } }
+    }
+}
+
+impl Observer<Member> for Watch {
+    type History = Past;
+    type Note = Note;
+
+    fn initial(&self) -> Past {
+        let members = self.scene.members;
+        Past {
+            views: vec![View::default(); members],
+            took_part: vec![BTreeSet::new(); members],
+            faulty: vec![false; members],
+            ..Past::default()
+        }
+    }
+
+    fn note(&self, step: &Step<'_, Member>) -> Option<Note> {
+        let index = usize::from(step.actor);
+        let actor = index as u64;
+        let mut note = Note {
+            actor,
+            view: self.view(index, step.after),
+            acted: BTreeSet::new(),
+            told: None,
+            stepped: None,
+            at_fault: matches!(step.event, Event::Random { choice: Fate::Back(_) | Fate::Wiped, .. }),
+            lacks: false,
+            is_new: process(step.after).is_some_and(|process| !process.admitted()),
+            took_part: None,
+        };
+        let (before, after) = (process(step.before), process(step.after));
+        let takes_part = |process: Option<&Process>| process.is_some_and(Process::takes_part);
+        if let Some(after) = after.filter(|_| takes_part(after) && !takes_part(before)) {
+            let mut said: BTreeMap<u64, bool> = BTreeMap::new();
+            for (peer, answer) in before.into_iter().flat_map(Process::heard) {
+                said.insert(*peer, answer.admitted);
+            }
+            if let Event::Deliver { src, msg: Say::Answer { answer, .. } } = step.event {
+                said.insert(usize::from(src) as u64, answer.admitted);
+            }
+            let said = said.into_iter().filter(|(_, admitted)| *admitted).map(|(peer, _)| peer).collect();
+            note.took_part = Some((after.directory(), said));
+        }
+        let away = matches!(step.after, Some(Alive { life: Life::Away(true), .. }));
+        let abstains = |process: Option<&Process>| process.is_some_and(Process::abstains);
+        note.lacks = (away && before.is_some()) || (abstains(after) && !abstains(before));
+        if let (Event::Deliver { src, msg: Say::Vote { vote, .. } }, Some(after)) = (step.event, after) {
+            let peer = usize::from(src) as u64;
+            let stepped = takes_part(before) && after.rests().contains(&(peer, vote.1));
+            note.stepped = stepped.then_some((peer, vote.1));
+        }
+        for output in step.outputs {
+            let Command::Send(_, say) = output else { continue };
+            if let Say::Told(value) = say {
+                note.told = Some(*value);
+                let own = after.and_then(Process::vote).filter(|_| self.scene.may_fail(index));
+                note.acted.extend(own.map(|which| (CLIENT, actor, which)));
+            }
+            if let (Say::Told(_) | Say::Vote { .. }, Some(after)) = (say, after) {
+                note.acted.extend(after.rests().iter().map(|(whose, which)| (actor, *whose, *which)));
+            }
+        }
+        Some(note)
+    }
+
+    fn update(&self, past: &Past, note: &Note) -> Option<Past> {
+        let (mut next, me) = (past.clone(), note.actor as usize);
+        if note.at_fault {
+            next.faulty[me] = true;
+            next.acted.retain(|(who, _, _)| *who != note.actor);
+        }
+        if let Some((whose, which)) = note.stepped {
+            let lost =
+                |(who, of, known): &(u64, u64, u8)| (*who, *of) == (note.actor, whose) && *known != which;
+            if next.acted.iter().any(lost) {
+                next.heard_behind = Some((note.actor, whose));
+            }
+        }
+        let before = std::mem::replace(&mut next.views[me], note.view.clone());
+        if note.view.lost.is_empty() && !before.lost.is_empty() {
+            next.over.insert((note.actor, before));
+        }
+        next.acted.extend(&note.acted);
+        next.told.extend(note.told);
+        if note.lacks && !next.faulty[me] {
+            next.accused = Some(note.actor);
+        }
+        if let Some((directory, said)) = &note.took_part {
+            next.took_part[me].insert(*directory);
+            let acted = next
+                .acted
+                .iter()
+                .filter(|(_, whose, which)| *whose == note.actor && note.view.lost.contains(which));
+            let acted: BTreeSet<u64> = acted.map(|(who, _, _)| *who).collect();
+            let majority = said.difference(&acted).count() + 1 > self.scene.members / 2;
+            if !acted.is_empty() && !majority {
+                next.unheard = Some(note.actor);
+            }
+        }
+        next.excused |= next.behind(false).is_some() || next.was_behind();
+        (next != *past).then_some(next)
+    }
+}
+
+impl Past {
+    /// Who acted on a vote of whom that a member which takes part does not have, and has answered it or not.
+    fn behind(&self, answered: bool) -> Option<(u64, u64)> {
+        self.acted.iter().find_map(|(who, whose, which)| {
+            let view = &self.views[*whose as usize];
+            (view.lost.contains(which) && view.answered.contains(who) == answered).then_some((*who, *whose))
+        })
+    }
+
+    /// Whether somebody acted on a vote that a member did not have which took part, and had not answered it.
+    fn was_behind(&self) -> bool {
+        self.over.iter().any(|(of, view)| {
+            let mut acted =
+                self.acted.iter().filter(|(_, whose, which)| whose == of && view.lost.contains(which));
+            acted.any(|(who, _, _)| !view.answered.contains(who))
+        })
+    }
+
+    pub(super) fn one_directory(&self) -> Result<(), String> {
+        for (id, took_part) in self.took_part.iter().enumerate() {
+            let others = self.faulty.iter().enumerate().filter(|(other, _)| *other != id);
+            if took_part.len() > 1 && others.clone().any(|(_, faulty)| !faulty) {
+                return Err(format!(
+                    "M{} took part with {} directories, and a peer's disk was never at fault",
+                    id + 1,
+                    took_part.len()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn never_behind(&self) -> Result<(), String> {
+        self.behind(true).map_or(Ok(()), |(who, whose)| {
+            Err(format!(
+                "M{} has answered M{}, and acted on a vote that M{} does not have",
+                who + 1,
+                whose + 1,
+                whose + 1
+            ))
+        })
+    }
+
+    pub(super) fn never_listened_to(&self) -> Result<(), String> {
+        self.heard_behind.map_or(Ok(()), |(who, whose)| {
+            Err(format!(
+                "M{} takes a message of M{}, and acted on a vote that M{} does not have",
+                who + 1,
+                whose + 1,
+                whose + 1
+            ))
+        })
+    }
+
+    pub(super) fn one_value(&self) -> Result<(), String> {
+        if self.told.len() < 2 || self.excused {
+            return Ok(());
+        }
+        Err(format!("clients were told {:?}", self.told))
+    }
+
+    pub(super) fn no_false_alarm(&self) -> Result<(), String> {
+        self.accused.map_or(Ok(()), |who| {
+            Err(format!("M{} is told that it lacks something, and its disk was never at fault", who + 1))
+        })
+    }
+
+    pub(super) fn noticed(&self) -> Result<(), String> {
+        self.unheard.map_or(Ok(()), |who| Err(format!("M{} takes part without a vote that its peers acted on, and no majority has said that it knows no better", who + 1)))
+    }
+
+    pub(super) fn told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
+    pub(super) fn acted(&self) -> bool {
+        !self.acted.is_empty()
+    }
+
+    pub(super) fn lost(&self) -> bool {
+        self.views.iter().any(|view| !view.lost.is_empty())
+    }
+
+    pub(super) fn excused(&self) -> bool {
+        self.excused
+    }
+
+    pub(super) fn two_values(&self) -> bool {
+        self.told.len() > 1
+    }
+}
+
+impl Note {
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    pub(super) fn stepped(&self) -> bool {
+        self.stepped.is_some()
+    }
+
+    pub(super) fn took_part(&self) -> bool {
+        self.took_part.is_some()
+    }
+
+    pub(super) fn lacks(&self) -> bool {
+        self.lacks
+    }
+
+    pub(super) fn another_directory(&self) -> bool {
+        self.took_part.as_ref().is_some_and(|(directory, _)| *directory > 1)
+    }
+}
