@@ -76,10 +76,7 @@ fn explore_at<A: Subject, O: Observer<A>>(
         assert!(known, "there is no property named {name:?} to stop at");
     }
     let refused = || system.doubt.as_ref().is_some_and(|doubt| doubt.bound().is_some());
-    // A checkpoint is of one exploration, so that there a boundary that may be none is asked from the first; but for reductions, which
-    // refuse one.
-    let reduces = options.dead_messages || (options.symmetry && system.symmetry.is_some());
-    if !refused() && (options.checkpoint.is_none() || reduces) {
+    if !refused() && !plan::is_bounded_from_the_first(system, options) {
         let report = explore_once(system, options, (pace, budget), false);
         if !refused() {
             return report;

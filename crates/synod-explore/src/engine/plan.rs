@@ -169,6 +169,16 @@ impl Plan {
     }
 }
 
+/// Whether the boundary of a stateright model, which may be none, is asked from the first. It is where there are checkpoints: each is of
+/// one exploration, which must not begin anew once a state was refused. But not for reductions, which refuse a boundary.
+pub(super) fn is_bounded_from_the_first<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    options: &Options<'_>,
+) -> bool {
+    let reduces = options.dead_messages || (options.symmetry && system.symmetry.is_some());
+    options.checkpoint.is_some() && !reduces
+}
+
 /// Why the system cannot be explored in the way that was asked for, if so.
 fn refusal<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
