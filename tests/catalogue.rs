@@ -1,7 +1,7 @@
 //! The catalogue: whatever it says comes out, and it holds what the project promises to check.
 
 use crate::synod::run;
-use synod_model::{admission, catalogue, claims, mutants, witnesses};
+use synod_model::{Verdict, admission, catalogue, claims, mutants, witnesses};
 
 #[test]
 #[ignore = "minutes; the main job, a step of its own in .ci/run, is the same"]
@@ -39,9 +39,9 @@ fn stateright_counts_the_same_states() {
 fn every_model_states_what_it_expects_to_the_last_number() {
     for model in catalogue() {
         let expect = &model.file.expect;
-        match expect.verdict.as_str() {
-            "violated" => assert!(expect.steps.is_some(), "{} says in how many steps", model.name),
-            "panicked" => {}
+        match expect.verdict {
+            Verdict::Violated => assert!(expect.steps.is_some(), "{} says in how many steps", model.name),
+            Verdict::Panicked => {}
             _ => assert!(
                 expect.unique_states.is_some() && expect.generated_states.is_some() && expect.depth.is_some(),
                 "{} states its counts",
@@ -60,10 +60,9 @@ fn every_mutant_has_a_model_that_kills_it_or_shows_it_harmless() {
         assert!(!of_it.is_empty(), "{} has a model", mutant.name);
         let harmless = of_it.iter().any(|model| model.name.starts_with("harmless/"));
         // What breaks no claim may yet keep anything from ever coming about: then both are shown.
-        let killed = of_it
-            .iter()
-            .filter(|model| model.file.liveness.is_none())
-            .any(|model| model.file.expect.property.is_some() || model.file.expect.verdict == "panicked");
+        let killed = of_it.iter().filter(|model| model.file.liveness.is_none()).any(|model| {
+            model.file.expect.property.is_some() || model.file.expect.verdict == Verdict::Panicked
+        });
         assert!(harmless != killed, "{} is either killed or harmless", mutant.name);
     }
 }

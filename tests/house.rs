@@ -210,7 +210,7 @@ fn every_claim_leads_to_its_property_guard_model_and_mutant() {
             path.trim_start_matches("models/").trim_end_matches(".toml").to_owned()
         };
         let holds = models.iter().find(|m| m.name == linked(model)).expect("the model is in the catalogue");
-        assert!(holds.file.expect.verdict.starts_with("holds"), "{} holds in {}", claim.name, holds.name);
+        assert!(holds.file.expect.verdict.holds(), "{} holds in {}", claim.name, holds.name);
         let falls = models.iter().find(|m| m.name == linked(mutant)).expect("the mutant is in the catalogue");
         assert_eq!(falls.file.expect.property.as_deref(), Some(claim.name), "{}", falls.name);
     }

@@ -2,8 +2,8 @@
 
 use crate::synod::run_in;
 use synod_explore::trace::{TraceText, parse};
-use synod_explore::{Observer, Subject, System};
-use synod_model::{Built, Model, catalogue, find, replay};
+use synod_explore::{Observer, Status, Subject, System};
+use synod_model::{Built, Model, Verdict, catalogue, find, replay};
 
 fn with_a_lasso() -> Vec<(Model, String)> {
     let models = catalogue().into_iter().filter_map(|model| {
@@ -34,8 +34,10 @@ fn every_lasso_is_a_fair_cycle_of_the_actors() {
         // This also asks every fairness condition again, in every state and step of the cycle.
         let again = replay(&model, &text).expect("it is a fair cycle");
         let wanted = model.file.expect.property.as_deref();
-        let fallen =
-            again.judged.iter().find(|(_, name, status, _)| *status == "violated" && Some(*name) == wanted);
+        let fallen = again
+            .judged
+            .iter()
+            .find(|(_, name, status, _)| *status == Status::Violated && Some(*name) == wanted);
         assert!(fallen.is_some(), "{}: {:?}", model.name, again.judged);
         assert_eq!(again.text.lines().filter(|line| *line == "cycle").count(), 1);
         names.push(model.name);
@@ -104,8 +106,8 @@ fn each_model_that_must_fail_lacks_one_assumption_and_nothing_else() {
         // In the duel messages are assumed to arrive for both, which only makes it harder to fail.
         let more = r#"served = ["P1", "P2"]"#;
         assert_eq!(essence(&twin, &[lacks, more]), essence(&base, &[]), "{name}");
-        assert_eq!(twin.file.expect.verdict, "violated");
-        assert!(base.file.expect.verdict.starts_with("holds"));
+        assert_eq!(twin.file.expect.verdict, Verdict::Violated);
+        assert!(base.file.expect.verdict.holds());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 use synod_explore::Table;
-use synod_model::{Model, Outcome, Settings, Tier, catalogue, check};
+use synod_model::{Model, Outcome, Settings, Tier, Verdict, catalogue, check};
 
 /// How long a model of the full tier may take with other reductions than its own, and how much memory: some then have no end in sight.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -28,10 +28,10 @@ fn reduced(model: &Model, reduction: &str) -> Result<Model, String> {
 /// property.
 fn essence(model: &Model, outcome: &Outcome) -> Vec<String> {
     let wanted = model.file.expect.property.as_deref();
-    let all = outcome.verdict.starts_with("holds");
+    let all = outcome.verdict.holds();
     let kept = outcome.properties.iter().filter(|found| all || Some(found.name) == wanted);
     let words = kept.map(|found| format!("{} {} {:?}", found.name, found.status, found.steps));
-    std::iter::once(outcome.verdict.to_owned()).chain(words).collect()
+    std::iter::once(outcome.verdict.to_string()).chain(words).collect()
 }
 
 /// What was compared with a model as its file has it.
@@ -55,7 +55,7 @@ impl Compared {
         let settings =
             || Settings { threads: 2, time: limits.time, memory: limits.memory, ..Settings::default() };
         let own = check(model, &settings());
-        if own.verdict == "incomplete" {
+        if own.verdict == Verdict::Incomplete {
             return self.open.push(model.name.clone());
         }
         let expected = essence(model, &own);
@@ -72,9 +72,9 @@ impl Compared {
             // What cannot be done is refused, and actors that are not alike are found out.
             let reason = outcome.detail.clone().unwrap_or_default();
             let found_out = ["rewritten", "not alike", "apart"].iter().any(|it| reason.contains(it));
-            if (outcome.verdict == "panicked" || outcome.refused) && found_out {
+            if (outcome.verdict == Verdict::Panicked || outcome.refused) && found_out {
                 self.refused.push(format!("{what}: {reason}"));
-            } else if outcome.verdict == "incomplete" {
+            } else if outcome.verdict == Verdict::Incomplete {
                 self.open.push(what);
             } else {
                 assert_eq!(essence(&other, &outcome), expected, "{what}");
@@ -88,7 +88,7 @@ impl Compared {
         }
         if model.reduces() {
             let outcome = check(model, &Settings { reduce: false, ..settings() });
-            if outcome.verdict == "incomplete" {
+            if outcome.verdict == Verdict::Incomplete {
                 self.open.push(format!("{} without reductions", model.name));
             } else {
                 assert_eq!(essence(model, &outcome), expected, "{} without reductions", model.name);

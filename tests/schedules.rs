@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::hash::{BuildHasher, RandomState};
 use synod_explore::walk::{Dice, Priorities, Walk, follow, shrink, walk, walk_by};
-use synod_explore::{Observer, Subject, System, trace};
-use synod_model::{Built, Model, catalogue, mutants::MUTANTS, replay};
+use synod_explore::{Observer, Status, Subject, System, trace};
+use synod_model::{Built, Model, Verdict, catalogue, mutants::MUTANTS, replay};
 
 /// Acceptors, proposers, four clients that ask them in turn, and whatever else is asked for.
 fn large(
@@ -202,13 +202,14 @@ fn finds(mutant: &str) -> bool {
     // A panic cannot be replayed past, and counts where it is what the mutant's own models say, or a replica that has found itself
     // diverged. Every other fall is judged anew from the text alone.
     let may_stop = catalogue().iter().any(|model| {
-        model.mutant().is_some_and(|entry| entry.name == mutant) && model.file.expect.verdict == "panicked"
+        model.mutant().is_some_and(|entry| entry.name == mutant)
+            && model.file.expect.verdict == Verdict::Panicked
     });
     if let Some(said) = stopped {
         assert!(may_stop || said.contains("replicas have diverged"), "{mutant}: seed {seed}: {said}");
     } else {
         let judged = replay(&model, &text).unwrap_or_else(|error| panic!("{mutant}: seed {seed}: {error}"));
-        let fell = judged.judged.iter().any(|(_, _, status, _)| *status == "violated");
+        let fell = judged.judged.iter().any(|(_, _, status, _)| *status == Status::Violated);
         assert!(fell, "{mutant}: seed {seed}: the shrunk trace breaks a claim\n{text}");
     }
     println!(

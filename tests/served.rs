@@ -91,7 +91,7 @@ fn each_option_that_is_served_is_modelled_together_with_each_other() {
         .iter()
         .filter(|model| model.file.system.layout == Layout::CoLocated && model.mutant().is_none())
         .filter(|model| model.admission.is_none())
-        .filter(|model| model.file.expect.verdict.starts_with("holds"))
+        .filter(|model| model.file.expect.verdict.holds())
         .map(modelled)
         .collect();
     for one in &options {

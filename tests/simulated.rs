@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
 use synod::{Answer, Asking, Client, Instance, Pace, Process, Value, Want};
-use synod_explore::Subject;
+use synod_explore::{Status, Subject};
 use synod_model::mutants::{MUTANTS, Mutant};
 use synod_replay::{Explained, Records, Replayable, Replayed, Verdict};
 use synod_runtime::Stopped;
@@ -519,7 +519,12 @@ macro_rules! mutant {
             // What is written is a model and a trace like any other.
             let model = synod_model::Model::read("model.toml", &explained.model).expect("it is a model");
             let replay = synod_model::replay(&model, &explained.trace).expect("it is a trace of it");
-            assert!(replay.judged.iter().any(|(_, name, status, _)| *name == claim && *status == "violated"));
+            assert!(
+                replay
+                    .judged
+                    .iter()
+                    .any(|(_, name, status, _)| *name == claim && *status == Status::Violated)
+            );
         }
     };
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
-use synod_explore::Progress;
-use synod_model::{Model, Outcome, Settings, Tier};
+use synod_explore::{Progress, Status};
+use synod_model::{Model, Outcome, Settings, Tier, Verdict};
 
 /// Set by Ctrl-C: the search ends, what is known so far is printed, and the run counts as incomplete.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -41,7 +41,7 @@ impl Sum {
         self.refused += usize::from(outcome.refused);
         self.only_figures += usize::from(outcome.only_figures);
         match outcome.verdict {
-            "incomplete" => self.incomplete += 1,
+            Verdict::Incomplete => self.incomplete += 1,
             _ if outcome.ok => self.ok += 1,
             _ => self.failed += 1,
         }
@@ -198,7 +198,7 @@ fn before(width: usize, shapes: usize) -> usize {
 /// One row of the table, and under it whatever was not as expected.
 fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
     let mark = match (outcome.verdict, outcome.ok) {
-        ("incomplete", _) => paint(YELLOW, "cut "),
+        (Verdict::Incomplete, _) => paint(YELLOW, "cut "),
         (_, true) => paint(GREEN, "ok  "),
         _ => paint(RED, "FAIL"),
     };
@@ -210,9 +210,9 @@ fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
     let verdict = wrapped(&told(outcome), before(width, shapes), 6, terminal);
     line(&format!("{mark}  {name:width$}  {shape}{states:>11}  {:>5}  {time:>7}  {verdict}", outcome.depth));
     // What the row says is not said again.
-    let told = outcome.detail.as_deref().filter(|_| outcome.verdict != "violated");
+    let told = outcome.detail.as_deref().filter(|_| outcome.verdict != Verdict::Violated);
     let told = told.map(|detail| format!(" ({detail})")).unwrap_or_default();
-    for complaint in outcome.complaints.iter().filter(|_| outcome.verdict != "incomplete") {
+    for complaint in outcome.complaints.iter().filter(|_| outcome.verdict != Verdict::Incomplete) {
         let complaint = if told.is_empty() { complaint.clone() } else { complaint.replace(&told, "") };
         line(&format!("      {}", paint(RED, &wrapped(&complaint, 6, 6, terminal))));
     }
@@ -231,10 +231,10 @@ pub fn told(outcome: &Outcome) -> String {
         _ => String::new(),
     };
     match outcome.verdict {
-        "holds" => format!("holds (exhausted{odds}){}", untested(outcome)),
-        "holds-within-bound" => format!("holds within bound: {detail}{odds}{}", untested(outcome)),
-        "violated" => {
-            let fell = outcome.properties.iter().filter(|found| found.status == "violated");
+        Verdict::Holds => format!("holds (exhausted{odds}){}", untested(outcome)),
+        Verdict::HoldsWithinBound => format!("holds within bound: {detail}{odds}{}", untested(outcome)),
+        Verdict::Violated => {
+            let fell = outcome.properties.iter().filter(|found| found.status == Status::Violated);
             let named = fell.clone().find(|found| detail.starts_with(&format!("{}:", found.name)));
             match named.or_else(|| fell.clone().next()) {
                 Some(found) if found.cycle.is_some() => {

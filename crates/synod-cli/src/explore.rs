@@ -6,7 +6,7 @@ use stateright::{Model as _, Path};
 use std::net::{SocketAddr, TcpListener};
 use synod_explore::browse::{Browsed, Seen};
 use synod_explore::{Observer, Subject, System, trace};
-use synod_model::{Built, ScenarioFile, Settings, check, from_path};
+use synod_model::{Built, ScenarioFile, Settings, Verdict, check, from_path};
 
 /// Runs the command; it ends only when it is stopped.
 pub fn run(args: &Explore) -> Result<u8, String> {
@@ -21,7 +21,7 @@ pub fn run(args: &Explore) -> Result<u8, String> {
         Some(file) => {
             Some(std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?)
         }
-        None if model.file.expect.property.is_some() || model.file.expect.verdict == "panicked" => {
+        None if model.file.expect.property.is_some() || model.file.expect.verdict == Verdict::Panicked => {
             anstream::eprintln!("{}", paint(DIM, "looking for the counterexample ..."));
             let outcome = check(&model, &Settings { memory: crate::memory::share(1), ..Settings::default() });
             anstream::eprintln!("{}", paint(DIM, &format!("found in {}", seconds(outcome.elapsed))));

@@ -3,16 +3,16 @@
 use crate::check::{Sum, told};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
-use synod_model::Outcome;
+use synod_model::{Outcome, Verdict};
 
 /// One model as a JSON object.
 pub fn json(outcome: &Outcome) -> String {
     let properties: Map<String, Value> =
-        outcome.properties.iter().map(|found| (found.name.to_owned(), json!(found.status))).collect();
+        outcome.properties.iter().map(|found| (found.name.to_owned(), json!(found.status.word()))).collect();
     let mut object = json!({
         "model": outcome.model,
-        "expected": outcome.expected,
-        "verdict": outcome.verdict,
+        "expected": outcome.expected.word(),
+        "verdict": outcome.verdict.word(),
         "ok": outcome.ok,
         "properties": properties,
         "unique_states": outcome.unique_states,
@@ -75,7 +75,7 @@ pub fn junit(outcomes: &[Outcome], sum: &Sum) -> String {
             xml.push_str("/>\n");
             continue;
         }
-        let tag = if outcome.verdict == "incomplete" { "error" } else { "failure" };
+        let tag = if outcome.verdict == Verdict::Incomplete { "error" } else { "failure" };
         let message = escape(&outcome.complaints.join("; "));
         let body = escape(outcome.trace.as_deref().unwrap_or_default());
         let _ = writeln!(xml, ">\n    <{tag} message=\"{message}\">{body}</{tag}>\n  </testcase>");
@@ -90,7 +90,7 @@ pub fn github(outcome: &Outcome) -> Vec<String> {
     if outcome.ok {
         return vec![clean(&format!("{}: {}", outcome.model, told(outcome)))];
     }
-    let kind = if outcome.verdict == "incomplete" { "warning" } else { "error" };
+    let kind = if outcome.verdict == Verdict::Incomplete { "warning" } else { "error" };
     let title = clean(&outcome.model).replace(',', "%2C").replace(':', "%3A");
     outcome
         .complaints

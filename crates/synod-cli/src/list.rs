@@ -45,7 +45,7 @@ fn cells(model: &Model) -> [String; 6] {
         }
         (Some(property), Some(steps)) => format!("violated: {property} in {steps} steps"),
         (Some(property), None) => format!("violated: {property}"),
-        _ => expect.verdict.clone(),
+        _ => expect.verdict.to_string(),
     };
     let states = expect.unique_states.map_or_else(|| "-".to_owned(), grouped);
     [model.name.clone(), model.shape(), model.troubles(), expected, states, model.file.tier.to_string()]
@@ -59,7 +59,7 @@ fn object(model: &Model) -> String {
         "system": model.shape(),
         "troubles": model.troubles(),
         "spec": model.file.spec,
-        "expected": expect.verdict,
+        "expected": expect.verdict.word(),
         "property": expect.property,
         "unique_states": expect.unique_states,
         "reduces": model.reduces(),

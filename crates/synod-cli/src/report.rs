@@ -6,7 +6,7 @@ use crate::output::{grouped, seconds};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use synod_model::{Model, Outcome, replay};
+use synod_model::{Model, Outcome, Verdict, replay};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#222}\
 table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;text-align:left;border-bottom:1px solid #ddd}\
@@ -73,7 +73,7 @@ pub fn page(folder: &Path, models: &[Model], outcomes: &[Outcome], sum: &Sum) ->
     );
     for (model, outcome) in models.iter().zip(outcomes) {
         let (class, mark) = match (outcome.verdict, outcome.ok) {
-            ("incomplete", _) => ("cut", "cut"),
+            (Verdict::Incomplete, _) => ("cut", "cut"),
             (_, true) => ("ok", "ok"),
             _ => ("bad", "FAIL"),
         };

@@ -3,6 +3,7 @@
 use crate::args::{Trace, TraceCommand, TraceFile};
 use crate::output::{DIM, GREEN, RED, line, paint};
 use std::fmt::Write;
+use synod_explore::Status;
 use synod_model::{Model, Replay, from_path, replay};
 
 /// Runs the command.
@@ -73,7 +74,7 @@ fn replayed(replay: &Replay, breaks: Option<&str>) -> u8 {
     let mut number = 0;
     let show = |step: usize| {
         for (_, property, status, detail) in replay.judged.iter().filter(|judged| judged.0 == step) {
-            let style = if *status == "violated" { RED } else { GREEN };
+            let style = if *status == Status::Violated { RED } else { GREEN };
             let detail = detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
             line(&format!("     {}", paint(style, &format!("{property} {status}{detail}"))));
         }
@@ -91,8 +92,9 @@ fn replayed(replay: &Replay, breaks: Option<&str>) -> u8 {
     if let Some(cycle) = &replay.cycle {
         line(&format!("     the last state is the one in which the cycle begins; {cycle}"));
     }
-    let fell = |name: &str| replay.judged.iter().any(|(_, p, status, _)| *p == name && *status == "violated");
-    let any = replay.judged.iter().any(|(_, _, status, _)| *status == "violated");
+    let fell =
+        |name: &str| replay.judged.iter().any(|(_, p, status, _)| *p == name && *status == Status::Violated);
+    let any = replay.judged.iter().any(|(_, _, status, _)| *status == Status::Violated);
     let (text, ok) = match breaks {
         Some(property) if fell(property) => (format!("{property} falls, as the trace says"), true),
         Some(property) => (format!("{property} does not fall, though the trace says so"), false),
@@ -117,9 +119,11 @@ fn rust_test(model: &Model, replay: &Replay, breaks: Option<&str>) -> String {
     };
     let expectation = match breaks {
         Some(property) => format!(
-            "assert!(replay.judged.iter().any(|(_, property, status, _)| *property == {property:?} && *status == \"violated\"));"
+            "assert!(replay.judged.iter().any(|(_, property, status, _)| *property == {property:?} && status.word() == \"violated\"));"
         ),
-        None => "assert!(replay.judged.iter().all(|(_, _, status, _)| *status != \"violated\"));".to_owned(),
+        None => {
+            "assert!(replay.judged.iter().all(|(_, _, status, _)| status.word() != \"violated\"));".to_owned()
+        }
     };
     let mut test = String::new();
     let _ = write!(

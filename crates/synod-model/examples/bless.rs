@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
             let steps: Vec<&str> = trace.lines().filter(|line| !line.starts_with('#')).collect();
             lines.push(format!("lasso = \"\"\"\n{}\n\"\"\"", steps.join("\n")));
         }
-        if matches!(outcome.verdict, "holds" | "holds-within-bound") {
+        if outcome.verdict.holds() {
             lines.push(format!("unique_states = {}", outcome.unique_states));
             lines.push(format!("generated_states = {}", outcome.generated_states));
             lines.push(format!("depth = {}", outcome.depth));

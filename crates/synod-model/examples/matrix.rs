@@ -7,7 +7,8 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use synod_model::{Model, Outcome, Settings, catalogue, check, claims::CLAIMS};
+use synod_explore::Status;
+use synod_model::{Model, Outcome, Settings, Verdict, catalogue, check, claims::CLAIMS};
 
 /// Where a run is cut, in states on a path, unless its model's own fall lies deeper.
 const DEPTH: usize = 19;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     for mut model in models {
         eprintln!("{}", model.name);
         // Every claim is asked, whichever the model's own file asks.
-        let harmless = model.file.expect.verdict.starts_with("holds");
+        let harmless = model.file.expect.verdict.holds();
         let depth = model.file.expect.steps.map_or(DEPTH, |steps| DEPTH.max(steps + 1));
         model.ask_everything((!harmless).then_some(depth));
         let settings = Settings { threads: 2, exhaust: true, ..Settings::default() };
@@ -66,9 +67,9 @@ fn row(model: &Model, outcome: &Outcome) -> String {
         Some(entry) => (format!("`{}`", entry.name), entry.guard),
         None => ("plain configuration".to_owned(), "quorums that meet, or ballots of one's own"),
     };
-    let cut = if outcome.verdict == "violated" && outcome.depth >= DEPTH { " †" } else { "" };
+    let cut = if outcome.verdict == Verdict::Violated && outcome.depth >= DEPTH { " †" } else { "" };
     let mut row = format!("| `{}`{cut} | {mutant} | {guard} |", model.name);
-    if outcome.verdict == "panicked" {
+    if outcome.verdict == Verdict::Panicked {
         // Where in the code it stopped is nobody's business here.
         let detail = outcome.detail.as_deref().unwrap_or_default();
         let detail = detail.split(" (at ").next().unwrap_or_default();
@@ -77,7 +78,7 @@ fn row(model: &Model, outcome: &Outcome) -> String {
     }
     for claim in &CLAIMS {
         let found = outcome.properties.iter().find(|found| found.name == claim.name);
-        let steps = found.filter(|found| found.status == "violated").and_then(|found| found.steps);
+        let steps = found.filter(|found| found.status == Status::Violated).and_then(|found| found.steps);
         let named = model.file.expect.property.as_deref() == Some(claim.name);
         let _ = match steps {
             Some(steps) if named => write!(row, " **{steps}** |"),

@@ -3,6 +3,8 @@
 use crate::build::Model;
 use crate::progress;
 use crate::run::{Found, Outcome, Settings};
+use crate::verdict::Verdict;
+use synod_explore::Status;
 
 /// Everything that did not come out as expected: what is wrong, and apart from it the figures that differ, which are counts of states
 /// and lengths of traces.
@@ -15,7 +17,7 @@ pub(crate) fn complaints(
     // stateright's search goes on after a fall and keeps the latest trace, which need not be a shortest one.
     let expected_steps = expect.steps.filter(|_| !settings.stateright);
     let (mut wrong, mut figures) = (Vec::new(), Vec::new());
-    if let Some(message) = expect.message.as_deref().filter(|_| outcome.verdict == "panicked")
+    if let Some(message) = expect.message.as_deref().filter(|_| outcome.verdict == Verdict::Panicked)
         && !outcome.detail.as_deref().is_some_and(|detail| detail.contains(message))
     {
         let detail = outcome.detail.as_deref().unwrap_or_default();
@@ -24,7 +26,7 @@ pub(crate) fn complaints(
     if outcome.verdict != expect.verdict {
         let detail = outcome.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         wrong.push(format!("verdict is {}{detail}, expected {}", outcome.verdict, expect.verdict));
-        if outcome.verdict == "incomplete" {
+        if outcome.verdict == Verdict::Incomplete {
             return (wrong, figures);
         }
     }
@@ -33,7 +35,7 @@ pub(crate) fn complaints(
     }
     if let Some(name) = &expect.property {
         match outcome.properties.iter().find(|found| found.name == name) {
-            Some(Found { status: "violated", steps, cycle, .. }) => {
+            Some(Found { status: Status::Violated, steps, cycle, .. }) => {
                 let differs = |is: Option<usize>, expected: Option<usize>| {
                     expected
                         .filter(|expected| is != Some(*expected))
@@ -77,5 +79,5 @@ pub(crate) fn complaints(
 /// A claim that holds and was put to the test.
 fn tested<'o>(model: &Model, outcome: &'o Outcome) -> Option<&'o Found> {
     let is_claim = |name: &str| model.claims.iter().any(|claim| claim.name == name);
-    outcome.properties.iter().find(|found| found.status == "holds" && is_claim(found.name))
+    outcome.properties.iter().find(|found| found.status == Status::Holds && is_claim(found.name))
 }

@@ -3,6 +3,7 @@
 use crate::plain::plain;
 use crate::sequential::Sequential;
 use crate::stranger::StrangerFile;
+use crate::verdict::Verdict;
 use serde::Deserialize;
 use std::fmt;
 use std::ops::Range;
@@ -368,7 +369,7 @@ impl ScenarioFile {
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The verdict, as in `--format json`.
-    pub verdict: String,
+    pub verdict: Verdict,
     /// The claim that must fall.
     pub property: Option<String>,
     /// What the panic must say: a part of its message.

@@ -31,6 +31,7 @@ mod sense;
 mod sequential;
 mod spoken;
 mod stranger;
+mod verdict;
 pub mod witnesses;
 
 pub use build::{Built, Model};
@@ -44,3 +45,4 @@ pub use permute::Exchange;
 pub use plain::plain;
 pub use run::{Found, Outcome, Replay, Settings, check, checkpoint_file, replay};
 pub use sequential::{Holds, Sequential, Told, retold};
+pub use verdict::Verdict;

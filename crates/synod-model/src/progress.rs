@@ -3,10 +3,11 @@
 use crate::build::Model;
 use crate::observer::{Ghost, Inside};
 use crate::run::{Found, Outcome, gave_up};
+use crate::verdict::Verdict;
 use synod::Msg;
 use synod_explore::liveness::{Breach, Lasso, LiveFinding, check, verify};
 use synod_explore::trace::{Resolved, TraceText};
-use synod_explore::{Options, Status, Subject, System, Verdict};
+use synod_explore::{Options, Status, Subject, System, Verdict as Explored};
 
 /// Checks what must come about, once it is known that no claim falls, and adds it to the outcome.
 pub(crate) fn add<A>(model: &Model, system: &System<A, Ghost>, options: &Options<'_>, outcome: &mut Outcome)
@@ -17,10 +18,10 @@ where
     if system.liveness.properties.is_empty() {
         return;
     }
-    if !matches!(outcome.verdict, "holds" | "holds-within-bound") {
+    if !outcome.verdict.holds() {
         let unknown = |property: &synod_explore::liveness::LiveProperty<A, Ghost>| Found {
             name: property.name,
-            status: Status::Undecided.word(),
+            status: Status::Undecided,
             detail: None,
             steps: None,
             cycle: None,
@@ -34,27 +35,27 @@ where
     outcome.memory_bytes = outcome.memory_bytes.max(report.memory_bytes);
     outcome.properties.extend(report.findings.iter().map(found));
     match &report.verdict {
-        Verdict::Holds => {}
-        Verdict::HoldsWithinBound(bound) => {
-            outcome.verdict = "holds-within-bound";
+        Explored::Holds => {}
+        Explored::HoldsWithinBound(bound) => {
+            outcome.verdict = Verdict::HoldsWithinBound;
             outcome.detail = Some(bound.clone());
         }
-        Verdict::Vacuous(missing) => {
-            outcome.verdict = "vacuous";
+        Explored::Vacuous(missing) => {
+            outcome.verdict = Verdict::Vacuous;
             outcome.detail = Some(format!("never due: {}", missing.join(", ")));
         }
-        Verdict::Incomplete(why) => {
-            outcome.verdict = "incomplete";
+        Explored::Incomplete(why) => {
+            outcome.verdict = Verdict::Incomplete;
             outcome.detail = Some(format!("{}, while looking for fair runs", gave_up(model, *why)));
         }
-        Verdict::Panicked { message, trace } => {
-            outcome.verdict = "panicked";
+        Explored::Panicked { message, trace } => {
+            outcome.verdict = Verdict::Panicked;
             outcome.detail = Some(message.clone());
             outcome.trace = Some(text(model, system, trace, message).to_string());
             outcome.steps = Some(trace.len());
         }
-        Verdict::Violated { property } => {
-            outcome.verdict = "violated";
+        Explored::Violated { property } => {
+            outcome.verdict = Verdict::Violated;
             let wanted = model.file.expect.property.as_deref();
             let fallen = || report.findings.iter().filter(|finding| finding.status == Status::Violated);
             let finding = fallen()
@@ -73,7 +74,7 @@ where
 fn found<A: Subject>(finding: &LiveFinding<A>) -> Found {
     Found {
         name: finding.property,
-        status: finding.status.word(),
+        status: finding.status,
         detail: finding.lasso.as_ref().map(told),
         steps: finding.lasso.as_ref().map(|lasso| lasso.stem.len()),
         cycle: finding.lasso.as_ref().map(|lasso| lasso.cycle.len()),

@@ -4,6 +4,7 @@ use crate::build::{Built, Model};
 use crate::claims::Claim;
 use crate::file::ScenarioFile;
 use crate::observer::{Ghost, Inside};
+use crate::verdict::Verdict;
 use crate::{expected, premises, progress};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -12,8 +13,8 @@ use synod::Msg;
 use synod_explore::diagram::Diagram;
 use synod_explore::trace::{self, Resolved, TraceText};
 use synod_explore::{
-    Checkpoint, Observer, Options, Progress, Report, Status, Stop, Subject, System, Table, Verdict, Why,
-    explore, oracle,
+    Checkpoint, Observer, Options, Progress, Report, Status, Stop, Subject, System, Table,
+    Verdict as Explored, Why, explore, oracle,
 };
 
 /// How to check.
@@ -78,9 +79,9 @@ pub struct Outcome {
     /// The model's name.
     pub model: String,
     /// The verdict that its file expects.
-    pub expected: String,
+    pub expected: Verdict,
     /// The verdict.
-    pub verdict: &'static str,
+    pub verdict: Verdict,
     /// More about the verdict, in words: the bound, what was not reached, what the panic said.
     pub detail: Option<String>,
     /// Whether all came out as the file expects.
@@ -121,8 +122,8 @@ pub struct Outcome {
 pub struct Found {
     /// Its name.
     pub name: &'static str,
-    /// `holds`, `hollow`, `violated`, `witnessed`, `unwitnessed` or `undecided`.
-    pub status: &'static str,
+    /// What is known of it.
+    pub status: Status,
     /// What broke it, in words.
     pub detail: Option<String>,
     /// Steps of the shortest trace to it; of a lasso, those of its stem.
@@ -224,7 +225,7 @@ where
     let mut outcome = outcome(model, &system, &report);
     add(&mut system, &options, &mut outcome);
     if let Some(Checkpoint { file, keep: true, .. }) = options.checkpoint
-        && outcome.verdict != "incomplete"
+        && outcome.verdict != Verdict::Incomplete
         && !report.refused
     {
         // Should it stay, the next run says so; nothing is lost by that.
@@ -242,30 +243,32 @@ where
 /// Puts a report in words.
 fn outcome<A: Subject, O: Observer<A>>(model: &Model, system: &System<A, O>, report: &Report<A>) -> Outcome {
     let (verdict, detail, counterexample) = match &report.verdict {
-        Verdict::Holds => ("holds", None, None),
-        Verdict::HoldsWithinBound(bound) => ("holds-within-bound", Some(bound.clone()), None),
-        Verdict::Vacuous(missing) => ("vacuous", Some(vacuous(model, missing)), None),
+        Explored::Holds => (Verdict::Holds, None, None),
+        Explored::HoldsWithinBound(bound) => (Verdict::HoldsWithinBound, Some(bound.clone()), None),
+        Explored::Vacuous(missing) => (Verdict::Vacuous, Some(vacuous(model, missing)), None),
         // Another claim fell, and the search was cut before it could tell of the one that the file names.
-        Verdict::Violated { property } if is_open(model, report) => {
+        Explored::Violated { property } if is_open(model, report) => {
             let wanted = model.file.expect.property.as_deref().unwrap_or_default();
             (
-                "incomplete",
+                Verdict::Incomplete,
                 Some(format!("{property} fell, and the search was cut before {wanted} was decided")),
                 None,
             )
         }
-        Verdict::Violated { property } => {
+        Explored::Violated { property } => {
             let wanted = model.file.expect.property.as_deref();
             let fell = |f: &&synod_explore::Finding<A>| f.status == Status::Violated;
             let named = report.findings.iter().filter(fell).find(|f| Some(f.property) == wanted);
             let finding =
                 named.or_else(|| report.findings.iter().filter(fell).find(|f| f.property == *property));
             let detail = finding.map(|f| format!("{}: {}", f.property, f.detail.clone().unwrap_or_default()));
-            ("violated", detail, finding.and_then(|f| f.trace.as_ref()))
+            (Verdict::Violated, detail, finding.and_then(|f| f.trace.as_ref()))
         }
-        Verdict::Incomplete(why) => ("incomplete", Some(gave_up(model, *why)), None),
-        Verdict::Panicked { message, .. } if report.refused => ("incomplete", Some(message.clone()), None),
-        Verdict::Panicked { message, trace } => ("panicked", Some(message.clone()), Some(trace)),
+        Explored::Incomplete(why) => (Verdict::Incomplete, Some(gave_up(model, *why)), None),
+        Explored::Panicked { message, .. } if report.refused => {
+            (Verdict::Incomplete, Some(message.clone()), None)
+        }
+        Explored::Panicked { message, trace } => (Verdict::Panicked, Some(message.clone()), Some(trace)),
     };
     let told = report.findings.iter().filter(|finding| finding.property != premises::MEANT);
     let is_hollow = |claim: &&&'static Claim| {
@@ -276,17 +279,17 @@ fn outcome<A: Subject, O: Observer<A>>(model: &Model, system: &System<A, O>, rep
     let hollow = report.findings.iter().filter(hollow).map(|finding| finding.property);
     let found = |f: &synod_explore::Finding<A>| Found {
         name: f.property,
-        status: f.status.word(),
+        status: f.status,
         detail: f.detail.clone(),
         steps: f.trace.as_ref().map(Vec::len),
         cycle: None,
     };
     Outcome {
         model: model.name.clone(),
-        expected: model.file.expect.verdict.clone(),
+        expected: model.file.expect.verdict,
         verdict,
         trace: counterexample.map(|actions| {
-            let breaks = detail.as_deref().unwrap_or(verdict);
+            let breaks = detail.as_deref().unwrap_or(verdict.word());
             TraceText::record(system, actions)
                 .header("model", &model.name)
                 .header("breaks", breaks)
@@ -386,7 +389,7 @@ pub struct Replay {
     /// The trace as it was understood, rendered anew.
     pub text: String,
     /// Properties that fell or were witnessed: after which step, which, and the breach in words.
-    pub judged: Vec<(usize, &'static str, &'static str, Option<String>)>,
+    pub judged: Vec<(usize, &'static str, Status, Option<String>)>,
     /// What is to be said of the cycle, if the trace has one.
     pub cycle: Option<String>,
     /// The diagram for a terminal.
@@ -419,17 +422,15 @@ fn replay_system<A: Subject, O: Observer<A>>(
     let run = trace::parse(text).and_then(|text| text.resolve(system)).map_err(|error| error.to_string())?;
     let judged = trace::judge(system, &run.actions).map_err(|error| error.to_string())?;
     let seen = judged.into_iter().filter_map(|judged| {
-        let status = match judged.status {
-            Status::Violated => "violated",
-            Status::Witnessed => "witnessed",
-            _ => return None,
-        };
-        Some((judged.step.unwrap_or(0), judged.property, status, judged.detail))
+        let is_seen = matches!(judged.status, Status::Violated | Status::Witnessed);
+        is_seen.then(|| (judged.step.unwrap_or(0), judged.property, judged.status, judged.detail))
     });
     let mut seen: Vec<_> = seen.collect();
     let cycle = cycle(system, &run)?;
     if let Some((property, detail)) = &cycle {
-        seen.extend(property.map(|property| (run.actions.len(), property, "violated", Some(detail.clone()))));
+        seen.extend(
+            property.map(|property| (run.actions.len(), property, Status::Violated, Some(detail.clone()))),
+        );
     }
     let diagram = Diagram::new(system, &run.actions).with_cycle(run.cycle);
     let text = TraceText::record(system, &run.actions).with_cycle(run.cycle).header("model", &model.name);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use synod_explore::Progress;
-use synod_model::{Settings, catalogue, check, checkpoint_file};
+use synod_model::{Settings, Verdict, catalogue, check, checkpoint_file};
 
 #[test]
 fn a_checkpoint_stays_until_what_must_come_about_is_decided() {
@@ -28,7 +28,7 @@ fn a_checkpoint_stays_until_what_must_come_about_is_decided() {
             ..Settings::default()
         };
         let some = check(&model, &settings);
-        assert_eq!(some.verdict, "incomplete");
+        assert_eq!(some.verdict, Verdict::Incomplete);
         assert!(some.detail.is_some_and(|detail| detail.contains("while looking for fair runs")));
         assert_eq!((some.unique_states, some.depth), (whole.unique_states, whole.depth));
         assert!(file.exists(), "there is something to go on with");

@@ -1,6 +1,7 @@
 //! Claims about what never occurred are told as hollow, and a model in which all are does not pass.
 
-use synod_model::{Model, Outcome, Settings, check, find};
+use synod_explore::Status;
+use synod_model::{Model, Outcome, Settings, Verdict, check, find};
 
 const MODEL: &str = r#"about = "Two proposers, three acceptors, one learner."
 tier = "fast"
@@ -24,7 +25,7 @@ fn with(more: &str) -> String {
     MODEL.replace("[expect]", &format!("{more}\n\n[expect]"))
 }
 
-fn status(outcome: &Outcome, name: &str) -> &'static str {
+fn status(outcome: &Outcome, name: &str) -> Status {
     outcome.properties.iter().find(|found| found.name == name).expect("a property").status
 }
 
@@ -33,8 +34,11 @@ const DOWN: &str = "[faults]\ndown = [\"A1\", \"A2\"]";
 #[test]
 fn where_nothing_is_chosen_no_claim_is_put_to_the_test() {
     let outcome = run(&with(DOWN));
-    assert_eq!(outcome.verdict, "vacuous", "{outcome:?}");
-    assert!(!outcome.ok && outcome.properties.iter().all(|found| found.status == "hollow"), "{outcome:?}");
+    assert_eq!(outcome.verdict, Verdict::Vacuous, "{outcome:?}");
+    assert!(
+        !outcome.ok && outcome.properties.iter().all(|found| found.status == Status::Hollow),
+        "{outcome:?}"
+    );
     let detail = outcome.detail.expect("a reason");
     assert!(detail.contains("a value was chosen") && detail.contains("hollow = "), "{detail}");
 }
@@ -47,16 +51,16 @@ fn a_log_that_cannot_choose_is_no_pass_either() {
          [log]\nalpha = 1\nhang-up = true\n\n[network]\ndelivery = \"multiset\"\n\n[faults]\ndown = [\"S2\", \"S3\"]\n\n\
          [expect]\nverdict = \"holds\"\n",
     );
-    assert_eq!(outcome.verdict, "vacuous", "{outcome:?}");
-    assert!(outcome.properties.iter().all(|found| found.status == "hollow"), "{outcome:?}");
+    assert_eq!(outcome.verdict, Verdict::Vacuous, "{outcome:?}");
+    assert!(outcome.properties.iter().all(|found| found.status == Status::Hollow), "{outcome:?}");
 }
 
 #[test]
 fn a_model_may_be_hollow_with_a_reason_and_only_if_it_is() {
     let reason = "[check]\nhollow = \"it shows how few states there are\"";
     let outcome = run(&with(&format!("{DOWN}\n\n{reason}")));
-    assert!(outcome.ok && outcome.verdict == "holds", "{outcome:?}");
-    assert!(outcome.properties.iter().all(|found| found.status == "hollow"), "{outcome:?}");
+    assert!(outcome.ok && outcome.verdict == Verdict::Holds, "{outcome:?}");
+    assert!(outcome.properties.iter().all(|found| found.status == Status::Hollow), "{outcome:?}");
     let bounded = run(
         &with(&format!("[bounds]\ndepth = 2\n\n{reason}")).replace("\"holds\"", "\"holds-within-bound\"")
     );
@@ -68,15 +72,15 @@ fn a_model_may_be_hollow_with_a_reason_and_only_if_it_is() {
 #[test]
 fn what_is_out_of_reach_is_a_claim_of_its_own() {
     let outcome = run(&with(&format!("{DOWN}\n\n[check]\nnever = [\"chosen\"]")));
-    assert!(outcome.ok && outcome.verdict == "holds", "{outcome:?}");
-    assert_eq!(status(&outcome, "never chosen"), "holds");
-    assert_eq!(status(&outcome, "B0"), "hollow");
+    assert!(outcome.ok && outcome.verdict == Verdict::Holds, "{outcome:?}");
+    assert_eq!(status(&outcome, "never chosen"), Status::Holds);
+    assert_eq!(status(&outcome, "B0"), Status::Hollow);
 }
 
 #[test]
 fn a_bound_that_ends_before_anything_is_chosen_leaves_claims_untested() {
     let outcome = run(&with("[bounds]\ndepth = 3"));
-    assert_eq!(outcome.verdict, "vacuous", "{outcome:?}");
+    assert_eq!(outcome.verdict, Verdict::Vacuous, "{outcome:?}");
 }
 
 /// A single ballot cannot contradict another; and in each instance whoever is alone puts the claims of one ballot to the test.
@@ -84,9 +88,10 @@ fn a_bound_that_ends_before_anything_is_chosen_leaves_claims_untested() {
 fn one_proposer_puts_only_the_claims_of_one_ballot_to_the_test() {
     let outcome = run(&MODEL.replace("proposers = 2", "proposers = 1").replace("[\"x\", \"y\"]", "[\"x\"]"));
     assert!(outcome.ok, "{outcome:?}");
-    for (claims, expected) in
-        [(&["B0", "P1", "P1a", "P2c", "V1"][..], "holds"), (&["P2", "P2a", "P2b", "V2", "V3"], "hollow")]
-    {
+    for (claims, expected) in [
+        (&["B0", "P1", "P1a", "P2c", "V1"][..], Status::Holds),
+        (&["P2", "P2a", "P2b", "V2", "V3"], Status::Hollow),
+    ] {
         for claim in claims {
             assert_eq!(status(&outcome, claim), expected, "{claim}");
         }
@@ -112,7 +117,7 @@ fn each_claim_is_put_to_the_test_where_it_is_meant_to_be() {
         let outcome = check(&find(name).expect("in the catalogue"), &Settings::default());
         assert!(outcome.ok, "{name}: the premises change no count: {:?}", outcome.complaints);
         for claim in claims {
-            assert_eq!(status(&outcome, claim), "holds", "{claim} in {name}");
+            assert_eq!(status(&outcome, claim), Status::Holds, "{claim} in {name}");
         }
     }
 }
@@ -133,5 +138,5 @@ fn what_was_put_to_the_test_does_not_depend_on_who_looks() {
     ] {
         assert_eq!(statuses(&check(&model, &settings)), statuses(&mine));
     }
-    assert!(mine.properties.iter().any(|found| found.status == "hollow"), "{mine:?}");
+    assert!(mine.properties.iter().any(|found| found.status == Status::Hollow), "{mine:?}");
 }

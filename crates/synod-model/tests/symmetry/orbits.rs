@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use synod::Msg;
 use synod_explore::{Options, State, Subject, Symmetry, System, explore};
-use synod_model::{Built, Ghost, Inside, Model, Settings, catalogue, check, find};
+use synod_model::{Built, Ghost, Inside, Model, Settings, Verdict, catalogue, check, find};
 
 /// A state as a member of a set: its equality is a total one.
 struct Member<A: Subject<Msg = Msg>>(State<A, Ghost>)
@@ -141,6 +141,6 @@ fn counts_are_compared_where_reductions_are_made_and_verdicts_always() {
     };
     assert!(!ok(&model, true, false), "a count that is wrong is told");
     assert!(ok(&model, false, false) && ok(&model, true, true), "a count of something else is not compared");
-    model.file.expect.verdict = "vacuous".to_owned();
+    model.file.expect.verdict = Verdict::Vacuous;
     assert!(!ok(&model, false, false) && !ok(&model, true, true), "a verdict that is wrong is always told");
 }

@@ -25,11 +25,11 @@ fn record(most: f64) {
         let settings = Settings { time: Some(Duration::from_secs_f64(most)), ..Settings::default() };
         let outcome = check(model, &settings);
         let seconds = begun.elapsed().as_secs_f64();
-        let reached = if outcome.verdict == "incomplete" { Vec::new() } else { synod::hook::reached() };
+        let reached = if outcome.verdict == Verdict::Incomplete { Vec::new() } else { synod::hook::reached() };
         println!(
             "{}",
             json!({
-                "model": model.name, "seconds": seconds, "verdict": outcome.verdict, "complaints": outcome.complaints,
+                "model": model.name, "seconds": seconds, "verdict": outcome.verdict.word(), "complaints": outcome.complaints,
                 "reached": reached,
             })
         );
@@ -52,7 +52,7 @@ fn run(seconds: f64, megabytes: u64, names: &[&str]) {
         let is_count = |complaint: &String| counts.iter().any(|word| complaint.starts_with(word));
         let told: Vec<&String> = outcome.complaints.iter().filter(|it| !is_count(it)).collect();
         let kind = match (told.first(), outcome.complaints.first()) {
-            (Some(_), _) if outcome.verdict == "incomplete" => "limits",
+            (Some(_), _) if outcome.verdict == Verdict::Incomplete => "limits",
             (Some(_), _) => "verdict",
             (None, Some(_)) => "counts",
             (None, None) => continue,
