@@ -1,10 +1,10 @@
-//! `synod check`: one model after the other, a row each as it ends, and a sum at the end.
+//! `synod check`: a row for each model, in their order, and a sum at the end.
 
 use crate::args::{Check, Engine, Format, Table};
 use crate::output::{self, DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds, wrapped};
 use crate::progress::Live;
 use crate::report;
-use crate::{formats, memory};
+use crate::{formats, memory, side_by_side};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,23 +87,38 @@ pub fn run(args: &Check) -> Result<u8, String> {
     if args.select.format == Format::Human {
         line(&paint(DIM, &heading(width, shapes)));
     }
-    for (index, model) in models.iter().enumerate() {
-        let mut outcome = check_one(args, model, index + 1, models.len(), started);
-        if let Some(folder) = &args.report {
-            report::save_trace(folder, model, &mut outcome, &mut names)?;
-        }
-        match args.select.format {
-            Format::Human => row(model, &outcome, width, shapes),
-            Format::Json => line(&formats::json(&outcome)),
-            Format::Github => formats::github(&outcome).iter().for_each(|text| line(text)),
-            Format::Junit => {}
-        }
-        if let Some(why) = outcome.detail.as_ref().filter(|_| outcome.refused) {
-            anstream::eprintln!("{}: {}: {why}", paint(RED, "error"), outcome.model);
-        }
-        sum.add(&outcome);
-        outcomes.push(outcome);
-    }
+    let cores = available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.map_or(cores, usize::from);
+    let run = Run { args, models: &models, threads, started, live: Live::new(&models) };
+    let goes_on = || {
+        let is_late = args.time.is_some_and(|time| started.elapsed() >= time);
+        !is_late && !INTERRUPTED.load(Ordering::Relaxed)
+    };
+    side_by_side::check(
+        &models,
+        threads,
+        |index, threads| run.check(index, threads),
+        goes_on,
+        |index, mut outcome| {
+            let model = &models[index];
+            if let Some(folder) = &args.report {
+                report::save_trace(folder, model, &mut outcome, &mut names)?;
+            }
+            run.live.clear();
+            match args.select.format {
+                Format::Human => row(model, &outcome, width, shapes),
+                Format::Json => line(&formats::json(&outcome)),
+                Format::Github => formats::github(&outcome).iter().for_each(|text| line(text)),
+                Format::Junit => {}
+            }
+            if let Some(why) = outcome.detail.as_ref().filter(|_| outcome.refused) {
+                anstream::eprintln!("{}: {}: {why}", paint(RED, "error"), outcome.model);
+            }
+            sum.add(&outcome);
+            outcomes.push(outcome);
+            Ok(())
+        },
+    )?;
     sum.elapsed = started.elapsed();
     match args.select.format {
         Format::Human => total(&sum),
@@ -151,32 +166,43 @@ fn checkpoints(args: &Check, folder: &Path, models: &[Model]) -> Result<(), Stri
     Ok(())
 }
 
-/// Checks one model with what is left of the time.
-fn check_one(args: &Check, model: &Model, place: usize, of: usize, started: Instant) -> Outcome {
-    let live = Live::new(place, of, &model.name, model.file.expect.unique_states);
-    let show = |progress: &Progress| live.show(progress);
-    let cores = available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.map_or(cores, usize::from);
-    let settings = Settings {
-        threads,
-        time: args.time.map(|time| time.saturating_sub(started.elapsed())),
-        memory: args.memory.map(|size| size.as_u64()).or_else(|| memory::share(threads)),
-        stateright: args.engine == Engine::Stateright,
-        reduce: !args.no_reductions,
-        table: match args.table {
-            Table::Exact => synod_explore::Table::Exact,
-            Table::Bits64 => synod_explore::Table::Fingerprint64,
-            Table::Bits128 => synod_explore::Table::Fingerprint128,
-        },
-        spill: args.spill.as_deref(),
-        checkpoints: args.checkpoint.as_deref().map(|folder| (folder, args.resume)),
-        interrupt: Some(&INTERRUPTED),
-        progress: Some(&show),
-        ..Settings::default()
-    };
-    let outcome = synod_model::check(model, &settings);
-    live.clear();
-    outcome
+/// What all models of a run share.
+struct Run<'r> {
+    args: &'r Check,
+    models: &'r [Model],
+    /// Of the whole run.
+    threads: usize,
+    started: Instant,
+    live: Live<'r>,
+}
+
+impl Run<'_> {
+    /// Checks one model with what is left of the time, on so many of the threads.
+    fn check(&self, index: usize, threads: usize) -> Outcome {
+        let Run { args, live, .. } = self;
+        let show = |progress: &Progress| live.show(index, progress);
+        let settings = Settings {
+            threads,
+            time: args.time.map(|time| time.saturating_sub(self.started.elapsed())),
+            memory: args.memory.map(|size| size.as_u64()).or_else(|| memory::share(self.threads)),
+            stateright: args.engine == Engine::Stateright,
+            reduce: !args.no_reductions,
+            table: match args.table {
+                Table::Exact => synod_explore::Table::Exact,
+                Table::Bits64 => synod_explore::Table::Fingerprint64,
+                Table::Bits128 => synod_explore::Table::Fingerprint128,
+            },
+            spill: args.spill.as_deref(),
+            checkpoints: args.checkpoint.as_deref().map(|folder| (folder, args.resume)),
+            interrupt: Some(&INTERRUPTED),
+            progress: Some(&show),
+            ..Settings::default()
+        };
+        live.begin(index);
+        let outcome = synod_model::check(&self.models[index], &settings);
+        live.end(index);
+        outcome
+    }
 }
 
 fn heading(width: usize, shapes: usize) -> String {

@@ -15,6 +15,7 @@ mod progress;
 mod register;
 mod report;
 mod serve;
+mod side_by_side;
 mod trace;
 mod words;
 
