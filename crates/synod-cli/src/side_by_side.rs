@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use synod_model::{Model, Outcome};
+use synod_model::{Model, Outcome, Verdict};
 
 /// A model with at least so many states is checked by itself.
 const LARGE: u64 = 1_000_000;
@@ -46,7 +46,7 @@ pub fn check(
         }
         drop(tell);
         for (index, outcome) in told {
-            if outcome.verdict == "incomplete" && !outcome.refused && goes_on() {
+            if outcome.verdict == Verdict::Incomplete && !outcome.refused && goes_on() {
                 alone.push(index);
             } else {
                 shown.take(index, outcome)?;
@@ -90,7 +90,7 @@ impl<F: FnMut(usize, Outcome) -> Result<(), String>> InOrder<F> {
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use synod_model::{Settings, Tier, Verdict};
+    use synod_model::{Settings, Tier};
 
     /// Some of each size: a few with a count, and one without.
     fn models() -> Vec<Model> {
@@ -116,10 +116,16 @@ mod tests {
                 asked.lock().expect("no panic").push((index, threads));
                 template.clone()
             };
-            check(&models, threads, each, || true, |index, _| {
-                shown.push(index);
-                Ok(())
-            })
+            check(
+                &models,
+                threads,
+                each,
+                || true,
+                |index, _| {
+                    shown.push(index);
+                    Ok(())
+                },
+            )
             .expect("it is shown");
             assert_eq!(shown, (0..models.len()).collect::<Vec<_>>());
             let asked = asked.into_inner().expect("no panic");
@@ -137,10 +143,16 @@ mod tests {
                 let verdict = if index == 5 && threads == 1 { Verdict::Incomplete } else { Verdict::Holds };
                 Outcome { verdict, ..template.clone() }
             };
-            check(&models, 2, each, || goes_on, |_, outcome| {
-                verdicts.push(outcome.verdict);
-                Ok(())
-            })
+            check(
+                &models,
+                2,
+                each,
+                || goes_on,
+                |_, outcome| {
+                    verdicts.push(outcome.verdict);
+                    Ok(())
+                },
+            )
             .expect("it is shown");
             let expected = if goes_on { Verdict::Holds } else { Verdict::Incomplete };
             assert_eq!((verdicts.len(), verdicts[5]), (models.len(), expected));
