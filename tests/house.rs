@@ -30,6 +30,15 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
     found
 }
 
+#[test]
+fn the_architecture_is_read_in_one_sitting() {
+    let words = read("ARCHITECTURE.md").split_whitespace().count();
+    assert!(
+        words <= 1000,
+        "ARCHITECTURE.md has {words} words; decisions of one crate belong into its DESIGN.md"
+    );
+}
+
 /// What a crate depends on, tests aside.
 fn dependencies(name: &str) -> Vec<String> {
     let manifest: toml::Table = read(format!("crates/{name}/Cargo.toml")).parse().expect("a manifest");

@@ -2,7 +2,7 @@
 //!
 //! Paxos lets messages be late, lost and repeated, not made up (PMS §2.1); who sent one is part of what it says. A promise counts for the
 //! acceptor that made it, and a ballot belongs to the proposer that drew it. Every process decides here, once and before any role sees a
-//! message, from the message and its sender. `ARCHITECTURE.md` has the same as a table, which `tests/heard` holds against every message.
+//! message, from the message and its sender. `MESSAGES.md` has the same as a table, which the tests below hold against every message.
 
 use crate::ballot::{Ballot, Value};
 use crate::client::Client;
@@ -102,7 +102,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
-    const TABLE: &str = include_str!("../../../ARCHITECTURE.md");
+    const TABLE: &str = include_str!("../MESSAGES.md");
 
     /// Every kind of sender, and one of it. Roles of their own are in the one layout, servers in the other.
     const ROLES: [(&str, usize); 4] = [("acceptor", 0), ("proposer", 3), ("learner", 5), ("stranger", 90)];
@@ -190,9 +190,7 @@ mod tests {
 
     /// The rows of the table: which kinds of sender a message is heard from, and of receiver, by its name.
     fn table() -> BTreeMap<String, [BTreeSet<String>; 2]> {
-        let (_, section) = TABLE.split_once("## Who may say what").expect("the section is there");
-        let section = section.split("\n## ").next().unwrap_or_default();
-        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let rows = TABLE.lines().filter(|line| line.starts_with("| `"));
         let row = |line: &str| {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let kinds = |cell: &str| cell.split(", ").map(str::to_owned).collect();

@@ -41,7 +41,9 @@ pub enum Ask {
 }
 
 /// Every message of the protocol. A reply carries the ballot or the call that it answers, so that replies cannot be confused
-/// (PMS §2.5). Who may say which is decided in `heard`.
+/// (PMS §2.5).
+///
+#[doc = include_str!("../MESSAGES.md")]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Msg {
     /// What a client says. It stands first: a client's datagram begins with this variant's number and can say nothing else.
