@@ -43,6 +43,69 @@ fn a_model_that_comes_out_as_expected_is_status_0() {
 }
 
 #[test]
+fn everything_that_is_wrong_is_told_before_anything_is_explored() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for (name, text) in [
+        ("a.toml", SMALL.to_owned()),
+        ("b.toml", SMALL.replace("acceptors = 3", "acceptors = \"three\"")),
+        ("c.toml", SMALL.replace("[expect]", "[check]\nclaims = [\"P2d\"]\n\n[expect]")),
+    ] {
+        fs::write(folder.path().join(name), text).expect("a file can be written");
+    }
+    for paths in [&["a.toml", "b.toml", "c.toml"][..], &["."]] {
+        let ran = run_in(folder.path(), &[&["check"], paths].concat());
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{}", ran.err);
+        let lines: Vec<_> = ran.err.lines().collect();
+        assert_eq!(lines.len(), 2, "{}", ran.err);
+        assert!(lines[0].contains("b.toml:6:13: ") && lines[1].contains("c.toml:10:"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_name_that_was_meant_is_offered() {
+    for (wrong, meant) in [("acceptors/tree", "acceptors/three"), ("any-valeu", "mutants/any-value")] {
+        let ran = run(&["check", wrong]);
+        assert_eq!(ran.status, 2, "{}", ran.err);
+        assert!(ran.err.contains(&format!("did you mean {meant:?}?")), "{}", ran.err);
+    }
+    let claims = SMALL.replace("[expect]", "[check]\nclaims = [\"P1aa\"]\n\n[expect]");
+    assert!(check_text(&claims, &[]).err.contains("did you mean \"P1a\"?"));
+    let mutant = SMALL.replace("[system]", "mutant = \"any-valu\"\n\n[system]");
+    assert!(check_text(&mutant, &[]).err.contains("did you mean \"any-value\"?"));
+}
+
+#[test]
+fn a_model_that_must_fail_is_as_expected_and_shows_its_counterexample() {
+    let ran = run(&["check", "mutants/any-value"]);
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("as expected: P2b falls in 12 steps"), "{}", ran.out);
+    let shown = run(&["trace", "show", "mutants/any-value"]);
+    assert_eq!(shown.status, 0, "{}", shown.err);
+    assert!(
+        shown.out.contains("Accept(") && shown.out.contains("deliver C1 -> P1  Request(x)"),
+        "{}",
+        shown.out
+    );
+    assert_eq!(run(&["trace", "replay", "mutants/any-value"]).status, 0);
+    let none = run(&["trace", "show", "acceptors/one"]);
+    assert!(none.status == 2 && none.err.contains("no counterexample: holds"), "{}", none.err);
+}
+
+#[test]
+fn what_is_wrong_says_how_to_look_at_it() {
+    let text = SMALL
+        .replace("[system]", "mutant = \"any-value\"\n\n[system]")
+        .replace("proposers = 1", "proposers = 2");
+    let ran = check_text(&text.replace("[\"x\"]", "[\"x\", \"y\"]"), &[]);
+    assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out.contains("look at it: synod trace show model.toml; step by step: synod explore model.toml"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
 fn fingerprints_are_told_with_their_odds() {
     for (table, odds) in
         [("64", "odds of a missed state"), ("128", "odds of a missed state"), ("exact", "(exhausted)")]

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use synod_model::{Model, ModelError, Tier};
+use synod_model::{Model, Tier};
 
 /// Paxos whose checked code is the running code.
 #[derive(Parser)]
@@ -332,9 +332,18 @@ impl Select {
         let mut models = if self.paths.is_empty() {
             synod_model::catalogue()
         } else {
-            let all: Result<Vec<_>, ModelError> =
-                self.paths.iter().map(|path| synod_model::from_path(path)).collect();
-            all.map_err(|error| error.to_string())?.into_iter().flatten().collect::<Vec<_>>()
+            // Whatever is wrong is told at once, before anything is explored.
+            let (mut models, mut errors) = (Vec::new(), Vec::new());
+            for path in &self.paths {
+                match synod_model::from_path(path) {
+                    Ok(below) => models.extend(below),
+                    Err(wrong) => errors.extend(wrong),
+                }
+            }
+            if !errors.is_empty() {
+                return Err(words::all(&errors));
+            }
+            models
         };
         let default = self.paths.is_empty().then_some(default);
         let most = self.tier.map(Tier::from).or(default);

@@ -121,7 +121,12 @@ pub fn run(args: &Check) -> Result<u8, String> {
     )?;
     sum.elapsed = started.elapsed();
     match args.select.format {
-        Format::Human => total(&sum),
+        Format::Human => {
+            total(&sum);
+            if INTERRUPTED.load(Ordering::Relaxed) {
+                line(how_to_go_on(args));
+            }
+        }
         Format::Json => line(&formats::json_sum(&sum)),
         Format::Junit => line(&formats::junit(&outcomes, &sum)),
         Format::Github => {}
@@ -246,6 +251,9 @@ fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
     if let Some(trace) = outcome.trace.as_ref().filter(|_| unexpected) {
         trace.lines().for_each(|step| line(&format!("      {step}")));
     }
+    if !outcome.ok && outcome.trace.is_some() {
+        line(&format!("      look at it: synod trace show {name}; step by step: synod explore {name}"));
+    }
 }
 
 /// The verdict in words, with its bound, or with what fell and after how many steps.
@@ -260,19 +268,21 @@ pub fn told(outcome: &Outcome) -> String {
         Verdict::Holds => format!("holds (exhausted{odds}){}", untested(outcome)),
         Verdict::HoldsWithinBound => format!("holds within bound: {detail}{odds}{}", untested(outcome)),
         Verdict::Violated => {
+            let word = if outcome.ok { "as expected" } else { "violated" };
             let fell = outcome.properties.iter().filter(|found| found.status == Status::Violated);
             let named = fell.clone().find(|found| detail.starts_with(&format!("{}:", found.name)));
             match named.or_else(|| fell.clone().next()) {
                 Some(found) if found.cycle.is_some() => {
                     let (stem, cycle) = (found.steps.unwrap_or(0), found.cycle.unwrap_or(0));
-                    format!("violated: {}: {stem} steps, then {cycle} for ever", found.name)
+                    format!("{word}: {}: {stem} steps, then {cycle} for ever", found.name)
                 }
                 Some(found) => {
-                    format!("violated: {} falls in {} steps", found.name, found.steps.unwrap_or(0))
+                    format!("{word}: {} falls in {} steps", found.name, found.steps.unwrap_or(0))
                 }
-                None => "violated".to_owned(),
+                None => word.to_owned(),
             }
         }
+        verdict if outcome.ok => format!("as expected: {verdict}: {detail}"),
         verdict => format!("{verdict}: {detail}"),
     }
 }
@@ -283,6 +293,15 @@ fn untested(outcome: &Outcome) -> String {
         String::new()
     } else {
         format!("; untested: {}", outcome.hollow.join(" "))
+    }
+}
+
+/// What somebody who pressed Ctrl-C can do.
+fn how_to_go_on(args: &Check) -> &'static str {
+    match (&args.checkpoint, args.resume) {
+        (Some(_), true) => "interrupted; the same command goes on from here",
+        (Some(_), false) => "interrupted; the same command with --resume goes on from here",
+        (None, _) => "interrupted; with --checkpoint DIR the next run could go on from here",
     }
 }
 

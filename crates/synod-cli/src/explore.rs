@@ -2,6 +2,7 @@
 
 use crate::args::Explore;
 use crate::output::{DIM, line, paint, seconds};
+use crate::words;
 use stateright::{Model as _, Path};
 use std::net::{SocketAddr, TcpListener};
 use synod_explore::browse::{Browsed, Seen};
@@ -10,7 +11,7 @@ use synod_model::{Built, ScenarioFile, Settings, Verdict, check, from_path};
 
 /// Runs the command; it ends only when it is stopped.
 pub fn run(args: &Explore) -> Result<u8, String> {
-    let model = match from_path(&args.model).map_err(|error| error.to_string())?.as_slice() {
+    let model = match from_path(&args.model).map_err(|errors| words::all(&errors))?.as_slice() {
         [model] => model.clone(),
         models => {
             return Err(format!("{}: one model can be explored, here are {}", args.model, models.len()));

@@ -1,10 +1,12 @@
 //! `synod trace`: a trace as text, replayed, as a Rust test, or as a picture.
 
 use crate::args::{Trace, TraceCommand, TraceFile};
+use crate::check::told;
 use crate::output::{DIM, GREEN, RED, line, paint};
+use crate::{memory, words};
 use std::fmt::Write;
 use synod_explore::Status;
-use synod_model::{Model, Replay, from_path, replay};
+use synod_model::{Model, Replay, Settings, from_path, replay};
 
 /// Runs the command.
 pub fn run(args: &Trace) -> Result<u8, String> {
@@ -36,21 +38,36 @@ pub fn run(args: &Trace) -> Result<u8, String> {
     }
 }
 
-/// Reads a trace, finds its model, and replays it: the model, the replay, and the property it says it breaks. A model stands for
-/// the run in it: its scenario, or the lasso that it expects.
+/// The run that a model stands for, and the property it breaks: its scenario, the lasso that it expects, or the counterexample that an
+/// exploration finds.
+fn run_of(model: &Model) -> Result<(String, Option<String>), String> {
+    let expect = &model.file.expect;
+    if let Some(scenario) = &model.file.scenario {
+        return Ok((scenario.trace(), None));
+    }
+    if let Some(steps) = &expect.lasso {
+        return Ok((format!("# synod trace 1\n{steps}"), expect.property.clone()));
+    }
+    let settings = Settings { memory: memory::share(1), ..Settings::default() };
+    let outcome = synod_model::check(model, &settings);
+    let fallen = outcome.properties.iter().filter(|found| found.status == Status::Violated);
+    let names: Vec<&str> = fallen.map(|found| found.name).collect();
+    let breaks = expect.property.clone().or_else(|| names.first().map(|name| (*name).to_owned()));
+    let none = || {
+        format!("{}: there is no run in this model, and no counterexample: {}", model.name, told(&outcome))
+    };
+    outcome.trace.clone().map(|text| (text, breaks)).ok_or_else(none)
+}
+
+/// Reads a trace, finds its model, and replays it: the model, the replay, and the property it says it breaks. In place of a trace, a model
+/// stands for a run of it.
 fn open(args: &TraceFile) -> Result<(Model, Replay, Option<String>), String> {
     let file = args.file.display();
     let is_model = args.file.extension().is_some_and(|extension| extension == "toml");
     if is_model || !args.file.exists() && synod_model::find(&file.to_string()).is_ok() {
-        let models = from_path(&file.to_string()).map_err(|error| error.to_string())?;
+        let models = from_path(&file.to_string()).map_err(|errors| words::all(&errors))?;
         let [model] = models.as_slice() else { return Err(format!("{file}: is more than one model")) };
-        let scenario = model.file.scenario.as_ref().map(|scenario| (scenario.trace(), None));
-        let expect = &model.file.expect;
-        let lasso =
-            expect.lasso.as_ref().map(|steps| (format!("# synod trace 1\n{steps}"), expect.property.clone()));
-        let (text, breaks) = scenario.or(lasso).ok_or_else(|| {
-            format!("{file}: there is no run in this model; `synod check {file} --report DIR` writes a counterexample, if it has one")
-        })?;
+        let (text, breaks) = run_of(model)?;
         let replay = replay(model, &text).map_err(|error| format!("{file}: {error}"))?;
         return Ok((model.clone(), replay, breaks));
     }
@@ -61,7 +78,7 @@ fn open(args: &TraceFile) -> Result<(Model, Replay, Option<String>), String> {
     let Some(name) = name else {
         return Err(format!("{file}: names no model; add a line `# model: NAME`, or say --model NAME"));
     };
-    let models = from_path(&name).map_err(|error| error.to_string())?;
+    let models = from_path(&name).map_err(|errors| words::all(&errors))?;
     let [model] = models.as_slice() else { return Err(format!("{name}: is more than one model")) };
     let replay = replay(model, &text).map_err(|error| format!("{file}: {error}"))?;
     let breaks = header("breaks").and_then(|text| text.split(':').next().map(str::to_owned));

@@ -4,6 +4,7 @@ use bytesize::ByteSize;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
+use synod_model::ModelError;
 use synod_server::{Config, ConfigError};
 
 /// A cluster's configuration.
@@ -12,6 +13,11 @@ pub fn config(file: &Path) -> Result<Config, String> {
         let message = synod_model::plain(&error.message);
         ConfigError { message, ..error }.to_string()
     })
+}
+
+/// Everything that is wrong with model files, an error a line.
+pub fn all(errors: &[ModelError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
 }
 
 /// A number of threads.

@@ -10,6 +10,7 @@ use crate::leads;
 use crate::liveness::{self, Progress, Rings};
 use crate::log_file::{self, Before};
 use crate::mutants::{self, Mutant, MutantStable, Rule};
+use crate::near::meant;
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
 use crate::premises;
@@ -188,8 +189,12 @@ impl Model {
         }
         if let Some(mutant) = file.mutant.as_ref().filter(|m| mutants::find(m.get_ref()).is_none()) {
             let names: Vec<_> = mutants::MUTANTS.iter().map(|m| m.name).collect();
-            let message =
-                format!("no mutant is named {:?}; there are {}", mutant.get_ref(), names.join(", "));
+            let message = format!(
+                "no mutant is named {:?}; there are {}{}",
+                mutant.get_ref(),
+                names.join(", "),
+                meant(mutant.get_ref(), names.iter().copied())
+            );
             return judge.error(mutant.span(), message);
         }
         let (witnesses, never) = (witness(&file.check.witnesses)?, witness(&file.check.never)?);

@@ -2,6 +2,7 @@
 
 use crate::build::Model;
 use crate::file::ModelError;
+use crate::near::meant;
 use std::path::Path;
 
 /// A model file of the catalogue: its name and its text.
@@ -28,8 +29,10 @@ pub fn find(name: &str) -> Result<Model, ModelError> {
         None => Err(ModelError {
             file: name.to_owned(),
             place: None,
-            message: "no such file, and no model of the catalogue has this name; `synod list` shows them"
-                .to_owned(),
+            message: format!(
+                "no such file, and no model of the catalogue has this name; `synod list` shows them{}",
+                meant(name, CATALOGUE.iter().map(|(known, _)| *known))
+            ),
         }),
     }
 }
@@ -37,36 +40,43 @@ pub fn find(name: &str) -> Result<Model, ModelError> {
 /// Models from a path: a file, or every `.toml` file below a folder, or a name of the catalogue.
 ///
 /// # Errors
-/// When there is nothing at the path, and for the first file that is wrong.
-pub fn from_path(path: &str) -> Result<Vec<Model>, ModelError> {
+/// When there is nothing at the path; and every file that is wrong, with the first error in each.
+pub fn from_path(path: &str) -> Result<Vec<Model>, Vec<ModelError>> {
     let at = Path::new(path);
-    let trouble = |at: &Path, error: std::io::Error| ModelError {
-        file: at.display().to_string(),
-        place: None,
-        message: format!("cannot be read: {error}"),
-    };
     if at.is_file() {
-        let text = std::fs::read_to_string(at).map_err(|error| trouble(at, error))?;
-        return Ok(vec![Model::read(path, &text)?]);
+        return read(path, at).map(|model| vec![model]).map_err(|error| vec![error]);
     }
     if !at.is_dir() {
         // A folder of the catalogue, such as `mutants`, stands for all that is in it.
         let folder = format!("{}/", path.trim_end_matches('/'));
         let below: Vec<&Entry> = CATALOGUE.iter().filter(|(name, _)| name.starts_with(&folder)).collect();
-        return match below.as_slice() {
-            [] => Ok(vec![find(path)?]),
+        let models: Result<Vec<Model>, ModelError> = match below.as_slice() {
+            [] => find(path).map(|model| vec![model]),
             below => below.iter().map(|(name, text)| Model::read(name, text)).collect(),
         };
+        return models.map_err(|error| vec![error]);
     }
-    let mut models = Vec::new();
-    let entries = std::fs::read_dir(at).map_err(|error| trouble(at, error))?;
-    let mut paths =
-        entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(|e| trouble(at, e))?;
+    let entries: Result<Vec<_>, _> =
+        std::fs::read_dir(at).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths = entries.map_err(|error| vec![trouble(at, &error)])?;
     paths.sort();
+    let (mut models, mut errors) = (Vec::new(), Vec::new());
     for below in paths {
         if below.is_dir() || below.extension().is_some_and(|extension| extension == "toml") {
-            models.extend(from_path(&below.to_string_lossy())?);
+            match from_path(&below.to_string_lossy()) {
+                Ok(found) => models.extend(found),
+                Err(wrong) => errors.extend(wrong),
+            }
         }
     }
-    Ok(models)
+    if errors.is_empty() { Ok(models) } else { Err(errors) }
+}
+
+fn read(name: &str, at: &Path) -> Result<Model, ModelError> {
+    let text = std::fs::read_to_string(at).map_err(|error| trouble(at, &error))?;
+    Model::read(name, &text)
+}
+
+fn trouble(at: &Path, error: &std::io::Error) -> ModelError {
+    ModelError { file: at.display().to_string(), place: None, message: format!("cannot be read: {error}") }
 }

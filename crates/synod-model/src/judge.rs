@@ -1,6 +1,7 @@
 //! Judging a model file: every complaint has its place.
 
 use crate::file::{ModelError, ModelFile};
+use crate::near::meant;
 use std::ops::Range;
 use synod::Instance;
 use toml::Spanned;
@@ -76,7 +77,11 @@ impl Judge<'_> {
                 let names: Vec<_> = all.iter().map(name).collect();
                 self.error(
                     given.span(),
-                    format!("no {what} is named {wanted:?}; there are {}", names.join(", ")),
+                    format!(
+                        "no {what} is named {wanted:?}; there are {}{}",
+                        names.join(", "),
+                        meant(wanted, names.iter().copied())
+                    ),
                 )
             }
         };

@@ -20,6 +20,7 @@ pub mod liveness;
 mod log;
 mod log_file;
 pub mod mutants;
+mod near;
 mod observer;
 mod parts;
 mod permute;

@@ -1,0 +1,30 @@
+//! Names that somebody may have meant.
+
+/// How like two names are, from 0 to 1, for one to be offered for the other.
+const LIKE: f64 = 0.8;
+
+/// The known name that is most like this one, as the end of an error message: `; did you mean "one"?`, or nothing.
+pub(crate) fn meant<'n>(wanted: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let like = |name: &'n str| (strsim::normalized_damerau_levenshtein(wanted, name), name);
+    // The last part of a path is what people remember.
+    let known = known.into_iter().flat_map(|name| {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        [like(name), (strsim::normalized_damerau_levenshtein(wanted, last), name)]
+    });
+    let best = known.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(like, _)| *like >= LIKE);
+    best.map(|(_, name)| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_found_and_a_stranger_is_not() {
+        let known = ["mutants/any-value", "log/two", "P2b"];
+        assert_eq!(meant("mutants/any-valeu", known), "; did you mean \"mutants/any-value\"?");
+        assert_eq!(meant("any-value", known), "; did you mean \"mutants/any-value\"?");
+        assert_eq!(meant("raft", known), "");
+        assert_eq!(meant("", []), "");
+    }
+}
