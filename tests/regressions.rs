@@ -19,10 +19,5 @@ deliver A1 -> P2  Promise(1.2, 1.1:x)
 deliver A2 -> P2  Promise(1.2, 1.1:x)
 "####;
     let replay = synod_model::replay(&model, trace).expect("every step is possible");
-    assert!(
-        replay
-            .judged
-            .iter()
-            .any(|(_, property, status, _)| *property == "P2b" && status.word() == "violated")
-    );
+    assert!(replay.judged.iter().any(|(_, name, status, _)| *name == "P2b" && status.word() == "violated"));
 }

@@ -136,7 +136,7 @@ fn rust_test(model: &Model, replay: &Replay, breaks: Option<&str>) -> String {
     };
     let expectation = match breaks {
         Some(property) => format!(
-            "assert!(replay.judged.iter().any(|(_, property, status, _)| *property == {property:?} && status.word() == \"violated\"));"
+            "assert!(replay.judged.iter().any(|(_, name, status, _)| *name == {property:?} && status.word() == \"violated\"));"
         ),
         None => {
             "assert!(replay.judged.iter().all(|(_, _, status, _)| status.word() != \"violated\"));".to_owned()
