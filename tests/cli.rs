@@ -92,6 +92,38 @@ fn a_model_that_must_fail_is_as_expected_and_shows_its_counterexample() {
 }
 
 #[test]
+fn a_new_model_passes_and_is_never_written_over_another() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let made = run_in(folder.path(), &["new", "mine"]);
+    assert!(made.status == 0 && made.out.contains("synod check mine.toml"), "{}{}", made.out, made.err);
+    let checked = run_in(folder.path(), &["check", "mine.toml"]);
+    assert!(
+        checked.status == 0 && checked.out.contains("holds (exhausted)"),
+        "{}{}",
+        checked.out,
+        checked.err
+    );
+    let again = run_in(folder.path(), &["new", "mine.toml"]);
+    assert!(
+        again.status == 2 && again.err.contains("mine.toml: there is such a file already"),
+        "{}",
+        again.err
+    );
+}
+
+#[test]
+fn names_are_explained_and_shells_and_readers_are_helped() {
+    assert!(run(&["explain", "P2b"]).out.contains("is a claim (PMS §2.2)"));
+    let unknown = run(&["explain", "acceptor"]);
+    assert!(unknown.status == 2 && unknown.err.contains("did you mean \"acceptors\"?"), "{}", unknown.err);
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(&["completions", shell]).out.contains("explain"), "{shell}");
+    }
+    let pages = run(&["man"]);
+    assert!(pages.status == 0 && pages.out.contains(".TH synod-check 1"), "{}", pages.out);
+}
+
+#[test]
 fn what_is_wrong_says_how_to_look_at_it() {
     let text = SMALL
         .replace("[system]", "mutant = \"any-value\"\n\n[system]")

@@ -38,6 +38,10 @@ pub enum Command {
     Check(Check),
     /// Lists the catalogue
     List(Select),
+    /// Writes a commented model file to start from
+    New(New),
+    /// Says what a claim, a witness, a mutant or a key of a model file means
+    Explain(Explain),
     /// Opens the stateright Explorer on a model
     Explore(Explore),
     /// Shows, replays or converts a trace, or replays flight records
@@ -50,6 +54,37 @@ pub enum Command {
     Put(Put),
     /// Says which value was chosen for an instance
     Get(Get),
+    /// Prints completions for a shell
+    Completions(Completions),
+    /// Prints the manual pages
+    Man,
+}
+
+#[derive(ClapArgs)]
+pub struct New {
+    /// The file to write; `.toml` is added where there is no ending
+    pub name: String,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  synod explain P2b           a claim: what it says, where it holds, what breaks it
+  synod explain any-value     a mutant
+  synod explain witnesses     a key of a model file")]
+pub struct Explain {
+    /// The name
+    pub name: String,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Examples:
+  synod completions bash > ~/.local/share/bash-completion/completions/synod
+  synod completions zsh > ~/.zfunc/_synod")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 /// Which models.

@@ -16,6 +16,7 @@ mod register;
 mod report;
 mod serve;
 mod side_by_side;
+mod teach;
 mod trace;
 mod words;
 
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
         Command::List(args) => list::run(&args),
         Command::Explore(args) => explore::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::New(args) => teach::new(&args),
+        Command::Explain(args) => teach::explain(&args),
+        Command::Completions(args) => Ok(teach::completions(&args)),
+        Command::Man => teach::man(),
         Command::Keygen(args) => serve::keygen(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Put(args) => register::put(&args),

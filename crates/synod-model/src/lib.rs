@@ -11,6 +11,7 @@ mod catalogue;
 pub mod claims;
 pub mod election;
 mod expected;
+mod explain;
 mod file;
 mod history;
 mod judge;
@@ -37,6 +38,7 @@ pub mod witnesses;
 
 pub use build::{Built, Model};
 pub use catalogue::{Entry, catalogue, find, from_path};
+pub use explain::explain;
 pub use file::{Expect, Layout, ModelError, ModelFile, RetryFile, ScenarioFile, Tier};
 pub use history::{Breach, Happened, History, Note};
 pub use ledger::Ledger;
