@@ -57,7 +57,7 @@ fn everything_that_is_wrong_is_told_before_anything_is_explored() {
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{}", ran.err);
         let lines: Vec<_> = ran.err.lines().collect();
         assert_eq!(lines.len(), 2, "{}", ran.err);
-        assert!(lines[0].contains("b.toml:6:13: ") && lines[1].contains("c.toml:10:"), "{}", ran.err);
+        assert!(lines[0].contains("b.toml:6:13: ") && lines[1].contains("c.toml:11:10: "), "{}", ran.err);
     }
 }
 

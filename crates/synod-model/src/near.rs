@@ -1,7 +1,7 @@
 //! Names that somebody may have meant.
 
 /// How like two names are, from 0 to 1, for one to be offered for the other.
-const LIKE: f64 = 0.8;
+const LIKE: f64 = 0.7;
 
 /// The known name that is most like this one, as the end of an error message: `; did you mean "one"?`, or nothing.
 pub(crate) fn meant<'n>(wanted: &str, known: impl IntoIterator<Item = &'n str>) -> String {
@@ -11,7 +11,8 @@ pub(crate) fn meant<'n>(wanted: &str, known: impl IntoIterator<Item = &'n str>) 
         let last = name.rsplit('/').next().unwrap_or(name);
         [like(name), (strsim::normalized_damerau_levenshtein(wanted, last), name)]
     });
-    let best = known.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(like, _)| *like >= LIKE);
+    // Of equals the first.
+    let best = known.min_by(|a, b| b.0.total_cmp(&a.0)).filter(|(like, _)| *like >= LIKE);
     best.map(|(_, name)| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
