@@ -11,8 +11,9 @@ use crate::{Model, Verdict};
 const SOURCES: [&str; 2] = [include_str!("file.rs"), include_str!("liveness.rs")];
 
 /// A key of a model file.
+#[derive(PartialEq, Eq)]
 struct Key {
-    /// The section it stands in, such as `[system]`; empty for the top of the file.
+    /// The section it stands in, such as `system`; empty for the top of the file.
     section: String,
     name: String,
     says: String,
@@ -101,48 +102,70 @@ fn explain_witness(witness: &Witness, models: &[Model]) -> String {
 }
 
 fn explain_key(key: &Key) -> String {
-    let place = if key.section.is_empty() { "at the top of a model file" } else { &key.section };
+    let place = match key.section.as_str() {
+        "" => "at the top of a model file".to_owned(),
+        section => format!("[{section}]"),
+    };
     format!("{} is a key, {place}.\n  {}", key.name, key.says)
 }
 
-/// The keys that model files may have, read from the declarations.
+/// The keys that model files may have, read from the declarations: fields, and variants of enums.
 fn keys() -> Vec<Key> {
     let (mut keys, mut sections) = (Vec::new(), vec![("ModelFile".to_owned(), String::new())]);
     for source in SOURCES {
         let (mut within, mut says) = (None, String::new());
-        for line in source.lines().map(str::trim) {
-            if let Some(text) = line.strip_prefix("/// ") {
+        for line in source.lines() {
+            let text = line.trim();
+            if let Some(more) = text.strip_prefix("/// ") {
                 says.push_str(if says.is_empty() { "" } else { " " });
-                says.push_str(text);
-            } else if let Some(name) =
-                line.strip_prefix("pub struct ").and_then(|rest| rest.strip_suffix(" {"))
-            {
-                within = sections.iter().find(|(of, _)| of == name).map(|(_, section)| section.clone());
-                says.clear();
-            } else if let (Some(section), Some((name, kind))) =
-                (&within, line.strip_prefix("pub ").and_then(|rest| rest.split_once(": ")))
-            {
-                let name = name.replace('_', "-");
-                if let Some(of) =
-                    kind.split(|c: char| !c.is_alphanumeric()).find(|word| word.ends_with("File"))
-                {
-                    let path = if section.is_empty() {
-                        name.clone()
-                    } else {
-                        format!("{}.{name}", section.trim_matches(['[', ']']))
-                    };
-                    sections.push((of.to_owned(), format!("[{path}]")));
-                }
-                keys.push(Key { section: section.clone(), name, says: std::mem::take(&mut says) });
+                says.push_str(more);
             } else if line == "}" {
                 within = None;
+            } else if let Some(name) = declared(line) {
+                within = sections.iter().find(|(of, _)| of == name).map(|(_, section)| section.clone());
                 says.clear();
-            } else if !line.starts_with("#[") {
+            } else if let (Some(section), Some((name, kind))) = (&within, key(text)) {
+                if let Some(of) = kind.split(|c: char| !c.is_alphanumeric()).find(|word| is_section(word)) {
+                    let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+                    sections.push((of.to_owned(), path));
+                }
+                let key = Key { section: section.clone(), name, says: std::mem::take(&mut says) };
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            } else if !text.starts_with("#[") {
                 says.clear();
             }
         }
     }
     keys
+}
+
+/// The type that a line begins to declare.
+fn declared(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "))?;
+    rest.strip_suffix(" {")
+}
+
+/// Whether a type stands for a section of a file, or for a choice in one.
+fn is_section(kind: &str) -> bool {
+    kind.ends_with("File") || kind == "Expect"
+}
+
+/// The key that a field or a variant stands for, and what follows its name.
+fn key(text: &str) -> Option<(String, &str)> {
+    let text = text.strip_prefix("pub ").unwrap_or(text);
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+    let (name, rest) = text.split_at(end);
+    let is_key = !name.is_empty() && [":", "(", " {", ","].iter().any(|after| rest.starts_with(after));
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(if letter == '_' { '-'.to_lowercase() } else { letter.to_lowercase() });
+    }
+    is_key.then_some((kebab, rest))
 }
 
 #[cfg(test)]
@@ -151,9 +174,10 @@ mod tests {
     use std::collections::BTreeSet;
     use toml::Value;
 
-    /// Every key of a table that is not itself a section of free form.
+    /// Every key of a table and of those in it.
     fn used(table: &toml::Table, into: &mut BTreeSet<String>) {
-        for (name, value) in table {
+        // Processes are named in capitals, and are no keys.
+        for (name, value) in table.iter().filter(|(name, _)| !name.starts_with(char::is_uppercase)) {
             into.insert(name.replace('_', "-"));
             if let Value::Table(below) = value {
                 used(below, into);

@@ -11,8 +11,9 @@ pub(crate) fn meant<'n>(wanted: &str, known: impl IntoIterator<Item = &'n str>) 
         let last = name.rsplit('/').next().unwrap_or(name);
         [like(name), (strsim::normalized_damerau_levenshtein(wanted, last), name)]
     });
-    // Of equals the first.
-    let best = known.min_by(|a, b| b.0.total_cmp(&a.0)).filter(|(like, _)| *like >= LIKE);
+    // Of equals the first by the alphabet.
+    let best =
+        known.min_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1))).filter(|(like, _)| *like >= LIKE);
     best.map(|(_, name)| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
