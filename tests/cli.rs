@@ -63,7 +63,7 @@ fn everything_that_is_wrong_is_told_before_anything_is_explored() {
 
 #[test]
 fn a_name_that_was_meant_is_offered() {
-    for (wrong, meant) in [("acceptors/tree", "acceptors/three"), ("any-valeu", "mutants/any-value")] {
+    for (wrong, meant) in [("acceptors/tree", "acceptors/three"), ("any-valeu", "ballots/any-value")] {
         let ran = run(&["check", wrong]);
         assert_eq!(ran.status, 2, "{}", ran.err);
         assert!(ran.err.contains(&format!("did you mean {meant:?}?")), "{}", ran.err);
