@@ -97,6 +97,9 @@ fn every_line_of_the_rule_of_admission_has_a_model_that_falls_without_it() {
         assert!(falls, "some model breaks {}", claim.name);
     }
     assert!(
-        models.iter().filter(|model| of(model).is_none()).all(|model| model.file.expect.verdict == "holds")
+        models
+            .iter()
+            .filter(|model| of(model).is_none())
+            .all(|model| model.file.expect.verdict == Verdict::Holds)
     );
 }

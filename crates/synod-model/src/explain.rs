@@ -1,5 +1,6 @@
 //! What a name means: of a claim, a witness, a mutant, or a key of a model file.
 
+use crate::admission;
 use crate::catalogue::catalogue;
 use crate::claims::{CLAIMS, Claim};
 use crate::mutants::{Entry, MUTANTS};
@@ -8,7 +9,14 @@ use crate::witnesses::{WITNESSES, Witness};
 use crate::{Model, Verdict};
 
 /// Where the keys of model files are declared, with their documentation.
-const SOURCES: [&str; 2] = [include_str!("file.rs"), include_str!("liveness.rs")];
+const SOURCES: [&str; 4] = [
+    include_str!("file.rs"),
+    include_str!("liveness.rs"),
+    include_str!("admission/file.rs"),
+    include_str!("admission/rules.rs"),
+];
+/// The section in which broken lines of the rule of admission are found.
+const BROKEN: &str = "mutant";
 
 /// A key of a model file.
 #[derive(PartialEq, Eq)]
@@ -30,7 +38,13 @@ pub fn explain(name: &str) -> Result<String, String> {
     let witnesses =
         WITNESSES.iter().filter(|witness| witness.name == name).map(|it| explain_witness(it, &models));
     let of_keys = keys.iter().filter(|key| key.name == name).map(explain_key);
-    let found: Vec<String> = claims.chain(mutants).chain(witnesses).chain(of_keys).collect();
+    let admitted = admission::CLAIMS.iter().filter(|it| it.name == name);
+    let admitted = admitted.map(|it| format!("{} is a claim about admission.\n  {}", it.name, it.says));
+    let cases = admission::WITNESSES.iter().filter(|it| it.name == name);
+    let cases =
+        cases.map(|it| format!("{} is a witness of models of admission.\nreached when {}", it.name, it.says));
+    let found: Vec<String> =
+        claims.chain(mutants).chain(witnesses).chain(admitted).chain(cases).chain(of_keys).collect();
     if !found.is_empty() {
         return Ok(found.join("\n\n"));
     }
@@ -103,6 +117,7 @@ fn explain_witness(witness: &Witness, models: &[Model]) -> String {
 
 fn explain_key(key: &Key) -> String {
     let place = match key.section.as_str() {
+        BROKEN => return format!("{} is a mutant of the rule of admission.\n  {}", key.name, key.says),
         "" => "at the top of a model file".to_owned(),
         section => format!("[{section}]"),
     };
@@ -111,7 +126,9 @@ fn explain_key(key: &Key) -> String {
 
 /// The keys that model files may have, read from the declarations: fields, and variants of enums.
 fn keys() -> Vec<Key> {
-    let (mut keys, mut sections) = (Vec::new(), vec![("ModelFile".to_owned(), String::new())]);
+    let top = [("ModelFile", ""), ("AdmissionFile", ""), ("Rule", BROKEN)];
+    let mut sections: Vec<_> = top.iter().map(|(of, at)| ((*of).to_owned(), (*at).to_owned())).collect();
+    let mut keys = Vec::new();
     for source in SOURCES {
         let (mut within, mut says) = (None, String::new());
         for line in source.lines() {
@@ -130,7 +147,7 @@ fn keys() -> Vec<Key> {
                     sections.push((of.to_owned(), path));
                 }
                 let key = Key { section: section.clone(), name, says: std::mem::take(&mut says) };
-                if !keys.contains(&key) {
+                if !key.says.is_empty() && !keys.contains(&key) {
                     keys.push(key);
                 }
             } else if !text.starts_with("#[") {
@@ -143,7 +160,8 @@ fn keys() -> Vec<Key> {
 
 /// The type that a line begins to declare.
 fn declared(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "))?;
+    let line = line.strip_prefix("pub ").unwrap_or(line);
+    let rest = line.strip_prefix("struct ").or_else(|| line.strip_prefix("enum "))?;
     rest.strip_suffix(" {")
 }
 
@@ -209,6 +227,11 @@ mod tests {
         says("raced", &["is a witness", "acceptors/three-two-proposers"]);
         says("acceptors", &["is a key, [system]"]);
         says("tier", &["at the top of a model file"]);
+        says("cut", &["is a key, [admission]"]);
+        says("never-behind", &["is a claim about admission"]);
+        for (rule, _) in admission::RULES {
+            says(rule, &["is a mutant of the rule of admission"]);
+        }
         assert!(explain("P2d").is_err_and(|error| error.contains("no claim, mutant, witness or key")));
         assert!(explain("acceptor").is_err_and(|error| error.contains("did you mean \"acceptors\"?")));
     }

@@ -1,6 +1,7 @@
 //! Scenes of admission that cannot be are refused at the place that says so.
 
-use synod_model::Model;
+use synod_explore::Status;
+use synod_model::{Model, Verdict};
 
 const SCENE: &str = r#"about = "Three members, one of whose disks falls back."
 tier = "fast"
@@ -49,16 +50,17 @@ fn a_counterexample_of_admission_can_be_replayed() {
     let text = text.replacen("\"holds\"", "\"violated\"\nproperty = \"noticed\"", 1);
     let model = Model::read("model.toml", &text).expect("it is a model");
     let outcome = synod_model::check(&model, &synod_model::Settings::default());
-    assert_eq!(outcome.verdict, "violated", "{outcome:?}");
+    assert_eq!(outcome.verdict, Verdict::Violated, "{outcome:?}");
     let trace = outcome.trace.expect("there is one");
     let replay = synod_model::replay(&model, &trace).expect("it is a trace of it");
     assert!(
-        replay.judged.iter().any(|(_, name, status, _)| (*name, *status) == ("noticed", "violated")),
+        replay.judged.iter().any(|(_, name, status, _)| (*name, *status) == ("noticed", Status::Violated)),
         "{trace}"
     );
     // The right member waits for who knows better, so that the run ends there without a breach.
     let right = Model::read("model.toml", SCENE).expect("it is a model");
-    let fell =
-        |replay: synod_model::Replay| replay.judged.iter().any(|(_, _, status, _)| *status == "violated");
+    let fell = |replay: synod_model::Replay| {
+        replay.judged.iter().any(|(_, _, status, _)| *status == Status::Violated)
+    };
     assert!(!synod_model::replay(&right, &trace).is_ok_and(fell), "{trace}");
 }
