@@ -20,6 +20,7 @@ struct AdmissionFile {
     about: String,
     tier: Tier,
     mutant: Option<Spanned<String>>,
+    /// Members, their disks, and who may take part with which: a model of admission, in place of one of the protocol.
     admission: Spanned<SceneFile>,
     #[serde(default)]
     reduce: ReduceFile,
