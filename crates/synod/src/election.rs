@@ -84,7 +84,7 @@ pub struct ElectionState {
     pub doubled: u32,
     /// Whether it leads and its hold-off is over, so that it may begin ballots.
     pub ready: bool,
-    /// Who has answered its heartbeats since it looked last, by their place.
+    /// Who has answered its heartbeats since it looked last, by their place; while it holds off, since it was followed first.
     pub followers: BTreeSet<usize>,
     /// Whether the one it follows has a quorum, as it said last.
     pub backed: bool,
@@ -249,8 +249,12 @@ impl Election {
             ElectionTimer::Suspect
                 if followed == me && self.is_backed(me, state) && self.backing.is_some() =>
             {
+                self.wait(state, out);
+                // Whoever still holds off would come to the end of it without followers, at every look anew, and never begin a ballot.
+                if !state.ready {
+                    return None;
+                }
                 next.followers.clear();
-                self.wait(&next, out);
             }
             ElectionTimer::Suspect if followed != me || self.backing.is_some() => {
                 next.suspected.insert(followed);
@@ -394,6 +398,7 @@ impl Actor for Elector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quorum::QuorumRule;
     use stateright::actor::Command;
 
     /// The second of three members; it waits 100 to 200 ms for the first.
@@ -438,6 +443,27 @@ mod tests {
             assert!(!next.ready && next.followed(3) == Some(0));
             state = next.into_owned();
         }
+    }
+
+    #[test]
+    fn a_look_while_it_holds_off_does_not_keep_a_leader_from_coming_to_the_end_of_it() {
+        let Elector(election) = second();
+        let backing = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).ok();
+        let (elector, me) = (Elector(Election { backing, ..election }), Id::from(0));
+        let state = elector.on_start(me, &None, &mut Out::new());
+        let (mut next, mut out) = (Cow::Owned(state), Out::new());
+        elector.on_msg(me, &mut next, Id::from(1), Beat::Follow, &mut out);
+        assert_eq!(set(&out, ElectionTimer::HoldOff), Some(300..400));
+        let mut out = Out::new();
+        elector.on_timeout(me, &mut next, &ElectionTimer::Suspect, &mut out);
+        assert_eq!(set(&out, ElectionTimer::Suspect), Some(100..200), "it looks again");
+        elector.on_timeout(me, &mut next, &ElectionTimer::HoldOff, &mut Out::new());
+        assert!(next.ready);
+        // From then on each look asks for answers anew.
+        elector.on_timeout(me, &mut next, &ElectionTimer::Suspect, &mut Out::new());
+        assert!(next.ready && next.followers.is_empty());
+        elector.on_timeout(me, &mut next, &ElectionTimer::Suspect, &mut Out::new());
+        assert!(!next.ready && next.followed(3) == Some(1));
     }
 
     #[test]
