@@ -44,11 +44,22 @@ fn every_lasso_is_a_fair_cycle_of_the_actors() {
     }
     let expected = [
         "begins-as-follower",
+        "drops-questions",
         "duel",
         "elected-inaccurate",
         "elected-unheard",
+        "holds-off-for-ever",
+        "log-command-unanswered",
+        "log-command-unasked",
+        "log-command-without-retries",
+        "log-deaf-unbacked",
+        "log-question-unanswered",
+        "never-doubts-itself",
+        "never-follows",
         "never-suspects",
         "never-trusts-again",
+        "refuses-silently",
+        "sends-once",
         "takeover-asked-once",
         "takeover-unsuspected",
         "takes-nothing-over",
@@ -96,6 +107,13 @@ fn each_model_that_must_fail_lacks_one_assumption_and_nothing_else() {
         ("elected-inaccurate", "elected", "accurate = false"),
         ("elected-unheard", "elected", "beats = false"),
         ("takeover-unsuspected", "takeover", "complete = false"),
+        ("log-command-unanswered", "log-command", "answered = false"),
+        ("log-command-unasked", "log-command", "asked = false"),
+        ("log-command-without-retries", "log-command", "retries = false"),
+        ("log-question-unanswered", "log-question", "answered = false"),
+        ("sends-once", "log-command", "mutant = \"sends-once\""),
+        ("refuses-silently", "log-overtaken", "mutant = \"refuses-silently\""),
+        ("never-doubts-itself", "log-deaf", "mutant = \"never-doubts-itself\""),
         ("begins-as-follower", "elected", "mutant = \"begins-as-follower\""),
         ("takes-nothing-over", "elected", "mutant = \"takes-nothing-over\""),
         ("never-trusts-again", "elected", "mutant = \"never-trusts-again\""),
@@ -279,12 +297,17 @@ fn a_liveness_section_that_makes_no_sense_is_refused_where_it_stands() {
         assert!(error.starts_with("test:") && error.contains(says), "{error}");
     }
     let elected = find("liveness/elected").expect("it is in the catalogue").text;
+    let logged = find("liveness/log-command").expect("it is in the catalogue").text;
     for (good, from, to, says) in [
         (&good, "[expect]", "accurate = false\n[expect]", "accurate: there is no [election]"),
         (&good, "\"learned\"]\n\n[expect]", "\"led\"]\n\n[expect]", "led: there is no [election]"),
         (&elected, "[expect]", "alone = false\n[expect]", "who leads is elected here"),
         (&elected, "\"multiset\"", "\"ordered\"", "heartbeats would pile up"),
         (&elected, "[election]", "[election]\ndoublings = 4", "more than 3 show nothing new"),
+        (&elected, "[election]", "[election]\nbacked = true", "those who elect are no acceptors"),
+        (&elected, "\"chosen\", \"led\"", "\"answered\"", "answered: only who keeps a log"),
+        (&logged, "alpha = 1", "alpha = 1\nhang-up = true", "leave out hang-up"),
+        (&logged, "[expect]", "deaf = [\"C1\"]\n[expect]", "deaf: there is no \"C1\""),
         (&elected, "[election]", "[election]\nmembers = 3", "there is no `members` here"),
         (&elected, "retry = \"on-nack\"", "retry = \"on-timeout\"\nnacks = false", "ballots are drawn"),
     ] {

@@ -9,6 +9,7 @@ use crate::judge::Judge;
 use crate::leads;
 use crate::liveness::{self, Progress, Rings};
 use crate::log_file::{self, Before};
+use crate::merged::{Forgets, Merged};
 use crate::mutants::{self, Mutant, MutantStable, Rule};
 use crate::near::meant;
 use crate::observer::{Ghost, Inside};
@@ -147,6 +148,8 @@ impl Model {
                 Learning::Distinguished(list.iter().map(|l| l - 1).collect())
             }
         };
+        let quorums = quorums(&judge, &file, acceptors)?;
+        let election = leads::election(&judge, &file, &proposer_ids, &quorums)?;
         let cluster = Arc::new(Cluster {
             acceptors: acceptor_ids,
             proposers: proposer_ids
@@ -157,14 +160,14 @@ impl Model {
             learners: learner_ids,
             clients: if system.responses { client_ids } else { Vec::new() },
             remembers: if readers == 0 && file.log.is_none() { 0 } else { readers + values.len() },
-            quorums: quorums(&judge, &file, acceptors)?,
+            quorums,
             learning,
             nacks: system.nacks,
             report: system.report.unwrap_or(usize::MAX),
             max_value: usize::MAX,
             keeps: usize::MAX,
             log: log_file::log(&judge, &file)?,
-            election: leads::election(&judge, &file, &proposer_ids)?,
+            election,
         });
         let mut before = log_file::before(&judge, &file, &cluster, &names)?;
         let mut processes = processes(&judge, &file, &cluster, &names, &proposer_ids, learners)?;
@@ -328,8 +331,14 @@ impl Model {
             system.symmetry = Some(Symmetry { alike: self.alike.clone(), permute });
         }
         let piles_up = self.cluster.election.is_some() && system.network.delivery == Delivery::Multiset;
-        if self.file.system.resend || piles_up {
-            system.normal = Some(Arc::new(liveness::Merged));
+        let log = self.progress.as_ref().filter(|_| self.cluster.log.is_some()).map(|progress| Forgets {
+            cluster: Arc::clone(&self.cluster),
+            dead: self.mutant().is_none_or(|entry| entry.rule.leaves_roles()),
+            answered: progress.asks_for_answers_alone(),
+            deaf: progress.deaf(),
+        });
+        if self.file.system.resend || piles_up || log.is_some() {
+            system.normal = Some(Arc::new(Merged { log }));
         }
         system.assert_contract = true;
         system.bounds = Bounds { depth: self.file.bounds.depth, ..Bounds::default() };

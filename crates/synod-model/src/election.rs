@@ -6,7 +6,7 @@ use stateright::actor::Id;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use synod::{Election, ElectionState, ElectionTimer, Elector, Pace};
+use synod::{Election, ElectionState, ElectionTimer, Elector, Pace, QuorumRule, Quorums};
 use synod_explore::liveness::{Assumption, Fairness, LiveProperty};
 use synod_explore::{Action, Faults, InFlight, Normal, State, System};
 
@@ -29,12 +29,15 @@ pub struct Electors {
     pub beats: bool,
     /// Heartbeats arrive.
     pub arrive: bool,
+    /// Whether a leader may begin ballots only as long as a majority follows it.
+    pub backed: bool,
 }
 
 impl Default for Electors {
     fn default() -> Self {
         let (members, crashes, doublings) = (3, 1, 1);
-        Self { members, crashes, doublings, accurate: true, complete: true, beats: true, arrive: true }
+        let [accurate, complete, beats, arrive] = [true; 4];
+        Self { members, crashes, doublings, accurate, complete, beats, arrive, backed: false }
     }
 }
 
@@ -72,35 +75,48 @@ fn followed(state: &Whole, member: usize) -> Option<usize> {
     belief(state, member).and_then(|belief| belief.followed(state.locals.len()))
 }
 
-/// Whether all that are up follow one that is up and may begin ballots, and nobody else may.
-fn is_led(state: &Whole) -> bool {
-    let members = state.locals.len();
-    let up: Vec<usize> = (0..members).filter(|member| belief(state, *member).is_some()).collect();
-    up.iter().any(|leader| {
-        up.iter().all(|member| {
-            let may = belief(state, *member).is_some_and(|belief| belief.ready);
-            followed(state, *member) == Some(*leader) && may == (member == leader)
-        })
-    })
-}
-
-/// Whether a step is somebody's suspicion, and of whom, and whether that one is up.
-fn suspicion(state: &Whole, action: &Action<Elector>) -> Option<bool> {
-    match action {
-        Action::<Elector>::Timeout(id, ElectionTimer::Suspect) => {
-            Some(followed(state, usize::from(*id)).is_some_and(|other| belief(state, other).is_some()))
-        }
-        _ => None,
-    }
-}
-
 impl Electors {
+    /// Whether all that are up follow one of them that may begin ballots, and nobody else may.
+    fn is_led(self, state: &Whole) -> bool {
+        let up: Vec<usize> = (0..self.members).filter(|member| belief(state, *member).is_some()).collect();
+        up.iter().any(|leader| {
+            up.iter().all(|member| {
+                let may = belief(state, *member).is_some_and(|belief| belief.ready);
+                followed(state, *member) == Some(*leader) && may == (member == leader)
+            })
+        })
+    }
+
+    /// Whether a step is somebody's suspicion, and whether that one has not deserved it: it is up, and where leaders are backed it leads, with a majority
+    /// if it is who suspects. A leader that looks who has answered, and finds a majority, suspects nobody.
+    fn suspicion(self, state: &Whole, action: &Action<Elector>) -> Option<bool> {
+        let Action::<Elector>::Timeout(id, ElectionTimer::Suspect) = action else { return None };
+        let me = usize::from(*id);
+        let of = |member: usize| followed(state, member);
+        let Some((suspected, _)) = of(me).and_then(|other| Some((other, belief(state, other)?))) else {
+            return Some(false);
+        };
+        if !self.backed {
+            return Some(true);
+        }
+        if suspected == me {
+            let followers = (0..self.members).filter(|member| of(*member) == Some(me)).count();
+            let is_sound = 2 * followers > self.members;
+            let finds =
+                belief(state, me).is_some_and(|belief| 2 * (belief.followers.len() + 1) > self.members);
+            return (!is_sound || !finds).then_some(is_sound);
+        }
+        Some(of(suspected) == Some(suspected))
+    }
+
     /// The system.
     pub fn system(self) -> System<Elector, ()> {
         let members: Vec<Id> = (0..self.members).map(Id::from).collect();
         let any = || Duration::ZERO..Duration::ZERO;
         let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: self.doublings };
-        let elector = Elector(Election { members, backing: None, pace });
+        let quorums = || Quorums::new(self.members, QuorumRule::Majority, QuorumRule::Majority).ok();
+        let backing = if self.backed { quorums() } else { None };
+        let elector = Elector(Election { members, backing, pace });
         let mut system = System::new(vec![elector; self.members], ());
         system.names = (1..=self.members).map(|member| format!("S{member}")).collect();
         system.normal = Some(Arc::new(Merged));
@@ -110,8 +126,15 @@ impl Electors {
             max_crashes: Some(self.crashes),
             absent: Vec::new(),
         };
-        system.liveness.properties.push(LiveProperty::stays_at_last_state(LEADS, is_led));
-        system.liveness.properties.push(LiveProperty::leads_to_state(AGREED, |_| true, is_led));
+        system
+            .liveness
+            .properties
+            .push(LiveProperty::stays_at_last_state(LEADS, move |state| self.is_led(state)));
+        system.liveness.properties.push(LiveProperty::leads_to_state(
+            AGREED,
+            |_| true,
+            move |state| self.is_led(state),
+        ));
         let timer = |wanted: ElectionTimer| {
             move |action: &Action<Elector>, _: Option<&()>| match action {
                 Action::<Elector>::Timeout(id, timer) if *timer == wanted => {
@@ -139,13 +162,19 @@ impl Electors {
         assume(self.arrive, Assumption::each("heartbeats arrive", Fairness::Weak, arrives));
         let suspects =
             Assumption::each("who is down is suspected", Fairness::Weak, timer(ElectionTimer::Suspect));
-        assume(self.complete, suspects.when(|state, action| suspicion(state, action) == Some(false)));
+        assume(
+            self.complete,
+            suspects.when(move |state, action| self.suspicion(state, action) == Some(false)),
+        );
         let suspects = Assumption::each(
             "who is up is suspected no more",
             Fairness::Ceases,
             timer(ElectionTimer::Suspect),
         );
-        assume(self.accurate, suspects.when(|state, action| suspicion(state, action) == Some(true)));
+        assume(
+            self.accurate,
+            suspects.when(move |state, action| self.suspicion(state, action) == Some(true)),
+        );
         system
     }
 }

@@ -279,6 +279,9 @@ pub struct ElectionFile {
     /// How often at most the time before a suspicion is doubled: what is remembered of suspicions that were wrong.
     #[serde(default)]
     pub doublings: u32,
+    /// Whether a leader may begin ballots only as long as a quorum of servers follows it, as is served.
+    #[serde(default)]
+    pub backed: bool,
 }
 
 /// What was before the first state: a reign of the first proposer, in its first ballot, that ends in the middle.

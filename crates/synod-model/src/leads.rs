@@ -5,7 +5,7 @@
 //! waits for it. `accurate`: from some point on nobody suspects one that is up, which is to say that timers are longer than
 //! heartbeats take.
 
-use crate::file::{DeliveryFile, ElectionFile, ModelError, ModelFile, RetryFile};
+use crate::file::{DeliveryFile, ElectionFile, Layout, ModelError, ModelFile, RetryFile};
 use crate::history::Note;
 use crate::judge::Judge;
 use crate::liveness::Rings;
@@ -13,7 +13,7 @@ use crate::observer::{Ghost, Inside};
 use stateright::actor::Id;
 use std::sync::Arc;
 use std::time::Duration;
-use synod::{Election, ElectionState, ElectionTimer, Msg, Pace};
+use synod::{AcceptorSet, Election, ElectionState, ElectionTimer, Msg, Pace, Quorums};
 use synod_explore::liveness::{Assumption, Fairness, Goal};
 use synod_explore::{Action, InFlight, State, Subject, System};
 use toml::Spanned;
@@ -23,9 +23,10 @@ pub(crate) fn election(
     judge: &Judge<'_>,
     file: &ModelFile,
     members: &[Id],
+    quorums: &Quorums,
 ) -> Result<Option<Election>, ModelError> {
     let Some(given) = &file.election else { return Ok(None) };
-    let ElectionFile { doublings } = *given.get_ref();
+    let ElectionFile { doublings, backed } = *given.get_ref();
     let draws = file.bounds.live_ballots.is_some() && file.system.retry == RetryFile::OnTimeout;
     let refused = [
         (
@@ -46,6 +47,10 @@ pub(crate) fn election(
             "with live_ballots ballots are drawn when a timer runs out, and who comes to lead begins one otherwise: \
              retry = \"on-nack\" is needed in [system]",
         ),
+        (
+            backed && file.system.layout != Layout::CoLocated,
+            "backed: those who elect are no acceptors here; layout = \"co-located\" is needed in [system]",
+        ),
         (doublings > 3, "doublings: durations mean nothing here, so that more than 3 show nothing new"),
     ];
     if let Some((_, why)) = refused.iter().find(|(refused, _)| *refused) {
@@ -53,7 +58,7 @@ pub(crate) fn election(
     }
     let any = || Duration::ZERO..Duration::ZERO;
     let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings };
-    let backing = None;
+    let backing = backed.then(|| quorums.clone());
     Ok(Some(Election { members: members.to_vec(), backing, pace }))
 }
 
@@ -93,7 +98,7 @@ impl Assumed {
     }
 
     /// Adds the assumptions to a system.
-    pub(crate) fn declare<A>(self, system: &mut System<A, Ghost>, election: &Election)
+    pub(crate) fn declare<A>(self, system: &mut System<A, Ghost>, election: &Election, deaf: &[Id])
     where
         A: Subject<Msg = Msg>,
         A::State: Inside,
@@ -115,7 +120,9 @@ impl Assumed {
         if self.beats {
             assume(Assumption::each("1 leaders send heartbeats", Fairness::Weak, timer(ElectionTimer::Beat)));
             let names = Arc::clone(&names);
+            let deaf = deaf.to_vec();
             let arrives = move |action: &Action<A>, _: Option<&Note>| match action {
+                Action::<A>::Deliver { dst, .. } if deaf.contains(dst) => None,
                 Action::<A>::Deliver { src, dst, msg: Msg::Beat(_) } => {
                     let name = |id: Id| names.get(usize::from(id)).cloned().unwrap_or_default();
                     Some(format!("{} -> {}", name(*src), name(*dst)))
@@ -131,8 +138,10 @@ impl Assumed {
         if self.complete {
             let suspects =
                 Assumption::each("1 who is down is suspected", Fairness::Weak, timer(ElectionTimer::Suspect));
-            let election = election.clone();
-            assume(suspects.when(move |state, action| is_up(&election, state, action) == Some(false)));
+            let (election, deaf) = (election.clone(), deaf.to_vec());
+            assume(
+                suspects.when(move |state, action| is_sound(&election, &deaf, state, action) == Some(false)),
+            );
         }
         if self.accurate {
             let suspects = Assumption::each(
@@ -140,8 +149,10 @@ impl Assumed {
                 Fairness::Ceases,
                 timer(ElectionTimer::Suspect),
             );
-            let election = election.clone();
-            assume(suspects.when(move |state, action| is_up(&election, state, action) == Some(true)));
+            let (election, deaf) = (election.clone(), deaf.to_vec());
+            assume(
+                suspects.when(move |state, action| is_sound(&election, &deaf, state, action) == Some(true)),
+            );
         }
     }
 }
@@ -155,9 +166,11 @@ where
     Some(&up.inside().proposer()?.election)
 }
 
-/// Whether the one that somebody waits for is up.
-fn is_up<A: Subject<Msg = Msg>>(
+/// Whether the one that somebody waits for deserves no suspicion: it is up; and where leaders are to be backed it leads, with a quorum if it is itself who
+/// waits. `None`: nobody is suspected, since a leader that looks who has answered finds a quorum.
+fn is_sound<A: Subject<Msg = Msg>>(
     election: &Election,
+    deaf: &[Id],
     state: &State<A, Ghost>,
     action: &Action<A>,
 ) -> Option<bool>
@@ -165,24 +178,38 @@ where
     A::State: Inside,
 {
     let Action::<A>::Timeout(id, _) = action else { return None };
-    let followed = belief(state, *id)?.followed(election.members.len())?;
-    Some(belief(state, election.members[followed]).is_some())
+    let members = &election.members;
+    let follows = |member: Id| belief(state, member)?.followed(members.len());
+    let followed = follows(*id)?;
+    let leader = members[followed];
+    let is_up = belief(state, leader).is_some();
+    let Some(quorums) = &election.backing else { return Some(is_up) };
+    let is_quorum = |all: AcceptorSet| quorums.is_phase1(all) && quorums.is_phase2(all);
+    if leader == *id && !deaf.contains(id) {
+        let all = members.iter().enumerate().filter(|(_, member)| follows(**member) == Some(followed));
+        let answered = belief(state, *id).into_iter().flat_map(|belief| belief.followers.iter().copied());
+        let is_sound = is_quorum(all.map(|(place, _)| place).collect());
+        let finds = is_quorum(answered.chain([followed]).collect());
+        return (!is_sound || !finds).then_some(is_sound);
+    }
+    Some(is_up && follows(leader) == Some(followed) && !deaf.contains(id))
 }
 
-/// All that are up follow one that is up and may begin ballots, and nobody else may.
-pub(crate) fn is_led<A>(election: &Election) -> Goal<A, Ghost>
+/// All that are up follow one that is up and may begin ballots, and nobody else may. Whoever hears nobody follows whomever it likes.
+pub(crate) fn is_led<A>(election: &Election, deaf: &[Id]) -> Goal<A, Ghost>
 where
     A: Subject<Msg = Msg>,
     A::State: Inside,
 {
-    let election = election.clone();
+    let (election, deaf) = (election.clone(), deaf.to_vec());
     Goal::State(Arc::new(move |state: &State<A, Ghost>| {
         let members = &election.members;
         let beliefs: Vec<_> = members.iter().map(|member| belief(state, *member)).collect();
         let up = || beliefs.iter().enumerate().filter_map(|(place, belief)| Some((place, (*belief)?)));
         up().any(|(leader, _)| {
             up().all(|(place, belief)| {
-                belief.followed(members.len()) == Some(leader) && belief.ready == (place == leader)
+                let follows = belief.followed(members.len()) == Some(leader);
+                (follows || deaf.contains(&members[place])) && belief.ready == (place == leader)
             })
         })
     }))

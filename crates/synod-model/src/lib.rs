@@ -20,6 +20,7 @@ mod ledger;
 pub mod liveness;
 mod log;
 mod log_file;
+mod merged;
 pub mod mutants;
 mod near;
 mod observer;

@@ -14,6 +14,8 @@
 //! there always is one that its receiver would not ignore; and where messages can be lost, of these none is from some point on.
 //! Messages that nobody assumes to arrive may never do so.
 //!
+//! Where clients are to be answered, what they are told arrives, too. Whoever is `deaf` hears no other server.
+//!
 //! Where leaders are elected nobody is distinguished: instead of 1 something is assumed of the election (see `leads`), 2 to 5
 //! are of all proposers, and who is down need not come back.
 
@@ -21,6 +23,7 @@ use crate::file::{DeliveryFile, ModelError, ModelFile, RetryFile};
 use crate::history::{Happened, Note};
 use crate::judge::Judge;
 use crate::leads::{self, Assumed};
+use crate::merged;
 use crate::mutants::MutantTimer;
 use crate::observer::{Ghost, Inside};
 use serde::Deserialize;
@@ -28,14 +31,15 @@ use stateright::actor::Id;
 use std::sync::Arc;
 use synod::{Ask, Ballot, Beat, Cluster, ElectionTimer, Msg, Phase, ProposerState, Timer};
 use synod_explore::liveness::{Assumption, Fairness, Goal, LiveProperty, Shape};
-use synod_explore::{Action, InFlight, Local, Normal, State, Subject, System};
+use synod_explore::{Action, Local, State, Subject, System};
 use toml::Spanned;
 
 /// What must come about, from every reachable state on.
-pub const COMES_ABOUT: [(&str, &str); 3] = [
+pub const COMES_ABOUT: [(&str, &str); 4] = [
     ("chosen", "eventually chosen"),
     ("learned", "eventually learned by all"),
     ("led", "in the end one leads, for ever"),
+    ("answered", "eventually all are answered"),
 ];
 
 /// What must come about, and what is assumed; see [`crate::liveness`].
@@ -44,7 +48,7 @@ pub const COMES_ABOUT: [(&str, &str); 3] = [
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LivenessFile {
     /// `chosen`: some value is; `learned`: every learner that is up knows which; `led`: all proposers that are up follow one of them,
-    /// which may begin ballots, and nobody else may, in the end and for ever.
+    /// which may begin ballots, and nobody else may, in the end and for ever; `answered`: every client has the answer to its command or question.
     pub properties: Spanned<Vec<String>>,
     /// Who is to be the distinguished proposer; the first one if left out.
     pub distinguished: Option<Spanned<String>>,
@@ -77,6 +81,8 @@ pub struct LivenessFile {
     pub complete: Option<Spanned<bool>>,
     /// Where leaders are elected: heartbeats are sent, and arrive.
     pub beats: Option<Spanned<bool>>,
+    /// Servers that hear no other server, though they are heard.
+    pub deaf: Option<Spanned<Vec<String>>>,
 }
 
 fn yes() -> bool {
@@ -92,6 +98,7 @@ pub struct Progress {
     quorum: Vec<Id>,
     resend: bool,
     elected: Option<Assumed>,
+    deaf: Vec<Id>,
     file: LivenessFile,
 }
 
@@ -130,15 +137,22 @@ pub(crate) fn admit(
         Some((_, property)) => Ok(*property),
         None => judge.error(
             given.properties.span(),
-            format!("no such property: {name:?}; there are chosen, learned, led"),
+            format!("no such property: {name:?}; there are chosen, learned, led, answered"),
         ),
     };
     let properties: Vec<_> = given.properties.get_ref().iter().map(property).collect::<Result<_, _>>()?;
     if properties.is_empty() {
-        return judge.error(place, "properties: name at least one of chosen, learned");
+        return judge.error(place, "properties: name at least one of chosen, learned, led, answered");
     }
     if properties.contains(&COMES_ABOUT[1].1) && cluster.learners.is_empty() {
         return judge.error(place, "learned: there is no learner in this system");
+    }
+    let hang_up = file.log.as_ref().is_some_and(|log| log.get_ref().hang_up);
+    let loses = file.network.loss && !file.system.resend;
+    if properties.contains(&COMES_ABOUT[3].1) && (file.log.is_none() || hang_up || loses) {
+        let why = "only who keeps a log answers each client, and clients have to wait for it: leave out hang-up, and where \
+                   messages are lost have them resend";
+        return judge.error(place, format!("answered: {why}"));
     }
     let is_elected = cluster.election.is_some();
     if properties.contains(&COMES_ABOUT[2].1) && !is_elected {
@@ -175,6 +189,7 @@ pub(crate) fn admit(
         Some(given) => list("quorum", given, &cluster.acceptors)?,
         None => cluster.acceptors.clone(),
     };
+    let deaf = given.deaf.as_ref().map_or(Ok(Vec::new()), |given| list("deaf", given, proposers))?;
     let index = |id: &Id| cluster.acceptors.iter().position(|acceptor| acceptor == id);
     let members = quorum.iter().filter_map(index).collect();
     if !cluster.quorums.is_phase1(members) || !cluster.quorums.is_phase2(members) {
@@ -188,6 +203,7 @@ pub(crate) fn admit(
         quorum,
         resend: file.system.resend,
         elected: is_elected.then_some(elected),
+        deaf,
         file: given.clone(),
     }))
 }
@@ -195,37 +211,14 @@ pub(crate) fn admit(
 /// Whether a message, from somebody to somebody, is meant.
 type Meant = Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>;
 
-/// Takes equal questions on their way for one, and heartbeats: who asks or beats again and again says nothing new, and any but one may
-/// be lost.
-pub(crate) struct Merged;
-
-impl<A> Normal<A, Ghost> for Merged
-where
-    A: Subject<Msg = Msg>,
-    A::State: Inside,
-{
-    fn bound(&self) -> String {
-        "equal questions and heartbeats on their way are one".to_owned()
-    }
-
-    fn normal(&self, mut state: State<A, Ghost>) -> Option<State<A, Ghost>> {
-        if let InFlight::Multiset(counts) = &mut state.network {
-            let questions = counts
-                .iter_mut()
-                .filter(|(envelope, _)| matches!(envelope.msg, Msg::Ask(Ask::Request { .. })));
-            questions.for_each(|(_, count)| *count = 1);
-        }
-        leads::merge_heartbeats(&mut state.network);
-        Some(state)
-    }
-}
-
 /// Timers that make a proposer begin a ballot, or a client ask again.
 pub trait Rings {
     /// Whether this is the timer.
     fn begins_a_ballot(&self) -> bool;
     /// Whether a client asks again.
     fn asks_again(&self) -> bool;
+    /// Whether a server asks what it has missed.
+    fn catches_up(&self) -> bool;
     /// What a member of an election waits for.
     fn elects(&self) -> Option<ElectionTimer>;
     /// Where ballots are drawn: how many live ballots the one to be begun is above.
@@ -238,6 +231,9 @@ impl Rings for Timer {
     }
     fn asks_again(&self) -> bool {
         *self == Timer::Resend
+    }
+    fn catches_up(&self) -> bool {
+        *self == Timer::CatchUp
     }
     fn elects(&self) -> Option<ElectionTimer> {
         match self {
@@ -256,6 +252,9 @@ impl Rings for MutantTimer {
     }
     fn asks_again(&self) -> bool {
         matches!(self, MutantTimer::Real(Timer::Resend))
+    }
+    fn catches_up(&self) -> bool {
+        matches!(self, MutantTimer::Real(Timer::CatchUp))
     }
     fn elects(&self) -> Option<ElectionTimer> {
         match self {
@@ -307,6 +306,8 @@ fn ballot_of(msg: &Msg) -> Option<Ballot> {
         | Msg::Promise { ballot, .. }
         | Msg::Accept { ballot, .. }
         | Msg::Accepted { ballot, .. }
+        | Msg::Confirm { ballot, .. }
+        | Msg::Confirmed { ballot, .. }
         | Msg::Nack { ballot, .. } => Some(*ballot),
         _ => None,
     }
@@ -355,6 +356,16 @@ fn begun_by_another(note: &Note, number: u16) -> bool {
 }
 
 impl Progress {
+    /// Whether nothing must come about but that clients are answered.
+    pub(crate) fn asks_for_answers_alone(&self) -> bool {
+        self.properties == [COMES_ABOUT[3].1]
+    }
+
+    /// Servers that hear no other.
+    pub(crate) fn deaf(&self) -> Vec<Id> {
+        self.deaf.clone()
+    }
+
     /// The states in which the distinguished proposer has something to propose; where leaders are elected, all that are up.
     fn wants<A>(&self) -> Goal<A, Ghost>
     where
@@ -384,7 +395,13 @@ impl Progress {
     {
         for name in &self.properties {
             if let (true, Some(election)) = (*name == COMES_ABOUT[2].1, &cluster.election) {
-                let (shape, goal) = (Shape::StaysAtLast, leads::is_led(election));
+                let (shape, goal) = (Shape::StaysAtLast, leads::is_led(election, &self.deaf));
+                system.liveness.properties.push(LiveProperty { name, shape, goal });
+                continue;
+            }
+            if *name == COMES_ABOUT[3].1 {
+                let answered = |_: usize, local: &Local<A>| merged::is_answered(local);
+                let (shape, goal) = (Shape::FromEverywhere, Goal::Locals(Arc::new(answered)));
                 system.liveness.properties.push(LiveProperty { name, shape, goal });
                 continue;
             }
@@ -409,7 +426,7 @@ impl Progress {
         let names = Arc::new(system.names.clone());
         let name = |id: Id| names[usize::from(id)].clone();
         if let (Some(assumed), Some(election)) = (self.elected, &cluster.election) {
-            assumed.declare(system, election);
+            assumed.declare(system, election, &self.deaf);
         }
         let me = name(self.distinguished);
         let loss = system.network.loss;
@@ -473,13 +490,20 @@ impl Progress {
             };
             Assumption::each(says, Fairness::Weak, class)
         };
-        let served = self.served.clone();
-        assume(arrive(
-            "0 what clients ask arrives",
-            Box::new(move |_, dst, msg| {
-                matches!(msg, Msg::Ask(Ask::Request { .. })) && served.contains(&dst)
-            }),
-        ));
+        let (served, deaf) = (self.served.clone(), self.deaf.clone());
+        let asks = move |_, dst, msg: &Msg| {
+            matches!(msg, Msg::Ask(Ask::Request { .. } | Ask::Submit { .. } | Ask::Query { .. }))
+                && served.contains(&dst)
+        };
+        assume(arrive("0 what clients ask arrives", Box::new(asks.clone())));
+        if self.properties.contains(&COMES_ABOUT[3].1) {
+            let told = |_, _, msg: &Msg| matches!(msg, Msg::Output { .. } | Msg::Redirect { .. });
+            assume(arrive("0 what clients are told arrives", Box::new(told)));
+            if loss {
+                assume(is_lost("0 what clients ask is lost no more", Box::new(asks)));
+                assume(is_lost("0 what clients are told is lost no more", Box::new(told)));
+            }
+        }
         if self.resend {
             let asks = {
                 let names = Arc::clone(&names);
@@ -504,6 +528,16 @@ impl Progress {
                     assumption
                 });
             }
+            if cluster.log.as_ref().is_some_and(|log| log.catch_up.is_some()) {
+                let names = Arc::clone(&names);
+                let rings = move |action: &Action<A>, _: Option<&Note>| match action {
+                    Action::<A>::Timeout(who, timer) if timer.catches_up() => {
+                        names.get(usize::from(*who)).cloned()
+                    }
+                    _ => None,
+                };
+                assume(Assumption::each("2 servers ask what they have missed", Fairness::Weak, rings));
+            }
             if self.elected.is_none() {
                 assume(comes_back("2 proposers come back", self.served.clone()));
             }
@@ -517,11 +551,12 @@ impl Progress {
             }
         }
         if self.file.asked {
-            let (served, members) = (self.served.clone(), quorum.clone());
+            let (served, members, deaf) = (self.served.clone(), quorum.clone(), deaf.clone());
             let meant = move |src, dst, msg: &Msg| {
-                matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. })
-                    && served.contains(&src)
+                let asks = matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. } | Msg::Confirm { .. });
+                asks && served.contains(&src)
                     && members.contains(&dst)
+                    && (src == dst || !deaf.contains(&dst))
             };
             assume(arrive("3 what is sent to the quorum arrives", Box::new(meant.clone())));
             if loss {
@@ -533,7 +568,11 @@ impl Progress {
             let (served, members, learners) = (self.served.clone(), quorum, cluster.learners.clone());
             let acceptors = cluster.acceptors.clone();
             let meant = move |src, dst, msg: &Msg| match msg {
-                Msg::Promise { .. } | Msg::Nack { .. } => members.contains(&src) && served.contains(&dst),
+                _ if src != dst && deaf.contains(&dst) => false,
+                Msg::Promise { .. } | Msg::Nack { .. } | Msg::Confirmed { .. } => {
+                    members.contains(&src) && served.contains(&dst)
+                }
+                Msg::Learn { .. } | Msg::Known { .. } => members.contains(&src) && members.contains(&dst),
                 Msg::Accepted { .. } => {
                     members.contains(&src) && served.contains(&dst)
                         || acceptors.contains(&src) && learners.contains(&dst)

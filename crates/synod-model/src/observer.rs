@@ -14,11 +14,17 @@ use synod_explore::{Event, Observer, Parts, Step, Subject};
 pub trait Inside {
     /// The process's state.
     fn inside(&self) -> &ProcessState;
+    /// The same around another state of the process.
+    #[must_use]
+    fn with(&self, inner: ProcessState) -> Self;
 }
 
 impl Inside for ProcessState {
     fn inside(&self) -> &ProcessState {
         self
+    }
+    fn with(&self, inner: ProcessState) -> Self {
+        inner
     }
 }
 

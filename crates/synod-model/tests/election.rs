@@ -26,6 +26,15 @@ fn in_the_end_one_leads_for_ever_whoever_crashes() {
 }
 
 #[test]
+fn whoever_is_followed_by_a_majority_leads_for_ever_in_the_end() {
+    let backed = Electors { backed: true, doublings: 0, ..Electors::default() };
+    for (members, crashes) in [(1, 1), (2, 0)] {
+        let report = run(Electors { members, crashes, ..backed });
+        assert_eq!(report.verdict, Verdict::Holds, "{members} members, {crashes} crashes");
+    }
+}
+
+#[test]
 fn without_accurate_timers_leaders_change_for_ever() {
     let report = run(Electors { accurate: false, ..Electors::default() });
     assert_eq!(report.verdict, Verdict::Violated { property: LEADS });

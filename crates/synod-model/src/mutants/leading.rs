@@ -1,9 +1,9 @@
 //! What is broken about who leads. None of it can hurt safety; each must cost some run its progress, or do no harm at all.
 
-use super::rules::{Rule, cluster_of, proposer_of};
-use stateright::actor::{Actor, Id, Out};
+use super::rules::{ProcessCommand, Rule, cluster_of, proposer_of};
+use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
-use synod::{Ask, ElectionTimer, Msg, Process, ProcessState, Timer};
+use synod::{Ask, Beat, ElectionTimer, Msg, Phase, Process, ProcessState, Timer};
 
 impl Rule {
     /// Whether the roles' guards are left whole: only when ballots are begun may be another matter.
@@ -16,6 +16,12 @@ impl Rule {
                 | Rule::NeverSuspects
                 | Rule::NeverTrustsAgain
                 | Rule::NeverHoldsOff
+                | Rule::SendsOnce
+                | Rule::RefusesSilently
+                | Rule::DropsQuestions
+                | Rule::HoldsOffForEver
+                | Rule::NeverFollows
+                | Rule::NeverDoubtsItself
         )
     }
 
@@ -26,8 +32,14 @@ impl Rule {
         state: &mut ProcessState,
         (src, msg): (Id, &Msg),
     ) -> bool {
+        if let (Rule::RefusesSilently, Msg::Confirm { ballot, .. }, Some(acceptor)) =
+            (self, msg, state.acceptor())
+        {
+            return acceptor.promised.is_none_or(|promised| promised <= *ballot);
+        }
         let Some(proposer) = proposer_of(state) else { return true };
         match (self, msg) {
+            (Rule::DropsQuestions, Msg::Ask(Ask::Query { .. })) => proposer.phase != Phase::Idle,
             (Rule::NeverTrustsAgain, Msg::Beat(_)) => {
                 let election = cluster_of(process).and_then(|cluster| cluster.election.as_ref());
                 let place = election.and_then(|e| e.members.iter().position(|member| *member == src));
@@ -49,6 +61,45 @@ impl Rule {
         {
             new.election.ready = old.election.ready;
         }
+    }
+
+    /// Whether nothing comes of a timer that ran out but that it is set again.
+    pub(super) fn stays(
+        self,
+        process: &Process,
+        (me, timer): (Id, Timer),
+        state: &ProcessState,
+        out: &mut Out<Process>,
+    ) -> bool {
+        let Some(election) = cluster_of(process).and_then(|cluster| cluster.election.as_ref()) else {
+            return false;
+        };
+        let leads = |members: &[Id]| {
+            let followed = state.proposer()?.election.followed(members.len())?;
+            members.get(followed).copied()
+        };
+        let stays = self == Rule::NeverDoubtsItself
+            && timer == Timer::Election(ElectionTimer::Suspect)
+            && leads(&election.members) == Some(me);
+        if stays {
+            out.set_timer(timer, election.pace.suspect.clone());
+        }
+        stays
+    }
+
+    /// Takes out what it does not say, and the timers that it does not set.
+    pub(super) fn doctor_leading(self, commands: &mut Vec<ProcessCommand>) {
+        let begins = commands.iter().any(|command| matches!(command, Command::Send(_, Msg::Prepare { .. })));
+        commands.retain(|command| match (self, command) {
+            (Rule::SendsOnce, Command::SetTimer(Timer::Retry, _)) => begins,
+            (Rule::NeverSuspects, Command::SetTimer(Timer::Election(ElectionTimer::Suspect), _))
+            | (
+                Rule::HoldsOffForEver,
+                Command::SetTimer(Timer::Election(ElectionTimer::HoldOff) | Timer::HoldOff, _),
+            )
+            | (Rule::NeverFollows, Command::Send(_, Msg::Beat(Beat::Follow))) => false,
+            _ => true,
+        });
     }
 
     /// After a timer of the real process ran out.

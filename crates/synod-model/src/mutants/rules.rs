@@ -74,10 +74,16 @@ pub enum Rule {
     NeverHoldsOff,
     Control,
     IgnoresNack,
+    SendsOnce,
+    RefusesSilently,
+    DropsQuestions,
+    HoldsOffForEver,
+    NeverFollows,
+    NeverDoubtsItself,
     IgnoresHalf,
 }
 
-type ProcessCommand = Command<Msg, Timer, Infallible, Stable>;
+pub(super) type ProcessCommand = Command<Msg, Timer, Infallible, Stable>;
 
 impl Rule {
     /// Whether it takes the first acceptors, in their order, for others: then they do not all play the same part.
