@@ -195,19 +195,23 @@ impl Asked {
         let mut reader = frontier.reader();
         for number in share {
             let probed = tables.plan.probes && is_probed(number);
-            if !whole && !together && !probed {
+            // A property of whole states asks what was taken for no boundary, too. Where none is left it has to be asked all the same.
+            let properties = if whole { self.undecided_but(&decided, Of::State) } else { Vec::new() };
+            let doubted = tables.plan.doubts && properties.is_empty();
+            if !whole && !together && !probed && !doubted {
                 continue;
             }
             reader.row(number, &mut row);
             let mut answers = Vec::new();
-            if whole || probed {
+            if whole || probed || doubted {
                 let state = tables.whole(&row);
-                if probed && let Err(message) = door.probe(&state) {
+                if (probed || doubted)
+                    && let Err(message) = door.probe(&state, probed)
+                {
                     *failed = Some((number, message));
                     return;
                 }
-                if whole {
-                    let properties = self.undecided_but(&decided, Of::State);
+                if !properties.is_empty() {
                     match door.ask(About::State(&state), &properties) {
                         Ok(said) => answers = said,
                         Err(message) => {

@@ -118,8 +118,8 @@ pub(super) trait Door: Send + Sync {
     /// What properties say of something they are about, those of some indices. Fails if there is no such value, as user code that
     /// puts it together panics.
     fn ask(&self, about: About<'_>, properties: &[usize]) -> Result<Vec<Answer>, String>;
-    /// Looks closely at a state, to find out whether what was taken for no boundary is one.
-    fn probe(&self, state: &Whole) -> Result<(), String>;
+    /// Shows a state to what was taken for no boundary, to find out whether it is one; and looks at it closely, if that is asked for.
+    fn probe(&self, state: &Whole, closely: bool) -> Result<(), String>;
     /// Whether what was taken for no boundary has turned out to be one.
     fn is_refused(&self) -> bool;
 

@@ -80,6 +80,8 @@ pub(super) struct Plan {
     pub symmetry: Option<Arc<Group>>,
     /// States are looked at closely now and then.
     pub probes: bool,
+    /// What was taken for no boundary may yet refuse a state, so that each state has to be shown to it.
+    pub doubts: bool,
     /// A property asks about locals.
     pub asks_locals: bool,
 }
@@ -140,6 +142,7 @@ impl Plan {
             leaves_out: false,
             symmetry: None,
             probes: system.doubt.is_some(),
+            doubts: !bounded && system.doubt.is_some(),
         }
     }
 

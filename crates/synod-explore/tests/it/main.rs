@@ -9,6 +9,7 @@ mod erased;
 mod explorer;
 mod judged;
 mod kinds;
+mod late_boundary;
 #[path = "../common/machines.rs"]
 mod machines;
 mod paxos;

@@ -142,9 +142,18 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
         ask(self, about, properties)
     }
 
-    fn probe(&self, state: &Whole) -> Result<(), String> {
+    fn probe(&self, state: &Whole, closely: bool) -> Result<(), String> {
         let Some(doubt) = &self.system.doubt else { return Ok(()) };
-        panics::capture(|| doubt.probe(&self.state(state))).and_then(|probed| probed)
+        panics::capture(|| {
+            let state = self.state(state);
+            if closely {
+                return doubt.probe(&state);
+            }
+            // What it says is remembered where it is asked.
+            doubt.admits(&state);
+            Ok(())
+        })
+        .and_then(|probed| probed)
     }
 
     fn is_refused(&self) -> bool {

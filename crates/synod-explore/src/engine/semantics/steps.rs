@@ -164,10 +164,11 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         new
     }
 
-    /// Looks closely at some states, to find out whether what was taken for no boundary is one: true if so.
+    /// Shows a state to what was taken for no boundary, and looks closely at some, to find out whether it is one: true if so.
     pub(crate) fn is_refused(&self, state: u32) -> Result<bool, String> {
-        if self.tables.plan.probes && is_probed(state) {
-            self.semantics.probe(&self.tables.whole(self.row(state)))?;
+        let closely = self.tables.plan.probes && is_probed(state);
+        if closely || self.tables.plan.doubts {
+            self.semantics.probe(&self.tables.whole(self.row(state)), closely)?;
         }
         Ok(self.semantics.is_refused())
     }
