@@ -4,7 +4,7 @@
 use super::door::{About, Answer, Door};
 use super::frontier::Frontier;
 use super::intern::{NONE, pair};
-use super::plan::{Asks, Of, Plan, StopAt};
+use super::plan::{Asks, Doubtful, Of, Plan, StopAt};
 use super::tables::Tables;
 use crate::doubt::is_probed;
 use rustc_hash::FxHashSet;
@@ -194,10 +194,10 @@ impl Asked {
         let mut row = vec![0; tables.width()];
         let mut reader = frontier.reader();
         for number in share {
-            let probed = tables.plan.probes && is_probed(number);
+            let probed = tables.plan.doubt != Doubtful::Nothing && is_probed(number);
             // A property of whole states asks what was taken for no boundary, too. Where none is left it has to be asked all the same.
             let properties = if whole { self.undecided_but(&decided, Of::State) } else { Vec::new() };
-            let doubted = tables.plan.doubts && properties.is_empty();
+            let doubted = tables.plan.doubt == Doubtful::Boundary && properties.is_empty();
             if !whole && !together && !probed && !doubted {
                 continue;
             }

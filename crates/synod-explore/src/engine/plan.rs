@@ -67,6 +67,17 @@ pub(super) struct World {
     pub bounds_states: bool,
 }
 
+/// What has to be found out about the functions of a stateright model.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubtful {
+    /// Nothing: it is no such model.
+    Nothing,
+    /// What they look at. States are looked at closely now and then.
+    Functions,
+    /// That, and whether its boundary is one. It was taken for none and may yet refuse a state, so that each state is shown to it.
+    Boundary,
+}
+
 /// Everything about an exploration that is decided before it begins.
 pub(super) struct Plan {
     pub world: World,
@@ -78,10 +89,7 @@ pub(super) struct Plan {
     pub leaves_out: bool,
     /// Which actors are taken for alike.
     pub symmetry: Option<Arc<Group>>,
-    /// States are looked at closely now and then.
-    pub probes: bool,
-    /// What was taken for no boundary may yet refuse a state, so that each state has to be shown to it.
-    pub doubts: bool,
+    pub doubt: Doubtful,
     /// A property asks about locals.
     pub asks_locals: bool,
 }
@@ -141,8 +149,11 @@ impl Plan {
             depth: system.bounds.depth,
             leaves_out: false,
             symmetry: None,
-            probes: system.doubt.is_some(),
-            doubts: !bounded && system.doubt.is_some(),
+            doubt: match system.doubt {
+                None => Doubtful::Nothing,
+                Some(_) if bounded => Doubtful::Functions,
+                Some(_) => Doubtful::Boundary,
+            },
         }
     }
 

@@ -7,7 +7,7 @@ use super::checkpoint::{self, Due};
 use super::door::{Door, Whole};
 use super::fill::Filling;
 use super::found::Found;
-use super::plan::Plan;
+use super::plan::{Doubtful, Plan};
 use super::tables::{Entry, Tables};
 use crate::report::{Checkpoint, Options, Progress, Why};
 use std::ops::Range;
@@ -400,7 +400,7 @@ impl<'e> Search<'e> {
     /// then the others are asked about when the exploration goes on.
     pub(super) fn ask_states(&mut self) -> Option<Why> {
         let all = self.found.origins.len();
-        let probes = self.tables.plan.probes;
+        let probes = self.tables.plan.doubt != Doubtful::Nothing;
         while self.found.at.unasked < all
             && self.found.asked.failure.is_none()
             && self.scouting.is_none()

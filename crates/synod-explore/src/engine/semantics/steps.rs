@@ -11,7 +11,7 @@ use crate::engine::expand::{Candidates, Kind, Known, Leaving, expand};
 use crate::engine::fill::Filling;
 use crate::engine::intern::NONE;
 use crate::engine::origins::Origins;
-use crate::engine::plan::Plan;
+use crate::engine::plan::{Doubtful, Plan};
 use crate::engine::reductions::sleep::Asleep;
 use crate::engine::scheme::{Hashed, Scheme};
 use crate::engine::seen::Table;
@@ -166,8 +166,8 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
 
     /// Shows a state to what was taken for no boundary, and looks closely at some, to find out whether it is one: true if so.
     pub(crate) fn is_refused(&self, state: u32) -> Result<bool, String> {
-        let closely = self.tables.plan.probes && is_probed(state);
-        if closely || self.tables.plan.doubts {
+        let closely = self.tables.plan.doubt != Doubtful::Nothing && is_probed(state);
+        if closely || self.tables.plan.doubt == Doubtful::Boundary {
             self.semantics.probe(&self.tables.whole(self.row(state)), closely)?;
         }
         Ok(self.semantics.is_refused())
