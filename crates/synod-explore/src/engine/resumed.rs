@@ -232,6 +232,18 @@ fn wherever_it_is_interrupted_before_something_falls() {
     interrupt_everywhere(&system, &Options { stop: Stop::FirstViolation, ..options() });
 }
 
+/// What falls in a block is found before the block is over, and yet the block is left whole: how many states there are must not depend on
+/// whether somebody interrupted it in between.
+#[test]
+fn wherever_it_is_interrupted_in_the_block_in_which_something_falls() {
+    for most in 1..3 {
+        let system = climbers(2, 4).property(Property::always_history("seldom heard", move |heard| {
+            if *heard < most { Ok(()) } else { Err(format!("heard {heard} times")) }
+        }));
+        interrupt_everywhere(&system, &Options { stop: Stop::FirstViolation, ..options() });
+    }
+}
+
 /// A process that is killed leaves what was written last, which may be anything that was ever written.
 #[test]
 fn whenever_it_was_killed() {
