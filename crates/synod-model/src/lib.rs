@@ -29,6 +29,7 @@ mod permute;
 mod plain;
 mod premises;
 mod progress;
+mod roster;
 mod run;
 mod sense;
 mod sequential;
