@@ -116,6 +116,7 @@ fn each_model_that_must_fail_lacks_one_assumption_and_nothing_else() {
         ("log-question-unanswered", "log-question", "answered = false"),
         ("log-elected-inaccurate", "log-elected", "accurate = false"),
         ("log-elected-unheard", "log-elected", "beats = false"),
+        ("log-crash-unsuspected", "log-crash", "complete = false"),
         ("log-takes-nothing-over", "log-elected", "mutant = \"takes-nothing-over\""),
         ("sends-once", "log-command", "mutant = \"sends-once\""),
         ("refuses-silently", "log-overtaken", "mutant = \"refuses-silently\""),

@@ -23,7 +23,7 @@ fn main() -> std::io::Result<()> {
         };
         let outcome = check(&model, &settings);
         let expect = &model.file.expect;
-        let mut lines = vec![format!("verdict = {:?}", expect.verdict)];
+        let mut lines = vec![format!("verdict = \"{}\"", expect.verdict)];
         let fallen =
             expect.property.as_ref().and_then(|name| outcome.properties.iter().find(|f| f.name == name));
         if let Some(name) = &expect.property {
