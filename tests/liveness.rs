@@ -52,6 +52,7 @@ fn every_lasso_is_a_fair_cycle_of_the_actors() {
         "log-command-unanswered",
         "log-command-unasked",
         "log-command-without-retries",
+        "log-crash-unsuspected",
         "log-deaf-unbacked",
         "log-elected-inaccurate",
         "log-elected-unheard",
