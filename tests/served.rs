@@ -19,7 +19,7 @@ fn served() -> BTreeSet<&'static str> {
         keeps: _,
         learners,
         clients: _,
-        remembers,
+        waiting_limit,
         quorums: _,
         learning,
         nacks,
@@ -40,7 +40,7 @@ fn served() -> BTreeSet<&'static str> {
     };
     options.extend(
         [
-            (remembers > 0, "reads"),
+            (waiting_limit > 0, "reads"),
             (learning == Learning::Everyone, "everyone learns"),
             (nacks, "nacks"),
             (on_nack, "tries again on a nack"),

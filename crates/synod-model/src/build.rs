@@ -156,7 +156,7 @@ impl Model {
                 .collect(),
             learners: learner_ids,
             clients: if system.responses { client_ids } else { Vec::new() },
-            remembers: if readers == 0 && file.log.is_none() { 0 } else { readers + values.len() },
+            waiting_limit: if readers == 0 && file.log.is_none() { 0 } else { readers + values.len() },
             quorums,
             learning,
             nacks: system.nacks,

@@ -287,8 +287,8 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Ask(Ask::Query { .. }) => "Query",
         Msg::Output { .. } => "Output",
         Msg::Redirect { .. } => "Redirect",
-        Msg::Learn { .. } => "Learn",
-        Msg::Known { .. } => "Known",
+        Msg::CatchUp { .. } => "CatchUp",
+        Msg::CatchUpReply { .. } => "CatchUpReply",
         Msg::Confirm { .. } => "Confirm",
         Msg::Confirmed { .. } => "Confirmed",
         Msg::Part { .. } => "Part",
@@ -572,7 +572,9 @@ impl Progress {
                 Msg::Promise { .. } | Msg::Nack { .. } | Msg::Confirmed { .. } => {
                     members.contains(&src) && served.contains(&dst)
                 }
-                Msg::Learn { .. } | Msg::Known { .. } => members.contains(&src) && members.contains(&dst),
+                Msg::CatchUp { .. } | Msg::CatchUpReply { .. } => {
+                    members.contains(&src) && members.contains(&dst)
+                }
                 Msg::Accepted { .. } => {
                     members.contains(&src) && served.contains(&dst)
                         || acceptors.contains(&src) && learners.contains(&dst)

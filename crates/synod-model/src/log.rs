@@ -256,7 +256,7 @@ pub(crate) mod tests {
             proposers: Vec::new(),
             learners: Vec::new(),
             clients: Vec::new(),
-            remembers: 0,
+            waiting_limit: 0,
             quorums,
             learning: Learning::Proposer,
             nacks: false,

@@ -223,7 +223,7 @@ pub(crate) fn before(
     for (from, to) in told.get_ref() {
         let (src, dst) = (index(from, told.span())?, index(to, told.span())?);
         let (src, dst) = (cluster.acceptors[src], cluster.acceptors[dst]);
-        before.told.push(Envelope { src, dst, msg: Msg::Known { values: values.clone(), next } });
+        before.told.push(Envelope { src, dst, msg: Msg::CatchUpReply { values: values.clone(), next } });
     }
     Ok(before)
 }

@@ -102,7 +102,9 @@ where
             (before.and_then(ProcessState::server), after.and_then(ProcessState::server))
         {
             let (old, new) = (&before.acceptor, &after.acceptor);
-            note.extend((new.begins > old.begins && !old.accepted.is_empty()).then_some(Happened::Forgot));
+            note.extend(
+                (new.log_start > old.log_start && !old.accepted.is_empty()).then_some(Happened::Forgot),
+            );
             let saved =
                 |server: &ServerState| Some(server.log.as_ref()?.snapshots.as_ref()?.saved.as_ref()?.next);
             let came = matches!(step.event, Event::Deliver { msg: Msg::Part { .. }, .. });

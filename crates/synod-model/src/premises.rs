@@ -37,7 +37,7 @@ where
 pub(crate) fn concerns(cluster: &Cluster, claim: &Claim) -> bool {
     match claim.name {
         "W1" | "X1" | "L1" => cluster.log.is_some(),
-        "R1" => cluster.log.is_none() && (cluster.remembers > 0 || !cluster.clients.is_empty()),
+        "R1" => cluster.log.is_none() && (cluster.waiting_limit > 0 || !cluster.clients.is_empty()),
         _ => true,
     }
 }

@@ -84,7 +84,7 @@ fn statements(cluster: &Cluster, asked: &[Value]) -> Vec<Msg> {
     let values: Vec<Value> = asked.iter().cloned().chain([forged.clone()]).collect();
     let mut said = vec![
         Msg::Unset { instance },
-        Msg::Learn { from: instance },
+        Msg::CatchUp { from: instance },
         Msg::Fetch { of: Instance(1), sum: 1, at: 0 },
         Msg::Checksum { below: Instance(1), sum: 1 },
         Msg::Part { of: Instance(1), sum: 1, length: 1, at: 0, bytes: Value::from("s") },
@@ -97,7 +97,7 @@ fn statements(cluster: &Cluster, asked: &[Value]) -> Vec<Msg> {
         said.push(Msg::Response { instance, value: value.clone() });
         said.push(Msg::Output { number: 1, output: value.clone() });
         let known: PerInstance<Value> = [(instance, value.clone())].into_iter().collect();
-        said.push(Msg::Known { values: known, next: Instance(1) });
+        said.push(Msg::CatchUpReply { values: known, next: Instance(1) });
         for ballot in &ballots {
             let (ballot, value) = (*ballot, value.clone());
             said.push(Msg::Accept { ballot, instance, value: value.clone() });

@@ -167,8 +167,8 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Nack { .. }
         | Msg::Output { .. }
         | Msg::Redirect { .. }
-        | Msg::Learn { .. }
-        | Msg::Known { .. }
+        | Msg::CatchUp { .. }
+        | Msg::CatchUpReply { .. }
         | Msg::Confirm { .. }
         | Msg::Confirmed { .. }
         | Msg::Part { .. }

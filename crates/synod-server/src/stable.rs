@@ -31,7 +31,7 @@ struct Whole {
 /// What is said of snapshots. Where a difference says nothing of one, it is as it was.
 #[derive(Serialize, Deserialize)]
 struct Truncated {
-    begins: Instance,
+    log_start: Instance,
     snapshot: Option<Snapshot>,
 }
 
@@ -65,7 +65,7 @@ impl Changes<Stable> for PaxosChanges {
                     accepted.push((*instance, proposal.clone()));
                 }
                 // A broken internal invariant: an acceptor that forgets an acceptance must not go on.
-                Remove(instance, _) if *instance < new.acceptor.begins => {}
+                Remove(instance, _) if *instance < new.acceptor.log_start => {}
                 Remove(instance, _) => {
                     panic!("the acceptance at {instance:?} has gone from the stable state")
                 }
@@ -78,19 +78,19 @@ impl Changes<Stable> for PaxosChanges {
             accepted,
         };
         append(&change, out);
-        let (begins, taken) = (new.acceptor.begins, new.snapshot != old.snapshot);
-        if taken || begins != old.acceptor.begins {
-            append(&Truncated { begins, snapshot: new.snapshot.clone().filter(|_| taken) }, out);
+        let (log_start, taken) = (new.acceptor.log_start, new.snapshot != old.snapshot);
+        if taken || log_start != old.acceptor.log_start {
+            append(&Truncated { log_start, snapshot: new.snapshot.clone().filter(|_| taken) }, out);
         }
     }
 
     fn apply(state: &mut Stable, change: &[u8]) -> Result<(), String> {
         let (change, truncated): (Change, _) = decode(change)?;
-        if let Some(Truncated { begins, snapshot }) = truncated {
+        if let Some(Truncated { log_start, snapshot }) = truncated {
             // What was accepted below later than that stays until the next time.
-            if begins > state.acceptor.begins {
-                state.acceptor.begins = begins;
-                state.acceptor.accepted.retain(|instance, _| instance >= begins);
+            if log_start > state.acceptor.log_start {
+                state.acceptor.log_start = log_start;
+                state.acceptor.accepted.retain(|instance, _| instance >= log_start);
             }
             state.snapshot = snapshot.or(state.snapshot.take());
         }
@@ -104,18 +104,18 @@ impl Changes<Stable> for PaxosChanges {
     }
 
     fn snapshot(state: &Stable, out: &mut Vec<u8>) {
-        let AcceptorState { promised, accepted_in, accepted, begins } = state.acceptor.clone();
+        let AcceptorState { promised, accepted_in, accepted, log_start } = state.acceptor.clone();
         append(&Whole { promised, accepted_in, accepted, tried: state.tried }, out);
-        if begins > Instance::FIRST || state.snapshot.is_some() {
-            append(&Truncated { begins, snapshot: state.snapshot.clone() }, out);
+        if log_start > Instance::FIRST || state.snapshot.is_some() {
+            append(&Truncated { log_start, snapshot: state.snapshot.clone() }, out);
         }
     }
 
     fn restore(snapshot: &[u8]) -> Result<Stable, String> {
         let (Whole { promised, accepted_in, accepted, tried }, truncated) = decode(snapshot)?;
-        let Truncated { begins, snapshot } =
-            truncated.unwrap_or(Truncated { begins: Instance::FIRST, snapshot: None });
-        Ok(Stable { acceptor: AcceptorState { promised, accepted_in, accepted, begins }, tried, snapshot })
+        let Truncated { log_start, snapshot } =
+            truncated.unwrap_or(Truncated { log_start: Instance::FIRST, snapshot: None });
+        Ok(Stable { acceptor: AcceptorState { promised, accepted_in, accepted, log_start }, tried, snapshot })
     }
 }
 
@@ -127,13 +127,13 @@ mod tests {
     const BALLOT: Ballot = Ballot { round: 3, proposer: 1 };
 
     /// An acceptor that has accepted in these instances.
-    fn stable(accepted: &[u64], begins: u64, snapshot: Option<u64>) -> Stable {
+    fn stable(accepted: &[u64], log_start: u64, snapshot: Option<u64>) -> Stable {
         let proposal = |i: &u64| Proposal { ballot: BALLOT, value: Value::from(format!("c{i}").as_str()) };
         let accepted = accepted.iter().map(|i| (Instance(*i), proposal(i))).collect();
-        let (promised, accepted_in, begins) = (Some(BALLOT), Some(BALLOT), Instance(begins));
+        let (promised, accepted_in, log_start) = (Some(BALLOT), Some(BALLOT), Instance(log_start));
         let machine = Value::from("all that was executed");
         let snapshot = snapshot.map(|next| Snapshot { next: Instance(next), sum: 7, machine });
-        Stable { acceptor: AcceptorState { promised, accepted_in, accepted, begins }, tried: 3, snapshot }
+        Stable { acceptor: AcceptorState { promised, accepted_in, accepted, log_start }, tried: 3, snapshot }
     }
 
     #[test]

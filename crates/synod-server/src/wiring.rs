@@ -9,7 +9,7 @@ use std::time::Duration;
 use synod::{Cluster, Election, Learning, Pace, Process, QuorumRule, Quorums, Retry};
 
 /// How many instances may be waited for at a member, and by how many clients each.
-const REMEMBERS: usize = 1024;
+const WAITING_LIMIT: usize = 1024;
 
 /// How many bytes of values a message reports at most; well below the longest message there is.
 const REPORT: usize = 1 << 20;
@@ -83,7 +83,7 @@ impl Wiring {
             proposers: self.members.iter().map(|id| (Id::from(*id as usize), number(*id))).collect(),
             learners: members,
             clients: Vec::new(),
-            remembers: REMEMBERS,
+            waiting_limit: WAITING_LIMIT,
             learning: Learning::Everyone,
             nacks: true,
             report: REPORT,

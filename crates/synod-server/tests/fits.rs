@@ -141,7 +141,7 @@ fn cluster(log: bool, max_value: usize, report: usize) -> Cluster {
         proposers: ids.iter().copied().zip([u16::MAX, 1, 2]).collect(),
         learners: ids,
         clients: Vec::new(),
-        remembers: 64,
+        waiting_limit: 64,
         max_value,
         keeps: usize::MAX,
         quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
@@ -187,7 +187,7 @@ fn all_fits(log: bool, max_value: usize, report: usize, lengths: &[usize]) -> Re
         });
     }
     if log {
-        world.tell(1, 2.into(), Msg::Learn { from: Instance::FIRST });
+        world.tell(1, 2.into(), Msg::CatchUp { from: Instance::FIRST });
         world.run();
     }
     for (place, _) in fitting.iter().filter(|_| !log) {
@@ -232,7 +232,7 @@ fn the_longest_numbers_that_there_are_fit_beside_the_longest_value() {
             Msg::Promise { ballot, accepted: one, rest: Some(instance) },
             Msg::Chosen { instance, value: value.clone() },
             Msg::Response { instance, value: value.clone() },
-            Msg::Known { values: [(instance, value.clone())].into_iter().collect(), next: instance },
+            Msg::CatchUpReply { values: [(instance, value.clone())].into_iter().collect(), next: instance },
         ] {
             let length = postcard::to_allocvec(&msg).expect("a message can be encoded").len();
             let most = cluster.longest_message();

@@ -20,7 +20,7 @@ pub struct AcceptorState {
     /// The highest-numbered proposal accepted, for each instance.
     pub accepted: PerInstance<Proposal>,
     /// What was accepted in instances below may be forgotten: something was chosen there, and is in a snapshot.
-    pub begins: Instance,
+    pub log_start: Instance,
 }
 
 /// Phase 1(b): answer a prepare with a promise and with what was accepted so far.
@@ -42,7 +42,7 @@ pub(crate) fn on_prepare(
     }
     // Enforces P2c: what was forgotten cannot be reported, and silence about it would be taken for "accepted nothing". Whoever asks
     // needs a snapshot first.
-    if from < acceptor.begins {
+    if from < acceptor.log_start {
         return;
     }
     // An equal ballot is answered again, because the first promise may have been lost; it was saved back then.

@@ -39,13 +39,13 @@ pub struct Cluster {
     /// At how many instances a server lets other clients wait for an answer, and how many at each; at twice as many if each
     /// of those beyond is the only one of its client. What is asked beyond that is ignored, and asked again. With 0 nobody is remembered, and no read is answered that needs a ballot. Whoever is
     /// among `clients` is told by the learners.
-    pub remembers: usize,
+    pub waiting_limit: usize,
     /// The longest value, in bytes, that is taken of a client and accepted of a proposer. A longer one is ignored: so whatever a member
     /// has to say about a value that it accepted fits into [`Cluster::longest_message`].
     pub max_value: usize,
     /// How many bytes of values that clients wait for a process keeps, of those that are longer than an even share of this: one
-    /// `remembers`-th. A further one is ignored, and asked again; at least one is always kept. With as many short ones as
-    /// `remembers` allows it is at most twice this.
+    /// `waiting_limit`-th. A further one is ignored, and asked again; at least one is always kept. With as many short ones as
+    /// `waiting_limit` allows it is at most twice this.
     pub keeps: usize,
     /// Which acceptors make a quorum. Its size is the number of acceptors.
     pub quorums: Quorums,
@@ -109,8 +109,8 @@ impl Cluster {
         waits: impl FnOnce() -> bool,
     ) -> bool {
         match here {
-            Some(clients) => clients < self.remembers,
-            None => instances < self.remembers || (instances < 2 * self.remembers && !waits()),
+            Some(clients) => clients < self.waiting_limit,
+            None => instances < self.waiting_limit || (instances < 2 * self.waiting_limit && !waits()),
         }
     }
 
@@ -118,7 +118,7 @@ impl Cluster {
     /// already be on its way to be chosen.
     pub(crate) fn has_room_for<'v>(&self, value: &Value, kept: impl Iterator<Item = &'v Value>) -> bool {
         let length = |value: &Value| value.as_bytes().len();
-        let share = self.keeps / self.remembers.max(1);
+        let share = self.keeps / self.waiting_limit.max(1);
         if length(value) <= share {
             return true;
         }

@@ -28,8 +28,8 @@ impl Cluster {
             // Enforces B0: only who may know it says what is chosen.
             Msg::Chosen { .. } => self.is_learner(src) || self.is_proposer(src),
             // Enforces B0, X1: servers tell each other what was chosen and executed, and nobody else tells them.
-            Msg::Learn { .. }
-            | Msg::Known { .. }
+            Msg::CatchUp { .. }
+            | Msg::CatchUpReply { .. }
             | Msg::Part { .. }
             | Msg::Fetch { .. }
             | Msg::Checksum { .. } => self.is_server(src),
@@ -117,7 +117,7 @@ mod tests {
             proposers: ids(proposers).into_iter().zip(1..).collect(),
             learners: ids(learners),
             clients: vec![90.into()],
-            remembers: 1,
+            waiting_limit: 1,
             quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
             learning: Learning::Everyone,
             nacks: true,
@@ -146,8 +146,8 @@ mod tests {
             Msg::Unset { .. } => "Unset",
             Msg::Output { .. } => "Output",
             Msg::Redirect { .. } => "Redirect",
-            Msg::Learn { .. } => "Learn",
-            Msg::Known { .. } => "Known",
+            Msg::CatchUp { .. } => "CatchUp",
+            Msg::CatchUpReply { .. } => "CatchUpReply",
             Msg::Confirm { .. } => "Confirm",
             Msg::Confirmed { .. } => "Confirmed",
             Msg::Part { .. } => "Part",
@@ -176,8 +176,8 @@ mod tests {
             Msg::Unset { instance },
             Msg::Output { number, output: value.clone() },
             Msg::Redirect { leader: 0.into() },
-            Msg::Learn { from: instance },
-            Msg::Known { values: PerInstance::new(), next: instance },
+            Msg::CatchUp { from: instance },
+            Msg::CatchUpReply { values: PerInstance::new(), next: instance },
             Msg::Confirm { ballot, round: 1 },
             Msg::Confirmed { ballot, round: 1 },
             Msg::Part { of: instance, sum: 0, length: 1, at: 0, bytes: value },
@@ -258,7 +258,7 @@ mod tests {
     fn what_servers_say_to_each_other_is_heard_from_nobody_who_plays_a_part_less() {
         // The first plays all parts; those after it are no learner, no proposer, no acceptor.
         let cluster = cluster([0, 1, 2], &[0, 1, 3], &[0, 2, 3]);
-        let learn = Msg::Learn { from: Instance(1) };
+        let learn = Msg::CatchUp { from: Instance(1) };
         assert_eq!(
             [0, 1, 2, 3].map(|id: usize| cluster.hears(id.into(), &learn)),
             [true, false, false, false]

@@ -122,12 +122,12 @@ pub enum Msg {
         leader: Id,
     },
     /// Server to server: what was chosen from there on?
-    Learn {
+    CatchUp {
         /// The first instance that the sender does not know.
         from: Instance,
     },
     /// The answer, as much of it as one message should hold.
-    Known {
+    CatchUpReply {
         /// Values that were chosen.
         values: PerInstance<Value>,
         /// All instances below are known to the sender.
@@ -241,8 +241,8 @@ impl fmt::Debug for Msg {
             Msg::Unset { instance } => write!(f, "Unset({instance:?})"),
             Msg::Output { number, output } => write!(f, "Output({number}: {output:?})"),
             Msg::Redirect { leader } => write!(f, "Redirect({})", usize::from(*leader)),
-            Msg::Learn { from } => write!(f, "Learn({from:?}..)"),
-            Msg::Known { values, next } => {
+            Msg::CatchUp { from } => write!(f, "CatchUp({from:?}..)"),
+            Msg::CatchUpReply { values, next } => {
                 // A message may hold thousands of values: long runs of instances are named and not told.
                 let mut runs: Vec<(u64, u64)> = Vec::new();
                 for Instance(at) in values.keys() {
@@ -251,7 +251,7 @@ impl fmt::Debug for Msg {
                         _ => runs.push((*at, *at)),
                     }
                 }
-                f.write_str("Known(")?;
+                f.write_str("CatchUpReply(")?;
                 for (first, last) in runs {
                     if last - first < 4 {
                         for (instance, value) in values.range(Instance(first)..=Instance(last)) {

@@ -9,7 +9,7 @@ use crate::learner::{self, LearnerState};
 use crate::message::{Ask, Msg, Stable, Timer};
 use crate::proposer::{self, Phase, ProposerState};
 use crate::read;
-use crate::replica::Member;
+use crate::replica::LogServer;
 use crate::retry::{self, Retry};
 use crate::sequence::LogState;
 use crate::server::{self, ServerState};
@@ -256,7 +256,7 @@ fn as_server_on(
     fx: &mut Effects,
 ) {
     if let Some(log) = &c.log {
-        return Member { cluster: c, log, me, number, retry }.on_msg(state, src, msg, fx);
+        return LogServer { cluster: c, log, me, number, retry }.on_msg(state, src, msg, fx);
     }
     if let Msg::Ask(Ask::Request { instance, .. } | Ask::Read { instance }) = msg
         && as_server(state).answer(src, *instance, fx)
@@ -345,7 +345,7 @@ impl Actor for Process {
                 let mut server = ServerState { acceptor, proposer, ..ServerState::default() };
                 if let Some(log) = &cluster.log {
                     let state = LogState::new(log, snapshot);
-                    Member { cluster, log, me, number: *number, retry }.start(state.next, &mut fx);
+                    LogServer { cluster, log, me, number: *number, retry }.start(state.next, &mut fx);
                     server.log = Some(Box::new(state));
                 }
                 ProcessState::Server(server)
@@ -403,8 +403,8 @@ impl Actor for Process {
         match (self, timer) {
             (Process::Server { cluster, number, retry }, _) if cluster.log.is_some() => {
                 if let Some(log) = &cluster.log {
-                    let member = Member { cluster, log, me, number: *number, retry };
-                    member.on_timeout(state, *timer, &mut fx);
+                    let server = LogServer { cluster, log, me, number: *number, retry };
+                    server.on_timeout(state, *timer, &mut fx);
                 }
             }
             (

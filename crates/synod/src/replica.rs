@@ -17,7 +17,7 @@ use stateright::actor::Id;
 use std::borrow::Cow;
 
 /// A server that keeps a log, and what it was made with.
-pub(crate) struct Member<'m> {
+pub(crate) struct LogServer<'m> {
     pub(crate) cluster: &'m Cluster,
     pub(crate) log: &'m Log,
     pub(crate) me: Id,
@@ -25,7 +25,7 @@ pub(crate) struct Member<'m> {
     pub(crate) retry: &'m Retry,
 }
 
-impl Member<'_> {
+impl LogServer<'_> {
     /// Asks at once what was missed while it was away.
     pub(crate) fn start(&self, next: Instance, fx: &mut Effects) {
         self.ask(next, fx);
@@ -41,7 +41,7 @@ impl Member<'_> {
             Msg::Ask(Ask::Query { number, command }) => self.on_query(state, (src, *number), command, fx),
             Msg::Prepare { from, .. } => {
                 as_acceptor_on(c, state, src, msg, fx);
-                if *from < as_acceptor(state).begins {
+                if *from < as_acceptor(state).log_start {
                     snapshot::offer(self.log, &as_server(state), src, *from, fx);
                 }
             }
@@ -64,15 +64,15 @@ impl Member<'_> {
                 if let Some(value) = chosen {
                     self.learn(state, *instance, value, fx);
                 }
-                if c.told_of_acceptance().contains(&self.me) && *instance >= as_acceptor(state).begins {
+                if c.told_of_acceptance().contains(&self.me) && *instance >= as_acceptor(state).log_start {
                     as_learner_on(c, self.me, state, src, msg, fx);
                     self.learned(state, *instance, fx);
                 }
             }
             Msg::Chosen { instance, value } => self.learn(state, *instance, value.clone(), fx),
             Msg::Nack { ballot, promised } => self.on_nack(state, (*ballot, *promised), fx),
-            Msg::Learn { from } => self.on_learn(state, src, *from, fx),
-            Msg::Known { values, next } => self.on_known(state, src, (values, *next), fx),
+            Msg::CatchUp { from } => self.on_learn(state, src, *from, fx),
+            Msg::CatchUpReply { values, next } => self.on_known(state, src, (values, *next), fx),
             Msg::Beat(beat) => {
                 let turn = lead::on_beat(c, (self.me, src), *beat, state, fx);
                 self.take_turn(state, turn, fx);
@@ -121,7 +121,7 @@ impl Member<'_> {
         }
         sequence::advance(self.cluster, self.log, as_server(state), fx);
         if self.log.catch_up.is_some() {
-            fx.send(src, Msg::Learn { from: as_server(state).log().next });
+            fx.send(src, Msg::CatchUp { from: as_server(state).log().next });
         }
     }
 
@@ -229,7 +229,7 @@ impl Member<'_> {
     /// A value is known to be chosen.
     fn learn(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, value: Value, fx: &mut Effects) {
         // What was forgotten was known once.
-        if instance >= as_acceptor(state).begins && as_server(state).known(instance).is_none() {
+        if instance >= as_acceptor(state).log_start && as_server(state).known(instance).is_none() {
             learner::on_chosen(self.cluster, as_learner(state), self.me, (instance, value), fx);
             self.learned(state, instance, fx);
         }
@@ -321,7 +321,7 @@ impl Member<'_> {
     /// Asks the others what was chosen from the first unknown instance on, and again some time later.
     fn ask(&self, from: Instance, fx: &mut Effects) {
         if self.log.catch_up.is_some() {
-            fx.broadcast(&self.others(), &Msg::Learn { from });
+            fx.broadcast(&self.others(), &Msg::CatchUp { from });
             self.watch_catch_up(fx);
         }
     }
@@ -343,7 +343,7 @@ impl Member<'_> {
         }
         let (values, _) = bounded(&server.learner.learned, from, self.cluster.report, |value| value);
         if !values.is_empty() {
-            fx.send(src, Msg::Known { values, next: server.log().next });
+            fx.send(src, Msg::CatchUpReply { values, next: server.log().next });
         }
     }
 
@@ -361,7 +361,7 @@ impl Member<'_> {
         }
         let now = as_server(state).log().next;
         if before < now && now < next {
-            fx.send(src, Msg::Learn { from: now });
+            fx.send(src, Msg::CatchUp { from: now });
         }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn on_request(
         return false;
     }
     let here = server.waiting.get(&instance);
-    let told_anyway = cluster.remembers == 0 || cluster.clients.contains(&client);
+    let told_anyway = cluster.waiting_limit == 0 || cluster.clients.contains(&client);
     if told_anyway || here.is_some_and(|clients| clients.contains(&client)) {
         return true;
     }

@@ -107,12 +107,12 @@ pub(crate) fn take(
 /// by little.
 fn keep(truncate: &Truncate, server: &mut ServerState, snapshot: Snapshot, fx: &mut Effects) {
     // Enforces P2c, X1: all below was executed, so it was chosen; and it is in the snapshot, which is saved in this same step.
-    let begins = Instance(snapshot.next.0.saturating_sub(truncate.spare));
-    if server.acceptor.begins < begins {
-        server.acceptor.begins = begins;
-        drop_below(&mut server.acceptor.accepted, begins);
-        drop_below(&mut server.learner.learned, begins);
-        drop_below(&mut server.learner.votes, begins);
+    let log_start = Instance(snapshot.next.0.saturating_sub(truncate.spare));
+    if server.acceptor.log_start < log_start {
+        server.acceptor.log_start = log_start;
+        drop_below(&mut server.acceptor.accepted, log_start);
+        drop_below(&mut server.learner.learned, log_start);
+        drop_below(&mut server.learner.votes, log_start);
     }
     let differ = server.log().differ().cloned().unwrap_or_default();
     server.log_mut().snapshots = Some(Snapshots { saved: Some(snapshot), differ, ..Snapshots::default() });

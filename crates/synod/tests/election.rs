@@ -34,7 +34,7 @@ fn cluster() -> Cluster {
         proposers: (0..3).map(|at| (Id::from(at), at as u16 + 1)).collect(),
         learners: ids(0..3),
         clients: Vec::new(),
-        remembers: 8,
+        waiting_limit: 8,
         quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
         learning: Learning::Everyone,
         nacks: true,
@@ -292,8 +292,8 @@ fn proposers_of_their_own_elect_as_well() {
 
 #[test]
 fn a_follower_keeps_no_more_bytes_than_it_may_of_what_clients_want() {
-    let (remembers, keeps) = (8, 80);
-    let cluster = Arc::new(Cluster { remembers, keeps, ..cluster() });
+    let (waiting_limit, keeps) = (8, 80);
+    let cluster = Arc::new(Cluster { waiting_limit, keeps, ..cluster() });
     let mut second = One::start(Process::Server { cluster, number: 2, retry: retry() }, 1);
     let wants = |second: &mut One, instance: u64, length: usize| {
         let value = Value::from(vec![7; length].as_slice());

@@ -90,7 +90,7 @@ impl Hand {
             proposers: (0..3).map(|at| (ids[usize::from(at)], at)).collect(),
             learners: ids.clone(),
             clients: Vec::new(),
-            remembers: 1024,
+            waiting_limit: 1024,
             quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
             learning: if served.log { Learning::Proposer } else { Learning::Everyone },
             nacks: true,

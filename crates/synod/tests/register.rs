@@ -15,7 +15,7 @@ fn proposer() -> Process {
         proposers: vec![(3.into(), 1)],
         learners: Vec::new(),
         clients: Vec::new(),
-        remembers: 0,
+        waiting_limit: 0,
         quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
         learning: Learning::Everyone,
         nacks: false,

@@ -66,10 +66,13 @@ fn main() {
         ("query", Ask::Query { number: 1, command: value.clone() }.into()),
         ("output", Msg::Output { number: 1, output: value.clone() }),
         ("redirect", Msg::Redirect { leader: 2_usize.into() }),
-        ("learn", Msg::Learn { from }),
+        ("learn", Msg::CatchUp { from }),
         (
             "known",
-            Msg::Known { values: (0..3).map(|at| (Instance(at), value.clone())).collect(), next: instance },
+            Msg::CatchUpReply {
+                values: (0..3).map(|at| (Instance(at), value.clone())).collect(),
+                next: instance,
+            },
         ),
         ("confirm", Msg::Confirm { ballot, round: 7 }),
         ("confirmed", Msg::Confirmed { ballot, round: 7 }),

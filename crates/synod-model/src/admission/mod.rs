@@ -57,7 +57,7 @@ pub(crate) fn model(judge: &Judge<'_>) -> Result<Option<Model>, ModelError> {
             proposers: Vec::new(),
             learners: ids,
             clients: Vec::new(),
-            remembers: 0,
+            waiting_limit: 0,
             quorums,
             learning: Learning::Everyone,
             nacks: false,

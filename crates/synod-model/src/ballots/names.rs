@@ -72,7 +72,7 @@ fn in_stable(Stable { acceptor, tried, snapshot: _ }: &mut Stable, number: u16, 
 }
 
 fn in_acceptor(acceptor: &mut AcceptorState, each: Each<'_>) {
-    let AcceptorState { promised, accepted_in, accepted, begins: _ } = acceptor;
+    let AcceptorState { promised, accepted_in, accepted, log_start: _ } = acceptor;
     promised.iter_mut().for_each(&mut *each);
     accepted_in.iter_mut().for_each(&mut *each);
     in_proposals(accepted, each);
@@ -149,8 +149,8 @@ pub(super) fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Unset { .. }
         | Msg::Output { .. }
         | Msg::Redirect { .. }
-        | Msg::Learn { .. }
-        | Msg::Known { .. }
+        | Msg::CatchUp { .. }
+        | Msg::CatchUpReply { .. }
         | Msg::Part { .. }
         | Msg::Fetch { .. }
         | Msg::Checksum { .. }

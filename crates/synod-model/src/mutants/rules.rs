@@ -172,7 +172,7 @@ impl Rule {
             ) => cluster.acceptors.first().copied(),
             (
                 Rule::HearsStrangersNews,
-                Msg::Chosen { .. } | Msg::Known { .. } | Msg::Part { .. } | Msg::Checksum { .. },
+                Msg::Chosen { .. } | Msg::CatchUpReply { .. } | Msg::Part { .. } | Msg::Checksum { .. },
             ) => cluster.learners.first().copied(),
             _ => None,
         }
@@ -212,7 +212,7 @@ impl Rule {
             }
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => acceptor.accepted_in = None,
             // So does where the log begins.
-            (Rule::PromiseHidesTruncation, Msg::Prepare { .. }) => acceptor.begins = Instance::FIRST,
+            (Rule::PromiseHidesTruncation, Msg::Prepare { .. }) => acceptor.log_start = Instance::FIRST,
             // What was promised comes back in doctor_state.
             (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => acceptor.promised = None,
             (Rule::RejectsFirst, Msg::Accept { .. }) => {
@@ -355,7 +355,7 @@ impl Rule {
             | (Rule::PromiseNotKept, Msg::Prepare { .. })
             | (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => new.promised = old.promised,
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => new.accepted_in = old.accepted_in,
-            (Rule::PromiseHidesTruncation, Msg::Prepare { .. }) => new.begins = old.begins,
+            (Rule::PromiseHidesTruncation, Msg::Prepare { .. }) => new.log_start = old.log_start,
             (Rule::KeepsFirst, Msg::Accept { instance, .. }) => {
                 if let Some(first) = old.accepted.get(instance) {
                     new.accepted.insert(*instance, first.clone());

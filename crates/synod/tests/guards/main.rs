@@ -34,7 +34,7 @@ fn cluster(phase1: usize, phase2: usize) -> Cluster {
         proposers: ids(0..3).into_iter().zip(1..).collect(),
         learners: ids(0..3),
         clients: Vec::new(),
-        remembers: 2,
+        waiting_limit: 2,
         quorums: quorums.expect("they meet"),
         learning: Learning::Everyone,
         nacks: true,
@@ -263,8 +263,8 @@ fn a_value_that_is_accepted_again_in_a_higher_ballot_is_recorded_there() {
 
 #[test]
 fn nobody_promises_about_what_it_has_forgotten() {
-    let begins = Instance(4);
-    let acceptor = AcceptorState { begins, ..AcceptorState::default() };
+    let log_start = Instance(4);
+    let acceptor = AcceptorState { log_start, ..AcceptorState::default() };
     let saved = Stable { acceptor, ..Stable::default() };
     let mut acceptor = One::start(Process::Acceptor(Arc::new(cluster(2, 2))), Some(saved));
     let ask = |from| Msg::Prepare { ballot: ballot(1, 2), from: Instance(from) };

@@ -229,8 +229,8 @@ fn a_server_answers_each_who_waits_once_and_not_those_whom_learners_tell() {
         server.waiting.is_empty() && server.proposer.wanted.is_empty() && server.proposer.reads.is_empty()
     );
     // Whatever alone is there ends with the choice: a value that is wanted, a read, somebody who waits.
-    for (remembers, client, ask) in [(0, 8, request(3, "x")), (2, 8, read(3)), (2, 8, request(3, "x"))] {
-        let mut one = One::server(Cluster { remembers, ..cluster(2, 2) });
+    for (waiting_limit, client, ask) in [(0, 8, request(3, "x")), (2, 8, read(3)), (2, 8, request(3, "x"))] {
+        let mut one = One::server(Cluster { waiting_limit, ..cluster(2, 2) });
         one.hears(client, ask).hears(1, Msg::Chosen { instance: Instance(3), value: value("z") });
         let server = one.state.server().expect("a server");
         assert!(
@@ -238,14 +238,14 @@ fn a_server_answers_each_who_waits_once_and_not_those_whom_learners_tell() {
                 && server.proposer.wanted.is_empty()
                 && server.proposer.reads.is_empty()
         );
-        assert_eq!(one.told(8).len(), remembers.min(1), "who is not remembered is not told");
+        assert_eq!(one.told(8).len(), waiting_limit.min(1), "who is not remembered is not told");
         assert!(one.ignores(1, Msg::Chosen { instance: Instance(3), value: value("z") }));
     }
 }
 
 #[test]
 fn a_request_for_which_there_is_no_room_is_not_proposed() {
-    let mut one = One::server(Cluster { remembers: 1, ..cluster(2, 2) });
+    let mut one = One::server(Cluster { waiting_limit: 1, ..cluster(2, 2) });
     one.hears(8, request(1, "x")).hears(8, request(2, "y"));
     assert_eq!(state(&one).wanted.keys().collect::<Vec<_>>(), [&Instance(1)]);
     one.hears(9, request(3, "z"));
@@ -260,8 +260,8 @@ fn a_request_for_which_there_is_no_room_is_not_proposed() {
 
 #[test]
 fn long_values_have_a_share_of_what_is_kept_and_short_ones_always_fit() {
-    let kept = |remembers, keeps, values: &[&str]| {
-        let mut one = One::server(Cluster { remembers, keeps, ..cluster(2, 2) });
+    let kept = |waiting_limit, keeps, values: &[&str]| {
+        let mut one = One::server(Cluster { waiting_limit, keeps, ..cluster(2, 2) });
         for (at, text) in values.iter().enumerate() {
             one.hears(10 + at, request(at as u64, text));
         }

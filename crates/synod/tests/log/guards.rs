@@ -22,7 +22,7 @@ pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
         proposers: ids.iter().zip(1..).map(|(id, number)| (*id, number)).collect(),
         learners: ids,
         clients: Vec::new(),
-        remembers: 2,
+        waiting_limit: 2,
         quorums: Quorums::new(4, QuorumRule::AtLeast(2), QuorumRule::AtLeast(3)).expect("they meet"),
         learning: Learning::Proposer,
         nacks: true,
@@ -291,7 +291,7 @@ fn a_snapshot_is_taken_over_if_its_checksum_is_right_and_it_is_ahead() {
     assert_eq!((server.next(), server.did.len()), (0, 0), "not what its checksum says");
     server.hears(1, part(&newer));
     let saved = server.saved().expect("it is saved in the step that takes it over");
-    assert_eq!((server.next(), saved.acceptor.begins), (8, Instance(8)));
+    assert_eq!((server.next(), saved.acceptor.log_start), (8, Instance(8)));
     assert_eq!(saved.snapshot, Some(newer.clone()));
     assert!(server.ignores(2, part(&older)) && server.ignores(2, part(&newer)));
     let kept = &server.server().log.as_ref().expect("a log").snapshots.as_ref().expect("some").saved;
@@ -320,7 +320,7 @@ fn a_snapshot_that_is_on_its_way_gives_way_to_a_newer_one_only() {
 #[test]
 fn whatever_is_saved_after_a_restart_holds_the_snapshot_and_where_the_log_begins() {
     for truncate in [None, Some(EVERY)] {
-        let acceptor = AcceptorState { begins: Instance(4), ..AcceptorState::default() };
+        let acceptor = AcceptorState { log_start: Instance(4), ..AcceptorState::default() };
         let disk = Stable { acceptor, tried: 3, snapshot: Some(snapshot(4)) };
         let mut server = First::start(cluster(truncate.clone()), Some(disk));
         assert_eq!(server.next(), 4);
@@ -329,7 +329,7 @@ fn whatever_is_saved_after_a_restart_holds_the_snapshot_and_where_the_log_begins
         assert_eq!((saved.snapshot.as_ref(), saved.tried), (Some(&snapshot(4)), 3));
         // Once more, and what was promised is there too.
         let again = First::start(cluster(truncate), Some(saved));
-        assert_eq!((again.next(), again.server().acceptor.begins), (4, Instance(4)));
+        assert_eq!((again.next(), again.server().acceptor.log_start), (4, Instance(4)));
         assert_eq!(again.server().acceptor.promised, Some(Ballot { round: 5, proposer: 2 }));
     }
 }
@@ -337,13 +337,13 @@ fn whatever_is_saved_after_a_restart_holds_the_snapshot_and_where_the_log_begins
 #[test]
 fn where_the_log_begins_never_goes_back() {
     // Its snapshot cannot be read, so that it begins anew, below what it has forgotten.
-    let acceptor = AcceptorState { begins: Instance(8), ..AcceptorState::default() };
+    let acceptor = AcceptorState { log_start: Instance(8), ..AcceptorState::default() };
     let broken = Snapshot { machine: Value::from("no snapshot"), ..snapshot(8) };
     let disk = Stable { acceptor, tried: 0, snapshot: Some(broken) };
     let mut server = First::start(cluster(Some(EVERY)), Some(disk));
     assert_eq!(server.next(), 0);
     server.hears(1, part(&snapshot(4)));
-    assert_eq!((server.next(), server.server().acceptor.begins), (4, Instance(8)));
+    assert_eq!((server.next(), server.server().acceptor.log_start), (4, Instance(8)));
     let ask = |from| Msg::Prepare { ballot: Ballot { round: 5, proposer: 2 }, from: Instance(from) };
     assert!(!server.hears(1, ask(7)).told(1).iter().any(|msg| matches!(msg, Msg::Promise { .. })));
     assert!(server.hears(1, ask(8)).told(1).iter().any(|msg| matches!(msg, Msg::Promise { .. })));
@@ -372,13 +372,13 @@ fn who_asks_what_was_chosen_is_told_and_asks_on_only_if_that_was_not_all() {
     let mut server = First::start(cluster(None), None);
     let known = |from: u64, to: u64, next| {
         let values = (from..to).map(|i| (Instance(i), in_log(&format!("c{i}")))).collect();
-        Msg::Known { values, next: Instance(next) }
+        Msg::CatchUpReply { values, next: Instance(next) }
     };
-    assert_eq!(server.hears(1, Msg::Learn { from: Instance(0) }).told(1), [], "it knows nothing");
-    assert_eq!(server.hears(1, known(0, 2, 5)).told(1), [Msg::Learn { from: Instance(2) }]);
+    assert_eq!(server.hears(1, Msg::CatchUp { from: Instance(0) }).told(1), [], "it knows nothing");
+    assert_eq!(server.hears(1, known(0, 2, 5)).told(1), [Msg::CatchUp { from: Instance(2) }]);
     assert_eq!(server.hears(1, known(0, 2, 5)).told(1), [], "it said nothing new");
     assert_eq!(server.hears(1, known(2, 5, 5)).told(1), [], "that was all");
     assert_eq!(server.next(), 5);
-    assert_eq!(server.hears(1, Msg::Learn { from: Instance(5) }).told(1), []);
-    assert_eq!(server.hears(1, Msg::Learn { from: Instance(3) }).told(1), [known(3, 5, 5)]);
+    assert_eq!(server.hears(1, Msg::CatchUp { from: Instance(5) }).told(1), []);
+    assert_eq!(server.hears(1, Msg::CatchUp { from: Instance(3) }).told(1), [known(3, 5, 5)]);
 }

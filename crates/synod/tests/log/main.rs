@@ -154,9 +154,9 @@ fn a_server_that_missed_everything_catches_up_in_bounded_messages() {
     world.run();
     assert_eq!(world.next(2), 40);
     assert_eq!(world.tape(2), world.tape(0));
-    assert!(world.count(since, |m| matches!(m, Msg::Known { .. })) >= 4, "in parts");
+    assert!(world.count(since, |m| matches!(m, Msg::CatchUpReply { .. })) >= 4, "in parts");
     for (_, _, msg) in &world.sent[since..] {
-        if let Msg::Known { values, .. } = msg {
+        if let Msg::CatchUpReply { values, .. } = msg {
             assert!(values.values().map(|v| v.as_bytes().len()).sum::<usize>() <= 600);
         }
     }

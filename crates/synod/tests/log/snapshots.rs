@@ -33,16 +33,16 @@ fn parts(world: &World, since: usize) -> usize {
 
 #[test]
 fn a_log_is_forgotten_below_its_snapshot_but_for_what_is_spared() {
-    for (spare, begins) in [(0, 12), (3, 9), (100, 0)] {
+    for (spare, log_start) in [(0, 12), (3, 9), (100, 0)] {
         let mut world = truncating(Truncate { spare, ..EVERY });
         world.run();
         submit_all(&mut world, 0..14, &[]);
         for at in 0..3 {
             let Stable { acceptor, snapshot, .. } = disk(&world, at);
             assert_eq!(snapshot.map(|snapshot| snapshot.next), Some(Instance(12)));
-            assert_eq!(acceptor.begins, Instance(begins));
-            assert_eq!(acceptor.accepted.keys().next(), Some(&Instance(begins)));
-            assert_eq!(world.server(at).learner.learned.keys().next(), Some(&Instance(begins)));
+            assert_eq!(acceptor.log_start, Instance(log_start));
+            assert_eq!(acceptor.accepted.keys().next(), Some(&Instance(log_start)));
+            assert_eq!(world.server(at).learner.learned.keys().next(), Some(&Instance(log_start)));
             assert_eq!(world.next(at), 14);
         }
     }

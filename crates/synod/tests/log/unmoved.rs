@@ -20,8 +20,8 @@ fn with(truncate: Option<Truncate>, change: impl FnOnce(&mut Log)) -> Cluster {
 }
 
 /// One that comes back with this snapshot, and has forgotten the log below an instance.
-fn restarted(truncate: Truncate, saved: Snapshot, begins: u64) -> First {
-    let acceptor = AcceptorState { begins: Instance(begins), ..AcceptorState::default() };
+fn restarted(truncate: Truncate, saved: Snapshot, log_start: u64) -> First {
+    let acceptor = AcceptorState { log_start: Instance(log_start), ..AcceptorState::default() };
     First::start(cluster(Some(truncate)), Stable { acceptor, tried: 0, snapshot: Some(saved) })
 }
 
@@ -93,7 +93,7 @@ fn what_is_no_question_or_one_too_many_begins_no_ballot() {
 
 #[test]
 fn who_learns_from_acceptors_learns_at_a_quorum_and_not_below_what_it_has_forgotten() {
-    let acceptor = AcceptorState { begins: Instance(4), ..AcceptorState::default() };
+    let acceptor = AcceptorState { log_start: Instance(4), ..AcceptorState::default() };
     let disk = Stable { acceptor, tried: 0, snapshot: Some(snapshot(4)) };
     let mut server = First::start(Cluster { learning: Learning::Everyone, ..cluster(Some(EVERY)) }, disk);
     assert!(server.ignores(1, accepted(3, "x")) && server.ignores(1, chosen(3, "x")), "it is forgotten");
@@ -126,7 +126,7 @@ fn a_server_asks_the_others_what_it_missed_and_only_where_it_is_to() {
             with(Some(EVERY), |log| log.catch_up = log.catch_up.take().filter(|_| catch_up)),
             None,
         );
-        let learn = |from| if catch_up { vec![Msg::Learn { from: Instance(from) }] } else { vec![] };
+        let learn = |from| if catch_up { vec![Msg::CatchUp { from: Instance(from) }] } else { vec![] };
         assert_eq!((server.told(0), server.told(1)), (vec![], learn(0)));
         assert_eq!(server.hears(1, part(&snapshot(4))).told(1), learn(4), "the rest after a snapshot");
         server.rings(Timer::CatchUp);
@@ -293,10 +293,10 @@ fn who_holds_off_does_so_for_an_accept_that_it_took_and_begins_no_ballot_over_it
 fn a_snapshot_is_offered_to_those_who_need_what_is_forgotten_and_to_no_other() {
     let saved = snapshot(4);
     let mut server = restarted(EVERY, saved.clone(), 4);
-    assert!(server.ignores(1, Msg::Learn { from: Instance(4) }), "it knows nothing from there on");
+    assert!(server.ignores(1, Msg::CatchUp { from: Instance(4) }), "it knows nothing from there on");
     server.hears(1, chosen(4, "x"));
     assert_eq!(
-        server.hears(1, Msg::Learn { from: Instance(3) }).told(1),
+        server.hears(1, Msg::CatchUp { from: Instance(3) }).told(1),
         [part(&saved)],
         "and no more than that"
     );
@@ -308,8 +308,8 @@ fn a_snapshot_is_offered_to_those_who_need_what_is_forgotten_and_to_no_other() {
     }
     server.rings(Timer::Snapshot);
     let values = [(Instance(2), in_log("c2")), (Instance(3), in_log("c3"))].into_iter().collect();
-    let known = Msg::Known { values, next: Instance(4) };
-    assert_eq!(server.hears(1, Msg::Learn { from: Instance(2) }).told(1), [known]);
+    let known = Msg::CatchUpReply { values, next: Instance(4) };
+    assert_eq!(server.hears(1, Msg::CatchUp { from: Instance(2) }).told(1), [known]);
     // Who promises about what is asked offers nothing besides.
     for (from, promises) in [(1, false), (2, true), (3, true)] {
         let mut server = restarted(spare.clone(), saved.clone(), 2);
@@ -338,7 +338,7 @@ fn parts_are_sent_as_far_as_there_are_any_and_of_what_is_there() {
     let empty = Snapshot { machine: Value::from(""), sum: snapshot(0).sum, ..saved };
     let mut server = restarted(EVERY, empty.clone(), 4);
     assert_eq!(
-        server.hears(1, Msg::Learn { from: Instance(0) }).told(1),
+        server.hears(1, Msg::CatchUp { from: Instance(0) }).told(1),
         [part(&empty)],
         "of no bytes, but a snapshot"
     );
@@ -374,9 +374,11 @@ fn a_part_that_is_lost_is_asked_for_once_more_and_then_the_log() {
     let Snapshot { next: of, sum, machine } = snapshot(4);
     let length = machine.as_bytes().len() as u64;
     server.hears(1, Msg::Part { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) });
-    for said in
-        [Msg::Fetch { of, sum, at: 4 }, Msg::Learn { from: Instance(0) }, Msg::Learn { from: Instance(0) }]
-    {
+    for said in [
+        Msg::Fetch { of, sum, at: 4 },
+        Msg::CatchUp { from: Instance(0) },
+        Msg::CatchUp { from: Instance(0) },
+    ] {
         server.rings(Timer::CatchUp);
         assert_eq!(
             (server.told(0), server.told(1), server.told(3)),
@@ -414,7 +416,7 @@ fn a_leader_has_its_timer_set_when_it_comes_to_fill_a_gap() {
     leader.hears(1, chosen(0, "c0"));
     assert!(leader.did.iter().any(|it| matches!(it, Command::CancelTimer(Timer::Retry))));
     let values = [1, 2, 3, 5].map(|at| (Instance(at), in_log(&format!("c{at}"))));
-    leader.hears(1, Msg::Known { values: values.into_iter().collect(), next: Instance(4) });
+    leader.hears(1, Msg::CatchUpReply { values: values.into_iter().collect(), next: Instance(4) });
     assert_eq!(proposed(&leader), [(4, Value::no_op())]);
     let set = |timer| leader.did.iter().any(|it| matches!(it, Command::SetTimer(set, _) if *set == timer));
     assert!(set(Timer::Snapshot) && set(Timer::Retry), "{:?}", leader.did);

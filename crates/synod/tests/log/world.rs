@@ -136,7 +136,7 @@ impl World {
             proposers: ids.iter().zip(1..).map(|(id, number)| (*id, number)).collect(),
             learners: ids,
             clients: Vec::new(),
-            remembers: 64,
+            waiting_limit: 64,
             quorums: Quorums::new(settings.servers, QuorumRule::Majority, QuorumRule::Majority)
                 .expect("majorities meet"),
             learning: Learning::Proposer,
