@@ -15,7 +15,7 @@ use stateright::actor::ActorModel;
 use stateright::{Checker, Model};
 use std::fmt::Debug;
 use std::hash::Hash;
-use synod_explore::plain::from_actor_model;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::{Check, Observer, Options, Subject, System, Table, Verdict, explore};
 use systems::{Asks, commit, consensus, election, merged, register, transfer};
 

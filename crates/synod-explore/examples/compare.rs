@@ -7,7 +7,7 @@ mod paxos;
 
 use stateright::{Checker, Model};
 use std::time::Instant;
-use synod_explore::plain::from_actor_model;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::{Options, explore};
 
 fn main() {

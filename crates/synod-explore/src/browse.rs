@@ -120,12 +120,12 @@ impl<A: Subject, O: Observer<A>> Model for Browsed<A, O> {
     /// Those of the system, as far as stateright can be asked about them, and that nothing panics.
     fn properties(&self) -> Vec<Property<Self>> {
         let conditions: [fn(&Self, &Self::State) -> bool; SLOTS] = slots!(answer, A, O);
-        let told = self.0.properties.iter().zip(conditions);
-        let told = told.filter(|(property, _)| !matches!(property.check, Check::Note(_)));
+        let askable = self.0.properties.iter().zip(conditions);
+        let askable = askable.filter(|(property, _)| !matches!(property.check, Check::Note(_)));
         let mut properties = vec![Property::always("nothing panics", |_: &Self, seen: &Self::State| {
             !matches!(seen, Seen::Panic(_))
         })];
-        properties.extend(told.map(|(property, condition)| Property {
+        properties.extend(askable.map(|(property, condition)| Property {
             expectation: property.expectation.into(),
             name: property.name,
             condition,

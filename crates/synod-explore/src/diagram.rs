@@ -7,8 +7,8 @@ mod svg;
 mod text;
 
 use crate::observer::Observer;
-use crate::quotient::Renaming;
 use crate::step::Raw;
+use crate::symmetry::Renaming;
 use crate::system::System;
 use crate::{Action, Subject, panics};
 use std::collections::BTreeMap;

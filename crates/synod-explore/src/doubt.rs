@@ -23,7 +23,7 @@ type Within<A, O> = Arc<dyn Fn(&State<A, O>) -> bool + Send + Sync>;
 /// If the functions look at something that is no part of a state here; the message says which does.
 type Probe<A, O> = Arc<dyn Fn(&State<A, O>) -> Result<(), String> + Send + Sync>;
 
-/// The boundary of a stateright model, which may be none, and what else of it has to be found out. Made by [`plain`](crate::plain), explained there.
+/// The boundary of a stateright model, which may be none, and what else of it has to be found out. Made by [`actor_model`](crate::actor_model), explained there.
 pub struct Doubt<A: Subject, O: Observer<A>> {
     words: &'static str,
     within: Within<A, O>,

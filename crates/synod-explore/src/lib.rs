@@ -14,7 +14,7 @@
 //! use stateright::Expectation;
 //! use stateright::actor::{Actor, ActorModel, Id, Network, Out};
 //! use std::borrow::Cow;
-//! use synod_explore::{Options, Verdict, explore, plain, trace};
+//! use synod_explore::{Options, Verdict, explore, actor_model, trace};
 //!
 //! /// Counts what it receives. The first one also sends.
 //! #[derive(Clone)]
@@ -44,7 +44,7 @@
 //!     .init_network(Network::new_unordered_nonduplicating([]))
 //!     .property(Expectation::Always, "at most two arrive", |_, state| *state.actor_states[1] <= 2);
 //!
-//! let system = plain::from_actor_model(&model)?;
+//! let system = actor_model::from_actor_model(&model)?;
 //! let report = explore(&system, &Options::default());
 //! assert_eq!(report.verdict, Verdict::Violated { property: "at most two arrive" });
 //! assert_eq!(report.unique_states, 8);
@@ -56,10 +56,10 @@
 //! deliver 0 -> 1  'b'
 //! deliver 0 -> 1  'c'
 //! ");
-//! # Ok::<(), plain::Unsupported>(())
+//! # Ok::<(), actor_model::Unsupported>(())
 //! ```
 //!
-//! A model that keeps its history in stateright's `LinearizabilityTester` has as many states with that of [`plain`] or fewer, and the same
+//! A model that keeps its history in stateright's `LinearizabilityTester` has as many states with that of [`actor_model`] or fewer, and the same
 //! verdict: another `use` line, as long as it asks `is_consistent` and not for the order.
 //!
 //! # More than a model can say
@@ -74,8 +74,9 @@
 //!
 //! # How it is fast
 //!
-//! An actor is run once per distinct local situation, and a state is a row of small numbers; see [`engine`].
+//! An actor is run once per distinct local situation, and a state is a vector of small numbers; see [`engine`].
 
+pub mod actor_model;
 pub mod browse;
 pub mod diagram;
 mod doubt;
@@ -86,13 +87,12 @@ mod network;
 mod observer;
 pub mod oracle;
 mod panics;
-pub mod plain;
 mod property;
-mod quotient;
 mod report;
 mod state;
 mod step;
 mod subject;
+mod symmetry;
 mod system;
 pub mod trace;
 pub mod walk;
@@ -102,10 +102,10 @@ mod words;
 pub use doubt::Doubt;
 pub use engine::explore;
 pub use network::{Delivery, Faults, Network};
-pub use observer::{CommandOf, Event, Observer, PartUpdate, Parts, Step};
+pub use observer::{CommandOf, ComponentUpdate, Components, Observer, Step, Trigger};
 pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicate, Property};
-pub use quotient::{Normal, Permutation, Permute, Renaming, Symmetry};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Rerun, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
 pub use subject::{Action, Subject};
+pub use symmetry::{Normal, Permutation, Permute, Renaming, Symmetry};
 pub use system::{Bound, Bounds, System};

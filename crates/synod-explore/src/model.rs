@@ -1,7 +1,7 @@
 //! A system is a stateright [`Model`]: stateright's Explorer and checkers run exactly what is explored here.
 
 use crate::diagram::Diagram;
-use crate::observer::{CommandOf, Event, Observer};
+use crate::observer::{CommandOf, Observer, Trigger};
 use crate::property::Check;
 use crate::state::State;
 use crate::step::Handled;
@@ -12,7 +12,7 @@ use stateright::{Model, Path};
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How many properties stateright can be told about.
+/// How many properties stateright can be asked about.
 pub(crate) const SLOTS: usize = 64;
 
 /// One function a property: stateright takes plain function pointers, so there has to be one for each index.
@@ -34,7 +34,7 @@ pub(crate) fn condition<A: Subject, O: Observer<A>, const INDEX: usize>(
     state: &State<A, O>,
 ) -> bool {
     let answer = system.properties[INDEX].of_state(state);
-    answer.expect("stateright is not told about properties of steps").is_ok()
+    answer.expect("stateright is not asked about properties of steps").is_ok()
 }
 
 impl<A: Subject, O: Observer<A>> Model for System<A, O> {
@@ -58,21 +58,21 @@ impl<A: Subject, O: Observer<A>> Model for System<A, O> {
     }
 
     fn format_step(&self, state: &Self::State, action: Self::Action) -> Option<String> {
-        let (id, event) = match &action {
+        let (id, trigger) = match &action {
             Action::<A>::Drop(_) => return Some(self.describe(&action)),
-            Action::<A>::Deliver { src, dst, msg } => (*dst, Event::Deliver { src: *src, msg }),
-            Action::<A>::Timeout(id, timer) => (*id, Event::Timeout(timer)),
-            Action::<A>::Crash(id) => (*id, Event::Crash),
-            Action::<A>::Recover(id) => (*id, Event::Recover),
+            Action::<A>::Deliver { src, dst, msg } => (*dst, Trigger::Deliver { src: *src, msg }),
+            Action::<A>::Timeout(id, timer) => (*id, Trigger::Timeout(timer)),
+            Action::<A>::Crash(id) => (*id, Trigger::Crash),
+            Action::<A>::Recover(id) => (*id, Trigger::Recover),
             Action::<A>::SelectRandom { actor, key, random } => {
-                (*actor, Event::Random { key, choice: random })
+                (*actor, Trigger::Random { key, choice: random })
             }
         };
         let local = state.locals.get(usize::from(id))?;
-        if local.is_down() != matches!(event, Event::Recover) {
+        if local.is_down() != matches!(trigger, Trigger::Recover) {
             return None;
         }
-        let Handled { after, out, .. } = self.handle(id.into(), local, event);
+        let Handled { after, out, .. } = self.handle(id.into(), local, trigger);
         let mut text = format!("{}\n", self.describe(&action));
         for command in &*out {
             let _ = writeln!(text, "  {}", self.describe_command(command));
@@ -96,8 +96,9 @@ impl<A: Subject, O: Observer<A>> Model for System<A, O> {
     /// All properties but premises and those of steps, which stateright cannot be asked about, up to the 64th.
     fn properties(&self) -> Vec<stateright::Property<Self>> {
         let conditions: [fn(&Self, &Self::State) -> bool; SLOTS] = slots!(condition, A, O);
-        let told = self.properties.iter().zip(conditions);
-        told.filter(|(property, _)| !matches!(property.check, Check::Note(_)) && !property.is_premise())
+        let askable = self.properties.iter().zip(conditions);
+        askable
+            .filter(|(property, _)| !matches!(property.check, Check::Note(_)) && !property.is_premise())
             .map(|(property, condition)| stateright::Property {
                 expectation: property.expectation.into(),
                 name: property.name,

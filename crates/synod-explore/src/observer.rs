@@ -12,7 +12,7 @@ pub type CommandOf<A> =
     Command<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random, <A as Actor>::Storage>;
 
 /// What happened to an actor.
-pub enum Event<'a, A: Actor> {
+pub enum Trigger<'a, A: Actor> {
     /// The actor was started, before anything else happened.
     Start,
     /// The actor was started again after a crash, with what it had saved.
@@ -37,15 +37,15 @@ pub enum Event<'a, A: Actor> {
     },
 }
 
-impl<A: Actor> Clone for Event<'_, A> {
+impl<A: Actor> Clone for Trigger<'_, A> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<A: Actor> Copy for Event<'_, A> {}
+impl<A: Actor> Copy for Trigger<'_, A> {}
 
-impl<A: Actor> Debug for Event<'_, A> {
+impl<A: Actor> Debug for Trigger<'_, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Start => f.write_str("Start"),
@@ -62,11 +62,11 @@ impl<A: Actor> Debug for Event<'_, A> {
 pub struct Step<'a, A: Actor> {
     /// The actor that took the step.
     pub actor: Id,
-    /// Its state before; `None` at [`Event::Start`] and [`Event::Recover`].
+    /// Its state before; `None` at [`Trigger::Start`] and [`Trigger::Recover`].
     pub before: Option<&'a A::State>,
     /// What happened to it.
-    pub event: Event<'a, A>,
-    /// Its state after; `None` at [`Event::Crash`]. The same reference as `before` if the handler left the
+    pub trigger: Trigger<'a, A>,
+    /// Its state after; `None` at [`Trigger::Crash`]. The same reference as `before` if the handler left the
     /// state alone.
     pub after: Option<&'a A::State>,
     /// What it put out, in order.
@@ -98,7 +98,7 @@ pub trait Observer<A: Actor>: Send + Sync + 'static {
     /// What `step` means to the history, if anything.
     ///
     /// Also asked for a delivery that the actor ignores ([`Step::is_no_op`]), so that "was ignored" can be
-    /// noticed; and for [`Event::Start`] of each actor, in actor order, when the system is set up.
+    /// noticed; and for [`Trigger::Start`] of each actor, in actor order, when the system is set up.
     fn note(&self, step: &Step<'_, A>) -> Option<Self::Note>;
 
     /// The history after a step that was noted as `note`; `None` if it stays as it is.
@@ -106,14 +106,14 @@ pub trait Observer<A: Actor>: Send + Sync + 'static {
 
     /// How histories come apart, if they do. Nothing depends on it but how long an exploration takes, and how much memory: of
     /// many histories the parts may be few.
-    fn parts(&self) -> Option<&dyn Parts<Self::History, Self::Note>> {
+    fn components(&self) -> Option<&dyn Components<Self::History, Self::Note>> {
         None
     }
 }
 
 /// What a note makes of one part of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PartUpdate<H> {
+pub enum ComponentUpdate<H> {
     /// Nothing else.
     Same,
     /// This.
@@ -130,15 +130,15 @@ pub enum PartUpdate<H> {
 /// after n are the parts of h, of which those that n is about are updated. The exploration takes this for granted of a value of a part
 /// and a note, after it has held it once against the whole history that has that part then; where it does not hold, the exploration
 /// says so and stops. That is a sample: it shows nothing of the same part among others.
-pub trait Parts<H, N>: Sync {
+pub trait Components<H, N>: Sync {
     /// The parts of a history.
     fn split(&self, history: &H) -> Vec<H>;
     /// The history that has these parts.
-    fn join(&self, parts: &[&H]) -> H;
+    fn join(&self, components: &[&H]) -> H;
     /// The parts that a note is about, by index. It leaves all others as they are.
     fn about(&self, note: &N) -> Vec<usize>;
     /// What a note makes of a part that it is about.
-    fn update(&self, part: usize, history: &H, note: &N) -> PartUpdate<H>;
+    fn update(&self, component: usize, history: &H, note: &N) -> ComponentUpdate<H>;
 }
 
 /// Observes nothing.

@@ -7,7 +7,7 @@
 //! Methods of [`System`] stand in three files: what it is (`system`), what a step does (here), and what stateright sees of it (`model`).
 
 use crate::network::Delivery;
-use crate::observer::{CommandOf, Event, Observer, Step};
+use crate::observer::{CommandOf, Observer, Step, Trigger};
 use crate::state::{InFlight, Local, State, tell_apart};
 use crate::system::System;
 use crate::{Action, Subject, panics};
@@ -72,31 +72,31 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         &self,
         index: usize,
         local: &'l Local<A>,
-        event: Event<'_, A>,
+        trigger: Trigger<'_, A>,
     ) -> Handled<'l, A> {
         let id = Id::from(index);
         let actor = &self.actors[index];
         let mut out = Out::<A>::new();
         let running = || Cow::Borrowed(local.state.as_deref().expect("the actor is up"));
-        let (after, ignored) = match event {
-            Event::Start | Event::Recover => {
+        let (after, ignored) = match trigger {
+            Trigger::Start | Trigger::Recover => {
                 (Some(Cow::Owned(actor.on_start(id, &local.storage, &mut out))), false)
             }
-            Event::Crash => (None, false),
-            Event::Deliver { src, msg } => {
+            Trigger::Crash => (None, false),
+            Trigger::Deliver { src, msg } => {
                 let mut state = running();
                 actor.on_msg(id, &mut state, src, msg.clone(), &mut out);
                 // In an ordered network even a message that changes nothing unblocks the one behind it.
                 let ignored = self.network.delivery != Delivery::Ordered && is_no_op(&state, &out);
                 (Some(state), ignored)
             }
-            Event::Timeout(timer) => {
+            Trigger::Timeout(timer) => {
                 let mut state = running();
                 actor.on_timeout(id, &mut state, timer, &mut out);
                 let ignored = is_no_op_with_timer(&state, &out, timer);
                 (Some(state), ignored)
             }
-            Event::Random { choice, .. } => {
+            Trigger::Random { choice, .. } => {
                 let mut state = running();
                 actor.on_random(id, &mut state, choice, &mut out);
                 (Some(state), false)
@@ -109,31 +109,31 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
     ///
     /// # Panics
     /// With the handler or the observer, or if the step contract is asserted and broken.
-    pub(crate) fn react(&self, index: usize, local: &Local<A>, event: Event<'_, A>) -> Reaction<A, O> {
+    pub(crate) fn react(&self, index: usize, local: &Local<A>, trigger: Trigger<'_, A>) -> Reaction<A, O> {
         let id = Id::from(index);
-        let Handled { after, out, ignored } = self.handle(index, local, event);
+        let Handled { after, out, ignored } = self.handle(index, local, trigger);
         if self.assert_contract {
             assert_contract::<A>(&out);
         }
-        let note = if ignored && !matches!(event, Event::Deliver { .. }) {
+        let note = if ignored && !matches!(trigger, Trigger::Deliver { .. }) {
             None
         } else {
             let before = local.state.as_deref();
-            self.observer.note(&Step { actor: id, before, event, after: after.as_deref(), outputs: &out })
+            self.observer.note(&Step { actor: id, before, trigger, after: after.as_deref(), outputs: &out })
         };
         if ignored {
             return Reaction { local: None, sends: Vec::new(), note, ignored };
         }
 
-        let mut next = match event {
-            Event::Crash => Local { storage: local.storage.clone(), ..Local::blank() },
+        let mut next = match trigger {
+            Trigger::Crash => Local { storage: local.storage.clone(), ..Local::blank() },
             _ => local.clone(),
         };
-        match event {
-            Event::Timeout(timer) => {
+        match trigger {
+            Trigger::Timeout(timer) => {
                 next.timers.remove(timer);
             }
-            Event::Random { key, .. } => {
+            Trigger::Random { key, .. } => {
                 next.randoms.remove(key);
             }
             _ => {}
@@ -186,7 +186,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             if self.faults.is_absent(index) {
                 continue;
             }
-            let reaction = self.react(index, &local, Event::Start);
+            let reaction = self.react(index, &local, Trigger::Start);
             self.apply(&mut state, index, reaction);
         }
         self.rewritten(state).expect("the initial state is within the bound of what rewrites states")
@@ -293,24 +293,26 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
 
     /// What an action will do, before it is done.
     pub(crate) fn outcome(&self, state: &State<A, O>, action: &Action<A>) -> Outcome<A, O> {
-        let (index, event) = match action {
+        let (index, trigger) = match action {
             Action::<A>::Drop(_) => {
                 let (local, sends, note) = (None, Vec::new(), None);
                 return Outcome::Change(Reaction { local, sends, note, ignored: false });
             }
-            Action::<A>::Deliver { src, dst, msg } => (usize::from(*dst), Event::Deliver { src: *src, msg }),
-            Action::<A>::Timeout(id, timer) => (usize::from(*id), Event::Timeout(timer)),
-            Action::<A>::Crash(id) => (usize::from(*id), Event::Crash),
-            Action::<A>::Recover(id) => (usize::from(*id), Event::Recover),
+            Action::<A>::Deliver { src, dst, msg } => {
+                (usize::from(*dst), Trigger::Deliver { src: *src, msg })
+            }
+            Action::<A>::Timeout(id, timer) => (usize::from(*id), Trigger::Timeout(timer)),
+            Action::<A>::Crash(id) => (usize::from(*id), Trigger::Crash),
+            Action::<A>::Recover(id) => (usize::from(*id), Trigger::Recover),
             Action::<A>::SelectRandom { actor, key, random } => {
-                (usize::from(*actor), Event::Random { key, choice: random })
+                (usize::from(*actor), Trigger::Random { key, choice: random })
             }
         };
         let Some(local) = state.locals.get(index) else { return Outcome::Nothing(None) };
-        if local.is_down() != matches!(event, Event::Recover) {
+        if local.is_down() != matches!(trigger, Trigger::Recover) {
             return Outcome::Nothing(None);
         }
-        let reaction = self.react(index, local, event);
+        let reaction = self.react(index, local, trigger);
         if reaction.ignored {
             let updated = reaction.note.as_ref().and_then(|note| self.observer.update(&state.history, note));
             if updated.is_none_or(|history| history == state.history) {

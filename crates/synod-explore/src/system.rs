@@ -6,8 +6,8 @@ use crate::liveness::Liveness;
 use crate::network::{Delivery, Faults, Network};
 use crate::observer::Observer;
 use crate::property::Property;
-use crate::quotient::{Normal, Symmetry};
 use crate::state::State;
+use crate::symmetry::{Normal, Symmetry};
 use std::sync::Arc;
 
 use stateright::actor::{Envelope, Id};
@@ -78,7 +78,7 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub liveness: Liveness<A, O>,
     /// What is left unexplored.
     pub bounds: Bounds<A, O>,
-    /// A boundary that may be none, of a system that [`plain`](crate::plain) made. Without it there is none.
+    /// A boundary that may be none, of a system that [`actor_model`](crate::actor_model) made. Without it there is none.
     pub doubt: Option<Doubt<A, O>>,
     /// Which actors play the same part, if the engine is to make use of it.
     pub symmetry: Option<Symmetry<A, O>>,

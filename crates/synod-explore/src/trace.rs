@@ -291,8 +291,8 @@ impl TraceText {
             resolved.actions.push(action);
             resolved.states.push(state.clone());
         }
-        if let Some(begin) = self.cycle.and_then(|after| resolved.states.get(after))
-            && *begin != state
+        if let Some(first) = self.cycle.and_then(|after| resolved.states.get(after))
+            && *first != state
         {
             let message =
                 "the cycle does not come back: after this step the state is not the one in which it begins";

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use synod::{
     AcceptorSet, Ask, Call, Cluster, DiffItem, Entry, Msg, PerInstance, Phase, ProcessState, ServerState,
 };
-use synod_explore::{Event, Observer, Parts, Step, Subject};
+use synod_explore::{Components, Observer, Step, Subject, Trigger};
 
 /// States that hold a process's state, possibly with something around it.
 pub trait Inside {
@@ -55,7 +55,7 @@ where
         let mut note = Note::new();
         let before = step.before.map(Inside::inside);
         let after = step.after.map(Inside::inside);
-        if let (Event::Recover, Some(after)) = (&step.event, after) {
+        if let (Trigger::Recover, Some(after)) = (&step.trigger, after) {
             note.extend(after.acceptor().map(|_| Happened::AcceptorRecovered));
             note.extend(after.proposer().map(|_| Happened::ProposerRecovered));
         }
@@ -67,25 +67,25 @@ where
         let sent: BTreeSet<&Msg> = sent.collect();
         let acceptor = self.cluster.acceptors.iter().position(|id| *id == step.actor);
         // Who offers a proposal is the proposer whose ballot it carries. Whoever else says the same offers nothing.
-        if let (Some(me), Event::Deliver { src, msg: Msg::Accept { ballot, instance, value } }) =
-            (acceptor, &step.event)
+        if let (Some(me), Trigger::Deliver { src, msg: Msg::Accept { ballot, instance, value } }) =
+            (acceptor, &step.trigger)
             && self.cluster.proposers.contains(&(*src, ballot.proposer))
         {
             let answer = Msg::Accepted { ballot: *ballot, instance: *instance, value: value.clone() };
             note.push(Happened::Offered(me, *instance, *ballot, value.clone(), sent.contains(&answer)));
         }
-        if let (Event::Deliver { src, msg: Msg::Ask(Ask::Read { instance }) }, Some(_)) =
-            (&step.event, after.and_then(ProcessState::server))
+        if let (Trigger::Deliver { src, msg: Msg::Ask(Ask::Read { instance }) }, Some(_)) =
+            (&step.trigger, after.and_then(ProcessState::server))
         {
             note.push(Happened::Asked(step.actor.into(), (*src).into(), *instance));
         }
         if let (
-            Event::Deliver {
+            Trigger::Deliver {
                 src,
                 msg: Msg::Ask(ask @ (Ask::Submit { number, command } | Ask::Query { number, command })),
             },
             Some(_),
-        ) = (&step.event, after.and_then(ProcessState::server))
+        ) = (&step.trigger, after.and_then(ProcessState::server))
         {
             let is_query = matches!(ask, Ask::Query { .. });
             note.push(Happened::Called(((*src).into(), *number), command.clone(), is_query));
@@ -107,7 +107,7 @@ where
             );
             let saved =
                 |server: &ServerState| Some(server.log.as_ref()?.snapshots.as_ref()?.saved.as_ref()?.next);
-            let came = matches!(step.event, Event::Deliver { msg: Msg::Part { .. }, .. });
+            let came = matches!(step.trigger, Trigger::Deliver { msg: Msg::Part { .. }, .. });
             note.extend((came && saved(after) > saved(before)).then_some(Happened::Restored));
         }
         note.extend(Self::led(step.actor, before, after));
@@ -128,7 +128,7 @@ where
         (next != *history).then_some(next)
     }
 
-    fn parts(&self) -> Option<&dyn Parts<History, Note>> {
+    fn components(&self) -> Option<&dyn Components<History, Note>> {
         // A log is judged against everybody's votes, and what some claims do not need is forgotten of all parts at once.
         (self.cluster.log.is_none() && self.claims.is_none()).then_some(self)
     }

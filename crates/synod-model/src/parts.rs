@@ -5,7 +5,7 @@ use crate::history::{Happened, History, Note};
 use crate::observer::Ghost;
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{AcceptorSet, Ballot};
-use synod_explore::{PartUpdate, Parts};
+use synod_explore::{ComponentUpdate, Components};
 
 /// What clients asked for, what was broken, and what else there is only once.
 const REST: usize = 0;
@@ -52,7 +52,7 @@ impl Ghost {
     }
 }
 
-impl Parts<History, Note> for Ghost {
+impl Components<History, Note> for Ghost {
     fn split(&self, history: &History) -> Vec<History> {
         let History { begun, issued, answered, voted, votes, learned, .. } = history;
         let mut parts = vec![History::default(); ACCEPTORS + self.cluster.acceptors.len()];
@@ -106,20 +106,20 @@ impl Parts<History, Note> for Ghost {
         about
     }
 
-    fn update(&self, part: usize, history: &History, note: &Note) -> PartUpdate<History> {
+    fn update(&self, part: usize, history: &History, note: &Note) -> ComponentUpdate<History> {
         let mut next = history.clone();
         for happened in note.iter().filter(|happened| Self::part(happened) == Some(part)) {
             // What is chosen, and so what may be answered, takes all acceptors to know.
             if matches!(happened, Happened::Asked(..) | Happened::Told(..)) {
-                return PartUpdate::Whole;
+                return ComponentUpdate::Whole;
             }
             next.record(&self.cluster.quorums, happened);
         }
         match () {
             // Of what is broken the first is kept, whoever broke it.
-            () if next.broken != history.broken => PartUpdate::Whole,
-            () if next == *history => PartUpdate::Same,
-            () => PartUpdate::Changed(next),
+            () if next.broken != history.broken => ComponentUpdate::Whole,
+            () if next == *history => ComponentUpdate::Same,
+            () => ComponentUpdate::Changed(next),
         }
     }
 }
@@ -187,13 +187,13 @@ mod tests {
                 let note: Note = (0..=draw(2)).map(|_| anything(&mut draw)).collect();
                 history = update(&history, &note);
                 for part in ghost.about(&note) {
-                    match Parts::update(&ghost, part, &parts[part], &note) {
-                        PartUpdate::Same => {}
-                        PartUpdate::Changed(to) => {
+                    match Components::update(&ghost, part, &parts[part], &note) {
+                        ComponentUpdate::Same => {}
+                        ComponentUpdate::Changed(to) => {
                             parts[part] = to;
                             changed += 1;
                         }
-                        PartUpdate::Whole => {
+                        ComponentUpdate::Whole => {
                             parts = ghost.split(&history);
                             whole += 1;
                             break;

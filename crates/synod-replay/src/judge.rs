@@ -69,18 +69,18 @@ impl Judge {
         {
             self.record(&Happened::Proposed(*instance, value.clone()));
         }
-        let event: explore::Event<'_, A> = match &step.event {
-            Happening::Start if step.first => explore::Event::Start,
-            Happening::Start => explore::Event::Recover,
-            Happening::Deliver(src, msg) => explore::Event::Deliver { src: *src, msg },
-            Happening::Timeout(timer) => explore::Event::Timeout(timer),
-            Happening::Random(key, choice) => explore::Event::Random { key, choice },
+        let trigger: explore::Trigger<'_, A> = match &step.event {
+            Happening::Start if step.first => explore::Trigger::Start,
+            Happening::Start => explore::Trigger::Recover,
+            Happening::Deliver(src, msg) => explore::Trigger::Deliver { src: *src, msg },
+            Happening::Timeout(timer) => explore::Trigger::Timeout(timer),
+            Happening::Random(key, choice) => explore::Trigger::Random { key, choice },
         };
         let before = step.before.filter(|_| !matches!(step.event, Happening::Start));
         let seen = Step {
             actor: Id::from(member as usize),
             before,
-            event,
+            trigger,
             after: Some(step.after),
             outputs: step.outputs,
         };

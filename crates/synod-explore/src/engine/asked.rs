@@ -104,7 +104,7 @@ impl Asked {
     }
 
     /// Remembers what was decided at a state.
-    fn settle(&mut self, answers: Result<Vec<Answer>, String>, state: u32, ordinal: Option<u32>) {
+    fn record_answers(&mut self, answers: Result<Vec<Answer>, String>, state: u32, ordinal: Option<u32>) {
         match answers {
             Err(message) => self.fail(state, ordinal, message),
             Ok(answers) => {
@@ -122,9 +122,9 @@ impl Asked {
     #[inline]
     pub(super) fn history(&mut self, (tables, door): (&Tables, &dyn Door), history: u32, state: u32) {
         if is_first(&mut self.histories, history) {
-            let parts = tables.histories.parts(&history);
-            let answers = door.ask(About::History(parts), &self.undecided_but(&[], Of::History));
-            self.settle(answers, state, None);
+            let components = tables.histories.components(&history);
+            let answers = door.ask(About::History(components), &self.undecided_but(&[], Of::History));
+            self.record_answers(answers, state, None);
         }
     }
 
@@ -132,7 +132,7 @@ impl Asked {
     pub(super) fn local(&mut self, door: &dyn Door, (actor, local): (usize, u32), state: u32) {
         if self.locals.insert(pair(actor as u32, local)) {
             let answers = door.ask(About::Local(actor, local), &self.undecided_but(&[], Of::Local));
-            self.settle(answers, state, None);
+            self.record_answers(answers, state, None);
         }
     }
 
@@ -140,7 +140,7 @@ impl Asked {
     pub(super) fn note(&mut self, door: &dyn Door, note: u32, parent: u32, ordinal: u32) {
         if note != NONE && is_first(&mut self.notes, note) {
             let answers = door.ask(About::Note(note), &self.undecided_but(&[], Of::Note));
-            self.settle(answers, parent, Some(ordinal));
+            self.record_answers(answers, parent, Some(ordinal));
         }
     }
 
@@ -177,7 +177,7 @@ impl Asked {
         }
         for (state, answer) in found.into_iter().flat_map(|found| found.found) {
             if self.failure.is_none() && self.hits[answer.0].is_none() {
-                self.settle(Ok(vec![answer]), state, None);
+                self.record_answers(Ok(vec![answer]), state, None);
             }
         }
     }
@@ -191,7 +191,7 @@ impl Asked {
     ) {
         let (whole, together) = (self.waits_for(Of::State), self.waits_for(Of::Locals));
         let mut decided = vec![false; self.hits.len()];
-        let mut row = vec![0; tables.width()];
+        let mut vector = vec![0; tables.width()];
         let mut reader = frontier.reader();
         for number in share {
             let probed = tables.plan.doubt != Doubtful::Nothing && is_probed(number);
@@ -201,10 +201,10 @@ impl Asked {
             if !whole && !together && !probed && !doubted {
                 continue;
             }
-            reader.row(number, &mut row);
+            reader.vector(number, &mut vector);
             let mut answers = Vec::new();
             if whole || probed || doubted {
-                let state = tables.whole(&row);
+                let state = tables.whole(&vector);
                 if (probed || doubted)
                     && let Err(message) = door.probe(&state, probed)
                 {
@@ -213,7 +213,7 @@ impl Asked {
                 }
                 if !properties.is_empty() {
                     match door.ask(About::State(&state), &properties) {
-                        Ok(said) => answers = said,
+                        Ok(answered) => answers = answered,
                         Err(message) => {
                             *failed = Some((number, message));
                             return;
@@ -221,11 +221,11 @@ impl Asked {
                     }
                 }
             }
-            let locals = if together { tables.locals_of(&row).into_boxed_slice() } else { Box::default() };
+            let locals = if together { tables.locals_of(&vector).into_boxed_slice() } else { Box::default() };
             if together && !self.together.contains(&locals) && !met.contains(&locals) {
                 let properties = self.undecided_but(&decided, Of::Locals);
                 match door.ask(About::Locals(&locals), &properties) {
-                    Ok(said) => answers.extend(said),
+                    Ok(answered) => answers.extend(answered),
                     Err(message) => {
                         *failed = Some((number, message));
                         return;

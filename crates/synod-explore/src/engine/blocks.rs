@@ -3,8 +3,8 @@
 
 use super::asked::shares;
 use super::expand::{Candidate, Candidates, Kind, Known, expand};
-use super::fill::{Filling, Reading};
 use super::key::Key;
+use super::memoise::{Memoising, Reading};
 use super::packing::{Packing, Window, pack};
 use super::plan::Of;
 use super::scheme::Scheme;
@@ -50,7 +50,7 @@ impl Search<'_> {
         while self.found.at.level.start < block.end && self.found.asked.failure.is_none() {
             let at = &self.found.at;
             // Where portions end does not depend on where the exploration was interrupted either.
-            let left = (at.level.start - at.began) % self.pace.block % at.portion;
+            let left = (at.level.start - at.first_of_level) % self.pace.block % at.portion;
             let portion = at.level.start..block.end.min(at.level.start - left + at.portion);
             let given_up = self.explore_portion(portion.clone());
             if given_up.is_some() {
@@ -115,7 +115,7 @@ impl Search<'_> {
             let left = portion.end - start;
             let few = if self.found.asked.waits_for_states() { left } else { left.min(self.tempo.taken) };
             let some = start..start + few;
-            let begun = Instant::now();
+            let started = Instant::now();
             let runs: Vec<Run> = runs.iter().map(|run| found_from(buffers, run, &some)).collect();
             let keys = runs.iter().map(|(buffer, range)| {
                 let found = &buffers[*buffer];
@@ -127,9 +127,9 @@ impl Search<'_> {
                 buffers[buffer].new[range].fill_with(AtomicBool::default);
             }
             self.found.at.level.start = some.end;
-            if begun.elapsed() > LONG {
+            if started.elapsed() > LONG {
                 self.tempo.taken = (self.tempo.taken / 2).max(1);
-            } else if begun.elapsed() < LONG / 8 && self.tempo.taken < self.pace.chunk {
+            } else if started.elapsed() < LONG / 8 && self.tempo.taken < self.pace.chunk {
                 self.tempo.taken *= 2;
             }
             if some.end < portion.end
@@ -156,8 +156,12 @@ impl Search<'_> {
             buffer.clear();
         }
         let notes = self.found.asked.waits_for(Of::Note).then(|| self.found.asked.notes.clone());
-        let known =
-            Known { scheme, seen: table, notes: notes.as_deref(), with_rows: self.tables.plan.with_rows() };
+        let known = Known {
+            scheme,
+            seen: table,
+            notes: notes.as_deref(),
+            with_vectors: self.tables.plan.with_vectors(),
+        };
         let sleeping = self.sleeping();
         let (late, parallel) = buffers.split_at_mut(1);
         let missed: Vec<u32> = match &self.pool {
@@ -171,9 +175,9 @@ impl Search<'_> {
                             let mut states = Window::new(tables.width(), sleeping);
                             let mut reader = frontier.reader();
                             for number in share.clone() {
-                                let leaving =
+                                let expanding =
                                     states.read(tables, known.scheme, &mut reader, number..share.end);
-                                if expand(&mut Reading { tables, door }, leaving, known, found).is_err() {
+                                if expand(&mut Reading { tables, door }, expanding, known, found).is_err() {
                                     found.missed.push(number);
                                 }
                             }
@@ -192,10 +196,11 @@ impl Search<'_> {
             {
                 return Ended::GivenUp(why);
             }
-            let leaving = states.read(&self.tables, scheme, &mut reader, missed[n..].iter().copied());
-            self.tables.reactions.leaving = number;
-            let mut filling = Filling { tables: &mut self.tables, door: self.door };
-            expand(&mut filling, leaving, &known, &mut late[0]).expect("whatever is missing is found out");
+            let expanding = states.read(&self.tables, scheme, &mut reader, missed[n..].iter().copied());
+            self.tables.reactions.expanding = number;
+            let mut memoising = Memoising { tables: &mut self.tables, door: self.door };
+            expand(&mut memoising, expanding, &known, &mut late[0])
+                .expect("whatever is missing is found out");
         }
         if self.found.frontier.overflows(&self.tables.counts()) {
             return Ended::TooLarge;
@@ -227,16 +232,16 @@ impl Search<'_> {
     fn pack_all<S: Scheme>(&mut self, buffers: &mut [Candidates<S::Key>]) {
         loop {
             let (known, frontier) = ((&self.tables, &*self.door), &self.found.frontier);
-            let with_rows = self.tables.plan.with_rows();
+            let with_vectors = self.tables.plan.with_vectors();
             match &self.pool {
                 None => {
                     for found in &mut *buffers {
-                        pack::<S>(known, frontier, found, with_rows);
+                        pack::<S>(known, frontier, found, with_vectors);
                     }
                 }
                 Some(pool) => pool.scope(|scope| {
                     for found in &mut *buffers {
-                        scope.spawn(move |_| pack::<S>(known, frontier, found, with_rows));
+                        scope.spawn(move |_| pack::<S>(known, frontier, found, with_vectors));
                     }
                 }),
             }
@@ -245,9 +250,9 @@ impl Search<'_> {
                 for missed in std::mem::take(&mut found.missed).chunks_exact(2) {
                     let (one, place) = (&found.found[missed[0] as usize], missed[1] as usize);
                     let packed = &mut found.packed[place..];
-                    successor.begin(&self.tables, one, packed, &mut Vec::new());
+                    successor.start(&self.tables, one, packed, &mut Vec::new());
                     let finished = successor.finish(
-                        &mut Filling { tables: &mut self.tables, door: self.door },
+                        &mut Memoising { tables: &mut self.tables, door: self.door },
                         one,
                         packed,
                     );
@@ -267,7 +272,8 @@ impl Search<'_> {
         let words = self.found.frontier.words();
         let mut taken: Vec<_> = buffers.iter().map(|found| (found.fresh.iter().peekable(), 0)).collect();
         // Nothing has to be done about most new states other than to number them.
-        let plain = self.scouting.is_none() && !self.tables.plan.asks_locals && !self.tables.plan.with_rows();
+        let plain =
+            self.scouting.is_none() && !self.tables.plan.asks_locals && !self.tables.plan.with_vectors();
         // The step at which this ends, if it is not the last.
         let mut failed = None;
         for (buffer, range) in runs {
@@ -288,13 +294,13 @@ impl Search<'_> {
                     Kind::Noted(note) => {
                         self.found.asked.note(&*self.door, note, one.parent, one.ordinal);
                     }
-                    Kind::Row { history, .. } if plain => {
+                    Kind::Successor { history, .. } if plain => {
                         *packed += words;
                         let state = self.found.origins.len();
                         self.found.origins.push(one.parent, one.ordinal);
                         self.found.asked.history((&self.tables, &*self.door), history, state);
                     }
-                    Kind::Row { step, .. } => {
+                    Kind::Successor { step, .. } => {
                         let at = *packed;
                         *packed += words;
                         let packed = &found.packed[at..*packed];
@@ -307,7 +313,7 @@ impl Search<'_> {
                         }
                     }
                 }
-                others += usize::from(!one.is_row());
+                others += usize::from(!one.is_successor());
                 if self.found.asked.failure.is_some() {
                     end = at as usize + 1;
                     failed = Some((one.parent, one.ordinal));
@@ -333,18 +339,19 @@ impl Search<'_> {
         if !self.sleeping() {
             return 0;
         }
-        let mut row = vec![0; self.tables.width()];
-        self.found.frontier.reader().row(state, &mut row);
+        let mut vector = vec![0; self.tables.width()];
+        self.found.frontier.reader().vector(state, &mut vector);
         let steps = |(column, view): (usize, &u32)| {
             let (start, end) = self.tables.columns[column].steps[*view as usize];
             start..end
         };
         let is_plain = |step: &u32| self.tables.steps.hot[*step as usize].how == How::Plain;
-        let all = row[..self.tables.movers()].iter().enumerate().flat_map(steps).take(ordinal as usize);
+        let all = vector[..self.tables.movers()].iter().enumerate().flat_map(steps).take(ordinal as usize);
         let found = buffers.iter().flat_map(|found| &found.found);
         let followed = found.filter(|one| (one.parent, one.ordinal < ordinal) == (state, true));
-        let followed =
-            followed.filter(|one| matches!(one.kind(), Kind::Row { step, .. } if is_plain(&step))).count();
+        let followed = followed
+            .filter(|one| matches!(one.kind(), Kind::Successor { step, .. } if is_plain(&step)))
+            .count();
         (all.filter(is_plain).count() - followed) as u64
     }
 
@@ -357,9 +364,9 @@ impl Search<'_> {
         if !self.tables.plan.world.bounds_states {
             return Ok(());
         }
-        let mut row = vec![0; self.tables.width()];
-        self.found.frontier.layout().unpack(packed, &mut row);
-        self.door.admits(&self.tables.whole(&row)).map(|_| ())
+        let mut vector = vec![0; self.tables.width()];
+        self.found.frontier.layout().unpack(packed, &mut vector);
+        self.door.admits(&self.tables.whole(&vector)).map(|_| ())
     }
 }
 

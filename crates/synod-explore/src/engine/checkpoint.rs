@@ -8,10 +8,10 @@
 use super::asked::Hit;
 use super::bytes::{In, Out};
 use super::door::Whole;
-use super::fill::Filling;
 use super::found::{Found, Place};
+use super::memoise::Memoising;
 use super::sets::{Seen, with_set};
-use super::tables::{Entry, Miss, Tables};
+use super::tables::{Change, Miss, Tables};
 use crate::report::Checkpoint;
 use std::fs::{self, File};
 use std::io;
@@ -24,14 +24,14 @@ const MAGIC: &[u8; 20] = b"synod checkpoint 1.7";
 const SHARE: u32 = 20;
 
 /// How entries are written.
-impl Entry {
+impl Change {
     fn write(self, out: &mut Out) -> io::Result<()> {
         let (tag, a, b, c) = match self {
-            Self::Fill(Miss::Moves { column, view }) => (0, column, view, 0),
-            Self::Fill(Miss::Append { column, view, list }) => (1, column, view, list),
-            Self::Fill(Miss::Update { history, note }) => (2, 0, history, note),
-            Self::Fill(Miss::Image { column, number, by }) => (3, column, number, by as u32),
-            Self::Fill(Miss::Rest) => (4, 0, 0, 0),
+            Self::Memoise(Miss::Moves { column, view }) => (0, column, view, 0),
+            Self::Memoise(Miss::Append { column, view, list }) => (1, column, view, list),
+            Self::Memoise(Miss::Update { history, note }) => (2, 0, history, note),
+            Self::Memoise(Miss::Image { column, number, by }) => (3, column, number, by as u32),
+            Self::Memoise(Miss::Rest) => (4, 0, 0, 0),
             Self::Refute => (5, 0, 0, 0),
             Self::Restart => (6, 0, 0, 0),
         };
@@ -45,11 +45,11 @@ impl Entry {
         let [tag] = file.bytes()?;
         let (column, b, c) = (file.short()? as usize, file.short()?, file.short()?);
         Ok(match tag {
-            0 => Self::Fill(Miss::Moves { column, view: b }),
-            1 => Self::Fill(Miss::Append { column, view: b, list: c }),
-            2 => Self::Fill(Miss::Update { history: b, note: c }),
-            3 => Self::Fill(Miss::Image { column, number: b, by: c as usize }),
-            4 => Self::Fill(Miss::Rest),
+            0 => Self::Memoise(Miss::Moves { column, view: b }),
+            1 => Self::Memoise(Miss::Append { column, view: b, list: c }),
+            2 => Self::Memoise(Miss::Update { history: b, note: c }),
+            3 => Self::Memoise(Miss::Image { column, number: b, by: c as usize }),
+            4 => Self::Memoise(Miss::Rest),
             5 => Self::Refute,
             6 => Self::Restart,
             _ => {
@@ -105,12 +105,12 @@ fn write(found: &mut Found, tables: &Tables, out: &mut Out, identity: &str) -> i
     out.text(identity.as_bytes())?;
     let log = tables.log.as_deref().unwrap_or_default();
     out.number(log.len() as u64)?;
-    for entry in log {
-        entry.write(out)?;
+    for change in log {
+        change.write(out)?;
     }
     out.number(tables.digest())?;
-    let born: Vec<u32> = tables.reactions.all.iter().map(|reaction| reaction.born).collect();
-    out.shorts(&born)?;
+    let first_seen: Vec<u32> = tables.reactions.all.iter().map(|reaction| reaction.first_seen).collect();
+    out.shorts(&first_seen)?;
     let Found { seen, frontier, origins, asked, at } = found;
     origins.write(out)?;
     frontier.write(out)?;
@@ -131,12 +131,12 @@ fn write(found: &mut Found, tables: &Tables, out: &mut Out, identity: &str) -> i
     }
     out.numbers(&[at.generated, at.depth as u64, at.entered as u64, at.checked as u64])?;
     out.flags(&[at.pruned])?;
-    out.shorts(&[at.began, at.level.start, at.level.end, at.portion, at.unasked])
+    out.shorts(&[at.first_of_level, at.level.start, at.level.end, at.portion, at.unasked])
 }
 
 /// What a file tells of an exploration beside what was found.
 pub(super) struct Loaded {
-    /// The row of the initial state.
+    /// The state vector of the initial state.
     pub first: Vec<u32>,
     /// How often the exploration was begun.
     pub passes: u32,
@@ -148,18 +148,18 @@ pub(super) struct Loaded {
 /// When the file cannot be read, is damaged, or is of something else: in words, without the file's name.
 pub(super) fn load(
     found: &mut Found,
-    filling: &mut Filling<'_>,
+    memoising: &mut Memoising<'_>,
     checkpoint: &Checkpoint<'_>,
     (initial, block): (&Whole, u32),
 ) -> Result<Loaded, String> {
     let mut file = In::open(checkpoint.file).map_err(|error| error.to_string())?;
-    read(found, filling, &mut file, (checkpoint.identity, initial, block))
+    read(found, memoising, &mut file, (checkpoint.identity, initial, block))
         .unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn read(
     found: &mut Found,
-    filling: &mut Filling<'_>,
+    memoising: &mut Memoising<'_>,
     file: &mut In,
     (identity, initial, block): (&str, &Whole, u32),
 ) -> io::Result<Result<Loaded, String>> {
@@ -171,22 +171,22 @@ fn read(
         return refused("it is of another model, or the model was changed or is explored in another way");
     }
     let entries = file.len(13)?;
-    let log = (0..entries).map(|_| Entry::read(file)).collect::<io::Result<Vec<_>>>()?;
-    let loaded = match replay(filling, log, initial) {
+    let log = (0..entries).map(|_| Change::read(file)).collect::<io::Result<Vec<_>>>()?;
+    let loaded = match replay(memoising, log, initial) {
         Ok(loaded) => loaded,
         Err(message) => return Ok(Err(message)),
     };
-    let tables = &mut *filling.tables;
+    let tables = &mut *memoising.tables;
     let digest = file.number()?;
-    let born = file.shorts()?;
-    if digest != tables.digest() || born.len() != tables.reactions.all.len() {
+    let first_seen = file.shorts()?;
+    if digest != tables.digest() || first_seen.len() != tables.reactions.all.len() {
         return refused(
             "the actors or the observer do not give what they gave before: they were changed, or are no \
              functions of their inputs",
         );
     }
-    for (reaction, born) in tables.reactions.all.iter_mut().zip(born) {
-        reaction.born = born;
+    for (reaction, first_seen) in tables.reactions.all.iter_mut().zip(first_seen) {
+        reaction.first_seen = first_seen;
     }
     found.origins.read(file)?;
     let kind = found.seen.as_ref().map(Seen::kind);
@@ -213,56 +213,60 @@ fn read(
         }
     }
     let (counters, flags, level) = (file.numbers()?, file.flags()?, file.shorts()?);
-    let (&[generated, depth, entered, checked], &[pruned], &[began, start, end, portion, unasked]) =
+    let (&[generated, depth, entered, checked], &[pruned], &[first_of_level, start, end, portion, unasked]) =
         (&counters[..], &flags[..], &level[..])
     else {
         return refused("its counters are not those of this version");
     };
-    let is_block = (portion > 0 || start == began) && portion <= block;
+    let is_block = (portion > 0 || start == first_of_level) && portion <= block;
     let is_block = is_block && start <= unasked && unasked <= states;
-    let all_there =
-        is_block && began <= start && start <= end && end <= states && found.frontier.covers(start..states);
-    if !all_there || !are_rows(found, tables, start..states) || checked > tables.reactions.all.len() as u64 {
+    let all_there = is_block
+        && first_of_level <= start
+        && start <= end
+        && end <= states
+        && found.frontier.covers(start..states);
+    if !all_there || !are_vectors(found, tables, start..states) || checked > tables.reactions.all.len() as u64
+    {
         return refused("its states to be left are not all there");
     }
     let (depth, entered, checked) = (depth as usize, entered as usize, checked as usize);
     let level = start..end;
-    found.at = Place { generated, depth, entered, level, began, portion, unasked, checked, pruned };
+    found.at = Place { generated, depth, entered, level, first_of_level, portion, unasked, checked, pruned };
     Ok(Ok(loaded))
 }
 
 /// Whether the tables know every number of the states that wait.
-fn are_rows(found: &Found, tables: &Tables, states: Range<u32>) -> bool {
-    let (counts, mut row) = (tables.counts(), vec![0; tables.width()]);
+fn are_vectors(found: &Found, tables: &Tables, states: Range<u32>) -> bool {
+    let (counts, mut vector) = (tables.counts(), vec![0; tables.width()]);
     let mut reader = found.frontier.reader();
     let seen = found.seen.as_ref().expect("no block is at work");
     states.into_iter().all(|state| {
         let waiting = reader.get(state);
-        waiting.layout.unpack(waiting.packed, &mut row);
-        row.iter().zip(&counts).all(|(number, count)| u64::from(*number) < *count)
-            && (waiting.key.is_empty() || seen.key(&tables.columns, &row) == waiting.key)
+        waiting.layout.unpack(waiting.packed, &mut vector);
+        vector.iter().zip(&counts).all(|(number, count)| u64::from(*number) < *count)
+            && (waiting.key.is_empty() || seen.key(&tables.columns, &vector) == waiting.key)
     })
 }
 
 /// Fills the tables in the order in which they were.
-fn replay(filling: &mut Filling<'_>, log: Vec<Entry>, initial: &Whole) -> Result<Loaded, String> {
-    filling.tables.log = None;
-    let mut loaded = Loaded { first: filling.first_row(initial), passes: 1 };
-    for &entry in &log {
-        if !filling.tables.knows(entry) {
+fn replay(memoising: &mut Memoising<'_>, log: Vec<Change>, initial: &Whole) -> Result<Loaded, String> {
+    memoising.tables.log = None;
+    let mut loaded = Loaded { first: memoising.first_vector(initial), passes: 1 };
+    for &change in &log {
+        if !memoising.tables.knows(change) {
             return Err("it asks for values that the actors do not give".to_owned());
         }
-        match entry {
-            Entry::Fill(miss) => filling.fill_in(miss),
-            Entry::Refute => _ = filling.refute(),
-            Entry::Restart => {
+        match change {
+            Change::Memoise(miss) => memoising.find_out(miss),
+            Change::Refute => _ = memoising.refute(),
+            Change::Restart => {
                 loaded.passes += 1;
-                filling.tables.forget_views();
-                loaded.first = filling.first_row(initial);
+                memoising.tables.forget_views();
+                loaded.first = memoising.first_vector(initial);
             }
         }
     }
-    filling.tables.log = Some(log);
+    memoising.tables.log = Some(log);
     Ok(loaded)
 }
 

@@ -1,6 +1,6 @@
 //! The door between what knows actors and what knows numbers.
 //!
-//! On one side are values: actors, messages, histories, properties, any user's code (`semantics`). On the other are rows, keys and
+//! On one side are values: actors, messages, histories, properties, any user's code (`semantics`). On the other are state vectors, keys and
 //! levels (`tables`, `search`), which are compiled once and not once a system. Values get numbers when they pass: a *local* is everything
 //! about one actor, an *envelope* a message with its sender and receiver, a *note* what the observer made of a step, a *part* a
 //! history or what it consists of. Equal values have equal numbers, and numbers of a kind are given in order from 0.
@@ -9,7 +9,7 @@
 //! history; and what the properties say. What only reads can be asked by several threads at once. Every call of user code is behind this
 //! trait, and a panic there comes back as its message.
 
-use crate::observer::PartUpdate;
+use crate::observer::ComponentUpdate;
 
 /// What can happen to an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,15 +93,20 @@ pub(super) trait Door: Send + Sync {
     fn ends(&self, envelope: u32) -> Option<(u32, u32)>;
 
     /// Of how many parts histories are, once there is one; 0 where they are whole.
-    fn parts(&self) -> usize;
+    fn component_count(&self) -> usize;
     /// The parts that a note is about, as bits.
     fn about(&self, note: u32) -> u32;
     /// What a note makes of a history; `None` for nothing else.
     fn update(&mut self, history: &[u32], note: u32) -> Result<Option<Vec<u32>>, String>;
     /// What a note makes of a part.
-    fn update_part(&mut self, part: usize, value: u32, note: u32) -> Result<PartUpdate<u32>, String>;
+    fn update_component(
+        &mut self,
+        component: usize,
+        value: u32,
+        note: u32,
+    ) -> Result<ComponentUpdate<u32>, String>;
     /// Whether what a note makes of the parts of a history is what it makes of the whole.
-    fn check_parts(&self, history: &[u32], note: u32, updated: &[u32]) -> Result<(), String>;
+    fn check_components(&self, history: &[u32], note: u32, updated: &[u32]) -> Result<(), String>;
 
     /// Whether the bounds of whole states admit one.
     fn admits(&self, state: &Whole) -> Result<bool, String>;

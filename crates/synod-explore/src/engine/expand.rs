@@ -1,9 +1,9 @@
 //! The successors of a state, from the tables: one look-up a message, and one sum a column that changes.
 
-use super::fill::{Source, canonical};
 use super::histories::FAILED;
 use super::intern::{NONE, pair};
 use super::key::Key;
+use super::memoise::{Source, canonical};
 use super::reductions::sleep::Asleep;
 use super::scheme::Scheme;
 use super::seen::Table;
@@ -26,7 +26,7 @@ const FAILURE: u32 = u32::MAX;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A successor: by a step, an index of [`Tables::steps`](super::tables::Tables::steps), and with a history.
-    Row { step: u32, history: u32 },
+    Successor { step: u32, history: u32 },
     /// A note that is news, of the step before or of a step to nowhere.
     Noted(u32),
     /// A panic, by the number of its message.
@@ -38,12 +38,12 @@ impl Candidate {
         match self.what {
             (NOTED, note) => Kind::Noted(note),
             (FAILURE, failure) => Kind::Failed(failure),
-            (step, history) => Kind::Row { step, history },
+            (step, history) => Kind::Successor { step, history },
         }
     }
 
     #[inline]
-    pub(super) fn is_row(&self) -> bool {
+    pub(super) fn is_successor(&self) -> bool {
         self.what.0 < NOTED
     }
 }
@@ -53,9 +53,9 @@ pub(super) struct Candidates<K> {
     /// The keys, apart from the rest: most are looked up and nothing else comes of them.
     pub keys: Vec<K>,
     pub found: Vec<Candidate>,
-    /// The rows of all successors, if they are made at once.
-    pub rows: Vec<u32>,
-    /// Of each candidate, whether it is a row that was not seen before.
+    /// The state vectors of all successors, if they are made at once.
+    pub vectors: Vec<u32>,
+    /// Of each candidate, whether it is a state vector that was not seen before.
     pub new: Vec<AtomicBool>,
     /// The candidates that something has to be done about: new ones, witnesses and failures.
     pub fresh: Vec<u32>,
@@ -75,7 +75,7 @@ impl<K: Key> Candidates<K> {
         Self {
             keys: Vec::new(),
             found: Vec::new(),
-            rows: Vec::new(),
+            vectors: Vec::new(),
             new: Vec::new(),
             fresh: Vec::new(),
             packed: Vec::new(),
@@ -88,7 +88,7 @@ impl<K: Key> Candidates<K> {
     pub(super) fn clear(&mut self) {
         self.keys.clear();
         self.found.clear();
-        self.rows.clear();
+        self.vectors.clear();
         self.new.clear();
         self.fresh.clear();
         self.packed.clear();
@@ -100,7 +100,7 @@ impl<K: Key> Candidates<K> {
     #[inline]
     fn push(&mut self, key: K, (parent, ordinal): (u32, u32), kind: Kind) {
         let (key, what) = match kind {
-            Kind::Row { step, history } => (key, (step, history)),
+            Kind::Successor { step, history } => (key, (step, history)),
             Kind::Noted(note) => (K::EMPTY, (NOTED, note)),
             Kind::Failed(failure) => (K::EMPTY, (FAILURE, failure)),
         };
@@ -111,7 +111,7 @@ impl<K: Key> Candidates<K> {
     pub(super) fn bytes(&self) -> usize {
         self.keys.capacity() * size_of::<K>()
             + self.found.capacity() * size_of::<Candidate>()
-            + (self.rows.capacity() + self.missed.capacity() + self.fresh.capacity()) * 4
+            + (self.vectors.capacity() + self.missed.capacity() + self.fresh.capacity()) * 4
             + (self.packed.capacity() + self.asleep.capacity()) * 8
             + self.new.capacity()
     }
@@ -123,8 +123,8 @@ pub(super) struct Known<'k, S: Scheme> {
     pub seen: &'k Table<S>,
     /// The notes that every property was asked about; `None` if no property waits for a note.
     pub notes: Option<&'k [bool]>,
-    /// The rows of all successors are made at once, whether or not they turn out to be new.
-    pub with_rows: bool,
+    /// The state vectors of all successors are made at once, whether or not they turn out to be new.
+    pub with_vectors: bool,
 }
 
 impl<S: Scheme> Known<'_, S> {
@@ -135,9 +135,9 @@ impl<S: Scheme> Known<'_, S> {
 }
 
 /// A state that is left.
-pub(super) struct Leaving<'r, K> {
+pub(super) struct Expanding<'r, K> {
     pub number: u32,
-    pub row: &'r [u32],
+    pub vector: &'r [u32],
     pub key: K,
     /// Steps that are counted and not followed.
     pub asleep: Asleep,
@@ -146,34 +146,34 @@ pub(super) struct Leaving<'r, K> {
 /// Appends the successors of a state to `found`, or nothing and says what is missing.
 pub(super) fn expand<S: Scheme>(
     source: &mut impl Source,
-    leaving: Leaving<'_, S::Key>,
+    expanding: Expanding<'_, S::Key>,
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
-    let (list, rows) = (found.found.len(), found.rows.len());
-    let result = successors(source, leaving, known, found);
+    let (list, vectors) = (found.found.len(), found.vectors.len());
+    let result = successors(source, expanding, known, found);
     if result.is_err() {
         found.keys.truncate(list);
         found.found.truncate(list);
-        found.rows.truncate(rows);
+        found.vectors.truncate(vectors);
     }
     result
 }
 
 fn successors<S: Scheme>(
     source: &mut impl Source,
-    Leaving { number, row, key, asleep }: Leaving<'_, S::Key>,
+    Expanding { number, vector, key, asleep }: Expanding<'_, S::Key>,
     known: &Known<'_, S>,
     found: &mut Candidates<S::Key>,
 ) -> Result<(), Miss> {
     let (crashes_at, history_at) = (source.tables().crashes_column(), source.tables().history_column());
-    let (crashes, history) = (row[crashes_at], row[history_at]);
-    let crash_fits = source.tables().crash_fits(row);
+    let (crashes, history) = (vector[crashes_at], vector[history_at]);
+    let crash_fits = source.tables().crash_fits(vector);
     // What a step adds to such a key is known without its receivers.
     let whole = S::HASHED && source.tables().plan.additive();
     let (mut next_ordinal, mut sleeping) = (0, 0);
     for column in 0..source.tables().movers() {
-        let (start, end) = steps(source, column, row[column])?;
+        let (start, end) = steps(source, column, vector[column])?;
         // Most views have no steps at all.
         if start == end {
             continue;
@@ -204,7 +204,7 @@ fn successors<S: Scheme>(
                 sleeping += 1;
                 continue;
             }
-            let moved = known.scheme.step(&source.tables().steps, at, row[column]);
+            let moved = known.scheme.step(&source.tables().steps, at, vector[column]);
             let mut next_key = key.plus(moved);
             if next_history != history {
                 if next_history & FAILED != 0 {
@@ -231,13 +231,13 @@ fn successors<S: Scheme>(
                     .minus(term(crashes))
                     .plus(term(source.tables().plan.world.faults.count(crashes)));
             }
-            let kind = Kind::Row { step: at, history: next_history };
+            let kind = Kind::Successor { step: at, history: next_history };
             if !whole {
-                let received = received(source, known.scheme, at, row)?;
+                let received = received(source, known.scheme, at, vector)?;
                 next_key = next_key.plus(received);
             }
-            if known.with_rows {
-                match successor_row(source, (row, at, next_history), known, next_key, found)? {
+            if known.with_vectors {
+                match successor_vector(source, (vector, at, next_history), known, next_key, found)? {
                     Some(Ok(key)) => next_key = key,
                     Some(Err(failure)) => {
                         found.push(key, from, Kind::Failed(failure));
@@ -247,7 +247,7 @@ fn successors<S: Scheme>(
                 }
             }
             // A step that leads nowhere else is counted and not followed, unless somebody wants to see all steps.
-            if next_key == key && how == How::Plain && !known.with_rows {
+            if next_key == key && how == How::Plain && !known.with_vectors {
                 sleeping += 1;
             } else {
                 found.push(next_key, from, kind);
@@ -265,43 +265,48 @@ fn successors<S: Scheme>(
 
 /// What a step adds to a key by what it sends to others.
 #[inline]
-fn received<S: Scheme>(source: &mut impl Source, scheme: &S, step: u32, row: &[u32]) -> Result<S::Key, Miss> {
+fn received<S: Scheme>(
+    source: &mut impl Source,
+    scheme: &S,
+    step: u32,
+    vector: &[u32],
+) -> Result<S::Key, Miss> {
     let mut sum = S::Key::EMPTY;
     let Effect { posts, .. } = source.tables().steps.effects[step as usize];
     for post in posts.0..posts.1 {
         let (column, envelopes) = source.tables().reactions.posts[post as usize];
         let column = column as usize;
-        let view = append(source, column, row[column], envelopes)?;
+        let view = append(source, column, vector[column], envelopes)?;
         let term = |number| scheme.term(&source.tables().columns, column, number);
-        sum = sum.plus(term(view)).minus(term(row[column]));
+        sum = sum.plus(term(view)).minus(term(vector[column]));
     }
     Ok(sum)
 }
 
-/// Adds the row of a successor, rewritten if its system does that. Its key then; `None` if it is out of bounds; the number of a
+/// Adds the state vector of a successor, rewritten if its system does that. Its key then; `None` if it is out of bounds; the number of a
 /// message if rewriting panics.
 #[cold]
-fn successor_row<S: Scheme>(
+fn successor_vector<S: Scheme>(
     source: &mut impl Source,
-    (row, step, history): (&[u32], u32, u32),
+    (vector, step, history): (&[u32], u32, u32),
     known: &Known<'_, S>,
     mut key: S::Key,
     found: &mut Candidates<S::Key>,
 ) -> Result<Option<Result<S::Key, u32>>, Miss> {
-    let from = found.rows.len();
-    found.rows.extend_from_slice(row);
-    let after = &mut found.rows[from..];
-    step_row(source, step, history, after)?;
-    if source.tables().plan.changes_rows() {
+    let from = found.vectors.len();
+    found.vectors.extend_from_slice(vector);
+    let after = &mut found.vectors[from..];
+    step_vector(source, step, history, after)?;
+    if source.tables().plan.rewrites_vectors() {
         match rewrite(source, after)? {
             Ok(true) => key = known.scheme.key(&source.tables().columns, after),
             Ok(false) => {
                 found.pruned = true;
-                found.rows.truncate(from);
+                found.vectors.truncate(from);
                 return Ok(None);
             }
             Err(failure) => {
-                found.rows.truncate(from);
+                found.vectors.truncate(from);
                 return Ok(Some(Err(failure)));
             }
         }
@@ -309,39 +314,39 @@ fn successor_row<S: Scheme>(
     // A bound that panics lets the state through here and is asked again when the state is taken in.
     if source.tables().plan.world.bounds_states
         && !known.seen.contains(&key)
-        && source.admits(&found.rows[from..]) == Ok(false)
+        && source.admits(&found.vectors[from..]) == Ok(false)
     {
         found.pruned = true;
-        found.rows.truncate(from);
+        found.vectors.truncate(from);
         return Ok(None);
     }
     Ok(Some(Ok(key)))
 }
 
-/// Makes of a row the one after a step.
-fn step_row(source: &mut impl Source, step: u32, history: u32, row: &mut [u32]) -> Result<(), Miss> {
+/// Makes of a state vector the one after a step.
+fn step_vector(source: &mut impl Source, step: u32, history: u32, vector: &mut [u32]) -> Result<(), Miss> {
     let Step { column, how, .. } = source.tables().steps.hot[step as usize];
     let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
-    row[usize::from(column)] = view;
+    vector[usize::from(column)] = view;
     for post in posts.0..posts.1 {
         let (column, envelopes) = source.tables().reactions.posts[post as usize];
         let column = column as usize;
-        let view = append(source, column, row[column], envelopes)?;
-        row[column] = view;
+        let view = append(source, column, vector[column], envelopes)?;
+        vector[column] = view;
     }
     let (crashes_at, history_at) = (source.tables().crashes_column(), source.tables().history_column());
     if how == How::Crash {
-        row[crashes_at] = source.tables().plan.world.faults.count(row[crashes_at]);
+        vector[crashes_at] = source.tables().plan.world.faults.count(vector[crashes_at]);
     }
-    row[history_at] = history;
+    vector[history_at] = history;
     Ok(())
 }
 
-/// Puts one row in the place of all that are alike.
-fn rewrite(source: &mut impl Source, row: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
-    let normal = source.normal(row)?;
+/// Puts one state vector in the place of all that are alike.
+fn rewrite(source: &mut impl Source, vector: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
+    let normal = source.normal(vector)?;
     if normal == Ok(true) {
-        canonical(source, row)?;
+        canonical(source, vector)?;
     }
     Ok(normal)
 }
@@ -354,7 +359,7 @@ fn steps(source: &mut impl Source, column: usize, view: u32) -> Result<(u32, u32
         if steps.0 != NONE {
             return Ok(steps);
         }
-        source.fill(Miss::Moves { column, view })?;
+        source.memoise(Miss::Moves { column, view })?;
     }
 }
 
@@ -365,7 +370,7 @@ pub(super) fn append(source: &mut impl Source, column: usize, view: u32, list: u
         if let Some(view) = source.tables().columns[column].appends.get(pair(view, list)) {
             return Ok(view);
         }
-        source.fill(Miss::Append { column, view, list })?;
+        source.memoise(Miss::Append { column, view, list })?;
     }
 }
 
@@ -376,6 +381,6 @@ fn update(source: &mut impl Source, history: u32, note: u32) -> Result<u32, Miss
         if let Some(history) = source.tables().histories.updated(history, note) {
             return Ok(history);
         }
-        source.fill(Miss::Update { history, note })?;
+        source.memoise(Miss::Update { history, note })?;
     }
 }

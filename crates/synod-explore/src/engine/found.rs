@@ -27,7 +27,7 @@ pub(super) struct Place {
     /// The states of that level, without those that were left.
     pub level: Range<u32>,
     /// Where the level began.
-    pub began: u32,
+    pub first_of_level: u32,
     /// How many states of the present block are left together.
     pub portion: u32,
     /// The first state that the properties of whole states were not asked about.
@@ -61,7 +61,7 @@ impl Found {
         }
     }
 
-    /// Makes room for the numbers there are; false if rows have become too wide.
+    /// Makes room for the numbers there are; false if state vectors have become too wide.
     pub(super) fn fit(&mut self, tables: &Tables) -> bool {
         let counts = tables.counts();
         if !self.frontier.overflows(&counts) {
@@ -106,7 +106,7 @@ impl Found {
                 let (local, _) = tables.columns[actor].of[view as usize];
                 self.asked.local(door, (actor, local), state);
             };
-            match actor.filter(|_| !tables.plan.changes_rows()) {
+            match actor.filter(|_| !tables.plan.rewrites_vectors()) {
                 Some(actor) if actor < actors => ask(actor),
                 Some(_) => {}
                 // Of the first state, and where a state was rewritten, any actor may be new.

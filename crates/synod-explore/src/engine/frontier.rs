@@ -18,7 +18,7 @@ struct Chunk {
     /// The number of its first state, and how many there are.
     first: u32,
     len: usize,
-    /// The packed rows, each with its key if that is a hash, and with who sleeps in it; empty while they wait on disk.
+    /// The packed state vectors, each with its key if that is a hash, and with who sleeps in it; empty while they wait on disk.
     words: Vec<u64>,
     /// Where they are on disk, if they are.
     place: Option<u64>,
@@ -34,7 +34,7 @@ impl Chunk {
 /// The states between the first that was not left and the last that was found.
 pub(super) struct Frontier {
     layout: Arc<Layout>,
-    /// Words of a key and of who sleeps, that wait with each row.
+    /// Words of a key and of who sleeps, that wait with each state vector.
     tail: usize,
     chunks: VecDeque<Chunk>,
     next: u32,
@@ -68,7 +68,7 @@ impl Frontier {
         self.layout = Arc::new(layout);
     }
 
-    /// Whether a row with such numbers can be added.
+    /// Whether a state vector with such numbers can be added.
     pub(super) fn overflows(&self, counts: &[u64]) -> bool {
         self.layout.overflows(counts)
     }
@@ -98,9 +98,9 @@ impl Frontier {
     }
 
     /// A state as it would be added, in which nobody sleeps.
-    pub(super) fn packed(&self, row: &[u32], key: &[u64]) -> Vec<u64> {
+    pub(super) fn packed(&self, vector: &[u32], key: &[u64]) -> Vec<u64> {
         let mut packed = Vec::with_capacity(self.words());
-        self.layout.pack(row, &mut packed);
+        self.layout.pack(vector, &mut packed);
         packed.extend_from_slice(&key[..self.tail - sleep::WORDS]);
         packed.extend_from_slice(&Asleep::NOBODY.as_words());
         packed
@@ -219,7 +219,7 @@ impl Frontier {
     }
 }
 
-/// The rows of a chunk that waits on disk.
+/// The state vectors of a chunk that waits on disk.
 fn on_disk(file: &mut File, place: u64, chunk: &Chunk, tail: usize) -> io::Result<Vec<u64>> {
     let mut bytes = vec![0; chunk.len * (chunk.layout.words() + tail) * 8];
     file.seek(SeekFrom::Start(place))?;
@@ -275,9 +275,9 @@ impl<'f> Reader<'f> {
 
     /// Reads a state that is in memory.
     #[inline]
-    pub(super) fn row(&mut self, state: u32, row: &mut [u32]) {
+    pub(super) fn vector(&mut self, state: u32, vector: &mut [u32]) {
         let waiting = self.get(state);
-        waiting.layout.unpack(waiting.packed, row);
+        waiting.layout.unpack(waiting.packed, vector);
     }
 }
 
@@ -285,7 +285,7 @@ impl<'f> Reader<'f> {
 mod tests {
     use super::*;
 
-    fn row(n: u32) -> [u32; 3] {
+    fn vector(n: u32) -> [u32; 3] {
         [n % 7, n, n / 3]
     }
 
@@ -300,7 +300,7 @@ mod tests {
                 assert!(frontier.overflows(&[7, 1 << 17, 1 << 16]));
                 frontier.set_layout(Layout::new(&[7, 1 << 17, 1 << 17], 64));
             }
-            let packed = frontier.packed(&row(n), &[u64::from(n) * 3]);
+            let packed = frontier.packed(&vector(n), &[u64::from(n) * 3]);
             frontier.extend(&packed);
             if n % 1000 == 0 {
                 frontier.spill(5).expect("the disk works");
@@ -314,8 +314,8 @@ mod tests {
             let block = from..(from + 500).min(90_000);
             frontier.load(block.clone()).expect("the disk works");
             for n in block {
-                frontier.reader().row(n, &mut found);
-                assert_eq!(found, row(n));
+                frontier.reader().vector(n, &mut found);
+                assert_eq!(found, vector(n));
                 assert_eq!(frontier.reader().get(n).key, [u64::from(n) * 3]);
             }
             frontier.spill(from + 500).expect("the disk works");

@@ -10,7 +10,7 @@ use super::intern::{Lists, NONE, pair};
 use super::pairs::Pairs;
 use super::reactions::Reactions;
 use super::views::bit;
-use crate::observer::PartUpdate;
+use crate::observer::ComponentUpdate;
 
 /// A history number with this bit is the number of a panic message instead.
 pub(super) const FAILED: u32 = 1 << 31;
@@ -40,7 +40,7 @@ impl Noted {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Update {
     /// The part that it is of; `None` for whole histories.
-    pub part: Option<usize>,
+    pub component: Option<usize>,
     /// The history, or the value of the part.
     pub from: u32,
     pub note: u32,
@@ -92,17 +92,21 @@ impl Histories {
     }
 
     /// The number of a history. The first one tells how they come apart: into so many parts, or not at all.
-    pub(super) fn number_of(&mut self, parts: &[u32], come_apart: impl FnOnce() -> usize) -> u32 {
+    pub(super) fn number_of(
+        &mut self,
+        components: &[u32],
+        split_into_components: impl FnOnce() -> usize,
+    ) -> u32 {
         if self.len() == 0 {
-            let parts = come_apart();
-            self.apart = parts > 0;
-            self.updates.resize_with(parts.max(1), Pairs::new);
+            let components = split_into_components();
+            self.apart = components > 0;
+            self.updates.resize_with(components.max(1), Pairs::new);
         }
         if self.apart {
-            return self.lists.intern(parts) - 1;
+            return self.lists.intern(components) - 1;
         }
-        self.count = self.count.max(parts[0] + 1);
-        parts[0]
+        self.count = self.count.max(components[0] + 1);
+        components[0]
     }
 
     /// The actors that have steps whose notes are about the same parts as this one, as bits. All if histories do not come apart.
@@ -112,7 +116,8 @@ impl Histories {
             return 0;
         }
         let Some(noted) = self.notes.get(note as usize) else { return u32::MAX };
-        let touching = self.touching.iter().enumerate().filter(|(part, _)| noted.touches() >> part & 1 == 1);
+        let touching =
+            self.touching.iter().enumerate().filter(|(component, _)| noted.touches() >> component & 1 == 1);
         touching.fold(0, |rivals, (_, actors)| rivals | actors)
     }
 
@@ -126,8 +131,8 @@ impl Histories {
     fn learn(&mut self, note: u32, more: impl FnOnce(&mut Noted)) {
         let noted = &mut self.notes[note as usize];
         more(noted);
-        for (part, touching) in self.touching.iter_mut().enumerate() {
-            *touching |= if noted.touches() >> part & 1 == 1 { noted.actors } else { 0 };
+        for (component, touching) in self.touching.iter_mut().enumerate() {
+            *touching |= if noted.touches() >> component & 1 == 1 { noted.actors } else { 0 };
         }
     }
 
@@ -161,11 +166,12 @@ impl Histories {
 
     /// Every update that is known, in no order that means anything.
     pub(super) fn updates(&self) -> impl Iterator<Item = Update> {
-        let parts = self.updates.iter().enumerate().map(|(part, updates)| (Some(part), updates));
-        parts.chain([(None, &self.whole)]).flat_map(|(part, updates)| {
-            let part = part.filter(|_| self.apart);
+        let components =
+            self.updates.iter().enumerate().map(|(component, updates)| (Some(component), updates));
+        components.chain([(None, &self.whole)]).flat_map(|(component, updates)| {
+            let component = component.filter(|_| self.apart);
             updates.iter().map(move |(pair, to)| Update {
-                part,
+                component,
                 from: (pair >> 32) as u32,
                 note: pair as u32,
                 to,
@@ -180,7 +186,7 @@ impl Histories {
     }
 
     /// The numbers of a history's parts: its own if it is whole.
-    pub(super) fn parts<'h>(&'h self, history: &'h u32) -> &'h [u32] {
+    pub(super) fn components<'h>(&'h self, history: &'h u32) -> &'h [u32] {
         if self.apart { self.lists.get(history + 1) } else { std::slice::from_ref(history) }
     }
 
@@ -189,24 +195,30 @@ impl Histories {
         if history as usize >= self.len() {
             return None;
         }
-        let (about, parts) = (self.notes.get(note as usize)?.about, self.parts(&history));
+        let (about, components) = (self.notes.get(note as usize)?.about, self.components(&history));
         let mut next = [0; MOST];
-        let next = &mut next[..parts.len()];
-        next.copy_from_slice(parts);
-        for part in bits(about) {
-            match self.updates[part].get(pair(next[part], note))? {
+        let next = &mut next[..components.len()];
+        next.copy_from_slice(components);
+        for component in bits(about) {
+            match self.updates[component].get(pair(next[component], note))? {
                 WHOLE => return self.whole.get(pair(history, note)),
                 failed if failed & FAILED != 0 => return Some(failed),
-                value => next[part] = value,
+                value => next[component] = value,
             }
         }
-        if next == parts { Some(history) } else { self.lists.find(next).map(|list| list - 1) }
+        if next == components { Some(history) } else { self.lists.find(next).map(|list| list - 1) }
     }
 
     /// Finds out what a note makes of a history.
-    pub(super) fn fill(&mut self, door: &mut dyn Door, reactions: &mut Reactions, history: u32, note: u32) {
+    pub(super) fn memoise(
+        &mut self,
+        door: &mut dyn Door,
+        reactions: &mut Reactions,
+        history: u32,
+        note: u32,
+    ) {
         let updated = if self.apart {
-            self.fill_parts(door, reactions, history, note)
+            self.memoise_components(door, reactions, history, note)
         } else {
             let updated = self.updated_whole(door, reactions, history, note);
             self.updates[0].insert(pair(history, note), updated);
@@ -223,9 +235,9 @@ impl Histories {
         history: u32,
         note: u32,
     ) -> u32 {
-        match door.update(self.parts(&history), note) {
+        match door.update(self.components(&history), note) {
             Ok(None) => history,
-            Ok(Some(parts)) => self.number_of(&parts, || door.parts()),
+            Ok(Some(components)) => self.number_of(&components, || door.component_count()),
             Err(message) => reactions.fail(message) | FAILED,
         }
     }
@@ -233,22 +245,29 @@ impl Histories {
     /// The same where histories come apart. A part that meets a note for the first time is asked about by itself and with all the
     /// others: that both come to the same is what is taken for granted from then on. Where some part needs the whole history, what the
     /// others came to is not remembered.
-    fn fill_parts(&mut self, door: &mut dyn Door, reactions: &mut Reactions, history: u32, note: u32) -> u32 {
-        let (mut next, mut met) = (self.parts(&history).to_vec(), Vec::new());
-        for part in bits(self.notes[note as usize].about) {
-            let place = pair(next[part], note);
-            let known = self.updates[part].get(place);
-            let value = known.unwrap_or_else(|| match door.update_part(part, next[part], note) {
-                Ok(PartUpdate::Same) => next[part],
-                Ok(PartUpdate::Changed(to)) => to,
-                Ok(PartUpdate::Whole) => WHOLE,
-                Err(message) => reactions.fail(message) | FAILED,
-            });
+    fn memoise_components(
+        &mut self,
+        door: &mut dyn Door,
+        reactions: &mut Reactions,
+        history: u32,
+        note: u32,
+    ) -> u32 {
+        let (mut next, mut met) = (self.components(&history).to_vec(), Vec::new());
+        for component in bits(self.notes[note as usize].about) {
+            let place = pair(next[component], note);
+            let known = self.updates[component].get(place);
+            let value =
+                known.unwrap_or_else(|| match door.update_component(component, next[component], note) {
+                    Ok(ComponentUpdate::Same) => next[component],
+                    Ok(ComponentUpdate::Changed(to)) => to,
+                    Ok(ComponentUpdate::Whole) => WHOLE,
+                    Err(message) => reactions.fail(message) | FAILED,
+                });
             // A part that needs the whole, or panics, does so whatever the others are.
             if value & FAILED != 0 {
-                self.updates[part].insert(place, value);
+                self.updates[component].insert(place, value);
             } else if known.is_none() {
-                met.push((part, place, value));
+                met.push((component, place, value));
             }
             if value == WHOLE {
                 self.learn(note, |noted| noted.whole = true);
@@ -259,14 +278,17 @@ impl Histories {
             if value & FAILED != 0 {
                 return value;
             }
-            next[part] = value;
+            next[component] = value;
         }
         let updated = self.lists.intern(&next) - 1;
-        let checked =
-            if met.is_empty() { Ok(()) } else { door.check_parts(self.parts(&history), note, &next) };
+        let checked = if met.is_empty() {
+            Ok(())
+        } else {
+            door.check_components(self.components(&history), note, &next)
+        };
         let failed = checked.err().map(|message| reactions.fail(message) | FAILED);
-        for (part, place, value) in met {
-            self.updates[part].insert(place, failed.unwrap_or(value));
+        for (component, place, value) in met {
+            self.updates[component].insert(place, failed.unwrap_or(value));
         }
         failed.unwrap_or(updated)
     }

@@ -1,6 +1,6 @@
-//! What keys are made of: rows that are packed, words, and hashes of numbers.
+//! What keys are made of: state vectors that are packed, words, and hashes of numbers.
 
-/// The columns of a row, and where each lies in a packed one. No column lies across two words.
+/// The columns of a state vector, and where each lies in a packed one. No column lies across two words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub places: Vec<Place>,
@@ -37,7 +37,7 @@ fn width_of(count: u64) -> u8 {
 
 impl Layout {
     /// Room for these many numbers in each column, in words of `bits` bits. One bit of the first word stays set, so that
-    /// no row is packed into nothing but zeros.
+    /// no state vector is packed into nothing but zeros.
     pub(super) fn new(counts: &[u64], bits: u8) -> Self {
         let mut order: Vec<usize> = (0..counts.len()).collect();
         order.sort_by_key(|&column| std::cmp::Reverse(width_of(counts[column])));
@@ -96,7 +96,7 @@ impl Layout {
         &self.counts
     }
 
-    /// Words of a packed row.
+    /// Words of a packed state vector.
     pub(super) fn words(&self) -> usize {
         self.words
     }
@@ -112,42 +112,42 @@ impl Layout {
         there.map(|place| place.shift + place.width).max().unwrap_or(0)
     }
 
-    /// Appends a row, packed.
-    pub(super) fn pack(&self, row: &[u32], to: &mut Vec<u64>) {
+    /// Appends a state vector, packed.
+    pub(super) fn pack(&self, vector: &[u32], to: &mut Vec<u64>) {
         let from = to.len();
         to.resize(from + self.words, 0);
-        self.pack_into(row, &mut to[from..]);
+        self.pack_into(vector, &mut to[from..]);
     }
 
-    /// Packs a row.
-    pub(super) fn pack_into(&self, row: &[u32], to: &mut [u64]) {
+    /// Packs a state vector.
+    pub(super) fn pack_into(&self, vector: &[u32], to: &mut [u64]) {
         // Word by word, in registers.
         let mut packed = 1;
         for (word, fields) in to.iter_mut().zip(&self.fields) {
             for &(column, shift) in fields {
-                packed |= u64::from(row[usize::from(column)]) << shift;
+                packed |= u64::from(vector[usize::from(column)]) << shift;
             }
             *word = packed;
             packed = 0;
         }
     }
 
-    /// The row that was packed.
+    /// The state vector that was packed.
     #[inline]
-    pub(super) fn unpack(&self, words: &[u64], row: &mut [u32]) {
-        for (place, number) in self.places.iter().zip(row) {
+    pub(super) fn unpack(&self, words: &[u64], vector: &mut [u32]) {
+        for (place, number) in self.places.iter().zip(vector) {
             *number = place.get(words[usize::from(place.word)]);
         }
     }
 
-    /// A number of a packed row.
+    /// A number of a packed state vector.
     #[inline]
     pub(super) fn get(&self, words: &[u64], column: usize) -> u32 {
         let place = self.places[column];
         place.get(words[usize::from(place.word)])
     }
 
-    /// Puts another number into a packed row. One that is too large for its column is cut, and leaves the others as they are.
+    /// Puts another number into a packed state vector. One that is too large for its column is cut, and leaves the others as they are.
     #[inline]
     pub(super) fn set(&self, words: &mut [u64], column: usize, number: u32) {
         let place = self.places[column];
@@ -168,7 +168,7 @@ pub(super) trait Key: Copy + PartialEq + Send + Sync + 'static {
     fn minus(self, other: Self) -> Self;
 }
 
-/// A key that a packed row fits into.
+/// A key that a packed state vector fits into.
 pub(super) trait Packing: Key {
     /// Bits of a word.
     const BITS: u8;

@@ -1,10 +1,10 @@
 //! Breadth-first exploration of every state, the same whatever the number of threads.
 //!
-//! States are rows of numbers. Two sides share the work, and meet at one `door`: `semantics` knows actors, observers and properties,
+//! States are state vectors of numbers. Two sides share the work, and meet at one `door`: `semantics` knows actors, observers and properties,
 //! runs each handler once per distinct local situation, and gives every value a number; `search` knows numbers only. `plan` decides
 //! what is done, and which options go together.
 //!
-//! Over numbers, the successors of a state are sums and look-ups (`expand`) in tables that are filled as they are asked (`tables`, `fill`).
+//! Over numbers, the successors of a state are sums and look-ups (`expand`) in tables that are filled as they are asked (`tables`, `memoise`).
 //! The states that were seen are a table of keys (`seen`), exact or fingerprinted (`scheme`); those that were not left yet wait in line
 //! (`frontier`), on disk if need be; and two bytes a state tell how it was found (`origins`). States are expanded block by block
 //! (`blocks`), so that numbers, counts and traces depend on the system alone.
@@ -19,13 +19,13 @@ mod bytes;
 mod checkpoint;
 mod door;
 mod expand;
-mod fill;
 mod found;
 mod frontier;
 mod histories;
 mod inboxes;
 mod intern;
 mod key;
+mod memoise;
 mod origins;
 mod packing;
 mod pairs;

@@ -2,11 +2,11 @@
 //! spent waiting for memory, so it is asked for many things at once.
 
 use super::door::Door;
-use super::expand::{Candidate, Candidates, Kind, Leaving, append};
-use super::fill::{Reading, Source};
+use super::expand::{Candidate, Candidates, Expanding, Kind, append};
 use super::frontier::{Frontier, Reader};
 use super::intern::pair;
 use super::key::{Key, Layout};
+use super::memoise::{Reading, Source};
 use super::reductions::sleep::{self, Asleep};
 use super::scheme::Scheme;
 use super::tables::{Miss, Tables};
@@ -21,7 +21,7 @@ const LARGE: usize = 1 << 11;
 /// Some of the states that are left, read ahead.
 pub(super) struct Window<K> {
     width: usize,
-    rows: Vec<u32>,
+    vectors: Vec<u32>,
     /// Their numbers, their keys, and who sleeps in them.
     states: Vec<(u32, K, Asleep)>,
     /// How many of them were taken out again.
@@ -32,7 +32,13 @@ pub(super) struct Window<K> {
 
 impl<K: Key> Window<K> {
     pub(super) fn new(width: usize, sleeping: bool) -> Self {
-        Self { width, sleeping, rows: vec![0; WINDOW * width], states: Vec::with_capacity(WINDOW), taken: 0 }
+        Self {
+            width,
+            sleeping,
+            vectors: vec![0; WINDOW * width],
+            states: Vec::with_capacity(WINDOW),
+            taken: 0,
+        }
     }
 
     /// The next state; it is the first of those that come. All of them come in turn.
@@ -43,17 +49,17 @@ impl<K: Key> Window<K> {
         scheme: &S,
         reader: &mut Reader<'_>,
         coming: impl Iterator<Item = u32>,
-    ) -> Leaving<'_, K> {
+    ) -> Expanding<'_, K> {
         if self.taken == self.states.len() {
             self.taken = 0;
             self.states.clear();
-            for (state, row) in coming.zip(self.rows.chunks_exact_mut(self.width)) {
+            for (state, vector) in coming.zip(self.vectors.chunks_exact_mut(self.width)) {
                 let waiting = reader.get(state);
-                waiting.layout.unpack(waiting.packed, row);
+                waiting.layout.unpack(waiting.packed, vector);
                 let key = if S::HASHED || waiting.is_current {
                     S::waiting(waiting.packed, waiting.key)
                 } else {
-                    scheme.key(&tables.columns, row)
+                    scheme.key(&tables.columns, vector)
                 };
                 let asleep = if self.sleeping { waiting.asleep } else { Asleep::NOBODY };
                 self.states.push((state, key, asleep));
@@ -61,9 +67,9 @@ impl<K: Key> Window<K> {
             self.ask_for(tables);
         }
         let (number, key, asleep) = self.states[self.taken];
-        let row = &self.rows[self.taken * self.width..][..self.width];
+        let vector = &self.vectors[self.taken * self.width..][..self.width];
         self.taken += 1;
-        Leaving { number, row, key, asleep }
+        Expanding { number, vector, key, asleep }
     }
 
     /// Looks at what expanding them will look at, so that the memory fetches all of it at the same time.
@@ -72,8 +78,12 @@ impl<K: Key> Window<K> {
         let large = |column: &usize| tables.columns[*column].len() > LARGE;
         for column in (0..tables.movers()).filter(large) {
             let steps = &tables.columns[column].steps;
-            let views =
-                || self.rows.chunks_exact(self.width).take(self.states.len()).map(|row| row[column] as usize);
+            let views = || {
+                self.vectors
+                    .chunks_exact(self.width)
+                    .take(self.states.len())
+                    .map(|vector| vector[column] as usize)
+            };
             asked ^= views().fold(0, |asked, view| asked ^ steps[view].1);
             for view in views() {
                 asked ^= tables.steps.hot.get(steps[view].0 as usize).map_or(0, |step| step.note);
@@ -88,11 +98,11 @@ pub(super) fn pack<S: Scheme>(
     (tables, door): (&Tables, &dyn Door),
     frontier: &Frontier,
     buffer: &mut Candidates<S::Key>,
-    with_rows: bool,
+    with_vectors: bool,
 ) {
-    let Candidates { keys, found, rows, new, fresh, packed, missed, .. } = buffer;
+    let Candidates { keys, found, vectors, new, fresh, packed, missed, .. } = buffer;
     let (words, width) = (frontier.layout().words(), frontier.words());
-    // What waits with a row: its key, if that is a hash, and who sleeps.
+    // What waits with a state vector: its key, if that is a hash, and who sleeps.
     let hash = width - words - sleep::WORDS;
     packed.clear();
     missed.clear();
@@ -101,17 +111,17 @@ pub(super) fn pack<S: Scheme>(
     let mut count = 0;
     for (at, (one, new)) in found.iter().zip(&*new).enumerate() {
         fresh[count] = at as u32;
-        count += usize::from(new.load(Ordering::Relaxed) | !one.is_row());
+        count += usize::from(new.load(Ordering::Relaxed) | !one.is_successor());
     }
     fresh.truncate(count);
-    let fresh = fresh.iter().map(|at| *at as usize).filter(|at| found[*at].is_row());
-    if with_rows {
-        let mut rows = rows.chunks_exact(tables.width());
-        let successors = found.iter().zip(&*keys).zip(&*new).filter(|((one, _), _)| one.is_row());
+    let fresh = fresh.iter().map(|at| *at as usize).filter(|at| found[*at].is_successor());
+    if with_vectors {
+        let mut vectors = vectors.chunks_exact(tables.width());
+        let successors = found.iter().zip(&*keys).zip(&*new).filter(|((one, _), _)| one.is_successor());
         for ((_, key), new) in successors {
-            let row = rows.next().expect("each successor has a row");
+            let vector = vectors.next().expect("each successor has a row");
             if new.load(Ordering::Relaxed) {
-                frontier.layout().pack(row, packed);
+                frontier.layout().pack(vector, packed);
                 packed.extend_from_slice(&key.as_words()[..hash]);
                 packed.extend_from_slice(&Asleep::NOBODY.as_words());
             }
@@ -123,7 +133,7 @@ pub(super) fn pack<S: Scheme>(
         for (fresh, (packed, n)) in fresh.chunks(WINDOW).zip(packed.chunks_mut(WINDOW * width).zip(0..)) {
             homes.clear();
             for (at, packed) in fresh.iter().zip(packed.chunks_exact_mut(width)) {
-                let asleep = successor.begin(tables, &found[*at], packed, &mut homes);
+                let asleep = successor.start(tables, &found[*at], packed, &mut homes);
                 packed[words..words + hash].copy_from_slice(&keys[*at].as_words()[..hash]);
                 packed[words + hash..].copy_from_slice(&asleep.as_words());
             }
@@ -140,7 +150,7 @@ pub(super) fn pack<S: Scheme>(
         let mut reader = frontier.reader();
         for at in fresh {
             packed.extend_from_slice(&keys[at].as_words()[..words]);
-            let Kind::Row { step, .. } = found[at].kind() else { unreachable!("only rows are packed") };
+            let Kind::Successor { step, .. } = found[at].kind() else { unreachable!("only rows are packed") };
             let parent = reader.get(found[at].parent);
             let history = parent.layout.get(parent.packed, tables.history_column());
             packed.extend_from_slice(&parent.asleep.after(tables, step, history).as_words());
@@ -148,21 +158,21 @@ pub(super) fn pack<S: Scheme>(
     }
 }
 
-/// Makes packed rows of those of the parents.
+/// Makes packed state vectors of those of the parents.
 pub(super) struct Packing<'f> {
     layout: &'f Layout,
     reader: Reader<'f>,
-    row: Vec<u32>,
+    vector: Vec<u32>,
 }
 
 impl<'f> Packing<'f> {
     pub(super) fn new(frontier: &'f Frontier, width: usize) -> Self {
-        Self { layout: frontier.layout(), reader: frontier.reader(), row: vec![0; width] }
+        Self { layout: frontier.layout(), reader: frontier.reader(), vector: vec![0; width] }
     }
 
     /// Begins to pack a successor. Adds where will be looked for what that takes. Says who sleeps in it.
     #[inline]
-    pub(super) fn begin(
+    pub(super) fn start(
         &mut self,
         tables: &Tables,
         one: &Candidate,
@@ -174,10 +184,10 @@ impl<'f> Packing<'f> {
         if waiting.is_current {
             packed.copy_from_slice(waiting.packed);
         } else {
-            waiting.layout.unpack(waiting.packed, &mut self.row);
-            layout.pack_into(&self.row, packed);
+            waiting.layout.unpack(waiting.packed, &mut self.vector);
+            layout.pack_into(&self.vector, packed);
         }
-        let Kind::Row { step, .. } = one.kind() else { unreachable!("only rows are packed") };
+        let Kind::Successor { step, .. } = one.kind() else { unreachable!("only rows are packed") };
         let Effect { posts, .. } = tables.steps.effects[step as usize];
         let posts = &tables.reactions.posts[posts.0 as usize..posts.1 as usize];
         homes.extend(posts.iter().map(|(column, envelopes)| {
@@ -196,7 +206,7 @@ impl<'f> Packing<'f> {
         packed: &mut [u64],
     ) -> Result<(), Miss> {
         let layout = self.layout;
-        let Kind::Row { step, history } = one.kind() else { unreachable!("only rows are packed") };
+        let Kind::Successor { step, history } = one.kind() else { unreachable!("only rows are packed") };
         let Step { column, how, .. } = source.tables().steps.hot[step as usize];
         let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
         layout.set(packed, column.into(), view);

@@ -13,7 +13,7 @@
 //! | scouts (with dead messages) | off | | | | | before the first |
 //!
 //! Keys that are hashed are sums over messages where adding a message does the same to every inbox (multisets), nothing is left out and
-//! no row is rewritten ([`Plan::additive`]). Histories come apart unless something rewrites or permutes whole ones ([`Plan::apart`]).
+//! no state vector is rewritten ([`Plan::additive`]). Histories come apart unless something rewrites or permutes whole ones ([`Plan::apart`]).
 
 use super::reductions::symmetry::Group;
 use crate::Subject;
@@ -85,8 +85,8 @@ pub(super) struct Plan {
     pub stop: StopAt,
     /// States at this depth are not left.
     pub depth: Option<usize>,
-    /// Messages that their receivers will never react to are left out of rows, so that states that differ in nothing else are one.
-    pub leaves_out: bool,
+    /// Messages that their receivers will never react to are left out of state vectors, so that states that differ in nothing else are one.
+    pub drops_dead: bool,
     /// Which actors are taken for alike.
     pub symmetry: Option<Arc<Group>>,
     pub doubt: Doubtful,
@@ -107,7 +107,7 @@ impl Plan {
         refusal(system, options, bounded).map_or(Ok(()), Err)?;
         let mut plan = Self::whole(system, bounded);
         let actors = system.actors.len();
-        plan.leaves_out = options.dead_messages;
+        plan.drops_dead = options.dead_messages;
         let symmetry = system.symmetry.as_ref().filter(|_| options.symmetry);
         plan.symmetry = symmetry.map(|symmetry| Arc::new(Group::new(symmetry.group(actors), actors)));
         plan.stop = match &options.stop {
@@ -147,7 +147,7 @@ impl Plan {
             properties: asks.collect(),
             stop: StopAt::Exhausted,
             depth: system.bounds.depth,
-            leaves_out: false,
+            drops_dead: false,
             symmetry: None,
             doubt: match system.doubt {
                 None => Doubtful::Nothing,
@@ -157,29 +157,29 @@ impl Plan {
         }
     }
 
-    /// Whether a row is another one once it is made: the least of its like, or what its state is rewritten to.
-    pub(super) fn changes_rows(&self) -> bool {
+    /// Whether a state vector is another one once it is made: the least of its like, or what its state is rewritten to.
+    pub(super) fn rewrites_vectors(&self) -> bool {
         self.symmetry.is_some() || self.world.rewrites
     }
 
-    /// Whether rows are made of all successors, because something looks at them before it is known whether they are new.
-    pub(super) fn with_rows(&self) -> bool {
-        self.changes_rows() || self.world.bounds_states
+    /// Whether state vectors are made of all successors, because something looks at them before it is known whether they are new.
+    pub(super) fn with_vectors(&self) -> bool {
+        self.rewrites_vectors() || self.world.bounds_states
     }
 
     /// Whether steps that sleep need not be followed.
     pub(super) fn sleeps(&self) -> bool {
-        !self.with_rows()
+        !self.with_vectors()
     }
 
     /// Whether hashed keys are sums over locals and messages, so that what a step adds to them is known without its receivers.
     pub(super) fn additive(&self) -> bool {
-        self.world.delivery == Delivery::Multiset && !self.leaves_out && !self.changes_rows()
+        self.world.delivery == Delivery::Multiset && !self.drops_dead && !self.rewrites_vectors()
     }
 
     /// Whether histories may come apart.
     pub(super) fn apart(&self) -> bool {
-        !self.changes_rows()
+        !self.rewrites_vectors()
     }
 }
 
@@ -215,7 +215,7 @@ fn refusal<A: Subject, O: Observer<A>>(
     }
     let symmetry = options.symmetry && system.symmetry.is_some();
     if symmetry && options.dead_messages {
-        // The graph on which left out messages are checked is that of the least rows, where actors have changed places.
+        // The graph on which left out messages are checked is that of the least state vectors, where actors have changed places.
         return Some(
             "messages cannot be left out where like actors are taken for one, as what one of them ignores was checked on its \
              own steps only: switch one of the two off"

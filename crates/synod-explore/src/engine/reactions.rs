@@ -27,7 +27,7 @@ pub(super) struct Reaction {
     /// The message of its panic, or [`NONE`].
     pub failure: u32,
     /// The state that was being left when the handler was run for the first time.
-    pub born: u32,
+    pub first_seen: u32,
 }
 
 impl Reaction {
@@ -51,7 +51,7 @@ pub(super) struct Reactions {
     /// How often a handler was run.
     pub calls: u64,
     /// The state that is being left.
-    pub leaving: u32,
+    pub expanding: u32,
 }
 
 impl Reactions {
@@ -63,7 +63,7 @@ impl Reactions {
             posts: Vec::new(),
             failures: Vec::new(),
             calls: 0,
-            leaving: NONE,
+            expanding: NONE,
         }
     }
 

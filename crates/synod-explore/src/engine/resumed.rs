@@ -7,8 +7,8 @@ use super::budget::Budget;
 use super::explore_at;
 use super::search::Pace;
 use crate::{
-    Checkpoint, Delivery, Event, Local, Network, Observer, Options, Permutation, Permute, Progress, Property,
-    Report, Step, Stop, Symmetry, System, Table, Verdict, Why,
+    Checkpoint, Delivery, Local, Network, Observer, Options, Permutation, Permute, Progress, Property,
+    Report, Step, Stop, Symmetry, System, Table, Trigger, Verdict, Why,
 };
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
@@ -69,8 +69,8 @@ impl Observer<Climber> for Heard {
     }
 
     fn note(&self, step: &Step<'_, Climber>) -> Option<u8> {
-        match step.event {
-            Event::Deliver { msg, .. } if !step.is_no_op() => Some(*msg),
+        match step.trigger {
+            Trigger::Deliver { msg, .. } if !step.is_no_op() => Some(*msg),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! How a row of numbers becomes a key of the table: packed so that nothing is lost, or hashed so that it is short.
+//! How a state vector of numbers becomes a key of the table: packed so that nothing is lost, or hashed so that it is short.
 //!
 //! Either way a key is a sum of one term a column. A successor's key is its parent's, less the terms of the columns
 //! that changed, plus their new ones: what did not change is not looked at. Where inboxes are multisets, the hashed term of a
@@ -7,7 +7,7 @@
 use super::key::{Key, Layout, Packing, Place, SHARD_BITS, hash_of, mix};
 use super::views::{Column, Steps};
 
-/// How rows become keys.
+/// How state vectors become keys.
 pub(super) trait Scheme: Sync + Send {
     type Key: Key;
     /// What is kept of a key in its shard.
@@ -19,9 +19,9 @@ pub(super) trait Scheme: Sync + Send {
     fn spread_in_shard(slot: &Self::Slot) -> u64;
     /// Whether keys are made of hashes, so that they can be sums over messages.
     const HASHED: bool;
-    /// The key of a state that waits: its row as this packs it, and, of a hashed key, that.
-    fn waiting(row: &[u64], key: &[u64]) -> Self::Key;
-    /// What a number of a column adds to the key of a row; views are looked up in their columns.
+    /// The key of a state that waits: its state vector as this packs it, and, of a hashed key, that.
+    fn waiting(vector: &[u64], key: &[u64]) -> Self::Key;
+    /// What a number of a column adds to the key of a state vector; views are looked up in their columns.
     fn term(&self, columns: &[Column], column: usize, number: u32) -> Self::Key;
     /// What a step of an actor adds, whose view changes from one to another.
     fn step(&self, steps: &Steps, step: u32, from: u32) -> Self::Key;
@@ -30,16 +30,16 @@ pub(super) trait Scheme: Sync + Send {
     /// Sixty-four bits of a key that are as good as random.
     fn spread(key: &Self::Key) -> u64;
 
-    /// The key of a row.
-    fn key(&self, columns: &[Column], row: &[u32]) -> Self::Key {
-        let numbers = row.iter().enumerate();
+    /// The key of a state vector.
+    fn key(&self, columns: &[Column], vector: &[u32]) -> Self::Key {
+        let numbers = vector.iter().enumerate();
         numbers.fold(self.base(), |key, (column, number)| key.plus(self.term(columns, column, *number)))
     }
 }
 
-/// A key of 64 times `WORDS` random bits. Two rows that differ have the same key with the odds that so many bits say.
+/// A key of 64 times `WORDS` random bits. Two state vectors that differ have the same key with the odds that so many bits say.
 ///
-/// The sums behave like random ones: rows that differ do so in some column, in its view or, where views are sums, in how
+/// The sums behave like random ones: state vectors that differ do so in some column, in its view or, where views are sums, in how
 /// often some message is there, and the terms of that are independent of all the rest.
 pub(super) struct Hashed<const WORDS: usize>;
 
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// A key that is the row itself.
+/// A key that is the state vector itself.
 pub(super) struct Packed<K> {
     places: Vec<Place>,
     key: std::marker::PhantomData<K>,
@@ -117,9 +117,9 @@ impl<K: Packing> Packed<K> {
         (layout.words <= K::WORDS).then_some((Self { places, key: std::marker::PhantomData }, layout))
     }
 
-    /// The row behind a key.
-    pub(super) fn row(&self, key: &K, row: &mut [u32]) {
-        for (place, number) in self.places.iter().zip(row) {
+    /// The state vector behind a key.
+    pub(super) fn vector(&self, key: &K, vector: &mut [u32]) {
+        for (place, number) in self.places.iter().zip(vector) {
             *number = place.get(key.word(usize::from(place.word)));
         }
     }
@@ -137,8 +137,8 @@ impl<K: Packing> Scheme for Packed<K> {
     const HASHED: bool = false;
 
     #[inline]
-    fn waiting(row: &[u64], _: &[u64]) -> Self::Key {
-        Key::of_words(row)
+    fn waiting(vector: &[u64], _: &[u64]) -> Self::Key {
+        Key::of_words(vector)
     }
 
     #[inline]
@@ -176,10 +176,10 @@ impl<K: Packing> Scheme for Packed<K> {
     }
 }
 
-/// A key that is the row itself, of which a slot holds 64 bits and its shard the rest.
+/// A key that is the state vector itself, of which a slot holds 64 bits and its shard the rest.
 ///
 /// The shard is the second word, scrambled by what the first one is hashed to: from a slot and its shard both are found again, so that
-/// no row is taken for another.
+/// no state vector is taken for another.
 pub(super) struct Split(Packed<[u64; 2]>);
 
 impl Split {
@@ -192,9 +192,9 @@ impl Split {
         (u32::from(layout.used(1)) <= SHARD_BITS).then_some((Self(packed), layout))
     }
 
-    /// The row behind a key.
-    pub(super) fn row(&self, key: &[u64; 2], row: &mut [u32]) {
-        self.0.row(key, row);
+    /// The state vector behind a key.
+    pub(super) fn vector(&self, key: &[u64; 2], vector: &mut [u32]) {
+        self.0.vector(key, vector);
     }
 }
 
@@ -204,8 +204,8 @@ impl Scheme for Split {
     const HASHED: bool = false;
 
     #[inline]
-    fn waiting(row: &[u64], _: &[u64]) -> Self::Key {
-        Key::of_words(row)
+    fn waiting(vector: &[u64], _: &[u64]) -> Self::Key {
+        Key::of_words(vector)
     }
 
     #[inline]
@@ -247,21 +247,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packed_row_is_found_again() {
+    fn a_packed_vector_is_found_again() {
         let counts = [1, 2, 3, 70_000, 5, 1 << 31, 9, 1 << 20];
-        let row = [0, 1, 2, 69_999, 4, 7, 8, (1 << 20) - 1];
+        let vector = [0, 1, 2, 69_999, 4, 7, 8, (1 << 20) - 1];
         let mut back = [0; 8];
         let (packed, layout) = Packed::<[u64; 2]>::new(&counts).expect("it fits");
-        packed.row(&packed.key(&[], &row), &mut back);
-        assert_eq!(back, row);
+        packed.vector(&packed.key(&[], &vector), &mut back);
+        assert_eq!(back, vector);
         let mut words = Vec::new();
-        layout.pack(&row, &mut words);
-        assert_eq!(words, packed.key(&[], &row), "both ways of packing are one");
+        layout.pack(&vector, &mut words);
+        assert_eq!(words, packed.key(&[], &vector), "both ways of packing are one");
         back = [0; 8];
         layout.unpack(&words, &mut back);
-        assert_eq!(back, row);
+        assert_eq!(back, vector);
         assert!(Split::new(&counts).is_none(), "92 bits do not fit into 71");
-        for (column, number) in row.iter().enumerate() {
+        for (column, number) in vector.iter().enumerate() {
             assert_eq!(layout.get(&words, column), *number);
         }
         layout.set(&mut words, 3, 5);
@@ -279,14 +279,14 @@ mod tests {
         assert!(Split::new(&[1 << 16, 1 << 16, 1 << 16, 1 << 16]).is_none(), "a word of its own is too much");
         let mut back = [0; 6];
         for n in 0..5_000_u32 {
-            let row = [n, n * 7 % 65_536, 65_535 - n, n % 32_768, n % 32, n % 4];
-            let key = split.key(&[], &row);
+            let vector = [n, n * 7 % 65_536, 65_535 - n, n % 32_768, n % 32, n % 4];
+            let key = split.key(&[], &vector);
             let (slot, shard) =
                 (Split::slot(&key), (Split::spread(&key) >> (u64::BITS - SHARD_BITS)) as usize);
             assert_eq!(Split::whole(&slot, shard), key);
             assert_eq!(Split::spread_in_shard(&slot) << SHARD_BITS, Split::spread(&key) << SHARD_BITS);
-            split.row(&key, &mut back);
-            assert_eq!(back, row);
+            split.vector(&key, &mut back);
+            assert_eq!(back, vector);
         }
     }
 

@@ -5,10 +5,10 @@ use super::asked::is_first;
 use super::budget::Budget;
 use super::checkpoint::{self, Due};
 use super::door::{Door, Whole};
-use super::fill::Filling;
 use super::found::Found;
+use super::memoise::Memoising;
 use super::plan::{Doubtful, Plan};
-use super::tables::{Entry, Tables};
+use super::tables::{Change, Tables};
 use crate::report::{Checkpoint, Options, Progress, Why};
 use std::ops::Range;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub(super) struct Search<'e> {
     pub door: &'e mut dyn Door,
     pub tables: Tables,
     pub found: Found,
-    /// The row of the initial state.
+    /// The state vector of the initial state.
     pub first: Vec<u32>,
     /// Of each actor, the views that were met; only while scouting.
     pub scouting: Option<Vec<Vec<bool>>>,
@@ -110,8 +110,8 @@ impl<'e> Search<'e> {
         }
     }
 
-    fn filling(&mut self) -> Filling<'_> {
-        Filling { tables: &mut self.tables, door: self.door }
+    fn memoising(&mut self) -> Memoising<'_> {
+        Memoising { tables: &mut self.tables, door: self.door }
     }
 
     /// Explores from the initial state on, or goes on from a checkpoint if that is asked for and there is one.
@@ -126,7 +126,7 @@ impl<'e> Search<'e> {
                     format!("cannot go on from {file}: {message}; remove it to begin anew")
                 })?;
             }
-            _ => self.begin(initial),
+            _ => self.add_initial(initial),
         }
         let mut ended = self.run(initial);
         match self.options.checkpoint.as_ref().filter(|_| ended.incomplete.is_none()) {
@@ -141,20 +141,20 @@ impl<'e> Search<'e> {
     }
 
     /// Takes in the initial state.
-    fn begin(&mut self, initial: &Whole) {
-        self.tables.reactions.leaving = 0;
-        let row = self.filling().first_row(initial);
-        self.first.clone_from(&row);
+    fn add_initial(&mut self, initial: &Whole) {
+        self.tables.reactions.expanding = 0;
+        let vector = self.memoising().first_vector(initial);
+        self.first.clone_from(&vector);
         self.found.at.generated = 1;
         if self.found.seen.is_none() || !self.found.fit(&self.tables) {
             self.found.seen = None;
             return;
         }
         let key = self.found.seen.as_mut().map_or_else(Vec::new, |seen| {
-            seen.insert(&self.tables.columns, &row);
-            seen.key(&self.tables.columns, &row)
+            seen.insert(&self.tables.columns, &vector);
+            seen.key(&self.tables.columns, &vector)
         });
-        let packed = self.found.frontier.packed(&row, &key);
+        let packed = self.found.frontier.packed(&vector, &key);
         self.add(&packed, (0, 0), None);
     }
 
@@ -163,8 +163,8 @@ impl<'e> Search<'e> {
     /// # Errors
     /// When the file cannot be read, is damaged, or is of something else: in words, without the file's name.
     fn go_on(&mut self, checkpoint: &Checkpoint<'_>, initial: &Whole) -> Result<(), String> {
-        let filling = &mut Filling { tables: &mut self.tables, door: self.door };
-        let loaded = checkpoint::load(&mut self.found, filling, checkpoint, (initial, self.pace.block))?;
+        let memoising = &mut Memoising { tables: &mut self.tables, door: self.door };
+        let loaded = checkpoint::load(&mut self.found, memoising, checkpoint, (initial, self.pace.block))?;
         (self.first, self.passes) = (loaded.first, loaded.passes);
         Ok(())
     }
@@ -198,11 +198,11 @@ impl<'e> Search<'e> {
 
     /// Begins anew, knowing better what can be left out.
     fn restart(&mut self, initial: &Whole) {
-        self.tables.note_down(Entry::Restart);
+        self.tables.note_down(Change::Restart);
         self.passes += 1;
         self.tables.forget_views();
         self.found = Found::new(&self.tables.plan, self.options, self.tables.width());
-        self.begin(initial);
+        self.add_initial(initial);
     }
 
     /// Finds out what must not be left out, as far as that is cheap: by leaving only states in which some actor's view is new. Such
@@ -211,7 +211,7 @@ impl<'e> Search<'e> {
         for _ in 0..SCOUTS {
             self.scouting = Some(vec![Vec::new(); self.tables.movers()]);
             let (ended, _) = self.pass();
-            let refuted = ended.incomplete.is_none() && self.filling().refute();
+            let refuted = ended.incomplete.is_none() && self.memoising().refute();
             self.scouting = None;
             // A panic comes up again, and then it counts.
             if ended.incomplete.is_some() {
@@ -236,7 +236,7 @@ impl<'e> Search<'e> {
 
     fn explore(&mut self, initial: &Whole) -> Ended {
         // Whoever goes on from a checkpoint has scouted.
-        if self.tables.plan.leaves_out && self.found.at.depth == 0 {
+        if self.tables.plan.drops_dead && self.found.at.depth == 0 {
             let incomplete = self.scout(initial);
             if incomplete.is_some() {
                 return Ended { incomplete, ..Ended::default() };
@@ -251,7 +251,7 @@ impl<'e> Search<'e> {
                 ended.incomplete = Some(why);
             }
             if ended.incomplete.is_none() && !stale {
-                stale = self.filling().refute();
+                stale = self.memoising().refute();
             }
             if ended.incomplete.is_some() || !stale {
                 return ended;
@@ -275,7 +275,7 @@ impl<'e> Search<'e> {
         ended.incomplete = self.ask_states();
         // An exploration that was interrupted in a block goes on to its end first, as if it had not been.
         while ended.incomplete.is_none() && (self.is_in_block() || !self.is_over()) {
-            if self.found.at.level.is_empty() && !self.begin_level() {
+            if self.found.at.level.is_empty() && !self.next_level() {
                 break;
             }
             if self.found.at.entered != self.found.at.depth {
@@ -284,7 +284,7 @@ impl<'e> Search<'e> {
                     self.found.at.level.start = self.found.at.level.end;
                     break;
                 }
-                if self.scouting.is_none() && self.is_worth_checking() && self.filling().refute() {
+                if self.scouting.is_none() && self.is_worth_checking() && self.memoising().refute() {
                     return (ended, true);
                 }
                 self.found.at.entered = self.found.at.depth;
@@ -299,7 +299,7 @@ impl<'e> Search<'e> {
             if ended.incomplete.is_some() {
                 break;
             }
-            self.tell();
+            self.report_progress();
             let scouted = self.scouting.is_some() && self.found.origins.len() >= SCOUTED;
             if scouted || self.is_over() {
                 break;
@@ -323,13 +323,13 @@ impl<'e> Search<'e> {
     }
 
     /// Goes on to the states that were found from those of the level that was left; false if there are none.
-    fn begin_level(&mut self) -> bool {
+    fn next_level(&mut self) -> bool {
         let at = &mut self.found.at;
         at.level = at.level.end..self.found.origins.len();
         if at.level.is_empty() {
             return false;
         }
-        at.began = at.level.start;
+        at.first_of_level = at.level.start;
         at.depth += 1;
         true
     }
@@ -337,13 +337,13 @@ impl<'e> Search<'e> {
     /// Whether some of the present block was left, and not all of it.
     fn is_in_block(&self) -> bool {
         let at = &self.found.at;
-        !at.level.is_empty() && !(at.level.start - at.began).is_multiple_of(self.pace.block)
+        !at.level.is_empty() && !(at.level.start - at.first_of_level).is_multiple_of(self.pace.block)
     }
 
     /// What is to be left of the present block. Where blocks end does not depend on where the exploration was interrupted.
     fn block(&mut self) -> Range<u32> {
         let at = &self.found.at;
-        let left = (at.level.start - at.began) % self.pace.block;
+        let left = (at.level.start - at.first_of_level) % self.pace.block;
         let block = at.level.start..at.level.end.min(at.level.start - left + self.pace.block);
         if left == 0 {
             self.found.at.portion = self.portion(block.end - block.start);
@@ -363,7 +363,7 @@ impl<'e> Search<'e> {
     /// Whether enough was found out since what is left out was last checked.
     fn is_worth_checking(&mut self) -> bool {
         let (known, checked) = (self.tables.reactions.all.len(), self.found.at.checked);
-        let worth = self.tables.plan.leaves_out && known > checked + checked / 32;
+        let worth = self.tables.plan.drops_dead && known > checked + checked / 32;
         if worth {
             self.found.at.checked = known;
         }
@@ -382,7 +382,7 @@ impl<'e> Search<'e> {
             || self.found.asked.is_enough(self.tables.plan.stop)
     }
 
-    fn tell(&self) {
+    fn report_progress(&self) {
         // Scouting takes so little that its counts would only be confusing.
         if let (None, Some(progress)) = (&self.scouting, self.options.progress) {
             progress(&Progress {
@@ -406,14 +406,14 @@ impl<'e> Search<'e> {
             && self.scouting.is_none()
             && (probes || self.found.asked.waits_for_states())
         {
-            let (begun, unasked) = (Instant::now(), self.found.at.unasked);
+            let (started, unasked) = (Instant::now(), self.found.at.unasked);
             let chunk = self.tempo.chunk.saturating_mul(self.threads() as u32);
             let some = unasked..all.min(unasked.saturating_add(chunk));
             // Where few are asked about together, it is because that takes long.
             let least = self.tempo.chunk;
             self.found.ask_states((&self.tables, &*self.door), &some, self.pool.as_deref(), least);
             self.found.at.unasked = some.end;
-            let took = begun.elapsed();
+            let took = started.elapsed();
             if took > LONG {
                 self.tempo.chunk = (self.tempo.chunk / 2).max(1);
             } else if took < LONG / 8 && self.tempo.chunk < self.pace.chunk {

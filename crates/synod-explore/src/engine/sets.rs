@@ -63,7 +63,7 @@ macro_rules! smallest {
 }
 
 impl Seen {
-    /// An empty set of the kind, and how exact keys are laid out; `None` if rows are too wide to be kept.
+    /// An empty set of the kind, and how exact keys are laid out; `None` if state vectors are too wide to be kept.
     pub(super) fn new(kind: Kind, counts: &[u64]) -> Option<(Self, Layout)> {
         match kind {
             Kind::Fingerprint64 => Some((Self::Hashed64(Box::new(Set::new(Hashed))), Layout::roomy(counts))),
@@ -87,14 +87,14 @@ impl Seen {
         }
     }
 
-    /// The key of a row, in words.
-    pub(super) fn key(&self, columns: &[Column], row: &[u32]) -> Vec<u64> {
-        with_set!(self, set => set.scheme.key(columns, row).as_words().to_vec())
+    /// The key of a state vector, in words.
+    pub(super) fn key(&self, columns: &[Column], vector: &[u32]) -> Vec<u64> {
+        with_set!(self, set => set.scheme.key(columns, vector).as_words().to_vec())
     }
 
-    /// Adds a row.
-    pub(super) fn insert(&mut self, columns: &[Column], row: &[u32]) -> bool {
-        with_set!(self, set => set.table.insert(set.scheme.key(columns, row)))
+    /// Adds a state vector.
+    pub(super) fn insert(&mut self, columns: &[Column], vector: &[u32]) -> bool {
+        with_set!(self, set => set.table.insert(set.scheme.key(columns, vector)))
     }
 
     /// Bytes in use.
@@ -102,17 +102,17 @@ impl Seen {
         with_set!(self, set => set.bytes())
     }
 
-    /// Puts all its rows into another set; fingerprints have none.
+    /// Puts all its state vectors into another set; fingerprints have none.
     pub(super) fn pour(&mut self, columns: &[Column], width: usize, into: &mut Seen) {
         macro_rules! pour {
             ($($variant:ident),*) => {
                 match self {
                     Self::Hashed64(_) | Self::Hashed128(_) => {}
                     $(Self::$variant(set) => {
-                        let mut row = vec![0; width];
+                        let mut vector = vec![0; width];
                         for key in set.table.drain() {
-                            set.scheme.row(&key, &mut row);
-                            into.insert(columns, &row);
+                            set.scheme.vector(&key, &mut vector);
+                            into.insert(columns, &vector);
                         }
                     })*
                 }

@@ -1,6 +1,6 @@
 //! What is known of the system in numbers. Reading it calls no user code; what is missing is said to be ([`Miss`]).
 //!
-//! A row is `[view of each actor, stray inbox, crashes, history]`. A *local* is everything about an actor, an *inbox* the
+//! A state vector is `[view of each actor, stray inbox, crashes, history]`. A *local* is everything about an actor, an *inbox* the
 //! messages on their way to it, and a *view* is a local with an inbox: it has the same steps wherever it occurs. The
 //! *stray* inbox holds the messages on their way to nobody; it is the view of one more actor, in local 0.
 
@@ -9,7 +9,7 @@ use super::histories::Histories;
 use super::inboxes::Inboxes;
 use super::plan::Plan;
 use super::reactions::Reactions;
-use super::reductions::dead::LeftOut;
+use super::reductions::dead::DeadMessages;
 use super::views::{Column, Steps};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub(super) enum Miss {
 
 /// Something that changed the tables.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Entry {
-    Fill(Miss),
+pub(super) enum Change {
+    Memoise(Miss),
     /// What is left out was checked.
     Refute,
     /// The exploration began anew.
@@ -48,13 +48,13 @@ pub(super) struct Tables {
     /// One an actor, and one for the stray inbox.
     pub columns: Vec<Column>,
     pub steps: Steps,
-    pub dead: LeftOut,
+    pub dead: DeadMessages,
     /// Where actors are alike: what each history looks like after each permutation. That of views is kept with their columns.
     pub images: Vec<u32>,
-    /// The most crashes that any row has.
+    /// The most crashes that any state vector has.
     pub most_crashes: u32,
-    /// Everything that changed the tables after the first row, if that is noted down.
-    pub log: Option<Vec<Entry>>,
+    /// Everything that changed the tables after the first state vector, if that is noted down.
+    pub log: Option<Vec<Change>>,
 }
 
 impl Tables {
@@ -67,7 +67,7 @@ impl Tables {
             reactions: Reactions::new(),
             columns: std::iter::repeat_with(Column::new).take(plan.world.actors + 1).collect(),
             steps: Steps::default(),
-            dead: LeftOut::default(),
+            dead: DeadMessages::default(),
             images: Vec::new(),
             most_crashes: 0,
             log: None,
@@ -86,9 +86,9 @@ impl Tables {
     }
 
     /// Notes down something that changes the tables, if that is wanted.
-    pub(super) fn note_down(&mut self, entry: Entry) {
+    pub(super) fn note_down(&mut self, change: Change) {
         if let Some(log) = &mut self.log {
-            log.push(entry);
+            log.push(change);
         }
     }
 
@@ -96,11 +96,11 @@ impl Tables {
     pub(super) fn forget_views(&mut self) {
         self.columns = std::iter::repeat_with(Column::new).take(self.actors() + 1).collect();
         self.steps.clear();
-        self.dead.begin_anew();
+        self.dead.forget_dropped();
         self.most_crashes = 0;
         // States are numbered anew; where a handler was first run is known of no number any more but the first.
         for reaction in &mut self.reactions.all {
-            reaction.born = 0;
+            reaction.first_seen = 0;
         }
         self.images.clear();
     }
@@ -137,27 +137,27 @@ impl Tables {
         self.actors() + usize::from(self.plan.world.loss)
     }
 
-    /// The local and the inbox behind a column of a row.
-    pub(super) fn parts(&self, row: &[u32], column: usize) -> (u32, u32) {
-        self.columns[column].of[row[column] as usize]
+    /// The local and the inbox behind a column of a state vector.
+    pub(super) fn local_and_inbox(&self, vector: &[u32], column: usize) -> (u32, u32) {
+        self.columns[column].of[vector[column] as usize]
     }
 
-    /// Whether another crash is possible in a row.
+    /// Whether another crash is possible in a state vector.
     #[inline]
-    pub(super) fn crash_fits(&self, row: &[u32]) -> bool {
-        let is_down = |actor: &usize| self.locals[self.parts(row, *actor).0 as usize].down;
+    pub(super) fn crash_fits(&self, vector: &[u32]) -> bool {
+        let is_down = |actor: &usize| self.locals[self.local_and_inbox(vector, *actor).0 as usize].down;
         self.plan.world.faults.max_down > 0
             && self
                 .plan
                 .world
                 .faults
-                .crash_fits((0..self.actors()).filter(is_down).count(), row[self.crashes_column()])
+                .crash_fits((0..self.actors()).filter(is_down).count(), vector[self.crashes_column()])
     }
 
-    /// The step at a place among those of a row whose views were left: its column and its number.
-    pub(super) fn step_at(&self, row: &[u32], ordinal: u32) -> Option<(usize, u32)> {
+    /// The step at a place among those of a state vector whose views were left: its column and its number.
+    pub(super) fn step_at(&self, vector: &[u32], ordinal: u32) -> Option<(usize, u32)> {
         let mut left = ordinal;
-        for (column, &view) in row.iter().enumerate().take(self.movers()) {
+        for (column, &view) in vector.iter().enumerate().take(self.movers()) {
             let (start, end) = self.columns[column].steps[view as usize];
             if left < end - start {
                 return Some((column, start + left));
@@ -168,41 +168,42 @@ impl Tables {
     }
 
     /// The numbers of all actors' locals.
-    pub(super) fn locals_of(&self, row: &[u32]) -> Vec<u32> {
-        (0..self.actors()).map(|actor| self.parts(row, actor).0).collect()
+    pub(super) fn locals_of(&self, vector: &[u32]) -> Vec<u32> {
+        (0..self.actors()).map(|actor| self.local_and_inbox(vector, actor).0).collect()
     }
 
-    /// The state that a row stands for.
-    pub(super) fn whole(&self, row: &[u32]) -> Whole {
-        let inboxes = (0..=self.actors()).map(|column| self.inboxes.lists.get(self.parts(row, column).1));
+    /// The state that a state vector stands for.
+    pub(super) fn whole(&self, vector: &[u32]) -> Whole {
+        let inboxes =
+            (0..=self.actors()).map(|column| self.inboxes.lists.get(self.local_and_inbox(vector, column).1));
         Whole {
-            locals: self.locals_of(row),
+            locals: self.locals_of(vector),
             envelopes: inboxes.flatten().copied().collect(),
-            history: self.histories.parts(&row[self.history_column()]).to_vec(),
-            crashes: row[self.crashes_column()],
+            history: self.histories.components(&vector[self.history_column()]).to_vec(),
+            crashes: vector[self.crashes_column()],
         }
     }
 
-    /// Whether an entry can be carried out: its numbers are known.
-    pub(super) fn knows(&self, entry: Entry) -> bool {
+    /// Whether an change can be carried out: its numbers are known.
+    pub(super) fn knows(&self, change: Change) -> bool {
         let is_view = |column: usize, view: u32| {
             self.columns.get(column).is_some_and(|column| (view as usize) < column.len())
         };
         let is_history = |history: u32| (history as usize) < self.histories.len();
-        match entry {
-            Entry::Fill(Miss::Moves { column, view }) => is_view(column, view),
-            Entry::Fill(Miss::Append { column, view, list }) => {
+        match change {
+            Change::Memoise(Miss::Moves { column, view }) => is_view(column, view),
+            Change::Memoise(Miss::Append { column, view, list }) => {
                 is_view(column, view) && (list as usize) < self.inboxes.lists.len()
             }
-            Entry::Fill(Miss::Update { history, note }) => {
+            Change::Memoise(Miss::Update { history, note }) => {
                 is_history(history) && (note as usize) < self.histories.notes()
             }
-            Entry::Fill(Miss::Image { column, number, by }) => {
+            Change::Memoise(Miss::Image { column, number, by }) => {
                 let known =
                     is_view(column, number) || (column == self.history_column() && is_history(number));
                 known && self.plan.symmetry.as_ref().is_some_and(|group| by < group.len())
             }
-            Entry::Fill(Miss::Rest) | Entry::Refute | Entry::Restart => true,
+            Change::Memoise(Miss::Rest) | Change::Refute | Change::Restart => true,
         }
     }
 

@@ -296,7 +296,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
             graph.enabled.push(Classes::MAX);
             escapes.push(true);
         } else {
-            if let Err(Failed { state, ordinal, message }) = steps.leave(state, &mut outs) {
+            if let Err(Failed { state, ordinal, message }) = steps.expand(state, &mut outs) {
                 return Err(NotBuilt::Panicked(match steps.trace(state, Some(ordinal)) {
                     Ok(trace) => Impure { message, trace },
                     Err(impure) => impure,

@@ -211,30 +211,30 @@ fn judge_one<A: Subject, O: Observer<A>>(
         return Ok(Judged::Holds { whatever_follows: is_met_before || !built.is_cut() });
     };
     let cycles = Cycles { graph: &built.graph, demands: built.demands, fair: &fair, visit };
-    let (way, since) = due.way(due.nearest[first]);
-    let mut best = (way, since, cycles.through_state(due.nearest[first]));
+    let (path, since) = due.path(due.nearest[first]);
+    let mut best = (path, since, cycles.through_state(due.nearest[first]));
     let others = due.nearest[first + 1..].iter().filter(|&&state| fair[state as usize] != NOWHERE);
-    for &entry in others.take(ENTRIES - 1) {
-        let (way, since) = due.way(entry);
+    for &home in others.take(ENTRIES - 1) {
+        let (path, since) = due.path(home);
         // The cost of a search grows with what it finds, so only small cycles are looked for where there is one.
-        if way.len() > best.0.len() || !best.2.1 || best.2.0.is_empty() {
+        if path.len() > best.0.len() || !best.2.1 || best.2.0.is_empty() {
             break;
         }
-        let cycle = cycles.through_state(entry);
+        let cycle = cycles.through_state(home);
         if cycle.1 && cycle.0.len() < best.2.0.len() {
-            best = (way, since, cycle);
+            best = (path, since, cycle);
         }
     }
-    let (way, due_after, (cycle, shortest)) = best;
-    let stem: Vec<usize> = way
+    let (path, due_after, (cycle, shortest)) = best;
+    let stem: Vec<usize> = path
         .windows(2)
         .map(|pair| {
             let step = built.graph.steps(pair[0]).find(|&step| built.graph.to[step] == pair[1]);
-            step.expect("a way goes by steps")
+            step.expect("a path goes by steps")
         })
         .collect();
-    let entry = *way.last().expect("a way has an end");
-    let mut state = way[0];
+    let home = *path.last().expect("a path has an end");
+    let mut state = path[0];
     let actions = |steps: &[usize], state: &mut u32| -> Vec<Action<A>> {
         steps
             .iter()
@@ -246,7 +246,7 @@ fn judge_one<A: Subject, O: Observer<A>>(
             .collect()
     };
     let stem = actions(&stem, &mut state);
-    debug_assert_eq!(state, entry);
+    debug_assert_eq!(state, home);
     let cycle = actions(&cycle, &mut state);
     let mut lasso = Lasso { stem, cycle, due: due_after, shortest, meets: Vec::new() };
     match panics::capture(|| verify(system, property, &lasso)) {

@@ -88,37 +88,37 @@ pub(super) fn components(
     visit: Option<&[bool]>,
     give_up: &mut dyn FnMut() -> Option<Why>,
 ) -> Result<Vec<u32>, Why> {
-    let mut parts = Parts {
+    let mut components = StrongComponents {
         graph,
-        part: region.iter().map(|&inside| u32::from(inside)).collect(),
+        component: region.iter().map(|&inside| u32::from(inside)).collect(),
         order: vec![0; graph.len()],
         low: vec![0; graph.len()],
-        next_part: 1,
+        next_component: 1,
     };
     let mut fair = vec![NOWHERE; graph.len()];
     let mut next_fair = NOWHERE;
     let all: Vec<u32> = (0..graph.len() as u32).filter(|&state| region[state as usize]).collect();
     let mut pending = vec![(1, all)];
-    while let Some((part, states)) = pending.pop() {
+    while let Some((component, states)) = pending.pop() {
         let mut found = Vec::new();
-        parts.split(part, &states, give_up, &mut |component| found.push(component.to_vec()))?;
+        components.split(component, &states, give_up, &mut |component| found.push(component.to_vec()))?;
         for component in found {
-            let id = parts.fresh();
-            parts.put(&component, id);
+            let id = components.fresh();
+            components.put(&component, id);
             let (mut taken, mut always, mut ever) = (0, Classes::MAX, 0);
             for &state in &component {
                 always &= graph.enabled[state as usize];
                 ever |= graph.enabled[state as usize];
                 for step in graph.steps(state) {
                     let label = graph.label_of(step);
-                    if !label.ceases && parts.part[graph.to[step] as usize] == id {
+                    if !label.ceases && components.component[graph.to[step] as usize] == id {
                         taken |= label.classes;
                     }
                 }
             }
             let visits = visit.is_none_or(|visit| component.iter().any(|&state| visit[state as usize]));
             if !visits || demands.weak & always & !taken != 0 {
-                parts.put(&component, NOWHERE);
+                components.put(&component, NOWHERE);
                 continue;
             }
             let neglected = demands.strong & ever & !taken;
@@ -126,13 +126,13 @@ pub(super) fn components(
                 next_fair += 1;
                 for &state in &component {
                     fair[state as usize] = next_fair;
-                    parts.part[state as usize] = NOWHERE;
+                    components.component[state as usize] = NOWHERE;
                 }
                 continue;
             }
             let (gone, left): (Vec<u32>, Vec<u32>) =
                 component.into_iter().partition(|&state| graph.enabled[state as usize] & neglected != 0);
-            parts.put(&gone, NOWHERE);
+            components.put(&gone, NOWHERE);
             if !left.is_empty() {
                 pending.push((id, left));
             }
@@ -142,39 +142,39 @@ pub(super) fn components(
 }
 
 /// States in parts; only steps within a part count.
-struct Parts<'g> {
+struct StrongComponents<'g> {
     graph: &'g Graph,
     /// The part of each state; [`NOWHERE`] if it is settled.
-    part: Vec<u32>,
+    component: Vec<u32>,
     /// When each state was first met, from 1; 0 if it was not. Tarjan's algorithm.
     order: Vec<u32>,
     /// The earliest state that can be reached and is still open.
     low: Vec<u32>,
-    next_part: u32,
+    next_component: u32,
 }
 
 /// States that are looked at before the clock is.
 const PATIENCE: u32 = 1 << 14;
 
-impl Parts<'_> {
-    fn put(&mut self, states: &[u32], part: u32) {
+impl StrongComponents<'_> {
+    fn put(&mut self, states: &[u32], component: u32) {
         for &state in states {
-            self.part[state as usize] = part;
+            self.component[state as usize] = component;
         }
     }
 
     fn fresh(&mut self) -> u32 {
-        self.next_part += 1;
-        self.next_part
+        self.next_component += 1;
+        self.next_component
     }
 
     /// Tells the strongly connected components of a part (Tarjan 1972), without recursion.
     fn split(
         &mut self,
-        part: u32,
+        component: u32,
         states: &[u32],
         give_up: &mut dyn FnMut() -> Option<Why>,
-        tell: &mut dyn FnMut(&[u32]),
+        report: &mut dyn FnMut(&[u32]),
     ) -> Result<(), Why> {
         for &state in states {
             self.order[state as usize] = 0;
@@ -183,13 +183,13 @@ impl Parts<'_> {
         let mut open: Vec<u32> = Vec::new();
         let mut closed = vec![];
         // The way to the present state: each state with its next step.
-        let mut way: Vec<(u32, usize)> = Vec::new();
+        let mut path: Vec<(u32, usize)> = Vec::new();
         for &root in states {
             if self.order[root as usize] != 0 {
                 continue;
             }
-            way.push((root, self.graph.starts[root as usize]));
-            while let Some((state, step)) = way.last_mut() {
+            path.push((root, self.graph.starts[root as usize]));
+            while let Some((state, step)) = path.last_mut() {
                 let (state, at) = (*state, *step);
                 if self.order[state as usize] == 0 {
                     met += 1;
@@ -205,19 +205,19 @@ impl Parts<'_> {
                 if at < self.graph.starts[state as usize + 1] {
                     *step += 1;
                     let next = self.graph.to[at];
-                    if self.part[next as usize] != part || self.graph.label_of(at).ceases {
+                    if self.component[next as usize] != component || self.graph.label_of(at).ceases {
                         continue;
                     }
                     match self.order[next as usize] {
-                        0 => way.push((next, self.graph.starts[next as usize])),
+                        0 => path.push((next, self.graph.starts[next as usize])),
                         CLOSED => {}
                         order => self.low[state as usize] = self.low[state as usize].min(order),
                     }
                     continue;
                 }
-                way.pop();
+                path.pop();
                 let low = self.low[state as usize];
-                if let Some((parent, _)) = way.last() {
+                if let Some((parent, _)) = path.last() {
                     self.low[*parent as usize] = self.low[*parent as usize].min(low);
                 }
                 if low == self.order[state as usize] {
@@ -227,7 +227,7 @@ impl Parts<'_> {
                     }
                     closed.clear();
                     closed.extend(open.drain(from..));
-                    tell(&closed);
+                    report(&closed);
                 }
             }
         }

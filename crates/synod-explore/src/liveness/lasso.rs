@@ -82,16 +82,16 @@ impl Due {
 
     /// The states on a shortest way to a state in which something is due, both ends included; and the place on it where it
     /// became due.
-    pub(super) fn way(&self, state: u32) -> (Vec<u32>, usize) {
-        let mut way = Vec::new();
+    pub(super) fn path(&self, state: u32) -> (Vec<u32>, usize) {
+        let mut path = Vec::new();
         let mut node = pack(state, true);
         let mut since = 0;
         loop {
-            if way.last() != Some(&(node / 2)) {
-                way.push(node / 2);
+            if path.last() != Some(&(node / 2)) {
+                path.push(node / 2);
             }
             if node % 2 == 1 {
-                since = way.len();
+                since = path.len();
             }
             let parent = self.parent[node as usize];
             // From not due to due one stays where one is; but a step from a state to itself is none of a shortest way.
@@ -100,9 +100,9 @@ impl Due {
             }
             node = parent;
         }
-        way.reverse();
-        let since = way.len() - since;
-        (way, since)
+        path.reverse();
+        let since = path.len() - since;
+        (path, since)
     }
 }
 
@@ -155,7 +155,7 @@ impl Cycles<'_> {
         met.visited && met.weak == self.demands.weak && met.asked & !met.taken == 0
     }
 
-    fn begin(&self, state: u32) -> Met {
+    fn start(&self, state: u32) -> Met {
         self.at(state, Met { weak: 0, asked: 0, taken: 0, visited: false })
     }
 
@@ -171,27 +171,27 @@ impl Cycles<'_> {
 
     /// A fair cycle from a state of a fair component to itself, as steps: a shortest one, or if that costs too much some
     /// one. No step at all if to stay there for ever is fair. The second says whether it is a shortest one.
-    pub(super) fn through_state(&self, entry: u32) -> (Vec<usize>, bool) {
-        if self.is_fair(self.begin(entry)) {
+    pub(super) fn through_state(&self, home: u32) -> (Vec<usize>, bool) {
+        if self.is_fair(self.start(home)) {
             return (Vec::new(), true);
         }
-        match self.shortest(entry) {
+        match self.shortest(home) {
             Some(steps) => (steps, true),
-            None => (self.some(entry), false),
+            None => (self.some(home), false),
         }
     }
 
-    fn shortest(&self, entry: u32) -> Option<Vec<usize>> {
-        let begin = (entry, self.begin(entry));
-        let mut nodes: Vec<(u32, Met, usize, usize)> = vec![(begin.0, begin.1, usize::MAX, usize::MAX)];
-        let mut seen = FxHashSet::from_iter([begin]);
+    fn shortest(&self, home: u32) -> Option<Vec<usize>> {
+        let start = (home, self.start(home));
+        let mut nodes: Vec<(u32, Met, usize, usize)> = vec![(start.0, start.1, usize::MAX, usize::MAX)];
+        let mut seen = FxHashSet::from_iter([start]);
         let mut at = 0;
         while at < nodes.len() {
             let (state, met, ..) = nodes[at];
             for step in self.inside(state) {
                 let next = self.graph.to[step];
                 let met = self.at(next, self.through(step, met));
-                if next == entry && self.is_fair(met) {
+                if next == home && self.is_fair(met) {
                     let mut steps = vec![step];
                     let mut back = at;
                     while nodes[back].3 != usize::MAX {
@@ -214,9 +214,9 @@ impl Cycles<'_> {
     }
 
     /// From one thing that is still to be met to the nearest next, and home.
-    fn some(&self, entry: u32) -> Vec<usize> {
+    fn some(&self, home: u32) -> Vec<usize> {
         let mut steps = Vec::new();
-        let (mut state, mut met) = (entry, self.begin(entry));
+        let (mut state, mut met) = (home, self.start(home));
         while !self.is_fair(met) {
             let lacking = met;
             let is_news = |now: Met| {
@@ -232,8 +232,8 @@ impl Cycles<'_> {
             }
         }
         // The way home may ask for more than was met; then once more around.
-        while state != entry || steps.is_empty() || !self.is_fair(met) {
-            let home = self.nearest(state, &|_, next| next == entry);
+        while state != home || steps.is_empty() || !self.is_fair(met) {
+            let home = self.nearest(state, &|_, next| next == home);
             for step in home {
                 met = self.at(self.graph.to[step], self.through(step, met));
                 state = self.graph.to[step];

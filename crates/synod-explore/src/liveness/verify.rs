@@ -110,14 +110,14 @@ pub fn verify<A: Subject, O: Observer<A>>(
         taken.push(classes(&system.liveness, state, action, note.as_ref()));
         states.push(next);
     }
-    let entry = lasso.stem.len();
-    if states.last() != states.get(entry) {
+    let first = lasso.stem.len();
+    if states.last() != states.get(first) {
         return Err(Breach::NoCycle);
     }
     comes_about(property, lasso, &states)?;
-    let cycle = &states[entry..entry + lasso.cycle.len().max(1)];
+    let cycle = &states[first..first + lasso.cycle.len().max(1)];
     let enabled: Vec<Names> = cycle.iter().map(|state| possible(system, state)).collect();
-    meets(&system.liveness, &enabled, &taken[entry..])
+    meets(&system.liveness, &enabled, &taken[first..])
 }
 
 /// Fails if what must come about does so.

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use std::sync::Arc;
 use synod_explore::{
-    Delivery, Event, Faults, Network, Observer, Options, PartUpdate, Parts, Property, Step, Stop, System,
-    Table, oracle,
+    ComponentUpdate, Components, Delivery, Faults, Network, Observer, Options, Property, Step, Stop, System,
+    Table, Trigger, oracle,
 };
 
 /// Keeps something of the steps of each actor, in their order, and something of the steps of all. Most of it comes apart.
@@ -44,12 +44,12 @@ const WHOLE: u8 = 11;
 
 impl Diary {
     /// What a note makes of a part; `None` if it takes the others, too.
-    fn part(part: usize, old: u8, (actor, code): (usize, u8)) -> Option<u8> {
-        match part {
+    fn component(component: usize, old: u8, (actor, code): (usize, u8)) -> Option<u8> {
+        match component {
             _ if code == WHOLE => None,
             ALL if code % 4 == 0 => Some((old + 1) % 3),
             // Which of two came first matters.
-            part if part == actor && code % 3 != 0 => Some((old * 2 + code) % 5),
+            component if component == actor && code % 3 != 0 => Some((old * 2 + code) % 5),
             _ => Some(old),
         }
     }
@@ -64,23 +64,23 @@ impl Observer<Machine> for Diary {
     }
 
     fn note(&self, step: &Step<'_, Machine>) -> Option<(usize, u8)> {
-        let code = match step.event {
-            Event::Start => return None,
-            Event::Recover => 2,
-            Event::Crash => 3,
-            Event::Deliver { msg, .. } if step.is_no_op() => 4 + msg,
-            Event::Deliver { msg: 0, .. } if step.outputs.is_empty() => return None,
-            Event::Deliver { msg, .. } => 7 + msg,
-            Event::Timeout(timer) => 10 + timer,
-            Event::Random { choice, .. } => 12 + choice,
+        let code = match step.trigger {
+            Trigger::Start => return None,
+            Trigger::Recover => 2,
+            Trigger::Crash => 3,
+            Trigger::Deliver { msg, .. } if step.is_no_op() => 4 + msg,
+            Trigger::Deliver { msg: 0, .. } if step.outputs.is_empty() => return None,
+            Trigger::Deliver { msg, .. } => 7 + msg,
+            Trigger::Timeout(timer) => 10 + timer,
+            Trigger::Random { choice, .. } => 12 + choice,
         };
         Some((step.actor.into(), code))
     }
 
     fn update(&self, history: &[u8; 4], note: &(usize, u8)) -> Option<[u8; 4]> {
         let mut next = *history;
-        for (part, old) in next.iter_mut().enumerate() {
-            *old = Self::part(part, *old, *note).unwrap_or(*old);
+        for (component, old) in next.iter_mut().enumerate() {
+            *old = Self::component(component, *old, *note).unwrap_or(*old);
         }
         if note.1 == WHOLE {
             next[note.0] = history.iter().sum::<u8>() % 4;
@@ -88,26 +88,28 @@ impl Observer<Machine> for Diary {
         (next != *history).then_some(next)
     }
 
-    fn parts(&self) -> Option<&dyn Parts<[u8; 4], (usize, u8)>> {
+    fn components(&self) -> Option<&dyn Components<[u8; 4], (usize, u8)>> {
         self.apart.then_some(self)
     }
 }
 
-impl Parts<[u8; 4], (usize, u8)> for Diary {
+impl Components<[u8; 4], (usize, u8)> for Diary {
     fn split(&self, history: &[u8; 4]) -> Vec<[u8; 4]> {
         let late = history.iter().sum::<u8>() > 2;
         assert!(self.fault != Fault::Panics || !late, "cannot be split");
-        let parts = match self.fault {
+        let components = match self.fault {
             Fault::Fewer if late => 3,
             Fault::Many => 17,
             Fault::Zero => 0,
             _ => 4,
         };
-        (0..parts).map(|part| std::array::from_fn(|at| if at == part { history[at] } else { 0 })).collect()
+        (0..components)
+            .map(|component| std::array::from_fn(|at| if at == component { history[at] } else { 0 }))
+            .collect()
     }
 
-    fn join(&self, parts: &[&[u8; 4]]) -> [u8; 4] {
-        std::array::from_fn(|at| parts[at][at])
+    fn join(&self, components: &[&[u8; 4]]) -> [u8; 4] {
+        std::array::from_fn(|at| components[at][at])
     }
 
     fn about(&self, (actor, code): &(usize, u8)) -> Vec<usize> {
@@ -115,13 +117,13 @@ impl Parts<[u8; 4], (usize, u8)> for Diary {
         if is_about_all { vec![ALL, *actor] } else { vec![*actor] }
     }
 
-    fn update(&self, part: usize, history: &[u8; 4], note: &(usize, u8)) -> PartUpdate<[u8; 4]> {
+    fn update(&self, component: usize, history: &[u8; 4], note: &(usize, u8)) -> ComponentUpdate<[u8; 4]> {
         let mut next = *history;
-        match Self::part(part, history[part], *note) {
-            None => PartUpdate::Whole,
+        match Self::component(component, history[component], *note) {
+            None => ComponentUpdate::Whole,
             Some(new) => {
-                next[part] = new;
-                if next == *history { PartUpdate::Same } else { PartUpdate::Changed(next) }
+                next[component] = new;
+                if next == *history { ComponentUpdate::Same } else { ComponentUpdate::Changed(next) }
             }
         }
     }

@@ -129,7 +129,7 @@ fn a_checkpoint_is_written_now_and_then() {
 }
 
 #[test]
-fn what_cannot_be_gone_on_with_is_said_and_kept() {
+fn a_checkpoint_that_cannot_be_resumed_is_reported_and_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("checkpoint");
     let (system, options) = (paxos::system(&paxos::model(3, 2)), Options::default());

@@ -3,8 +3,8 @@
 use crate::actors;
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::diagram::Diagram;
-use synod_explore::plain::from_actor_model;
 use synod_explore::walk::{Dice, walk};
 use synod_explore::{Action, Faults, System};
 

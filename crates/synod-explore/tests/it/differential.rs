@@ -19,10 +19,10 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use synod_explore::plain::from_actor_model;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::{
-    Check, Delivery, Event, Faults, Network, Observer, Options, Property as OurProperty, Report, Status,
-    Step, Stop, Subject, System, oracle,
+    Check, Delivery, Faults, Network, Observer, Options, Property as OurProperty, Report, Status, Step, Stop,
+    Subject, System, Trigger, oracle,
 };
 
 struct Normal<A: Subject, C, H: Clone + Debug + Hash> {
@@ -285,15 +285,15 @@ impl Observer<Machine> for Digest {
     }
 
     fn note(&self, step: &Step<'_, Machine>) -> Option<(usize, u8)> {
-        let code = match step.event {
-            Event::Start => 1,
-            Event::Recover => 2,
-            Event::Crash => 3,
-            Event::Deliver { msg, .. } if step.is_no_op() && !self.hears_all && *msg != 1 => return None,
-            Event::Deliver { msg, .. } if step.is_no_op() => 4 + msg,
-            Event::Deliver { msg, .. } => 8 + msg,
-            Event::Timeout(_) => return None,
-            Event::Random { choice, .. } => 12 + choice,
+        let code = match step.trigger {
+            Trigger::Start => 1,
+            Trigger::Recover => 2,
+            Trigger::Crash => 3,
+            Trigger::Deliver { msg, .. } if step.is_no_op() && !self.hears_all && *msg != 1 => return None,
+            Trigger::Deliver { msg, .. } if step.is_no_op() => 4 + msg,
+            Trigger::Deliver { msg, .. } => 8 + msg,
+            Trigger::Timeout(_) => return None,
+            Trigger::Random { choice, .. } => 12 + choice,
         };
         Some((step.actor.into(), code))
     }

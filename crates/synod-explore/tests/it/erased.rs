@@ -13,8 +13,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use synod_explore::liveness::LiveProperty;
 use synod_explore::{
-    Action, Bounds, Check, CommandOf, Event, Finding, InFlight, Local, Normal, Observer, Options, PartUpdate,
-    Parts, Permutation, Permute, Property, Report, State, Step, Subject, Symmetry, System, Verdict,
+    Action, Bounds, Check, CommandOf, ComponentUpdate, Components, Finding, InFlight, Local, Normal,
+    Observer, Options, Permutation, Permute, Property, Report, State, Step, Subject, Symmetry, System,
+    Trigger, Verdict,
 };
 
 /// See [`synod_explore::explore`].
@@ -117,7 +118,7 @@ fn ordered<T: Debug + Ord + Hash + Send + Sync + 'static>(value: T) -> Value {
 /// The handlers of an actor.
 trait Handlers: Send + Sync {
     fn start(&self, id: Id, storage: Option<&Value>, o: &mut Out<Anyone>) -> Value;
-    fn handle(&self, id: Id, state: &mut Cow<'_, Value>, event: Event<'_, Anyone>, o: &mut Out<Anyone>);
+    fn handle(&self, id: Id, state: &mut Cow<'_, Value>, trigger: Trigger<'_, Anyone>, o: &mut Out<Anyone>);
 }
 
 /// Any actor.
@@ -136,15 +137,15 @@ impl Actor for Anyone {
     }
 
     fn on_msg(&self, id: Id, state: &mut Cow<'_, Value>, src: Id, msg: Value, o: &mut Out<Self>) {
-        self.0.handle(id, state, Event::Deliver { src, msg: &msg }, o);
+        self.0.handle(id, state, Trigger::Deliver { src, msg: &msg }, o);
     }
 
     fn on_timeout(&self, id: Id, state: &mut Cow<'_, Value>, timer: &Value, o: &mut Out<Self>) {
-        self.0.handle(id, state, Event::Timeout(timer), o);
+        self.0.handle(id, state, Trigger::Timeout(timer), o);
     }
 
     fn on_random(&self, id: Id, state: &mut Cow<'_, Value>, choice: &Value, o: &mut Out<Self>) {
-        self.0.handle(id, state, Event::Random { key: "", choice }, o);
+        self.0.handle(id, state, Trigger::Random { key: "", choice }, o);
     }
 }
 
@@ -158,17 +159,17 @@ impl<A: Subject> Handlers for Typed<A> {
         plain(state)
     }
 
-    fn handle(&self, id: Id, state: &mut Cow<'_, Value>, event: Event<'_, Anyone>, o: &mut Out<Anyone>) {
+    fn handle(&self, id: Id, state: &mut Cow<'_, Value>, trigger: Trigger<'_, Anyone>, o: &mut Out<Anyone>) {
         let mut out = Out::new();
         let before = (**state).clone();
         let mut after = Cow::Borrowed(before.of::<A::State>());
-        match event {
-            Event::Deliver { src, msg } => {
+        match trigger {
+            Trigger::Deliver { src, msg } => {
                 self.0.on_msg(id, &mut after, src, msg.of::<A::Msg>().clone(), &mut out);
             }
-            Event::Timeout(timer) => self.0.on_timeout(id, &mut after, timer.of(), &mut out),
-            Event::Random { choice, .. } => self.0.on_random(id, &mut after, choice.of(), &mut out),
-            Event::Start | Event::Recover | Event::Crash => unreachable!("there is no handler for it"),
+            Trigger::Timeout(timer) => self.0.on_timeout(id, &mut after, timer.of(), &mut out),
+            Trigger::Random { choice, .. } => self.0.on_random(id, &mut after, choice.of(), &mut out),
+            Trigger::Start | Trigger::Recover | Trigger::Crash => unreachable!("there is no handler for it"),
         }
         if let Cow::Owned(after) = after {
             *state = Cow::Owned(plain(after));
@@ -199,14 +200,14 @@ fn restore_command<A: Subject>(command: &CommandOf<Anyone>) -> CommandOf<A> {
     }
 }
 
-fn restore_event<A: Subject>(event: Event<'_, Anyone>) -> Event<'_, A> {
-    match event {
-        Event::Start => Event::Start,
-        Event::Recover => Event::Recover,
-        Event::Crash => Event::Crash,
-        Event::Deliver { src, msg } => Event::Deliver { src, msg: msg.of() },
-        Event::Timeout(timer) => Event::Timeout(timer.of()),
-        Event::Random { key, choice } => Event::Random { key, choice: choice.of() },
+fn restore_trigger<A: Subject>(trigger: Trigger<'_, Anyone>) -> Trigger<'_, A> {
+    match trigger {
+        Trigger::Start => Trigger::Start,
+        Trigger::Recover => Trigger::Recover,
+        Trigger::Crash => Trigger::Crash,
+        Trigger::Deliver { src, msg } => Trigger::Deliver { src, msg: msg.of() },
+        Trigger::Timeout(timer) => Trigger::Timeout(timer.of()),
+        Trigger::Random { key, choice } => Trigger::Random { key, choice: choice.of() },
     }
 }
 
@@ -288,11 +289,11 @@ trait Watches: Send + Sync {
     fn initial(&self) -> Value;
     fn note(&self, step: &Step<'_, Anyone>) -> Option<Value>;
     fn update(&self, history: &Value, note: &Value) -> Option<Value>;
-    fn comes_apart(&self) -> bool;
+    fn has_components(&self) -> bool;
     fn split(&self, history: &Value) -> Vec<Value>;
-    fn join(&self, parts: &[&Value]) -> Value;
+    fn join(&self, components: &[&Value]) -> Value;
     fn about(&self, note: &Value) -> Vec<usize>;
-    fn update_part(&self, part: usize, history: &Value, note: &Value) -> PartUpdate<Value>;
+    fn update_component(&self, component: usize, history: &Value, note: &Value) -> ComponentUpdate<Value>;
 }
 
 /// Any observer.
@@ -312,31 +313,31 @@ impl Observer<Anyone> for Anything {
     fn update(&self, history: &Value, note: &Value) -> Option<Value> {
         self.0.update(history, note)
     }
-    fn parts(&self) -> Option<&dyn Parts<Value, Value>> {
-        self.0.comes_apart().then_some(self)
+    fn components(&self) -> Option<&dyn Components<Value, Value>> {
+        self.0.has_components().then_some(self)
     }
 }
 
-impl Parts<Value, Value> for Anything {
+impl Components<Value, Value> for Anything {
     fn split(&self, history: &Value) -> Vec<Value> {
         self.0.split(history)
     }
-    fn join(&self, parts: &[&Value]) -> Value {
-        self.0.join(parts)
+    fn join(&self, components: &[&Value]) -> Value {
+        self.0.join(components)
     }
     fn about(&self, note: &Value) -> Vec<usize> {
         self.0.about(note)
     }
-    fn update(&self, part: usize, history: &Value, note: &Value) -> PartUpdate<Value> {
-        self.0.update_part(part, history, note)
+    fn update(&self, component: usize, history: &Value, note: &Value) -> ComponentUpdate<Value> {
+        self.0.update_component(component, history, note)
     }
 }
 
 struct Watching<A, O>(O, PhantomData<fn(A)>);
 
 impl<A: Subject, O: Observer<A>> Watching<A, O> {
-    fn parts(&self) -> &dyn Parts<O::History, O::Note> {
-        self.0.parts().expect("it comes apart")
+    fn components(&self) -> &dyn Components<O::History, O::Note> {
+        self.0.components().expect("it comes apart")
     }
 }
 
@@ -349,7 +350,7 @@ impl<A: Subject, O: Observer<A>> Watches for Watching<A, O> {
         let step = Step {
             actor: step.actor,
             before: step.before.map(Value::of::<A::State>),
-            event: restore_event(step.event),
+            trigger: restore_trigger(step.trigger),
             after: step.after.map(Value::of::<A::State>),
             outputs: &outputs,
         };
@@ -358,24 +359,24 @@ impl<A: Subject, O: Observer<A>> Watches for Watching<A, O> {
     fn update(&self, history: &Value, note: &Value) -> Option<Value> {
         self.0.update(history.of(), note.of()).map(plain)
     }
-    fn comes_apart(&self) -> bool {
-        self.0.parts().is_some()
+    fn has_components(&self) -> bool {
+        self.0.components().is_some()
     }
     fn split(&self, history: &Value) -> Vec<Value> {
-        self.parts().split(history.of()).into_iter().map(plain).collect()
+        self.components().split(history.of()).into_iter().map(plain).collect()
     }
-    fn join(&self, parts: &[&Value]) -> Value {
-        let parts: Vec<&O::History> = parts.iter().map(|part| part.of()).collect();
-        plain(self.parts().join(&parts))
+    fn join(&self, components: &[&Value]) -> Value {
+        let components: Vec<&O::History> = components.iter().map(|component| component.of()).collect();
+        plain(self.components().join(&components))
     }
     fn about(&self, note: &Value) -> Vec<usize> {
-        self.parts().about(note.of())
+        self.components().about(note.of())
     }
-    fn update_part(&self, part: usize, history: &Value, note: &Value) -> PartUpdate<Value> {
-        match self.parts().update(part, history.of(), note.of()) {
-            PartUpdate::Same => PartUpdate::Same,
-            PartUpdate::Changed(part) => PartUpdate::Changed(plain(part)),
-            PartUpdate::Whole => PartUpdate::Whole,
+    fn update_component(&self, component: usize, history: &Value, note: &Value) -> ComponentUpdate<Value> {
+        match self.components().update(component, history.of(), note.of()) {
+            ComponentUpdate::Same => ComponentUpdate::Same,
+            ComponentUpdate::Changed(component) => ComponentUpdate::Changed(plain(component)),
+            ComponentUpdate::Whole => ComponentUpdate::Whole,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::actors::{self, Saver};
 use crate::erased::explore;
 use stateright::actor::Id;
 use stateright::{Checker, Model, Path};
-use synod_explore::plain::from_actor_model;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::{Action, Options, Property, Status, System};
 
 fn savers() -> System<Saver, impl synod_explore::Observer<Saver> + Clone> {
@@ -19,9 +19,9 @@ fn stateright_checks_a_system_like_any_model() {
     let checker = system.clone().checker().spawn_bfs().join();
     let report = explore(&system, &Options::default());
     assert_eq!(checker.unique_state_count() as u64, report.unique_states);
-    let told: Vec<_> = system.properties().iter().map(|property| property.name).collect();
-    assert_eq!(told, ["what is saved is remembered", "all is saved", "both are down"]);
-    for name in told {
+    let names: Vec<_> = system.properties().iter().map(|property| property.name).collect();
+    assert_eq!(names, ["what is saved is remembered", "all is saved", "both are down"]);
+    for name in names {
         let status = report.finding(name).unwrap().status;
         let decided = matches!(status, Status::Violated | Status::Witnessed);
         assert_eq!(checker.discovery(name).is_some(), decided, "{name}");

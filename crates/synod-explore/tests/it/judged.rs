@@ -6,7 +6,7 @@ use stateright::semantics::vec::{VecOp, VecRet};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester as Theirs, SequentialSpec};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use synod_explore::plain::{LinearizabilityTester, Plain};
+use synod_explore::actor_model::{LinearizabilityTester, Plain};
 
 /// An operation that begins, or one that returns.
 type Event<S> = Result<<S as SequentialSpec>::Op, <S as SequentialSpec>::Ret>;

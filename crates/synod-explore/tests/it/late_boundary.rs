@@ -3,7 +3,7 @@
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
 use std::borrow::Cow;
-use synod_explore::{Options, Stop, Verdict, explore, plain};
+use synod_explore::{Options, Stop, Verdict, actor_model, explore};
 
 /// Counts to 40, a tick at a time.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ fn a_single_state_late_in_the_search_is_refused_though_every_property_was_decide
             .actors([Clock, Clock])
             .within_boundary(|refused, state| [*state.actor_states[0], *state.actor_states[1]] != *refused)
             .property(Expectation::Sometimes, "it begins", |_, _| true);
-        let system = plain::from_actor_model(&model).expect("it can be explored");
+        let system = actor_model::from_actor_model(&model).expect("it can be explored");
         for threads in [1, 2] {
             let options = Options { threads, stop: Stop::Exhausted, ..Options::default() };
             let report = explore(&system, &options);

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::hash::Hash;
-use synod_explore::plain::{Messages, Recorded, from_actor_model};
+use synod_explore::actor_model::{Messages, Recorded, from_actor_model};
 use synod_explore::{Property, System};
 
 pub(crate) type Ballot = (u32, Id);

@@ -418,7 +418,7 @@ fn a_property_that_tells_like_actors_apart_is_found_out() {
 }
 
 #[test]
-fn a_folder_to_wait_in_that_is_not_there_is_said_to_be() {
+fn a_missing_folder_to_spill_to_is_reported() {
     let spill = Some(std::path::Path::new("no such folder"));
     let report = explore(&letters("ab"), &Options { spill, ..Options::default() });
     assert_eq!(report.verdict, Verdict::Incomplete(Why::Disk(std::io::ErrorKind::NotFound)));

@@ -1,9 +1,9 @@
-//! Traces as text: what is written is read again, and what is wrong with one is said where it is.
+//! Traces as text: what is written is read again, and an error in one is reported at its place.
 
 use crate::erased::explore;
 use crate::{actors, paxos};
 use stateright::actor::{LossyNetwork, Network};
-use synod_explore::plain::from_actor_model;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::trace::{TraceText, judge, parse, render};
 use synod_explore::walk::{Dice, walk};
 use synod_explore::{Options, Status, Subject, System};
@@ -103,19 +103,22 @@ fn errors_say_where_and_what() {
         let (line, column, message) = error(steps);
         (line, column, message.lines().next().unwrap().to_owned())
     };
-    let said = |line, column, message: &str| (line, column, message.to_owned());
+    let error = |line, column, message: &str| (line, column, message.to_owned());
     assert_eq!(
         at("hand over"),
-        said(2, 1, "\"hand\" is no step: deliver, drop, timeout, crash, recover or random is")
+        error(2, 1, "\"hand\" is no step: deliver, drop, timeout, crash, recover or random is")
     );
-    assert_eq!(at("\n  deliver left right 0"), said(3, 16, "expected '->', as in 'deliver A -> B  message'"));
-    assert_eq!(at("deliver left ->"), said(2, 16, "deliver what? The name of an actor is missing"));
-    assert_eq!(at("drop left -> right"), said(2, 19, "the message is missing"));
-    assert_eq!(at("timeout left"), said(2, 13, "the timer is missing"));
-    assert_eq!(at("random left key"), said(2, 16, "the choice is missing"));
-    assert_eq!(at("crash"), said(2, 6, "crash what? The name of an actor is missing"));
-    assert_eq!(at("recover left now"), said(2, 14, "nothing is expected here, but \"now\""));
-    assert_eq!(at(" crash left"), said(2, 2, "not possible here: crash left"));
+    assert_eq!(
+        at("\n  deliver left right 0"),
+        error(3, 16, "expected '->', as in 'deliver A -> B  message'")
+    );
+    assert_eq!(at("deliver left ->"), error(2, 16, "deliver what? The name of an actor is missing"));
+    assert_eq!(at("drop left -> right"), error(2, 19, "the message is missing"));
+    assert_eq!(at("timeout left"), error(2, 13, "the timer is missing"));
+    assert_eq!(at("random left key"), error(2, 16, "the choice is missing"));
+    assert_eq!(at("crash"), error(2, 6, "crash what? The name of an actor is missing"));
+    assert_eq!(at("recover left now"), error(2, 14, "nothing is expected here, but \"now\""));
+    assert_eq!(at(" crash left"), error(2, 2, "not possible here: crash left"));
     assert_eq!(parse("deliver left -> right 0").unwrap_err().line, 1);
     assert_eq!(parse("").unwrap_err().message, "a trace begins with the line \"# synod trace 1\"");
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use synod_explore::{
-    Action, Event, Faults, Observer, Options, Progress, Property, Report, Status, Step, Stop, System, Table,
-    Verdict, Why, oracle,
+    Action, Faults, Observer, Options, Progress, Property, Report, Status, Step, Stop, System, Table,
+    Trigger, Verdict, Why, oracle,
 };
 
 /// What a walker does beside walking.
@@ -83,7 +83,7 @@ impl Observer<Walker> for Follower {
     fn note(&self, step: &Step<'_, Walker>) -> Option<u32> {
         let at = *step.after?;
         assert!(self.trap_in_note != Some(at), "cannot note {at}");
-        matches!(step.event, Event::Random { .. }).then_some(at)
+        matches!(step.trigger, Trigger::Random { .. }).then_some(at)
     }
 
     fn update(&self, _: &u32, note: &u32) -> Option<u32> {
@@ -277,13 +277,13 @@ fn incomplete_when_the_memory_is_full() {
 #[test]
 fn incomplete_when_somebody_asks_to_stop() {
     let (stop, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let tell = |progress: &Progress| {
+    let report = |progress: &Progress| {
         assert!(progress.unique >= progress.frontier && progress.generated >= progress.unique);
         if calls.fetch_add(1, Ordering::Relaxed) == 5 {
             stop.store(true, Ordering::Relaxed);
         }
     };
-    let options = Options { interrupt: Some(&stop), progress: Some(&tell), ..Options::default() };
+    let options = Options { interrupt: Some(&stop), progress: Some(&report), ..Options::default() };
     let report = explore(&walkers(2, u32::MAX), &options);
     assert_eq!(report.verdict, Verdict::Incomplete(Why::Interrupted));
     assert_eq!(calls.load(Ordering::Relaxed), 6);

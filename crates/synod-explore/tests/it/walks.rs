@@ -4,7 +4,7 @@ use crate::erased::explore;
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
 use synod_explore::walk::{Dice, Priorities, Walk, follow, shrink, walk, walk_by};
-use synod_explore::{Event, Observer, Options, Property, Step, System, Verdict};
+use synod_explore::{Observer, Options, Property, Step, System, Trigger, Verdict};
 
 /// A lock that is handed out twice, if a renewal is slow: the server forgets the holder after two ticks.
 #[derive(Clone)]
@@ -164,7 +164,7 @@ impl Observer<Lock> for Jumpy {
     fn initial(&self) {}
 
     fn note(&self, step: &Step<'_, Lock>) -> Option<()> {
-        assert!(!matches!(step.event, Event::Deliver { msg: Msg::Grant, .. }), "a grant!");
+        assert!(!matches!(step.trigger, Trigger::Deliver { msg: Msg::Grant, .. }), "a grant!");
         None
     }
 

@@ -3,8 +3,8 @@
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
 use stateright::{Checker, Expectation, Model};
 use std::borrow::Cow;
+use synod_explore::actor_model::{from_actor_model, with_liveness};
 use synod_explore::liveness::{Assumption, check};
-use synod_explore::plain::{from_actor_model, with_liveness};
 use synod_explore::{Action, Options, Verdict};
 
 /// Turns round and round between 0, 1 and 2, and leaves for 3 if its other timer runs out at 2.

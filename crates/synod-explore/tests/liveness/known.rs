@@ -299,7 +299,7 @@ fn who_is_down_comes_back_only_by_assumption() {
 }
 
 #[test]
-fn a_lasso_that_is_none_is_told_from_one() {
+fn a_lasso_that_is_none_is_refused() {
     let graph = Graph::new(3, &[(0, 1, &[0]), (1, 0, &[0]), (1, 2, &[1])]).goal(&[2]);
     let system = graph.fairness(&[Fairness::Weak, Fairness::Weak]).system(Asks::Eventually);
     let report = check(&system, &Options::default());

@@ -47,19 +47,20 @@ fn every_random_graph_is_decided_as_by_trying_every_set_of_nodes() {
         let system = graph.system(asks);
         let report = check(&system, &Options::default());
         let expected = naive(&graph, asks);
-        let told = format!("seed {seed}, {asks:?}: {graph:?}: {:?}, expected {expected:?}", report.verdict);
+        let context =
+            format!("seed {seed}, {asks:?}: {graph:?}: {:?}, expected {expected:?}", report.verdict);
         let lasso = report.findings[0].lasso.as_ref();
         match (&report.verdict, expected.stem) {
             (Verdict::Violated { .. }, Some(stem)) => {
-                let lasso = lasso.unwrap_or_else(|| panic!("no lasso: {told}"));
-                assert_eq!(lasso.stem.len(), stem, "{told}");
+                let lasso = lasso.unwrap_or_else(|| panic!("no lasso: {context}"));
+                assert_eq!(lasso.stem.len(), stem, "{context}");
                 verify(&system, &system.liveness.properties[0], lasso)
-                    .unwrap_or_else(|breach| panic!("{breach}: {told}"));
+                    .unwrap_or_else(|breach| panic!("{breach}: {context}"));
             }
             (Verdict::Holds | Verdict::HoldsWithinBound(_) | Verdict::Vacuous(_), None) => {
-                assert!(lasso.is_none(), "{told}");
+                assert!(lasso.is_none(), "{context}");
             }
-            _ => panic!("{told}"),
+            _ => panic!("{context}"),
         }
         let cycle = lasso.map(|lasso| lasso.cycle.len().min(2));
         *counts.entry((asks == Asks::StaysAtLast, expected.stem.is_some(), cycle)).or_insert(0) += 1;

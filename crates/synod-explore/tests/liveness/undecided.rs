@@ -3,8 +3,8 @@
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
 use std::borrow::Cow;
+use synod_explore::actor_model::with_liveness;
 use synod_explore::liveness::{Assumption, LiveProperty, check};
-use synod_explore::plain::with_liveness;
 use synod_explore::{Options, Status, Verdict, Why, explore};
 
 /// Counts its timer up to a top.

@@ -6,7 +6,7 @@ use super::scene::Scene;
 use stateright::actor::Command;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use synod_explore::{Event, Observer, Step};
+use synod_explore::{Observer, Step, Trigger};
 
 /// The knower that never answers.
 const CLIENT: u64 = u64::MAX;
@@ -107,7 +107,7 @@ impl Observer<Member> for Watch {
             acted: BTreeSet::new(),
             told: None,
             stepped: None,
-            at_fault: matches!(step.event, Event::Random { choice: Fate::Back(_) | Fate::Wiped, .. }),
+            at_fault: matches!(step.trigger, Trigger::Random { choice: Fate::Back(_) | Fate::Wiped, .. }),
             lacks: false,
             is_new: process(step.after).is_some_and(|process| !process.admitted()),
             took_part: None,
@@ -119,7 +119,7 @@ impl Observer<Member> for Watch {
             for (peer, answer) in before.into_iter().flat_map(Process::heard) {
                 said.insert(*peer, answer.admitted);
             }
-            if let Event::Deliver { src, msg: Say::Answer { answer, .. } } = step.event {
+            if let Trigger::Deliver { src, msg: Say::Answer { answer, .. } } = step.trigger {
                 said.insert(usize::from(src) as u64, answer.admitted);
             }
             let said = said.into_iter().filter(|(_, admitted)| *admitted).map(|(peer, _)| peer).collect();
@@ -128,7 +128,7 @@ impl Observer<Member> for Watch {
         let away = matches!(step.after, Some(Alive { life: Life::Away(true), .. }));
         let abstains = |process: Option<&Process>| process.is_some_and(Process::abstains);
         note.lacks = (away && before.is_some()) || (abstains(after) && !abstains(before));
-        if let (Event::Deliver { src, msg: Say::Vote { vote, .. } }, Some(after)) = (step.event, after) {
+        if let (Trigger::Deliver { src, msg: Say::Vote { vote, .. } }, Some(after)) = (step.trigger, after) {
             let peer = usize::from(src) as u64;
             let stepped = takes_part(before) && after.rests().contains(&(peer, vote.1));
             note.stepped = stepped.then_some((peer, vote.1));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use synod::Msg;
 use synod_explore::walk::Dice;
 use synod_explore::{
-    Action, Check, Event, InFlight, Observer, Permutation, Permute, State, Step, Subject, Symmetry, System,
+    Action, Check, InFlight, Observer, Permutation, Permute, State, Step, Subject, Symmetry, System, Trigger,
 };
 use synod_model::{Built, Exchange, Ghost, Inside, Layout, Model, Note, catalogue};
 
@@ -84,25 +84,25 @@ where
     let before = local.state.as_deref();
     let mut out = Out::<A>::new();
     let mut after = before.map(Cow::Borrowed);
-    let event: Event<'_, A> = match action {
+    let trigger: Trigger<'_, A> = match action {
         Action::<A>::Deliver { src, msg, .. } => {
             actor.on_msg(id, after.as_mut().expect("it is up"), *src, msg.clone(), &mut out);
-            Event::Deliver { src: *src, msg }
+            Trigger::Deliver { src: *src, msg }
         }
         Action::<A>::Timeout(_, timer) => {
             actor.on_timeout(id, after.as_mut().expect("it is up"), timer, &mut out);
-            Event::Timeout(timer)
+            Trigger::Timeout(timer)
         }
         Action::<A>::Recover(_) => {
             after = Some(Cow::Owned(actor.on_start(id, &local.storage, &mut out)));
-            Event::Recover
+            Trigger::Recover
         }
         _ => {
             after = None;
-            Event::Crash
+            Trigger::Crash
         }
     };
-    system.observer.note(&Step { actor: id, before, event, after: after.as_deref(), outputs: &out })
+    system.observer.note(&Step { actor: id, before, trigger, after: after.as_deref(), outputs: &out })
 }
 
 fn same<T: PartialEq + Debug>(what: &str, after: &T, before: &T) -> Result<(), String> {

@@ -7,7 +7,7 @@
 //! them and stands in nobody's way, and the states with and without dead messages are bisimilar. In an ordered network even a no-op
 //! is a step, since it makes room for the next message; there nothing is left out.
 //!
-//! **What certifies it.** [`LeftOut::refute`] checks the guesses on the graph of locals that was explored: from every local in which a
+//! **What certifies it.** [`DeadMessages::refute`] checks the guesses on the graph of locals that was explored: from every local in which a
 //! message was left out, every local that its receiver ever went on to must ignore it too. Where one does not, the message is kept in all
 //! locals that lead there, and the exploration begins anew. What is known of handlers stays, so that the guesses only get better and
 //! there is an end. A verdict *holds* is only given when nothing is refuted.
@@ -17,7 +17,7 @@ use rustc_hash::FxHashSet;
 
 /// What was left out, and what was found out about that.
 #[derive(Default)]
-pub(crate) struct LeftOut {
+pub(crate) struct DeadMessages {
     /// Messages that are no-ops at their receivers and stay in inboxes all the same: (local, envelope).
     kept: FxHashSet<u64>,
     /// What was left out: (local, envelope).
@@ -36,7 +36,7 @@ pub(crate) trait Receivers {
     fn ignores(&mut self, actor: u32, local: u32, envelope: u32) -> bool;
 }
 
-impl LeftOut {
+impl DeadMessages {
     /// Whether a message is left out where it finds its receiver in a local; it is asked only once whether the receiver ignores it.
     pub(crate) fn is_dropped(&mut self, local: u32, envelope: u32, ignores: impl FnOnce() -> bool) -> bool {
         let at = pair(local, envelope);
@@ -60,7 +60,7 @@ impl LeftOut {
     }
 
     /// Forgets what was left out, and keeps what was found out about it.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn forget_dropped(&mut self) {
         self.dropped.clear();
     }
 
@@ -77,8 +77,8 @@ impl LeftOut {
         let mut refuted = false;
         for actor in left_out.chunk_by(|a, b| a.0 == b.0) {
             let (steps, locals) = (receivers.steps(actor[0].0), receivers.locals());
-            let before = Ways::new(steps.iter().map(|&(from, to)| (to, from)).collect(), locals);
-            let after = Ways::new(steps, locals);
+            let before = Edges::new(steps.iter().map(|&(from, to)| (to, from)).collect(), locals);
+            let after = Edges::new(steps, locals);
             let (mut reached, mut kept) = (Marks::new(locals), Marks::new(locals));
             for message in actor.chunk_by(|a, b| a.1 == b.1) {
                 let (actor, envelope, _) = message[0];
@@ -120,12 +120,12 @@ impl LeftOut {
 }
 
 /// Of each local, the locals that follow it.
-struct Ways {
+struct Edges {
     starts: Vec<u32>,
     to: Vec<u32>,
 }
 
-impl Ways {
+impl Edges {
     fn new(mut steps: Vec<(u32, u32)>, locals: usize) -> Self {
         steps.sort_unstable();
         steps.dedup();

@@ -1,7 +1,7 @@
 //! Sleep sets (Godefroid 1996, chapter 5): steps of a state that are known to lead nowhere new, so that nobody has to look.
 //!
 //! **What it assumes.** Nothing of the system: that steps of different actors commute follows from how states are made, as argued below.
-//! It does not go together with rows that are rewritten or looked at as a whole, nor with scouts (`plan`).
+//! It does not go together with state vectors that are rewritten or looked at as a whole, nor with scouts (`plan`).
 //!
 //! **What certifies it.** The argument below; and the tests, which compare every count, depth and trace with searches that know
 //! nothing of it (`tests/it/asleep.rs`, `tests/it/differential.rs`).

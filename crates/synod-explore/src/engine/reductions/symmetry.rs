@@ -1,4 +1,4 @@
-//! Of all rows that differ only in which of some like actors is which, the least one stands for all.
+//! Of all state vectors that differ only in which of some like actors is which, the least one stands for all.
 //!
 //! **What it assumes.** Exchanging the actors that are declared alike is a symmetry of the system: each begins alike, fails alike, does the
 //! same in the same situation but for names, and neither the observer nor a property tells them apart. Then a state and its images have
@@ -7,7 +7,7 @@
 //! **What certifies it.** That is declared, and checked on every handler call that was made, on a sample of the histories, and on
 //! every property (`semantics::alike`), after the exploration and before its verdict. What nobody could check is refused (`plan`).
 
-use crate::quotient::Permutation;
+use crate::symmetry::Permutation;
 
 /// The permutations that exchange like actors, the identity first.
 pub(crate) struct Group {
@@ -42,22 +42,22 @@ impl Group {
         self.inverse.first().map_or(0, Vec::len)
     }
 
-    /// Puts the least row in the place of a row: least column by column, the history last. `image` says how a number of a column looks
+    /// Puts the least state vector in the place of a state vector: least column by column, the history last. `image` says how a number of a column looks
     /// after a permutation.
     ///
     /// Actors take the places of others; the stray inbox, crashes and history stay where they are.
     pub(crate) fn least<E>(
         &self,
-        row: &mut [u32],
+        vector: &mut [u32],
         mut image: impl FnMut(usize, u32, usize) -> Result<u32, E>,
     ) -> Result<(), E> {
-        let (actors, history) = (self.actors(), row.len() - 1);
-        let mut best: Vec<u32> = row.to_vec();
+        let (actors, history) = (self.actors(), vector.len() - 1);
+        let mut best: Vec<u32> = vector.to_vec();
         for by in 1..self.len() {
             let mut smaller = false;
             for place in (0..=actors).chain([history]) {
                 let column = if place < actors { self.inverse[by][place] } else { place };
-                let number = image(column, row[column], by)?;
+                let number = image(column, vector[column], by)?;
                 if smaller {
                     best[place] = number;
                 } else if number < best[place] {
@@ -69,25 +69,25 @@ impl Group {
                 }
             }
         }
-        row.copy_from_slice(&best);
+        vector.copy_from_slice(&best);
         Ok(())
     }
 
-    /// The permutation that makes a row of its least one.
-    pub(crate) fn to_row<E>(
+    /// The permutation that makes a state vector of its least one.
+    pub(crate) fn to_vector<E>(
         &self,
         least: &[u32],
-        row: &[u32],
+        vector: &[u32],
         mut image: impl FnMut(usize, u32, usize) -> Result<u32, E>,
     ) -> Result<Option<usize>, E> {
-        let (actors, history) = (self.actors(), row.len() - 1);
+        let (actors, history) = (self.actors(), vector.len() - 1);
         for by in 0..self.len() {
             let mut after = least.to_vec();
             for column in (0..=actors).chain([history]) {
                 let place = if column < actors { self.permutations[by].index(column) } else { column };
                 after[place] = image(column, least[column], by)?;
             }
-            if after == row {
+            if after == vector {
                 return Ok(Some(by));
             }
         }

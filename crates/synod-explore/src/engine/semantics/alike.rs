@@ -7,10 +7,10 @@ use crate::engine::histories::FAILED;
 use crate::engine::intern::NONE;
 use crate::engine::tables::Tables;
 use crate::network::Delivery;
-use crate::observer::{Event, Observer};
+use crate::observer::{Observer, Trigger};
 use crate::property::{Check, Expectation};
-use crate::quotient::{Permutation, Symmetry};
 use crate::state::Local;
+use crate::symmetry::{Permutation, Symmetry};
 use crate::system::System;
 use crate::{Subject, panics, step};
 use stateright::actor::{Envelope, Id};
@@ -26,7 +26,7 @@ pub(in crate::engine) struct Alike<'e, 's, A: Subject, O: Observer<A>> {
 }
 
 impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
-    /// Checks that what is declared is a symmetry of all that was seen, from the first row on.
+    /// Checks that what is declared is a symmetry of all that was seen, from the first state vector on.
     pub(in crate::engine) fn check(&self, first: &[u32]) -> Result<(), Impure<A>> {
         let system = self.semantics.system;
         let Some(symmetry) = system.symmetry.as_ref().filter(|_| self.tables.plan.symmetry.is_some()) else {
@@ -74,22 +74,22 @@ impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
         let actor = by.index(reaction.actor as usize);
         let envelope;
         let (timer, choice);
-        let event = match (reaction.cause, self.semantics.event(local, reaction.cause)) {
+        let trigger = match (reaction.cause, self.semantics.trigger(local, reaction.cause)) {
             (Cause::Deliver(number) | Cause::Drop(number), _) => {
                 envelope = symmetry.envelope(by, self.semantics.envelopes.get(number));
-                Event::Deliver { src: envelope.src, msg: &envelope.msg }
+                Trigger::Deliver { src: envelope.src, msg: &envelope.msg }
             }
-            (_, Event::Timeout(ring)) => {
+            (_, Trigger::Timeout(ring)) => {
                 timer = symmetry.permute.timer(by, ring);
-                Event::Timeout(&timer)
+                Trigger::Timeout(&timer)
             }
-            (_, Event::Random { key, choice: made }) => {
+            (_, Trigger::Random { key, choice: made }) => {
                 choice = symmetry.permute.choice(by, made);
-                Event::Random { key, choice: &choice }
+                Trigger::Random { key, choice: &choice }
             }
-            (_, event) => event,
+            (_, trigger) => trigger,
         };
-        let other = panics::capture(|| self.semantics.system.react(actor, &exchanged, event));
+        let other = panics::capture(|| self.semantics.system.react(actor, &exchanged, trigger));
         let same = match (&other, reaction.failure) {
             (Err(_), failure) => failure != NONE,
             (Ok(_), failure) if failure != NONE => false,

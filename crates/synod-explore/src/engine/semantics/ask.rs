@@ -16,8 +16,8 @@ pub(super) fn ask<A: Subject, O: Observer<A>>(
 ) -> Result<Vec<Answer>, String> {
     let capture = |check: &dyn Fn() -> Result<(), String>| panics::capture(check);
     Ok(match about {
-        About::History(parts) => {
-            let history = panics::capture(|| semantics.history(parts))?;
+        About::History(components) => {
+            let history = panics::capture(|| semantics.history(components))?;
             answers(semantics, properties, |check| match check {
                 Check::History(check) => Some(capture(&|| check(&history))),
                 _ => None,
@@ -57,13 +57,13 @@ pub(super) fn ask<A: Subject, O: Observer<A>>(
 }
 
 /// Whether a property was satisfied, or why not; or what its panic said.
-type Said = Result<Result<(), String>, String>;
+type Answered = Result<Result<(), String>, String>;
 
 /// The answers of some properties that decide them.
 fn answers<A: Subject, O: Observer<A>>(
     semantics: &Semantics<'_, A, O>,
     properties: &[usize],
-    question: impl Fn(&Check<A, O>) -> Option<Said>,
+    question: impl Fn(&Check<A, O>) -> Option<Answered>,
 ) -> Vec<Answer> {
     let mut answers = Vec::new();
     for &index in properties {

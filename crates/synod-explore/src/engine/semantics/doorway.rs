@@ -4,7 +4,7 @@ use super::ask::ask;
 use super::values::Semantics;
 use crate::engine::door::{About, Answer, Cause, Door, Outcome, Standing, Whole};
 use crate::engine::intern::Interner;
-use crate::observer::{Observer, PartUpdate};
+use crate::observer::{ComponentUpdate, Observer};
 use crate::{Subject, panics, step};
 use stateright::actor::Envelope;
 use std::sync::Arc;
@@ -55,17 +55,17 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
         })
     }
 
-    fn parts(&self) -> usize {
+    fn component_count(&self) -> usize {
         if self.apart { self.values.len() } else { 0 }
     }
 
     fn about(&self, note: u32) -> u32 {
-        let (parts, count) = (self.apart().expect("they come apart"), self.values.len());
-        let about = panics::capture(|| parts.about(self.notes.get(note)));
-        let about = about.ok().filter(|about| about.iter().all(|part| *part < count));
+        let (components, count) = (self.apart().expect("they come apart"), self.values.len());
+        let about = panics::capture(|| components.about(self.notes.get(note)));
+        let about = about.ok().filter(|about| about.iter().all(|component| *component < count));
         // Whoever cannot tell is asked about all of it.
         let about = about.unwrap_or_else(|| (0..count).collect());
-        about.iter().fold(0, |mask, part| mask | 1 << part)
+        about.iter().fold(0, |mask, component| mask | 1 << component)
     }
 
     fn update(&mut self, history: &[u32], note: u32) -> Result<Option<Vec<u32>>, String> {
@@ -76,24 +76,29 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
         updated.map(|updated| self.number_of(updated)).transpose()
     }
 
-    fn update_part(&mut self, part: usize, value: u32, note: u32) -> Result<PartUpdate<u32>, String> {
-        let parts = self.apart().expect("they come apart");
-        let from = self.values[part].get(value);
-        let updated = panics::capture(|| parts.update(part, from, self.notes.get(note)))?;
+    fn update_component(
+        &mut self,
+        component: usize,
+        value: u32,
+        note: u32,
+    ) -> Result<ComponentUpdate<u32>, String> {
+        let components = self.apart().expect("they come apart");
+        let from = self.values[component].get(value);
+        let updated = panics::capture(|| components.update(component, from, self.notes.get(note)))?;
         Ok(match updated {
-            PartUpdate::Same => PartUpdate::Same,
-            PartUpdate::Changed(to) => PartUpdate::Changed(self.values[part].intern(to)),
-            PartUpdate::Whole => PartUpdate::Whole,
+            ComponentUpdate::Same => ComponentUpdate::Same,
+            ComponentUpdate::Changed(to) => ComponentUpdate::Changed(self.values[component].intern(to)),
+            ComponentUpdate::Whole => ComponentUpdate::Whole,
         })
     }
 
-    fn check_parts(&self, history: &[u32], note: u32, updated: &[u32]) -> Result<(), String> {
+    fn check_components(&self, history: &[u32], note: u32, updated: &[u32]) -> Result<(), String> {
         let (from, note) = (panics::capture(|| self.history(history))?, self.notes.get(note));
-        let parts = self.apart().expect("they come apart");
+        let components = self.apart().expect("they come apart");
         let is_same = panics::capture(|| {
             let whole = self.system.observer.update(&from, note);
             let whole = whole.as_ref().unwrap_or(&from);
-            *whole == *self.history(updated) && parts.split(whole).iter().eq(self.values_of(updated))
+            *whole == *self.history(updated) && components.split(whole).iter().eq(self.values_of(updated))
         })?;
         if is_same {
             return Ok(());

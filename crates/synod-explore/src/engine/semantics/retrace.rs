@@ -2,16 +2,16 @@
 
 use super::values::Semantics;
 use crate::engine::door::Cause;
-use crate::engine::expand::{Candidates, Known, Leaving, expand};
-use crate::engine::fill::Filling;
+use crate::engine::expand::{Candidates, Expanding, Known, expand};
+use crate::engine::memoise::Memoising;
 use crate::engine::origins::Origins;
 use crate::engine::reductions::sleep::Asleep;
 use crate::engine::scheme::{Hashed, Scheme};
 use crate::engine::seen::Table;
 use crate::engine::tables::{Miss, Tables};
 use crate::observer::Observer;
-use crate::quotient::{Permutation, Symmetry};
 use crate::state::State;
+use crate::symmetry::{Permutation, Symmetry};
 use crate::{Action, Subject, panics};
 use stateright::actor::{Envelope, Id};
 
@@ -26,8 +26,8 @@ pub(crate) struct Impure<A: Subject> {
 pub(super) struct Retraced<A: Subject, O: Observer<A>> {
     pub trace: Vec<Action<A>>,
     pub state: State<A, O>,
-    /// The row that stands for it.
-    pub row: Vec<u32>,
+    /// The state vector that stands for it.
+    pub vector: Vec<u32>,
 }
 
 /// What was explored, to be gone through again.
@@ -36,7 +36,7 @@ pub(in crate::engine) struct Again<'e, 's, A: Subject, O: Observer<A>> {
     pub tables: &'e mut Tables,
     /// How each state was found.
     pub origins: &'e Origins,
-    /// The row of the initial state.
+    /// The state vector of the initial state.
     pub first: &'e [u32],
 }
 
@@ -102,8 +102,8 @@ pub(super) fn twice(what: &str, difference: &str) -> String {
 }
 
 impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
-    fn filling(&mut self) -> Filling<'_> {
-        Filling { tables: self.tables, door: self.semantics }
+    fn memoising(&mut self) -> Memoising<'_> {
+        Memoising { tables: self.tables, door: self.semantics }
     }
 
     /// The actions on the way to a state, and the step out of it if there is one.
@@ -111,36 +111,36 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
     /// # Errors
     /// When running them again gives something else.
     pub(crate) fn trace(&mut self, state: u32, ordinal: Option<u32>) -> Result<Vec<Action<A>>, Impure<A>> {
-        let Retraced { mut trace, state, row } = self.retrace(state)?;
-        trace.extend(ordinal.and_then(|ordinal| self.action_in(&state, &row, ordinal)));
+        let Retraced { mut trace, state, vector } = self.retrace(state)?;
+        trace.extend(ordinal.and_then(|ordinal| self.action_in(&state, &vector, ordinal)));
         Ok(trace)
     }
 
-    /// The row after a step of a row.
-    fn after(&mut self, row: &[u32], ordinal: u32) -> Option<Vec<u32>> {
+    /// The state vector after a step of a state vector.
+    fn after(&mut self, vector: &[u32], ordinal: u32) -> Option<Vec<u32>> {
         let seen = Table::new();
-        let known = Known { scheme: &Hashed::<1>, seen: &seen, notes: None, with_rows: true };
+        let known = Known { scheme: &Hashed::<1>, seen: &seen, notes: None, with_vectors: true };
         let mut found = Candidates::new();
-        let key = known.scheme.key(&self.tables.columns, row);
-        let leaving = Leaving { number: 0, row, key, asleep: Asleep::NOBODY };
-        expand(&mut self.filling(), leaving, &known, &mut found).ok()?;
-        let mut rows = found.found.iter().filter(|candidate| candidate.is_row());
-        let at = rows.position(|candidate| candidate.ordinal == ordinal)?;
-        found.rows.chunks_exact(row.len()).nth(at).map(<[u32]>::to_vec)
+        let key = known.scheme.key(&self.tables.columns, vector);
+        let expanding = Expanding { number: 0, vector, key, asleep: Asleep::NOBODY };
+        expand(&mut self.memoising(), expanding, &known, &mut found).ok()?;
+        let mut vectors = found.found.iter().filter(|candidate| candidate.is_successor());
+        let at = vectors.position(|candidate| candidate.ordinal == ordinal)?;
+        found.vectors.chunks_exact(vector.len()).nth(at).map(<[u32]>::to_vec)
     }
 
-    /// The action behind a step of a row, if there is such a step.
-    fn action(&mut self, row: &[u32], ordinal: u32) -> Option<Action<A>> {
+    /// The action behind a step of a state vector, if there is such a step.
+    fn action(&mut self, vector: &[u32], ordinal: u32) -> Option<Action<A>> {
         let mut left = ordinal;
-        for (column, &view) in row.iter().enumerate().take(self.tables.movers()) {
+        for (column, &view) in vector.iter().enumerate().take(self.tables.movers()) {
             // A state that was found last was never left.
             if !self.tables.columns[column].has_steps(view) {
-                self.filling().fill_in(Miss::Moves { column, view });
+                self.memoising().find_out(Miss::Moves { column, view });
             }
             let (start, end) = self.tables.columns[column].steps[view as usize];
             if left < end - start {
                 let cause = self.tables.steps.causes[(start + left) as usize];
-                let local = self.tables.parts(row, column).0;
+                let local = self.tables.local_and_inbox(vector, column).0;
                 return Some(action_of(self.semantics, column as u32, local, cause));
             }
             left -= end - start;
@@ -148,15 +148,15 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         None
     }
 
-    /// The row that stands for a state and all that are like it; also the row of the state itself.
-    fn rows_of(&mut self, state: &State<A, O>) -> Result<(Vec<u32>, Vec<u32>), String> {
+    /// The state vector that stands for a state and all that are like it; also the state vector of the state itself.
+    fn vectors_of(&mut self, state: &State<A, O>) -> Result<(Vec<u32>, Vec<u32>), String> {
         let whole = self.semantics.whole(state)?;
-        let own = self.filling().row(&whole);
-        let least = self.filling().least(own.clone());
+        let own = self.memoising().vector(&whole);
+        let least = self.memoising().least(own.clone());
         Ok((own, least))
     }
 
-    /// The action of a state that a step of the least row is, if there is such a step.
+    /// The action of a state that a step of the least state vector is, if there is such a step.
     fn action_in(&mut self, state: &State<A, O>, least: &[u32], ordinal: u32) -> Option<Action<A>> {
         let action = self.action(least, ordinal)?;
         let (Some(symmetry), Some(group)) =
@@ -164,8 +164,8 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         else {
             return Some(action);
         };
-        let Ok((own, _)) = self.rows_of(state) else { return Some(action) };
-        Some(match self.filling().permutation_to(least, &own) {
+        let Ok((own, _)) = self.vectors_of(state) else { return Some(action) };
+        Some(match self.memoising().permutation_to(least, &own) {
             Some(by) => exchange(symmetry, group.get(by), action),
             None => action,
         })
@@ -174,19 +174,19 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
     /// Runs the way to a state again, through the plain semantics, and compares every state on it.
     pub(super) fn retrace(&mut self, state: u32) -> Result<Retraced<A, O>, Impure<A>> {
         let starting = |message: &str| Impure { message: twice("starting", message), trace: Vec::new() };
-        let begun =
+        let started =
             panics::capture(|| self.semantics.system.initial()).map_err(|message| starting(&message))?;
-        let rows = self.rows_of(&begun).map_err(|message| starting(&message))?;
-        if rows.1 != self.first {
+        let vectors = self.vectors_of(&started).map_err(|message| starting(&message))?;
+        if vectors.1 != self.first {
             return Err(starting("the initial state differs"));
         }
-        let mut at = Retraced { trace: Vec::new(), state: begun, row: self.first.to_vec() };
+        let mut at = Retraced { trace: Vec::new(), state: started, vector: self.first.to_vec() };
         for (_, ordinal) in self.origins.path(state) {
-            let Some(action) = self.action_in(&at.state, &at.row, ordinal) else {
+            let Some(action) = self.action_in(&at.state, &at.vector, ordinal) else {
                 let message = twice("the way to a state", "there was no such step");
                 return Err(Impure { message, trace: at.trace });
             };
-            let expected = self.after(&at.row, ordinal);
+            let expected = self.after(&at.vector, ordinal);
             let what = self.semantics.system.describe(&action);
             at.trace.push(action);
             let action = at.trace.last().expect("it was just added");
@@ -196,11 +196,11 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
                 let _ = panics::capture(|| doubt.admits(next));
             }
             let difference = match taken {
-                Ok(Some(next)) => match (self.rows_of(&next), expected) {
-                    (Ok((_, row)), Some(expected))
-                        if row == expected || self.filling().differ_in_dead_only(&row, &expected) =>
+                Ok(Some(next)) => match (self.vectors_of(&next), expected) {
+                    (Ok((_, vector)), Some(expected))
+                        if vector == expected || self.memoising().differ_in_dead_only(&vector, &expected) =>
                     {
-                        (at.state, at.row) = (next, expected);
+                        (at.state, at.vector) = (next, expected);
                         continue;
                     }
                     (Err(message), _) => message,

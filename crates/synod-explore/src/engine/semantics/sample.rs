@@ -6,7 +6,7 @@ use crate::engine::histories::{FAILED, Update, WHOLE};
 use crate::engine::intern::NONE;
 use crate::engine::reactions::Reaction;
 use crate::network::Delivery;
-use crate::observer::{Observer, PartUpdate};
+use crate::observer::{ComponentUpdate, Observer};
 use crate::report::Rerun;
 use crate::state::unequal;
 use crate::words::same_words;
@@ -54,7 +54,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
                     Difference::Outcome(what) => twice(&self.semantics.system.describe(&action), &what),
                     Difference::Words(message) => message,
                 };
-                let mut trace = self.way_to_birth(at);
+                let mut trace = self.path_to_first_seen(at);
                 trace.push(action);
                 return Err(Impure { message, trace });
             }
@@ -66,7 +66,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
                 let mut trace = Vec::new();
                 if let Some(at) = with_note {
                     let Reaction { actor, local, cause, .. } = self.tables.reactions.all[at];
-                    trace = self.way_to_birth(at);
+                    trace = self.path_to_first_seen(at);
                     trace.push(action_of(self.semantics, actor, local, cause));
                 }
                 return Err(Impure { message, trace });
@@ -76,9 +76,9 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
     }
 
     /// The way to the state in which a step was taken for the first time, as far as it can be gone again.
-    fn way_to_birth(&mut self, reaction: usize) -> Vec<Action<A>> {
-        let born = self.tables.reactions.all[reaction].born;
-        match self.retrace(if born < self.origins.len() { born } else { 0 }) {
+    fn path_to_first_seen(&mut self, reaction: usize) -> Vec<Action<A>> {
+        let first_seen = self.tables.reactions.all[reaction].first_seen;
+        match self.retrace(if first_seen < self.origins.len() { first_seen } else { 0 }) {
             Ok(Retraced { trace, .. }) | Err(Impure { trace, .. }) => trace,
         }
     }
@@ -89,9 +89,9 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         let (mut again, known) = (0, self.tables.histories.known());
         for update in self.tables.histories.updates().step_by(stride(known, steps)) {
             again += 1;
-            let difference = match update.part {
+            let difference = match update.component {
                 None => self.update_differs(update, has_words(again)),
-                Some(part) => self.part_differs(part, update),
+                Some(component) => self.component_differs(component, update),
             };
             if let Some(message) = difference {
                 return Err((update.note, message));
@@ -128,14 +128,18 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
     }
 
     /// The same of a part of a history.
-    fn part_differs(&self, part: usize, Update { from, note, to: known, .. }: Update) -> Option<String> {
-        let (parts, values) = (self.semantics.apart()?, &self.semantics.values[part]);
+    fn component_differs(
+        &self,
+        component: usize,
+        Update { from, note, to: known, .. }: Update,
+    ) -> Option<String> {
+        let (components, values) = (self.semantics.apart()?, &self.semantics.values[component]);
         let value = values.get(from);
-        let again = panics::capture(|| parts.update(part, value, self.semantics.notes.get(note)));
+        let again = panics::capture(|| components.update(component, value, self.semantics.notes.get(note)));
         let is_same = match again {
-            Ok(PartUpdate::Whole) => known == WHOLE,
-            Ok(PartUpdate::Same) => known == from,
-            Ok(PartUpdate::Changed(to)) => known & FAILED == 0 && *values.get(known) == to,
+            Ok(ComponentUpdate::Whole) => known == WHOLE,
+            Ok(ComponentUpdate::Same) => known == from,
+            Ok(ComponentUpdate::Changed(to)) => known & FAILED == 0 && *values.get(known) == to,
             Err(_) => known & FAILED != 0 && known != WHOLE,
         };
         // What the whole came to may have failed, too, where the part did not.
@@ -151,7 +155,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
 
     /// A history by its number.
     fn history(&self, number: u32) -> std::borrow::Cow<'_, O::History> {
-        self.semantics.history(self.tables.histories.parts(&number))
+        self.semantics.history(self.tables.histories.components(&number))
     }
 
     /// What is different when a handler is run again.

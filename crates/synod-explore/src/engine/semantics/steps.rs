@@ -7,9 +7,9 @@ use super::retrace::{Again, Impure, action_of};
 use super::values::Semantics;
 use crate::doubt::is_probed;
 use crate::engine::door::Door;
-use crate::engine::expand::{Candidates, Kind, Known, Leaving, expand};
-use crate::engine::fill::Filling;
+use crate::engine::expand::{Candidates, Expanding, Kind, Known, expand};
 use crate::engine::intern::NONE;
+use crate::engine::memoise::Memoising;
 use crate::engine::origins::Origins;
 use crate::engine::plan::{Doubtful, Plan};
 use crate::engine::reductions::sleep::Asleep;
@@ -48,7 +48,7 @@ pub(crate) struct Failed {
 pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
     semantics: Semantics<'s, A, O>,
     tables: Tables,
-    rows: Vec<u32>,
+    vectors: Vec<u32>,
     index: HashTable<(u64, u32)>,
     origins: Origins,
     found: Candidates<[u64; 1]>,
@@ -66,21 +66,21 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         let plan = Arc::new(Plan::whole(system, bounded));
         let mut semantics = Semantics::new(system, &plan, bounded);
         let mut tables = Tables::new(plan);
-        tables.reactions.leaving = 0;
+        tables.reactions.expanding = 0;
         let initial = semantics.whole(initial)?;
-        let first = Filling { tables: &mut tables, door: &mut semantics }.row(&initial);
+        let first = Memoising { tables: &mut tables, door: &mut semantics }.vector(&initial);
         let hash = Hashed::<1>.key(&tables.columns, &first)[0];
         let mut steps = Self {
             semantics,
             tables,
-            rows: Vec::new(),
+            vectors: Vec::new(),
             index: HashTable::new(),
             origins: Origins::default(),
             found: Candidates::new(),
             seen: Table::new(),
         };
         steps.index.insert_unique(hash, (hash, 0), |&(hash, _)| hash);
-        steps.rows.extend_from_slice(&first);
+        steps.vectors.extend_from_slice(&first);
         steps.origins.push(0, 0);
         Ok(steps)
     }
@@ -90,43 +90,43 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         self.origins.len() as usize
     }
 
-    fn row(&self, state: u32) -> &[u32] {
+    fn vector(&self, state: u32) -> &[u32] {
         let width = self.tables.width();
-        &self.rows[state as usize * width..][..width]
+        &self.vectors[state as usize * width..][..width]
     }
 
     /// The steps out of a state, in order; states that are new get the next numbers. States must be asked about in order.
-    pub(crate) fn leave(&mut self, state: u32, outs: &mut Vec<Out>) -> Result<(), Failed> {
+    pub(crate) fn expand(&mut self, state: u32, outs: &mut Vec<Out>) -> Result<(), Failed> {
         outs.clear();
-        self.tables.reactions.leaving = state;
+        self.tables.reactions.expanding = state;
         let width = self.tables.width();
-        let row = self.row(state).to_vec();
+        let vector = self.vector(state).to_vec();
         self.found.clear();
-        let known = Known { scheme: &Hashed::<1>, seen: &self.seen, notes: None, with_rows: true };
-        let key = known.scheme.key(&self.tables.columns, &row);
-        let leaving = Leaving { number: state, row: &row, key, asleep: Asleep::NOBODY };
-        let mut filling = Filling { tables: &mut self.tables, door: &mut self.semantics };
-        expand(&mut filling, leaving, &known, &mut self.found).expect("whatever is missing is found out");
+        let known = Known { scheme: &Hashed::<1>, seen: &self.seen, notes: None, with_vectors: true };
+        let key = known.scheme.key(&self.tables.columns, &vector);
+        let expanding = Expanding { number: state, vector: &vector, key, asleep: Asleep::NOBODY };
+        let mut memoising = Memoising { tables: &mut self.tables, door: &mut self.semantics };
+        expand(&mut memoising, expanding, &known, &mut self.found).expect("whatever is missing is found out");
         let found = std::mem::replace(&mut self.found, Candidates::new());
         let mut candidates = found.found.iter().zip(&found.keys).peekable();
-        let mut rows = found.rows.chunks_exact(width);
+        let mut vectors = found.vectors.chunks_exact(width);
         let mut ordinal = 0;
-        let crash_fits = self.tables.crash_fits(&row);
-        for (column, &view) in row.iter().enumerate().take(self.tables.movers()) {
+        let crash_fits = self.tables.crash_fits(&vector);
+        for (column, &view) in vector.iter().enumerate().take(self.tables.movers()) {
             let (start, end) = self.tables.columns[column].steps[view as usize];
             for kind in start..end {
                 let candidate = candidates.next_if(|(candidate, _)| candidate.ordinal == ordinal);
                 match candidate.map(|(candidate, key)| (candidate.kind(), key[0])) {
-                    Some((Kind::Row { .. }, hash)) => {
-                        let row = rows.next().expect("each successor has a row");
-                        let to = self.number(hash, row, state, ordinal);
+                    Some((Kind::Successor { .. }, hash)) => {
+                        let vector = vectors.next().expect("each successor has a row");
+                        let to = self.number(hash, vector, state, ordinal);
                         outs.push(Out { ordinal, kind, to: Some(to) });
                     }
                     Some((Kind::Failed(failure), _)) => {
                         let message = self.tables.reactions.failures[failure as usize].clone();
                         return Err(Failed { state, ordinal, message });
                     }
-                    None if self.is_cut(&row, kind, crash_fits) => {
+                    None if self.is_cut(&vector, kind, crash_fits) => {
                         outs.push(Out { ordinal, kind, to: None });
                     }
                     Some((Kind::Noted(_), _)) | None => {}
@@ -139,9 +139,9 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     }
 
     /// Whether a step that leads nowhere is possible all the same: neither ignored nor a crash too many.
-    fn is_cut(&self, row: &[u32], kind: u32, crash_fits: bool) -> bool {
+    fn is_cut(&self, vector: &[u32], kind: u32, crash_fits: bool) -> bool {
         let Step { how, note, .. } = self.tables.steps.hot[kind as usize];
-        let history = row[self.tables.history_column()];
+        let history = vector[self.tables.history_column()];
         match how {
             How::Plain | How::Pruned => true,
             How::Crash => crash_fits,
@@ -151,15 +151,15 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         }
     }
 
-    fn number(&mut self, hash: u64, row: &[u32], parent: u32, ordinal: u32) -> u32 {
-        let (width, rows) = (row.len(), &self.rows);
-        let same = |&(h, at): &(u64, u32)| h == hash && rows[at as usize * width..][..width] == *row;
+    fn number(&mut self, hash: u64, vector: &[u32], parent: u32, ordinal: u32) -> u32 {
+        let (width, vectors) = (vector.len(), &self.vectors);
+        let same = |&(h, at): &(u64, u32)| h == hash && vectors[at as usize * width..][..width] == *vector;
         if let Some(&(_, known)) = self.index.find(hash, same) {
             return known;
         }
         let new = self.origins.len();
         self.index.insert_unique(hash, (hash, new), |&(hash, _)| hash);
-        self.rows.extend_from_slice(row);
+        self.vectors.extend_from_slice(vector);
         self.origins.push(parent, ordinal);
         new
     }
@@ -168,14 +168,14 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     pub(crate) fn is_refused(&self, state: u32) -> Result<bool, String> {
         let closely = self.tables.plan.doubt != Doubtful::Nothing && is_probed(state);
         if closely || self.tables.plan.doubt == Doubtful::Boundary {
-            self.semantics.probe(&self.tables.whole(self.row(state)), closely)?;
+            self.semantics.probe(&self.tables.whole(self.vector(state)), closely)?;
         }
         Ok(self.semantics.is_refused())
     }
 
     /// The state behind a number.
     pub(crate) fn state(&self, state: u32) -> State<A, O> {
-        self.semantics.state(&self.tables.whole(self.row(state)))
+        self.semantics.state(&self.tables.whole(self.vector(state)))
     }
 
     /// How many actors there are.
@@ -185,17 +185,17 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
 
     /// The number of the history of a state.
     pub(crate) fn history(&self, state: u32) -> u32 {
-        self.row(state)[self.tables.history_column()]
+        self.vector(state)[self.tables.history_column()]
     }
 
     /// A history by its number.
     pub(crate) fn history_of(&self, history: u32) -> Cow<'_, O::History> {
-        self.semantics.history(self.tables.histories.parts(&history))
+        self.semantics.history(self.tables.histories.components(&history))
     }
 
     /// The number of an actor's local in a state.
     pub(crate) fn local(&self, state: u32, actor: usize) -> u32 {
-        self.tables.parts(self.row(state), actor).0
+        self.tables.local_and_inbox(self.vector(state), actor).0
     }
 
     /// A local by its number.
@@ -213,13 +213,13 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     /// The action of a step of a state that was left, by what it is.
     fn action_of(&self, state: u32, kind: u32) -> Action<A> {
         let Step { column, .. } = self.tables.steps.hot[kind as usize];
-        let (local, _) = self.tables.parts(self.row(state), column.into());
+        let (local, _) = self.tables.local_and_inbox(self.vector(state), column.into());
         action_of(&self.semantics, u32::from(column), local, self.tables.steps.causes[kind as usize])
     }
 
     /// The action of a step of a state that was left, by its place.
     pub(crate) fn action_at(&self, state: u32, ordinal: u32) -> Action<A> {
-        let step = self.tables.step_at(self.row(state), ordinal);
+        let step = self.tables.step_at(self.vector(state), ordinal);
         self.action_of(state, step.expect("a state that was left has all its steps").1)
     }
 
@@ -234,7 +234,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     }
 
     fn again<T>(&mut self, what: impl FnOnce(&mut Again<'_, 's, A, O>) -> T) -> T {
-        let first = self.row(0).to_vec();
+        let first = self.vector(0).to_vec();
         let Self { semantics, tables, origins, .. } = self;
         what(&mut Again { semantics, tables, origins, first: &first })
     }
@@ -246,7 +246,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
 
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.rows.capacity() * 4
+        self.vectors.capacity() * 4
             + self.index.allocation_size()
             + self.origins.bytes()
             + self.tables.bytes()

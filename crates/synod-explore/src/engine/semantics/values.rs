@@ -5,9 +5,9 @@ use crate::engine::histories::MOST;
 use crate::engine::intern::Interner;
 use crate::engine::plan::Plan;
 use crate::engine::reductions::symmetry::Group;
-use crate::observer::{Event, Observer, Parts};
-use crate::quotient::Symmetry;
+use crate::observer::{Components, Observer, Trigger};
 use crate::state::{InFlight, Local, State};
+use crate::symmetry::Symmetry;
 use crate::system::System;
 use crate::{Subject, panics, step};
 use stateright::actor::Envelope;
@@ -40,14 +40,14 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
             standings: Vec::new(),
             envelopes: Interner::new(),
             notes: Interner::new(),
-            apart: plan.apart() && system.observer.parts().is_some(),
+            apart: plan.apart() && system.observer.components().is_some(),
             values: vec![Interner::new()],
         }
     }
 
     /// How histories come apart, if they do here.
-    pub(super) fn apart(&self) -> Option<&'s dyn Parts<O::History, O::Note>> {
-        self.system.observer.parts().filter(|_| self.apart)
+    pub(super) fn apart(&self) -> Option<&'s dyn Components<O::History, O::Note>> {
+        self.system.observer.components().filter(|_| self.apart)
     }
 
     /// A state in numbers. Fails if user code panics.
@@ -76,20 +76,21 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
     }
 
     /// A history by the numbers of its parts.
-    pub(in crate::engine) fn history(&self, parts: &[u32]) -> Cow<'_, O::History> {
+    pub(in crate::engine) fn history(&self, components: &[u32]) -> Cow<'_, O::History> {
         match self.apart() {
-            None => Cow::Borrowed(self.values[0].get(parts[0])),
-            Some(apart) => Cow::Owned(apart.join(&self.values_of(parts))),
+            None => Cow::Borrowed(self.values[0].get(components[0])),
+            Some(apart) => Cow::Owned(apart.join(&self.values_of(components))),
         }
     }
 
-    pub(super) fn values_of(&self, parts: &[u32]) -> Vec<&O::History> {
-        parts.iter().zip(&self.values).map(|(value, values)| values.get(*value)).collect()
+    pub(super) fn values_of(&self, components: &[u32]) -> Vec<&O::History> {
+        components.iter().zip(&self.values).map(|(value, values)| values.get(*value)).collect()
     }
 
     /// The numbers of a history's parts. Fails if it comes apart in another way than others did, or if user code panics.
     pub(super) fn number_of(&mut self, history: O::History) -> Result<Vec<u32>, String> {
-        let split = self.apart().map(|parts| panics::capture(|| parts.split(&history))).transpose()?;
+        let split =
+            self.apart().map(|components| panics::capture(|| components.split(&history))).transpose()?;
         let first = self.values[0].len() == 0;
         // Nobody has to be told that so many parts are too many: the whole will do.
         self.apart &= !first || split.as_ref().is_some_and(|split| (1..=MOST).contains(&split.len()));
@@ -105,7 +106,11 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
                 self.values.len()
             ));
         }
-        Ok(split.into_iter().zip(&mut self.values).map(|(part, values)| values.intern(part)).collect())
+        Ok(split
+            .into_iter()
+            .zip(&mut self.values)
+            .map(|(component, values)| values.intern(component))
+            .collect())
     }
 
     /// The number of a local. Fails if the bound, which is user code too, panics.
@@ -125,25 +130,25 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
     /// Runs a handler, without remembering anything.
     pub(super) fn run(&self, actor: u32, local: u32, cause: Cause) -> Result<step::Reaction<A, O>, String> {
         let value = self.locals.get(local);
-        panics::capture(|| self.system.react(actor as usize, value, self.event(value, cause)))
+        panics::capture(|| self.system.react(actor as usize, value, self.trigger(value, cause)))
     }
 
-    pub(super) fn event<'e>(&'e self, local: &'e Local<A>, cause: Cause) -> Event<'e, A> {
+    pub(super) fn trigger<'e>(&'e self, local: &'e Local<A>, cause: Cause) -> Trigger<'e, A> {
         match cause {
             Cause::Deliver(envelope) | Cause::Drop(envelope) => {
                 let Envelope { src, msg, .. } = self.envelopes.get(envelope);
-                Event::Deliver { src: *src, msg }
+                Trigger::Deliver { src: *src, msg }
             }
             Cause::Timeout(n) => {
-                Event::Timeout(local.timers.iter().nth(n as usize).expect("causes come from the local"))
+                Trigger::Timeout(local.timers.iter().nth(n as usize).expect("causes come from the local"))
             }
             Cause::Random(n, m) => {
                 let (key, choices) =
                     local.randoms.iter().nth(n as usize).expect("causes come from the local");
-                Event::Random { key, choice: &choices[m as usize] }
+                Trigger::Random { key, choice: &choices[m as usize] }
             }
-            Cause::Crash => Event::Crash,
-            Cause::Recover => Event::Recover,
+            Cause::Crash => Trigger::Crash,
+            Cause::Recover => Trigger::Recover,
         }
     }
 

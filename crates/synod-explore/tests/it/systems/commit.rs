@@ -6,7 +6,7 @@ use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use synod_explore::plain::Recorded;
+use synod_explore::actor_model::Recorded;
 use synod_explore::{Property, System};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

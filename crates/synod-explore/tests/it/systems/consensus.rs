@@ -6,7 +6,7 @@ use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_peers};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use synod_explore::plain::Recorded;
+use synod_explore::actor_model::Recorded;
 use synod_explore::{Property, System};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, majority, model_peers, model_timeout};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use synod_explore::plain::Recorded;
+use synod_explore::actor_model::Recorded;
 use synod_explore::{Property, System};
 
 /// The term in which an entry was last stamped, and whose it is.

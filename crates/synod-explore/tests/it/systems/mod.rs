@@ -16,7 +16,7 @@ use stateright::semantics::register::Register;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
-use synod_explore::plain::{LinearizabilityTester, Recorded, from_actor_model};
+use synod_explore::actor_model::{LinearizabilityTester, Recorded, from_actor_model};
 use synod_explore::{Local, Subject, System};
 
 /// Asks of a model, in this crate's words, what the model asks.

@@ -9,7 +9,7 @@ use stateright::actor::register::{RegisterActor, RegisterMsg};
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, majority, model_peers};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use synod_explore::plain::{Messages, Recorded};
+use synod_explore::actor_model::{Messages, Recorded};
 use synod_explore::{Property, System};
 
 /// A request and who made it: two clients may number theirs alike.

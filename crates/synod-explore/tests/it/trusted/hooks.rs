@@ -4,7 +4,7 @@ use crate::erased::explore;
 use stateright::actor::{Actor, ActorModel, ActorModelState, Envelope, Id, Network, Out};
 use stateright::{Checker, Expectation, Model};
 use std::borrow::Cow;
-use synod_explore::plain::from_actor_model;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::{Options, Property, Report, Status, Verdict};
 
 /// 0 says `true` and `false` to 1 before all. 1 counts what it hears up to a limit, and says it to itself again.
@@ -72,12 +72,13 @@ fn what_was_never_set_is_nothing_wherever_it_was_compiled() {
     let there = here.clone().within_boundary(everything).record_msg_in(nothing).record_msg_out(nothing);
     for depth in [None, Some(3)] {
         let reports = [explored(&here, depth), explored(&there, depth)];
-        let told = reports.each_ref().map(|r| (r.verdict.clone(), r.unique_states, r.handler_calls, r.rerun));
-        assert!(told[0] == told[1], "{reports:?}");
-        assert_eq!(told[0].3.updates, 0, "there is no history to ask about");
+        let reported =
+            reports.each_ref().map(|r| (r.verdict.clone(), r.unique_states, r.handler_calls, r.rerun));
+        assert!(reported[0] == reported[1], "{reports:?}");
+        assert_eq!(reported[0].3.updates, 0, "there is no history to ask about");
         let expected =
             depth.map_or(Verdict::Holds, |_| Verdict::HoldsWithinBound("depth at most 3".to_owned()));
-        assert_eq!(told[0].0, expected);
+        assert_eq!(reported[0].0, expected);
     }
     // Nor does it keep anything from being left out.
     let dead = Options { dead_messages: true, ..Options::default() };

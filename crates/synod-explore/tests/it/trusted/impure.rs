@@ -7,8 +7,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use synod_explore::plain::from_actor_model;
-use synod_explore::{CommandOf, Observer, Options, PartUpdate, Parts, Rerun, Step, Stop, System, Verdict};
+use synod_explore::actor_model::from_actor_model;
+use synod_explore::{
+    CommandOf, ComponentUpdate, Components, Observer, Options, Rerun, Step, Stop, System, Verdict,
+};
 
 /// 0 and 1 count by their timers; 1 says something once, to 2. Who hears it for the first time errs once.
 #[derive(Clone)]
@@ -91,13 +93,14 @@ fn a_history_hook_that_errs_once() {
 /// Counts messages, in one part or as a whole. Asked about 1 again, it miscounts.
 #[derive(Clone)]
 struct Miscounts {
-    in_parts: bool,
+    in_components: bool,
     asked: Arc<AtomicU32>,
 }
 
 impl Miscounts {
     fn next(&self, history: u32) -> u32 {
-        let again = history == 1 && self.asked.fetch_add(1, Ordering::Relaxed) > u32::from(self.in_parts);
+        let again =
+            history == 1 && self.asked.fetch_add(1, Ordering::Relaxed) > u32::from(self.in_components);
         if again { 9 } else { history + 1 }
     }
 }
@@ -119,37 +122,37 @@ impl Observer<Talker> for Miscounts {
         Some(self.next(*history))
     }
 
-    fn parts(&self) -> Option<&dyn Parts<u32, u32>> {
-        self.in_parts.then_some(self)
+    fn components(&self) -> Option<&dyn Components<u32, u32>> {
+        self.in_components.then_some(self)
     }
 }
 
-impl Parts<u32, u32> for Miscounts {
+impl Components<u32, u32> for Miscounts {
     fn split(&self, history: &u32) -> Vec<u32> {
         vec![*history]
     }
-    fn join(&self, parts: &[&u32]) -> u32 {
-        *parts[0]
+    fn join(&self, components: &[&u32]) -> u32 {
+        *components[0]
     }
     fn about(&self, _: &u32) -> Vec<usize> {
         vec![0]
     }
-    fn update(&self, _: usize, history: &u32, _: &u32) -> PartUpdate<u32> {
-        PartUpdate::Changed(self.next(*history))
+    fn update(&self, _: usize, history: &u32, _: &u32) -> ComponentUpdate<u32> {
+        ComponentUpdate::Changed(self.next(*history))
     }
 }
 
 #[test]
 fn an_observer_that_errs_later_on_whole_or_in_parts() {
-    for in_parts in [false, true] {
-        let system = System::new(talkers(5, None), Miscounts { in_parts, asked: Arc::default() });
+    for in_components in [false, true] {
+        let system = System::new(talkers(5, None), Miscounts { in_components, asked: Arc::default() });
         let message = accused(explore(&system, &Options::default()).verdict);
-        assert!(message.contains("asked again what history 1 is after 1"), "{in_parts}: {message}");
+        assert!(message.contains("asked again what history 1 is after 1"), "{in_components}: {message}");
     }
 }
 
 #[test]
-fn how_much_was_done_twice_is_told() {
+fn the_number_of_repeated_calls_is_reported() {
     let small = explore(&System::new(talkers(100, None), ()), &Options::default());
     assert_eq!(small.verdict, Verdict::Holds);
     let Rerun { handlers_again, handlers, updates_again, updates } = small.rerun;

@@ -6,7 +6,7 @@ use stateright::actor::{Actor, ActorModel, Id, Network, Out};
 use stateright::util::HashableHashSet;
 use std::borrow::Cow;
 use std::fmt;
-use synod_explore::plain::{Recorded, from_actor_model};
+use synod_explore::actor_model::{Recorded, from_actor_model};
 use synod_explore::{Options, Status, System, Verdict, trace};
 
 /// A payload that is kept out of logs.
@@ -70,12 +70,15 @@ fn words_that_name_several_steps_are_refused_and_a_number_is_held_against_them()
         let text = format!("# synod trace 1\n{line}\n");
         trace::parse(&text).unwrap().resolve(&system).err().expect("it is refused").to_string()
     };
-    let said = refused("deliver 0 -> 1  Secret(..)");
-    assert!(said.contains("line 2, column 1: 2 steps that are possible here have these words"), "{said}");
-    assert!(said.contains("\"deliver 0 -> 1 Secret(..) #1\" to \"#2\""), "{said}");
+    let message = refused("deliver 0 -> 1  Secret(..)");
+    assert!(
+        message.contains("line 2, column 1: 2 steps that are possible here have these words"),
+        "{message}"
+    );
+    assert!(message.contains("\"deliver 0 -> 1 Secret(..) #1\" to \"#2\""), "{message}");
     for number in ["#0", "#3", "#99999999999999999999"] {
-        let said = refused(&format!("deliver 0 -> 1  Secret(..) {number}"));
-        assert!(said.contains("number") || said.contains("not possible here"), "{said}");
+        let message = refused(&format!("deliver 0 -> 1  Secret(..) {number}"));
+        assert!(message.contains("number") || message.contains("not possible here"), "{message}");
     }
     // Once one of them has arrived there is nothing to be told apart.
     let text = "# synod trace 1\ndeliver 0 -> 1 Secret(..) #1\ndeliver 0 -> 1 Secret(..)\n";

@@ -4,7 +4,7 @@ use crate::erased::explore;
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
 use std::borrow::Cow;
-use synod_explore::plain::{from_actor_model, with_liveness};
+use synod_explore::actor_model::{from_actor_model, with_liveness};
 use synod_explore::{Options, Property, Status, Stop, Verdict, Why, oracle};
 
 /// Counts its timer up to a top.
@@ -65,7 +65,7 @@ fn a_witness_that_is_all_there_was_to_decide_is_no_pass_either() {
 }
 
 #[test]
-fn what_must_come_about_is_told_of_though_exploring_does_not_look_at_it() {
+fn liveness_properties_are_reported_although_exploring_does_not_decide_them() {
     let model = climbers(1, 3)
         .property(Expectation::Always, "at most 3", |_, state| *state.actor_states[0] <= 3)
         .property(Expectation::Eventually, "reaches 9", |_, state| *state.actor_states[0] == 9);

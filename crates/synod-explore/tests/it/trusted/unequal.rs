@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use synod_explore::plain::from_actor_model;
+use synod_explore::actor_model::from_actor_model;
 use synod_explore::{Options, Verdict};
 
 /// Goes by its priority in `Ord`, by all of it in `Eq`.

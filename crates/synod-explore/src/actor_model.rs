@@ -8,7 +8,7 @@ use crate::Subject;
 use crate::doubt::{Doubt, Refused};
 use crate::liveness::{Assumption, LiveProperty};
 use crate::network::{Delivery, Faults, Network};
-use crate::observer::{Event, Observer, Step};
+use crate::observer::{Observer, Step, Trigger};
 use crate::property::Property;
 use crate::state::{InFlight, State};
 use crate::system::System;
@@ -75,7 +75,7 @@ where
 
     fn note(&self, step: &Step<'_, A>) -> Option<Messages<A::Msg>> {
         let mut messages = Messages { received: None, sent: Vec::new() };
-        if let Event::Deliver { src, msg } = step.event
+        if let Trigger::Deliver { src, msg } = step.trigger
             && (self.ordered || !step.is_no_op())
         {
             messages.received = Some(Envelope { src, dst: step.actor, msg: msg.clone() });

@@ -5,7 +5,7 @@ use super::intern::{NONE, pair};
 use super::key::{Words, hash_of, minus, plus};
 use super::reactions::Reaction;
 use super::reductions::dead::Receivers;
-use super::tables::{Entry, Miss, Tables};
+use super::tables::{Change, Miss, Tables};
 use super::views::{Effect, How, Step, bit};
 use crate::network::Delivery;
 
@@ -16,11 +16,11 @@ const LOCALS: usize = 1 << 20;
 pub(super) trait Source {
     fn tables(&self) -> &Tables;
     /// Finds out what is missing, or says that it cannot.
-    fn fill(&mut self, miss: Miss) -> Result<(), Miss>;
-    /// Rewrites a row as its system does: false if it is out of bounds, the number of a message if rewriting panics.
-    fn normal(&mut self, row: &mut [u32]) -> Result<Result<bool, u32>, Miss>;
-    /// Whether the bounds of whole states admit a row. Fails if one panics.
-    fn admits(&self, row: &[u32]) -> Result<bool, String>;
+    fn memoise(&mut self, miss: Miss) -> Result<(), Miss>;
+    /// Rewrites a state vector as its system does: false if it is out of bounds, the number of a message if rewriting panics.
+    fn normal(&mut self, vector: &mut [u32]) -> Result<Result<bool, u32>, Miss>;
+    /// Whether the bounds of whole states admit a state vector. Fails if one panics.
+    fn admits(&self, vector: &[u32]) -> Result<bool, String>;
 }
 
 /// Says what is missing. Several threads can look things up in the same tables.
@@ -33,36 +33,36 @@ impl Source for Reading<'_> {
     fn tables(&self) -> &Tables {
         self.tables
     }
-    fn fill(&mut self, miss: Miss) -> Result<(), Miss> {
+    fn memoise(&mut self, miss: Miss) -> Result<(), Miss> {
         Err(miss)
     }
     fn normal(&mut self, _: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
         if self.tables.plan.world.rewrites { Err(Miss::Rest) } else { Ok(Ok(true)) }
     }
-    fn admits(&self, row: &[u32]) -> Result<bool, String> {
-        self.door.admits(&self.tables.whole(row))
+    fn admits(&self, vector: &[u32]) -> Result<bool, String> {
+        self.door.admits(&self.tables.whole(vector))
     }
 }
 
 /// Fills what is missing.
-pub(super) struct Filling<'t> {
+pub(super) struct Memoising<'t> {
     pub tables: &'t mut Tables,
     pub door: &'t mut dyn Door,
 }
 
-impl Source for Filling<'_> {
+impl Source for Memoising<'_> {
     fn tables(&self) -> &Tables {
         self.tables
     }
-    fn fill(&mut self, miss: Miss) -> Result<(), Miss> {
-        self.fill_in(miss);
+    fn memoise(&mut self, miss: Miss) -> Result<(), Miss> {
+        self.find_out(miss);
         Ok(())
     }
-    fn normal(&mut self, row: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
-        Ok(self.rewrite(row))
+    fn normal(&mut self, vector: &mut [u32]) -> Result<Result<bool, u32>, Miss> {
+        Ok(self.rewrite(vector))
     }
-    fn admits(&self, row: &[u32]) -> Result<bool, String> {
-        self.door.admits(&self.tables.whole(row))
+    fn admits(&self, vector: &[u32]) -> Result<bool, String> {
+        self.door.admits(&self.tables.whole(vector))
     }
 }
 
@@ -74,69 +74,70 @@ fn image(source: &mut impl Source, column: usize, number: u32, by: usize) -> Res
         let group = tables.plan.symmetry.as_ref().expect("there are permutations");
         match images.get(number as usize * group.len() + by) {
             Some(&image) if image != NONE => return Ok(image),
-            _ => source.fill(Miss::Image { column, number, by })?,
+            _ => source.memoise(Miss::Image { column, number, by })?,
         }
     }
 }
 
-/// Puts the least row of all that are alike in the place of a row.
-pub(super) fn canonical(source: &mut impl Source, row: &mut [u32]) -> Result<(), Miss> {
+/// Puts the least state vector of all that are alike in the place of a state vector.
+pub(super) fn canonical(source: &mut impl Source, vector: &mut [u32]) -> Result<(), Miss> {
     let Some(group) = source.tables().plan.symmetry.clone() else { return Ok(()) };
-    group.least(row, |column, number, by| image(source, column, number, by))
+    group.least(vector, |column, number, by| image(source, column, number, by))
 }
 
-impl Filling<'_> {
-    /// The row that stands for a state.
-    pub(super) fn row(&mut self, state: &Whole) -> Vec<u32> {
+impl Memoising<'_> {
+    /// The state vector that stands for a state.
+    pub(super) fn vector(&mut self, state: &Whole) -> Vec<u32> {
         let Self { tables, door } = self;
         tables.learn(&**door);
-        let mut row = vec![0; tables.width()];
-        row[tables.history_column()] = tables.histories.number_of(&state.history, || door.parts());
+        let mut vector = vec![0; tables.width()];
+        vector[tables.history_column()] =
+            tables.histories.number_of(&state.history, || door.component_count());
         let mut inboxes = vec![0; tables.actors() + 1];
         for &envelope in &state.envelopes {
             let column = tables.column(tables.inboxes.receiver(envelope));
             inboxes[column] = tables.inboxes.with(inboxes[column], envelope);
         }
         for (actor, &local) in state.locals.iter().enumerate() {
-            row[actor] = self.view(actor, local, inboxes[actor]);
+            vector[actor] = self.view(actor, local, inboxes[actor]);
         }
         let stray = self.tables.actors();
-        row[stray] = self.view(stray, 0, inboxes[stray]);
-        row[self.tables.crashes_column()] = state.crashes;
+        vector[stray] = self.view(stray, 0, inboxes[stray]);
+        vector[self.tables.crashes_column()] = state.crashes;
         self.tables.most_crashes = self.tables.most_crashes.max(state.crashes);
-        row
+        vector
     }
 
-    /// The least row that is alike.
-    pub(super) fn least(&mut self, mut row: Vec<u32>) -> Vec<u32> {
-        canonical(self, &mut row).expect("whatever is missing is found out");
-        row
+    /// The least state vector that is alike.
+    pub(super) fn least(&mut self, mut vector: Vec<u32>) -> Vec<u32> {
+        canonical(self, &mut vector).expect("whatever is missing is found out");
+        vector
     }
 
-    /// The first row. It is not noted down, since it always comes first.
-    pub(super) fn first_row(&mut self, initial: &Whole) -> Vec<u32> {
+    /// The first state vector. It is not noted down, since it always comes first.
+    pub(super) fn first_vector(&mut self, initial: &Whole) -> Vec<u32> {
         let log = self.tables.log.take();
-        let row = self.row(initial);
-        let row = self.least(row);
+        let vector = self.vector(initial);
+        let vector = self.least(vector);
         self.tables.log = log;
-        row
+        vector
     }
 
-    /// The permutation that makes a row of its least one.
-    pub(super) fn permutation_to(&mut self, least: &[u32], row: &[u32]) -> Option<usize> {
+    /// The permutation that makes a state vector of its least one.
+    pub(super) fn permutation_to(&mut self, least: &[u32], vector: &[u32]) -> Option<usize> {
         let group = self.tables.plan.symmetry.clone()?;
-        group.to_row(least, row, |column, number, by| image(self, column, number, by)).ok().flatten()
+        group.to_vector(least, vector, |column, number, by| image(self, column, number, by)).ok().flatten()
     }
 
-    /// Rewrites a row as its system does. False if it is out of bounds; the number of a message if that panics.
-    fn rewrite(&mut self, row: &mut [u32]) -> Result<bool, u32> {
+    /// Rewrites a state vector as its system does. False if it is out of bounds; the number of a message if that panics.
+    fn rewrite(&mut self, vector: &mut [u32]) -> Result<bool, u32> {
         if !self.tables.plan.world.rewrites {
             return Ok(true);
         }
-        match self.door.rewrite(&self.tables.whole(row)) {
+        match self.door.rewrite(&self.tables.whole(vector)) {
             Ok(None) => Ok(false),
             Ok(Some(rewritten)) => {
-                row.copy_from_slice(&self.row(&rewritten));
+                vector.copy_from_slice(&self.vector(&rewritten));
                 Ok(true)
             }
             Err(message) => Err(self.tables.reactions.fail(message)),
@@ -144,12 +145,12 @@ impl Filling<'_> {
     }
 
     /// Finds out what is missing.
-    pub(super) fn fill_in(&mut self, miss: Miss) {
-        self.tables.note_down(Entry::Fill(miss));
+    pub(super) fn find_out(&mut self, miss: Miss) {
+        self.tables.note_down(Change::Memoise(miss));
         match miss {
             Miss::Moves { column, view } => {
                 let start = self.tables.steps.len();
-                self.fill_steps(column, view);
+                self.memoise_steps(column, view);
                 self.tables.columns[column].steps[view as usize] = (start, self.tables.steps.len());
             }
             Miss::Append { column, view, list } => {
@@ -160,15 +161,15 @@ impl Filling<'_> {
             }
             Miss::Update { history, note } => {
                 let Tables { histories, reactions, .. } = &mut *self.tables;
-                histories.fill(self.door, reactions, history, note);
+                histories.memoise(self.door, reactions, history, note);
             }
-            Miss::Image { column, number, by } => self.fill_image(column, number, by),
+            Miss::Image { column, number, by } => self.memoise_image(column, number, by),
             Miss::Rest => {}
         }
     }
 
     /// Finds out how a view or a history looks after a permutation.
-    fn fill_image(&mut self, column: usize, number: u32, by: usize) {
+    fn memoise_image(&mut self, column: usize, number: u32, by: usize) {
         let Some(group) = self.tables.plan.symmetry.clone() else { return };
         let at = number as usize * group.len() + by;
         let room = (number as usize + 1) * group.len();
@@ -201,7 +202,7 @@ impl Filling<'_> {
 
     /// The view of an actor in a local with an inbox, dead messages left out.
     fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
-        let inbox = if self.tables.plan.leaves_out { self.without_dead(column, local, inbox) } else { inbox };
+        let inbox = if self.tables.plan.drops_dead { self.without_dead(column, local, inbox) } else { inbox };
         let tables = &mut *self.tables;
         let next = tables.columns[column].len() as u32;
         let view = tables.columns[column].ids.get_or_insert(pair(local, inbox), next);
@@ -235,14 +236,15 @@ impl Filling<'_> {
         if list.len() == all { inbox } else { self.tables.inboxes.lists.intern(&list) }
     }
 
-    /// Whether two rows are of the same state, but for messages that their receivers ignore. Of an exploration that was given up, some ways
+    /// Whether two state vectors are of the same state, but for messages that their receivers ignore. Of an exploration that was given up, some ways
     /// to a state may have kept messages that others left out.
     pub(super) fn differ_in_dead_only(&mut self, a: &[u32], b: &[u32]) -> bool {
         let actors = self.tables.actors();
-        self.tables.plan.leaves_out
+        self.tables.plan.drops_dead
             && a[actors..] == b[actors..]
             && (0..actors).all(|column| {
-                let [(local, one), (other, another)] = [a, b].map(|row| self.tables.parts(row, column));
+                let [(local, one), (other, another)] =
+                    [a, b].map(|vector| self.tables.local_and_inbox(vector, column));
                 let [one, another] = [one, another].map(|inbox| {
                     let mut heeded = self.tables.inboxes.lists.get(inbox).to_vec();
                     heeded.retain(|&envelope| !self.ignores(column as u32, local, envelope));
@@ -257,14 +259,14 @@ impl Filling<'_> {
         if self.tables.dead.is_empty() {
             return false;
         }
-        self.tables.note_down(Entry::Refute);
+        self.tables.note_down(Change::Refute);
         let mut dead = std::mem::take(&mut self.tables.dead);
         let refuted = dead.refute(self);
         self.tables.dead = dead;
         refuted
     }
 
-    fn fill_steps(&mut self, column: usize, from: u32) {
+    fn memoise_steps(&mut self, column: usize, from: u32) {
         let (local, inbox) = self.tables.columns[column].of[from as usize];
         let is_actor = column < self.tables.actors();
         for at in 0..self.tables.inboxes.lists.get(inbox).len() {
@@ -384,7 +386,7 @@ impl Filling<'_> {
             if tables.plan.additive() { tables.weigh(actor, (local, next), cause, &sends) } else { [0; 2] };
         let reactions = &mut tables.reactions;
         let failure = failure.map_or(NONE, |message| reactions.fail(message));
-        let (note, born) = (note.unwrap_or(NONE), reactions.leaving);
+        let (note, first_seen) = (note.unwrap_or(NONE), reactions.expanding);
         reactions.all.push(Reaction {
             actor,
             local,
@@ -397,13 +399,13 @@ impl Filling<'_> {
             note,
             ignored,
             failure,
-            born,
+            first_seen,
         });
         reactions.all.len() as u32 - 1
     }
 }
 
-impl Receivers for Filling<'_> {
+impl Receivers for Memoising<'_> {
     fn locals(&self) -> usize {
         self.tables.locals.len()
     }
