@@ -38,7 +38,7 @@ fn browse(url: &str, profile: &std::path::Path, more: &[&str]) -> std::process::
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            "--window-size=1500,1300",
+            "--window-size=1280,1100",
             "--virtual-time-budget=8000",
         ])
         .arg(format!("--user-data-dir={}", profile.display()))
@@ -81,6 +81,10 @@ fn the_link_opens_the_last_step_of_the_counterexample() {
     let last = path.rsplit("<li>").next().expect("a last step");
     assert!(last.contains("is-selected-state"), "the last step is the selected one: {last}");
     assert!(last.contains("Promise(1.2, 1.1:x) → P2"), "the last step has readable names: {last}");
+    // The page says so before its own search has begun.
+    let fell = page.split("Counterexample found").nth(1).and_then(|rest| rest.split("</li>").next());
+    assert!(fell.is_some_and(|fell| fell.contains("Always P2b") && fell.contains("#/steps/0/")), "{fell:?}");
+    assert!(page.contains(">mutants/any-value"), "the model has its name");
     assert!(page.contains("<svg") && page.contains(">A1<"), "the page has a diagram with readable names");
 
     let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));

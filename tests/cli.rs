@@ -450,7 +450,9 @@ fn the_trace_of_a_model_of_ones_own_can_be_seen() {
     let mut written: Vec<String> =
         written.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect();
     written.sort();
-    assert_eq!(written, ["index.html", "my-2.trace", "my-3.trace", "my.trace"]);
+    let expected =
+        ["index.html", "my-2.html", "my-2.trace", "my-3.html", "my-3.trace", "my.html", "my.trace"];
+    assert_eq!(written, expected);
     assert!(ran.out.contains("\"steps\":"), "{}", ran.out);
 }
 
@@ -513,12 +515,23 @@ fn the_other_formats_name_what_failed() {
 }
 
 #[test]
-fn a_report_holds_the_table_the_trace_and_the_picture() {
+fn a_report_holds_the_table_failures_first_and_for_each_counterexample_its_trace_and_its_picture() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let ran = run_in(folder.path(), &["check", "mutants/any-value", "--report", "out", "--format", "json"]);
-    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    let wrong =
+        SMALL.replace("about = \"", "about = \"<b>Wrong</b> ").replace("\"holds\"", "\"holds\"\ndepth = 999");
+    fs::write(folder.path().join("wrong.toml"), wrong).expect("a file can be written");
+    let asked = ["check", "mutants/any-value", "wrong.toml", "--report", "out", "--format", "json"];
+    let ran = run_in(folder.path(), &asked);
+    assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
     let page = fs::read_to_string(folder.path().join("out/index.html")).expect("the page is written");
-    assert!(page.contains("mutants/any-value") && page.contains("<svg"), "the page has a picture");
+    let link =
+        page.find("<a href=\"mutants.any-value.html\">as expected: P2b").expect("the row leads to its run");
+    let failure = page.find("depth = ").expect("what was not as expected");
+    assert!(failure < link, "failures come first: {page}");
+    assert!(page.contains("&lt;b&gt;Wrong&lt;/b&gt;") && page.contains("name=\"viewport\""), "{page}");
+    let run = fs::read_to_string(folder.path().join("out/mutants.any-value.html")).expect("its page");
+    assert!(run.contains("<svg") && run.contains("href=\"mutants.any-value.trace\""), "{run}");
+    assert!(run.contains("deliver C1 -&gt; P1  Request(x)"), "{run}");
     assert!(ran.out.contains("\"trace\":\"out"), "{}", ran.out);
     trace_commands(folder.path(), "out/mutants.any-value.trace");
 }

@@ -40,31 +40,54 @@ fn text<'v>(step: &'v Value, field: &str) -> &'v str {
     step[field].as_str().unwrap_or_default()
 }
 
-#[test]
-fn a_panic_is_the_text_of_its_step_and_ends_nothing() {
+/// Starts the command on a model, and waits for the line that begins so.
+fn explorer(model: &str, until: &str) -> (Ends, Vec<String>) {
     let mut explorer = crate::cluster::synod();
-    explorer.args(["explore", "mutants/executes-otherwise", "--listen", "127.0.0.1:0"]);
+    explorer.args(["explore", model, "--listen", "127.0.0.1:0"]);
     explorer.stderr(Stdio::null()).stdout(Stdio::piped());
     let mut explorer = Ends(explorer.spawn().expect("it starts"));
     let said = BufReader::new(explorer.0.stdout.take().expect("it speaks"));
     let mut lines = Vec::new();
     for line in said.lines().map_while(Result::ok) {
         lines.push(line);
-        if lines.last().is_some_and(|line| line.starts_with("just before it:")) {
+        if lines.last().is_some_and(|line| line.starts_with(until)) {
             break;
         }
     }
-    let told = |what: &str| {
-        let line = lines.iter().find_map(|line| line.strip_prefix(what));
-        line.unwrap_or_else(|| panic!("no {what} in {lines:?}")).trim()
-    };
-    let message = told("panics:");
+    (explorer, lines)
+}
+
+/// The link that stands behind such a word, as the address of the Explorer and the path.
+fn link<'l>(lines: &'l [String], what: &str) -> (&'l str, &'l str) {
+    let line = lines.iter().find_map(|line| line.strip_prefix(what)).map(str::trim);
+    let link = line.and_then(|line| line.strip_prefix("http://")?.split_once("/#/steps"));
+    link.unwrap_or_else(|| panic!("no {what} in {lines:?}"))
+}
+
+#[test]
+fn the_counterexample_of_a_model_of_ones_own_opens_as_one_that_is_found() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("fell.toml");
+    // Its file says that it holds: `check` says FAIL, and to go on here.
+    let text = "about = \"Wrong.\"\ntier = \"fast\"\nmutant = \"any-value\"\n[system]\nlayout = \"separate\"\nacceptors = 3\n\
+                proposers = 2\nvalues = [\"x\", \"y\"]\n[expect]\nverdict = \"holds\"\n";
+    std::fs::write(&file, text).expect("a file can be written");
+    let (_explorer, lines) = explorer(&file.display().to_string(), "counterexample:");
+    let (at, path) = link(&lines, "counterexample:");
+    let next = steps(at, path);
+    let properties = next[0]["properties"].as_array().expect("properties");
+    let fell: Vec<&Value> =
+        properties.iter().filter(|property| property[0] == "Always" && !property[2].is_null()).collect();
+    let [fell] = fell.as_slice() else { panic!("one falls there: {properties:?}") };
+    assert_eq!((&fell[1], &fell[2]), (&"V3".into(), &path.trim_start_matches('/').into()), "{lines:?}");
+}
+
+#[test]
+fn a_panic_is_the_text_of_its_step_and_ends_nothing() {
+    let (mut explorer, lines) = explorer("mutants/executes-otherwise", "just before it:");
+    let message = lines.iter().find_map(|line| line.strip_prefix("panics:")).expect("what it said").trim();
     assert!(message.contains("checksum"), "{message}");
-    let link = told("just before it:");
-    let (at, path) = link
-        .strip_prefix("http://")
-        .and_then(|link| link.split_once("/#/steps"))
-        .expect("a link into the Explorer");
+    let (at, path) = link(&lines, "just before it:");
 
     let before = steps(at, path);
     let panics: Vec<&Value> =

@@ -1,16 +1,17 @@
 //! `synod check`: a row for each model, in their order, and a sum at the end.
 
 use crate::args::{Check, Engine, Format, Table};
-use crate::output::{self, DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint, seconds, wrapped};
+use crate::output::{self, DIM, GREEN, RED, YELLOW, bytes, line, paint, seconds};
 use crate::progress::Live;
 use crate::report;
+use crate::table::Columns;
 use crate::{formats, memory, side_by_side};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
-use synod_explore::{Progress, Status};
+use synod_explore::Progress;
 use synod_model::{Model, Outcome, Settings, Tier, Verdict};
 
 /// Set by Ctrl-C: the search ends, what is known so far is printed, and the run counts as incomplete.
@@ -79,13 +80,9 @@ pub fn run(args: &Check) -> Result<u8, String> {
     let started = Instant::now();
     let (mut outcomes, mut names) = (Vec::new(), BTreeSet::new());
     let mut sum = Sum::default();
-    let width = models.iter().map(|model| model.name.len()).max().unwrap_or(0);
-    let shapes = models.iter().map(|model| model.shape().len()).max().unwrap_or(0);
-    // On a narrow terminal the verdict needs the room.
-    let narrow = output::width().is_some_and(|terminal| terminal < before(width, shapes) + 36);
-    let shapes = if narrow { 0 } else { shapes };
+    let columns = Columns::of(&models, output::width());
     if args.select.format == Format::Human {
-        line(&paint(DIM, &heading(width, shapes)));
+        line(&paint(DIM, &columns.heading()));
     }
     let cores = available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
@@ -106,7 +103,7 @@ pub fn run(args: &Check) -> Result<u8, String> {
             }
             run.live.clear();
             match args.select.format {
-                Format::Human => row(model, &outcome, width, shapes),
+                Format::Human => columns.row(model, &outcome),
                 Format::Json => line(&formats::json(&outcome)),
                 Format::Github => formats::github(&outcome).iter().for_each(|text| line(text)),
                 Format::Junit => {}
@@ -132,7 +129,7 @@ pub fn run(args: &Check) -> Result<u8, String> {
         Format::Github => {}
     }
     if let Some(folder) = &args.report {
-        let page = report::page(folder, &models, &outcomes, &sum)?;
+        let page = report::pages(folder, &models, &outcomes, &sum)?;
         anstream::eprintln!("report: {}", page.display());
     }
     Ok(sum.status())
@@ -207,92 +204,6 @@ impl Run<'_> {
         let outcome = synod_model::check(&self.models[index], &settings);
         live.end(index);
         outcome
-    }
-}
-
-fn heading(width: usize, shapes: usize) -> String {
-    let (model, shape) = ("model", cell("system", shapes));
-    format!("{:4}  {model:width$}  {shape}{:>11}  {:>5}  {:>7}  verdict", "", "states", "depth", "time")
-}
-
-/// The system in its column, if there is room for one.
-fn cell(shape: &str, shapes: usize) -> String {
-    if shapes == 0 { String::new() } else { format!("{shape:shapes$}  ") }
-}
-
-/// How much of a row stands before its verdict.
-fn before(width: usize, shapes: usize) -> usize {
-    let (mark, states, depth, time) = (4, 11, 5, 7);
-    mark + width + cell("", shapes).len() + states + depth + time + 2 * 5
-}
-
-/// One row of the table, and under it whatever was not as expected.
-fn row(model: &Model, outcome: &Outcome, width: usize, shapes: usize) {
-    let mark = match (outcome.verdict, outcome.ok) {
-        (Verdict::Incomplete, _) => paint(YELLOW, "cut "),
-        (_, true) => paint(GREEN, "ok  "),
-        _ => paint(RED, "FAIL"),
-    };
-    let shape = cell(&model.shape(), shapes);
-    let name = &outcome.model;
-    let time = seconds(outcome.elapsed);
-    let states = grouped(outcome.unique_states);
-    let terminal = output::width();
-    let verdict = wrapped(&told(outcome), before(width, shapes), 6, terminal);
-    line(&format!("{mark}  {name:width$}  {shape}{states:>11}  {:>5}  {time:>7}  {verdict}", outcome.depth));
-    // What the row says is not said again.
-    let told = outcome.detail.as_deref().filter(|_| outcome.verdict != Verdict::Violated);
-    let told = told.map(|detail| format!(" ({detail})")).unwrap_or_default();
-    for complaint in outcome.complaints.iter().filter(|_| outcome.verdict != Verdict::Incomplete) {
-        let complaint = if told.is_empty() { complaint.clone() } else { complaint.replace(&told, "") };
-        line(&format!("      {}", paint(RED, &wrapped(&complaint, 6, 6, terminal))));
-    }
-    let unexpected = !outcome.ok && outcome.verdict != outcome.expected;
-    if let Some(trace) = outcome.trace.as_ref().filter(|_| unexpected) {
-        trace.lines().for_each(|step| line(&format!("      {step}")));
-    }
-    if !outcome.ok && outcome.trace.is_some() {
-        line(&format!("      look at it: synod trace show {name}; step by step: synod explore {name}"));
-    }
-}
-
-/// The verdict in words, with its bound, or with what fell and after how many steps.
-pub fn told(outcome: &Outcome) -> String {
-    let detail = outcome.detail.as_deref().unwrap_or_default();
-    // Where fingerprints stand for states nothing holds without the odds that one was missed.
-    let odds = match outcome.missed_state_odds {
-        odds if odds > 0.0 => format!("; odds of a missed state {odds:.0e}"),
-        _ => String::new(),
-    };
-    match outcome.verdict {
-        Verdict::Holds => format!("holds (exhausted{odds}){}", untested(outcome)),
-        Verdict::HoldsWithinBound => format!("holds within bound: {detail}{odds}{}", untested(outcome)),
-        Verdict::Violated => {
-            let word = if outcome.ok { "as expected" } else { "violated" };
-            let fell = outcome.properties.iter().filter(|found| found.status == Status::Violated);
-            let named = fell.clone().find(|found| detail.starts_with(&format!("{}:", found.name)));
-            match named.or_else(|| fell.clone().next()) {
-                Some(found) if found.cycle.is_some() => {
-                    let (stem, cycle) = (found.steps.unwrap_or(0), found.cycle.unwrap_or(0));
-                    format!("{word}: {}: {stem} steps, then {cycle} for ever", found.name)
-                }
-                Some(found) => {
-                    format!("{word}: {} falls in {} steps", found.name, found.steps.unwrap_or(0))
-                }
-                None => word.to_owned(),
-            }
-        }
-        verdict if outcome.ok => format!("as expected: {verdict}: {detail}"),
-        verdict => format!("{verdict}: {detail}"),
-    }
-}
-
-/// The claims that were not put to the test.
-fn untested(outcome: &Outcome) -> String {
-    if outcome.hollow.is_empty() {
-        String::new()
-    } else {
-        format!("; untested: {}", outcome.hollow.join(" "))
     }
 }
 

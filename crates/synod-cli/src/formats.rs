@@ -1,6 +1,7 @@
 //! What machines read: JSON a line, JUnit XML, GitHub annotations.
 
-use crate::check::{Sum, told};
+use crate::check::Sum;
+use crate::table::told;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use synod_model::{Outcome, Verdict};
@@ -99,8 +100,8 @@ pub fn github(outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-/// Makes a text safe in XML and HTML.
-pub fn escape(text: &str) -> String {
+/// Makes a text safe in XML.
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

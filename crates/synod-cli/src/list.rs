@@ -1,7 +1,7 @@
 //! `synod list`: the catalogue at a glance.
 
 use crate::args::{Format, Select};
-use crate::output::{DIM, grouped, line, paint};
+use crate::output::{self, DIM, grouped, line, paint};
 use serde_json::json;
 use synod_model::{Model, Tier};
 
@@ -16,25 +16,39 @@ pub fn run(args: &Select) -> Result<u8, String> {
     Ok(crate::OK)
 }
 
+/// The columns that a narrow terminal does without, first to last: what can go wrong, the tier, the system, the states.
+const DISPENSABLE: [usize; 4] = [2, 5, 1, 4];
+
 fn table(models: &[Model]) {
     let rows: Vec<[String; 6]> = models.iter().map(cells).collect();
     let head = ["name", "system", "troubles", "expected", "states", "tier"].map(str::to_owned);
     let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let columns = fitting(&widths, output::width());
     let print = |row: &[String; 6]| {
-        let cell = |(index, text): (usize, &String)| {
-            if index == 4 {
-                format!("{text:>0$}", widths[index])
-            } else {
-                format!("{text:0$}", widths[index])
-            }
+        let cell = |index: &usize| match *index {
+            4 => format!("{:>1$}", row[4], widths[4]),
+            index => format!("{:1$}", row[index], widths[index]),
         };
-        row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        columns.iter().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     line(&paint(DIM, &print(&head)));
     for row in &rows {
         line(&print(row));
     }
+}
+
+/// The columns that fit beside each other.
+fn fitting(widths: &[usize; 6], terminal: Option<usize>) -> Vec<usize> {
+    let mut columns: Vec<usize> = (0..widths.len()).collect();
+    let length = |columns: &[usize]| columns.iter().map(|index| widths[*index] + 2).sum::<usize>() - 2;
+    for column in DISPENSABLE {
+        if terminal.is_none_or(|terminal| length(&columns) <= terminal) {
+            break;
+        }
+        columns.retain(|index| *index != column);
+    }
+    columns
 }
 
 fn cells(model: &Model) -> [String; 6] {
@@ -66,4 +80,19 @@ fn object(model: &Model) -> String {
         "tier": model.file.tier.to_string(),
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_terminal_has_as_many_columns_as_fit() {
+        let widths = [36, 10, 36, 24, 11, 4];
+        assert_eq!(fitting(&widths, None), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(fitting(&widths, Some(131)), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(fitting(&widths, Some(130)), [0, 1, 3, 4, 5]);
+        assert_eq!(fitting(&widths, Some(80)), [0, 3, 4]);
+        assert_eq!(fitting(&widths, Some(10)), [0, 3], "these are what the list is for");
+    }
 }

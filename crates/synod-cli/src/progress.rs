@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use synod_explore::Progress;
 use synod_model::Model;
 
+/// The time after which the rate so far says something of what follows.
+const STEADY: Duration = Duration::from_secs(2);
+
 /// Shows how far a run has come.
 pub struct Live<'m> {
     terminal: bool,
@@ -112,7 +115,8 @@ impl<'m> Live<'m> {
         let rate = told.unique as f64 / told.elapsed.as_secs_f64().max(0.001);
         // The only honest estimate is one that knows the size: from the count that the model's file states.
         let expected = self.models[index].file.expect.unique_states;
-        let left = expected.filter(|expected| *expected > told.unique).map(|expected| {
+        let tells = |expected: &u64| *expected > told.unique && told.elapsed >= STEADY;
+        let left = expected.filter(tells).map(|expected| {
             let left = (expected - told.unique) as f64 / rate.max(1.0);
             format!(", about {} left (by the file's count)", seconds(Duration::from_secs_f64(left)))
         });

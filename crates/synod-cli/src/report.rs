@@ -1,18 +1,15 @@
-//! `--report DIR`: one HTML page with the table, and for each counterexample its trace and its diagram.
+//! `--report DIR`: a page with the table, failures first, and for each counterexample its trace and a page with its diagram.
 
-use crate::check::{Sum, told};
-use crate::formats::escape;
+use crate::check::Sum;
 use crate::output::{grouped, seconds};
+use crate::table::told;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use synod_model::{Model, Outcome, Verdict, replay};
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#222}\
-table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;text-align:left;border-bottom:1px solid #ddd}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.ok{color:#17722f}.bad{color:#b3261e;font-weight:600}\
-.cut{color:#8a6100}details{margin:1rem 0}summary{cursor:pointer;font-weight:600}pre{background:#f6f6f6;padding:.8rem;\
-overflow:auto}figure{overflow:auto;margin:0}small{color:#666}";
+/// The style of all pages, in the colours of the reader's system, light or dark.
+const STYLE: &str = include_str!("report.css");
 
 /// Writes the counterexample of a model, if there is one, and notes where.
 pub fn save_trace(
@@ -32,15 +29,18 @@ pub fn save_trace(
 /// The name of a file for a model: its path from where one is, folders and file one after the other, with neither a dot in front nor
 /// the ending.
 fn flat(name: &str) -> String {
-    let clean = |part: &str| -> String {
-        part.chars()
+    let clean = |folder: &str| -> String {
+        folder
+            .chars()
             .map(|c| if c.is_alphanumeric() || ['-', '_', '.'].contains(&c) { c } else { '-' })
             .collect()
     };
-    let parts =
-        name.trim_end_matches(".toml").split(['/', '\\']).map(|part| clean(part.trim_start_matches('.')));
-    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { "model".to_owned() } else { parts.join(".") }
+    let folders = name.trim_end_matches(".toml").split(['/', '\\']);
+    let folders: Vec<String> = folders
+        .map(|folder| clean(folder.trim_start_matches('.')))
+        .filter(|folder| !folder.is_empty())
+        .collect();
+    if folders.is_empty() { "model".to_owned() } else { folders.join(".") }
 }
 
 /// The name, with a number where another model has it already.
@@ -56,61 +56,131 @@ fn write(file: &Path, text: &str) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Writes the page.
-pub fn page(folder: &Path, models: &[Model], outcomes: &[Outcome], sum: &Sum) -> Result<PathBuf, String> {
-    let mut html = String::new();
-    let _ = write!(
-        html,
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>synod check</title><style>{STYLE}</style>\
-         <h1>synod check</h1><p>{} models: {} as expected, {} not, {} without a verdict, in {}.</p>\
-         <table><tr><th></th><th>model</th><th>system</th><th class=\"n\">states</th><th class=\"n\">generated</th>\
-         <th class=\"n\">depth</th><th class=\"n\">time</th><th>verdict</th></tr>",
-        sum.models,
-        sum.ok,
-        sum.failed,
-        sum.incomplete,
-        seconds(sum.elapsed)
-    );
+/// Writes all pages, and returns the path of the first.
+pub fn pages(folder: &Path, models: &[Model], outcomes: &[Outcome], sum: &Sum) -> Result<PathBuf, String> {
     for (model, outcome) in models.iter().zip(outcomes) {
-        let (class, mark) = match (outcome.verdict, outcome.ok) {
-            (Verdict::Incomplete, _) => ("cut", "cut"),
-            (_, true) => ("ok", "ok"),
-            _ => ("bad", "FAIL"),
-        };
-        let complaints: Vec<_> = outcome.complaints.iter().map(|text| escape(text)).collect();
-        let complaints = complaints.iter().fold(String::new(), |all, one| all + "<br>" + one);
-        let _ = write!(
-            html,
-            "<tr><td class=\"{class}\">{mark}</td><td>{}<br><small>{}</small></td><td>{} <small>{}</small></td>\
-             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}{complaints}</td></tr>",
-            escape(&model.name),
-            escape(&model.file.about),
-            escape(&model.shape()),
-            escape(&model.troubles()),
-            grouped(outcome.unique_states),
-            grouped(outcome.generated_states),
-            outcome.depth,
-            seconds(outcome.elapsed),
-            escape(&told(outcome)),
-        );
+        if let Some((trace, name)) = outcome.trace.as_ref().zip(trace_name(outcome)) {
+            write(
+                &folder.join(format!("{name}.html")),
+                &counterexample(model, outcome, trace, name).into_string(),
+            )?;
+        }
     }
-    html.push_str("</table><h2>Counterexamples</h2>");
-    for (model, outcome) in models.iter().zip(outcomes) {
-        let Some(trace) = &outcome.trace else { continue };
-        let svg = replay(model, trace).map(|replay| replay.svg).unwrap_or_default();
-        let _ = write!(
-            html,
-            "<details><summary>{}: {}</summary><p>{}</p><figure>{svg}</figure><pre>{}</pre></details>",
-            escape(&model.name),
-            escape(&told(outcome)),
-            escape(outcome.detail.as_deref().unwrap_or_default()),
-            escape(trace)
-        );
-    }
-    html.push_str("</html>\n");
     let file = folder.join("index.html");
-    write(&file, &html)?;
+    write(&file, &overview(models, outcomes, sum).into_string())?;
     Ok(file)
+}
+
+/// The name of the trace's file without its ending.
+fn trace_name(outcome: &Outcome) -> Option<&str> {
+    Path::new(outcome.trace_file.as_ref()?).file_stem()?.to_str()
+}
+
+/// A whole page around its content.
+fn page(title: &str, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (content) }
+        }
+    }
+}
+
+/// How a row is shown: its class, its mark, and its place among the others.
+fn standing(outcome: &Outcome) -> (&'static str, &'static str, u8) {
+    match (outcome.verdict, outcome.ok) {
+        (Verdict::Incomplete, _) => ("cut", "cut", 1),
+        (_, true) => ("ok", "ok", 2),
+        _ => ("bad", "FAIL", 0),
+    }
+}
+
+fn overview(models: &[Model], outcomes: &[Outcome], sum: &Sum) -> Markup {
+    let mut rows: Vec<_> = models.iter().zip(outcomes).collect();
+    rows.sort_by_key(|(_, outcome)| standing(outcome).2);
+    let title =
+        if sum.failed > 0 { format!("synod check: {} failed", sum.failed) } else { "synod check".to_owned() };
+    let content = html! {
+        h1 { "synod check" }
+        p.sum {
+            span { (sum.models) " models" }
+            span.bad[sum.failed > 0] { (sum.failed) " failed" }
+            span.cut[sum.incomplete > 0] { (sum.incomplete) " incomplete" }
+            span.ok { (sum.ok) " as expected" }
+            span { "in " (seconds(sum.elapsed)) }
+        }
+        div.wide {
+            table {
+                thead {
+                    tr {
+                        th { }
+                        th { "model" }
+                        th { "system" }
+                        th.n { "states" }
+                        th.n { "depth" }
+                        th.n { "time" }
+                        th { "verdict" }
+                    }
+                }
+                tbody { @for (model, outcome) in rows { (row(model, outcome)) } }
+            }
+        }
+    };
+    page(&title, &content)
+}
+
+fn row(model: &Model, outcome: &Outcome) -> Markup {
+    let (class, mark, _) = standing(outcome);
+    html! {
+        tr id=(model.name) {
+            td class=(class) { (mark) }
+            td { (model.name) br; small { (model.file.about) } }
+            td.system { (model.shape()) br; small { (model.troubles()) } }
+            td.n title=(format!("{} generated", grouped(outcome.generated_states))) { (grouped(outcome.unique_states)) }
+            td.n { (outcome.depth) }
+            td.n { (seconds(outcome.elapsed)) }
+            td {
+                @if let Some(name) = trace_name(outcome) {
+                    a href=(format!("{name}.html")) { (told(outcome)) }
+                } @else {
+                    (told(outcome))
+                }
+                @for complaint in &outcome.complaints { br; span.bad { (complaint) } }
+            }
+        }
+    }
+}
+
+fn counterexample(model: &Model, outcome: &Outcome, trace: &str, name: &str) -> Markup {
+    let (class, mark, _) = standing(outcome);
+    // A complaint about the verdict quotes it.
+    let told_anyway =
+        |detail: &&String| outcome.complaints.iter().any(|complaint| complaint.contains(*detail));
+    let detail = outcome.detail.as_ref().filter(|detail| !told_anyway(detail));
+    let svg = replay(model, trace).map(|replay| replay.svg).unwrap_or_default();
+    let content = html! {
+        p { a href=(format!("index.html#{}", model.name)) { "all models" } }
+        h1 { (model.name) }
+        p { (model.file.about) }
+        p { span class=(class) { (mark) } " " (told(outcome)) }
+        @if let Some(detail) = detail { p { (detail) } }
+        @for complaint in &outcome.complaints { p.bad { (complaint) } }
+        figure { (PreEscaped(svg)) }
+        h2 { "The same as text" }
+        p {
+            "Saved as " a href=(format!("{name}.trace")) { (name) ".trace" } ". "
+            code { "synod trace replay" } " runs it through the actors; " code { "synod explore" } " opens it step by step."
+        }
+        pre { (trace) }
+    };
+    page(&format!("{}: {}", model.name, told(outcome)), &content)
 }
 
 #[cfg(test)]

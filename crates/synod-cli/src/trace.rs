@@ -1,8 +1,8 @@
 //! `synod trace`: a trace as text, replayed, as a Rust test, or as a picture.
 
 use crate::args::{Trace, TraceCommand, TraceFile};
-use crate::check::told;
 use crate::output::{DIM, GREEN, RED, line, paint};
+use crate::table::told;
 use crate::{memory, words};
 use std::fmt::Write;
 use synod_explore::Status;
