@@ -1,3 +1,3 @@
-//! Whether this process may take part: the rule of `synod-admission`, as the loop follows it.
+//! The rule of `synod-admission`, by which the loop decides whether this process takes part.
 
 pub use synod_admission::{Admission, Admittance, Answer, Memory, Mine, Order, Reason};

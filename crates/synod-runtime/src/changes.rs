@@ -1,20 +1,20 @@
-//! How a stable state becomes bytes: as a difference from the one before, or whole.
+//! Stable states as bytes: a difference from the state before, or the whole state.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A way of writing stable states of type `S` to a journal.
 ///
-/// It is a strategy apart from `S`, so that a crate can provide one for a storage type that it does not own.
+/// A strategy is a type apart from `S`, so that a crate can provide one for a storage type that it does not own.
 /// For all states, `apply` after `difference` gives back the new state, and `restore` after `snapshot` the same.
 ///
-/// The bytes that come back were checksummed, but a reader must still neither panic on any bytes, nor allocate
-/// more than in proportion to them: a program of another version may have written them.
+/// The bytes that come back were checksummed. A program of another version may have written them, so a reader must neither panic on
+/// any bytes nor allocate more than in proportion to them.
 pub trait Changes<S> {
-    /// Appends to `out` what turns `old` into `new`.
+    /// Appends to `out` the difference that turns `old` into `new`.
     fn difference(new: &S, old: &S, out: &mut Vec<u8>);
 
-    /// Makes the change that [`Changes::difference`] wrote. After an error the state is not to be used.
+    /// Makes the change that [`Changes::difference`] wrote. After an error the state must not be used.
     ///
     /// # Errors
     /// Says what is wrong with bytes that are no change of this state.
@@ -77,7 +77,7 @@ pub fn encode<S, C: Changes<S>>(new: &S, old: Option<&S>, out: &mut Vec<u8>) {
     }
 }
 
-/// Makes a change that [`encode`] wrote. After an error the state is not to be used.
+/// Makes a change that [`encode`] wrote. After an error the state must not be used.
 ///
 /// # Errors
 /// Says what is wrong with bytes that are no change of this state.

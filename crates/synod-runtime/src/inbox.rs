@@ -1,7 +1,7 @@
-//! What waits to be stepped: bounded, and served in turn, so that no source starves another.
+//! The queues of events that wait for a step. They are bounded and served in turn, so that no source starves another.
 //!
-//! Timers, messages to itself, choices and the members' messages have turns of their own; clients, who may be many and in a
-//! hurry, come when nothing of these is left, and once in a while in any case. Clients take turns among themselves
+//! Timers, messages to itself, choices and the members' messages take turns. Clients may be many and in a hurry: they come when
+//! nothing else is left, and after every few other events in any case. Clients take turns among themselves
 //! (`lines.rs`).
 
 use crate::Counts;
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub enum Event<A: Actor> {
     /// A message came.
     Deliver {
-        /// Who sent it.
+        /// The sender.
         src: u64,
         /// The message.
         msg: A::Msg,
@@ -28,16 +28,16 @@ pub enum Event<A: Actor> {
     },
     /// A timer rang.
     Timeout {
-        /// Which.
+        /// The timer.
         timer: A::Timer,
     },
     /// A choice was drawn.
     Random {
         /// The choice's name.
         key: String,
-        /// Which of those offered.
+        /// The index of the choice among those offered.
         index: usize,
-        /// What was drawn.
+        /// The choice that was drawn.
         random: A::Random,
     },
 }
@@ -59,22 +59,22 @@ impl<A: Actor> fmt::Debug for Event<A> {
     }
 }
 
-/// How much may wait, and how much is done at once.
+/// Limits of how much may wait, and how much one batch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Events a batch, at most.
+    /// The most events per batch.
     pub batch: usize,
-    /// A batch that has so many bytes, to be saved or to be sent, takes no further event.
+    /// A batch that has this many bytes to save or to send takes no further event.
     pub batch_bytes: usize,
     /// Messages of other members that may wait.
     pub inbox: usize,
-    /// Bytes of them.
+    /// The most bytes of these messages.
     pub inbox_bytes: usize,
-    /// Messages of clients that may wait; each weighs some more bytes than it has.
+    /// Messages of clients that may wait. Each weighs a few bytes more than its length.
     pub clients: Room,
     /// Messages to itself that may wait.
     pub local: usize,
-    /// Bytes of them.
+    /// The most bytes of these messages.
     pub local_bytes: usize,
 }
 
@@ -92,7 +92,7 @@ impl Default for Limits {
     }
 }
 
-/// A value that all of the bytes say.
+/// A value, if it takes up all of the bytes.
 fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     postcard::take_from_bytes(bytes).ok().filter(|(_, rest)| rest.is_empty()).map(|(value, _)| value)
 }
@@ -106,11 +106,11 @@ pub(crate) struct Queues<A: Actor> {
     local_bytes: usize,
     random: Vec<Event<A>>,
     turn: usize,
-    /// Events since a client had its turn.
+    /// Events since a client last had its turn.
     since_client: usize,
 }
 
-/// Whatever else there is to do, a client has its turn after so many other events.
+/// A client has its turn after this many other events, even if more of them wait.
 const OTHERS_FIRST: usize = 15;
 
 impl<A: Actor> Default for Queues<A> {
@@ -133,8 +133,8 @@ impl<A: Actor> Queues<A> {
         !(self.inbox.is_empty() && self.clients.is_empty() && self.local.is_empty() && self.random.is_empty())
     }
 
-    /// Takes a message from another process; tells whom a message was dropped of for lack of room. What is no `K` is no
-    /// message of a client.
+    /// Takes a message from another process. Returns the senders of messages that were dropped for lack of room. Bytes that are no `K`
+    /// are no message of a client.
     pub(crate) fn receive<K>(
         &mut self,
         src: u64,
@@ -165,7 +165,7 @@ impl<A: Actor> Queues<A> {
         dropped
     }
 
-    /// Drops what waits of one member; says how many messages that were.
+    /// Drops the waiting messages of one member, and returns how many they were.
     pub(crate) fn forget(&mut self, member: u64) -> u64 {
         let before = self.inbox.len();
         self.inbox.retain(|event| !matches!(event, Event::Deliver { src, .. } if *src == member));
@@ -183,7 +183,7 @@ impl<A: Actor> Queues<A> {
         }
     }
 
-    /// Draws one of the choices; it is an event of its own. A later draw of the same name takes its place.
+    /// Draws one of the choices. The draw is an event of its own, and a later draw of the same name replaces it.
     pub(crate) fn choose(&mut self, key: String, mut choices: Vec<A::Random>, rng: &mut fastrand::Rng) {
         self.random.retain(|event| !matches!(event, Event::Random { key: other, .. } if *other == key));
         if !choices.is_empty() {
@@ -192,7 +192,7 @@ impl<A: Actor> Queues<A> {
         }
     }
 
-    /// The next event: each source that has one gets its turn, clients after the others.
+    /// The next event: each source that has one gets its turn, and clients come after the others.
     pub(crate) fn next(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Event<A>> {
         if self.since_client < OTHERS_FIRST
             && let Some(event) = self.next_of_others(timers, now)
@@ -240,7 +240,7 @@ mod tests {
 
     const CLIENT: u64 = FIRST_CLIENT | 1;
 
-    /// Who had the next turns: `c` a client, `m` a member, `l` the process itself, `t` a timer.
+    /// The sources that had the next turns: `c` a client, `m` a member, `l` the process itself, `t` a timer.
     fn turns(queues: &mut Queues<Nobody>, timers: &mut Timers<u16>) -> String {
         let next = std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1)));
         next.map(|event| match event {

@@ -1,12 +1,12 @@
 //! A small append-only journal: batches of records, each made durable by one write and one flush.
 //!
-//! A data directory has one live file `journal-N`. It starts with an opening (what a snapshot needs) and goes on with
-//! batches. Space is filled with zeros well ahead, so that most flushes find the file's length and blocks as they
-//! were and only write the batch. Compaction writes `journal-(N+1)` under another name, flushes it, gives it its
+//! A data directory has one live file `journal-N`. It starts with an opening (the state that a snapshot needs) and goes on with
+//! batches. The journal fills space with zeros well ahead, so that most flushes leave the file's length and blocks as they
+//! are and only write the batch. Compaction writes `journal-(N+1)` under another name, flushes it, gives it its
 //! name, flushes the directory, and only then removes the old file. The journal does not know what records mean.
 //!
-//! The file `identity` says whose directory this is, in words, and that there was a journal: so one that is gone is
-//! noticed. What a crash may leave and what is damage is argued in `journal/recovery.rs`.
+//! The file `identity` says in words whose directory this is. It also says that there was a journal, so a journal that is gone is
+//! noticed. `journal/recovery.rs` argues what a crash may leave and what is damage.
 
 mod format;
 mod recovery;
@@ -18,7 +18,7 @@ use recovery::{Stop, Tail};
 use std::io;
 use std::ops::Range;
 
-/// Whose journal it is.
+/// The owner of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// The tag of the cluster.
@@ -30,13 +30,13 @@ pub struct Identity {
 /// The sizes a journal works with, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Space is made in multiples of this. At least 1.
+    /// The journal makes space in multiples of this. At least 1.
     pub chunk: u64,
-    /// A batch of at least this length brings no zeros: they would be as much to write again as they save.
+    /// A batch of at least this length brings no zeros: writing them would cost as much as they save.
     pub large: u64,
-    /// The greatest batch that is taken; at most 1 GiB.
+    /// The longest batch that is accepted; at most 1 GiB.
     pub batch: u64,
-    /// No compaction is wanted below this length of the live file.
+    /// The live file is not compacted below this length.
     pub compact_above: u64,
 }
 
@@ -46,20 +46,20 @@ impl Default for Limits {
     }
 }
 
-/// What [`Journal::open`] found.
+/// The state in which [`Journal::open`] found a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The directory had no journal, and now has one.
     pub created: bool,
-    /// The live file.
+    /// The name of the live file.
     pub file: String,
-    /// How many batches it has, the opening's included.
+    /// The number of its batches, the opening's included.
     pub batches: u64,
-    /// The length in bytes of a torn batch that was cut off its end; it had never been acknowledged.
+    /// The length in bytes of a torn batch that was cut off the file's end. It had never been acknowledged.
     pub cut: u64,
 }
 
-/// What a journal has done since it was opened.
+/// Counts of a journal's work since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Batches made durable.
@@ -76,9 +76,9 @@ pub struct Counts {
 
 const IDENTITY: &str = "identity";
 const NEW: &str = ".new";
-/// The least payload of an opening's frame that is written out, in bytes.
+/// The shortest payload of an opening's frame that is written out, in bytes.
 const OPENING_FRAME: usize = 1 << 20;
-/// The greatest buffer that is kept from batch to batch, in bytes.
+/// The longest buffer that is kept from batch to batch, in bytes.
 const KEPT_BUFFER: usize = 4 << 20;
 
 fn name(number: u64) -> String {
@@ -95,14 +95,14 @@ pub struct Journal<D: Disk> {
     tail: Tail,
     /// The length of the file: it has zeros from the tail's end to here.
     allocated: u64,
-    /// Room for a head, then the payload of the batch so far.
+    /// Room for a head, followed by the payload of the batch so far.
     batch: Vec<u8>,
     records: u64,
     stopped: bool,
     counts: Counts,
 }
 
-/// The start of a new journal file, while it is written.
+/// The start of a new journal file, while it is being written.
 #[derive(Debug)]
 pub struct Opening<'a, D: Disk> {
     disk: &'a D,
@@ -201,7 +201,7 @@ fn stop(stop: Stop, shown: &str) -> Refusal {
     }
 }
 
-/// Reads any bytes as a journal file, of whomever: hands out its records, and gives the length in bytes of a torn
+/// Reads any bytes as a journal file, whoever's it is. Hands out its records, and returns the length in bytes of a torn
 /// batch at its end. This is all that recovery does with the bytes of a file.
 ///
 /// # Errors
@@ -213,10 +213,10 @@ pub fn examine(bytes: &[u8], on_record: &mut dyn FnMut(&[u8]) -> Result<(), Stri
     Ok(cut)
 }
 
-/// Reads any bytes as the payload of a batch, whose checksums are thus not in the way.
+/// Reads any bytes as the payload of a batch, so that checksums are not in the way.
 ///
 /// # Errors
-/// What is wrong with the payload, or what `on_record` says.
+/// Says what is wrong with the payload, or what `on_record` says.
 pub fn examine_batch(
     mut payload: &[u8],
     on_record: &mut dyn FnMut(&[u8]) -> Result<(), String>,
@@ -228,8 +228,8 @@ pub fn examine_batch(
 }
 
 impl<D: Disk> Journal<D> {
-    /// Opens the journal of a data directory, hands out all its records, and ends what a crash left half done. If
-    /// there never was a journal it makes one, with `disk_id` and what `open` writes, and hands that out.
+    /// Opens the journal of a data directory, hands out all its records, and finishes what a crash left half done. If
+    /// there never was a journal, it makes one with `disk_id` and what `open` writes, and hands that out.
     ///
     /// # Errors
     /// When the journal is damaged, another's, of another version or gone; when a record is refused by
@@ -252,7 +252,7 @@ impl<D: Disk> Journal<D> {
         let identity = names.iter().any(|name| name == IDENTITY);
         let created = numbers.is_empty();
         let live = match numbers[..] {
-            // The identity is written after the first journal is durable: with it there was one.
+            // The identity is written after the first journal is durable. Where it exists, there was a journal.
             [] if identity => return Err(Refusal::whole(disk.path(""), Why::Lost)),
             [] => {
                 let Identity { cluster, member } = who;
@@ -263,7 +263,7 @@ impl<D: Disk> Journal<D> {
                 1
             }
             [live] => live,
-            // Both are there when a compaction ended between a rename and a removal; nothing was appended since.
+            // Both exist when a compaction ended between a rename and a removal. Nothing was appended since.
             [old, live] if old.checked_add(1) == Some(live) => live,
             [first, second, ..] => {
                 let what = format!("it stands beside {}, which no crash explains", name(second));
@@ -311,18 +311,18 @@ impl<D: Disk> Journal<D> {
         &self.disk
     }
 
-    /// What was done since it was opened.
+    /// Counts of the work done since it was opened.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Adds a record, as `fill` writes it, to the batch, and says where its bytes are in [`Journal::batched`].
+    /// Adds a record to the batch, as `fill` writes it. Returns the place of its bytes for [`Journal::batched`].
     pub fn record(&mut self, fill: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         self.records += 1;
         format::record(&mut self.batch, fill)
     }
 
-    /// Bytes of the batch that is not yet durable; gone with [`Journal::commit`].
+    /// Bytes of the batch that is not yet durable. [`Journal::commit`] ends their life.
     ///
     /// # Panics
     /// When the range is not one that [`Journal::record`] gave for this batch, or within one.
@@ -348,7 +348,7 @@ impl<D: Disk> Journal<D> {
         if self.stopped { Err(Refusal::whole(self.path(), Why::Stopped)) } else { Ok(()) }
     }
 
-    /// Makes the batch durable, with one write and one flush. Without any record it does nothing.
+    /// Makes the batch durable, with one write and one flush. Does nothing without a record.
     ///
     /// # Errors
     /// When the batch is too large, or cannot be written or flushed. Whether it is durable is then not known, and
@@ -391,12 +391,12 @@ impl<D: Disk> Journal<D> {
         self.file.sync().map_err(|error| self.failed("flush", &error))
     }
 
-    /// Whether the live file has become long compared with what its opening needed.
+    /// True if the live file has become long compared with what its opening needed.
     pub fn wants_compaction(&self) -> bool {
         self.tail.end > self.limits.compact_above.max(2 * self.header.opening)
     }
 
-    /// Goes over to a new file that opens with what `open` writes, which has to say all that the old one says.
+    /// Moves on to a new file that opens with what `open` writes, which must say all that the old file says.
     ///
     /// # Errors
     /// As the operating system says. Every later call is then refused; what was durable still is.
@@ -409,7 +409,7 @@ impl<D: Disk> Journal<D> {
     ) -> Result<(), Refusal> {
         self.refuse_if_stopped()?;
         assert!(self.records == 0, "a compaction comes after a commit");
-        // Only an end without a failure takes this back.
+        // Only a run to the end without a failure takes this back.
         self.stopped = true;
         let old = name(self.header.file);
         let mut opening = Opening::begin(&self.disk, Header { file: self.header.file + 1, ..self.header })?;
@@ -429,13 +429,13 @@ fn remove<D: Disk>(disk: &D, name: &str) -> Result<(), Refusal> {
     disk.remove(name).map_err(|error| Refusal::io("remove", disk.path(name), &error))
 }
 
-/// Cuts what a torn write left, and writes the last batch once more.
+/// Cuts what a torn write left, and writes the last batch again.
 ///
-/// The last batch may be one whose flush failed before the process was started again: the kernel may still read it
-/// back although it never reached the disk and no later flush would write it. So may the end itself: what was cut off before
+/// The last batch may be one whose flush failed before the process was restarted. The kernel may still read it
+/// back although it never reached the disk and no later flush would write it. The same goes for the end itself: what was cut off before
 /// may still be there. Everything before was durable.
 fn rewrite_end<F: DiskFile>(file: &F, tail: &Tail, header: &Header) -> io::Result<()> {
-    // Twice, so that the second is a change whatever the kernel believes the length to be.
+    // The size is set twice, so that the second call is a change whatever the kernel believes the length to be.
     file.set_size(tail.end + 1)?;
     file.set_size(tail.end)?;
     if tail.last >= header.opening {
@@ -446,16 +446,16 @@ fn rewrite_end<F: DiskFile>(file: &F, tail: &Tail, header: &Header) -> io::Resul
     file.sync()
 }
 
-/// The number of a journal file, if it is one. No honest number comes near the bound, and none overflows below it.
+/// The number of a journal file, if the name has one. No honest number comes near the bound, and none overflows below it.
 fn number(text: &str) -> Option<u64> {
     let number = text.strip_prefix("journal-")?.parse().ok()?;
     (number < 1 << 62 && name(number) == text).then_some(number)
 }
 
-/// Removes what an interrupted compaction or creation left, and makes the names durable that are now relied upon.
+/// Removes what an interrupted compaction or creation left, and makes the names durable that are relied upon from now on.
 fn tidy<D: Disk>(disk: &D, live: u64) -> Result<(), Refusal> {
-    // The process before may have ended between giving the live file its name and making that durable: until it
-    // is, the removal of the old file could be all that a crash keeps.
+    // The last process may have ended between giving the live file its name and making that name durable. Until it
+    // is durable, a crash could keep no more than the removal of the old file.
     sync_directory(disk)?;
     let names = disk.names().map_err(|error| Refusal::io("list", disk.path(""), &error))?;
     let left: Vec<&String> = names

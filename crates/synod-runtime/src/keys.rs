@@ -1,14 +1,14 @@
-//! Secrets in files: one key a line, the first seals, all open.
+//! Secrets in files, one key per line. The first key seals, and all keys open.
 //!
-//! There are two kinds. The *cluster key* is the members' alone: whoever has it is a member as far as anyone can tell. A line of
-//! the *client key* file is a secret that clients and members share, and the public half of the cluster key: by it a client
-//! tells the answer of a member from that of whoever else has the client key, and nobody can make one from the other.
+//! There are two kinds. The *cluster key* belongs to the members alone: whoever has it is a member as far as anyone can tell. A line of
+//! the *client key* file has a secret that clients and members share, and the public half of the cluster key. The public half lets a client
+//! tell a member's answer from that of anyone else who has the client key. Neither half can be made from the other.
 //!
-//! So keys are changed without anyone stopping: add the new key as a second line everywhere, then make it the first
-//! everywhere, then remove the old one. A new cluster key needs new lines of the client key file before the old one is removed. Nothing
-//! here ever prints a key but [`line()`] and [`client_line()`], which make a file's line.
+//! Keys can be changed without a stop: add the new key as a second line everywhere, then make it the first
+//! everywhere, then remove the old one. A new cluster key needs new lines of the client key file before the old key is removed.
+//! Only [`line()`] and [`client_line()`] ever print a key; they make a file's line.
 //!
-//! What held a key or a file's text is overwritten before its memory is given back.
+//! Memory that held a key or a file's text is overwritten before it is given back.
 
 use ring::digest::{SHA256, digest};
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -22,12 +22,12 @@ use zeroize::Zeroizing;
 /// One secret of 32 bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Where they are they stay: a value that moved would leave a copy behind.
+    /// The bytes stay in one place: a value that moved would leave a copy behind.
     bytes: Box<Zeroizing<[u8; 32]>>,
     id: u32,
 }
 
-/// A short name of a secret or a public key; says nothing about a secret.
+/// A short name of a secret or a public key. It reveals nothing about a secret.
 fn short(label: &[u8], bytes: &[u8; 32]) -> u32 {
     let hashed = digest(&SHA256, &Zeroizing::new([label, bytes.as_slice()].concat()));
     u32::from_le_bytes(hashed.as_ref()[..4].try_into().expect("a digest has 32 bytes"))
@@ -39,7 +39,7 @@ impl Key {
         Key { bytes, id }
     }
 
-    /// By which a datagram says under which key it was sealed; says nothing about the key.
+    /// The short name under which a datagram says which key sealed it. It reveals nothing about the key.
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
@@ -68,7 +68,7 @@ impl KeyType for Length {
     }
 }
 
-/// Derives 32 bytes for one purpose (HKDF, RFC 5869); `salt` and `info` say which.
+/// Derives 32 bytes for one purpose (HKDF, RFC 5869), which `salt` and `info` name.
 pub(crate) fn expand(secret: &[u8], salt: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut bytes = Zeroizing::new([0; 32]);
     Salt::new(HKDF_SHA256, salt)
@@ -79,11 +79,11 @@ pub(crate) fn expand(secret: &[u8], salt: &[u8], info: &[&[u8]]) -> Zeroizing<[u
     bytes
 }
 
-/// The secrets of a file, in its order; at least one.
+/// The secrets of a file, in its order. There is at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys(Vec<Key>);
 
-/// What is wrong with a key file. It never quotes the file.
+/// An error in a key file. It never quotes the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyError {
     file: String,
@@ -102,9 +102,9 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
-/// A file of keys is never longer, in bytes.
+/// The longest key file, in bytes.
 const MOST: u64 = 64 << 10;
-/// More keys than this at a time are a mistake.
+/// The most keys in a file. More at a time are a mistake.
 const MOST_KEYS: usize = 16;
 
 impl Keys {
@@ -150,7 +150,7 @@ pub(crate) struct ClientKey {
     pub(crate) cluster: [u8; 32],
 }
 
-/// The lines of a client key file, in its order; at least one. A client uses the first, members take them all.
+/// The lines of a client key file, in its order. There is at least one. A client uses the first, and members take them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientKeys(Vec<ClientKey>);
 
@@ -172,7 +172,7 @@ impl ClientKeys {
     /// Reads the text of a client key file.
     ///
     /// # Errors
-    /// When a line is none, or there is none.
+    /// When a line is no such line, or there is none.
     pub fn read(file: &str, text: &str) -> Result<ClientKeys, KeyError> {
         let keys = lines(file, text, |line| {
             let Some((secret, cluster)) = line.split_once(char::is_whitespace) else {
@@ -193,10 +193,10 @@ impl ClientKeys {
         Ok(ClientKeys(keys))
     }
 
-    /// Whether some line is of one of these cluster keys: no client could believe a member's answer otherwise.
+    /// Checks that some line names one of these cluster keys: otherwise no client could believe a member's answer.
     ///
     /// # Errors
-    /// When none is; `file` is where the lines are from.
+    /// When no line does; `file` is where the lines are from.
     pub fn fits(&self, cluster: &Keys, file: &Path) -> Result<(), KeyError> {
         if cluster.iter().map(public).any(|public| self.0.iter().any(|key| key.cluster == public)) {
             return Ok(());
@@ -232,7 +232,7 @@ fn text(path: &Path) -> Result<Zeroizing<String>, KeyError> {
         io::ErrorKind::NotFound => wrong("there is no key file; `synod keygen` makes one".to_owned()),
         _ => wrong(format!("cannot be read: {error}")),
     };
-    // Looked at before it is opened: opening a pipe would wait for whoever writes it.
+    // The kind is checked before the file is opened: opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(wrong("is not a file".to_owned()));
     }
@@ -250,7 +250,7 @@ fn text(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     if metadata.len() > MOST {
         return Err(wrong(format!("is longer than {MOST} bytes")));
     }
-    // Room for all of it from the beginning: text that grows is copied, and what it was copied from stays.
+    // The buffer has room for all of it from the beginning: text that grows is copied, and the old copy stays in memory.
     let mut text = Zeroizing::new(String::with_capacity(MOST as usize + 64));
     file.take(MOST + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => wrong("is not text".to_owned()),
@@ -262,7 +262,7 @@ fn text(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     Ok(text)
 }
 
-/// What the lines of a key file stand for, without empty ones and remarks.
+/// The values of a key file's lines, without empty lines and comments.
 fn lines<T: PartialEq>(
     file: &str,
     text: &str,

@@ -1,7 +1,7 @@
-//! Runs any [`stateright::actor::Actor`] over UDP: the loop, the disk and the wire. Knows neither Paxos nor models; it may
-//! not depend on `synod`, so that the actors which are explored can only be run as they are.
+//! Runs any [`stateright::actor::Actor`] over UDP: the loop, the disk and the wire. This crate knows neither Paxos nor models. It may
+//! not depend on `synod`, so that it can run the explored actors only as they are.
 //!
-//! Start reading at [`node`]: the loop. Around it: [`store`] (what an actor saved, durable), [`transport`] (authenticated
+//! Start reading at [`node`], the loop. Around it stand [`store`] (durable saves of an actor), [`transport`] (authenticated
 //! datagrams between members known by id), [`wire`] (sockets and clock), [`record`] (the flight recorder), and [`sim`], a
 //! simulated world in which the same loop runs from a seed.
 

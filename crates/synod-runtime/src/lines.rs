@@ -1,11 +1,11 @@
-//! Messages that wait, one line a sender: senders take turns, and whoever has the most waiting makes room.
+//! Waiting messages, one line per sender. Senders take turns, and the sender with the most waiting makes room.
 //!
-//! How much one sender says decides how long its own line gets, and nothing else: another's next message is one turn of
-//! every sender away, and finds room however much the first has waiting.
+//! The amount that one sender says decides how long its own line gets, and nothing else. Another sender's next message waits for one turn of
+//! every sender, and finds room however much the first has waiting.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How much may wait of clients.
+/// Limits of how much of clients may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Senders with something waiting.
@@ -18,18 +18,18 @@ pub struct Room {
     pub all: usize,
 }
 
-/// What waits of one sender, each with what it weighs in bytes.
+/// The waiting messages of one sender, each with its weight in bytes.
 struct Line<T> {
     waiting: VecDeque<(usize, T)>,
     bytes: usize,
 }
 
-/// One line a sender.
+/// One line per sender.
 pub(crate) struct Lines<T> {
     waiting: BTreeMap<u64, Line<T>>,
-    /// Everyone with something waiting, once, in the order in which they are served.
+    /// Each sender with something waiting, once, in the order in which they are served.
     turns: VecDeque<u64>,
-    /// The same by the length of their lines in bytes.
+    /// The same senders, by the length of their lines in bytes.
     lengths: BTreeSet<(usize, u64)>,
     bytes: usize,
 }
@@ -45,7 +45,7 @@ impl<T> Lines<T> {
         self.turns.is_empty()
     }
 
-    /// Adds to a sender's line. Tells whom a message was dropped of for lack of room, once a message: this sender, or those
+    /// Adds to a sender's line. Returns a sender for each message that was dropped for lack of room: this sender, or those
     /// with the longest lines.
     pub(crate) fn push(&mut self, sender: u64, weight: usize, item: T, room: &Room) -> Vec<u64> {
         let full = match self.waiting.get(&sender) {
@@ -74,7 +74,7 @@ impl<T> Lines<T> {
         dropped
     }
 
-    /// The next message: its sender's next turn comes after everyone else's.
+    /// The next message. Its sender's next turn comes after everyone else's.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let sender = self.turns.pop_front()?;
         let item = self.take(sender, VecDeque::pop_front);
@@ -84,7 +84,7 @@ impl<T> Lines<T> {
         item
     }
 
-    /// Takes a message of a sender away; who has none left has no line. Turns are the caller's concern.
+    /// Takes a message of a sender away. A sender that has none left has no line. Turns are the caller's concern.
     fn take(
         &mut self,
         sender: u64,
@@ -100,7 +100,7 @@ impl<T> Lines<T> {
         Some(item)
     }
 
-    /// Changes how long a line is, in all places that say so.
+    /// Changes the length of a line, in all places that record it.
     fn resize(&mut self, sender: u64, to: impl FnOnce(usize) -> usize) {
         let Some(line) = self.waiting.get_mut(&sender) else { return };
         self.lengths.remove(&(line.bytes, sender));
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(served(&mut lines), [0, 20, 30, 1, 2, 3, 4, 5, 6]);
     }
 
-    /// Whatever comes and goes, what is kept of the lines agrees with the lines.
+    /// The bookkeeping agrees with the lines, whatever comes and goes.
     #[test]
     fn sums_agree_after_any_course() {
         let seed = std::env::var("SYNOD_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);

@@ -1,8 +1,8 @@
 //! The loop: receive a batch, step each event through the actor, make what was saved durable with one flush, send.
 //!
-//! Nothing that follows from a save leaves before the save is durable (spec G1), and nothing that follows from what a peer said
-//! leaves before it is durable here how many saves that peer had made: both wait for the same flush. What was sent before
-//! either in a batch need not wait, and does not: so a leader's proposal is on the wire while its own acceptance is being flushed.
+//! Nothing that follows from a save leaves before the save is durable (spec G1). Nothing that follows from a peer's message
+//! leaves before the number of saves that the peer had made is durable here. Both wait for the same flush. Messages sent before
+//! either in a batch do not wait, so a leader's proposal is on the wire while its own acceptance is being flushed.
 
 use crate::admission::{Admission, Admittance, Mine, Order};
 use crate::changes::Changes;
@@ -24,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Ids from here on are of clients, which come and go; below are members, which are configured.
+/// Ids from here on belong to clients, which come and go. Ids below belong to members, which are configured.
 pub const FIRST_CLIENT: u64 = 1 << 63;
 
 /// One actor with its disk, its wire and its timers.
@@ -43,17 +43,17 @@ pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
     rng: fastrand::Rng,
     batch: Batch,
     counts: Counts,
-    /// The first member heard that takes others for members, and whom it takes.
+    /// The first member heard with another list of members, and its list.
     strange: Option<(u64, Vec<u64>)>,
 }
 
-/// What the steps of one batch want sent.
+/// The sends of one batch's steps.
 #[derive(Default)]
 struct Batch {
     /// Encoded messages, one after another.
     bytes: Vec<u8>,
     sends: Vec<(u64, Range<usize>)>,
-    /// From which of the sends on something durable must come first.
+    /// The order of sends and saves: it says from which send on something durable must come first.
     order: Order,
 }
 
@@ -66,7 +66,7 @@ where
     D: Disk,
     W: Wire,
 {
-    /// Puts a process together. Without a store it cannot save; that is for clients, which take part at once.
+    /// Puts a process together. A process without a store cannot save; that is for clients, which take part at once.
     ///
     /// `rng` draws the moments of timers and random choices.
     pub fn new(
@@ -108,22 +108,22 @@ where
         self.state.as_ref()
     }
 
-    /// Whether it may take part.
+    /// The answer to whether it may take part.
     pub fn admission(&mut self) -> Admission {
         self.admittance.verdict()
     }
 
-    /// The first member heard that takes others for members than this one does, and the ids of those it takes.
+    /// The first member heard whose list of members differs from this one's, and the ids on that list.
     pub fn other_members(&self) -> Option<(u64, &[u64])> {
         self.strange.as_ref().map(|(from, members)| (*from, members.as_slice()))
     }
 
-    /// What happened so far.
+    /// Counts of the work done so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// The datagrams' side of it.
+    /// The transport, which handles its datagrams.
     pub fn transport(&mut self) -> &mut Transport {
         &mut self.transport
     }
@@ -143,7 +143,7 @@ where
         self.store.as_ref()
     }
 
-    /// When there will be something to do even if nothing comes, in the wire's time.
+    /// The time at which there will be something to do even if nothing comes, in the wire's time.
     pub fn wakes(&mut self) -> Duration {
         let starts = self.state.is_none() && self.admittance.verdict() == Admission::Admitted;
         if starts || self.queues.pending() {
@@ -153,10 +153,10 @@ where
         self.timers.next().map_or(greeting, |timer| timer.min(greeting))
     }
 
-    /// One round of the loop; waits no longer than until something is due, or `most` has come.
+    /// Runs one round of the loop. Waits until something is due, but no longer than `most`.
     ///
     /// # Errors
-    /// Whatever stops the process: after an error no further call is allowed.
+    /// Any failure that stops the process. No further call is allowed after an error.
     pub fn turn(&mut self, most: Duration) -> Result<(), Stopped<A>> {
         let until = self.wakes().min(most);
         self.receive(until)?;
@@ -165,7 +165,7 @@ where
         if self.state.is_none() {
             self.start(now)?;
         } else if let Admission::Abstains(reason) = self.admittance.verdict() {
-            // Whoever knew better was silent until now.
+            // The peer that knew better was silent until now.
             return Err(Stopped::Older(reason));
         }
         for _ in 0..self.limits.batch {
@@ -183,7 +183,7 @@ where
         self.batch.bytes.len() + self.store.as_ref().map_or(0, |store| store.pending() as usize)
     }
 
-    /// Takes what the network has: messages into the inbox, the peers' words about this member to its admittance.
+    /// Takes what the network has: messages into the inbox, and the peers' words about this member into its admittance.
     fn receive(&mut self, until: Duration) -> Result<(), Stopped<A>> {
         let Node {
             wire, transport, queues, limits, admittance, state, counts, store, batch, strange, ..
@@ -194,13 +194,13 @@ where
             transport.receive(now, from, datagram, &mut |event| match event {
                 transport::Event::Hello { from, standing, answer, begins } => {
                     if begins && from < FIRST_CLIENT {
-                        // It may have less by now than it had, and is told how much was heard of it. So nothing that it
+                        // The peer may have less now than it had, and is told how much was heard of it. So nothing that it
                         // said before may have an effect from here on.
                         counts.outdated += queues.forget(from);
                         if let Some(store) = store {
                             store.memory_mut().greet(from, &standing);
                             if !store.memory().is_recorded(from) {
-                                // A new directory waits for this.
+                                // A new directory waits until this is durable.
                                 batch.order.flush();
                             }
                         }
@@ -212,7 +212,7 @@ where
                 transport::Event::OtherMembers { from, members } => {
                     strange.get_or_insert_with(|| (from, members.to_vec()));
                 }
-                // Before the start there is no one to hear it; whoever sent it will send it again.
+                // Before the start there is no actor to hear it. The sender will send it again.
                 transport::Event::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Event::Message { from, bytes } => {
                     let dropped = queues.receive::<C::Ask>(from, bytes, limits, counts);
@@ -227,13 +227,13 @@ where
         received.map_err(Stopped::Wire)
     }
 
-    /// Starts the actor, once it is known that its disk is not behind.
+    /// Starts the actor, once its disk is known not to be behind.
     fn start(&mut self, now: Duration) -> Result<(), Stopped<A>> {
         match self.admittance.verdict() {
             Admission::Waiting { .. } => return Ok(()),
             Admission::Admitted => {}
             Admission::Abstains(reason) => {
-                // A wiped member stays up, so that its peers hear of it; an older copy has nothing to say to anyone.
+                // A wiped member stays up, so that its peers hear of it. An older copy has nothing to say to anyone.
                 return if reason.known.disk == reason.mine.disk {
                     Err(Stopped::Older(reason))
                 } else {
@@ -264,7 +264,7 @@ where
         self.outputs(now, out, None)
     }
 
-    /// One event through the actor.
+    /// Steps one event through the actor.
     fn step(&mut self, now: Duration, event: Event<A>) -> Result<(), Stopped<A>> {
         self.counts.steps += 1;
         match &event {
@@ -300,7 +300,7 @@ where
         self.outputs(now, out, Some(event))
     }
 
-    /// Before a peer's message has any effect, how many saves the peer had made must be remembered: otherwise it could come
+    /// Remembers how many saves the peer had made, before its message has any effect. Otherwise the peer could come
     /// back with less, and nobody would know.
     fn note_peer(&mut self, src: u64) {
         let (Some(store), Some(standing)) = (&mut self.store, self.transport.peer_standing(src)) else {
@@ -312,7 +312,7 @@ where
         }
     }
 
-    /// Carries out what a step asked for, and holds it to the step contract: at most one save, and before every send.
+    /// Carries out the outputs of a step, and holds the step to its contract: at most one save, before every send.
     fn outputs(&mut self, now: Duration, out: Out<A>, event: Option<Event<A>>) -> Result<(), Stopped<A>> {
         let (mut saved, mut sent) = (false, false);
         let mut last: Option<(A::Msg, Range<usize>)> = None;
@@ -380,7 +380,7 @@ where
         Ok(())
     }
 
-    /// Ends the batch: what need not wait is sent, what was saved is flushed once, the rest is sent.
+    /// Ends the batch: sends what need not wait, flushes the saves once, and sends the rest.
     fn commit(&mut self) -> Result<(), Stopped<A>> {
         if let Some(recorder) = &mut self.recorder {
             recorder.write().map_err(Stopped::Record)?;
@@ -391,7 +391,7 @@ where
         if let Some(store) = self.store.as_mut() {
             let peers: Vec<u64> = self.transport.peers().collect();
             if flush {
-                // What peers have claimed meanwhile rides along.
+                // The latest claims of peers ride along.
                 for peer in &peers {
                     if let Some(standing) = self.transport.peer_standing(*peer) {
                         store.memory_mut().greet(*peer, &standing);
@@ -451,7 +451,7 @@ impl Batch {
     }
 }
 
-/// Messages and timers are plain data; a type that refuses to be encoded is a mistake in the program.
+/// Messages and timers are plain data. A type that refuses to be encoded is a mistake in the program.
 const ENCODES: &str = "messages and timers can be encoded";
 
 fn encode(value: &impl Serialize) -> Vec<u8> {

@@ -1,26 +1,26 @@
-//! Files for their owner alone.
+//! Files that only their owner can read.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Opens a file to write it anew. Nobody but its owner can open it at any moment from its creation on, whatever the process's mask
-/// allows; one of that name that was there before is replaced.
+/// Opens a file to write it anew. From its creation on, only its owner can open it, whatever the process's mask
+/// allows. It replaces a file of that name.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn create(path: &Path) -> io::Result<File> {
-    // What is there may be open to others, or be a name for another file. It is not written to.
+    // The old file may be open to others, or be a name for another file. It is removed and not written to.
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => create_new(path),
     }
 }
 
-/// The same where there must be none of that name.
+/// Opens a new file as [`create`] does, where no file of that name exists.
 ///
 /// # Errors
-/// When there is one, or it cannot be made.
+/// When one exists, or it cannot be made.
 pub fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,14 +1,14 @@
-//! The flight recorder: every event a process took, with every output it made of it, in the order in which it took them.
+//! The flight recorder: every event of a process and every output of its actor, in the order in which the process took them.
 //!
-//! A record is written before anything of the same batch leaves the process, and before the flush of what it saved. So
+//! A record is written before anything of the same batch leaves the process, and before the batch's saves are flushed. So
 //! whatever another process received is in the sender's record, as long as the machine itself stays up (the record is
 //! handed to the kernel, not flushed). A step whose save did not outlive a crash is in the record although it never
-//! took effect; the next start says how many saves were found, which tells a reader where to cut.
+//! took effect. The next start says how many saves it found, which tells a reader where to cut.
 //!
-//! A file is a header and chunks, one chunk a batch: `length u32, xxh3 of the payload u64, payload`. A payload is a
-//! sequence of entries: an event and its outputs, everything in the encoding the messages have on the wire. Large values
-//! would be in it many times over, so a long message that came is written as the place where the same bytes stood
-//! before (in what came, or in what was sent), and of a long change only the checksum is kept: the handler makes it again.
+//! A file is a header and chunks, one chunk per batch: `length u32, xxh3 of the payload u64, payload`. A payload is a
+//! sequence of entries. An entry is an event and its outputs, in the encoding that messages have on the wire. Large values
+//! would stand in it many times over. So a long message that came is written as the place where the same bytes stood
+//! before (in what came, or in what was sent). Of a long change only the checksum is kept: the handler makes it again.
 
 mod entries;
 
@@ -25,9 +25,9 @@ const VERSION: u8 = 2;
 
 /// A chunk longer than this is damage: a batch has a bounded number of events, each bounded by the longest message.
 const MOST_CHUNK: usize = 1 << 30;
-/// What comes before a chunk's payload: its length and its checksum.
+/// The length of a chunk's head in bytes: the payload's length and its checksum.
 const CHUNK_HEAD: usize = 12;
-/// Whose record it is.
+/// The owner of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The cluster's tag.
@@ -36,13 +36,13 @@ pub struct Header {
     pub member: u64,
     /// The data directory's id.
     pub disk: u64,
-    /// How many times the data directory was started.
+    /// The number of starts of the data directory, this one included.
     pub boot: u64,
-    /// Whatever the application needs to build the same actor again.
+    /// Anything that the application needs to build the same actor again.
     pub application: Vec<u8>,
 }
 
-/// What happened to a process.
+/// An event of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// It started, from stable storage of so many saves, whose snapshot has this checksum.
@@ -54,7 +54,7 @@ pub enum Event<'a> {
     },
     /// A message came.
     Deliver {
-        /// Who sent it.
+        /// The sender.
         src: u64,
         /// The message, encoded.
         msg: &'a [u8],
@@ -68,7 +68,7 @@ pub enum Event<'a> {
     Random {
         /// The choice's name.
         key: &'a str,
-        /// Which of them.
+        /// The index of the choice.
         index: u64,
     },
 }
@@ -80,7 +80,7 @@ pub enum Change<'a> {
     Whole(&'a [u8]),
     /// A long one.
     Checksum {
-        /// How many bytes it has.
+        /// Its length in bytes.
         len: u64,
         /// Their 128-bit `xxh3`.
         sum: u128,
@@ -88,7 +88,7 @@ pub enum Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// What is recorded of a difference.
+    /// The form in which a difference is recorded.
     pub fn of(change: &'a [u8]) -> Change<'a> {
         if change.len() < LONG {
             Change::Whole(change)
@@ -97,7 +97,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// How many bytes the difference has.
+    /// The length of the difference in bytes.
     pub fn len(&self) -> u64 {
         match self {
             Change::Whole(change) => change.len() as u64,
@@ -105,7 +105,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Whether it is no difference at all.
+    /// True if it is no difference at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -116,12 +116,12 @@ impl<'a> Change<'a> {
 pub enum Output<'a> {
     /// The stable storage changed by this difference.
     Save {
-        /// The difference, or what stands for it.
+        /// The difference, or its checksum.
         change: Change<'a>,
     },
     /// A message was sent.
     Send {
-        /// To whom.
+        /// The receiver.
         to: u64,
         /// The message, encoded.
         msg: &'a [u8],
@@ -140,11 +140,11 @@ pub enum Output<'a> {
         /// The timer, encoded.
         timer: &'a [u8],
     },
-    /// So many choices were offered.
+    /// Choices were offered.
     Choose {
         /// The choice's name.
         key: &'a str,
-        /// How many there are.
+        /// The number of choices.
         choices: u64,
     },
 }
@@ -157,7 +157,7 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 /// Writes a record.
 pub struct Recorder {
     sink: Box<dyn Write>,
-    /// What the present batch did so far, behind room for the chunk's head.
+    /// The entries of the present batch, after room for the chunk's head.
     pub(crate) entries: Entries,
 }
 
@@ -201,12 +201,12 @@ impl Recorder {
     }
 }
 
-/// Why a record cannot be read.
+/// The reason why a record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
     /// Bytes from the beginning of the file.
     pub offset: u64,
-    /// What is wrong there.
+    /// The damage found there.
     pub what: &'static str,
 }
 
@@ -221,11 +221,11 @@ impl std::error::Error for Damaged {}
 /// One entry of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// What happened.
+    /// The event.
     pub event: Event<'a>,
     /// The outputs, encoded; compare them with what [`Entries`] makes of a step, or look at them with [`outputs`].
     pub outputs: &'a [u8],
-    /// Where it is in the file, in bytes.
+    /// The place in the file, in bytes.
     pub offset: u64,
 }
 
@@ -268,12 +268,12 @@ impl<'a> Reader<'a> {
         Ok(Reader { file, at: file.len() - rest.len(), chunk: &[], header })
     }
 
-    /// Whose record it is.
+    /// The owner of the record.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The next entry, or `None` at the end. A last chunk that was cut short is the end too: whoever wrote it was
+    /// The next entry, or `None` at the end. A last chunk that was cut short is the end, too: its writer was
     /// killed in the middle of it, and had sent nothing of it.
     ///
     /// # Errors

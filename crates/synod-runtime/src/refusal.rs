@@ -1,23 +1,23 @@
-//! Why storage says no: one error type, which names the file and the place, and what the operator can do.
+//! The error type of storage, which names the file, the place, and what the operator can do.
 
 use std::fmt;
 use std::io;
 
-/// What is true for a member that may not go on with what its disk still has.
+/// The words for a member that may not go on with what its disk still has.
 pub const LOST: &str = "this member must not take part with less than it had, and no way to put another in its place exists yet: \
     bring back the right data directory, or leave it stopped; the others go on as long as a majority of all members is up";
 
-/// Ids as they are told to whoever runs a member.
+/// Ids as they are printed for an operator.
 pub fn ids(ids: &[u64]) -> String {
     ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Storage refused: to start on what it found, or to go on after a failure.
+/// Storage refuses to start on what it found, or to go on after a failure.
 ///
-/// Nothing that was not durable before a refusal may be acted upon after it.
+/// After a refusal, nothing that was not durable before it may be acted upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What is wrong.
+    /// The kind of the refusal.
     pub why: Why,
     /// The file or directory in question.
     pub file: String,
@@ -32,14 +32,14 @@ pub enum Why {
     InUse,
     /// The operating system failed an operation.
     Io {
-        /// What was being done, as in "cannot *write*".
+        /// The operation, as in "cannot *write*".
         doing: &'static str,
         /// The class of the failure (disk full, read-only and so on).
         kind: io::ErrorKind,
         /// The words of the operating system.
         message: String,
     },
-    /// The file is not what was written: no crash leaves it so.
+    /// The file is not as it was written, and no crash leaves it so.
     Damaged(String),
     /// The journal is that of another cluster or member.
     Foreign {
@@ -68,7 +68,7 @@ pub enum Why {
         /// The greatest length in bytes.
         max: u64,
     },
-    /// A write or a flush failed earlier, so what the disk has is not known; the process has to stop.
+    /// A write or a flush failed earlier. What the disk has is unknown, so the process must stop.
     Stopped,
 }
 
@@ -89,7 +89,7 @@ impl Refusal {
         Self { why, file: file.into(), offset: None }
     }
 
-    /// What the operator can do about it.
+    /// The action that the operator can take.
     pub fn advice(&self) -> &'static str {
         match &self.why {
             Why::InUse => "stop the other process first, or give this one a data directory of its own",

@@ -1,7 +1,7 @@
 //! A simulated world for the very same loop: network, disks and time, all drawn from one seed.
 //!
 //! Nothing here imitates the loop. A [`World`] owns nodes whose wire is [`SimWire`] and whose disk is a
-//! [`SimDisk`](crate::sim_disk::SimDisk), wakes each when its time has come or a datagram arrived, and lets what they send be lost, delayed, doubled, reordered
+//! [`SimDisk`](crate::sim_disk::SimDisk). It wakes each node when its time has come or a datagram arrived. What nodes send may be lost, delayed, doubled, reordered
 //! or held back by cuts. The same seed gives the same run, byte for byte.
 
 use crate::Stopped;
@@ -21,14 +21,14 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What the network does to datagrams.
+/// The effect of the network on datagrams.
 #[derive(Clone, Debug)]
 pub struct Weather {
     /// Odds that a datagram is lost.
     pub loss: f64,
     /// Odds that it comes twice.
     pub doubled: f64,
-    /// How long it takes; a wide range reorders.
+    /// The time that it takes; a wide range reorders.
     pub delay: Range<Duration>,
 }
 
@@ -42,7 +42,7 @@ impl Default for Weather {
 pub struct Net {
     now: Duration,
     rng: fastrand::Rng,
-    /// What it does to datagrams at present.
+    /// The present effect on datagrams.
     pub weather: Weather,
     /// Directions in which nothing passes: from, to.
     pub cuts: BTreeSet<(SocketAddr, SocketAddr)>,
@@ -74,7 +74,7 @@ impl Net {
 pub struct SimWire {
     net: Rc<RefCell<Net>>,
     address: SocketAddr,
-    /// When the process began: its own clock starts there.
+    /// The time when the process began, at which its own clock starts.
     began: Duration,
 }
 
@@ -170,7 +170,7 @@ where
         self.net.borrow().sent
     }
 
-    /// The wire of the process at a place; datagrams on their way to an earlier process there will reach this one.
+    /// The wire of the process at a place. Datagrams on their way to an earlier process there will reach this one.
     pub fn wire(&self, place: usize) -> SimWire {
         let mut net = self.net.borrow_mut();
         net.arrived.entry(address(place)).or_default().clear();
@@ -180,7 +180,7 @@ where
     /// Puts a process at a place, which must be free. It must have been built with the place's [`World::wire`].
     ///
     /// # Panics
-    /// When someone is there.
+    /// When the place is taken.
     pub fn start(&mut self, place: usize, node: Node<A, C, SimDir, SimWire>) {
         if self.nodes.len() <= place {
             self.nodes.resize_with(place + 1, || None);
@@ -190,8 +190,8 @@ where
         self.nodes[place] = Some(Running { node, began, address: address(place) });
     }
 
-    /// Ends a process between two turns of its loop, without a word. What its disk makes of that is another question:
-    /// see [`crate::sim_disk::SimDisk::crash`].
+    /// Ends a process between two turns of its loop, without a word. The effect on its disk is a separate call:
+    /// [`crate::sim_disk::SimDisk::crash`].
     pub fn kill(&mut self, place: usize) -> bool {
         self.nodes.get_mut(place).is_some_and(|node| node.take().is_some())
     }
@@ -201,7 +201,7 @@ where
         self.nodes.get_mut(place)?.as_mut().map(|running| &mut running.node)
     }
 
-    /// Lets time pass until `until`. A process that stops is taken away and reported, and time stands still there.
+    /// Lets time pass until `until`. A process that stops is removed and reported, and time stands still there.
     ///
     /// # Errors
     /// The place and the reason.
@@ -243,7 +243,7 @@ where
         while let Some(entry) = net.flying.first_entry().filter(|entry| entry.key().0 <= now) {
             let (from, to, datagram) = entry.remove();
             let inbox = net.arrived.entry(to).or_default();
-            // What the kernel's buffer cannot take is lost, as with sockets.
+            // A datagram that the kernel's buffer cannot take is lost, as with sockets.
             if inbox.len() < 4096 {
                 inbox.push_back((from, datagram));
             }

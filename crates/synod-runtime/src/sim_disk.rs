@@ -1,8 +1,8 @@
 //! A disk in memory that forgets like a real one: for deterministic simulation and for tests.
 //!
-//! Each file has what was flushed and the writes since; the directory has its durable entries and the operations
+//! Each file holds its flushed bytes and the writes since. The directory holds its durable entries and the operations
 //! since. [`SimDisk::crash`] keeps part of both, as a loss of power may. A [`SimDisk`] is a cheap handle on the
-//! hardware; a process on it opens a [`SimDir`], which a crash or a kill makes useless.
+//! hardware. A process on it opens a [`SimDir`], which a crash or a kill makes useless.
 
 use crate::disk::{Disk, DiskFile, ReadAt};
 use crate::refusal::{Refusal, Why};
@@ -39,17 +39,17 @@ pub enum Op {
 /// A failure to come.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// Which operations it is about.
+    /// The operations that fail.
     pub op: Op,
-    /// How many of those succeed before.
+    /// The number of those that succeed first.
     pub after: u64,
-    /// What the failing one says.
+    /// The error of the one that fails.
     pub error: ErrorKind,
-    /// Whether all later ones fail too, until [`SimDisk::heal`].
+    /// True if all later ones fail too, until [`SimDisk::heal`].
     pub forever: bool,
 }
 
-/// What was done on a disk since it was made; failed operations included.
+/// Counts of the operations on a disk since it was made, failed ones included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All operations that [`Op`] names.
@@ -80,7 +80,7 @@ impl Write {
 }
 
 fn put(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    // The end of a hole may be written, the hole reads as zeros.
+    // The end of a hole may be written; the hole reads as zeros.
     content.resize(content.len().max(offset + bytes.len()), 0);
     content[offset..offset + bytes.len()].copy_from_slice(bytes);
 }
@@ -98,7 +98,7 @@ impl Content {
         self.pending.push(write);
     }
 
-    /// What is left when the power goes.
+    /// Keeps what is left when the power goes.
     fn crash(&mut self, rng: &mut Rng) {
         let mut left = std::mem::take(&mut self.synced);
         match rng.u8(0..4) {
@@ -175,7 +175,7 @@ struct Inner {
     durable: Names,
     names: Names,
     pending: Vec<Entry>,
-    /// Grows with every process that ends by force, so that what it had open can be told from what is open now.
+    /// Grows with every process that ends by force. It tells files that such a process had open from those that are open now.
     life: u64,
     locked: bool,
     faults: Vec<Fault>,
@@ -191,7 +191,7 @@ impl Inner {
         }
     }
 
-    /// Counts an operation, and fails it if that is due.
+    /// Counts an operation, and fails it if a failure is due.
     fn begin(&mut self, life: u64, op: Op) -> io::Result<()> {
         self.alive(life)?;
         self.counts.operations += 1;
@@ -233,7 +233,7 @@ impl Inner {
     }
 }
 
-/// The hardware: outlives the processes that use it, and fails as told.
+/// The hardware. It outlives the processes that use it, and fails on request.
 #[derive(Debug, Clone, Default)]
 pub struct SimDisk {
     inner: Arc<Mutex<Inner>>,
@@ -262,7 +262,7 @@ impl SimDisk {
         Ok(SimDir { disk: self.clone(), life: inner.life })
     }
 
-    /// The power goes: of what was not flushed a random part remains. The process is gone, faults stay.
+    /// The power goes: a random part remains of what was not flushed. The process is gone; faults stay.
     pub fn crash(&self, rng: &mut Rng) {
         let inner = &mut *self.inner();
         for content in inner.files.values_mut() {
@@ -298,18 +298,18 @@ impl SimDisk {
         self.inner().faults.clear();
     }
 
-    /// What was done so far.
+    /// Counts of the operations so far.
     pub fn counts(&self) -> Counts {
         self.inner().counts
     }
 
-    /// What a file reads as now, if it exists.
+    /// The contents of a file now, if it exists.
     pub fn read(&self, name: &str) -> Option<Vec<u8>> {
         let inner = self.inner();
         inner.names.get(name).map(|file| inner.files[file].current.clone())
     }
 
-    /// Puts a file on the disk from outside, durably: how tests damage things and restore old copies.
+    /// Puts a file on the disk from outside, durably. Tests damage files and restore old copies with it.
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let inner = &mut *self.inner();
         let file = inner.link(name);

@@ -1,3 +1,3 @@
-//! What a member is at, and what others know of it.
+//! The state that a member announces, and what others know of it.
 
 pub use synod_admission::{Known, Standing};

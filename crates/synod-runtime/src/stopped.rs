@@ -1,4 +1,4 @@
-//! Why a process stops, and what it counted while it ran.
+//! The reasons why a process stops, and its counts while it ran.
 
 use crate::admission::Reason;
 use crate::inbox::Event;
@@ -8,38 +8,38 @@ use stateright::actor::Actor;
 use std::fmt;
 use std::io;
 
-/// Why the loop ended. There is no going on after any of these: what a process does not know it has saved, it must not
-/// act on.
+/// The reason why the loop ended. The process cannot go on after any of these: it must not act on what it does not know to be
+/// saved.
 pub enum Stopped<A: Actor> {
-    /// The disk failed; nothing that rested on the failed save has left the process.
+    /// The disk failed. Nothing that rested on the failed save has left the process.
     Disk(Refusal),
     /// The flight record could not be written.
     Record(io::Error),
     /// The socket is unusable.
     Wire(io::Error),
-    /// A peer has seen more of this data directory than there is.
+    /// A peer has seen more of this data directory than there is now.
     Older(Reason),
     /// The actor panicked.
     Panicked {
-        /// At what; at its start, if there is none.
+        /// The event, or `None` at the actor's start.
         event: Option<Event<A>>,
     },
-    /// The actor broke the step contract: at most one save a step, and before every send.
+    /// The actor broke the step contract: at most one save per step, before every send.
     Contract {
-        /// How.
+        /// The breach.
         what: &'static str,
-        /// At what; at its start, if there is none.
+        /// The event, or `None` at the actor's start.
         event: Option<Event<A>>,
     },
 }
 
 impl<A: Actor> Stopped<A> {
-    /// Whether the actor is to blame.
+    /// True if the actor is to blame.
     pub fn is_actors_fault(&self) -> bool {
         matches!(self, Stopped::Panicked { .. } | Stopped::Contract { .. })
     }
 
-    /// The event at which the actor went wrong, if that is why.
+    /// The event at which the actor went wrong, if the actor is to blame.
     pub fn event(&self) -> Option<&Event<A>> {
         match self {
             Stopped::Panicked { event } | Stopped::Contract { event, .. } => event.as_ref(),
@@ -75,14 +75,14 @@ impl<A: Actor> fmt::Debug for Stopped<A> {
 
 impl<A: Actor> std::error::Error for Stopped<A> {}
 
-/// What a process did and what it did without, since it began.
+/// Counts of a process's work and losses since it began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Events stepped through the actor.
     pub steps: u64,
     /// Saves.
     pub saves: u64,
-    /// Flushes of the disk; at most one a batch.
+    /// Flushes of the disk; at most one per batch.
     pub flushes: u64,
     /// Messages sent to others.
     pub sends: u64,
@@ -90,13 +90,13 @@ pub struct Counts {
     pub inbox_full: u64,
     /// Messages to itself dropped because too many waited.
     pub local_full: u64,
-    /// Authentic messages that are none of the actor's.
+    /// Authentic messages that the actor cannot decode.
     pub undecodable: u64,
-    /// Messages that waited here when their sender, a member, began anew.
+    /// Messages that waited here when their sender, a member, started again.
     pub outdated: u64,
     /// Messages that came before this process took part.
     pub early: u64,
-    /// Times a server said that it was too busy for us.
+    /// Times that a server told this process that it was too busy.
     pub busy: u64,
     /// Messages not sent because they are longer than the longest allowed.
     pub too_large: u64,

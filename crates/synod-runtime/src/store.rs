@@ -1,8 +1,8 @@
-//! Stable storage of one member: its stable state, how often it started, and what it knows of its peers.
+//! Stable storage of one member: its stable state, its number of starts, and its knowledge of its peers.
 //!
-//! [`Store::save`], [`Store::memory_mut`] and [`Store::admit`] add to a batch in memory; [`Store::commit`] makes the batch
-//! durable with one flush. Nothing that depends on a batch may leave the process before its commit returned, and
-//! after a [`Refusal`] the process has to stop.
+//! [`Store::save`], [`Store::memory_mut`] and [`Store::admit`] add to a batch in memory. [`Store::commit`] makes the batch
+//! durable with one flush. Nothing that depends on a batch may leave the process before its commit has returned.
+//! After a [`Refusal`] the process must stop.
 
 mod record;
 
@@ -21,18 +21,18 @@ pub use record::Known;
 /// The length of the pieces that a snapshot is written in, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// What was found when a data directory was opened.
+/// The state in which a data directory was found when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     /// The journal.
     pub journal: Found,
-    /// How often the directory was opened, this time included.
+    /// The number of times that the directory was opened, this time included.
     pub boot: u64,
-    /// How many saves are durable in it.
+    /// The number of saves that are durable in it.
     pub saves: u64,
 }
 
-/// The stable storage of a member whose stable state is an `S`, written the way of `C` on a `D`.
+/// The stable storage of a member whose stable state is an `S`, written as `C` says on a `D`.
 #[derive(Debug)]
 pub struct Store<S, C: Changes<S>, D: Disk> {
     journal: Journal<D>,
@@ -45,7 +45,7 @@ pub struct Store<S, C: Changes<S>, D: Disk> {
 impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
     /// Opens the data directory `disk` for `who`, one of these `members`, and counts the start durably before it returns. A
     /// directory that never had a journal gets one, bound to the members. `fresh` names the start, and the directory if it is
-    /// new: it has to be random.
+    /// new. It must be random.
     ///
     /// # Errors
     /// When the journal is damaged, another's, of another version, of other members or gone, and as the operating system says.
@@ -104,27 +104,27 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.journal.disk_id()
     }
 
-    /// How often this data directory was opened, this time included: 1 in its first process.
+    /// The number of times that this data directory was opened, this time included: 1 in its first process.
     pub fn boot(&self) -> u64 {
         self.facts.mine.boot()
     }
 
-    /// Whether this process is the first on this data directory: it remembers nothing.
+    /// True if this process is the first on this data directory, so that it remembers nothing.
     pub fn fresh(&self) -> bool {
         self.boot() == 1
     }
 
-    /// How many saves are durable since the data directory was made; those of the present batch do not count.
+    /// The number of saves that were made durable since the data directory was made, without those of the present batch.
     pub fn saves(&self) -> u64 {
         self.durable_saves
     }
 
-    /// What this member can say of itself.
+    /// The standing that this member announces.
     pub fn standing(&self) -> Standing {
         self.facts.mine.standing(self.durable_saves)
     }
 
-    /// What the disk says of itself: its starts, and whether it was admitted.
+    /// The disk's own account: its starts, and whether it was admitted.
     pub fn mine(&self) -> &Mine {
         &self.facts.mine
     }
@@ -134,7 +134,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         &self.facts.members
     }
 
-    /// Whether [`Store::admit`] was ever called.
+    /// True if [`Store::admit`] was ever called.
     pub fn admitted(&self) -> bool {
         self.facts.mine.admitted
     }
@@ -144,23 +144,23 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.state.as_ref()
     }
 
-    /// What is known of peers, and how much of it is durable.
+    /// The knowledge of peers, and how much of it is durable.
     pub fn memory(&self) -> &Memory {
         &self.facts.memory
     }
 
-    /// The same, to be added to; the next commit writes what is new, once for each peer.
+    /// The knowledge of peers, to be added to. The next commit writes what is new, once per peer.
     pub fn memory_mut(&mut self) -> &mut Memory {
         &mut self.facts.memory
     }
 
-    /// The length of the batch so far, in bytes, without what peers said: [`Store::commit`] refuses one above
+    /// The length of the batch so far, in bytes, without the peers' claims. [`Store::commit`] refuses a batch above
     /// [`Limits::batch`].
     pub fn pending(&self) -> u64 {
         self.journal.pending()
     }
 
-    /// What was written since this was opened.
+    /// Counts of the writes since this was opened.
     pub fn counts(&self) -> Counts {
         self.journal.counts()
     }
@@ -170,7 +170,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.journal.disk()
     }
 
-    /// Adds a stable state to the batch. Gives the change as it is written, for [`crate::changes::decode`].
+    /// Adds a stable state to the batch. Returns the change as it is written, for [`crate::changes::decode`].
     pub fn save(&mut self, new: &S) -> &[u8] {
         self.facts.saves += 1;
         let (number, old) = (self.facts.saves, self.state.as_ref());
@@ -184,7 +184,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.journal.batched(start..range.end)
     }
 
-    /// Adds to the batch that this member, as it is on this disk, may take part.
+    /// Adds to the batch that this member may take part on this disk.
     pub fn admit(&mut self) {
         if !std::mem::replace(&mut self.facts.mine.admitted, true) {
             self.add(Record::Admitted);
@@ -206,7 +206,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         if self.journal.wants_compaction() { self.compact() } else { Ok(()) }
     }
 
-    /// Goes over to a new journal file that has no more than the present state.
+    /// Moves on to a new journal file that holds no more than the present state.
     ///
     /// # Errors
     /// As the operating system says; every later call is then refused.
@@ -246,14 +246,14 @@ fn write_opening<S, C: Changes<S>, D: Disk>(
     Ok(())
 }
 
-/// What a journal says.
+/// The contents of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered<S> {
-    /// How often the data directory was opened.
+    /// The number of times that the data directory was opened.
     pub boot: u64,
-    /// How many saves were made durable.
+    /// The number of saves that were made durable.
     pub saves: u64,
-    /// Whether the member was admitted.
+    /// True if the member was admitted.
     pub admitted: bool,
     /// The stable state last saved.
     pub state: Option<S>,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-/// Pending timers. An actor has a handful of kinds, so a list is searched faster than anything cleverer.
+/// Pending timers. An actor has a handful of kinds, so a list is searched faster than any other structure.
 pub(crate) struct Timers<T> {
     pending: Vec<(T, Duration)>,
 }
@@ -13,7 +13,7 @@ impl<T: Clone + PartialEq> Timers<T> {
         Timers { pending: Vec::new() }
     }
 
-    /// Sets a timer to ring at a moment drawn from `now + after`; one of the same name that was pending is set anew.
+    /// Sets a timer to ring at a moment drawn from `now + after`. It replaces a pending one of the same name.
     pub(crate) fn set(&mut self, timer: T, now: Duration, after: &Range<Duration>, rng: &mut fastrand::Rng) {
         self.cancel(&timer);
         let width = u64::try_from(after.end.saturating_sub(after.start).as_nanos()).unwrap_or(u64::MAX);
@@ -26,7 +26,7 @@ impl<T: Clone + PartialEq> Timers<T> {
         self.pending.retain(|(pending, _)| pending != timer);
     }
 
-    /// When the first will ring.
+    /// The time when the first timer will ring.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.pending.iter().map(|(_, at)| *at).min()
     }

@@ -1,4 +1,4 @@
-//! Numbers of one to ten bytes: seven bits a byte, the lowest first, the top bit saying that more follow.
+//! Numbers of one to ten bytes. Each byte has seven bits, the lowest first, and its top bit says that more follow.
 
 /// Appends a number.
 pub(crate) fn write(mut number: u64, to: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
-//! The wire and the clock: where datagrams come from and go to, and what time it is.
+//! The wire and the clock: the source and destination of datagrams, and the time.
 //!
-//! The loop knows nothing else of the outside, so that the same loop runs over sockets ([`UdpWire`]) and over the
+//! The loop knows nothing else of the outside, so the same loop runs over sockets ([`UdpWire`]) and over the
 //! simulated network of [`crate::sim`].
 
 pub use mio::Waker;
@@ -17,25 +17,25 @@ pub trait Wire {
     fn now(&mut self) -> Duration;
 
     /// Waits until something comes or `until` has come (in the terms of [`Wire::now`]), and then hands over what is
-    /// there: at most a bounded number of datagrams a call, so that nobody can keep the loop from its timers. A time that has
+    /// there. One call takes a bounded number of datagrams, so that nobody can keep the loop from its timers. A time that has
     /// passed means: do not wait.
     ///
     /// # Errors
-    /// When the socket is unusable; what merely went wrong with one datagram is counted.
+    /// When the socket is unusable. A failure that concerns one datagram only is counted.
     fn receive(
         &mut self,
         until: Duration,
         take: &mut dyn FnMut(Duration, SocketAddr, &mut [u8]),
     ) -> io::Result<()>;
 
-    /// Takes a datagram to be sent; it may be kept until [`Wire::flush`], to be sent together with others.
+    /// Takes a datagram to be sent. The wire may keep it until [`Wire::flush`], to send it together with others.
     fn send(&mut self, to: SocketAddr, datagram: &[u8]);
 
-    /// Sends what was kept. UDP promises nothing: what cannot be sent is lost, and counted.
+    /// Sends the datagrams that were kept. UDP promises nothing: a datagram that cannot be sent is lost, and counted.
     fn flush(&mut self);
 }
 
-/// What one wire did.
+/// Counts of one wire's work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WireCounts {
     /// Datagrams given to the kernel.
@@ -52,10 +52,10 @@ pub struct WireCounts {
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
-/// Calls of the kernel in which datagrams are taken at a time.
+/// The most calls of the kernel in one go.
 const MOST_CALLS: usize = 16;
 
-/// A UDP socket with batched calls: many datagrams a call in either direction, and segmentation offload where the
+/// A UDP socket with batched calls: many datagrams per call in either direction, and segmentation offload where the
 /// kernel has it.
 pub struct UdpWire {
     began: Instant,
@@ -64,7 +64,7 @@ pub struct UdpWire {
     socket: mio::net::UdpSocket,
     state: UdpSocketState,
     waker: Arc<Waker>,
-    /// Whether the socket may still hold something; the poll tells only once.
+    /// True if the socket may still hold something. The poll tells only once.
     readable: bool,
     buffer: Vec<u8>,
     slots: usize,
@@ -75,7 +75,7 @@ pub struct UdpWire {
     counts: WireCounts,
 }
 
-/// A datagram that UDP can carry is never longer.
+/// The longest datagram that UDP can carry.
 pub(crate) const MOST_DATAGRAM: usize = 65_535;
 
 impl UdpWire {
@@ -92,7 +92,7 @@ impl UdpWire {
         poll.registry().register(&mut socket, SOCKET, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        // Bursts are kept by the kernel, as far as it allows; what does not fit is lost, which the protocol must bear anyway.
+        // The kernel keeps bursts, as far as it allows. What does not fit is lost, which the protocol must bear anyway.
         for set in [UdpSocketState::set_recv_buffer_size, UdpSocketState::set_send_buffer_size] {
             let _ = set(&state, UdpSockRef::from(&socket), 4 << 20);
         }
@@ -129,7 +129,7 @@ impl UdpWire {
         self.waker.clone()
     }
 
-    /// What it did so far.
+    /// Counts of its work so far.
     pub fn counts(&self) -> WireCounts {
         self.counts
     }
@@ -140,7 +140,7 @@ impl UdpWire {
             return Ok(());
         }
         match self.poll.poll(&mut self.events, Some(wait)) {
-            // A signal: whoever sent it has left word where the loop looks.
+            // A signal arrived. Its sender has left word where the loop looks.
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
@@ -148,7 +148,7 @@ impl UdpWire {
         Ok(())
     }
 
-    /// Takes what one call gives.
+    /// Takes the datagrams of one call.
     fn take(&mut self, take: &mut dyn FnMut(Duration, SocketAddr, &mut [u8])) -> io::Result<()> {
         let mut metas = [RecvMeta::default(); BATCH_SIZE];
         let metas = &mut metas[..self.slots];
@@ -163,7 +163,7 @@ impl UdpWire {
                 self.readable = false;
                 return Ok(());
             }
-            // Someone we sent to does not listen: no concern of the receiving side.
+            // A receiver of ours does not listen, which does not concern the receiving side.
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => {
                 return Ok(());
             }
@@ -192,8 +192,8 @@ impl Wire for UdpWire {
         take: &mut dyn FnMut(Duration, SocketAddr, &mut [u8]),
     ) -> io::Result<()> {
         self.wait(until)?;
-        // Whatever the kernel has no room for is lost, whoever sent it; here there is room for each sender. So what is there
-        // is taken before anything is done about it, as far as that is no work without end.
+        // The kernel loses whatever it has no room for, whoever sent it; here each sender has room. So everything that is there
+        // is taken before anything is done about it, up to a bound.
         for _ in 0..MOST_CALLS {
             if !self.readable {
                 break;
@@ -234,7 +234,7 @@ impl Wire for UdpWire {
             Ok(()) => self.counts.sent += datagrams,
             Err(_) => self.counts.refused += datagrams,
         }
-        // A driver without segmentation shows only when it is used; quinn-udp then lowers its limit.
+        // A driver without segmentation shows only in use. quinn-udp then lowers its limit.
         self.most_segments = self.state.max_gso_segments();
         self.staged.clear();
     }

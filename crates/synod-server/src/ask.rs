@@ -1,4 +1,4 @@
-//! The first client: one question about one instance of the write-once register, asked of one member after another by the
+//! The first client. It asks one question about one instance of the write-once register, of one member after another, with the
 //! very client that the models explore.
 
 use crate::config::Config;
@@ -17,19 +17,19 @@ use synod_runtime::standing::Standing;
 use synod_runtime::transport::{self, Transport};
 use synod_runtime::wire::UdpWire;
 
-/// A process that is asked to do something for someone.
+/// A process that asks on behalf of a caller.
 type UdpClient = Node<Process, PaxosChanges, DirDisk, UdpWire>;
 
-/// What can be asked of an instance.
+/// The questions about an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// That this value be chosen, unless another one was or is.
+    /// Have this value chosen, unless another one was or is.
     Put(Vec<u8>),
-    /// What was chosen.
+    /// Tell the chosen value.
     Get,
 }
 
-/// What came of it.
+/// The outcome of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// This value was chosen, now or before; nothing changes it any more.
@@ -38,14 +38,14 @@ pub enum Answer {
     Unset,
     /// No answer came in time. A value that was to be put may yet be chosen.
     Unknown {
-        /// How many members answered a greeting at all.
+        /// The number of members that answered a greeting at all.
         reached: usize,
-        /// How often a member said that it was too busy.
+        /// The number of times that a member said it was too busy.
         busy: u64,
     },
 }
 
-/// Why a question could not be asked.
+/// The reasons why a question could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskError(String);
 
@@ -61,7 +61,7 @@ fn because(error: impl fmt::Display) -> AskError {
     AskError(error.to_string())
 }
 
-/// How long a member may take before the next one is asked.
+/// The time that a member may take before the next one is asked.
 const PATIENCE: std::ops::Range<Duration> = Duration::from_millis(300)..Duration::from_millis(500);
 
 /// Asks one question and waits for the answer, but no longer than `timeout`.
@@ -86,7 +86,7 @@ pub fn ask(
     };
     let id = FIRST_CLIENT | u64::from_le_bytes(random().map_err(because)?);
     let mut asks: Vec<Id> = config.members.iter().map(|member| Id::from(member.id as usize)).collect();
-    // Not everybody's first choice is to be the same member.
+    // Clients should not all choose the same member first.
     let mut rng = seeded().map_err(because)?;
     let first = rng.usize(..asks.len());
     asks.rotate_left(first);

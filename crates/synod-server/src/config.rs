@@ -1,5 +1,5 @@
-//! The configuration file: one for the whole cluster, the same on every machine, and one clear error, at line and column,
-//! for whatever may not stand in it.
+//! The configuration file. One file serves the whole cluster, the same on every machine. Anything that may not stand in it gives one clear
+//! error, at line and column.
 
 use crate::wiring::Wiring;
 use serde::Deserialize;
@@ -21,37 +21,37 @@ pub struct Config {
     pub client_key: PathBuf,
     /// The members, in the order in which quorums count them.
     pub members: Vec<Member>,
-    /// How long a proposer waits before it tries a higher ballot.
+    /// The time that a proposer waits before it tries a higher ballot.
     pub retry: Range<Duration>,
-    /// Whether members elect who begins ballots.
+    /// True if members elect the one that begins ballots.
     pub election: bool,
     /// The longest value, in bytes.
     pub max_value: usize,
     /// The longest datagram, in bytes of UDP payload: at most what the path carries without fragmentation.
     pub datagram: usize,
-    /// Whether each member keeps a flight record in its data directory.
+    /// True if each member keeps a flight record in its data directory.
     pub record: bool,
 }
 
 /// One member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// By which it is known. Data directories are bound to the ids of all members, not to their addresses.
+    /// The id by which it is known. Data directories are bound to the ids of all members, not to their addresses.
     pub id: u64,
-    /// Where it listens, and where the others send to.
+    /// The address at which it listens, and to which the others send.
     pub address: SocketAddr,
     /// Its data directory, on its machine.
     pub data: PathBuf,
 }
 
-/// What is wrong with a configuration file, and where.
+/// An error in a configuration file, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file.
     pub file: String,
     /// Line and column, from 1.
     pub place: Option<(usize, usize)>,
-    /// What is wrong, and what to do.
+    /// The error, and what to do about it.
     pub message: String,
 }
 
@@ -95,7 +95,7 @@ struct MemberFile {
     data: Option<PathBuf>,
 }
 
-/// More members than quorums can count make no sense.
+/// The most members: quorums cannot count more.
 const MOST_MEMBERS: usize = synod::MAX_ACCEPTORS;
 const MOST_VALUE: i64 = 16 << 20;
 
@@ -201,7 +201,7 @@ impl Config {
         })
     }
 
-    /// What stands for the cluster in datagrams and journals.
+    /// The number that stands for the cluster in datagrams and journals.
     pub fn tag(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64(self.cluster.as_bytes())
     }
@@ -211,7 +211,7 @@ impl Config {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// The longest message, in bytes: whatever members may have to say about a value that they accept, and no less than 4 MiB.
+    /// The longest message, in bytes: it has room for all that members may say about a value that they accept, and is no less than 4 MiB.
     pub fn max_message(&self) -> usize {
         Wiring::from(self).cluster().longest_message().max(4 << 20)
     }

@@ -1,4 +1,4 @@
-//! What clients may say to members.
+//! The messages that clients may send to members.
 
 use crate::stable::PaxosChanges;
 use serde::{Deserialize, Serialize};

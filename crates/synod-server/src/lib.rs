@@ -1,6 +1,6 @@
-//! Serves data with the verified actors: what is in the configuration file, which actor a member runs, how its stable
-//! state is written, and the first client. `synod-runtime` does the rest and knows no Paxos; `synod` is the Paxos and
-//! knows no IO; here they meet.
+//! Serves data with the verified actors: the configuration file, the choice of the actor that a member runs, the encoding of its stable
+//! state, and the first client. `synod-runtime` does the rest and knows no Paxos. `synod` is the Paxos and
+//! knows no IO. They meet here.
 
 mod ask;
 mod config;

@@ -27,7 +27,7 @@ pub type MemberStore<D> = Store<Stable, PaxosChanges, D>;
 /// A member over real sockets and a real disk.
 pub type UdpMember = Node<Process, PaxosChanges, DirDisk, UdpWire>;
 
-/// What is worth telling whoever runs a member.
+/// The news of a member that its operator should see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The journal ended in a batch that was never acknowledged; so many bytes were cut.
@@ -42,20 +42,20 @@ pub enum Notice {
     KeysRead,
     /// The keys could not be read anew; the old ones stay.
     KeysKept(String),
-    /// A member answers that takes others for members than this one does; they do not talk.
+    /// A member answers whose list of members differs from this one's. The two do not talk.
     OtherMembers {
-        /// Who it is.
+        /// The member.
         from: u64,
-        /// The ids of the members as it has them, in order.
+        /// The ids on its list, in order.
         theirs: Vec<u64>,
-        /// As they are here.
+        /// The ids on this member's list, in order.
         ours: Vec<u64>,
     },
     /// A message was longer than the longest, in bytes, and was not sent.
     TooLarge(usize),
 }
 
-/// Asks a running member for things, from another thread.
+/// Orders to a running member from another thread.
 #[derive(Clone, Default)]
 pub struct Orders {
     /// Stop after the present batch.
@@ -64,7 +64,7 @@ pub struct Orders {
     pub read_keys: Arc<AtomicBool>,
 }
 
-/// Why a member did not start, or stopped.
+/// The reasons why a member did not start, or stopped.
 #[derive(Debug)]
 pub struct ServeError(String);
 
@@ -90,14 +90,14 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], ServeError> {
 /// Opens a member: everything but the loop.
 ///
 /// # Errors
-/// One clear message, for whatever stands against it.
+/// One clear message, for any obstacle.
 pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeError> {
     let Some(member) = config.member(id) else {
         let ids: Vec<String> = config.members.iter().map(|member| member.id.to_string()).collect();
         return Err(ServeError(format!("no member has id {id}; there are {}", ids.join(", "))));
     };
     let (cluster_keys, client_keys) = load_keys(config).map_err(because)?;
-    // Bound first: whoever starts a member twice by mistake is to leave no trace in its journal.
+    // The socket is bound first: a member that is started twice by mistake must leave no trace in its journal.
     let wire = UdpWire::bind(member.address).map_err(because)?;
     let disk = DirDisk::open(&member.data).map_err(because)?;
     let who = Identity { cluster: config.tag(), member: id };
@@ -126,7 +126,7 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
     Ok((node, notices))
 }
 
-/// A member that has accepted a value has to report it, so it must fit into a message still.
+/// Checks that a message still has room for each value that the member has accepted, since it must be able to report it.
 fn reportable(config: &Config, member: &Member, found: Option<&Stable>) -> Result<(), ServeError> {
     let accepted = found.into_iter().flat_map(|stable| &stable.acceptor.accepted);
     let longest = accepted.map(|(instance, proposal)| (proposal.value.as_bytes().len(), instance.0)).max();
@@ -141,7 +141,7 @@ fn reportable(config: &Config, member: &Member, found: Option<&Stable>) -> Resul
     }
 }
 
-/// A generator for what need not be secret: the moments of timers, jitter.
+/// A generator for moments of timers and jitter, which need not be secret.
 pub(crate) fn seeded() -> Result<fastrand::Rng, ServeError> {
     Ok(fastrand::Rng::with_seed(u64::from_le_bytes(random()?)))
 }
@@ -151,7 +151,7 @@ fn ids(config: &Config) -> Vec<u64> {
     config.members.iter().map(|member| member.id).collect()
 }
 
-/// Every member but one, and where it listens.
+/// Every member but one, and its address.
 pub(crate) fn others(config: &Config, me: u64) -> Vec<(u64, std::net::SocketAddr)> {
     let others = config.members.iter().filter(|member| member.id != me);
     others.map(|member| (member.id, member.address)).collect()
@@ -176,7 +176,7 @@ fn recorder(config: &Config, member: &Member, store: &MemberStore<DirDisk>) -> R
 /// Runs a member until it is told to stop.
 ///
 /// # Errors
-/// One clear message, for whatever stopped it. If the actor went wrong, the event at which it did is written into
+/// One clear message, for any reason to stop. If the actor went wrong, the event at which it did is written into
 /// the data directory.
 pub fn run(
     config: &Config,
@@ -222,7 +222,7 @@ pub fn run(
     Ok((node.counts().clone(), node.transport().counts().clone()))
 }
 
-/// A member's keys, which must belong together.
+/// A member's keys. They must belong together.
 fn load_keys(config: &Config) -> Result<(Keys, ClientKeys), KeyError> {
     let cluster = Keys::load(&config.cluster_key)?;
     let clients = ClientKeys::load(&config.client_key)?;
@@ -240,7 +240,7 @@ fn read_keys(config: &Config, node: &mut UdpMember) -> Notice {
     }
 }
 
-/// Says why a member stopped; keeps the event if the actor is to blame.
+/// The words for why a member stopped. Keeps the event if the actor is to blame.
 fn explain(config: &Config, id: u64, node: &UdpMember, stopped: &Stopped<Process>) -> ServeError {
     let Some(member) = config.member(id).filter(|_| stopped.is_actors_fault()) else {
         return because(stopped);
@@ -261,7 +261,7 @@ fn keep(path: &Path, stopped: &Stopped<Process>) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Lets SIGTERM and SIGINT stop a member, and SIGHUP make it read its keys anew. Call it once, with what wakes its loop.
+/// Lets SIGTERM and SIGINT stop a member, and SIGHUP make it read its keys anew. Call it once, with the waker of the member's loop.
 ///
 /// # Errors
 /// When the signals cannot be caught.
@@ -284,7 +284,7 @@ pub fn obey_signals(orders: &Orders, waker: Arc<synod_runtime::wire::Waker>) -> 
 mod tests {
     use super::*;
 
-    /// A member whose actor is to blame for stopping; the real one gives no occasion.
+    /// A member whose actor is to blame for stopping. The real actor gives no occasion.
     #[test]
     fn what_an_actor_went_wrong_at_is_kept_beside_its_journal() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -314,13 +314,13 @@ mod tests {
         assert!(said.contains(&path.display().to_string()), "{said}");
         let kept = std::fs::read_to_string(&path).expect("it was written");
         assert!(kept.contains("panicked") && kept.contains("Prepare(1.9)"), "{kept}");
-        // Both it and the record say what clients stored.
+        // Both the event and the record hold what clients stored.
         for kept in ["stopped-1.txt", "flight-1.rec"] {
             use std::os::unix::fs::PermissionsExt;
             let metadata = std::fs::metadata(folder.path().join("d").join(kept)).expect("it is there");
             assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{kept}");
         }
-        // What is not the actor's fault is said, and kept nowhere.
+        // A failure that is not the actor's fault is said, and kept nowhere.
         let stopped: Stopped<Process> = Stopped::Wire(io::Error::other("no network"));
         assert!(explain(&config, 0, &node, &stopped).to_string().contains("no network"));
     }

@@ -1,14 +1,14 @@
-//! How a member's stable state is written: what changed, not the whole of it (PMS §2.5 says what must be kept).
+//! The encoding of a member's stable state: the changes, not the whole (PMS §2.5 says what must be kept).
 
 use serde::{Deserialize, Serialize};
 use synod::{AcceptorState, Ballot, DiffItem, Instance, PerInstance, Proposal, Snapshot, Stable};
 use synod_runtime::changes::Changes;
 
-/// The strategy for [`Stable`]: promises only ever rise and acceptances are only added or replaced, but for those below where the
-/// log begins. So a difference names the new promise and the acceptances that are new.
+/// The strategy for [`Stable`]. Promises only ever rise, and acceptances are only added or replaced, except those below the
+/// log's start. So a difference names the new promise and the new acceptances.
 ///
-/// What is said of snapshots comes last, and only where there is something to say: what was written when there were none can
-/// be read, and whoever takes none writes what was written then.
+/// The data on snapshots comes last, and only where there is some. So data from a time without snapshots can
+/// be read, and a member that takes none writes what was written then.
 pub struct PaxosChanges;
 
 #[derive(Serialize, Deserialize)]
@@ -19,7 +19,7 @@ struct Change {
     accepted: Vec<(Instance, Proposal)>,
 }
 
-/// A state, but for what is said of snapshots.
+/// A state without its data on snapshots.
 #[derive(Serialize, Deserialize)]
 struct Whole {
     promised: Option<Ballot>,
@@ -28,7 +28,7 @@ struct Whole {
     tried: u64,
 }
 
-/// What is said of snapshots. Where a difference says nothing of one, it is as it was.
+/// The data on snapshots. Where a difference has none, it stays as it was.
 #[derive(Serialize, Deserialize)]
 struct Truncated {
     log_start: Instance,
@@ -38,7 +38,7 @@ struct Truncated {
 /// Stable states are plain data, and always encode.
 const ENCODES: &str = "a stable state can be encoded";
 
-/// Some data, and what is said of snapshots after it.
+/// Reads a value, and the data on snapshots after it.
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, Option<Truncated>), String> {
     let (data, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
     if rest.is_empty() {
@@ -64,7 +64,7 @@ impl Changes<Stable> for PaxosChanges {
                 Add(instance, proposal) | Update { new: (instance, proposal), .. } => {
                     accepted.push((*instance, proposal.clone()));
                 }
-                // A broken internal invariant: an acceptor that forgets an acceptance must not go on.
+                // The log's start may pass an acceptance. An acceptor that forgets any other must not go on.
                 Remove(instance, _) if *instance < new.acceptor.log_start => {}
                 Remove(instance, _) => {
                     panic!("the acceptance at {instance:?} has gone from the stable state")
@@ -87,7 +87,7 @@ impl Changes<Stable> for PaxosChanges {
     fn apply(state: &mut Stable, change: &[u8]) -> Result<(), String> {
         let (change, truncated): (Change, _) = decode(change)?;
         if let Some(Truncated { log_start, snapshot }) = truncated {
-            // What was accepted below later than that stays until the next time.
+            // Acceptances that come below the log's start after this stay until it moves again.
             if log_start > state.acceptor.log_start {
                 state.acceptor.log_start = log_start;
                 state.acceptor.accepted.retain(|instance, _| instance >= log_start);
@@ -141,10 +141,10 @@ mod tests {
         let run = [
             stable(&[0], 0, None),
             stable(&[0, 1, 2], 0, None),
-            // All is spared that the snapshot takes the place of; later it is not, and the snapshot stays.
+            // The snapshot first spares all that it replaces. Later it does not, and the snapshot stays.
             stable(&[0, 1, 2], 0, Some(2)),
             stable(&[2], 2, Some(2)),
-            // An acceptance that comes late, below where the log begins.
+            // An acceptance that comes late, below the log's start.
             stable(&[1, 2, 3], 2, Some(2)),
             stable(&[1, 2, 3], 2, Some(3)),
             stable(&[4], 4, Some(4)),
@@ -158,7 +158,7 @@ mod tests {
             assert_eq!(&state, new);
             for cut in 0..bytes.len() {
                 let mut state = old.clone();
-                // What stands before is a difference without a snapshot; anything shorter is none.
+                // A cut before the end leaves a difference without a snapshot; a shorter one is none.
                 let read = PaxosChanges::apply(&mut state, &bytes[..cut]);
                 assert!(read.is_err() || state.snapshot == old.snapshot, "cut at {cut}");
             }

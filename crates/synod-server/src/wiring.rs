@@ -1,4 +1,4 @@
-//! Which actor a member or a client runs: the very functions that the models explore, with the ids of the configuration.
+//! The choice of the actor that a member or a client runs: the very functions that the models explore, with the ids of the configuration.
 
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
@@ -8,42 +8,42 @@ use std::sync::Arc;
 use std::time::Duration;
 use synod::{Cluster, Election, Learning, Pace, Process, QuorumRule, Quorums, Retry};
 
-/// How many instances may be waited for at a member, and by how many clients each.
+/// The most instances that may be waited for at a member, and the most clients per instance.
 const WAITING_LIMIT: usize = 1024;
 
-/// How many bytes of values a message reports at most; well below the longest message there is.
+/// The most bytes of values that a message reports, well below the longest message.
 const REPORT: usize = 1 << 20;
 
-/// How many bytes of long values that clients wait for a member keeps, or one longer value: with short ones at most twice that. A value
-/// of the default max-value is no long one.
+/// The most bytes of long values that a member keeps for waiting clients, or one longer value. With short values it keeps at most twice that. A value
+/// of the default max-value is not long.
 const KEEPS: usize = 64 << 20;
 
-/// All that decides how the members of a cluster behave. It goes into every flight record, so that a replay builds
+/// The settings that decide how the members of a cluster behave. They go into every flight record, so that a replay builds
 /// the same actors again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wiring {
     /// The members' ids, in the order in which quorums count them.
     pub members: Vec<u64>,
-    /// How long a proposer waits before it tries a higher ballot.
+    /// The time that a proposer waits before it tries a higher ballot.
     pub retry: Range<Duration>,
-    /// How members elect who begins ballots; `None`: every member that is asked begins its own.
+    /// The pace at which members elect the one that begins ballots. With `None` every member that is asked begins its own.
     pub election: Option<Pace>,
-    /// The longest value, in bytes, that is taken of a client and accepted of a proposer.
+    /// The longest value, in bytes, that is taken from a client and accepted from a proposer.
     pub max_value: usize,
 }
 
-/// How often a retry's delay is doubled at most: up to half a minute, from the default range.
+/// The most doublings of a retry's delay: up to half a minute, from the default range.
 const DOUBLINGS: u32 = 7;
 
-/// A pace for members that hear of each other within some tens of milliseconds. Where that takes longer, suspicions that were
-/// wrong double the time to the next, up to half a minute. A leader that falls silent for longer, as with a slow disk, loses its followers, and gets
+/// A pace for members that hear of each other within some tens of milliseconds. Where that takes longer, wrong suspicions
+/// double the time to the next one, up to half a minute. A leader that falls silent for longer, as with a slow disk, loses its followers, and gets
 /// none as long as another has a quorum.
 fn pace() -> Pace {
     let ms = Duration::from_millis;
     Pace { beat: ms(50)..ms(80), suspect: ms(300)..ms(500), hold_off: ms(20)..ms(60), doublings: 6 }
 }
 
-/// The number that a member's ballots carry.
+/// The proposer number that a member's ballots carry.
 ///
 /// # Panics
 /// When an id does not fit a ballot; configurations and flight records are checked for that.
@@ -63,7 +63,7 @@ impl From<&Config> for Wiring {
 }
 
 impl Wiring {
-    /// What the members know of each other. Clients come and go, so none is named.
+    /// The cluster as its members know it. Clients come and go, so it names none.
     ///
     /// # Panics
     /// When there are no members or more than quorums can count, or an id does not fit a ballot; configurations and flight records are checked for that.

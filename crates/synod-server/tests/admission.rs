@@ -1,4 +1,4 @@
-//! What becomes of a member whose disk was wiped, lost its end or is another's, in a simulated world of the served actors.
+//! The fate of a member whose disk was wiped, lost its end or is another's, in a simulated world of the served actors.
 
 use stateright::actor::Id;
 use std::collections::BTreeMap;
@@ -166,7 +166,7 @@ impl Scene {
         self.world.node(place).is_some_and(|node| node.state().is_some())
     }
 
-    /// Whether member 0 has issued its proposal.
+    /// True if member 0 has issued its proposal.
     fn issued(&mut self) -> bool {
         let proposer = self.world.node(0).and_then(|node| node.state()?.proposer());
         proposer.is_some_and(|proposer| matches!(proposer.phase, Phase::Accepting { .. }))
@@ -189,7 +189,7 @@ fn copy(disk: &SimDisk) -> SimDisk {
     other
 }
 
-/// The same disk without its last batch: as when its sectors are lost, which looks like a write that never came.
+/// The same disk without its last batch, as if its sectors were lost. That looks like a write that never came.
 fn without_its_end(disk: &SimDisk) -> SimDisk {
     let other = copy(disk);
     let name = disk.names().into_iter().find(|name| name.starts_with("journal-")).expect("a journal");

@@ -1,4 +1,4 @@
-//! Whatever members have to say about values that they accept fits into a message, whatever the sizes.
+//! Everything that members have to say about values that they accept fits into a message, whatever the sizes.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, RngSeed, TestCaseError, TestRunner};
@@ -47,7 +47,7 @@ struct World {
     servers: Vec<Process>,
     states: Vec<Option<ProcessState>>,
     disks: Vec<Option<Stable>>,
-    /// Whose retry timers are set: one step issues so much only, and the timer has the rest issued.
+    /// The members whose retry timers are set. One step issues only so much, and the timer has the rest issued.
     timers: BTreeSet<usize>,
     flying: VecDeque<(Id, Id, Msg)>,
     longest: usize,

@@ -1,4 +1,4 @@
-//! What a journal looks like on the disk. All numbers are little-endian.
+//! The format of a journal on the disk. All numbers are little-endian.
 //!
 //! ```text
 //! file   = header opening-frame* frame* zeros
@@ -7,14 +7,14 @@
 //! payload = (length:u32 bytes)*
 //! ```
 //!
-//! A frame is one batch: written by one write, made durable by one flush. Its `check` covers the 24 bytes before
-//! it and its `seal` all before that, both seeded with what the file is; `previous` is the seal of the frame
-//! before. The last byte of both is a mark that is not zero, which is how a write that was cut short is told from
-//! one that came whole and was damaged.
+//! A frame is one batch: one write writes it, one flush makes it durable. Its `check` covers the 24 bytes before
+//! it, and its `seal` everything before that, both seeded with the file's identity. `previous` is the seal of the frame
+//! before. The last byte of both is a mark that is not zero. It tells a write that was cut short from one that came
+//! whole and was damaged.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The version that is written, and the only one that is read.
+/// The version that is written, and the only version that is read.
 pub(crate) const VERSION: u32 = 2;
 /// The length of a file's header in bytes.
 pub(crate) const HEADER: usize = 64;
@@ -22,11 +22,11 @@ pub(crate) const HEADER: usize = 64;
 pub(crate) const HEAD: usize = 32;
 /// The length of a frame's seal in bytes.
 pub(crate) const SEAL: usize = 8;
-/// The greatest payload of a frame in bytes that is read.
+/// The longest payload of a frame that is read, in bytes.
 pub(crate) const MAX_PAYLOAD: u64 = 1 << 30;
 
 const FILE_MAGIC: [u8; 8] = *b"synodjnl";
-/// How every frame begins.
+/// The bytes with which every frame begins.
 pub(crate) const FRAME_MAGIC: [u8; 4] = *b"bat:";
 /// The last byte of checks and seals: no flip of one bit makes it zero.
 const MARK: u8 = 0xa5;
@@ -40,12 +40,12 @@ pub(super) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, seed) >> 8 | u64::from(MARK) << 56
 }
 
-/// Whether the check or seal that ends here was written at all, right or wrong.
+/// True if the check or seal that ends here was written at all, right or wrong.
 pub(crate) fn came(bytes: &[u8]) -> bool {
     bytes.last().is_some_and(|mark| *mark != 0)
 }
 
-/// What a journal file says of itself.
+/// The identity that a journal file states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) cluster: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Header {
     pub(crate) opening: u64,
 }
 
-/// Why bytes are no header.
+/// The reasons why bytes are no header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoHeader {
     Short,
@@ -98,8 +98,8 @@ impl Header {
         Ok(Self { cluster, member, disk, file, opening })
     }
 
-    /// What all checksums of the frames in this file start from. With it no frame of another file is valid here:
-    /// not one that a reused block of the disk still holds, and not one that somebody who does not know the disk
+    /// The seed of all checksums of the frames in this file. With it no frame of another file is valid here:
+    /// neither one that a reused block of the disk still holds, nor one that somebody who does not know the disk
     /// id put into a value.
     pub(crate) fn seed(&self) -> u64 {
         let mut words = [0; 32];
@@ -160,12 +160,12 @@ pub(crate) fn seal_of(frame: &[u8], seed: u64) -> Option<u64> {
     (checksum(seed, covered) == seal).then_some(seal)
 }
 
-/// Appends a record, as `fill` writes it, to a payload, and says where its bytes are.
+/// Appends a record to a payload, as `fill` writes it. Returns the place of its bytes.
 pub(crate) fn record(payload: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) -> std::ops::Range<usize> {
     let start = payload.len() + 4;
     payload.extend_from_slice(&[0; 4]);
     fill(payload);
-    // A batch above the limit is refused when it is committed; until then only its length matters.
+    // The commit refuses a batch above the limit. Until then only its length matters.
     let length = u32::try_from(payload.len() - start).unwrap_or(u32::MAX);
     payload[start - 4..start].copy_from_slice(&length.to_le_bytes());
     start..payload.len()

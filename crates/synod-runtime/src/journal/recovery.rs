@@ -1,6 +1,6 @@
-//! Reading a journal back: what is there, and whether its end is a torn write or damage.
+//! Reading a journal back: which batches it holds, and whether its end is a torn write or damage.
 //!
-//! Only one batch is ever on its way to the disk, and only after all before it are durable. A crash can thus leave
+//! Only one batch at a time is on its way to the disk, and only after all before it are durable. So a crash can leave
 //! the last batch, and nothing else, incomplete: cut short at any byte, or with any of its sectors missing, over
 //! space that held zeros. Such an end was never acknowledged and is cut. Everything else is damage:
 //!
@@ -10,8 +10,8 @@
 //!   what tells a flipped bit of an acknowledged last batch from a torn write;
 //! - anything but zeros after the last batch.
 //!
-//! What cannot be told here: the loss of whole sectors of the last batch, or of all after some batch, looks like a
-//! torn write; in a last batch with a whole sector of zeros of its own any damage may. Both are cut, and noticed
+//! Some cases cannot be told apart here. The loss of whole sectors of the last batch, or of everything after some batch, looks like a
+//! torn write. So may any damage in a last batch that has a whole sector of zeros of its own. Both are cut, and noticed
 //! only by peers that know how many saves this member had made durable.
 
 use super::format::{FRAME_MAGIC, HEAD, HEADER, Head, Header, MAX_PAYLOAD, SEAL, came, next_record, seal_of};
@@ -19,10 +19,10 @@ use crate::disk::ReadAt;
 use crate::sim_disk::SECTOR;
 use std::io;
 
-/// How many bytes are looked at in one go where nothing is known to be.
+/// The number of bytes that are looked at in one go where no frame is known to be.
 const WINDOW: usize = 64 << 10;
 
-/// Where the next batch goes, and what it follows.
+/// The place of the next batch, and the frame that it follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tail {
     /// The place of the last frame in bytes, or of the end of the header.
@@ -41,7 +41,7 @@ impl Tail {
     }
 }
 
-/// What reading back stops at.
+/// The failures that end a reading.
 #[derive(Debug)]
 pub(crate) enum Stop {
     Io(io::Error),
@@ -58,8 +58,8 @@ fn damaged<T>(offset: u64, what: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Damaged(offset, what.into()))
 }
 
-/// Reads all batches and hands out their records in order. Gives the end, and how many bytes of a torn batch are to
-/// be cut after it. Memory is bounded by the largest batch that the file really has room for.
+/// Reads all batches and hands out their records in order. Returns the end, and the number of bytes of a torn batch to
+/// cut after it. Memory is bounded by the largest batch that the file really has room for.
 pub(crate) fn replay<F: ReadAt + ?Sized>(
     file: &F,
     header: &Header,
@@ -119,7 +119,7 @@ enum End {
     Damaged(String),
 }
 
-/// What it is that does not read as a frame at `at`, the first place that does not. `frame` has its bytes if there
+/// Decides what stands at `at`, the first place that does not read as a frame. `frame` has its bytes if there
 /// is a `head` and the file has room for it.
 fn end<F: ReadAt + ?Sized>(
     file: &F,
@@ -157,16 +157,16 @@ fn end<F: ReadAt + ?Sized>(
     Ok(End::Torn(rest.length))
 }
 
-/// Whether the part of any sector that these bytes, which are at `at`, cover is all zeros.
+/// True if the part of any sector that these bytes, which are at `at`, cover is all zeros.
 fn lacks_a_sector(at: u64, bytes: &[u8]) -> bool {
     let first = SECTOR - (at % SECTOR as u64) as usize;
     let (head, rest) = bytes.split_at(first.min(bytes.len()));
     std::iter::once(head).chain(rest.chunks(SECTOR)).any(|part| part.iter().all(|byte| *byte == 0))
 }
 
-/// What the rest of a file has.
+/// The contents of a file after its last frame.
 struct Rest {
-    /// How far it is not all zeros, in bytes.
+    /// The length up to the last byte that is not zero, in bytes.
     length: u64,
     /// The place of a valid head in it, other than at its start.
     head: Option<u64>,
@@ -220,7 +220,7 @@ mod tests {
         (bytes, places)
     }
 
-    /// How many batches are read and how many bytes are cut, or what is refused where.
+    /// The number of batches that are read and of bytes that are cut; or the place and the words of a refusal.
     fn read(bytes: &[u8], opening: u64) -> Result<(u64, u64), (u64, String)> {
         let mut records = 0;
         let read = replay(bytes, &header(opening), &mut |_| {

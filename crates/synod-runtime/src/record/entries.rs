@@ -1,13 +1,13 @@
-//! Entries as bytes: how events and outputs are written, and read again.
+//! Entries as bytes: the encoding of events and outputs, and its reading.
 
 use super::{Change, Event, Output};
 use crate::varint;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// From this length on, in bytes, a message is looked for among those before it, and a change is kept as a checksum.
+/// From this length on, in bytes, a message is looked up among those before it, and a change is kept as a checksum.
 pub(super) const LONG: usize = 128;
-/// So many places of long messages are remembered; a newer one may take an older one's place.
+/// The number of places of long messages that are remembered. A newer place may replace an older one.
 const PLACES: usize = 4096;
 
 pub(super) const END: u8 = 0;
@@ -24,25 +24,25 @@ const CHOOSE: u8 = 10;
 const DELIVER_SAME: u8 = 11;
 const SAVE_LONG: u8 = 12;
 
-/// Collects one entry after another; the very same code writes records and, when they are replayed, makes what they
+/// Collects one entry after another. The same code writes records and, when they are replayed, makes the entries that they
 /// are compared with.
 #[derive(Default)]
 pub struct Entries {
     bytes: Vec<u8>,
     last_msg: Option<Range<usize>>,
-    /// Where long messages are in the file, if one is written.
+    /// The places of long messages in the file, if a file is written.
     places: Option<Places>,
 }
 
-/// Where in a file long messages stand: their checksum, place and length.
+/// The places of long messages in a file, with their checksum and length.
 struct Places {
-    /// Where in the file the collected bytes will be.
+    /// The place in the file at which the collected bytes will stand.
     base: u64,
     known: Vec<(u128, u64, usize)>,
 }
 
 impl Places {
-    /// The place of the same bytes, if they stand anywhere that is remembered.
+    /// The place of the same bytes, if a remembered place has them.
     fn of(&self, msg: &[u8]) -> Option<u64> {
         let sum = xxh3_128(msg);
         let (known, place, len) = self.known[sum as usize % PLACES];
@@ -77,7 +77,7 @@ impl Entries {
         self.last_msg = None;
     }
 
-    /// What was collected.
+    /// The bytes collected so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -145,7 +145,7 @@ impl Entries {
                     self.number(to);
                     self.text(msg);
                     self.last_msg = Some(self.bytes.len() - msg.len()..self.bytes.len());
-                    // What it sends to itself will come, and what its peers say is often the same.
+                    // A message to itself will come back, and peers often send the same message.
                     self.remember(msg);
                 }
             }
@@ -172,7 +172,7 @@ impl Entries {
         self.bytes.push(END);
     }
 
-    /// Remembers where a long message is that was just collected.
+    /// Remembers the place of a long message that was just collected.
     fn remember(&mut self, msg: &[u8]) {
         if let Some(places) = self.places.as_mut().filter(|_| msg.len() >= LONG) {
             places.remember(msg, self.bytes.len() - msg.len());
@@ -208,7 +208,7 @@ fn take_text<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     take(from, usize::try_from(len).ok()?)
 }
 
-/// Takes an event; a message that came before is looked for in `before`.
+/// Takes an event. A message that came before is looked up in `before`.
 pub(super) fn take_event<'a>(rest: &mut &'a [u8], before: &'a [u8]) -> Option<Event<'a>> {
     Some(match take(rest, 1)?[0] {
         START => Event::Start { saves: varint::read(rest)?, stable: take_u64(rest)? },

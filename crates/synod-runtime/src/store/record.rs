@@ -1,4 +1,4 @@
-//! The records of a journal, and what they add up to.
+//! The records of a journal, and the state that they add up to.
 
 use crate::changes::{Changes, decode};
 use std::collections::BTreeMap;
@@ -10,14 +10,14 @@ pub use crate::standing::Known;
 /// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Record<'a> {
-    /// The first of each file: the number of the first start that is listed, saves, whether admitted, and the length of the
+    /// The first record of each file: the number of the first start that is listed, the number of saves, whether the member was admitted, and the length of the
     /// snapshot that follows.
     Base(u64, u64, bool, Option<u64>),
-    /// The next part of that snapshot.
+    /// The next piece of that snapshot.
     Piece(&'a [u8]),
     /// The next member of the cluster, in the order of ids.
     Member(u64),
-    /// A start that is listed: its random number, and how many saves it found.
+    /// A start that is listed: its random number, and the number of saves it found.
     Past(u64, u64),
     /// The directory was opened for this time, by the process with this random number.
     Boot(u64, u64),
@@ -36,7 +36,7 @@ const SAVE: u8 = 6;
 const MEMBER: u8 = 7;
 const PAST: u8 = 8;
 
-/// Writes what of a save comes before its change.
+/// Writes the bytes of a save that stand before its change.
 pub(super) fn begin_save(number: u64, out: &mut Vec<u8>) {
     out.push(SAVE);
     out.extend_from_slice(&number.to_le_bytes());
@@ -113,7 +113,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Exactly so many numbers.
+/// Exactly `N` numbers.
 fn words<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
     let mut words = [0; N];
     if bytes.len() != 8 * N {
@@ -125,18 +125,18 @@ fn words<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
     Some(words)
 }
 
-/// What a member remembers besides its stable state.
+/// The knowledge of a member besides its stable state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// The ids of all members in order.
     pub(super) members: Vec<u64>,
-    /// The starts, and whether it was admitted. The disk's id is the journal's.
+    /// The starts, and whether the member was admitted. The disk's id is the journal's.
     pub(super) mine: Mine,
     pub(super) saves: u64,
     pub(super) memory: Memory,
 }
 
-/// Above this no honest count comes, and below it none can overflow while a process lives.
+/// No honest count reaches this, and below it none can overflow while a process lives.
 const ABSURD: u64 = 1 << 62;
 
 /// The records read so far.

@@ -1,17 +1,17 @@
-//! What came, went and was dropped, by reason.
+//! Counts of what came, went and was dropped, by reason.
 
 use std::fmt;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident: $text:literal,)*) => {
-        /// Why a datagram, or a message in it, was dropped.
+        /// The reasons why a datagram, or a message in it, was dropped.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Dropped {
             $($(#[$doc])* $name,)*
         }
 
         impl Dropped {
-            /// Every reason there is.
+            /// All reasons.
             pub const ALL: &[Dropped] = &[$(Dropped::$name,)*];
         }
 
@@ -26,45 +26,45 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Shorter than a header.
+    /// It was shorter than a header.
     TooShort: "too short",
-    /// Not of this protocol, or of another version of it.
+    /// It belonged to another protocol, or to another version of this one.
     OtherVersion: "of another protocol or version",
-    /// For another cluster.
+    /// It was for another cluster.
     OtherCluster: "of another cluster",
-    /// For somebody else.
+    /// It was for another receiver.
     OtherReceiver: "for another receiver",
-    /// From nobody that is configured.
+    /// Its sender is not configured.
     UnknownSender: "from an unknown sender",
-    /// Under a key that is not in the file.
+    /// Its key is not in the file.
     UnknownKey: "under an unknown key",
-    /// Not sealed by who it says.
+    /// Its sender did not seal it.
     Forged: "forged or damaged",
-    /// In no session.
+    /// It came in no session.
     NoSession: "without a session",
-    /// In a session that is over.
+    /// It came in a session that is over.
     StaleSession: "of an earlier session",
-    /// From a client under the id of another one that is there.
+    /// It came from a client under the id of another client that is present.
     OtherClient: "under the id of another client",
-    /// Seen before, or too old to tell.
+    /// It was seen before, or is too old to tell.
     Replayed: "replayed",
-    /// Sealed rightly, and yet not readable.
+    /// It was sealed rightly, and yet is not readable.
     Malformed: "malformed",
-    /// A message longer than the longest.
+    /// The message was longer than the longest allowed.
     Oversized: "longer than the longest message",
-    /// A piece of a message for which there is no room.
+    /// It was a piece of a message for which there is no room.
     NoRoom: "without room to put it together",
-    /// From a member that does not take part.
+    /// It came from a member that does not take part.
     NotAdmitted: "from a member that does not take part",
-    /// From a member that takes others for members than this one does.
+    /// It came from a member with another list of members.
     OtherMembers: "from a member with another list of members",
-    /// From a member whose start cannot follow what is known of it.
+    /// It came from a member whose start cannot follow what is known of that member.
     Contradicted: "from a member that others have heard on another disk or at a later start",
-    /// A greeting too soon after another.
+    /// It was a greeting too soon after another.
     TooOften: "greetings too soon after others",
 }
 
-/// What came, went and was dropped since the start.
+/// Counts of what came, went and was dropped since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Datagrams that came.
@@ -87,19 +87,19 @@ impl Counts {
         self.dropped[why as usize] += 1;
     }
 
-    /// How many were dropped for a reason.
+    /// The number dropped for a reason.
     pub fn dropped(&self, why: Dropped) -> u64 {
         self.dropped[why as usize]
     }
 
-    /// How many were dropped for any reason.
+    /// The number dropped for any reason.
     pub fn all_dropped(&self) -> u64 {
         self.dropped.iter().sum()
     }
 }
 
 impl fmt::Display for Counts {
-    /// One line for what came and went, one for each reason for which something was dropped.
+    /// Prints one line for what came and went, and one for each reason for which something was dropped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

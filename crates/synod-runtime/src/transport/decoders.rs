@@ -1,10 +1,10 @@
-//! Decoders of what is sealed, for fuzzing: they see only what a holder of the key has sent.
+//! Decoders of sealed contents, for fuzzing. In service they see only what a holder of the key has sent.
 
 use super::frames::{self, Frame, Partials};
 use super::guest::{Knock, Welcome};
 use super::hello::Hello;
 
-/// Reads payloads of one sender, one after another: how many messages came of them. Panics if more is kept than may be.
+/// Reads payloads of one sender, one after another, and returns how many messages they made. Panics if more is kept than may be.
 pub fn payloads<'a>(payloads: impl Iterator<Item = &'a [u8]>, max_message: usize, room: usize) -> usize {
     let (mut partials, mut messages) = (Partials::default(), 0);
     for payload in payloads {
@@ -25,12 +25,12 @@ pub fn payloads<'a>(payloads: impl Iterator<Item = &'a [u8]>, max_message: usize
     messages
 }
 
-/// Reads what a client or a member says to the other in a greeting; says whether it is anything.
+/// Reads what a client or a member says to the other in a greeting. True if it is readable.
 pub fn greeting(bytes: &[u8]) -> bool {
     Knock::read(bytes).is_ok() | Welcome::read(bytes).is_ok()
 }
 
-/// Reads the body of a greeting; says whether it is one.
+/// Reads the body of a greeting. True if it is one.
 pub fn hello(body: &[u8]) -> bool {
     Hello::read(body).is_ok()
 }

@@ -1,45 +1,45 @@
-//! What a transport tells the loop.
+//! The events that a transport hands to the loop.
 
 use crate::admission::Answer;
 use crate::standing::Standing;
 use std::fmt;
 
-/// What came in.
+/// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A message of a member that takes part, or of a client.
     Message {
-        /// Who sent it.
+        /// The sender.
         from: u64,
         /// The message.
         bytes: &'a [u8],
     },
     /// A greeting that answers this very start.
     Hello {
-        /// Who sent it.
+        /// The sender.
         from: u64,
-        /// What it says of itself.
+        /// The standing that it announces.
         standing: Standing,
-        /// What it knows of this process, if by now it is in a session with it.
+        /// Its knowledge of this process, if by now it is in a session with this process.
         answer: Option<Answer>,
-        /// Whether a session begins with it: what came of its sender before belongs to an earlier start.
+        /// True if a session begins with it. What came of its sender before belongs to an earlier start.
         begins: bool,
     },
-    /// A member answers this very start, and takes others for members than this one does.
+    /// A member answers this very start, and its list of members differs from this process's.
     OtherMembers {
-        /// Who it is.
+        /// The member.
         from: u64,
-        /// The ids of all members, as it has them.
+        /// The ids on its list of members.
         members: &'a [u64],
     },
-    /// A server dropped something of ours because too much was waiting there.
+    /// A server dropped a message of this process because too much was waiting there.
     Busy {
-        /// Who said so.
+        /// The server.
         from: u64,
     },
 }
 
-/// Why a message was not sent.
+/// The reasons why a message was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// It is longer than the longest message.

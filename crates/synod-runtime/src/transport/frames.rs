@@ -1,4 +1,4 @@
-//! What is sealed in a datagram: a word on the sender's standing, then messages, whole or in pieces.
+//! The payload sealed in a datagram: the sender's standing, then messages, whole or in pieces.
 
 use super::counts::Dropped;
 use crate::standing::Standing;
@@ -9,21 +9,21 @@ const MESSAGE: u8 = 0;
 const PIECE_TAG: u8 = 1;
 const BUSY: u8 = 2;
 
-/// The most that [`begin`] writes.
+/// The most bytes that [`begin`] writes.
 pub(super) const PREAMBLE: usize = 11;
-/// The most that a piece has besides its bytes.
+/// The most bytes of a piece besides its contents.
 pub(super) const PIECE: usize = 1 + 10 + 5 + 5 + 5;
-/// What [`busy`] writes.
+/// The bytes that [`busy`] writes.
 pub(super) const BUSY_LEN: usize = 1;
 
-/// One thing in a payload.
+/// One frame of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
     /// A whole message.
     Message(&'a [u8]),
-    /// A piece of one.
+    /// A piece of a message.
     Piece(Piece<'a>),
-    /// Something of yours was dropped here.
+    /// The sender of this frame dropped a message of the receiver.
     Busy,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn begin(standing: &Standing, to: &mut Vec<u8>) {
     varint::write(standing.saves, to);
 }
 
-/// Reads the beginning of a payload: what the sender says of itself, and the rest.
+/// Reads the beginning of a payload: the sender's standing. Returns it and the rest.
 pub(super) fn preamble(payload: &[u8]) -> Result<(Standing, &[u8]), Dropped> {
     let (admitted, mut rest) = match payload {
         [0, rest @ ..] => (false, rest),
@@ -111,30 +111,30 @@ fn bytes<'a>(rest: &mut &'a [u8], len: u64) -> Result<&'a [u8], Dropped> {
     Ok(taken)
 }
 
-/// Messages of one sender of which some pieces have come.
+/// Messages of one sender of which some pieces are missing.
 #[derive(Default)]
 pub(super) struct Partials(BTreeMap<u64, Partial>);
 
 struct Partial {
     bytes: Vec<u8>,
-    /// Where each piece that came begins, and how long it is.
+    /// The place of each piece that came, and its length.
     came: BTreeMap<usize, usize>,
     missing: usize,
 }
 
-/// The shortest piece that is not a message's last; the shortest datagram has room for more.
+/// The shortest piece that is not a message's last. The shortest datagram has room for more.
 const SHORTEST_PIECE: usize = 256;
-/// Messages of one sender that are put together at a time; the oldest makes room.
+/// The most messages of one sender that are put together at a time. The oldest makes room.
 const MOST_PARTIALS: usize = 4;
 
 impl Partials {
-    /// What is held, in bytes.
+    /// The bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.0.values().map(|partial| partial.bytes.len()).sum()
     }
 
-    /// Adds a piece; gives the message if it was the last one missing. A message longer than `max` is refused, and so
-    /// is one for which there is no `room`.
+    /// Adds a piece, and returns the message if it was the last one missing. Refuses a message longer than `max`, and
+    /// one for which there is no `room`.
     pub(super) fn take(
         &mut self,
         piece: &Piece<'_>,
@@ -147,13 +147,13 @@ impl Partials {
         }
         let end = offset.checked_add(bytes.len()).filter(|end| *end <= total && !bytes.is_empty());
         let end = end.ok_or(Dropped::Malformed)?;
-        // Whoever sends pieces fills datagrams; smaller ones would cost more to keep than they carry.
+        // A sender of pieces fills datagrams. Smaller pieces would cost more to keep than they carry.
         if bytes.len() < SHORTEST_PIECE && end != total {
             return Err(Dropped::Malformed);
         }
         if !self.0.contains_key(&number) {
             if self.0.len() >= MOST_PARTIALS {
-                // What is older than everything under way has been given up already.
+                // A message older than everything under way has been given up already.
                 match self.0.first_key_value() {
                     Some((oldest, _)) if *oldest > number => return Err(Dropped::NoRoom),
                     _ => drop(self.0.pop_first()),

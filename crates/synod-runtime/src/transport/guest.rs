@@ -1,17 +1,17 @@
-//! How a client and a member come to a session: a knock, a welcome, and a knock that repeats what the welcome said.
+//! The greetings by which a client and a member come to a session: a knock, a welcome, and a knock that repeats what the welcome said.
 //!
-//! All clients have the same secret, so that by itself says only that somebody is a client. What binds answers to members is the
-//! public half of the cluster key in the client's file. Of it and of a half of its own, drawn for its start, the client makes a
-//! secret (X25519) that only it and members can make; every key and both proofs below follow from that, the shared secret
+//! All clients have the same secret, so the secret alone shows only that somebody is a client. The public half of the cluster key, in the
+//! client's file, binds answers to members. From it and from a half of its own, drawn for its start, the client makes a
+//! secret (X25519) that only it and members can make. Every key and both proofs below follow from that, the shared secret
 //! and all that both said. So another client can neither read nor say anything in the session, in either direction.
 //!
-//! 1. *Knock*: who I am, my half. It proves nothing yet, and the member keeps nothing of it.
+//! 1. *Knock*: the client's id and its half. It proves nothing yet, and the member keeps nothing of it.
 //! 2. *Welcome*: the member's session and a number that it gives out once, with a proof. From here on the client may send.
 //! 3. *Knock* again, with session and number repeated, and a proof. Only now does the member keep anything: a session that is
 //!    named by the number, and begins once.
 //!
-//! All greetings are authenticated, not sealed: there is nothing secret in them, and an authentication code has no nonce that could
-//! be used twice. Sessions are sealed under keys with the member's number in them, so that a client whose randomness repeats
+//! All greetings are authenticated, not sealed: they hold nothing secret, and an authentication code has no nonce that could
+//! be used twice. Sessions are sealed under keys with the member's number in them, so a client whose randomness repeats
 //! itself still has other keys in each session.
 
 use super::counts::Dropped;
@@ -26,27 +26,27 @@ use zeroize::Zeroizing;
 const SESSION: usize = 16;
 const HALF: usize = 32;
 const CODE: usize = 32;
-/// What a knock has between header and proof: session, half, which cluster key, and the member's session and number.
+/// The bytes of a knock between header and proof: session, half, the id of the cluster key, and the member's session and number.
 const KNOCK: usize = SESSION + HALF + 4 + SESSION + 8;
-/// What a welcome has there: session, start, number, and the client's session.
+/// The bytes of a welcome between header and proof: session, start, number, and the client's session.
 const WELCOME: usize = SESSION + 8 + 8 + SESSION;
 
-/// What a client says.
+/// A client's greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Knock {
     /// The client's session.
     pub(super) session: [u8; SESSION],
     /// The client's half.
     pub(super) half: [u8; HALF],
-    /// Which of the cluster's keys its file names.
+    /// The id of the cluster's key that its file names.
     pub(super) cluster_key: u32,
-    /// The member's session that it was welcomed to; zeros if none.
+    /// The member's session to which it was welcomed; zeros if there is none.
     pub(super) echo: [u8; SESSION],
-    /// The number that it was welcomed with.
+    /// The number with which it was welcomed.
     pub(super) number: u64,
 }
 
-/// What a member answers.
+/// A member's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Welcome {
     /// The member's session.
@@ -81,12 +81,12 @@ impl Knock {
         to.extend_from_slice(&self.number.to_le_bytes());
     }
 
-    /// A knock as a datagram; without a proof as long as there is nothing to prove.
+    /// A knock as a datagram. It has no proof as long as there is nothing to prove.
     pub(super) fn seal(&self, secret: &Key, header: &Header, proof: Option<&hmac::Key>) -> Vec<u8> {
         seal(secret, header, proof, |to| self.write(to))
     }
 
-    /// Reads a knock of somebody who has this secret.
+    /// Reads a knock of a process that has this secret.
     pub(super) fn open(secret: &Key, datagram: &[u8]) -> Result<Knock, Dropped> {
         Knock::read(&open(secret, datagram, KNOCK)?[HEADER..])
     }
@@ -108,13 +108,13 @@ impl Welcome {
         })
     }
 
-    /// Reads a welcome of somebody who has this secret.
+    /// Reads a welcome of a process that has this secret.
     pub(super) fn open(secret: &Key, datagram: &[u8]) -> Result<Welcome, Dropped> {
         Welcome::read(&open(secret, datagram, WELCOME)?[HEADER..])
     }
 }
 
-/// Under which a greeting is authenticated by whoever has the clients' secret.
+/// The key under which any process with the clients' secret authenticates a greeting.
 fn outer(secret: &Key) -> hmac::Key {
     seal::mac(&keys::expand(secret.bytes(), &[], &[b"synod 2 greeting"]))
 }
@@ -141,7 +141,7 @@ fn seal(
     datagram
 }
 
-/// What was said, of a greeting of the right length that is authentic.
+/// Returns the contents of a greeting of the right length that is authentic.
 fn open<'a>(secret: &Key, datagram: &'a [u8], body: usize) -> Result<&'a [u8], Dropped> {
     if datagram.len() != HEADER + body + 2 * CODE {
         return Err(Dropped::TooShort);
@@ -151,30 +151,30 @@ fn open<'a>(secret: &Key, datagram: &'a [u8], body: usize) -> Result<&'a [u8], D
     Ok(&said[..HEADER + body])
 }
 
-/// Whether a greeting, which is authentic, has this proof.
+/// Checks that a greeting, which is authentic, has this proof.
 pub(super) fn is_proven(datagram: &[u8], proof: &hmac::Key) -> Result<(), Dropped> {
     let end = datagram.len().saturating_sub(CODE);
     let (said, code) = datagram[..end].split_at_checked(end.saturating_sub(CODE)).ok_or(Dropped::TooShort)?;
     hmac::verify(proof, said, code).map_err(|_| Dropped::Forged)
 }
 
-/// All that a client and a member have said when they agree, and who they are.
+/// All that a client and a member have said when they agree, and their ids.
 pub(super) struct Agreed {
     pub(super) cluster: u64,
     pub(super) client: u64,
     pub(super) member: u64,
     /// The public half of the cluster key.
     pub(super) cluster_half: [u8; HALF],
-    /// What was last heard of the client.
+    /// The client's half, as last heard.
     pub(super) half: [u8; HALF],
     pub(super) visit: [u8; SESSION],
-    /// What the member answered: session, start and number.
+    /// The member's answer: session, start and number.
     pub(super) session: [u8; SESSION],
     pub(super) boot: u64,
     pub(super) number: u64,
 }
 
-/// A secret that two halves make; none if one of them is no proper half.
+/// A secret that two halves make. An error if one of them is no proper half.
 pub(super) fn shared(mine: &StaticSecret, theirs: &[u8; HALF]) -> Result<Zeroizing<[u8; 32]>, Dropped> {
     let shared = mine.diffie_hellman(&PublicKey::from(*theirs));
     if !shared.was_contributory() {
@@ -183,7 +183,7 @@ pub(super) fn shared(mine: &StaticSecret, theirs: &[u8; HALF]) -> Result<Zeroizi
     Ok(Zeroizing::new(shared.to_bytes()))
 }
 
-/// What follows from an agreement.
+/// The keys and proofs that follow from an agreement.
 pub(super) struct Pact {
     pub(super) welcome: hmac::Key,
     pub(super) knock: hmac::Key,
@@ -193,7 +193,7 @@ pub(super) struct Pact {
 }
 
 impl Agreed {
-    /// Both secrets are needed for each of the keys: what the halves make, and what all clients have.
+    /// Derives each key from both secrets: the one that the halves make, and the one that all clients have.
     pub(super) fn pact(&self, shared: &[u8; 32], secret: &Key) -> Pact {
         let numbers = [self.cluster, self.client, self.member, self.boot, self.number];
         let numbers: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
@@ -224,28 +224,28 @@ impl Pact {
     }
 }
 
-/// A session between a client and a member: with which half, under which number, and how often the client has knocked.
+/// A session between a client and a member: its half, its keys, and the number of the client's last knock.
 pub(super) struct Met {
     /// The other's session.
     pub(super) session: [u8; SESSION],
     pub(super) number: u64,
     /// The client's half.
     pub(super) half: [u8; HALF],
-    /// By the ids of the secret and of the cluster key.
+    /// The ids of the secret and of the cluster key.
     pub(super) keys: (u32, u32),
     /// The last knock that counts: at the member the last it heard, at the client the last before the session began.
     pub(super) knocks: u64,
-    /// How the client proves a knock in this session.
+    /// The key with which the client proves a knock in this session.
     pub(super) proof: hmac::Key,
 }
 
-/// How often something is done for whom: so often in all, and no client's share can be used up by another's, but by one that happens
-/// to share its place.
+/// Limits how often something is done: so often for all clients together. A client's share can be used up only by a client that happens
+/// to fall into the same place.
 pub(super) struct Turnstile(Vec<Duration>);
 
 /// Places of a turnstile.
 const PLACES: usize = 256;
-/// Between two of one place. So it turns 2560 times a second at most.
+/// The time between two turns of one place. So it turns at most 2560 times per second.
 const BETWEEN: Duration = Duration::from_millis(100);
 
 impl Turnstile {
@@ -254,7 +254,7 @@ impl Turnstile {
     }
 
     pub(super) fn pass(&mut self, id: u64, now: Duration) -> Result<(), Dropped> {
-        // Ids are drawn, but whoever draws them may like some better than others.
+        // Ids are drawn, but a client may like some better than others.
         let place = xxhash_rust::xxh3::xxh3_64(&id.to_le_bytes()) as usize % PLACES;
         if now < self.0[place] {
             return Err(Dropped::TooOften);

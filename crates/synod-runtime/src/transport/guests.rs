@@ -1,4 +1,4 @@
-//! What a member does about knocks, and a client about welcomes.
+//! A member's handling of knocks, and a client's of welcomes.
 
 use super::counts::Dropped;
 use super::frames::Partials;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 /// A client that was heard within this time keeps its id, whoever else knocks under it.
 const OWNS_ID: Duration = Duration::from_secs(10);
 
-/// What a member needs for its clients.
+/// The state of a member for its clients.
 pub(super) struct Host {
     keys: Vec<ClientKey>,
     /// The cluster's keys, by id, in both halves.
@@ -29,7 +29,7 @@ pub(super) struct Host {
     proofs: Turnstile,
 }
 
-/// What a client needs for its members.
+/// The state of a client for its members.
 pub(super) struct Guest {
     secret: Key,
     half: StaticSecret,
@@ -64,7 +64,7 @@ impl Host {
         self.halves.iter().find(|half| half.0 == id).ok_or(Dropped::UnknownKey)
     }
 
-    /// Takes other keys.
+    /// Replaces the keys.
     fn take(&mut self, cluster: Option<&Keys>, clients: Option<&ClientKeys>) {
         let Host { keys, halves, .. } = Host::new(cluster, clients);
         (self.keys, self.halves) = (keys, halves);
@@ -72,7 +72,7 @@ impl Host {
 }
 
 impl Guest {
-    /// A client; its half follows from what was drawn for its start.
+    /// A client. Its half follows from the random bytes drawn for its start.
     pub(super) fn new(keys: &ClientKeys, me: u64, drawn: &[u8; 16]) -> Guest {
         let half = keys::expand(drawn, &[], &[b"synod 2 client half", &me.to_le_bytes()]);
         Guest::with(keys, StaticSecret::from(*half))
@@ -84,7 +84,7 @@ impl Guest {
         Guest { secret, public, cluster, shared: guest::shared(&half, &cluster), half }
     }
 
-    /// Takes other keys; says whether the first one is another.
+    /// Replaces the keys. True if the first one is another.
     fn take(&mut self, keys: &ClientKeys) -> bool {
         let ClientKey { secret, cluster } = keys.first();
         if (secret, cluster) == (&self.secret, &self.cluster) {
@@ -96,8 +96,8 @@ impl Guest {
 }
 
 impl Transport {
-    /// A member hears a client. Nothing moves before the client has proved, in answer to a number that was given out for it, that it
-    /// is there now; and nothing moves twice for one number, nor for a knock that comes again.
+    /// Lets a member hear a client. Nothing moves before the client has proved, in answer to a number that was given out for it, that it
+    /// is there now. Nothing moves twice for one number, nor for a knock that comes again.
     pub(super) fn take_knock(
         &mut self,
         now: Duration,
@@ -136,7 +136,7 @@ impl Transport {
             return Ok(());
         }
         if knock.echo == self.session && knock.number == newest {
-            // Another half, or a number that is not given out yet: nobody who was welcomed says that.
+            // Another half, or a number that is not given out yet: no client that was welcomed says that.
             return Err(Dropped::StaleSession);
         }
         self.host.welcomes.pass(header.from, now)?;
@@ -159,7 +159,7 @@ impl Transport {
         Ok(())
     }
 
-    /// What a member and a client agree on under a number.
+    /// The keys and proofs that a member and a client agree on under a number.
     fn pact(&self, header: &Header, knock: &Knock, number: u64) -> Result<Pact, Dropped> {
         let (_, half, cluster_half) = self.host.half(knock.cluster_key)?;
         let agreed = Agreed {
@@ -202,7 +202,7 @@ impl Transport {
         });
     }
 
-    /// Forgets the client that was silent longest if there are as many as there may be.
+    /// Forgets the client that was silent longest if there are as many as allowed.
     fn make_room(&mut self) {
         if self.clients.len() < MOST_CLIENTS {
             return;
@@ -214,14 +214,14 @@ impl Transport {
         }
     }
 
-    /// Forgets a client. Its number must not begin a session again: its counters would begin anew under the same keys.
+    /// Forgets a client. Its number must not begin a session again: the counters would begin anew under the same keys.
     fn forget_client(&mut self, id: u64) {
         let Some(client) = self.clients.remove(&id) else { return };
         self.client_pieces -= client.partials.bytes();
         self.host.forgotten = self.host.forgotten.max(client.met.map_or(0, |met| met.number));
     }
 
-    /// Takes other keys for clients. A session goes on as long as both keys that it rests on are there.
+    /// Replaces the keys for clients. A session goes on as long as both keys that it rests on are there.
     pub(super) fn replace_client_keys(&mut self, cluster: Option<&Keys>, clients: Option<&ClientKeys>) {
         self.host.take(cluster, clients);
         let host = &self.host;
@@ -241,7 +241,7 @@ impl Transport {
         }
     }
 
-    /// A client's knock at a member; an empty datagram from whoever is no client.
+    /// A client's knock at a member; an empty datagram from a process that is no client.
     pub(super) fn knock(&mut self, to: u64) -> Vec<u8> {
         let (Some(guest), Some(peer)) = (&self.guest, self.peers.get(&to)) else { return Vec::new() };
         self.hellos += 1;
@@ -265,7 +265,7 @@ impl Transport {
         knock.seal(&guest.secret, &header, met.map(|met| &met.proof))
     }
 
-    /// A client hears a member. Only who has the cluster key can prove a welcome, and only to a knock since the present session
+    /// Lets a client hear a member. Only a process with the cluster key can prove a welcome, and only to a knock since the present session
     /// began.
     pub(super) fn take_welcome(
         &mut self,
@@ -313,7 +313,7 @@ impl Transport {
             proof: pact.knock,
         });
         (peer.heard, peer.pause) = (now, FIRST_GREETING);
-        // It hears of its number before what is said under it.
+        // The member hears of its number before it hears what is said under it.
         peer.next_greeting = now + FIRST_GREETING;
         let (waiting, address) = (peer.waiting.take(), peer.address);
         let knock = self.knock(header.from);
@@ -368,7 +368,7 @@ mod tests {
         heard
     }
 
-    /// The client knocks once more, a while later; what it says.
+    /// Lets the client knock once more, a while later, and returns the knock.
     fn again(client: &mut Transport, member: &mut Transport) -> Vec<u8> {
         let now = Duration::from_secs(2);
         client.tick(now);
@@ -377,7 +377,7 @@ mod tests {
         knock
     }
 
-    /// Somebody with the clients' key, who sees and sends what it likes, and poses as member 0.
+    /// An attacker has the clients' key, sees and sends what it likes, and poses as member 0.
     #[test]
     fn whoever_has_the_clients_key_cannot_answer_for_a_member() {
         let mut victim = end(CLIENT, CLUSTER);
@@ -402,7 +402,7 @@ mod tests {
         let reply =
             Header { kind: Kind::Welcome, from: 0, to: CLIENT, session: seal::tag(&[8; 16]), ..header };
         let welcome = Welcome { session: [8; 16], boot: 1, number: 1, echo: heard.session };
-        // With a half of its own, named as the cluster's or as what it is; with what two public halves would make; with nothing.
+        // It tries a half of its own, named as the cluster's or as what it is; what two public halves would make; and nothing.
         let own_half = PublicKey::from(&own).to_bytes();
         let shared = guest::shared(&own, &heard.half).expect("two halves");
         for (half, shared) in [(cluster_half, *shared), (own_half, *shared), (cluster_half, [0; 32])] {
@@ -411,7 +411,7 @@ mod tests {
             assert!(!victim.connected(0) && said(&mut victim).is_empty(), "nothing moves");
         }
         assert_eq!(victim.counts().dropped(Dropped::Forged), 3);
-        // The member itself is believed; and what the poser says after that is not.
+        // The member itself is believed. What the attacker says after that is not.
         let mut member = end(0, CLUSTER);
         hear(&mut member, CLIENT, &knock);
         let answer = said(&mut member).remove(0);
@@ -423,7 +423,7 @@ mod tests {
         lie.extend([0; 20]);
         assert!(link.seal((7, 0, CLIENT), &mut lie));
         assert_eq!(hear(&mut victim, 0, &lie), 0);
-        // A half that would make everybody's secret the same is none.
+        // A half that would make everybody's secret the same is refused.
         assert_eq!(guest::shared(&own, &[0; 32]).map(|_| ()), Err(Dropped::Malformed));
     }
 
@@ -434,7 +434,7 @@ mod tests {
         hear(&mut member, CLIENT, &said(&mut client)[0]);
         hear(&mut client, 0, &said(&mut member)[0]);
         let second = said(&mut client).remove(0);
-        // Who has the clients' key sees the number on its way, and cannot prove that it is the client.
+        // A holder of the clients' key sees the number on its way, and cannot prove that it is the client.
         let guest = client.guest.as_ref().expect("a client");
         let header = Header::read(&second).expect("a header");
         let seen = Knock::read(&second[seal::HEADER..]).expect("it is one");
@@ -442,7 +442,7 @@ mod tests {
             assert_eq!(hear(&mut member, CLIENT, &seen.seal(&guest.secret, &header, proof.as_ref())), 0);
         }
         assert!(!member.connected(CLIENT) && member.counts().dropped(Dropped::Forged) == 1);
-        // The owner is not kept waiting for that: it comes again.
+        // The owner does not wait for that: it knocks again.
         let second = again(&mut client, &mut member);
         assert!(member.connected(CLIENT), "a session begins");
         assert_eq!(hear(&mut member, CLIENT, &second), 0, "once");

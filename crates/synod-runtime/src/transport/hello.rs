@@ -1,5 +1,5 @@
-//! Greetings: what I am at, which session I am in, which of yours I have heard of, what I know of you, and who I take for
-//! members.
+//! Greetings: the sender's standing, its session, the receiver's session as far as it has heard of it, its knowledge of the receiver, and its
+//! list of members.
 
 use super::counts::Dropped;
 use super::seal::{self, HEADER, Header, Kind, SEAL, Secrets};
@@ -10,32 +10,32 @@ use ring::aead::LessSafeKey;
 const SESSION: usize = 16;
 /// Header and session are in the clear, and authenticated.
 const CLEAR: usize = HEADER + SESSION;
-/// What a body has before its list of members.
+/// The bytes of a body before its list of members.
 const BODY: usize = 33 + 16 + 2 + 34;
-/// The longest list of members that is sent, in bytes: 64 ids of up to three bytes each, so that a greeting fits the shortest
+/// The longest list of members that is sent, in bytes: 64 ids of up to three bytes each. With it a greeting fits the shortest
 /// datagram.
 const MOST_LIST: usize = 64 * 3;
 
-/// What a greeting says.
+/// The contents of a greeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
     pub(super) standing: Standing,
     /// The receiver's session, as far as the sender knows it.
     pub(super) echo: [u8; 16],
-    /// Whether the sender is in that session: nothing that the receiver said before it will have an effect any more that
+    /// True if the sender is in that session: of what the receiver said before it, nothing will have an effect any more that
     /// `known` does not tell of.
     pub(super) settled: bool,
-    /// Whether the sender has heard such a greeting of the receiver; if not, it waits for one.
+    /// True if the sender has heard such a greeting of the receiver; if not, it waits for one.
     pub(super) hears: bool,
-    /// What the sender knows of the receiver.
+    /// The sender's knowledge of the receiver.
     pub(super) known: Option<Known>,
-    /// Whether the receiver's directory is durably recorded at the sender.
+    /// True if the receiver's directory is durably recorded at the sender.
     pub(super) recorded: bool,
     /// The ids of all members in order, between members; empty between a member and a client.
     pub(super) members: Vec<u64>,
 }
 
-/// Writes ids in order; none if there are too many, or the largest are too large, for any honest configuration.
+/// Writes ids in order. `None` if there are too many, or the largest are too large, for any honest configuration.
 pub(super) fn write_members(members: &[u64]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for id in members {
@@ -55,7 +55,7 @@ fn read_members(mut bytes: &[u8]) -> Result<Vec<u64>, Dropped> {
     if members.is_sorted_by(|one, next| one < next) { Ok(members) } else { Err(Dropped::Malformed) }
 }
 
-/// Each session greets under a key of its own, so that its counter can serve as nonce.
+/// The key of a greeting. Each session greets under its own, so that its counter can serve as nonce.
 fn key(secret: &crate::keys::Key, session: &[u8; 16], (cluster, from, to): (u64, u64, u64)) -> LessSafeKey {
     let names = [cluster.to_le_bytes(), from.to_le_bytes(), to.to_le_bytes()].concat();
     seal::derive(secret, session, &[b"synod 2 hello", &names])
@@ -100,7 +100,7 @@ impl Hello {
         datagram
     }
 
-    /// Opens a greeting: the sender's session, and what it says.
+    /// Opens a greeting. Returns the sender's session and the contents.
     pub(super) fn open(
         secrets: &Secrets,
         header: &Header,
@@ -116,7 +116,7 @@ impl Hello {
         Ok((session, Hello::read(body)?))
     }
 
-    /// Reads what was sealed.
+    /// Reads the contents of a greeting that was opened.
     pub(super) fn read(body: &[u8]) -> Result<Hello, Dropped> {
         let (body, members) = body.split_at_checked(BODY).ok_or(Dropped::Malformed)?;
         let u64_at = |at: usize| u64::from_le_bytes(body[at..at + 8].try_into().expect("eight bytes"));

@@ -1,22 +1,22 @@
-//! One session with one other process: the keys of both directions, the counter of what was sent, and the window of what
-//! was received.
+//! One session with one other process: the keys of both directions, the counter of sent datagrams, and the window of received
+//! ones.
 
 use super::counts::Dropped;
 use super::seal::{self, HEADER, Header, Kind, Secrets};
 use crate::keys::Key;
 use ring::aead::LessSafeKey;
 
-/// How far behind the newest a datagram may come and still be told from a repetition.
+/// The distance behind the newest within which a datagram can still be told from a repetition.
 const WINDOW: u64 = 2048;
 const WORDS: usize = (WINDOW / 64) as usize;
 
 /// One session.
 pub(super) struct Link {
-    /// By which datagrams of mine and of theirs say in which session they are.
+    /// The tags by which datagrams of mine and of theirs name their session.
     tags: (u64, u64),
     theirs: [u8; 16],
     their_boot: u64,
-    /// The id of the secret that seals, and the key; none if there are no secrets any more.
+    /// The id of the secret that seals, and the key; none if no secrets are left.
     sends: Option<(u32, LessSafeKey)>,
     opens: Vec<(u32, LessSafeKey)>,
     counter: u64,
@@ -27,8 +27,8 @@ pub(super) struct Link {
 
 type Session<'a> = (&'a [u8; 16], u64);
 
-/// The key of one direction. Both sessions are in it, so no two runs ever share one; the counts of starts are in
-/// it too, so that a generator that repeats itself after a start does not make it repeat.
+/// The key of one direction. Both sessions are in it, so no two runs ever share one. The counts of starts are in
+/// it, too, so that a generator that repeats itself after a start does not repeat the key.
 fn key(
     secret: &Key,
     from: Session<'_>,
@@ -41,7 +41,7 @@ fn key(
 }
 
 impl Link {
-    /// A session that begins: both ends' sessions, each with its count of starts.
+    /// A new session, made of both ends' sessions, each with its count of starts.
     pub(super) fn new(
         secrets: &Secrets,
         (cluster, me, other): (u64, u64, u64),
@@ -55,7 +55,7 @@ impl Link {
     }
 
     /// A session between a client and a member: tags and keys of what goes out and of what comes in, and the id of the secret
-    /// that they agreed under.
+    /// under which they agreed.
     pub(super) fn of_client(id: u32, tags: (u64, u64), sends: LessSafeKey, opens: LessSafeKey) -> Link {
         Link { sends: Some((id, sends)), opens: vec![(id, opens)], ..Link::begin(tags) }
     }
@@ -74,12 +74,12 @@ impl Link {
         }
     }
 
-    /// Whether anything was heard in it.
+    /// True if anything was heard in it.
     pub(super) fn is_heard(&self) -> bool {
         self.newest > 0
     }
 
-    /// Whether a datagram is the newest that was heard in it; it must have been opened.
+    /// True if a datagram is the newest that was heard in it. The datagram must have been opened.
     pub(super) fn is_newest(&self, header: &Header) -> bool {
         header.counter == self.newest
     }
@@ -89,7 +89,7 @@ impl Link {
         &self.theirs
     }
 
-    /// Takes other secrets; counters and window go on.
+    /// Replaces the secrets. Counters and window go on.
     pub(super) fn rekey(
         &mut self,
         secrets: &Secrets,
@@ -111,7 +111,7 @@ impl Link {
         self.messages
     }
 
-    /// Seals a datagram whose payload follows room for the header; says whether it could.
+    /// Seals a datagram whose payload follows room for the header. True if it could.
     pub(super) fn seal(&mut self, (cluster, from, to): (u64, u64, u64), datagram: &mut Vec<u8>) -> bool {
         let (Some((id, key)), Some(counter)) = (&self.sends, self.counter.checked_add(1)) else {
             return false;
@@ -133,7 +133,7 @@ impl Link {
         }
         let (_, key) = self.opens.iter().find(|(id, _)| *id == header.key).ok_or(Dropped::UnknownKey)?;
         let payload = seal::open(key, header.counter, datagram, HEADER)?;
-        // Only what is authentic may move the window.
+        // Only an authentic datagram may move the window.
         self.note(header.counter);
         Ok(payload)
     }

@@ -1,12 +1,12 @@
-//! Datagrams that can be believed: sealed, bound to cluster, sender, receiver and session, never taken twice.
+//! Authenticated datagrams: sealed, bound to cluster, sender, receiver and session, and never taken twice.
 //!
-//! Pure: time and randomness are handed in, datagrams come and go as bytes. Members are known by id; where a datagram
-//! came from proves nothing. Whoever is authentic and answers this very start is spoken to where it last greeted from: so a
+//! This module is pure: callers hand in time and randomness, and datagrams come and go as bytes. Members are known by id; the address that a
+//! datagram came from proves nothing. A process that is authentic and answers this very start is spoken to at the address of its last greeting. So a
 //! member may come back at another address than the others' configuration has.
 //!
-//! Every start of a process draws a *session*. Two processes talk under a key made of the secret they share, both their
-//! sessions and both their ids, one key a direction, with a counter as nonce. A session is taken as a peer's only when
-//! the peer proves, by repeating mine, that it said so after I started; so nothing of an earlier run can be replayed.
+//! Every start of a process draws a *session*. Two processes talk under keys made of the secret they share, both their
+//! sessions and both their ids: one key per direction, with a counter as nonce. A process takes a session as a peer's only when
+//! the peer proves, by repeating this process's session, that it spoke after this start. So nothing of an earlier run can be replayed.
 
 mod counts;
 #[doc(hidden)]
@@ -37,13 +37,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What a transport needs to know.
+/// The configuration of a transport.
 pub struct Config {
     /// The cluster's tag; datagrams of another are dropped.
     pub cluster: u64,
-    /// Who this is.
+    /// The id of this process.
     pub me: u64,
-    /// The members it talks to, and where they listen.
+    /// The members that it talks to, and their addresses.
     pub peers: Vec<(u64, SocketAddr)>,
     /// The keys among members; a client has none.
     pub cluster_keys: Option<Keys>,
@@ -53,22 +53,22 @@ pub struct Config {
     pub datagram: usize,
     /// The longest message, in bytes.
     pub max_message: usize,
-    /// What this process says of itself.
+    /// The standing that this process announces.
     pub standing: Standing,
-    /// Random bytes, drawn for this start and told nobody: session and half of it follow from them.
+    /// Random bytes, drawn for this start and told nobody. The session, and a client's half of a secret, follow from them.
     pub session: [u8; 16],
 }
 
-/// Clients that are remembered at a time; whoever was silent longest makes room.
+/// The most clients that are remembered at a time. The one that was silent longest makes room.
 const MOST_CLIENTS: usize = 4096;
-/// Greetings to a peer that does not answer: soon at first, then slower.
+/// The time between the first greetings to a peer that does not answer; later ones are slower.
 const FIRST_GREETING: Duration = Duration::from_millis(20);
 const SLOWEST_GREETING: Duration = Duration::from_millis(500);
-/// Greetings to one that does.
+/// The time between greetings to a peer that answers.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
-/// Answers to greetings of one peer are at least so far apart.
+/// The least time between two answers to greetings of one peer.
 const BETWEEN_ANSWERS: Duration = Duration::from_millis(20);
-/// Messages in pieces: of all clients together, at most so many of the longest kind.
+/// The room for messages in pieces of all clients together, in messages of the longest kind.
 const CLIENT_PARTIALS: usize = 16;
 
 /// Seals and opens datagrams.
@@ -81,19 +81,19 @@ pub struct Transport {
     max_message: usize,
     member_secrets: Secrets,
     host: Host,
-    /// What a client has; a member has none.
+    /// A client's state; a member has none.
     guest: Option<Guest>,
-    /// The ids of all members in order, this one included; a client has no such list.
+    /// The ids of all members in order, this one included. A client has no such list.
     members: Vec<u64>,
     peers: BTreeMap<u64, Peer>,
     clients: BTreeMap<u64, Peer>,
     /// Bytes held for clients' messages of which some pieces are missing.
     client_pieces: usize,
-    /// Whom there is something to be sent to.
+    /// The receivers to which something is to be sent.
     ready: Vec<u64>,
     /// Answers to clients that are not remembered.
     loose: Vec<(SocketAddr, Vec<u8>)>,
-    /// When a member that is not configured was answered last.
+    /// The time when a member that is not configured was last answered.
     stranger: Option<Duration>,
     hellos: u64,
     rng: fastrand::Rng,
@@ -147,12 +147,12 @@ impl Transport {
         }
     }
 
-    /// Who this is.
+    /// The id of this process.
     pub fn me(&self) -> u64 {
         self.me
     }
 
-    /// The members it talks to.
+    /// The members that it talks to.
     pub fn peers(&self) -> impl Iterator<Item = u64> {
         self.peers.keys().copied()
     }
@@ -162,7 +162,7 @@ impl Transport {
         &self.members
     }
 
-    /// Whether there is a session with a peer or client in which something can be said.
+    /// True if there is a session with a peer or client in which something can be said.
     pub fn connected(&self, id: u64) -> bool {
         self.peer(id)
             .is_some_and(|peer| peer.link.is_some() && (peer.settled || !self.is_between_members(id)))
@@ -172,23 +172,23 @@ impl Transport {
         self.me < FIRST_CLIENT && other < FIRST_CLIENT
     }
 
-    /// What a peer said of itself last.
+    /// The standing that a peer announced last.
     pub fn peer_standing(&self, id: u64) -> Option<Standing> {
         self.peers.get(&id).filter(|peer| peer.link.is_some()).map(|peer| peer.standing)
     }
 
-    /// Bytes held for messages of which some pieces are missing. Bounded: four of the longest kind for each member, and
+    /// Bytes held for messages of which some pieces are missing. Bounded: four messages of the longest kind per member, and
     /// sixteen for all clients together.
     pub fn in_pieces(&self) -> usize {
         self.client_pieces + self.peers.values().map(|peer| peer.partials.bytes()).sum::<usize>()
     }
 
-    /// What was sent, received and dropped.
+    /// Counts of what was sent, received and dropped.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// Changes what this process says of itself. That it takes part is said at once.
+    /// Changes the standing that this process announces. That it takes part is announced at once.
     pub fn set_standing(&mut self, standing: Standing) {
         if standing.admitted != self.standing.admitted {
             for peer in self.peers.values_mut() {
@@ -198,8 +198,8 @@ impl Transport {
         self.standing = standing;
     }
 
-    /// Changes what this process remembers of a peer, and whether the peer's directory is durably recorded, which is said at
-    /// once.
+    /// Changes what this process remembers of a peer, and whether the peer's directory is durably recorded. The peer is told that
+    /// at once.
     pub fn set_known(&mut self, peer: u64, known: Option<Known>, recorded: bool) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             if recorded != peer.recorded {
@@ -209,8 +209,8 @@ impl Transport {
         }
     }
 
-    /// Takes other keys from now on. Sessions among members go on: what is sealed from now on is sealed with the first key, and
-    /// what is opened may be sealed with any. Sessions with clients go on as long as their keys are there.
+    /// Replaces the keys from now on. Sessions among members go on: the first key seals from now on, and any key
+    /// opens. Sessions with clients go on as long as their keys are there.
     pub fn replace_keys(&mut self, cluster_keys: Option<&Keys>, client_keys: Option<&ClientKeys>) {
         self.member_secrets = Secrets::new(cluster_keys);
         if self.guest.is_none() {
@@ -228,7 +228,7 @@ impl Transport {
         if id < FIRST_CLIENT { self.peers.get(&id) } else { self.clients.get(&id) }
     }
 
-    /// Takes a datagram; whatever cannot be believed is dropped and counted.
+    /// Takes a datagram. One that cannot be believed is dropped and counted.
     pub fn receive(
         &mut self,
         now: Duration,
@@ -287,7 +287,7 @@ impl Transport {
             peer.echo = session;
         }
         if hello.echo != self.session {
-            // It does not know me yet, or it is a recording: answering teaches it my session, and me nothing.
+            // It does not know this process yet, or it is a recording. An answer teaches it this session, and teaches this process nothing.
             return self.answer(now, header.from, address, &session, None);
         }
         if hello.members != self.members {
@@ -321,7 +321,7 @@ impl Transport {
         peer.heard = now;
         peer.pause = FIRST_GREETING;
         if fresh || !hello.hears {
-            // What it is told from now on is all that there will be of its earlier starts.
+            // It is told now all that there will ever be of its earlier starts.
             peer.next_greeting = Duration::ZERO;
         }
         let (standing, known, recorded) = (hello.standing, hello.known, hello.recorded);
@@ -330,7 +330,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Answers a greeting, repeating the session it named: with what is `known` that its sender cannot follow, if anything is.
+    /// Answers a greeting, and repeats the session that it named. The answer holds what is `known` that its sender cannot follow, if anything is.
     fn answer(
         &mut self,
         now: Duration,
@@ -352,7 +352,7 @@ impl Transport {
         Ok(())
     }
 
-    /// It is `settled` if no earlier session with the receiver will come to anything more.
+    /// Makes a greeting. It is `settled` if no earlier session with the receiver will have any further effect.
     fn hello(&mut self, to: u64, echo: &[u8; 16], known: Option<Known>, settled: bool) -> Vec<u8> {
         self.hellos += 1;
         let peer = self.peers.get(&to);
@@ -384,7 +384,7 @@ impl Transport {
         let link = peer.link.as_mut().ok_or(Dropped::NoSession)?;
         let payload = link.open(&header, datagram)?;
         peer.heard = now;
-        // What comes late, or is held back and let go elsewhere, does not move a client.
+        // A datagram that comes late, or is held back and released elsewhere, does not move a client.
         if is_client && link.is_newest(&header) {
             peer.address = address;
         }
@@ -430,7 +430,7 @@ impl Transport {
         done
     }
 
-    /// Has a message sent with the next [`Transport::flush`], together with others for the same receiver. A client's last
+    /// Queues a message for the next [`Transport::flush`], together with others for the same receiver. A client's last
     /// message to a member waits until there is a session with that member.
     ///
     /// # Errors
@@ -445,7 +445,7 @@ impl Transport {
         let peer = peer.ok_or(Refused::NoSession)?;
         let unheard = *me < FIRST_CLIENT && to < FIRST_CLIENT && !peer.settled;
         if peer.link.is_none() || unheard {
-            // Members say again what is not heard, and old news does more harm than good; a client asks rarely.
+            // Members say again what is not heard, and old news does more harm than good. A client asks rarely.
             if *me < FIRST_CLIENT {
                 return Err(Refused::NoSession);
             }
@@ -460,7 +460,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Tells a client that something of it was dropped because too much was waiting.
+    /// Tells a client that a message of it was dropped because too much was waiting.
     pub fn refuse(&mut self, client: u64) {
         let room = self.datagram - OVERHEAD;
         let Transport { clients, ready, counts, standing, cluster, me, .. } = self;
@@ -474,12 +474,12 @@ impl Transport {
         frames::busy(&mut peer.open);
     }
 
-    /// When a greeting is due.
+    /// The time when a greeting is due.
     pub fn next_greeting(&self) -> Duration {
         self.peers.values().map(|peer| peer.next_greeting).min().unwrap_or(Duration::MAX)
     }
 
-    /// Says what is to be said even if nobody asks, if the time has come: greetings.
+    /// Sends the greetings that are due.
     pub fn tick(&mut self, now: Duration) {
         let due: Vec<u64> =
             self.peers.iter().filter(|(_, peer)| peer.next_greeting <= now).map(|(id, _)| *id).collect();
@@ -495,7 +495,7 @@ impl Transport {
             };
             let jitter = self.rng.f64() * 0.5 + 0.75;
             let Some(peer) = self.peers.get_mut(&id) else { continue };
-            // Until a member is heard in it, nobody knows whether it knows of the session.
+            // Until a member is heard in it, nobody knows whether the member knows of the session.
             let heard = peer.link.as_ref().is_some_and(Link::is_heard);
             let certain = if self.guest.is_some() { heard } else { peer.settled };
             let pause = if certain {
@@ -519,7 +519,7 @@ impl Transport {
         let room = *datagram - OVERHEAD;
         for id in ready.drain(..) {
             let peer = if id < FIRST_CLIENT { peers.get_mut(&id) } else { clients.get_mut(&id) };
-            // Whoever was forgotten meanwhile to make room, or began a new session, has nothing waiting.
+            // A client that was forgotten meanwhile to make room, or that began a new session, has nothing waiting.
             let Some(peer) = peer else { continue };
             if !peer.open.is_empty() {
                 peer.seal(&Around { room, standing, address: (*cluster, *me, id), counts });

@@ -1,4 +1,4 @@
-//! What is known of one other process, and what is to be sent to it.
+//! The state kept of one other process, and the datagrams for it.
 
 use super::FIRST_GREETING;
 use super::counts::{Counts, Dropped};
@@ -10,27 +10,27 @@ use crate::standing::{Known, Standing};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What is known of one other process.
+/// One other process.
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) link: Option<Link>,
-    /// Of a session between a client and a member: what it rests on.
+    /// The agreement on which a session between a client and a member rests.
     pub(super) met: Option<Met>,
-    /// Whether it has said that it is in this session too: what it knows of this process is heard by now.
+    /// True if it has said that it is in this session, too. Its knowledge of this process is heard by then.
     pub(super) settled: bool,
-    /// The last greeting of it in this session.
+    /// The counter of its last greeting in this session.
     pub(super) greeting: u64,
     /// The last session of it that was heard of, in which there may be nothing to say.
     pub(super) echo: [u8; 16],
     pub(super) standing: Standing,
-    /// What the process remembers of it, and whether its directory is durably recorded.
+    /// The memory of it, and whether its directory is durably recorded.
     pub(super) known: Option<Known>,
     pub(super) recorded: bool,
     pub(super) partials: Partials,
     /// Sealed datagrams to be handed out, one after another, and their lengths.
     pub(super) sealed: Vec<u8>,
     pub(super) lengths: Vec<usize>,
-    /// A client's last message, if there is no session to send it in yet: its first question would be lost otherwise.
+    /// A client's last message, if there is no session to send it in yet. Otherwise its first question would be lost.
     pub(super) waiting: Option<Vec<u8>>,
     /// The datagram under way: room for the header, then the payload.
     pub(super) open: Vec<u8>,
@@ -65,7 +65,7 @@ impl Peer {
     }
 }
 
-/// What sealing needs besides the peer.
+/// The parts of sealing that are not the peer's.
 pub(super) struct Around<'a> {
     pub(super) room: usize,
     pub(super) standing: &'a Standing,
@@ -75,23 +75,23 @@ pub(super) struct Around<'a> {
 }
 
 impl Peer {
-    /// Whether a session with a start of it may begin after all that was heard of it.
+    /// Checks that a session with a start of it may begin after all that was heard of it.
     pub(super) fn may_begin(&self, new: &Standing) -> Result<(), Dropped> {
         let now = self.link.as_ref().map(|_| Known::of(&self.standing));
         if now.is_some_and(|now| (now.disk, now.boot, now.nonce) == (new.disk, new.boot, new.nonce)) {
-            // Each start has one session: this is a recording.
+            // Each start has one session, so this is a recording.
             return Err(Dropped::StaleSession);
         }
         if self.contradicts(new).is_some() { Err(Dropped::Contradicted) } else { Ok(()) }
     }
 
-    /// What was heard of it, or is heard in the present session, that a start of it cannot follow.
+    /// The knowledge, remembered or heard in the present session, that a start of it cannot follow.
     pub(super) fn contradicts(&self, new: &Standing) -> Option<Known> {
         let now = self.link.as_ref().map(|_| Known::of(&self.standing));
         [self.known, now].into_iter().flatten().find(|known| !known.admits(new))
     }
 
-    /// What it is told was heard of it: of the start that is remembered the most it ever said.
+    /// The knowledge that it is told: the most that it ever said in the start that is remembered.
     pub(super) fn heard(&self) -> Option<Known> {
         let known = self.known?;
         Some(if self.link.is_some() { known.raised(&self.standing) } else { known })
@@ -107,19 +107,19 @@ impl Peer {
         self.clear();
     }
 
-    /// Whether nothing is to be sent to it.
+    /// True if nothing is to be sent to it.
     pub(super) fn is_idle(&self) -> bool {
         self.open.is_empty() && self.lengths.is_empty()
     }
 
-    /// Forgets what was to be sent in a session that is over.
+    /// Drops what was to be sent in a session that is over.
     pub(super) fn clear(&mut self) {
         self.open.clear();
         self.sealed.clear();
         self.lengths.clear();
     }
 
-    /// Adds a message to what is to be sent, in pieces if it fits no datagram.
+    /// Queues a message, in pieces if it fits no datagram.
     pub(super) fn push(&mut self, bytes: &[u8], around: &mut Around<'_>) {
         around.counts.messages_sent += 1;
         let whole = frames::message_len(bytes.len());
@@ -137,7 +137,7 @@ impl Peer {
         }
     }
 
-    /// Sees to it that so much fits the datagram under way.
+    /// Makes room for so many bytes in the datagram under way.
     pub(super) fn make_space(&mut self, need: usize, around: &Around<'_>) {
         let standing = around.standing;
         if !self.open.is_empty() && self.open.len() - HEADER + need > around.room {
@@ -149,7 +149,7 @@ impl Peer {
         }
     }
 
-    /// Seals the datagram under way. When a session has used up its counter nothing more is sent in it; 2^64 datagrams
+    /// Seals the datagram under way. When a session has used up its counter nothing more is sent in it. 2^64 datagrams
     /// take longer than any process lives.
     pub(super) fn seal(&mut self, around: &Around<'_>) {
         if let Some(link) = &mut self.link

@@ -1,4 +1,4 @@
-//! The header of a datagram, and the keys under which what follows is sealed.
+//! The header of a datagram, and the keys that seal the bytes after it.
 
 use super::counts::Dropped;
 use crate::keys::{self, Key, Keys};
@@ -15,7 +15,7 @@ pub(super) const SEAL: usize = 16;
 
 const PROTOCOL: [u8; 2] = [b'S', 2];
 
-/// What a datagram carries.
+/// The kinds of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A greeting between members.
@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Welcome,
 }
 
-/// Everything in it is authenticated together with the payload.
+/// A header. It is authenticated together with the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) kind: Kind,
@@ -83,12 +83,12 @@ impl Header {
     }
 }
 
-/// The tag by which a session is named in headers; the whole of it is in the keys.
+/// The tag by which headers name a session. The whole session is in the keys.
 pub(super) fn tag(session: &[u8; 16]) -> u64 {
     u64_at(session, 0)
 }
 
-/// Seals what follows the first `clear` bytes, and appends the seal.
+/// Seals the bytes after the first `clear` ones, and appends the seal.
 pub(super) fn seal(key: &LessSafeKey, counter: u64, datagram: &mut Vec<u8>, clear: usize) {
     let (head, body) = datagram.split_at_mut(clear);
     let sealed = key.seal_in_place_separate_tag(nonce(counter), Aad::from(&*head), body);
@@ -96,7 +96,7 @@ pub(super) fn seal(key: &LessSafeKey, counter: u64, datagram: &mut Vec<u8>, clea
     datagram.extend_from_slice(tag.as_ref());
 }
 
-/// Opens what follows the first `clear` bytes.
+/// Opens the bytes after the first `clear` ones.
 pub(super) fn open<'a>(
     key: &LessSafeKey,
     counter: u64,
@@ -116,15 +116,15 @@ fn nonce(counter: u64) -> Nonce {
     Nonce::assume_unique_for_key(bytes)
 }
 
-/// A session of a start. It follows from what was drawn for the start and from the start's count, so that what is drawn twice
-/// is one session only where the count of starts came back too; and it tells nothing of what was drawn.
+/// The session of a start. It follows from what was drawn for the start and from the count of starts. So equal draws make
+/// equal sessions only where the count of starts came back, too. It reveals nothing of what was drawn.
 pub(super) fn session(drawn: &[u8; 16], me: u64, standing: &Standing) -> [u8; 16] {
     let names: Vec<u8> = [me, standing.disk, standing.boot].iter().flat_map(|n| n.to_le_bytes()).collect();
     let whole = keys::expand(drawn, &[], &[b"synod 2 session", &names]);
     whole[..16].try_into().expect("sixteen bytes")
 }
 
-/// The secrets of members: the first seals, all open.
+/// The secrets of members: the first seals, and all open.
 pub(super) struct Secrets(Vec<Key>);
 
 impl Secrets {
@@ -136,7 +136,7 @@ impl Secrets {
         self.0.iter()
     }
 
-    /// The one that seals, if there is any.
+    /// The secret that seals, if there is any.
     pub(super) fn first(&self) -> Option<&Key> {
         self.0.first()
     }
@@ -146,7 +146,7 @@ impl Secrets {
     }
 }
 
-/// Derives a key for one purpose; `salt` and `info` say which.
+/// Derives a key for one purpose, which `salt` and `info` name.
 pub(super) fn derive(secret: &Key, salt: &[u8], info: &[&[u8]]) -> LessSafeKey {
     aead(&keys::expand(secret.bytes(), salt, info))
 }

@@ -1,4 +1,4 @@
-//! How a process stops: by its actor's fault, or by its disk's; and that nothing leaves it which should not.
+//! The stops of a process, by its actor's fault or its disk's. Nothing leaves it that should not.
 
 use crate::world::{Do, Scene, Scripted, client, member, member_among, pass, plain, said};
 use stateright::actor::Id;
@@ -13,7 +13,7 @@ fn run(script: &[Do], disk: &SimDisk, actor: Scripted) -> (Result<(), String>, V
     member(&mut scene, disk, actor, Limits::default());
     client(&mut scene, script);
     let ended = pass(&mut scene, 50);
-    // Whatever is still on its way arrives.
+    // Everything that is still on its way arrives.
     let _ = pass(&mut scene, 50);
     let heard = said(&mut scene);
     (ended, heard)
@@ -60,7 +60,7 @@ fn what_rests_on_a_save_that_failed_never_leaves() {
         assert!(stopped.contains(&std::io::Error::from(error).to_string()), "{stopped}");
         let _ = pass(&mut scene, 50);
         assert!(said(&mut scene).is_empty(), "an answer left that rests on what was not saved");
-        // What was acknowledged before is still there.
+        // Everything that was acknowledged before is still there.
         disk.heal();
         disk.crash(&mut fastrand::Rng::with_seed(5));
         let mut scene = Scene::new(2);

@@ -1,4 +1,4 @@
-//! What is in a flight record, and how much of it.
+//! The contents of a flight record, and its size.
 
 use crate::world::{Do, Scene, client, member, pass, plain, said};
 use synod_runtime::inbox::Limits;

@@ -18,7 +18,7 @@ use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
 use synod_runtime::transport::{Config, Transport};
 
-/// What the scripted actor can be told, and what it says.
+/// The orders to the scripted actor, and its answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Do {
     /// Say this back.
@@ -39,7 +39,7 @@ pub(crate) enum Do {
     DrawAgain(Vec<u32>, Vec<u32>),
     /// Send oneself so many messages.
     Flood(u32),
-    /// What is said back.
+    /// The answer.
     Said(u32),
 }
 
@@ -57,7 +57,7 @@ const SPEAK: u8 = 2;
 const AFTER: Duration = Duration::from_millis(60);
 const GREETED: Duration = Duration::from_micros(59_500);
 
-/// What it heard, in order.
+/// The messages it heard, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Heard {
     pub(crate) said: Vec<u32>,
@@ -216,7 +216,7 @@ pub(crate) fn pass(scene: &mut Scene, ms: u64) -> Result<(), String> {
     scene.run(until).map_err(|(place, stopped)| format!("{place}: {stopped}"))
 }
 
-/// What the client heard.
+/// The numbers that the client heard.
 pub(crate) fn said(scene: &mut Scene) -> Vec<u32> {
     scene.node(1).and_then(|node| node.state()).map(|state| state.said.clone()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! How batches and compactions use the disk.
+//! The use that batches and compactions make of the disk.
 
 use crate::reference::*;
 use synod_runtime::changes::decode;

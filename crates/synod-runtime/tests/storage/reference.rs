@@ -1,4 +1,4 @@
-//! What the tests store, and the trivial account in memory that they compare a store with.
+//! The states that the tests store, and the trivial account in memory that they compare a store with.
 
 use std::collections::BTreeMap;
 use synod_runtime::changes::{Changes, Whole};

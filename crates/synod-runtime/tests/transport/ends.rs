@@ -35,7 +35,7 @@ pub(crate) struct Flying {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What a transport made of a datagram.
+/// The outcome of a datagram at a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Message { from: u64, bytes: Vec<u8> },
@@ -87,7 +87,7 @@ impl End {
         End { transport: Transport::new(config, fastrand::Rng::with_seed(3)), address }
     }
 
-    /// What it wants sent.
+    /// The datagrams that it wants sent.
     pub(crate) fn flush(&mut self) -> Vec<Flying> {
         let (mut out, from) = (Vec::new(), self.address);
         self.transport.flush(&mut |to, bytes| out.push(Flying { from, to, bytes: bytes.to_vec() }));
@@ -129,7 +129,7 @@ impl Clock {
         self.through(ends, rounds, |flying| vec![flying])
     }
 
-    /// The same through a network that makes of each datagram what it likes.
+    /// Exchanges datagrams through a network that may change each as it likes.
     pub(crate) fn through(
         &mut self,
         ends: &mut [&mut End],

@@ -1,4 +1,4 @@
-//! What must not pass: forged, changed, truncated, foreign, repeated and stale datagrams, by the million.
+//! Datagrams that must not pass: forged, changed, truncated, foreign, repeated and stale, by the million.
 
 use crate::ends::{
     CLIENT, CLIENT_KEY, Clock, End, Flying, Heard, MAX, address, client, member, messages, pair, seeded,

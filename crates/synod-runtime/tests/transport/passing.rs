@@ -1,4 +1,4 @@
-//! What must pass: greetings through loss, messages of every size, whoever moves or is let go, keys that change.
+//! Datagrams that must pass: greetings through loss, messages of every size, of members that move and keys that change.
 
 use crate::ends::{CLIENT, Clock, DATAGRAM, End, Heard, MAX, client, member, messages, pair, seeded};
 use std::time::Duration;
