@@ -1,4 +1,4 @@
-//! Writes `proofs-notes/mutants.md`: which claims fall for which mutant, and after how many steps at the shortest.
+//! Writes `proofs-notes/mutants.md`: the claims that fall for each mutant, and after how many steps at the least.
 //!
 //! `cargo run --release -p synod-model --example matrix`; with `--check` it writes nothing and fails if the file is
 //! not what the runs say. A run goes on past the first fall, until everything is explored or a fixed number of states
@@ -10,15 +10,15 @@ use std::process::ExitCode;
 use synod_explore::Status;
 use synod_model::{Model, Outcome, Settings, Verdict, catalogue, check, claims::CLAIMS};
 
-/// Where a run is cut, in states on a path, unless its model's own fall lies deeper.
+/// The depth at which a run is cut, in states on a path, unless its model's own fall lies deeper.
 const DEPTH: usize = 19;
 
 fn main() -> ExitCode {
     let models: Vec<Model> = catalogue()
         .into_iter()
         .filter(|model| model.name.starts_with("mutants/") || model.mutant().is_some())
-        // A twin with fewer states must come to the same as the model beside which it stands; and where ballots are renumbered
-        // not every claim can be asked. Where it is asked what must come about, claims are not what falls.
+        // A symmetric twin must come to the same as its model. Where ballots are renumbered, not every claim can be asked. In
+        // models of liveness no claim falls.
         .filter(|model| {
             !["symmetry/", "ballots/", "liveness/"].iter().any(|under| model.name.starts_with(under))
         })
@@ -56,11 +56,13 @@ fn main() -> ExitCode {
 }
 
 const HEAD: &str = "# Mutants\n\n\
-Which claims fall when a guard is taken away, and after how many steps at the shortest. Written by\n\
-`cargo run --release -p synod-model --example matrix`, never by hand; `.ci/run` compares. Each model is explored past its\n\
-first fall, until it is exhausted (up to its file's own bound) or 18 steps deep, or as deep as its file says that it falls. **Bold** is the claim that the model's file names; a dot is a claim that stands\n\
-as far as was explored; a dagger at the model says that the depth cut the exploration. The models below `harmless/` take away\n\
-what is not needed for safety, and must stand.\n\n";
+The table shows which claims fall when a guard is taken away, and after how many steps at the least. To repeat:\n\
+`cargo run --release -p synod-model --example matrix`, which writes this file; `.ci/run` compares. Each model is explored past its\n\
+first fall: until it is exhausted (up to its file's own bound), 18 steps deep, or as deep as its file says that it falls.\n\n\
+- **Bold** is the claim that the model's file names.\n\
+- A dot is a claim that stands as far as was explored.\n\
+- A dagger at the model says that the depth cut the exploration.\n\
+- The models below `harmless/` take away what safety does not need, and must stand.\n\n";
 
 fn row(model: &Model, outcome: &Outcome) -> String {
     let (mutant, guard) = match model.mutant() {
@@ -70,7 +72,7 @@ fn row(model: &Model, outcome: &Outcome) -> String {
     let cut = if outcome.verdict == Verdict::Violated && outcome.depth >= DEPTH { " †" } else { "" };
     let mut row = format!("| `{}`{cut} | {mutant} | {guard} |", model.name);
     if outcome.verdict == Verdict::Panicked {
-        // Where in the code it stopped is nobody's business here.
+        // The place in the code at which it stopped would change with the code.
         let detail = outcome.detail.as_deref().unwrap_or_default();
         let detail = detail.split(" (at ").next().unwrap_or_default();
         let _ = write!(row, " stopped at once: {detail} |{}", " |".repeat(9));
