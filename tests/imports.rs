@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// A module by the segments of its path; the root has none.
-type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// The modules of a crate, and what each imports.
 pub(crate) struct Imports {
@@ -45,6 +45,11 @@ impl Imports {
             let both = |other: &&&Module| reach[module].contains(**other) && reach[**other].contains(module);
             self.of.keys().collect::<Vec<_>>().iter().filter(both).map(|other| other.join("::")).collect()
         })
+    }
+
+    /// Each module with each that it imports.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Module, &Module)> {
+        self.of.iter().flat_map(|(module, imported)| imported.iter().map(move |other| (module, other)))
     }
 
     fn reached_from(&self, module: &Module) -> BTreeSet<&Module> {

@@ -3,10 +3,8 @@
 //! Under it a crash before the save is the same as "the event never came", and a crash after it the same as "what was
 //! sent got lost", so that treating a step as atomic is faithful to a real machine.
 
-use crate::message::{Msg, Stable, Timer};
-use crate::process::{Process, ProcessState};
-use stateright::actor::{Id, Out};
-use std::borrow::Cow;
+use crate::message::{Msg, Timer};
+use stateright::actor::{Actor, Id, Out};
 use std::ops::{Deref, Range};
 use std::time::Duration;
 
@@ -52,9 +50,12 @@ impl Effects {
     }
 
     /// Hands everything over, the save first.
-    pub(crate) fn flush(self, state: &ProcessState, out: &mut Out<Process>) {
+    pub(crate) fn flush<A>(self, stable: impl FnOnce() -> A::Storage, out: &mut Out<A>)
+    where
+        A: Actor<Msg = Msg, Timer = Timer>,
+    {
         if self.save {
-            out.save(stable(state));
+            out.save(stable());
         }
         for (to, msg) in self.sends {
             out.send(to, msg);
@@ -68,50 +69,34 @@ impl Effects {
     }
 }
 
-fn stable(state: &ProcessState) -> Stable {
-    match state {
-        ProcessState::Acceptor(acceptor) => Stable { acceptor: acceptor.clone(), ..Stable::default() },
-        ProcessState::Proposer(proposer) => Stable { tried: proposer.tried, ..Stable::default() },
-        ProcessState::Server(server) => {
-            let snapshot = server.log.as_ref().and_then(|log| log.saved()).cloned();
-            Stable { acceptor: server.acceptor.clone(), tried: server.proposer.tried, snapshot }
-        }
-        ProcessState::Learner(_) | ProcessState::Client(_) => Stable::default(),
-    }
+/// A process's state that holds the state of a role.
+pub(crate) trait Holds<T> {
+    fn share(&self) -> &T;
+    fn share_mut(&mut self) -> &mut T;
 }
 
-/// One role's share of a process's state: read it freely, and `edit` it only when it really changes, because a state
-/// that was never edited tells the explorer (and the reader) that the event was ignored.
-pub(crate) struct Part<'w, 'c, T> {
-    whole: &'w mut Cow<'c, ProcessState>,
-    get: fn(&ProcessState) -> Option<&T>,
-    get_mut: fn(&mut ProcessState) -> Option<&mut T>,
-}
+/// One role's share of a process's state. Read it freely, and `edit` it only when it really changes: a state that was
+/// never edited tells the explorer (and the reader) that the event was ignored.
+pub(crate) struct Share<'w, T>(&'w mut dyn Holds<T>);
 
-const WIRED: &str = "a process's state is of the kind its process made";
-
-impl<'w, 'c, T> Part<'w, 'c, T> {
-    pub(crate) fn new(
-        whole: &'w mut Cow<'c, ProcessState>,
-        get: fn(&ProcessState) -> Option<&T>,
-        get_mut: fn(&mut ProcessState) -> Option<&mut T>,
-    ) -> Self {
-        Part { whole, get, get_mut }
+impl<'w, T> Share<'w, T> {
+    pub(crate) fn new(whole: &'w mut dyn Holds<T>) -> Self {
+        Share(whole)
     }
 
     /// The same share once more, for a function that takes it.
-    pub(crate) fn again(&mut self) -> Part<'_, 'c, T> {
-        Part { whole: self.whole, get: self.get, get_mut: self.get_mut }
+    pub(crate) fn again(&mut self) -> Share<'_, T> {
+        Share(self.0)
     }
 
     pub(crate) fn edit(&mut self) -> &mut T {
-        (self.get_mut)(self.whole.to_mut()).expect(WIRED)
+        self.0.share_mut()
     }
 }
 
-impl<T> Deref for Part<'_, '_, T> {
+impl<T> Deref for Share<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        (self.get)(self.whole).expect(WIRED)
+        self.0.share()
     }
 }

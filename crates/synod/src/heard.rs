@@ -5,9 +5,8 @@
 //! message, from the message and its sender. `MESSAGES.md` has the same as a table, which the tests below hold against every message.
 
 use crate::ballot::{Ballot, Value};
-use crate::client::Client;
+use crate::call::Entry;
 use crate::cluster::Cluster;
-use crate::entry::Entry;
 use crate::message::{Ask, Msg};
 use stateright::actor::Id;
 
@@ -78,18 +77,6 @@ impl Cluster {
     }
 }
 
-impl Client {
-    /// Whether a client hears this of that sender: answers, of whom it expects them.
-    pub(crate) fn hears(&self, src: Id, msg: &Msg) -> bool {
-        match msg {
-            Msg::Response { .. } | Msg::Unset { .. } | Msg::Output { .. } | Msg::Redirect { .. } => {
-                self.heeds.contains(&src)
-            }
-            _ => false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +85,7 @@ mod tests {
     use crate::election::{Beat, Election, Pace};
     use crate::per_instance::PerInstance;
     use crate::quorum::{QuorumRule, Quorums};
-    use crate::{Asking, Want};
+    use crate::{Asking, Client, Want};
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 

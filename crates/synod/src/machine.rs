@@ -4,10 +4,8 @@
 //! for the machine to say; so the table of clients' sessions is part of the machine, and replicated with it.
 
 use crate::ballot::{Instance, Value};
-use crate::entry::Entry;
+use crate::call::Entry;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 /// A deterministic state machine. Servers that executed the same commands in the same order must be equal, and have said
 /// the same.
@@ -35,56 +33,4 @@ pub trait Machine: fmt::Debug + Send + Sync {
 
     /// A machine that is equal and leads a life of its own. It should be cheap: one is made at every step that executes.
     fn copy(&self) -> Box<dyn Machine>;
-}
-
-/// A machine as part of a server's state: copied when it changes, and compared by what its snapshot says.
-#[derive(Clone)]
-pub struct Replica(Arc<dyn Machine>);
-
-impl Replica {
-    /// A machine that has executed nothing yet.
-    pub fn new(machine: Arc<dyn Machine>) -> Replica {
-        Replica(machine)
-    }
-
-    /// The machine.
-    pub fn machine(&self) -> &dyn Machine {
-        &*self.0
-    }
-
-    /// The machine that wrote a snapshot, if it is one of a machine like this.
-    pub(crate) fn restored(&self, snapshot: &[u8]) -> Option<Replica> {
-        self.0.restored(snapshot).map(|machine| Replica(Arc::from(machine)))
-    }
-
-    /// Executes a command. Copies of this replica stay as they are.
-    pub(crate) fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
-        if let Some(machine) = Arc::get_mut(&mut self.0) {
-            return machine.execute(instance, entry);
-        }
-        let mut copy = self.0.copy();
-        let output = copy.execute(instance, entry);
-        self.0 = Arc::from(copy);
-        output
-    }
-}
-
-impl fmt::Debug for Replica {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl PartialEq for Replica {
-    fn eq(&self, other: &Replica) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.snapshot() == other.0.snapshot()
-    }
-}
-
-impl Eq for Replica {}
-
-impl Hash for Replica {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.0.snapshot().hash(hasher);
-    }
 }

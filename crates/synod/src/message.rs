@@ -1,10 +1,8 @@
 //! What is said, what is kept, and what can ring: the types that all roles share.
 
-use crate::acceptor::AcceptorState;
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::election::{Beat, ElectionTimer};
 use crate::per_instance::PerInstance;
-use crate::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::fmt;
@@ -291,15 +289,4 @@ pub enum Timer {
     Snapshot,
     /// What a member of an election waits for.
     Election(ElectionTimer),
-}
-
-/// What must survive a crash (PMS §2.5). Roles that a process does not play leave their part as it was created.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Stable {
-    /// The acceptor's promise and its accepted proposals.
-    pub acceptor: AcceptorState,
-    /// The proposer's highest round tried.
-    pub tried: u64,
-    /// What takes the place of the log's beginning, where one is kept.
-    pub snapshot: Option<Snapshot>,
 }

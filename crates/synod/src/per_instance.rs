@@ -35,6 +35,13 @@ impl<T: Clone> PerInstance<T> {
             self.remove(&instance);
         }
     }
+
+    /// Forgets what is below an instance.
+    pub(crate) fn drop_below(&mut self, next: Instance) {
+        while let Some(instance) = self.keys().next().copied().filter(|instance| *instance < next) {
+            self.remove(&instance);
+        }
+    }
 }
 
 /// What an entry is charged in a message besides its value's bytes. It costs no more than 33: ten each for an instance, a ballot's round and

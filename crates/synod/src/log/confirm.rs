@@ -8,72 +8,21 @@
 //! chosen, above n. And what was chosen below n was reported, or known, and what was chosen in n was issued. Once all up to that
 //! instance is executed, the machine's answer is one that a command in the log could have got at a moment after the question.
 
-use crate::acceptor::{self, AcceptorState};
 use crate::ballot::{Ballot, Instance, Value};
+use crate::call::Call;
 use crate::cluster::Cluster;
-use crate::effects::{Effects, Part};
-use crate::entry::Call;
+use crate::effects::{Effects, Share};
+use crate::log::state::{Needs, Question, Questions, ServerState};
 use crate::message::Msg;
-use crate::proposer::Phase;
 use crate::quorum::AcceptorSet;
-use crate::server::ServerState;
+use crate::roles::acceptor::{self, AcceptorState};
+use crate::roles::proposer::Phase;
 use stateright::actor::Id;
-use std::collections::BTreeMap;
-
-/// Questions to a leader, and the round in which it confirms that it still leads.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Questions {
-    /// The round of confirmation that is under way or was the last; numbers the rounds of all ballots.
-    pub round: u64,
-    /// Who has confirmed in it.
-    pub confirmed: AcceptorSet,
-    /// Who asks what, in which of its calls.
-    pub open: BTreeMap<Call, Question>,
-}
-
-/// A question.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Question {
-    /// A command that changes nothing.
-    pub command: Value,
-    /// What has to come about before it can be answered.
-    pub needs: Needs,
-}
-
-/// What a question waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Needs {
-    /// A ballot that is through with phase 1.
-    Ballot,
-    /// That this round confirms, and then that all below the instance is executed.
-    Round(u64, Instance),
-    /// That all below this instance is executed; a round that was begun after the question came has confirmed.
-    Index(Instance),
-}
-
-impl Questions {
-    /// Whether somebody waits for an answer.
-    pub(crate) fn are_open(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    /// The ballot is given up: they wait for the next, as if they had come only now.
-    pub(crate) fn put_off(&mut self) {
-        self.open.values_mut().for_each(|question| question.needs = Needs::Ballot);
-        self.confirmed = AcceptorSet::EMPTY;
-    }
-
-    fn waits_for(&self, round: u64) -> bool {
-        self.open
-            .values()
-            .any(|question| matches!(question.needs, Needs::Round(needed, _) if needed == round))
-    }
-}
 
 /// Takes note of a question, for this ballot if it is through with phase 1, else for the next that is.
 pub(crate) fn on_query(
     cluster: &Cluster,
-    mut server: Part<'_, '_, ServerState>,
+    mut server: Share<'_, ServerState>,
     call: Call,
     command: &Value,
     fx: &mut Effects,
@@ -95,7 +44,7 @@ pub(crate) fn on_query(
 /// Has the leadership confirmed for all questions that were taken note of and wait for a ballot, once one is through with phase 1.
 ///
 /// A question that waited is taken as if it came only now, which lies between its arrival and its answer.
-pub(crate) fn ask(cluster: &Cluster, mut server: Part<'_, '_, ServerState>, fx: &mut Effects) {
+pub(crate) fn ask(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mut Effects) {
     let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
     let questions = &server.log().questions;
     if !questions.open.values().any(|question| question.needs == Needs::Ballot) {
@@ -114,7 +63,7 @@ pub(crate) fn ask(cluster: &Cluster, mut server: Part<'_, '_, ServerState>, fx: 
 }
 
 /// Somebody else leads: whoever asks is told, and forgotten.
-pub(crate) fn redirect(mut server: Part<'_, '_, ServerState>, leader: Id, fx: &mut Effects) {
+pub(crate) fn redirect(mut server: Share<'_, ServerState>, leader: Id, fx: &mut Effects) {
     if server.log().questions.are_open() {
         let open = std::mem::take(&mut server.edit().log_mut().questions.open);
         let clients: Vec<Id> = open.into_keys().map(|call| call.client).collect();
@@ -147,7 +96,7 @@ pub(crate) fn on_confirm(
 /// Counts a confirmation; a phase-2 quorum's are enough.
 pub(crate) fn on_confirmed(
     cluster: &Cluster,
-    mut server: Part<'_, '_, ServerState>,
+    mut server: Share<'_, ServerState>,
     acceptor: usize,
     (ballot, round): (Ballot, u64),
     fx: &mut Effects,

@@ -5,15 +5,17 @@
 
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::{Cluster, Learning};
-use crate::effects::{Effects, Part};
+use crate::effects::{Effects, Share};
 use crate::election::ElectionState;
 use crate::message::Msg;
 use crate::per_instance::{PerInstance, cost};
 use crate::quorum::AcceptorSet;
-use crate::read::Readers;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
+
+/// Who waits for an answer to a read: each client once, with the highest round begun when its read arrived.
+pub type Readers = PerInstance<BTreeMap<Id, u64>>;
 
 /// A proposer's state. Only `tried` is stable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,6 +115,18 @@ pub enum Obligation<'a> {
     Bound(&'a Proposal),
 }
 
+/// What an acceptor says when it promises.
+pub(crate) struct Promise {
+    /// Its index in the cluster.
+    pub(crate) acceptor: usize,
+    /// The ballot that it promises.
+    pub(crate) ballot: Ballot,
+    /// What it reports: for each instance, the highest-numbered proposal that it accepted.
+    pub(crate) accepted: PerInstance<Proposal>,
+    /// Where the report breaks off, if it does.
+    pub(crate) rest: Option<Instance>,
+}
+
 impl ProposerState {
     /// Whether somebody waits for something that a ballot could settle.
     pub(crate) fn is_busy(&self) -> bool {
@@ -165,9 +179,9 @@ impl<'a> Obligation<'a> {
 /// Phase 1(a): begin a new ballot, above all that this proposer tried and heard of, and ask for promises.
 ///
 /// One message asks about all instances from `from` on (PMS §3). Whatever ballot was under way is abandoned, which is allowed at any moment (PMS §2.2, end).
-pub(crate) fn begin(
+pub(crate) fn begin_ballot(
     cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
+    mut proposer: Share<'_, ProposerState>,
     number: u16,
     from: Instance,
     fx: &mut Effects,
@@ -196,11 +210,11 @@ pub(crate) fn begin(
 /// and is of no use. That the last part is there says that all are, since the next one is asked for only when one has come.
 pub(crate) fn on_promise(
     cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
-    acceptor: usize,
-    (ballot, accepted, rest): (Ballot, PerInstance<Proposal>, Option<Instance>),
+    mut proposer: Share<'_, ProposerState>,
+    promise: Promise,
     fx: &mut Effects,
 ) -> bool {
+    let Promise { acceptor, ballot, accepted, rest } = promise;
     // Enforces P2c: only promises of this very ballot count, and only while it is in phase 1. A late one could change
     // the value of a proposal that is already issued.
     match &proposer.phase {
@@ -248,7 +262,7 @@ pub(crate) fn on_promise(
 /// Whatever else was reported stays as it is (PMS §2.2, end: a proposal may be abandoned at any moment). Returns whether there is more.
 pub(crate) fn issue_due(
     cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
+    mut proposer: Share<'_, ProposerState>,
     most: usize,
     fx: &mut Effects,
 ) -> bool {
@@ -325,7 +339,7 @@ pub(crate) fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: I
 /// The first value asked for stays: changing it later could only confuse, and retries must repeat it.
 pub(crate) fn on_request(
     cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
+    mut proposer: Share<'_, ProposerState>,
     (instance, value): (Instance, Value),
     fx: &mut Effects,
 ) {
@@ -343,7 +357,7 @@ pub(crate) fn on_request(
 /// Returns the value if it has just found out. `knows` is who need not be informed, since it will be told otherwise.
 pub(crate) fn on_accepted(
     cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
+    mut proposer: Share<'_, ProposerState>,
     acceptor: usize,
     (ballot, instance): (Ballot, Instance),
     knows: Option<Id>,

@@ -2,9 +2,9 @@
 //!
 //! Phases 1(b) and 2(b) of PMS §2.2. This is the safety kernel; all of an acceptor's state is stable.
 
-use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::ballot::{Ballot, Instance, Proposal};
 use crate::cluster::Cluster;
-use crate::effects::{Effects, Part};
+use crate::effects::{Effects, Share};
 use crate::message::Msg;
 use crate::per_instance::{PerInstance, bounded};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct AcceptorState {
 /// Phase 1(b): answer a prepare with a promise and with what was accepted so far.
 pub(crate) fn on_prepare(
     cluster: &Cluster,
-    mut acceptor: Part<'_, '_, AcceptorState>,
+    mut acceptor: Share<'_, AcceptorState>,
     proposer: Id,
     (ballot, from): (Ballot, Instance),
     fx: &mut Effects,
@@ -59,16 +59,16 @@ pub(crate) fn on_prepare(
 /// Phase 2(b): accept a proposal, unless a promise forbids it, and say so.
 pub(crate) fn on_accept(
     cluster: &Cluster,
-    mut acceptor: Part<'_, '_, AcceptorState>,
+    mut acceptor: Share<'_, AcceptorState>,
     proposer: Id,
-    (ballot, instance, value): (Ballot, Instance, Value),
+    (instance, proposal): (Instance, Proposal),
     fx: &mut Effects,
 ) {
+    let Proposal { ballot, value } = proposal.clone();
     // Enforces P1a, and P1: the very first proposal finds no promise in its way.
     if let Some(promised) = acceptor.promised.filter(|promised| *promised > ballot) {
         return refuse(cluster, proposer, ballot, promised, fx);
     }
-    let proposal = Proposal { ballot, value: value.clone() };
     if acceptor.accepted.get(&instance) != Some(&proposal) {
         let acceptor = acceptor.edit();
         // Enforces P2b: accepting promises too. PMS leaves this open, but without it a later, lower proposal could

@@ -4,109 +4,21 @@
 //! With which value a proposal is issued is still decided in `proposer::issue` alone; what is added here is in which instance.
 
 use crate::ballot::{Instance, Value};
+use crate::call::{Call, Entry};
 use crate::cluster::{Cluster, Log};
-use crate::confirm::Questions;
-use crate::effects::{Effects, Part};
-use crate::entry::{Call, Entry};
-use crate::machine::Replica;
-use crate::message::Msg;
-use crate::per_instance::PerInstance;
-use crate::proposer::{self, Phase};
-use crate::server::ServerState;
-use crate::snapshot::{self, Snapshot, Snapshots};
+use crate::effects::{Effects, Share};
+use crate::log::confirm;
+use crate::log::state::{LogState, ServerState};
+use crate::message::{Msg, Timer};
+use crate::roles::proposer::{self, Phase};
 use stateright::actor::Id;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// What a server that keeps a log knows besides. Forgotten in a crash, and learned again.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LogState {
-    /// The first instance that is not known to be chosen; all below were executed.
-    pub next: Instance,
-    /// The machine after the commands below `next`.
-    pub replica: Replica,
-    /// Which calls wait for the output of which entry.
-    pub asked: BTreeMap<Call, Value>,
-    /// Questions that are answered without the log, once leadership is confirmed.
-    pub questions: Questions,
-    /// Who was seen to lead, while this server holds its own submissions back.
-    pub held: Option<Id>,
-    /// Its snapshots, where the log is truncated.
-    pub snapshots: Option<Snapshots>,
-}
-
-impl LogState {
-    /// Begins where the snapshot on stable storage ends. One that no machine like this has written is as good as none: then all that
-    /// it took the place of has to come from others.
-    pub(crate) fn new(log: &Log, saved: Option<Snapshot>) -> LogState {
-        let first = Replica::new(log.machine.clone());
-        let found = saved.and_then(|saved| Some((first.restored(saved.machine.as_bytes())?, saved)));
-        let next = found.as_ref().map_or(Instance::FIRST, |(_, saved)| saved.next);
-        let (replica, saved) = found.map_or((first, None), |(replica, saved)| (replica, Some(saved)));
-        let keeps = log.truncate.is_some() || saved.is_some();
-        LogState {
-            next,
-            replica,
-            asked: BTreeMap::new(),
-            questions: Questions::default(),
-            held: None,
-            snapshots: keeps.then(|| Snapshots { saved, ..Snapshots::default() }),
-        }
-    }
-
-    /// Servers that are known to have executed something else.
-    pub(crate) fn differ(&self) -> Option<&BTreeSet<Id>> {
-        self.snapshots.as_ref().map(|snapshots| &snapshots.differ)
-    }
-
-    /// The snapshot on stable storage.
-    pub(crate) fn saved(&self) -> Option<&Snapshot> {
-        self.snapshots.as_ref().and_then(|snapshots| snapshots.saved.as_ref())
-    }
-}
-
-const KEPT: &str = "a server that keeps a log was made with one";
-
-impl ServerState {
-    /// Of a server that keeps a log.
-    pub(crate) fn log(&self) -> &LogState {
-        self.log.as_ref().expect(KEPT)
-    }
-
-    pub(crate) fn log_mut(&mut self) -> &mut LogState {
-        self.log.as_mut().expect(KEPT)
-    }
-
-    /// The highest instance in which anything may have been chosen, as far as a leader can know: what it knows to be
-    /// chosen, what its phase-1 quorum reported, and what it issued.
-    pub(crate) fn top(&self) -> Option<Instance> {
-        let last = |instance: Option<&Instance>| instance.copied();
-        let known = last(self.learner.learned.keys().next_back());
-        let Phase::Accepting { reports, issued, .. } = &self.proposer.phase else { return known };
-        known.max(last(reports.keys().next_back())).max(last(issued.keys().next_back()))
-    }
-
-    /// Whether there is something to be brought about: for an elected leader, to begin with, that it leads.
-    pub(crate) fn has_work(&self, cluster: &Cluster) -> bool {
-        let takes_over = cluster.election.is_some() && matches!(self.proposer.phase, Phase::Preparing { .. });
-        takes_over || self.is_leading_to_something()
-    }
-
-    /// Whether there is something that this server's ballot, or a higher one, has to bring about.
-    pub(crate) fn is_leading_to_something(&self) -> bool {
-        let open = match &self.proposer.phase {
-            // What is executed was dropped, and below whatever was reported or is known all is issued.
-            Phase::Accepting { issued, .. } => !issued.is_empty(),
-            _ => false,
-        };
-        open || self.proposer.is_busy() || self.log().questions.are_open()
-    }
-}
+use std::time::Duration;
 
 /// A client's command. What has taken effect is answered at once; anything else waits to be given an instance. Returns
 /// whether it is new.
 pub(crate) fn on_submit(
     cluster: &Cluster,
-    mut server: Part<'_, '_, ServerState>,
+    mut server: Share<'_, ServerState>,
     (client, number): (Id, u64),
     command: &Value,
     fx: &mut Effects,
@@ -143,7 +55,7 @@ fn here_is_new(server: &ServerState, command: &Value) -> bool {
 
 /// Gives up what was issued or wanted in particular instances: whose instance it was, a new ballot will tell. Commands of
 /// clients wait for an instance again, in their old order, and questions for the next ballot.
-pub(crate) fn reclaim(mut server: Part<'_, '_, ServerState>) {
+pub(crate) fn reclaim(mut server: Share<'_, ServerState>) {
     if server.proposer.wanted.is_empty() && !server.log().questions.are_open() {
         return;
     }
@@ -157,7 +69,7 @@ pub(crate) fn reclaim(mut server: Part<'_, '_, ServerState>) {
 }
 
 /// The value of an instance is known: whatever was wanted there and is not what was chosen has to be chosen elsewhere.
-pub(crate) fn settle(mut server: Part<'_, '_, ServerState>, instance: Instance) {
+pub(crate) fn settle(mut server: Share<'_, ServerState>, instance: Instance) {
     let Some(wanted) = server.proposer.wanted.get(&instance).cloned() else { return };
     let server = server.edit();
     server.proposer.wanted.remove(&instance);
@@ -167,7 +79,7 @@ pub(crate) fn settle(mut server: Part<'_, '_, ServerState>, instance: Instance) 
 }
 
 /// Executes what can be executed, and issues what the window then has room for.
-pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Part<'_, '_, ServerState>, fx: &mut Effects) {
+pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Share<'_, ServerState>, fx: &mut Effects) {
     let knows_more = server.known(server.log().next).is_some();
     let leads = matches!(server.proposer.phase, Phase::Accepting { .. });
     if !knows_more && !leads {
@@ -176,7 +88,7 @@ pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Part<'_, '_, Ser
     let server = server.edit();
     execute(log, server, fx);
     fill(cluster, log, server, fx);
-    crate::confirm::answer(server, fx);
+    confirm::answer(server, fx);
 }
 
 /// Executes commands in their order, up to the first instance that is not known, and answers whoever waits.
@@ -199,9 +111,18 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
             }
             server.proposer.queue.retain(|queued| *queued != command);
         }
-        snapshot::mark(log, server.log_mut(), fx);
+        mark(log, server.log_mut(), fx);
     }
     close(server);
+}
+
+/// Sets the machine aside if this is where a snapshot is due.
+fn mark(log: &Log, state: &mut LogState, fx: &mut Effects) {
+    let (Some(truncate), Some(snapshots)) = (&log.truncate, &mut state.snapshots) else { return };
+    if state.next.0.is_multiple_of(truncate.every) {
+        snapshots.due = Some((state.next, state.replica.clone()));
+        fx.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
+    }
 }
 
 /// Gives up what a ballot was about below the next instance.
@@ -209,9 +130,9 @@ fn close(server: &mut ServerState) {
     // What is executed needs no proposal any more, and a long reign would otherwise keep it all.
     let next = server.log().next;
     if let Phase::Accepting { reports, issued, accepted, .. } = &mut server.proposer.phase {
-        drop_below(reports, next);
-        drop_below(issued, next);
-        drop_below(accepted, next);
+        reports.drop_below(next);
+        issued.drop_below(next);
+        accepted.drop_below(next);
     }
 }
 
@@ -238,12 +159,6 @@ pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
     }
     server.proposer.queue.retain(|queued| said(queued).is_none());
     close(server);
-}
-
-pub(crate) fn drop_below<T: Clone>(map: &mut PerInstance<T>, next: Instance) {
-    while let Some(instance) = map.keys().next().copied().filter(|instance| *instance < next) {
-        map.remove(&instance);
-    }
 }
 
 /// Issues in every instance of the window that is open: what binds there, no-ops in gaps below what may be chosen, and

@@ -2,12 +2,11 @@
 //! here is needed for safety.
 
 use crate::cluster::Cluster;
-use crate::effects::Effects;
+use crate::effects::{Effects, Share};
 use crate::election::{Beat, ElectionState, ElectionTimer};
-use crate::process::{ProcessState, as_proposer};
-use crate::proposer::ProposerState;
+use crate::progress::retry::Context;
+use crate::roles::proposer::ProposerState;
 use stateright::actor::Id;
-use std::borrow::Cow;
 
 /// What an event has changed for a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,30 +19,29 @@ pub(crate) enum Turn {
 
 /// A heartbeat or an answer to one arrives.
 pub(crate) fn on_beat(
-    cluster: &Cluster,
-    (me, src): (Id, Id),
+    context: Context<'_>,
+    proposer: Share<'_, ProposerState>,
+    src: Id,
     beat: Beat,
-    state: &mut Cow<'_, ProcessState>,
     fx: &mut Effects,
 ) -> Option<Turn> {
-    let next = cluster.election.as_ref()?.on_beat((me, src), &as_proposer(state).election, beat, fx);
-    turn(state, next?)
+    let election = context.cluster.election.as_ref()?;
+    let next = election.on_beat((context.me, src), &proposer.election, beat, fx);
+    turn(proposer, next?)
 }
 
 /// A timer of the election runs out.
 pub(crate) fn on_timer(
-    cluster: &Cluster,
-    me: Id,
-    state: &mut Cow<'_, ProcessState>,
+    context: Context<'_>,
+    proposer: Share<'_, ProposerState>,
     timer: ElectionTimer,
     fx: &mut Effects,
 ) -> Option<Turn> {
-    let next = cluster.election.as_ref()?.on_timer(me, &as_proposer(state).election, timer, fx);
-    turn(state, next?)
+    let next = context.cluster.election.as_ref()?.on_timer(context.me, &proposer.election, timer, fx);
+    turn(proposer, next?)
 }
 
-fn turn(state: &mut Cow<'_, ProcessState>, next: ElectionState) -> Option<Turn> {
-    let mut proposer = as_proposer(state);
+fn turn(mut proposer: Share<'_, ProposerState>, next: ElectionState) -> Option<Turn> {
     let (before, after) = (proposer.election.ready, next.ready);
     proposer.edit().election = next;
     match (before, after) {

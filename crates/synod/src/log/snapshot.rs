@@ -7,64 +7,11 @@
 
 use crate::ballot::{Instance, Value};
 use crate::cluster::{Log, Truncate};
-use crate::effects::{Effects, Part};
-use crate::machine::Replica;
-use crate::message::{Msg, Timer};
-use crate::sequence::{self, LogState, drop_below};
-use crate::server::ServerState;
-use serde::{Deserialize, Serialize};
+use crate::effects::{Effects, Share};
+use crate::log::sequence;
+use crate::log::state::{Arriving, LogState, ServerState, Snapshot, Snapshots};
+use crate::message::Msg;
 use stateright::actor::Id;
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// What takes the place of the log's beginning.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// All commands below were executed.
-    pub next: Instance,
-    /// The machine's checksum then.
-    pub sum: u64,
-    /// The machine, as it writes itself.
-    pub machine: Value,
-}
-
-/// A server's snapshots.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Snapshots {
-    /// The one on stable storage.
-    pub saved: Option<Snapshot>,
-    /// The machine that is to be written next, and where it was.
-    pub due: Option<(Instance, Replica)>,
-    /// Another's, as far as it has come.
-    pub arriving: Option<Arriving>,
-    /// Servers that are known to have executed something else. They never come back: what a checksum stands for only grows.
-    pub differ: BTreeSet<Id>,
-}
-
-/// A snapshot that is on its way here. Parts are taken in their order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Arriving {
-    /// Which it is: all commands below were executed.
-    pub of: Instance,
-    /// And with this checksum.
-    pub sum: u64,
-    /// How many bytes it has.
-    pub length: u64,
-    /// The first of them.
-    pub parts: Vec<Value>,
-    /// Whether the part that is due was asked for a second time.
-    pub asked_again: bool,
-}
-
-impl Arriving {
-    fn received(&self) -> u64 {
-        self.parts.iter().map(|part| part.as_bytes().len() as u64).sum()
-    }
-
-    fn whole(&self) -> Vec<u8> {
-        self.parts.iter().flat_map(Value::as_bytes).copied().collect()
-    }
-}
 
 impl Snapshot {
     /// The part from a byte on, unless there is none.
@@ -79,22 +26,8 @@ impl Snapshot {
     }
 }
 
-/// Sets the machine aside if this is where a snapshot is due.
-pub(crate) fn mark(log: &Log, state: &mut LogState, fx: &mut Effects) {
-    let (Some(truncate), Some(snapshots)) = (&log.truncate, &mut state.snapshots) else { return };
-    if state.next.0.is_multiple_of(truncate.every) {
-        snapshots.due = Some((state.next, state.replica.clone()));
-        fx.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
-    }
-}
-
 /// Writes the machine that was set aside, and forgets what it takes the place of; all in one save.
-pub(crate) fn take(
-    truncate: &Truncate,
-    mut server: Part<'_, '_, ServerState>,
-    others: &[Id],
-    fx: &mut Effects,
-) {
+pub(crate) fn take(truncate: &Truncate, mut server: Share<'_, ServerState>, others: &[Id], fx: &mut Effects) {
     let due = server.log().snapshots.as_ref().and_then(|snapshots| snapshots.due.clone());
     let Some((next, replica)) = due else { return };
     let machine = Value::from(replica.machine().snapshot().as_slice());
@@ -110,9 +43,9 @@ fn keep(truncate: &Truncate, server: &mut ServerState, snapshot: Snapshot, fx: &
     let log_start = Instance(snapshot.next.0.saturating_sub(truncate.spare));
     if server.acceptor.log_start < log_start {
         server.acceptor.log_start = log_start;
-        drop_below(&mut server.acceptor.accepted, log_start);
-        drop_below(&mut server.learner.learned, log_start);
-        drop_below(&mut server.learner.votes, log_start);
+        server.acceptor.accepted.drop_below(log_start);
+        server.learner.learned.drop_below(log_start);
+        server.learner.votes.drop_below(log_start);
     }
     let differ = server.log().differ().cloned().unwrap_or_default();
     server.log_mut().snapshots = Some(Snapshots { saved: Some(snapshot), differ, ..Snapshots::default() });
@@ -150,7 +83,7 @@ pub(crate) fn on_fetch(
 /// Returns whether it did.
 pub(crate) fn on_part(
     (truncate, servers): (&Truncate, usize),
-    mut server: Part<'_, '_, ServerState>,
+    mut server: Share<'_, ServerState>,
     src: Id,
     (of, sum, length, at, bytes): (Instance, u64, u64, u64, &Value),
     fx: &mut Effects,
@@ -201,7 +134,7 @@ pub(crate) fn on_part(
 }
 
 /// Asks again for what is missing of a snapshot; if that was in vain before, gives it up. Returns whether it asked.
-pub(crate) fn ask_again(mut server: Part<'_, '_, ServerState>, others: &[Id], fx: &mut Effects) -> bool {
+pub(crate) fn ask_again(mut server: Share<'_, ServerState>, others: &[Id], fx: &mut Effects) -> bool {
     let Some(arriving) = server.log().snapshots.as_ref().and_then(|snapshots| snapshots.arriving.as_ref())
     else {
         return false;
@@ -222,7 +155,7 @@ pub(crate) fn ask_again(mut server: Part<'_, '_, ServerState>, others: &[Id], fx
 /// If so many servers differ that this one is in no majority any more: nobody knows which of them is right, and it may not go on.
 pub(crate) fn compare(
     servers: usize,
-    mut server: Part<'_, '_, ServerState>,
+    mut server: Share<'_, ServerState>,
     src: Id,
     (below, theirs): (Instance, u64),
 ) {

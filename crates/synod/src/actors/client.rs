@@ -1,7 +1,7 @@
 //! A client asks one question and waits for an answer. It may ask any number of servers, any number of times.
 
 use crate::ballot::{Instance, Value};
-use crate::effects::{Effects, Part};
+use crate::effects::{Effects, Share};
 use crate::message::{Ask, Msg, Timer};
 use stateright::actor::Id;
 use std::ops::Range;
@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// Asks for the first time after the pause, or once more; with an answer in hand there is nothing to ask.
-    pub(crate) fn on_timeout(&self, mut client: Part<'_, '_, ClientState>, fx: &mut Effects) {
+    pub(crate) fn on_timeout(&self, mut client: Share<'_, ClientState>, fx: &mut Effects) {
         if client.answer.is_some() {
             return;
         }
@@ -121,17 +121,41 @@ impl Client {
         }
     }
 
+    /// What each message does.
+    pub(crate) fn on_msg(&self, client: Share<'_, ClientState>, msg: Msg, fx: &mut Effects) {
+        let answer = match msg {
+            Msg::Response { instance, value } => (instance, Answer::Chosen(value)),
+            Msg::Unset { instance } => (instance, Answer::Unset),
+            Msg::Output { number, output } if number == self.number => {
+                (self.instance, Answer::Output(output))
+            }
+            Msg::Redirect { leader } => return self.on_redirect(&client, leader, fx),
+            _ => return,
+        };
+        self.on_answer(client, answer, fx);
+    }
+
     /// Asks whoever is said to lead, unless it has its answer.
-    pub(crate) fn on_redirect(&self, client: &ClientState, leader: Id, fx: &mut Effects) {
+    fn on_redirect(&self, client: &ClientState, leader: Id, fx: &mut Effects) {
         if client.asked.is_some() && client.answer.is_none() {
             fx.send(leader, Msg::Ask(self.question()));
         }
     }
 
+    /// Whether a client hears this of that sender: answers, of whom it expects them.
+    pub(crate) fn hears(&self, src: Id, msg: &Msg) -> bool {
+        match msg {
+            Msg::Response { .. } | Msg::Unset { .. } | Msg::Output { .. } | Msg::Redirect { .. } => {
+                self.heeds.contains(&src)
+            }
+            _ => false,
+        }
+    }
+
     /// Takes the first answer for its instance; later ones come too late for its question.
-    pub(crate) fn on_answer(
+    fn on_answer(
         &self,
-        mut client: Part<'_, '_, ClientState>,
+        mut client: Share<'_, ClientState>,
         (instance, answer): (Instance, Answer),
         fx: &mut Effects,
     ) {

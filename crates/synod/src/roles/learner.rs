@@ -1,9 +1,9 @@
 //! Guarantees that a value is learned only when a phase-2 quorum accepted it in one ballot, or when someone who knew
 //! that said so, and that what was learned is never replaced (B0; PMS §2.3).
 
-use crate::ballot::{Ballot, Instance, Value};
+use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::Cluster;
-use crate::effects::{Effects, Part};
+use crate::effects::{Effects, Share};
 use crate::message::Msg;
 use crate::per_instance::PerInstance;
 use crate::quorum::AcceptorSet;
@@ -26,12 +26,13 @@ pub struct LearnerState {
 /// Counts an acceptance.
 pub(crate) fn on_accepted(
     cluster: &Cluster,
-    mut learner: Part<'_, '_, LearnerState>,
+    mut learner: Share<'_, LearnerState>,
     me: Id,
     acceptor: usize,
-    (ballot, instance, value): (Ballot, Instance, Value),
+    (instance, proposal): (Instance, Proposal),
     fx: &mut Effects,
 ) {
+    let Proposal { ballot, value } = proposal;
     if learner.learned.contains_key(&instance) {
         return;
     }
@@ -53,7 +54,7 @@ pub(crate) fn on_accepted(
 /// Learns from someone who knows. Processes are not Byzantine, so being told is enough (PMS §2.3).
 pub(crate) fn on_chosen(
     cluster: &Cluster,
-    learner: Part<'_, '_, LearnerState>,
+    learner: Share<'_, LearnerState>,
     me: Id,
     (instance, value): (Instance, Value),
     fx: &mut Effects,
@@ -66,7 +67,7 @@ pub(crate) fn on_chosen(
 /// Remembers the value, answers the clients and informs whoever depends on this learner.
 fn learn(
     cluster: &Cluster,
-    mut learner: Part<'_, '_, LearnerState>,
+    mut learner: Share<'_, LearnerState>,
     me: Id,
     instance: Instance,
     value: Value,

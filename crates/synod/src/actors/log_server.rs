@@ -1,28 +1,26 @@
 //! Wiring of a server that keeps a log: the same roles as everywhere, and which of their messages lets the log go on.
 
-use crate::ballot::{Instance, Value};
-use crate::cluster::{Cluster, Log};
+use crate::actors::state::{ProcessState, as_acceptor, as_learner, as_proposer, as_server};
+use crate::actors::wiring::{acceptor_hears, learner_hears};
+use crate::ballot::{Ballot, Instance, Value};
+use crate::call::Call;
+use crate::cluster::Log;
 use crate::effects::Effects;
-use crate::entry::Call;
-use crate::lead::{self, Turn};
+use crate::log::{confirm, sequence, snapshot};
 use crate::message::{Ask, Msg, Timer};
 use crate::per_instance::{PerInstance, bounded};
-use crate::process::{
-    ProcessState, as_acceptor, as_acceptor_on, as_learner, as_learner_on, as_proposer, as_server,
-};
-use crate::proposer::{self, Phase};
-use crate::retry::{self, Retry};
-use crate::{confirm, learner, sequence, snapshot};
+use crate::progress::lead::{self, Turn};
+use crate::progress::retry::{self, Context};
+use crate::roles::learner;
+use crate::roles::proposer::{self, Phase, Promise};
 use stateright::actor::Id;
 use std::borrow::Cow;
 
 /// A server that keeps a log, and what it was made with.
+#[derive(Clone, Copy)]
 pub(crate) struct LogServer<'m> {
-    pub(crate) cluster: &'m Cluster,
+    pub(crate) context: Context<'m>,
     pub(crate) log: &'m Log,
-    pub(crate) me: Id,
-    pub(crate) number: u16,
-    pub(crate) retry: &'m Retry,
 }
 
 impl LogServer<'_> {
@@ -33,26 +31,26 @@ impl LogServer<'_> {
 
     /// What each message does. Instances are the servers' to choose, so that what names one is ignored when a client says it.
     pub(crate) fn on_msg(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
-        let c = self.cluster;
+        let c = self.context.cluster;
         match msg {
             Msg::Ask(Ask::Submit { number, command }) => {
                 self.on_submit(state, (src, *number), command, fx);
             }
             Msg::Ask(Ask::Query { number, command }) => self.on_query(state, (src, *number), command, fx),
             Msg::Prepare { from, .. } => {
-                as_acceptor_on(c, state, src, msg, fx);
+                acceptor_hears(c, state, src, msg, fx);
                 if *from < as_acceptor(state).log_start {
                     snapshot::offer(self.log, &as_server(state), src, *from, fx);
                 }
             }
             Msg::Accept { .. } => {
-                as_acceptor_on(c, state, src, msg, fx);
+                acceptor_hears(c, state, src, msg, fx);
                 self.hold_off(state, src, msg, fx);
             }
             Msg::Promise { ballot, accepted, rest } => {
-                let Some(index) = c.acceptor(src) else { return };
-                let promise = (*ballot, accepted.clone(), *rest);
-                if proposer::on_promise(c, as_proposer(state), index, promise, fx) {
+                let Some(acceptor) = c.acceptor(src) else { return };
+                let promise = Promise { acceptor, ballot: *ballot, accepted: accepted.clone(), rest: *rest };
+                if proposer::on_promise(c, as_proposer(state), promise, fx) {
                     sequence::advance(c, self.log, as_server(state), fx);
                     confirm::ask(c, as_server(state), fx);
                 }
@@ -60,12 +58,15 @@ impl LogServer<'_> {
             Msg::Accepted { ballot, instance, .. } => {
                 let Some(index) = c.acceptor(src) else { return };
                 let vote = (*ballot, *instance);
-                let chosen = proposer::on_accepted(c, as_proposer(state), index, vote, Some(self.me), fx);
+                let chosen =
+                    proposer::on_accepted(c, as_proposer(state), index, vote, Some(self.context.me), fx);
                 if let Some(value) = chosen {
                     self.learn(state, *instance, value, fx);
                 }
-                if c.told_of_acceptance().contains(&self.me) && *instance >= as_acceptor(state).log_start {
-                    as_learner_on(c, self.me, state, src, msg, fx);
+                if c.told_of_acceptance().contains(&self.context.me)
+                    && *instance >= as_acceptor(state).log_start
+                {
+                    learner_hears(c, self.context.me, state, src, msg, fx);
                     self.learned(state, *instance, fx);
                 }
             }
@@ -74,7 +75,7 @@ impl LogServer<'_> {
             Msg::CatchUp { from } => self.on_learn(state, src, *from, fx),
             Msg::CatchUpReply { values, next } => self.on_known(state, src, (values, *next), fx),
             Msg::Beat(beat) => {
-                let turn = lead::on_beat(c, (self.me, src), *beat, state, fx);
+                let turn = lead::on_beat(self.context, as_proposer(state), src, *beat, fx);
                 self.take_turn(state, turn, fx);
             }
             Msg::Confirm { ballot, round } => {
@@ -94,8 +95,13 @@ impl LogServer<'_> {
         match msg {
             Msg::Part { of, sum, length, at, bytes } => {
                 let part = (*of, *sum, *length, *at, bytes);
-                if snapshot::on_part((truncate, self.cluster.learners.len()), as_server(state), src, part, fx)
-                {
+                if snapshot::on_part(
+                    (truncate, self.context.cluster.learners.len()),
+                    as_server(state),
+                    src,
+                    part,
+                    fx,
+                ) {
                     self.go_on(state, src, fx);
                 }
             }
@@ -103,7 +109,7 @@ impl LogServer<'_> {
                 snapshot::on_fetch(truncate, as_server(state).log(), src, (*of, *sum, *at), fx);
             }
             Msg::Checksum { below, sum } => {
-                snapshot::compare(self.cluster.learners.len(), as_server(state), src, (*below, *sum));
+                snapshot::compare(self.context.cluster.learners.len(), as_server(state), src, (*below, *sum));
             }
             _ => {}
         }
@@ -114,12 +120,12 @@ impl LogServer<'_> {
         // A ballot that asks about what others have forgotten would not end.
         if matches!(as_proposer(state).phase, Phase::Preparing { .. }) {
             if as_server(state).is_leading_to_something() {
-                self.begin(state, fx);
+                self.begin_ballot(state, fx);
             } else {
                 as_proposer(state).edit().phase = Phase::Idle;
             }
         }
-        sequence::advance(self.cluster, self.log, as_server(state), fx);
+        sequence::advance(self.context.cluster, self.log, as_server(state), fx);
         if self.log.catch_up.is_some() {
             fx.send(src, Msg::CatchUp { from: as_server(state).log().next });
         }
@@ -133,7 +139,7 @@ impl LogServer<'_> {
                 if as_server(state).is_leading_to_something()
                     && as_server(state).proposer.phase == Phase::Idle
                 {
-                    self.begin(state, fx);
+                    self.begin_ballot(state, fx);
                 }
             }
             Timer::CatchUp => {
@@ -149,7 +155,7 @@ impl LogServer<'_> {
                 }
             }
             Timer::Election(timer) => {
-                let turn = lead::on_timer(self.cluster, self.me, state, timer, fx);
+                let turn = lead::on_timer(self.context, as_proposer(state), timer, fx);
                 self.take_turn(state, turn, fx);
             }
             Timer::Resend => {}
@@ -164,35 +170,37 @@ impl LogServer<'_> {
         fx: &mut Effects,
     ) {
         let was_busy = as_server(state).is_leading_to_something();
-        let is_new = sequence::on_submit(self.cluster, as_server(state), (client, number), command, fx);
+        let is_new =
+            sequence::on_submit(self.context.cluster, as_server(state), (client, number), command, fx);
         let leader = self.leader(state);
         if let Some(leader) = leader {
             fx.send(client, Msg::Redirect { leader });
         }
         if is_new {
             self.go_about(state, was_busy, fx);
-            sequence::advance(self.cluster, self.log, as_server(state), fx);
+            sequence::advance(self.context.cluster, self.log, as_server(state), fx);
         }
     }
 
     /// Begins a ballot for what has come to be wanted, if none is under way and none is put off.
     fn go_about(&self, state: &mut Cow<'_, ProcessState>, was_busy: bool, fx: &mut Effects) {
-        let is_put_off = self.retry.is_put_off(was_busy) || self.leader(state).is_some();
+        let is_put_off = self.context.retry.is_put_off(was_busy) || self.leader(state).is_some();
         if as_proposer(state).phase == Phase::Idle && !is_put_off {
-            self.begin(state, fx);
+            self.begin_ballot(state, fx);
         }
     }
 
     /// Who leads in place of this server, as far as it knows.
     fn leader(&self, state: &mut Cow<'_, ProcessState>) -> Option<Id> {
-        lead::followed(self.cluster, self.me, &as_proposer(state)).or(as_server(state).log().held)
+        lead::followed(self.context.cluster, self.context.me, &as_proposer(state))
+            .or(as_server(state).log().held)
     }
 
     /// Who comes to lead takes over at once, so that what others left open is brought to an end (PMS §3). Who does not lead any
     /// more gives up its ballot.
     fn take_turn(&self, state: &mut Cow<'_, ProcessState>, turn: Option<Turn>, fx: &mut Effects) {
         match turn {
-            Some(Turn::Leads) => self.begin(state, fx),
+            Some(Turn::Leads) => self.begin_ballot(state, fx),
             Some(Turn::Follows) => self.step_down(state, fx),
             None => {}
         }
@@ -210,27 +218,33 @@ impl LogServer<'_> {
             return fx.send(client, Msg::Redirect { leader });
         }
         let was_busy = as_server(state).is_leading_to_something();
-        confirm::on_query(self.cluster, as_server(state), Call { client, number }, command, fx);
+        confirm::on_query(self.context.cluster, as_server(state), Call { client, number }, command, fx);
         if as_server(state).log().questions.are_open() {
             self.go_about(state, was_busy, fx);
         }
     }
 
     /// One phase 1 for all instances from the first unknown one on (PMS §3).
-    fn begin(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !retry::may_begin(self.cluster, &as_proposer(state)) {
+    fn begin_ballot(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        if !retry::may_begin(self.context.cluster, &as_proposer(state)) {
             return;
         }
         sequence::reclaim(as_server(state));
         let from = as_server(state).log().next;
-        retry::begin(self.cluster, as_proposer(state), (self.number, from), self.retry, fx);
+        retry::begin_ballot(self.context, as_proposer(state), from, fx);
     }
 
     /// A value is known to be chosen.
     fn learn(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, value: Value, fx: &mut Effects) {
         // What was forgotten was known once.
         if instance >= as_acceptor(state).log_start && as_server(state).known(instance).is_none() {
-            learner::on_chosen(self.cluster, as_learner(state), self.me, (instance, value), fx);
+            learner::on_chosen(
+                self.context.cluster,
+                as_learner(state),
+                self.context.me,
+                (instance, value),
+                fx,
+            );
             self.learned(state, instance, fx);
         }
     }
@@ -239,7 +253,7 @@ impl LogServer<'_> {
         if as_server(state).known(instance).is_some() {
             sequence::settle(as_server(state), instance);
             retry::succeeded(as_proposer(state));
-            sequence::advance(self.cluster, self.log, as_server(state), fx);
+            sequence::advance(self.context.cluster, self.log, as_server(state), fx);
         }
     }
 
@@ -247,7 +261,7 @@ impl LogServer<'_> {
     /// submissions back for a while. That saves duels; safety does not rest on it.
     fn hold_off(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
         let (Some(after), Msg::Accept { ballot, .. }) = (&self.log.hold_off, msg) else { return };
-        if src == self.me || as_acceptor(state).accepted_in != Some(*ballot) {
+        if src == self.context.me || as_acceptor(state).accepted_in != Some(*ballot) {
             return;
         }
         if as_server(state).log().held != Some(src) {
@@ -271,50 +285,45 @@ impl LogServer<'_> {
     fn on_nack(
         &self,
         state: &mut Cow<'_, ProcessState>,
-        (ballot, promised): (crate::Ballot, crate::Ballot),
+        (refused, promised): (Ballot, Ballot),
         fx: &mut Effects,
     ) {
-        let is_mine = match &as_proposer(state).phase {
-            Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. } => {
-                *current == ballot
-            }
-            Phase::Idle => false,
-        };
-        if !is_mine || !self.retry.is_wanted() {
+        if !retry::on_nack(self.context, as_proposer(state), (refused, promised)) {
             return;
         }
-        if as_proposer(state).heard < promised.round {
-            as_proposer(state).edit().heard = promised.round;
-        }
-        let is_eager = self.retry.is_eager(&as_proposer(state));
-        self.retry.failed(as_proposer(state));
+        let is_eager = self.context.retry.is_eager(&as_proposer(state));
+        self.context.retry.failed(as_proposer(state));
         if let Some(after) = &self.log.hold_off {
             // Somebody else is at it. Who, the next Accept will tell.
             self.step_down(state, fx);
             fx.set_timer(Timer::HoldOff, after.clone());
-        } else if is_eager && as_server(state).has_work(self.cluster) {
-            self.begin(state, fx);
+        } else if is_eager && as_server(state).has_work(self.context.cluster) {
+            self.begin_ballot(state, fx);
         } else {
             // Sending again in this ballot would be in vain; the timer, if it is set, begins another.
             self.step_down(state, fx);
-            if retry::owes(self.cluster, state) {
-                self.retry.watch(&as_proposer(state), fx);
+            if self.owes(state) {
+                self.context.retry.watch(&as_proposer(state), fx);
             }
         }
+    }
+
+    fn owes(&self, state: &ProcessState) -> bool {
+        state.proposer().is_some_and(|proposer| retry::owes(self.context.cluster, proposer, state.server()))
     }
 
     /// A leader sends again what may be lost; whoever is not through with phase 1 begins a higher ballot. That it is no
     /// leader any more, a nack has to tell it.
     fn on_retry(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !retry::owes(self.cluster, state) {
+        if !self.owes(state) {
             return;
         }
         if let Phase::Accepting { .. } = as_proposer(state).phase {
-            sequence::repeat(self.cluster, &as_server(state), fx);
-            confirm::repeat(self.cluster, &as_server(state), fx);
+            sequence::repeat(self.context.cluster, &as_server(state), fx);
+            confirm::repeat(self.context.cluster, &as_server(state), fx);
         } else {
-            self.retry.failed(as_proposer(state));
-            self.begin(state, fx);
+            self.context.retry.failed(as_proposer(state));
+            self.begin_ballot(state, fx);
         }
     }
 
@@ -333,7 +342,7 @@ impl LogServer<'_> {
     }
 
     fn others(&self) -> Vec<Id> {
-        self.cluster.learners.iter().copied().filter(|id| *id != self.me).collect()
+        self.context.cluster.learners.iter().copied().filter(|id| *id != self.context.me).collect()
     }
 
     fn on_learn(&self, state: &mut Cow<'_, ProcessState>, src: Id, from: Instance, fx: &mut Effects) {
@@ -341,7 +350,7 @@ impl LogServer<'_> {
         if snapshot::offer(self.log, &server, src, from, fx) {
             return;
         }
-        let (values, _) = bounded(&server.learner.learned, from, self.cluster.report, |value| value);
+        let (values, _) = bounded(&server.learner.learned, from, self.context.cluster.report, |value| value);
         if !values.is_empty() {
             fx.send(src, Msg::CatchUpReply { values, next: server.log().next });
         }

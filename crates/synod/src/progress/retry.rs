@@ -2,16 +2,17 @@
 //! a proposer may abandon a proposal at any moment (PMS §2.2, end; §2.4).
 //!
 //! Where there are timers one rule keeps a proposer from waiting for ever, whatever was lost: *whoever has something to bring about has its
-//! timer set*, and nobody else has. [`owes`] says who has, and [`Retry::keep`] holds every step to the rule; no other code stops the timer.
+//! timer set*, and nobody else has. [`owes`] says who has, and [`keep_timer`] holds every step to the rule; no other code stops the timer.
 
 use crate::ballot::{Ballot, Instance};
 use crate::cluster::Cluster;
-use crate::effects::{Effects, Part};
-use crate::election::doubled;
+use crate::effects::{Effects, Share};
+use crate::log::state::ServerState;
 use crate::message::Timer;
-use crate::process::ProcessState;
-use crate::proposer::{self, Phase, ProposerState};
-use crate::read;
+use crate::progress::election::doubled;
+use crate::roles::proposer::{self, Phase, ProposerState};
+use crate::roles::read;
+use stateright::actor::Id;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -25,6 +26,16 @@ pub struct Retry {
     /// How often at most that range is doubled: once for each ballot in a row that came to nothing. So it gets longer than
     /// the way there and back takes, however long that is, and those who duel draw ever further apart.
     pub doublings: u32,
+}
+
+/// What the steps of a proposer or a server need besides its state: what it was made with.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'m> {
+    pub(crate) cluster: &'m Cluster,
+    pub(crate) me: Id,
+    /// The number that its ballots carry.
+    pub(crate) number: u16,
+    pub(crate) retry: &'m Retry,
 }
 
 impl Retry {
@@ -48,17 +59,6 @@ impl Retry {
         }
     }
 
-    /// Ends a step: whoever has something to bring about has the timer set, and nobody else. `owed` is whether it ran when the step began.
-    pub(crate) fn keep(&self, cluster: &Cluster, owed: bool, state: &ProcessState, fx: &mut Effects) {
-        let (Some(_), Some(proposer)) = (&self.after, state.proposer()) else { return };
-        let runs = owed || fx.sets(Timer::Retry);
-        match (runs, owes(cluster, state)) {
-            (false, true) => self.watch(proposer, fx),
-            (true, false) => fx.cancel_timer(Timer::Retry),
-            _ => {}
-        }
-    }
-
     /// How many bytes of values one step proposes at most. Without a timer nothing would propose the rest.
     pub(crate) fn most(&self, cluster: &Cluster) -> usize {
         if self.after.is_some() { cluster.report } else { usize::MAX }
@@ -76,7 +76,7 @@ impl Retry {
     }
 
     /// A ballot came to nothing: the next one is given more time.
-    pub(crate) fn failed(&self, mut proposer: Part<'_, '_, ProposerState>) {
+    pub(crate) fn failed(&self, mut proposer: Share<'_, ProposerState>) {
         if proposer.failed < self.doublings {
             proposer.edit().failed += 1;
         }
@@ -84,7 +84,7 @@ impl Retry {
 }
 
 /// Something came about, or need not any more.
-pub(crate) fn succeeded(mut proposer: Part<'_, '_, ProposerState>) {
+pub(crate) fn succeeded(mut proposer: Share<'_, ProposerState>) {
     if proposer.failed > 0 {
         proposer.edit().failed = 0;
     }
@@ -97,11 +97,11 @@ pub(crate) fn may_begin(cluster: &Cluster, proposer: &ProposerState) -> bool {
 
 /// Whether a process has something to bring about that is its to bring about. While it holds off for somebody else's sake it waits
 /// for another timer.
-pub(crate) fn owes(cluster: &Cluster, state: &ProcessState) -> bool {
-    let Some(proposer) = state.proposer().filter(|proposer| may_begin(cluster, proposer)) else {
+pub(crate) fn owes(cluster: &Cluster, proposer: &ProposerState, server: Option<&ServerState>) -> bool {
+    if !may_begin(cluster, proposer) {
         return false;
-    };
-    match (&cluster.log, state.server()) {
+    }
+    match (&cluster.log, server) {
         (Some(log), Some(server)) => {
             let holds_off = log.hold_off.is_some() && proposer.phase == Phase::Idle;
             !holds_off && server.has_work(cluster)
@@ -110,40 +110,61 @@ pub(crate) fn owes(cluster: &Cluster, state: &ProcessState) -> bool {
     }
 }
 
-/// Begins a ballot, and sets the timer that will give it up.
-pub(crate) fn begin(
-    cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
-    (number, from): (u16, Instance),
-    retry: &Retry,
+/// Ends a step: whoever has something to bring about has the timer set, and nobody else. `ran` is whether it ran when the step began.
+pub(crate) fn keep_timer(
+    context: Context<'_>,
+    ran: bool,
+    proposer: &ProposerState,
+    server: Option<&ServerState>,
     fx: &mut Effects,
 ) {
-    if may_begin(cluster, &proposer) {
-        proposer::begin(cluster, proposer.again(), number, from, fx);
-        retry.watch(&proposer, fx);
+    let Context { cluster, retry, .. } = context;
+    if retry.after.is_none() {
+        return;
+    }
+    match (ran || fx.sets(Timer::Retry), owes(cluster, proposer, server)) {
+        (false, true) => retry.watch(proposer, fx),
+        (true, false) => fx.cancel_timer(Timer::Retry),
+        _ => {}
     }
 }
 
-/// Notes how far others are, and gives up a ballot that was refused.
-pub(crate) fn on_nack(
-    cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
-    (number, from): (u16, Instance),
-    retry: &Retry,
-    (ballot, promised): (Ballot, Ballot),
+/// Begins a ballot, and sets the timer that will give it up.
+pub(crate) fn begin_ballot(
+    context: Context<'_>,
+    mut proposer: Share<'_, ProposerState>,
+    from: Instance,
     fx: &mut Effects,
 ) {
-    let current = match &proposer.phase {
-        Phase::Preparing { ballot, .. } | Phase::Accepting { ballot, .. } => *ballot,
-        Phase::Idle => return,
+    if may_begin(context.cluster, &proposer) {
+        proposer::begin_ballot(context.cluster, proposer.again(), context.number, from, fx);
+        context.retry.watch(&proposer, fx);
+    }
+}
+
+/// An acceptor refused a ballot: notes how far others are. Returns whether that ballot is under way, so that it has to be given up.
+pub(crate) fn on_nack(
+    context: Context<'_>,
+    mut proposer: Share<'_, ProposerState>,
+    (refused, promised): (Ballot, Ballot),
+) -> bool {
+    let is_under_way = match &proposer.phase {
+        Phase::Preparing { ballot, .. } | Phase::Accepting { ballot, .. } => *ballot == refused,
+        Phase::Idle => false,
     };
     // A nack for a ballot that was given up long ago says nothing new, and one who never retries has no use for it.
-    if current != ballot || !retry.is_wanted() {
-        return;
+    if !is_under_way || !context.retry.is_wanted() {
+        return false;
     }
     if proposer.heard < promised.round {
         proposer.edit().heard = promised.round;
     }
+    true
+}
+
+/// Gives up a ballot that was refused, where each instance stands for itself.
+pub(crate) fn give_way(context: Context<'_>, mut proposer: Share<'_, ProposerState>, fx: &mut Effects) {
+    let retry = context.retry;
     if !proposer.is_busy() {
         // Whoever asks next has a ballot begun, and need not wait for one that was refused.
         if matches!(proposer.phase, Phase::Preparing { .. }) {
@@ -151,7 +172,8 @@ pub(crate) fn on_nack(
         }
     } else if retry.is_eager(&proposer) {
         retry.failed(proposer.again());
-        begin(cluster, proposer, (number, from), retry, fx);
+        let from = proposer.lowest();
+        begin_ballot(context, proposer, from, fx);
     } else if retry.on_nack {
         retry.failed(proposer.again());
         proposer.edit().phase = Phase::Idle;
@@ -161,20 +183,16 @@ pub(crate) fn on_nack(
 
 /// The timer has run out: proposes what a step before had no room for, or what may be lost once more; and where that would be in vain
 /// gives the ballot up and begins a higher one.
-pub(crate) fn on_timeout(
-    cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
-    (number, from): (u16, Instance),
-    retry: &Retry,
-    fx: &mut Effects,
-) {
+pub(crate) fn on_timeout(context: Context<'_>, mut proposer: Share<'_, ProposerState>, fx: &mut Effects) {
+    let Context { cluster, retry, .. } = context;
     if !proposer.is_busy() {
         return;
     }
     // Without nacks nobody would hear that its ballot was overtaken.
     if !cluster.nacks || !proposer.covers_all() || read::needs_another_ballot(&proposer) {
         retry.failed(proposer.again());
-        begin(cluster, proposer, (number, from), retry, fx);
+        let from = proposer.lowest();
+        begin_ballot(context, proposer, from, fx);
     } else if proposer::issue_due(cluster, proposer.again(), retry.most(cluster), fx) {
         retry.soon(fx);
     } else if !fx.sends() {

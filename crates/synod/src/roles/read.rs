@@ -13,22 +13,18 @@
 
 use crate::ballot::Instance;
 use crate::cluster::Cluster;
-use crate::effects::{Effects, Part};
+use crate::effects::{Effects, Share};
 use crate::message::Msg;
-use crate::per_instance::PerInstance;
-use crate::proposer::{Phase, ProposerState};
+use crate::roles::proposer::{Phase, ProposerState};
 use stateright::actor::Id;
 use std::collections::BTreeMap;
-
-/// Who waits for an answer to a read: each client once, with the highest round begun when its read arrived.
-pub type Readers = PerInstance<BTreeMap<Id, u64>>;
 
 /// Takes note of a read. Returns whether a ballot has to be begun for it now; a read that waits already stays as it is.
 ///
 /// While a ballot is in phase 1 the next one has to wait for its end, or a stream of reads would let none ever end.
 pub(crate) fn on_read(
     cluster: &Cluster,
-    mut proposer: Part<'_, '_, ProposerState>,
+    mut proposer: Share<'_, ProposerState>,
     client: Id,
     instance: Instance,
 ) -> bool {
@@ -47,7 +43,7 @@ pub(crate) fn on_read(
 /// Phase 1 has ended, and what was due was issued: answers the reads of instances that were left free.
 ///
 /// Where something was issued, be it an earlier ballot's proposal or a client's, readers wait to learn what is chosen.
-pub(crate) fn on_phase1(mut proposer: Part<'_, '_, ProposerState>, fx: &mut Effects) {
+pub(crate) fn on_phase1(mut proposer: Share<'_, ProposerState>, fx: &mut Effects) {
     let Phase::Accepting { ballot, reports, issued, .. } = &proposer.phase else { return };
     let mut unset = Vec::new();
     for (instance, readers) in &proposer.reads {

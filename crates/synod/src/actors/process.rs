@@ -1,0 +1,181 @@
+//! Wiring: which role sees which message. The roles decide; nothing here does.
+
+use crate::actors::client::Client;
+use crate::actors::log_server::LogServer;
+use crate::actors::register_server;
+use crate::actors::stable::Stable;
+use crate::actors::state::{ProcessState, as_client, as_proposer};
+use crate::actors::wiring::{acceptor_hears, learner_hears, proposer_hears, take_turn};
+use crate::cluster::Cluster;
+use crate::effects::Effects;
+use crate::log::state::{LogState, ServerState};
+use crate::message::{Msg, Timer};
+use crate::progress::lead;
+use crate::progress::retry::{self, Context, Retry};
+use crate::roles::learner::LearnerState;
+use crate::roles::proposer::ProposerState;
+use stateright::actor::{Actor, Id, Out};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// A process and the part it plays: one role of its own, or all of them at once.
+#[derive(Clone, Debug)]
+pub enum Process {
+    /// Phase 1(b) and 2(b).
+    Acceptor(Arc<Cluster>),
+    /// Phase 1(a) and 2(a).
+    Proposer {
+        /// The others.
+        cluster: Arc<Cluster>,
+        /// The number its ballots carry; unique in the cluster.
+        number: u16,
+        /// When it tries again.
+        retry: Retry,
+    },
+    /// Finds out what was chosen.
+    Learner(Arc<Cluster>),
+    /// Acceptor, proposer and learner in one.
+    Server {
+        /// The others, and itself.
+        cluster: Arc<Cluster>,
+        /// The number its ballots carry; unique in the cluster.
+        number: u16,
+        /// When it tries again.
+        retry: Retry,
+    },
+    /// Wants a value chosen, or wants to know which one was.
+    Client(Client),
+}
+
+impl Process {
+    /// What it was made with, if it is one that begins ballots.
+    fn context(&self, me: Id) -> Option<Context<'_>> {
+        match self {
+            Process::Proposer { cluster, number, retry } | Process::Server { cluster, number, retry } => {
+                Some(Context { cluster, me, number: *number, retry })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the retry timer runs when a step begins: it does where there is something to bring about.
+    fn owes(&self, me: Id, state: &ProcessState) -> bool {
+        self.context(me)
+            .zip(state.proposer())
+            .is_some_and(|(context, proposer)| retry::owes(context.cluster, proposer, state.server()))
+    }
+
+    /// Ends a step. `ran` is whether the retry timer ran when it began.
+    fn end(&self, me: Id, ran: bool, state: &ProcessState, mut fx: Effects, out: &mut Out<Self>) {
+        if let Some((context, proposer)) = self.context(me).zip(state.proposer()) {
+            retry::keep_timer(context, ran, proposer, state.server(), &mut fx);
+        }
+        fx.flush(|| Stable::of(state), out);
+    }
+}
+
+/// The server of a cluster that keeps a log.
+fn log_server(context: Context<'_>) -> Option<LogServer<'_>> {
+    context.cluster.log.as_ref().map(|log| LogServer { context, log })
+}
+
+impl Actor for Process {
+    type Msg = Msg;
+    type Timer = Timer;
+    type State = ProcessState;
+    type Storage = Stable;
+    /// Nothing is drawn at random: where chance is wanted, it is in a timer's range.
+    type Random = Infallible;
+
+    /// Starts or restarts from what was saved; everything else is forgotten, as after a crash (spec A3).
+    fn on_start(&self, me: Id, saved: &Option<Stable>, out: &mut Out<Self>) -> ProcessState {
+        let Stable { acceptor, tried, snapshot } = saved.clone().unwrap_or_default();
+        let proposer = ProposerState { tried, ..ProposerState::default() };
+        let mut fx = Effects::default();
+        if let Some(Context { cluster, .. }) = self.context(me)
+            && let Some(election) = &cluster.election
+        {
+            election.start(me, &proposer.election, &mut fx);
+        }
+        let state = match self {
+            Process::Acceptor(_) => ProcessState::Acceptor(acceptor),
+            Process::Proposer { .. } => ProcessState::Proposer(proposer),
+            Process::Learner(_) => ProcessState::Learner(LearnerState::default()),
+            Process::Server { .. } => {
+                let mut server = ServerState { acceptor, proposer, ..ServerState::default() };
+                if let Some(keeper) = self.context(me).and_then(log_server) {
+                    let state = LogState::new(keeper.log, snapshot);
+                    keeper.start(state.next, &mut fx);
+                    server.log = Some(Box::new(state));
+                }
+                ProcessState::Server(server)
+            }
+            Process::Client(client) => ProcessState::Client(client.start(&mut fx)),
+        };
+        fx.flush(|| Stable::of(&state), out);
+        state
+    }
+
+    fn on_msg(&self, me: Id, state: &mut Cow<'_, ProcessState>, src: Id, msg: Msg, out: &mut Out<Self>) {
+        let hears = match self {
+            Process::Client(client) => client.hears(src, &msg),
+            Process::Acceptor(cluster)
+            | Process::Learner(cluster)
+            | Process::Proposer { cluster, .. }
+            | Process::Server { cluster, .. } => cluster.hears(src, &msg),
+        };
+        if !hears {
+            return;
+        }
+        let mut fx = Effects::default();
+        let ran = self.owes(me, state);
+        match self {
+            Process::Acceptor(cluster) => acceptor_hears(cluster, state, src, &msg, &mut fx),
+            Process::Learner(cluster) => learner_hears(cluster, me, state, src, &msg, &mut fx),
+            Process::Client(client) => client.on_msg(as_client(state), msg, &mut fx),
+            Process::Proposer { cluster, number, retry } => {
+                let context = Context { cluster, me, number: *number, retry };
+                proposer_hears(context, state, src, &msg, &mut fx);
+            }
+            Process::Server { cluster, number, retry } => {
+                let context = Context { cluster, me, number: *number, retry };
+                match log_server(context) {
+                    Some(server) => server.on_msg(state, src, &msg, &mut fx),
+                    None => register_server::on_msg(context, state, src, &msg, &mut fx),
+                }
+            }
+        }
+        self.end(me, ran, state, fx, out);
+    }
+
+    fn on_timeout(&self, me: Id, state: &mut Cow<'_, ProcessState>, timer: &Timer, out: &mut Out<Self>) {
+        let mut fx = Effects::default();
+        let ran = *timer != Timer::Retry && self.owes(me, state);
+        if let (Process::Client(client), Timer::Resend) = (self, timer) {
+            client.on_timeout(as_client(state), &mut fx);
+        } else if let Some(context) = self.context(me) {
+            match (log_server(context).filter(|_| matches!(self, Process::Server { .. })), timer) {
+                (Some(server), _) => server.on_timeout(state, *timer, &mut fx),
+                (None, Timer::Retry) => retry::on_timeout(context, as_proposer(state), &mut fx),
+                (None, Timer::Election(timer)) => {
+                    let turn = lead::on_timer(context, as_proposer(state), *timer, &mut fx);
+                    take_turn(context, state, turn, &mut fx);
+                }
+                _ => {}
+            }
+        }
+        self.end(me, ran, state, fx, out);
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Process::Acceptor(_) => "Acceptor",
+            Process::Proposer { .. } => "Proposer",
+            Process::Learner(_) => "Learner",
+            Process::Server { .. } => "Server",
+            Process::Client(_) => "Client",
+        }
+        .to_owned()
+    }
+}

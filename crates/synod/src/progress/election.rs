@@ -1,0 +1,259 @@
+//! Progress only: whom each server takes for the leader, and so who begins ballots (PMS §2.4, §3). Nothing here is needed for
+//! safety: several may take themselves for it at once, or nobody, and Paxos is only slower.
+//!
+//! Everyone follows the first of the members that it does not suspect. Who follows itself leads: it sends heartbeats, and
+//! after a hold-off it may begin ballots. Whoever follows another and does not hear of it for a while suspects it. A heartbeat
+//! of a suspected one shows that the suspicion was wrong; then the next one takes longer, so that timers become accurate
+//! once messages take a bounded time, however long. Durations are drawn from ranges, so that not all suspect at once.
+//!
+//! **Backing.** A leader that is heard and hears nobody would keep all from following one that could lead, and two that do not hear each other would
+//! duel at a third. So where members are the acceptors ([`Election::backing`]) three things are added. Whoever follows answers each heartbeat, and
+//! nobody may begin ballots whom no quorum follows. A leader that no quorum answers for a while suspects *itself*, falls silent, and follows the next; whoever suspects
+//! all begins anew with the first, but for itself as long as it has heard of nobody since: whoever is deaf draws nobody to itself a second time. And a heartbeat says whether a quorum follows its sender: whoever follows such a one stays with it, whoever
+//! comes back or comes first, and whoever does not goes over to it. So at most one member has a quorum that stays, a quorum that hears each other is led by one of
+//! its own, and a leader that falls silent again and again, as one with a slow disk does, is not followed again as long as another leads.
+//! (Check-quorum of Raft: Ongaro's dissertation, §6.2; quorum-connected leaders: Ng et al., *Omni-Paxos*, `EuroSys` 2023, §4.)
+//!
+//! Proposers and servers whose cluster has an [`Election`] run it beside their ballots; `retry` asks it before it begins one.
+//! [`crate::Elector`] runs the very same functions by themselves, as an actor.
+
+use crate::effects::Effects;
+use crate::election::{Beat, Election, ElectionState, ElectionTimer};
+use crate::message::{Msg, Timer};
+use stateright::actor::Id;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Where a member's heartbeats go, and its timers.
+pub(crate) trait Beats {
+    fn say(&mut self, to: Id, beat: Beat);
+    fn set(&mut self, timer: ElectionTimer, after: Range<Duration>);
+    fn cancel(&mut self, timer: ElectionTimer);
+}
+
+/// Each event leaves its heartbeats and timers in `out`, and gives the state that comes after it, if it is another.
+impl Election {
+    fn place(&self, id: Id) -> Option<usize> {
+        self.members.iter().position(|member| *member == id)
+    }
+
+    fn followed(&self, state: &ElectionState) -> Option<usize> {
+        state.followed(self.members.len())
+    }
+
+    /// Whom a process follows, unless that is itself, or one that no quorum is known to follow: two that follow each other would send clients
+    /// to and fro.
+    pub(crate) fn leader(&self, me: Id, state: &ElectionState) -> Option<Id> {
+        let followed = self.followed(state).filter(|_| self.backing.is_none() || state.backed);
+        followed.map(|place| self.members[place]).filter(|leader| *leader != me)
+    }
+
+    /// A process starts, or comes back. Who is no member takes no part.
+    pub(crate) fn start(&self, me: Id, state: &ElectionState, out: &mut impl Beats) {
+        if let Some(me) = self.place(me) {
+            self.begin(me, state, out);
+        }
+    }
+
+    /// A heartbeat or an answer to one arrives.
+    pub(crate) fn on_beat(
+        &self,
+        (me, from): (Id, Id),
+        state: &ElectionState,
+        beat: Beat,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        let (me, from, followed) = (self.place(me)?, self.place(from)?, self.followed(state)?);
+        if from == me {
+            return None;
+        }
+        let hears = self.backing.is_some() && !state.heard && state.suspected.contains(&me);
+        let state = if hears {
+            Cow::Owned(ElectionState { heard: true, ..state.clone() })
+        } else {
+            Cow::Borrowed(state)
+        };
+        let next = match beat {
+            Beat::Follow => self.on_follow(me, from, &state, out),
+            Beat::Heartbeat { backed } => self.on_heartbeat((me, from, followed), &state, backed, out),
+        };
+        next.or_else(|| hears.then(|| state.into_owned()))
+    }
+
+    fn on_heartbeat(
+        &self,
+        (me, from, followed): (usize, usize, usize),
+        state: &ElectionState,
+        backed: bool,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        // Who comes after the one that is followed will hear of that one, and follow it too, unless a quorum follows it already.
+        let is_content = self.backing.is_some() && if followed == me { state.ready } else { state.backed };
+        if from != followed && (is_content || !backed && from > followed) {
+            return None;
+        }
+        if self.backing.is_some() {
+            out.say(self.members[from], Beat::Follow);
+        }
+        if from == followed {
+            self.wait(state, out);
+            return (state.backed != backed).then(|| ElectionState { backed, ..state.clone() });
+        }
+        let mut next = ElectionState { backed, ready: false, followers: BTreeSet::new(), ..state.clone() };
+        if next.suspected.remove(&from) {
+            next.doubled = self.pace.doublings.min(next.doubled + 1);
+        }
+        next.suspected.extend(0..from);
+        next.heard = next.suspected.contains(&me);
+        self.begin(me, &next, out);
+        Some(next)
+    }
+
+    /// Counts a follower; the one that makes a quorum lets the hold-off begin.
+    fn on_follow(
+        &self,
+        me: usize,
+        from: usize,
+        state: &ElectionState,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        self.backing.as_ref()?;
+        // It answers too late: the next time is to be longer.
+        if state.suspected.contains(&me) && state.doubled < self.pace.doublings {
+            return Some(ElectionState { doubled: state.doubled + 1, ..state.clone() });
+        }
+        if self.followed(state) != Some(me) || state.followers.contains(&from) {
+            return None;
+        }
+        let had = self.is_backed(me, state);
+        let mut next = state.clone();
+        next.followers.insert(from);
+        if !had && !next.ready && self.is_backed(me, &next) {
+            out.set(ElectionTimer::HoldOff, self.pace.hold_off.clone());
+        }
+        Some(next)
+    }
+
+    /// A timer runs out.
+    pub(crate) fn on_timer(
+        &self,
+        me: Id,
+        state: &ElectionState,
+        timer: ElectionTimer,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        let (me, followed) = (self.place(me)?, self.followed(state)?);
+        let mut next = state.clone();
+        match timer {
+            ElectionTimer::Beat if followed == me => {
+                self.beat(me, state, out);
+                return None;
+            }
+            ElectionTimer::HoldOff if followed == me && self.is_backed(me, state) => {
+                next.ready = true;
+                if self.backing.is_some() {
+                    self.beat(me, &next, out);
+                }
+            }
+            ElectionTimer::Suspect
+                if followed == me && self.is_backed(me, state) && self.backing.is_some() =>
+            {
+                self.wait(state, out);
+                // Whoever still holds off would come to the end of it without followers, at every look anew, and never begin a ballot.
+                if !state.ready {
+                    return None;
+                }
+                next.followers.clear();
+            }
+            ElectionTimer::Suspect if followed != me || self.backing.is_some() => {
+                next.suspected.insert(followed);
+                next.heard &= followed != me;
+                (next.ready, next.backed) = (false, false);
+                next.followers.clear();
+                if self.followed(&next).is_none() {
+                    self.begin_anew(me, &mut next, out);
+                }
+                self.begin(me, &next, out);
+            }
+            _ => return None,
+        }
+        Some(next)
+    }
+
+    /// Nobody could be followed: each gets another chance, but for itself only if it is not deaf. Of whoever is silent for that reason others hear all the
+    /// same, so that they are not.
+    fn begin_anew(&self, me: usize, next: &mut ElectionState, out: &mut impl Beats) {
+        next.suspected.clear();
+        if next.heard {
+            next.heard = false;
+            return;
+        }
+        next.suspected.insert(me);
+        for member in self.members.iter().enumerate().filter(|(place, _)| *place != me).map(|(_, id)| id) {
+            out.say(*member, Beat::Follow);
+        }
+    }
+
+    /// Whether a quorum follows a member that follows itself, as far as it knows.
+    fn is_backed(&self, me: usize, state: &ElectionState) -> bool {
+        let followers = || state.followers.iter().copied().chain([me]).collect();
+        self.backing.as_ref().is_none_or(|quorums| {
+            let followers = followers();
+            quorums.is_phase1(followers) && quorums.is_phase2(followers)
+        })
+    }
+
+    /// Begins to lead if it follows itself, and to wait for its leader if it follows another.
+    fn begin(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
+        if self.followed(state) == Some(me) {
+            if self.backing.is_some() {
+                self.wait(state, out);
+            } else {
+                out.cancel(ElectionTimer::Suspect);
+            }
+            if self.is_backed(me, state) {
+                out.set(ElectionTimer::HoldOff, self.pace.hold_off.clone());
+            }
+            self.beat(me, state, out);
+        } else {
+            out.cancel(ElectionTimer::Beat);
+            out.cancel(ElectionTimer::HoldOff);
+            self.wait(state, out);
+        }
+    }
+
+    /// Only those that come after it wait for it, unless it is to be backed: whoever comes before follows itself or one that comes before it.
+    fn beat(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
+        let is_for_all = self.backing.is_some();
+        for (place, member) in self.members.iter().enumerate() {
+            if place > me || is_for_all && place < me {
+                out.say(*member, Beat::Heartbeat { backed: is_for_all && state.ready });
+            }
+        }
+        out.set(ElectionTimer::Beat, self.pace.beat.clone());
+    }
+
+    fn wait(&self, state: &ElectionState, out: &mut impl Beats) {
+        out.set(ElectionTimer::Suspect, doubled(&self.pace.suspect, state.doubled));
+    }
+}
+
+/// A range of durations, doubled so often.
+pub(crate) fn doubled(range: &Range<Duration>, times: u32) -> Range<Duration> {
+    let factor = 2_u32.saturating_pow(times);
+    range.start.saturating_mul(factor)..range.end.saturating_mul(factor)
+}
+
+impl Beats for Effects {
+    fn say(&mut self, to: Id, beat: Beat) {
+        self.send(to, Msg::Beat(beat));
+    }
+    fn set(&mut self, timer: ElectionTimer, after: Range<Duration>) {
+        self.set_timer(Timer::Election(timer), after);
+    }
+    fn cancel(&mut self, timer: ElectionTimer) {
+        self.cancel_timer(Timer::Election(timer));
+    }
+}
