@@ -1,17 +1,17 @@
-//! The rule: who has to have said what before a member takes part.
+//! The rule of which peers must have answered before a member takes part.
 
 use crate::standing::{Known, Lack, Mine, Standing};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a member may do.
+/// The present verdict on a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It waits for these peers, or for so many of them.
+    /// It waits for these peers, or for some of them.
     Waiting {
-        /// Peers whose word is missing.
+        /// Peers that have not answered.
         silent: Vec<u64>,
-        /// How many of them must still speak.
+        /// The number of them that must still answer.
         needed: usize,
     },
     /// It takes part.
@@ -20,16 +20,16 @@ pub enum Admission {
     Abstains(Reason),
 }
 
-/// Why a member must not take part, and who says so.
+/// The reason why a member must not take part, and the peer that gives it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason {
     /// The peer that knows better.
     pub peer: u64,
-    /// What it knows.
+    /// The knowledge of that peer.
     pub known: Known,
-    /// What there is.
+    /// The member's own standing.
     pub mine: Standing,
-    /// What is missing.
+    /// The part that is missing.
     pub lack: Lack,
 }
 
@@ -55,34 +55,34 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What a peer says of this member once it has closed every session with an earlier start of it.
+/// The answer of a peer about this member, once the peer has closed every session with an earlier start of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Answer {
-    /// What it knows of this member: the most it ever heard, durable or not.
+    /// The peer's knowledge of this member: the most it ever heard, durable or not.
     pub known: Option<Known>,
-    /// Whether this member's directory is durably recorded there.
+    /// True if this member's directory is durably recorded there.
     pub recorded: bool,
-    /// Whether the peer's own directory has ever been admitted.
+    /// True if the peer's own directory has ever been admitted.
     pub admitted: bool,
 }
 
-/// Gathers what the peers say after a start.
+/// Gathers the answers of peers after a start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Admittance {
     mine: Mine,
-    /// What each peer said last, if anything.
+    /// The last answer of each peer, if any.
     heard: BTreeMap<u64, Option<Answer>>,
     admitted: bool,
     against: Option<Reason>,
 }
 
 impl Admittance {
-    /// `mine` as it is after this start was counted durably; `peers` are all other members.
+    /// `mine` is the disk's account after this start was counted durably. `peers` are all other members.
     pub fn new(mine: Mine, peers: impl Iterator<Item = u64>) -> Admittance {
         Admittance { mine, heard: peers.map(|peer| (peer, None)).collect(), admitted: false, against: None }
     }
 
-    /// Takes an answer to this very start; so many `saves` are durable by now.
+    /// Takes an answer to this very start. So many `saves` are durable by now.
     pub fn hear(&mut self, peer: u64, answer: Answer, saves: u64) {
         let Some(heard) = self.heard.get_mut(&peer) else { return };
         *heard = Some(answer);
@@ -92,7 +92,7 @@ impl Admittance {
         }
     }
 
-    /// What follows from it. Once admitted, a member takes part until a peer knows better.
+    /// The verdict on the answers so far. Once admitted, a member takes part until a peer knows better.
     pub fn verdict(&mut self) -> Admission {
         if let Some(reason) = &self.against {
             return Admission::Abstains(reason.clone());
@@ -101,8 +101,8 @@ impl Admittance {
             return Admission::Admitted;
         }
         let counts = |answer: &Option<Answer>| match answer {
-            // The predecessor of a new directory may have been heard by any one peer alone, and after it nothing may go
-            // unheard: so each of them has this one on its disk first.
+            // Any one peer alone may have heard the predecessor of a new directory, and no directory after this one may go
+            // unheard. So each peer must first have this one on its disk.
             Some(answer) if !self.mine.admitted => answer.recorded,
             // A peer that is new itself remembers nothing of what this directory did before.
             Some(answer) => answer.admitted,
@@ -166,7 +166,7 @@ mod tests {
     fn a_directory_in_use_waits_for_a_majority_of_those_that_are() {
         let mut at = Admittance::new(mine(true), [1, 2, 3, 4].into_iter());
         at.hear(4, says(Some(KNOWN), false, true), 100);
-        // One that was wiped has nothing to say about what was before.
+        // A peer that was wiped has nothing to say about earlier starts.
         at.hear(3, says(Some(KNOWN), true, false), 100);
         assert_eq!(at.verdict(), Admission::Waiting { silent: vec![1, 2, 3], needed: 1 });
         at.hear(1, says(None, false, true), 100);

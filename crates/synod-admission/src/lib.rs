@@ -1,12 +1,12 @@
-//! Whether a member may take part, and what its peers must remember of it before anything it says has an effect.
+//! The rules of admission: whether a member may take part, and what its peers must remember of it before anything it says has an effect.
 //!
 //! An actor that forgets what it saved and goes on can break every promise it made. So a member says in its greetings which
-//! data directory it is on, which start of it this is and how many saves it has made ([`Standing`]); each peer remembers that
-//! ([`Memory`]) before anything which rests on it leaves ([`Order`]); and after a start a member takes part only when enough
+//! data directory it is on, which start of it this is, and how many saves it has made ([`Standing`]). Each peer remembers that
+//! ([`Memory`]) before anything that rests on it leaves ([`Order`]). After a start a member takes part only when enough
 //! of its peers have said what they remember, and its disk has all of that ([`Admittance`], [`Mine::lacks`]).
 //!
 //! The functions are pure. `synod-runtime` calls them where datagrams come in and a disk is flushed, and the models of
-//! `models/admission` call the very same ones. `proofs-notes/runtime.md` says what follows from them, and what does not.
+//! `models/admission` call the same functions. `proofs-notes/runtime.md` says what follows from them, and what does not.
 
 mod admittance;
 mod memory;

@@ -1,34 +1,34 @@
-//! What a member remembers of its peers, and what must wait until that is durable.
+//! The memory of a member about its peers, and the sends that must wait until that memory is durable.
 
 use crate::standing::{Known, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a member knows of its peers, and how much of that is durable.
+/// A member's knowledge of its peers, and how much of it is durable.
 ///
-/// What it answers to greetings is the most it ever heard, durable or not: what it heard may have an effect a moment later.
+/// A member answers greetings with the most it ever heard, durable or not: what it heard may have an effect a moment later.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Memory {
     known: BTreeMap<u64, Known>,
-    /// Of these peers something is durable: their directories are recorded for good.
+    /// The peers of which something is durable, so that their directories are recorded for good.
     recorded: BTreeSet<u64>,
-    /// Of these peers it knows more than is durable.
+    /// The peers of which more is known than is durable.
     unwritten: BTreeSet<u64>,
 }
 
 impl Memory {
-    /// What was read from the disk: durable.
+    /// The memory as read from the disk, all of it durable.
     pub fn read(known: BTreeMap<u64, Known>) -> Memory {
         let recorded = known.keys().copied().collect();
         Memory { known, recorded, unwritten: BTreeSet::new() }
     }
 
-    /// A message of a peer that is at `standing` is about to have an effect.
+    /// Takes note that a message of a peer at `standing` is about to have an effect.
     pub fn rest_on(&mut self, peer: u64, standing: &Standing) {
         self.learn(peer, |known| known.map_or_else(|| Known::of(standing), |known| known.and(standing)));
     }
 
-    /// A peer greets that is at `standing`. Its directory is recorded if it has none yet. Of a later start nothing else is
-    /// learned before something rests on it: it must first be told what is known of the earlier one.
+    /// Takes note that a peer at `standing` greets. Records its directory if it has none yet. Of a later start nothing else is
+    /// learned before something rests on it: that start must first be told what is known of the earlier one.
     pub fn greet(&mut self, peer: u64, standing: &Standing) {
         self.learn(peer, |known| known.map_or_else(|| Known::of(standing), |known| known.raised(standing)));
     }
@@ -42,70 +42,70 @@ impl Memory {
         }
     }
 
-    /// What is known of a peer, durable or not: what it is told when it greets.
+    /// The knowledge of a peer, durable or not, that the peer is told when it greets.
     pub fn known(&self, peer: u64) -> Option<Known> {
         self.known.get(&peer).copied()
     }
 
-    /// Whether all that is known of a peer is durable: what rests on it may leave.
+    /// True if all that is known of a peer is durable, so that what rests on it may leave.
     pub fn is_durable(&self, peer: u64) -> bool {
         !self.unwritten.contains(&peer)
     }
 
-    /// Whether a peer's directory is durably recorded, so that no other one of it will ever be taken for it.
+    /// True if a peer's directory is durably recorded, so that no other directory will ever be taken for it.
     pub fn is_recorded(&self, peer: u64) -> bool {
         self.recorded.contains(&peer)
     }
 
-    /// What the next flush has to write.
+    /// The knowledge that the next flush has to write.
     pub fn unwritten(&self) -> impl Iterator<Item = (u64, Known)> {
         self.unwritten.iter().map(|peer| (*peer, self.known[peer]))
     }
 
-    /// Everything that is known.
+    /// All knowledge.
     pub fn all(&self) -> impl Iterator<Item = (u64, Known)> {
         self.known.iter().map(|(peer, known)| (*peer, *known))
     }
 
-    /// The flush is done.
+    /// Takes note that the flush is done.
     pub fn written(&mut self) {
         self.recorded.append(&mut self.unwritten);
     }
 }
 
-/// Which of a batch's sends may leave before its flush, and whether there must be one.
+/// The order of a batch's sends and its flush: which sends may leave before it, and whether there must be one.
 ///
-/// A send rests on whatever came before it in its batch, and on what earlier batches left unflushed.
+/// A send rests on everything that came before it in its batch, and on what earlier batches left unflushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Order {
-    /// From which of the batch's sends on something must be durable first.
+    /// The index of the first send before which something must be durable.
     from: Option<usize>,
-    /// Whether the flush may not be put off even if no send waits for it.
+    /// True if the flush may not be put off even if no send waits for it.
     due: bool,
 }
 
 impl Order {
-    /// What comes after the first `sends` of the batch rests on something that is not durable yet.
+    /// Lets everything after the first `sends` of the batch wait for a flush.
     pub fn wait(&mut self, sends: usize) {
         self.from.get_or_insert(sends);
     }
 
-    /// There has to be a flush at the end of this batch: somebody waits for it.
+    /// Demands a flush at the end of this batch, since somebody waits for it.
     pub fn flush(&mut self) {
         self.due = true;
     }
 
-    /// How many of the batch's `sends` may leave at once.
+    /// The number of the batch's `sends` that may leave at once.
     pub fn free(&self, sends: usize) -> usize {
         self.from.map_or(sends, |from| from.min(sends))
     }
 
-    /// Whether the batch, with so many `sends` in all, needs a flush now.
+    /// True if the batch, with so many `sends` in all, needs a flush now.
     pub fn needs_flush(&self, sends: usize) -> bool {
         self.due || self.free(sends) < sends
     }
 
-    /// Ends the batch. What was not flushed makes every send of the next batch wait.
+    /// Ends the batch. If it was not flushed, every send of the next batch waits.
     pub fn end(&mut self, flushed: bool) {
         let owed = self.from.is_some() && !flushed;
         *self = Order { from: owed.then_some(0), due: false };
@@ -157,7 +157,7 @@ mod tests {
         order.wait(2);
         order.wait(4);
         assert_eq!((order.free(5), order.needs_flush(5)), (2, true));
-        // Nothing follows: the flush can wait, and so does whatever is sent later.
+        // No send follows, so the flush can wait, and so does whatever is sent later.
         assert_eq!((order.free(2), order.needs_flush(2)), (2, false));
         order.end(false);
         assert_eq!((order.free(0), order.needs_flush(0)), (0, false));

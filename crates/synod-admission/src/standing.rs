@@ -1,23 +1,23 @@
-//! What a member is at, what others know of it, and what its own disk has: the words in which a wiped or older disk shows.
+//! Standings, knowledge and a disk's own account: the data in which a wiped or older disk shows.
 
 use serde::{Deserialize, Serialize};
 
-/// What a member says of itself.
+/// The account that a member gives of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// Its data directory's id, drawn at random when it was made.
     pub disk: u64,
-    /// How many times its data directory was started.
+    /// The number of times that its data directory was started.
     pub boot: u64,
     /// A number drawn at random for this start: two copies of a directory may both count it as their fifth.
     pub nonce: u64,
-    /// How many saves it has made durable.
+    /// The number of saves it has made durable.
     pub saves: u64,
-    /// Whether its data directory has ever been admitted.
+    /// True if its data directory has ever been admitted.
     pub admitted: bool,
 }
 
-/// What a member knows of another.
+/// The knowledge that one member has of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Known {
     /// Its data directory.
@@ -31,21 +31,21 @@ pub struct Known {
 }
 
 impl Known {
-    /// What one standing says.
+    /// The knowledge in one standing.
     pub fn of(standing: &Standing) -> Known {
         let Standing { disk, boot, nonce, saves, .. } = *standing;
         Known { disk, boot, nonce, saves }
     }
 
-    /// Whether a member that is at `standing` may be listened to by one that knows this of it. One on another disk, in an
-    /// earlier start, or in another process of the same start may not: somebody took part whom it cannot follow.
+    /// True if a member with this knowledge may listen to one at `standing`. It may not if that one is on another disk, in an
+    /// earlier start, or in another process of the same start: then a member took part that it cannot follow.
     pub fn admits(&self, standing: &Standing) -> bool {
         let later = standing.boot > self.boot;
         let same = (standing.boot, standing.nonce) == (self.boot, self.nonce);
         standing.disk == self.disk && (later || same)
     }
 
-    /// What is known once a message of a member at `standing` has an effect: never less, and of a later start only that one.
+    /// The knowledge once a message of a member at `standing` has an effect. It never shrinks, and of a later start it holds only that start.
     #[must_use]
     pub fn and(self, standing: &Standing) -> Known {
         if standing.boot > self.boot && self.admits(standing) {
@@ -55,8 +55,8 @@ impl Known {
         }
     }
 
-    /// What is known once this standing was heard, and nothing more came of it. A later start takes the place of this one only
-    /// when it has heard what was known of this one; until then that is what it has to be told.
+    /// The knowledge once this standing was heard, and nothing more came of it. A later start replaces this one only
+    /// when it has heard what was known of this one. Until then this is what it must be told.
     #[must_use]
     pub fn raised(self, standing: &Standing) -> Known {
         let same = (standing.disk, standing.boot, standing.nonce) == (self.disk, self.boot, self.nonce);
@@ -69,14 +69,14 @@ impl Known {
 pub struct Begun {
     /// The random number of the start.
     pub nonce: u64,
-    /// How many saves the directory had then.
+    /// The number of saves that the directory had then.
     pub saves: u64,
 }
 
-/// So many starts of a directory are remembered one by one.
+/// The number of starts of a directory that are remembered one by one.
 pub const MOST_STARTS: usize = 1024;
 
-/// What a member's own disk says of itself.
+/// The account that a member's own disk gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mine {
     /// The data directory's id.
@@ -85,28 +85,28 @@ pub struct Mine {
     pub first: u64,
     /// The last starts, at most [`MOST_STARTS`], in order; the present one is the last.
     pub starts: Vec<Begun>,
-    /// Whether it was ever admitted.
+    /// True if it was ever admitted.
     pub admitted: bool,
 }
 
-/// What a disk has not, though a peer has heard of it.
+/// Something that a disk lacks, though a peer has heard of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lack {
     /// The peer knows another data directory of this member.
     Directory,
     /// The peer knows a later start.
     Start,
-    /// The start of that number was made by another process: of another copy of the directory.
+    /// Another process made the start of that number, on another copy of the directory.
     Process,
     /// The peer knows more saves than there had been when that start was over.
     Saves {
-        /// So many there had been.
+        /// The number of saves there had been.
         had: u64,
     },
 }
 
 impl Mine {
-    /// Counts a start that found so many saves.
+    /// Counts a start, with the saves that it found.
     pub fn begin(&mut self, begun: Begun) {
         self.first = self.first.max(1);
         self.starts.push(begun);
@@ -116,18 +116,18 @@ impl Mine {
         }
     }
 
-    /// How many times the directory was started.
+    /// The number of times that the directory was started.
     pub fn boot(&self) -> u64 {
         (self.first + self.starts.len() as u64).saturating_sub(1)
     }
 
-    /// What to say of it, with so many saves durable by now.
+    /// The standing to announce, with so many saves durable by now.
     pub fn standing(&self, saves: u64) -> Standing {
         let nonce = self.starts.last().map_or(0, |begun| begun.nonce);
         Standing { disk: self.disk, boot: self.boot(), nonce, saves, admitted: self.admitted }
     }
 
-    /// What of that which a peer knows this disk does not have; `saves` are durable by now. A start that is over is held
+    /// The part of a peer's knowledge that this disk lacks, if any. `saves` are durable by now. A start that is over is held
     /// against what the next one found, so that later saves do not make up for lost ones.
     pub fn lacks(&self, known: &Known, saves: u64) -> Option<Lack> {
         if known.disk != self.disk {
@@ -136,7 +136,7 @@ impl Mine {
         if known.boot > self.boot() {
             return Some(Lack::Start);
         }
-        // Of a start from before the list nothing is left but that it was over when the first in the list began.
+        // Of a start from before the list only one thing is known: it was over when the first start in the list began.
         let listed = known.boot.checked_sub(self.first);
         let started = listed.and_then(|at| self.starts.get(at as usize));
         if started.is_some_and(|begun| begun.nonce != known.nonce) {
@@ -173,7 +173,7 @@ mod tests {
         for other in [at(7, 3, 33, 40), at(8, 9, 9, 99), at(7, 2, 32, 99), at(7, 3, 99, 99)] {
             assert_eq!(KNOWN.and(&other), KNOWN, "{other:?}");
         }
-        // Before a later start has heard what was known of this one, that may not be forgotten.
+        // This must not be forgotten before a later start has heard what was known of this one.
         assert_eq!(KNOWN.raised(&at(7, 3, 33, 60)), Known { saves: 60, ..KNOWN });
         for other in [at(7, 4, 34, 50), at(7, 4, 34, 99), at(7, 3, 99, 99), at(8, 3, 33, 99)] {
             assert_eq!(KNOWN.raised(&other), KNOWN, "{other:?}");

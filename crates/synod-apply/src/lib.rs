@@ -1,8 +1,8 @@
-//! Where the protocol and the machines meet: a machine of `synod-machine`, with its clients' sessions, as the machine that
+//! The meeting place of protocol and machines: a machine of `synod-machine`, with its clients' sessions, as the machine that
 //! the servers of `synod` run.
 //!
-//! Neither of the two knows the other. A server hands over a command as bytes and takes the output as bytes; a machine has
-//! commands and outputs of its own types. How the ones become the others is a [`Wording`]: [`Compact`] for serving, and words that
+//! Neither crate knows the other. A server hands over a command as bytes and takes the output as bytes. A machine has
+//! commands and outputs of its own types. A [`Wording`] translates between them: [`Compact`] for serving, and words that
 //! people can read in models.
 
 use std::fmt::{self, Debug};
@@ -13,16 +13,16 @@ use synod_machine::{
     StateMachine, decode, encode,
 };
 
-/// How commands and outputs of a machine with sessions are written. Outputs that differ must be written differently.
+/// The encoding of commands and outputs of a machine with sessions. Outputs that differ must be written differently.
 pub trait Wording<M: StateMachine>: Send + Sync + 'static {
-    /// The command that some bytes say, if they say one. They come from clients, and may be anything.
+    /// The command in some bytes, if they hold one. They come from clients, and may be anything.
     fn command(bytes: &[u8]) -> Option<SessionCommand<M::Command>>;
 
-    /// What is said of an output; without one, of a command that says nothing.
+    /// The bytes of an output. Without an output, the bytes for a command that says nothing.
     fn output(output: Option<&SessionOutput<M::Output>>) -> Vec<u8>;
 }
 
-/// As short as it can be said: for serving.
+/// The shortest encoding, for serving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compact;
 
@@ -54,7 +54,7 @@ impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
         &self.machine
     }
 
-    /// What was executed, as one number.
+    /// The checksum of all that was executed.
     pub fn chain(&self) -> Chain {
         self.chain
     }
@@ -77,7 +77,7 @@ impl<M: StateMachine, W> Debug for Applied<M, W> {
 }
 
 impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
-    /// Bytes that say no command change nothing, but for the checksum: they are in the log like any other command.
+    /// Bytes that hold no command change nothing but the checksum: they are in the log like any other command.
     fn execute(&mut self, _: Instance, entry: &Entry) -> Value {
         let output = W::command(entry.command.as_bytes()).map(|command| self.machine.apply(&command));
         let said = Self::say(output.as_ref());
@@ -85,8 +85,8 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
         said
     }
 
-    /// Answered from the table of sessions: see [`Sessions::settled`]. The call says who is told; whether a command is the same as one before is for its
-    /// session and its number there to say, so that a client which comes back with another id takes its session with it.
+    /// Answers from the table of sessions: see [`Sessions::settled`]. The call decides who is told. The session and its number decide whether a
+    /// command is the same as an earlier one, so a client that comes back with another id takes its session with it.
     fn said(&self, entry: &Entry) -> Option<Value> {
         let SessionCommand::Apply { session, number, .. } = W::command(entry.command.as_bytes())? else {
             return None;
@@ -99,7 +99,7 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
         self.machine.query(&command).map(|output| Self::say(Some(&output)))
     }
 
-    /// With a digest of the whole, since it may come in parts from elsewhere.
+    /// Holds a digest of the whole, since the snapshot may come in chunks from elsewhere.
     fn snapshot(&self) -> Vec<u8> {
         let snapshot = Snapshot { chain: self.chain, machine: Blob::from(self.machine.snapshot()) };
         let cut = Cut::new(&snapshot, 0);

@@ -14,40 +14,40 @@ pub struct Bank {
     balances: Sorted<u64, u64>,
 }
 
-/// What can be asked of a bank.
+/// The commands of a bank.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum BankCommand {
-    /// How much is there?
+    /// Asks for a balance.
     Balance {
-        /// Whose.
+        /// The account.
         account: u64,
     },
     /// Adds to an account.
     Deposit {
-        /// Whose.
+        /// The account.
         account: u64,
-        /// How much.
+        /// The amount.
         amount: u64,
     },
     /// Takes from an account, if there is enough.
     Withdraw {
-        /// Whose.
+        /// The account.
         account: u64,
-        /// How much.
+        /// The amount.
         amount: u64,
     },
     /// Takes from one account and adds to another, both or neither.
     Transfer {
-        /// Whose it was.
+        /// The account that pays.
         from: u64,
-        /// Whose it is to be.
+        /// The account that receives.
         to: u64,
-        /// How much.
+        /// The amount.
         amount: u64,
     },
 }
 
-/// What a bank says.
+/// The outputs of a bank.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum BankOutput {
     /// Done: the old and the new balance, of the account that was paid from where there are two.
@@ -59,12 +59,12 @@ pub enum BankOutput {
     },
     /// Nothing was done: the amount is not covered.
     NotCovered {
-        /// What there is.
+        /// The balance.
         balance: u64,
     },
     /// Nothing was done: the balance would be more than a number holds.
     TooMuch {
-        /// What there is, on the account that was to receive.
+        /// The balance of the account that was to receive.
         balance: u64,
     },
 }

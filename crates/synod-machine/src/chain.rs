@@ -1,16 +1,16 @@
 //! Guarantees that replicas which executed different commands, or the same with different outputs, find out as soon as they
 //! compare notes, and say with which values; not that they never differ: that is what the rest is for.
 //!
-//! Each instance's checksum is over the one before, its value and its output (phxpaxos chains its values alike), so that one number stands
-//! for all that was executed. It is XXH3 with 64 bits: it finds accidents, two different logs being equal with odds of about
-//! 2⁻⁶⁴; it is no defence against a member that lies (processes are not Byzantine, PMS §2.1).
+//! Each instance's checksum covers the one before, its value and its output (phxpaxos chains its values alike). So one number stands
+//! for all that was executed. It is XXH3 with 64 bits, which finds accidents: two different logs are equal with odds of about
+//! 2⁻⁶⁴. It is no defence against a member that lies (processes are not Byzantine, PMS §2.1).
 
 use crate::sorted::Sorted;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use xxhash_rust::xxh3::Xxh3;
 
-/// What was executed, as one number.
+/// The checksum of all that was executed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Checksum(pub u64);
 
@@ -31,17 +31,17 @@ impl fmt::Debug for Checksum {
 pub struct Chain {
     /// The first instance that was not executed.
     pub next: u64,
-    /// Of all below.
+    /// The checksum of everything below.
     pub sum: Checksum,
 }
 
 impl Chain {
-    /// Of nothing: instances count from 0.
+    /// The chain of an empty log: instances count from 0.
     pub fn new() -> Self {
         Chain::default()
     }
 
-    /// The next instance was executed: its value as it stands in the log, and its output as [`encode`](crate::encode)d.
+    /// Executes the next instance: its value as it stands in the log, and its output as [`encode`](crate::encode)d.
     pub fn extend(&mut self, value: &[u8], output: &[u8]) {
         let mut hash = Xxh3::new();
         // The length tells where the value ends.
@@ -58,21 +58,21 @@ impl Chain {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Checksums {
     now: Chain,
-    /// Of everything below each of the last few instances.
+    /// The checksums of everything below each of the last few instances.
     past: Sorted<u64, Checksum>,
     keep: u32,
 }
 
-/// Two replicas executed different things. Neither may go on: nobody knows which one is right.
+/// Two replicas executed different things. Neither may go on, since nobody knows which one is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Diverged {
     /// Below this instance something differs.
     pub below: u64,
-    /// What this replica has there.
+    /// The checksum of this replica there.
     pub ours: Checksum,
-    /// What the other has there.
+    /// The checksum of the other replica there.
     pub theirs: Checksum,
-    /// Below this instance nothing does, as far as was compared.
+    /// Below this instance nothing differs, as far as was compared.
     pub agreed: Option<u64>,
 }
 
@@ -90,17 +90,17 @@ impl fmt::Display for Diverged {
 
 impl std::error::Error for Diverged {}
 
-/// What a comparison without a difference shows.
+/// The result of a comparison without a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compared {
     /// The highest instance below which everything was found equal.
     pub agreed: Option<u64>,
-    /// How many of the notes were about what this replica has not executed yet, or does not remember.
+    /// The number of notes about instances that this replica has not executed yet, or does not remember.
     pub unknown: usize,
 }
 
 impl Checksums {
-    /// Goes on from there, and remembers the checksums of so many instances.
+    /// Goes on from `now`, and remembers the checksums of so many instances.
     pub fn new(now: Chain, keep: u32) -> Self {
         Checksums { now, past: Sorted::new(), keep }
     }
@@ -110,7 +110,7 @@ impl Checksums {
         self.now
     }
 
-    /// Like [`Chain::extend`].
+    /// Executes the next instance as [`Chain::extend`] does.
     pub fn extend(&mut self, value: &[u8], output: &[u8]) {
         self.past.insert(self.now.next, self.now.sum);
         self.now.extend(value, output);
@@ -129,7 +129,7 @@ impl Checksums {
     /// Compares with another replica's notes, in any order.
     ///
     /// # Errors
-    /// They differ: the lowest note that does, and what was equal below it.
+    /// They differ: the lowest note that does, and the last agreement below it.
     pub fn compare(&self, theirs: &[Chain]) -> Result<Compared, Diverged> {
         let mut compared = Compared { agreed: None, unknown: 0 };
         let mut first: Option<Diverged> = None;
@@ -143,7 +143,7 @@ impl Checksums {
                 Some(_) => {}
             }
         }
-        // Chains that differ stay different, so whatever agrees is below whatever differs.
+        // Chains that differ stay different, so everything that agrees is below everything that differs.
         first.map_or(Ok(compared), |found| Err(Diverged { agreed: compared.agreed, ..found }))
     }
 }

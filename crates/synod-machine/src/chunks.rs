@@ -13,19 +13,19 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// What takes the place of the log's beginning.
+/// A snapshot, which replaces the log's beginning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// What was executed: everything below `chain.next`.
+    /// The checksum of what was executed: everything below `chain.next`.
     pub chain: Chain,
     /// The machine's own snapshot.
     pub machine: Blob,
 }
 
-/// What a snapshot is: enough to fetch it, and to know it when it is there.
+/// The description of a snapshot: enough to fetch it, and to recognise it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Manifest {
-    /// What was executed. Whoever has more has no use for it.
+    /// The checksum of what was executed. A replica that has executed more has no use for the snapshot.
     pub chain: Chain,
     /// Its length in bytes.
     pub length: u64,
@@ -45,9 +45,9 @@ impl fmt::Debug for Manifest {
 /// One part of a snapshot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Part {
-    /// Of which snapshot: its digest.
+    /// The digest of its snapshot.
     pub of: u128,
-    /// Which one, from 0.
+    /// Its index, from 0.
     pub index: u32,
     /// Its bytes.
     pub bytes: Blob,
@@ -76,7 +76,7 @@ impl Cut {
         Cut { manifest, bytes }
     }
 
-    /// What to tell those who may want it.
+    /// The manifest to tell those who may want the snapshot.
     pub fn manifest(&self) -> Manifest {
         self.manifest
     }
@@ -90,12 +90,12 @@ impl Cut {
 }
 
 impl Manifest {
-    /// How many parts there are.
+    /// The number of parts.
     pub fn parts(&self) -> u64 {
         if self.part == 0 { 0 } else { self.length.div_ceil(u64::from(self.part)) }
     }
 
-    /// How long a part is, if there is one with this index.
+    /// The length of a part, if there is one with this index.
     fn length_of(&self, index: u32) -> Option<u64> {
         let part = u64::from(self.part);
         let rest = self.length.checked_sub(u64::from(index).checked_mul(part)?)?;
@@ -103,12 +103,12 @@ impl Manifest {
     }
 }
 
-/// What a receiver is willing to keep of a snapshot that is not whole.
+/// The most that a receiver keeps of a snapshot that is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchLimits {
     /// Bytes of all parts.
     pub bytes: u64,
-    /// How many parts: each costs some 100 bytes besides its own.
+    /// The number of parts. Each costs some 100 bytes besides its own.
     pub parts: u32,
 }
 
@@ -119,14 +119,14 @@ impl Default for FetchLimits {
     }
 }
 
-/// Why a manifest, a part or a whole snapshot was refused.
+/// The reasons why a manifest, a part or a whole snapshot was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// More than the receiver is willing to keep.
     TooLarge {
-        /// What is too large.
+        /// The manifest that is too large.
         manifest: Manifest,
-        /// What would not be.
+        /// The limits that it exceeds.
         limits: FetchLimits,
     },
     /// A snapshot of nothing, or in parts of nothing.
@@ -147,18 +147,18 @@ pub enum Refused {
         /// What it should be, if there is such a part.
         wanted: Option<u64>,
     },
-    /// All parts are there, and what they make is not what was announced.
+    /// All parts have come, and together they are not what was announced.
     Damaged {
-        /// What was announced.
+        /// The announced manifest.
         manifest: Manifest,
-        /// What came.
+        /// The digest of what came.
         digest: u128,
     },
     /// The bytes are the announced ones, but no snapshot, or one of something else than was announced.
     NoSnapshot {
-        /// What was announced.
+        /// The announced manifest.
         manifest: Manifest,
-        /// What is wrong.
+        /// The error.
         because: String,
     },
 }
@@ -214,12 +214,12 @@ impl Fetch {
         Ok(Fetch { manifest, parts: Sorted::new(), next: 0 })
     }
 
-    /// What is being fetched.
+    /// The manifest of the snapshot that is being fetched.
     pub fn manifest(&self) -> Manifest {
         self.manifest
     }
 
-    /// How many parts are there.
+    /// The number of parts that have come.
     pub fn received(&self) -> usize {
         self.parts.len()
     }
@@ -230,7 +230,7 @@ impl Fetch {
         (self.next..all).filter(|index| !self.parts.contains_key(index)).take(most).collect()
     }
 
-    /// Takes a part. Returns whether it was missing.
+    /// Takes a part. Returns true if it was missing.
     ///
     /// # Errors
     /// It is not a part of this snapshot. Nothing is kept of it.
@@ -256,7 +256,7 @@ impl Fetch {
     /// The snapshot, once all parts are there.
     ///
     /// # Errors
-    /// It is not what was announced. Whoever wants it has to begin anew.
+    /// It is not what was announced. The fetch has to start anew.
     pub fn whole(&self) -> Result<Option<Snapshot>, Refused> {
         if u64::from(self.next) < self.manifest.parts() {
             return Ok(None);

@@ -28,7 +28,7 @@ pub fn encode<T: Serialize>(data: &T) -> Vec<u8> {
     postcard::to_allocvec(data).expect("plain data can be serialised")
 }
 
-/// How many bytes [`encode`] would write, without writing them.
+/// The number of bytes that [`encode`] would write, without writing them.
 ///
 /// # Panics
 /// Like [`encode`].
@@ -37,7 +37,7 @@ pub fn encoded_len<T: Serialize>(data: &T) -> usize {
         .expect("plain data can be serialised")
 }
 
-/// What [`encode`] wrote.
+/// The data that [`encode`] wrote.
 ///
 /// # Errors
 /// The bytes are no such data, or there are more of them.

@@ -18,7 +18,7 @@ pub struct Kv {
     latest: u64,
 }
 
-/// What is stored for a key.
+/// The value and version of a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The value.
@@ -27,73 +27,73 @@ pub struct Entry {
     pub version: u64,
 }
 
-/// What must be there for a change to happen.
+/// A condition for a change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Expect {
     /// Nothing.
     Absent,
-    /// What this change put there.
+    /// The value that this change put there.
     Version(u64),
     /// This value, whoever put it there.
     Value(Blob),
 }
 
-/// What can be asked of a store.
+/// The commands of a store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum KvCommand {
-    /// What is there?
+    /// Asks for the value of a key.
     Get {
-        /// Where.
+        /// The key.
         key: Blob,
     },
     /// Stores, whatever was there.
     Put {
-        /// Where.
+        /// The key.
         key: Blob,
-        /// What.
+        /// The value.
         value: Blob,
     },
     /// Stores, if the expected is there.
     Cas {
-        /// Where.
+        /// The key.
         key: Blob,
-        /// What must be there.
+        /// The condition.
         expect: Expect,
-        /// What to put in its place.
+        /// The new value.
         value: Blob,
     },
     /// Deletes; only the expected, if anything is.
     Delete {
-        /// Where.
+        /// The key.
         key: Blob,
-        /// What must be there.
+        /// The condition, if any.
         expect: Option<Expect>,
     },
 }
 
-/// What a store says.
+/// The outputs of a store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum KvOutput {
-    /// What is there.
+    /// The entry of the key.
     Found(Entry),
     /// There is nothing, so nothing was read or deleted.
     Absent,
     /// It was stored.
     Stored {
-        /// As this change.
+        /// The version of this change.
         version: u64,
     },
     /// It was deleted.
     Deleted,
     /// Nothing was done: the expected is not there.
     Conflict {
-        /// What is there instead.
+        /// The entry that is there instead.
         found: Option<Entry>,
     },
 }
 
 impl KvCommand {
-    /// The key it is about. No command looks at two.
+    /// The key of the command. No command looks at two.
     pub fn key(&self) -> &Blob {
         match self {
             KvCommand::Get { key }
@@ -105,7 +105,7 @@ impl KvCommand {
 }
 
 impl Expect {
-    /// Whether what is there is what is expected.
+    /// True if the entry meets the condition.
     pub fn is_met_by(&self, found: Option<&Entry>) -> bool {
         match (self, found) {
             (Expect::Absent, found) => found.is_none(),
@@ -117,17 +117,17 @@ impl Expect {
 }
 
 impl Kv {
-    /// What is stored for a key.
+    /// The entry of a key.
     pub fn get(&self, key: &Blob) -> Option<&Entry> {
         self.entries.get(key)
     }
 
-    /// How many keys have a value.
+    /// The number of keys that have a value.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no key has a value.
+    /// True if no key has a value.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

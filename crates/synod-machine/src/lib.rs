@@ -1,12 +1,12 @@
-//! What a replicated log is applied to.
+//! Machines that a replicated log is applied to.
 //!
 //! *Paxos Made Simple* (PMS) §3 implements a distributed system as a deterministic state machine that every server
 //! runs over the same sequence of commands. This crate is that half: machines, the clients' sessions with them, and the
-//! snapshots that take the place of a log's beginning. It knows no Paxos: a position in the log is a plain number, and
-//! how commands come to be in the log is nobody's business here.
+//! snapshots that replace a log's beginning. It knows no Paxos: a position in the log is a plain number, and
+//! the crate does not ask how commands come to be in the log.
 //!
 //! The crate does no input or output, reads no clock, draws no random number and has no map whose order depends on hashes:
-//! whatever happens is decided by the log.
+//! the log alone decides what happens.
 //!
 //! | file | guarantees |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Guarantees that a lock has one holder at most, and that the token of each grant is above all tokens before it.
 //!
-//! A holder may be slow and act after its lock went to somebody else. Whatever the lock protects can refuse it then: each request
-//! carries the grant's *fencing token*, and what is below the highest seen comes from a former holder.
+//! A holder may be slow and act after its lock went to somebody else. A resource that the lock protects can refuse it then: each request
+//! carries the grant's *fencing token*, and a token below the highest seen comes from a former holder.
 
 use crate::blob::Blob;
 use crate::machine::{NotRestored, StateMachine, plausible};
@@ -20,44 +20,44 @@ pub struct Locks {
 /// A lock that is not free.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Held {
-    /// Who has it.
+    /// The holder.
     pub owner: Blob,
     /// The grant's fencing token. Tokens begin at 1.
     pub token: u64,
 }
 
-/// What can be asked of locks.
+/// The commands of locks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LockCommand {
-    /// Who has it?
+    /// Asks for the holder.
     Holder {
-        /// Which lock.
+        /// The lock.
         lock: Blob,
     },
     /// Takes it, if it is free.
     Acquire {
-        /// Which lock.
+        /// The lock.
         lock: Blob,
-        /// Who wants it.
+        /// The client that wants it.
         owner: Blob,
     },
     /// Gives it back.
     Release {
-        /// Which lock.
+        /// The lock.
         lock: Blob,
         /// The token of the grant that ends.
         token: u64,
-        /// Who has it.
+        /// The holder.
         owner: Blob,
     },
 }
 
-/// What locks say.
+/// The outputs of locks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LockOutput {
     /// The lock is the asker's, from now on.
     Granted {
-        /// Above all tokens before.
+        /// A token above all tokens before.
         token: u64,
     },
     /// The lock was the asker's before. This is not a second grant: one release ends it.
@@ -69,14 +69,14 @@ pub enum LockOutput {
     Busy(Held),
     /// It was given back.
     Released,
-    /// The lock is free: nobody has it, so nobody can give it back.
+    /// The lock is free: nobody holds it, so nobody can give it back.
     Free,
-    /// Who has it.
+    /// The holder.
     By(Held),
 }
 
 impl Locks {
-    /// Who has a lock.
+    /// The holder of a lock.
     pub fn holder(&self, lock: &Blob) -> Option<&Held> {
         self.held.get(lock)
     }

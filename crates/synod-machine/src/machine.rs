@@ -1,4 +1,4 @@
-//! Guarantees nothing by itself: states the contract that makes replicas of a machine equal (PMS §3).
+//! The contract that makes replicas of a machine equal (PMS §3). The module itself guarantees nothing.
 
 use crate::codec::Undecodable;
 use serde::Serialize;
@@ -24,9 +24,9 @@ use std::hash::Hash;
 ///
 /// Copies should be cheap, since a copy of the machine is part of every state of a replica; see [`Sorted`](crate::Sorted).
 pub trait StateMachine: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'static {
-    /// What clients ask for.
+    /// The commands of clients.
     type Command: Clone + Debug + Ord + Hash + Serialize + DeserializeOwned + Send + Sync + 'static;
-    /// What they are told.
+    /// The answers to clients.
     type Output: Clone + Debug + Ord + Hash + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Executes a command: the next state and the output are determined by this state and the command.

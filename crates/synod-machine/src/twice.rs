@@ -17,13 +17,13 @@ pub struct Twice<M> {
 /// Two copies of a machine did not agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unequal {
-    /// The command, or what else was done.
+    /// The command, or other action, after which they differ.
     pub after: String,
-    /// What differs: "output", "state" or "snapshot".
+    /// The part that differs: "output", "state" or "snapshot".
     pub what: &'static str,
-    /// What one copy has.
+    /// The value of one copy.
     pub one: String,
-    /// What the other has.
+    /// The value of the other.
     pub two: String,
 }
 

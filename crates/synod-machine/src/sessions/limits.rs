@@ -4,18 +4,18 @@ use super::table::{REPLY_BYTES, SESSION_BYTES};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What the table of sessions may hold. Part of the replicated state: replicas with other limits would forget other sessions.
+/// The limits of the table of sessions. They are part of the replicated state: replicas with other limits would forget other sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Limits {
-    /// How many sessions are open at a time. Where there would be one more, the one that went unused longest expires.
+    /// The most sessions that are open at a time. Where there would be one more, the one that went unused longest expires.
     pub sessions: u32,
-    /// How many commands of a session may be without an answer at a time. Those that are open together are executed in
-    /// whatever order they come to be in the log; a client that needs them in order waits for each answer.
+    /// The most commands of a session that may be without an answer at a time. Commands that are open together are executed in
+    /// whatever order they come to be in the log. A client that needs its own order waits for each answer.
     pub window: u32,
     /// The longest answer that is kept for copies of its command, in bytes.
     pub reply_bytes: u32,
-    /// How much the table may be charged with: 96 bytes a session and, of each answer kept, its length and 32 bytes. Sessions
-    /// that went unused longest expire where it would be more.
+    /// The most that the table may be charged with: 96 bytes per session, and for each answer kept its length and 32 bytes. Where it would be
+    /// more, the sessions that went unused longest expire.
     pub bytes: u64,
     /// A session expires when more commands than these were applied since it was last used.
     pub idle: Option<u64>,
@@ -37,7 +37,7 @@ pub enum LimitsError {
     NoWindow,
     /// A single session may be charged with more than the whole table.
     TooFewBytes {
-        /// What a session may come to.
+        /// The charge that a session may reach.
         needed: u128,
     },
 }
@@ -63,7 +63,7 @@ impl fmt::Display for LimitsError {
 impl std::error::Error for LimitsError {}
 
 impl Limits {
-    /// Whether one session fits, whatever its client does.
+    /// Checks that one session fits, whatever its client does.
     ///
     /// # Errors
     /// It does not.

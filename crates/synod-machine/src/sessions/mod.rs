@@ -38,7 +38,7 @@ pub struct Sessions<M: StateMachine> {
     table: Table<M::Output>,
 }
 
-/// What a log contains.
+/// The commands in a log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SessionCommand<C> {
     /// A client asks for a session. Copies of one request are one session, as long as it lives.
@@ -55,23 +55,23 @@ pub enum SessionCommand<C> {
         /// The command.
         command: C,
     },
-    /// A client has done.
+    /// A client has finished.
     Close {
         /// The session.
         session: u64,
     },
-    /// Somebody with a clock thinks that a session is abandoned.
+    /// A process with a clock thinks that a session is abandoned.
     Expire {
         /// The session.
         session: u64,
-        /// What [`Session::used`] was then. If it was used since, it stays.
+        /// The value of [`Session::used`] at that time. If the session was used since, it stays.
         used: u64,
     },
     /// A command that changes nothing needs no session: executing it twice does no harm.
     Query(C),
 }
 
-/// What comes out.
+/// The outputs of a command.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SessionOutput<O> {
     /// The session's number.
@@ -93,7 +93,7 @@ pub enum SessionOutput<O> {
     Ended,
     /// The session was used since then, and stays.
     Used {
-        /// What [`Session::used`] is.
+        /// The present value of [`Session::used`].
         used: u64,
     },
     /// This command may change something, so it needs a session. It was not executed.
@@ -120,7 +120,7 @@ impl<M: StateMachine> Sessions<M> {
         &self.machine
     }
 
-    /// What a session has, if it is open.
+    /// The state of a session, if it is open.
     pub fn session(&self, session: u64) -> Option<&Session<M::Output>> {
         self.table.get(session)
     }
@@ -130,12 +130,12 @@ impl<M: StateMachine> Sessions<M> {
         self.table.open()
     }
 
-    /// How many bytes the table is charged with: see [`Limits::bytes`].
+    /// The number of bytes that the table is charged with: see [`Limits::bytes`].
     pub fn bytes(&self) -> u64 {
         self.table.bytes()
     }
 
-    /// How many commands were applied, questions aside.
+    /// The number of commands that were applied, questions aside.
     pub fn applied(&self) -> u64 {
         self.table.now()
     }
@@ -221,7 +221,7 @@ impl<M: StateMachine> Sessions<M> {
         self.machine.query(command).map_or(SessionOutput::NeedsSession, SessionOutput::Output)
     }
 
-    /// Why a session is not in the table.
+    /// The reason why a session is not in the table.
     fn missing(&self, session: u64) -> SessionOutput<M::Output> {
         if self.table.was_opened(session) { SessionOutput::Expired } else { SessionOutput::Unknown }
     }

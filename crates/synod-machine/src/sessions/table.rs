@@ -6,9 +6,9 @@ use crate::sorted::Sorted;
 use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 
-/// What a session is charged with besides its answers: its entries in the three maps, rounded up.
+/// The charge of a session besides its answers: its entries in the three maps, rounded up.
 pub(super) const SESSION_BYTES: u64 = 96;
-/// What an answer is charged with besides its length.
+/// The charge of an answer besides its length.
 pub(super) const REPLY_BYTES: u64 = 32;
 
 /// A client's session.
@@ -16,23 +16,23 @@ pub(super) const REPLY_BYTES: u64 = 32;
 pub struct Session<O: Clone + Ord + Hash> {
     /// The client's number.
     pub client: u64,
-    /// How many commands had been applied, with this one, when one of the session's was last.
+    /// The number of commands that had been applied when one of the session's was last, that one included.
     pub used: u64,
     /// The highest number executed, and from there back, as far as the window, the answers.
     pub replies: Sorted<u64, Reply<O>>,
 }
 
-/// What is kept of an answer.
+/// The kept part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reply<O> {
     /// All of it.
     Kept(O),
-    /// That there was one: it was too long.
+    /// The fact that there was one: it was too long.
     NotKept,
 }
 
 impl<O: Clone + Ord + Hash + Serialize> Session<O> {
-    /// What it is charged with.
+    /// The charge of the session.
     pub(super) fn bytes(&self) -> u64 {
         SESSION_BYTES + self.replies.values().map(reply_bytes).sum::<u64>()
     }
@@ -50,7 +50,7 @@ fn reply_bytes<O: Serialize>(reply: &Reply<O>) -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Table<O: Clone + Ord + Hash> {
     limits: Limits,
-    /// How many commands were applied: the only clock there is.
+    /// The number of commands that were applied. There is no other clock.
     now: u64,
     /// The number of the next session.
     next: u64,
@@ -59,7 +59,7 @@ pub(super) struct Table<O: Clone + Ord + Hash> {
     by_client: Sorted<u64, u64>,
     /// The session last used at each moment: at one moment, one session.
     by_use: Sorted<u64, u64>,
-    /// What all sessions are charged with.
+    /// The charge of all sessions.
     bytes: u64,
 }
 
@@ -105,7 +105,7 @@ impl<O: Clone + Ord + Hash + Serialize> Table<O> {
         self.sessions.iter().map(|(id, session)| (*id, session))
     }
 
-    /// Whether the number was ever given out.
+    /// True if the number was ever given out.
     pub(super) fn was_opened(&self, session: u64) -> bool {
         (1..self.next).contains(&session)
     }
@@ -189,19 +189,19 @@ impl<O: Clone + Ord + Hash + Serialize> Table<O> {
     /// Ends the sessions that went unused longest, until the rest is within the limits. One session always is: see [`Limits::check`].
     fn make_room(&mut self, spared: u64) {
         while self.is_over_its_limits() {
-            // Enforces D8: who is forgotten follows from the log, hence is the same on all replicas.
+            // Enforces D8: the log decides which session is forgotten, so it is the same on all replicas.
             let oldest = self.by_use.values().copied().find(|session| *session != spared);
             let Some(oldest) = oldest else { return };
             self.end(oldest);
         }
     }
 
-    /// Whether somebody has to go.
+    /// True if a session has to go.
     pub(super) fn is_over_its_limits(&self) -> bool {
         self.sessions.len() > self.limits.sessions as usize || self.bytes > self.limits.bytes
     }
 
-    /// Whether a session has this client, or was last used at this moment.
+    /// True if a session has this client, or was last used at this moment.
     pub(super) fn is_in_use(&self, client: u64, used: u64) -> bool {
         self.by_client.contains_key(&client) || self.by_use.contains_key(&used)
     }

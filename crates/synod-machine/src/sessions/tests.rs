@@ -1,4 +1,4 @@
-//! What a reader can follow by hand; `tests/it/sessions.rs` has the properties.
+//! Cases that a reader can follow by hand. `tests/it/sessions.rs` has the properties.
 
 use super::*;
 use crate::bank::{Bank, BankCommand, BankOutput};
