@@ -10,27 +10,27 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// What is said of a history.
+/// The verdict on a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// There is an order. It is named where a search found it; where it was not needed to know that there is one, it is not.
+    /// There is an order. It is named if a search found it, and not if none was needed to know that there is one.
     Linearizable {
-        /// Operations in an order that explains all answers. Those that are missing need not have happened.
+        /// Operations in an order that explains all answers. Operations that are missing need not have happened.
         order: Option<Vec<OpId>>,
     },
     /// There is none.
     NotLinearizable(Explanation),
-    /// The search would have had to remember more than it was allowed to. This is no verdict: give it more room.
+    /// The search would have had to remember more than it was allowed to. This is no verdict: it needs more room.
     GaveUp {
-        /// How many configurations were looked at.
+        /// The number of configurations that were looked at.
         configurations: usize,
-        /// How many bytes that took, or would have taken.
+        /// The number of bytes that this took, or would have taken.
         bytes: usize,
     },
 }
 
 impl Verdict {
-    /// Whether there is an order.
+    /// True if there is an order.
     pub fn is_linearizable(&self) -> bool {
         matches!(self, Verdict::Linearizable { .. })
     }
@@ -39,12 +39,12 @@ impl Verdict {
 /// A gigabyte.
 pub const MANY: usize = 1 << 30;
 
-/// Judges a history of one object with so many bytes of memory ([`MANY`] if in doubt): what is remembered of configurations, and each
-/// state that was met once, as far as [`Measured::bytes`] knows. The history itself is not counted, and lists that grow may take half as
+/// Judges a history of one object with so many bytes of memory ([`MANY`] if in doubt). The limit covers what is remembered of configurations, and each
+/// state that was met once, as far as [`Measured::bytes`] knows. It does not cover the history itself. Lists that grow may take half as
 /// much again for a moment.
 ///
-/// The number of configurations is about that of the operations where there is an order that suggests itself, and may double with each
-/// operation that is open at the same time where there is none.
+/// Where an order suggests itself, there are about as many configurations as operations. Where none does, the number may double with each
+/// operation that is open at the same time.
 pub fn check<S: Measured>(spec: &S, history: &History<S::Op, S::Ret>, bytes: usize) -> Verdict {
     match search(spec, history.operations(), bytes) {
         Outcome::Order(order) => Verdict::Linearizable { order: Some(order) },
@@ -54,7 +54,7 @@ pub fn check<S: Measured>(spec: &S, history: &History<S::Op, S::Ret>, bytes: usi
 }
 
 /// Judges a history of one register. Where every value was written once, and nothing swapped, this takes about as long as sorting, however
-/// many operations are open at a time; everything else goes to [`check()`].
+/// many operations are open at a time. Every other history goes to [`check()`].
 pub fn check_register<V: Clone + Debug + Ord + Hash>(
     history: &History<RegisterOp<V>, RegisterRet<V>>,
     bytes: usize,
@@ -77,8 +77,8 @@ pub fn check_by_key<S: Measured, K: Ord>(
     history.by_key(key).into_iter().map(|(key, part)| (key, check(spec, &part, bytes))).collect()
 }
 
-/// Whether an order explains a history, found out the plain way: every operation with an answer is in it once, no other more than that,
-/// none before one that had returned when it began, and each answer is right.
+/// Checks in the plain way that an order explains a history: every operation with an answer is in it once, and every other at most once;
+/// none comes before one that had returned when it began; and each answer is right.
 pub fn explains<S: Spec>(spec: &S, history: &History<S::Op, S::Ret>, order: &[OpId]) -> bool {
     let operations = history.operations();
     let mut seen = vec![false; operations.len()];
@@ -89,7 +89,7 @@ pub fn explains<S: Spec>(spec: &S, history: &History<S::Op, S::Ret>, order: &[Op
         if std::mem::replace(&mut seen[*id], true) {
             return false;
         }
-        // Whatever comes later must not have returned before the latest invocation so far.
+        // A later operation must not have returned before the latest invocation so far.
         latest = latest.max(*invoked);
         if returned.as_ref().is_some_and(|(at, _)| *at < latest) {
             return false;

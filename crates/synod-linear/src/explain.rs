@@ -1,5 +1,5 @@
-//! Guarantees that an explanation names a beginning of the history that has no order by itself, and no shorter one, as far as was
-//! searched; and shows the operations at which it fails in a way that people can follow.
+//! Guarantees that an explanation names a prefix of the history that has no order by itself, and no shorter one, as far as was
+//! searched. It shows the operations at which that prefix fails in a form that people can follow.
 
 use crate::history::{History, OpId, Operation, events};
 use crate::register::{RegisterOp, RegisterRet};
@@ -10,16 +10,16 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Write};
 use std::hash::Hash;
 
-/// Why a history is not linearizable. As text it says everything, with a picture of the operations in time.
+/// The reason why a history is not linearizable. As text it says everything, with a picture of the operations in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// The history is not linearizable up to this moment, and with it; before it was.
+    /// The history up to and including this moment is not linearizable; without this moment it is.
     pub moment: u64,
-    /// How many invocations and returns that are.
+    /// The number of invocations and returns in that prefix.
     pub events: usize,
-    /// The operations that cannot be ordered, first the one whose return makes it so.
+    /// The operations that cannot be ordered. The first is the one whose return makes it so.
     pub stuck: Vec<OpId>,
-    /// Whether a shorter beginning was ruled out.
+    /// True if a shorter prefix was ruled out.
     pub shortest: bool,
     text: String,
 }
@@ -30,12 +30,12 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// How many operations of the order so far are shown.
+/// The number of operations of the order so far that are shown.
 const RECENT: usize = 4;
-/// How many open operations are shown.
+/// The number of open operations that are shown.
 const SHOWN: usize = 12;
 
-/// Explains by what the search came up against. `stuck` is what it found for the whole history.
+/// Explains by the obstacle that the search met. `stuck` is the obstacle for the whole history.
 pub(crate) fn explain<S: Measured>(
     spec: &S,
     history: &History<S::Op, S::Ret>,
@@ -45,7 +45,7 @@ pub(crate) fn explain<S: Measured>(
     let whole: Vec<OpId> = (0..history.operations().len()).collect();
     let moments = returns(history.operations());
     let moment_of = |id: OpId| ended(&history.operations()[id]);
-    // A beginning knows less: of what is open at its end, the answers. So it may be that only a longer one has no order.
+    // A prefix knows less: it lacks the answers of operations that are open at its end. So perhaps only a longer one has no order.
     let fails = |moment: u64| {
         let (beginning, places) = history.until(moment);
         match search(spec, beginning.operations(), bytes) {
@@ -54,7 +54,7 @@ pub(crate) fn explain<S: Measured>(
         }
     };
     let first = moments.partition_point(|moment| *moment < moment_of(stuck.operation));
-    // The beginnings before have an order, since the search came that far.
+    // The prefixes before have an order, since the search came that far.
     let found = shortest(&moments[first..], fails);
     let (moment, shortest, (stuck, places)) = match found {
         Some((moment, found)) => (moment, true, found),
@@ -78,7 +78,7 @@ pub(crate) fn explain<S: Measured>(
     let recent = stuck.before.first().map(|(_, order)| &order[order.len().saturating_sub(RECENT)..]);
     let mut cannot: Vec<OpId> = vec![places[stuck.operation]];
     cannot.extend(stuck.open.iter().map(|id| places[*id]));
-    // Those that are open for long are many, and say least.
+    // Operations that are open for long are many, and say least.
     cannot[1..].sort_by_key(|id| std::cmp::Reverse(history.operations()[*id].invoked));
     let mut shown = cannot.clone();
     shown.truncate(SHOWN);
@@ -92,7 +92,7 @@ pub(crate) fn explain<S: Measured>(
     Explanation { moment, events: count(history, moment), stuck: cannot, shortest, text }
 }
 
-/// The same, with the operation that returns at this moment as the one that is stuck. A search may have gone back earlier, when it
+/// The explanation with the operation that returns at this moment as the one that is stuck. A search may have gone back earlier, when it
 /// saw that it would be too late for that one.
 fn named<S: Measured>(
     spec: &S,
@@ -176,7 +176,7 @@ pub(crate) fn explain_register<V: Clone + Debug + Ord + Hash>(
         }
     };
     let mut stuck: Vec<OpId> = ids.into_iter().map(|id| places[id]).collect();
-    // The writes of the values that these are about belong to the reason.
+    // The writes of the values in question belong to the reason.
     for id in stuck.clone() {
         let Some((_, RegisterRet::Value(Some(value)))) = &operations[id].returned else { continue };
         let wrote = |operation: &Operation<RegisterOp<V>, RegisterRet<V>>| {
@@ -185,7 +185,7 @@ pub(crate) fn explain_register<V: Clone + Debug + Ord + Hash>(
         };
         stuck.extend(operations.iter().position(wrote));
     }
-    // The one whose return makes it so goes first.
+    // The operation whose return makes it so goes first.
     stuck.sort_by_key(|id| {
         let returned = ended(&operations[*id]);
         (returned != moment, operations[*id].invoked)
@@ -207,7 +207,7 @@ fn returns<Op, Ret>(operations: &[Operation<Op, Ret>]) -> Vec<u64> {
     moments
 }
 
-/// The first moment at which it fails: once it does, it does at all later ones. The first is tried first.
+/// The first moment at which `fails` holds, given that from then on it holds at all later ones. The first of `moments` is tried first.
 fn shortest<T>(moments: &[u64], fails: impl Fn(u64) -> Option<T>) -> Option<(u64, T)> {
     if let Some(found) = fails(*moments.first()?) {
         return Some((moments[0], found));
@@ -216,7 +216,7 @@ fn shortest<T>(moments: &[u64], fails: impl Fn(u64) -> Option<T>) -> Option<(u64
     let mut bound = moments.len();
     let mut ahead = 1;
     while holds + 1 < bound {
-        // First in steps that double, since it is near as a rule; then by halves.
+        // The steps double first, since the moment is near as a rule. Then they halve.
         let at = if least.is_none() { (holds + ahead).min(bound - 1) } else { holds.midpoint(bound) };
         match fails(moments[at]) {
             Some(found) => {

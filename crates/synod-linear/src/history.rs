@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 
-/// An operation, from outside.
+/// An operation, as seen from outside.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Operation<Op, Ret> {
-    /// Who asked; only for people to read.
+    /// The process that asked; only for people to read.
     pub process: u64,
-    /// What was asked.
+    /// The question.
     pub op: Op,
-    /// When: a number on any scale that all operations share.
+    /// The time of the invocation: a number on any scale that all operations share.
     pub invoked: u64,
-    /// When the answer was there, and which. Without one the operation may take effect at any time from its invocation on, or never.
+    /// The time of the answer, and the answer. Without one the operation may take effect at any time from its invocation on, or never.
     pub returned: Option<(u64, Ret)>,
 }
 
@@ -30,7 +30,7 @@ impl<Op: Debug, Ret: Debug> Debug for Operation<Op, Ret> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct History<Op, Ret> {
     operations: Vec<Operation<Op, Ret>>,
-    /// When the next event is, if it is recorded as it happens.
+    /// The time of the next event, if the history is recorded as it happens.
     now: u64,
 }
 
@@ -44,12 +44,12 @@ impl<Op, Ret> Default for History<Op, Ret> {
 pub type OpId = usize;
 
 impl<Op, Ret> History<Op, Ret> {
-    /// Nothing has happened.
+    /// An empty history.
     pub fn new() -> Self {
         History::default()
     }
 
-    /// Operations with times, in any order. An operation that ends at the very moment another begins counts as concurrent with it, since a
+    /// A history of operations with times, in any order. An operation that ends at the very moment another begins counts as concurrent with it, since a
     /// clock may not tell which was first. One that ends before it begins is taken to end where it begins.
     pub fn of(operations: Vec<Operation<Op, Ret>>) -> Self {
         let last = |operation: &Operation<Op, Ret>| {
@@ -84,8 +84,8 @@ impl<Op, Ret> History<Op, Ret> {
 }
 
 impl<Op: Clone, Ret: Clone> History<Op, Ret> {
-    /// What had been seen up to a moment, and with it: an operation that returned later has no answer yet, one that began later is
-    /// not there. Beside it, the place that each of the others had.
+    /// The history as seen up to and including a moment: an operation that returned later has no answer yet, and one that began later is
+    /// missing. The second list holds the place that each of the others had.
     pub fn until(&self, moment: u64) -> (Self, Vec<OpId>) {
         let mut history = History { operations: Vec::new(), now: moment.saturating_add(1) };
         let mut places = Vec::new();
@@ -100,7 +100,7 @@ impl<Op: Clone, Ret: Clone> History<Op, Ret> {
         (history, places)
     }
 
-    /// One history a key, for objects that are many independent ones: such a history is linearizable exactly if each of these is
+    /// One history per key, for an object that consists of many independent ones. Such a history is linearizable exactly if each of these is
     /// (locality; Herlihy and Wing 1990, theorem 1).
     pub fn by_key<K: Ord>(&self, key: impl Fn(&Op) -> K) -> BTreeMap<K, Self> {
         let mut parts: BTreeMap<K, Self> = BTreeMap::new();
@@ -120,7 +120,7 @@ pub(crate) enum Event {
     Return(OpId),
 }
 
-/// All events in order. At one moment invocations go first, so that what ends there overlaps what begins there.
+/// All events in order. At one moment invocations go first, so that operations that end there overlap those that begin there.
 pub(crate) fn events<Op, Ret>(operations: &[Operation<Op, Ret>]) -> Vec<Event> {
     let mut events = Vec::with_capacity(operations.len() * 2);
     for (id, operation) in operations.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! Judges histories of concurrent operations: are they linearizable, and if not, why?
 //!
-//! A history is linearizable (Herlihy and Wing, *Linearizability*, 1990) if its operations can be put into an order in which an object that
-//! nobody shares would have given the same answers, and in which none comes before one that had returned when it began.
-//! The crate knows no Paxos, and what is judged need not be a model: [`check()`] is for records of real runs, with 10^5 operations on a
+//! A history is linearizable (Herlihy and Wing, *Linearizability*, 1990) if its operations can be put into an order that meets two conditions. In that order an object that
+//! nobody shares would have given the same answers, and no operation comes before one that had returned when it began.
+//! The crate knows no Paxos, and its histories need not come from a model: [`check()`] is for records of real runs, with 10^5 operations per
 //! key, and [`Tester`] for the states of a model. Both use one notion of an object, [`Spec`].
 //!
 //! An operation without an answer may have taken effect at any time from its invocation on, or never.

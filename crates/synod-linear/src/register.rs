@@ -1,33 +1,33 @@
-//! A register: what is read is what was written last.
+//! A register: a read returns the last value written.
 
 use crate::spec::{Measured, Object, Spec, step_of};
 use std::fmt::{self, Debug};
 use std::hash::Hash;
 use std::marker::PhantomData;
 
-/// A register that holds a value, or nothing as at the beginning.
+/// A register that holds a value, or nothing at the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Register<V>(PhantomData<V>);
 
-/// What can be asked of a register.
+/// The operations of a register.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RegisterOp<V> {
-    /// What is there?
+    /// Reads the value.
     Read,
-    /// This is to be there.
+    /// Writes this value.
     Write(V),
-    /// The second is to be there, if the first is.
+    /// Writes the second value, if the first is there.
     Swap(Option<V>, V),
 }
 
-/// What a register answers.
+/// The answers of a register.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RegisterRet<V> {
-    /// What is there.
+    /// The value that was read.
     Value(Option<V>),
     /// It was written.
     Written,
-    /// Whether it was there, and was replaced.
+    /// True if the expected value was there, and was replaced.
     Swapped(bool),
 }
 
@@ -84,7 +84,7 @@ impl<V: Clone + Debug + Ord + Hash> Spec for Register<V> {
 }
 
 impl<V: Clone + Debug + Ord + Hash> Measured for Register<V> {
-    /// There are no more states than values in the history: what these own, it has as well.
+    /// There are no more states than values in the history, which owns as much as they do.
     fn bytes(&self, _: &Option<V>) -> usize {
         0
     }

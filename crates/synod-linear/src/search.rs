@@ -1,20 +1,20 @@
 //! Guarantees the right verdict on any history: searches for an order, and gives up only where it says so.
 //!
-//! The algorithm is that of Wing and Gong (1993) with Lowe's two improvements (*Testing for linearizability*, 2017): an operation is
-//! placed *just in time*, when one has to be that is about to return; and what was tried is remembered, as the state and the set of operations
-//! that are placed and have not returned. So what is remembered does not grow with the history: the operations that have
+//! The algorithm is that of Wing and Gong (1993) with Lowe's two improvements (*Testing for linearizability*, 2017). An operation is
+//! placed *just in time*, when one that is about to return needs it. The search remembers what it tried, as a state and the set of operations
+//! that are placed and have not returned. So its memory does not grow with the history: the operations that have
 //! returned are all placed, and need not be listed. Four rules are added:
 //!
-//! - An operation that only reads, and reads what is there, is placed at once. Whatever order is found with it in a later place, it can
-//!   be moved to this one.
-//! - Of two equal configurations the one that has used fewer operations without an answer is as good as the other or better: all that is
-//!   left over need not be placed. So the other is not looked at.
-//! - An operation without an answer is placed only just before one that needs it: what can come next without it as well, with no less
-//!   possible afterwards, does.
-//! - A configuration in which it is too late for an operation that is open, or has to be placed yet, leads nowhere.
+//! - An operation that only reads, and reads what is there, is placed at once. An order that has it in a later place stays right when it
+//!   moves to this one.
+//! - Of two equal configurations the one that has used fewer operations without an answer is as good as the other or better, since
+//!   leftovers need not be placed. So the other is not looked at.
+//! - An operation without an answer is placed only just before one that needs it. If the next one can be placed without it, and no less
+//!   is possible afterwards, that comes first.
+//! - A configuration leads nowhere if it is too late in it for an operation that is open, or still has to be placed.
 //!
-//! The configuration that has come farthest is looked at first, and of several those that have placed least; but before an operation
-//! without an answer is brought in, what was chosen a little earlier is called into question.
+//! The search looks first at the configuration that has come farthest, and among several at the one that has placed least. But before it brings in an operation
+//! without an answer, it questions the choices made a little earlier.
 
 use crate::history::{Event, OpId, Operation, events};
 use crate::sets::{EMPTY, ENTRY, Numbered, Sets, insert};
@@ -23,7 +23,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// How a search ended.
+/// The result of a search.
 pub(crate) enum Outcome<State> {
     /// An order of operations, without those that need not have happened.
     Order(Vec<OpId>),
@@ -33,7 +33,7 @@ pub(crate) enum Outcome<State> {
     GaveUp { configurations: usize, bytes: usize },
 }
 
-/// How far one can come, at most.
+/// The farthest point that a search can reach.
 pub(crate) struct Stuck<State> {
     /// The operation whose return cannot be reached in any order.
     pub(crate) operation: OpId,
@@ -45,19 +45,19 @@ pub(crate) struct Stuck<State> {
 
 /// A configuration: it stands just before a return, after all that precedes it.
 struct Node {
-    /// Which return.
+    /// The return before which it stands.
     at: u32,
     state: u32,
-    /// Of the operations that are open and will return, those that are placed.
+    /// The set of placed operations, of those that are open and will return.
     placed: u32,
-    /// Of those without an answer, those that are placed.
+    /// The set of placed operations, of those without an answer.
     lost: u32,
-    /// How many were placed since the return before.
+    /// The number of operations placed since the return before.
     level: u32,
     parent: u32,
-    /// What was placed since the parent: where that begins in `Search::orders`, and how much it is.
+    /// The operations placed since the parent: their place in `Search::orders`, and their number.
     order: (u32, u32),
-    /// The last one before that is equal except for `lost`.
+    /// The previous configuration that is equal except for `lost`.
     like: u32,
     /// The state before an operation without an answer, if nothing was placed after it.
     without: u32,
@@ -66,25 +66,25 @@ struct Node {
 /// No configuration.
 const NONE: u32 = u32::MAX;
 
-/// What is to be tried with a configuration, in this order.
+/// The moves to try with a configuration, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Try {
-    /// To place the operation that is about to return.
+    /// Place the operation that is about to return.
     Return,
-    /// To place another one that will return.
+    /// Place another one that will return.
     Open,
-    /// To place one without an answer, for the sake of one that will return.
+    /// Place one without an answer, for the sake of one that will return.
     Lost,
-    /// To place one without an answer, for the sake of another such.
+    /// Place one without an answer, for the sake of another such.
     Chain,
 }
 
-/// A configuration in the queue: how far it is, how much was placed, what is next, and its number.
+/// A configuration in the queue: its distance, the number of placed operations, the next move, and its number.
 type Due = (u32, Reverse<(u32, Try, u32)>);
 
 impl Try {
-    /// By how many returns a configuration counts as less far when this is next. What is wrong is a choice made a little earlier more
-    /// often than an operation that is missing, of which there may be many.
+    /// The number of returns by which a configuration counts as less far when this move is next. A choice made a little earlier is wrong more
+    /// often than an operation is missing, of which there may be many.
     fn held_back(self) -> u32 {
         match self {
             Try::Return | Try::Open => 0,
@@ -102,27 +102,27 @@ struct Search<'a, S: Measured> {
     returns: Vec<OpId>,
     /// At each return, the operations that are open and will return, by return; the first is the one that does now.
     open: Vec<u32>,
-    /// Where these begin in `open`.
+    /// The places in `open` at which these begin.
     begins: Vec<usize>,
     /// Operations without an answer, by invocation.
     lost: Vec<OpId>,
-    /// How many of them were invoked before each return.
+    /// The number of them that were invoked before each return.
     lost_before: Vec<usize>,
-    /// What they ask, by number: of several that ask the same only one need be tried.
+    /// Their questions, by number. Of several that ask the same only one need be tried.
     kinds: Vec<u32>,
     states: Numbered<S::State>,
     sets: Sets,
     nodes: Vec<Node>,
-    /// What was placed from one configuration to the next.
+    /// The operations placed from one configuration to the next.
     orders: Vec<u32>,
-    /// Of configurations that are equal except for `lost`, the last.
+    /// The last of the configurations that are equal except for `lost`.
     met: FxHashMap<(u32, u32, u32), u32>,
-    /// Farthest first, then least placed, then what is next, then first come.
+    /// The queue: farthest first, then least placed, then by next move, then first come.
     queue: BinaryHeap<Due>,
     farthest: u32,
 }
 
-/// Looks for an order of these operations, and gives up when it takes more than so many bytes.
+/// Looks for an order of these operations, and gives up when that takes more than so many bytes.
 pub(crate) fn search<S: Measured>(
     spec: &S,
     operations: &[Operation<S::Op, S::Ret>],
@@ -160,7 +160,7 @@ pub(crate) fn search<S: Measured>(
 }
 
 impl<'a, S: Measured> Search<'a, S> {
-    /// How many bytes it would take to list the operations that are open at each return, if that is more than the search may.
+    /// Prepares a search. The error is the number of bytes it would take to list the operations that are open at each return, if that is more than allowed.
     fn new(spec: &'a S, operations: &'a [Operation<S::Op, S::Ret>], bytes: usize) -> Result<Self, usize> {
         // A short history is listed whatever the limit is.
         let room = (bytes / size_of::<u32>()).saturating_add(1 << 18);
@@ -232,12 +232,12 @@ impl<'a, S: Measured> Search<'a, S> {
         self.spec.step(self.states.get(state), op, returned.as_ref().map(|(_, ret)| ret))
     }
 
-    /// Takes in a configuration, in which this was placed, unless it leads nowhere that another one does not. Returns it if nothing
-    /// has to be placed any more.
+    /// Takes in a configuration, in which `placed` was placed, unless another one leads everywhere that it leads. Returns it if nothing is
+    /// left to place.
     fn add(&mut self, mut node: Node, placed: Option<OpId>) -> Option<u32> {
         let begin = self.orders.len();
         self.orders.extend(placed.map(|id| id as u32));
-        // The set is numbered when it is whole.
+        // The set gets its number when it is whole.
         let mut members = self.sets.members(node.placed).to_vec();
         if let Some(id) = placed.filter(|id| self.operations[*id].returned.is_some()) {
             insert(&mut members, id as u32);
@@ -281,7 +281,7 @@ impl<'a, S: Measured> Search<'a, S> {
         done.then_some(number)
     }
 
-    /// Places what only reads, and reads what is there.
+    /// Places the operations that only read, and read what is there.
     fn place_reads(&mut self, node: &mut Node, placed: &mut Vec<u32>) {
         let state = self.states.get(node.state);
         for id in &self.open[self.open_at(node.at)] {
@@ -298,7 +298,7 @@ impl<'a, S: Measured> Search<'a, S> {
         }
     }
 
-    /// Whether some operation that is open and not placed can never be.
+    /// True if some operation that is open and not placed can never be placed.
     fn leads_nowhere(&self, node: &Node, placed: &[u32]) -> bool {
         let state = self.states.get(node.state);
         self.open[self.open_at(node.at)].iter().any(|id| {
@@ -313,7 +313,7 @@ impl<'a, S: Measured> Search<'a, S> {
         self.queue.push((at.saturating_sub(next.held_back()), Reverse((level, next, number))));
     }
 
-    /// Tries what is next with a configuration.
+    /// Tries the next move with a configuration.
     fn expand(&mut self, number: u32, next: Try) -> Option<u32> {
         let Node { at, placed, lost, .. } = self.nodes[number as usize];
         let open = self.open_at(at);
@@ -362,8 +362,8 @@ impl<'a, S: Measured> Search<'a, S> {
         free.map(|(id, _)| *id).collect()
     }
 
-    /// Whether an operation without an answer is to be placed for the sake of one that will return, or else, in a chain, of one that will
-    /// not: because without it that one could not be placed here, or less would be possible afterwards. (Two of one kind may be a chain.)
+    /// True if an operation without an answer should be placed for the sake of one that will return, or else, in a chain, of one that will
+    /// not: without it that one could not be placed here, or less would be possible afterwards. (Two of one kind may be a chain.)
     fn helps(&self, number: u32, id: OpId, chained: &[OpId], next: Try) -> bool {
         let Node { at, state, placed, .. } = self.nodes[number as usize];
         let Some(with) = self.step(state, id) else { return false };
@@ -384,7 +384,7 @@ impl<'a, S: Measured> Search<'a, S> {
         chained.iter().any(|other| needs(*other))
     }
 
-    /// Where the operations are in `open` that are so before a return.
+    /// The places in `open` of the operations that are open before a return.
     fn open_at(&self, at: u32) -> std::ops::Range<usize> {
         self.begins[at as usize]..self.begins[at as usize + 1]
     }
@@ -420,7 +420,7 @@ impl<'a, S: Measured> Search<'a, S> {
         self.add(node, Some(id))
     }
 
-    /// What was placed on the way to a configuration.
+    /// The operations placed on the way to a configuration.
     fn order(&self, mut number: u32) -> Vec<OpId> {
         let mut order = Vec::new();
         while number != NONE {
@@ -450,5 +450,5 @@ impl<'a, S: Measured> Search<'a, S> {
     }
 }
 
-/// How many possible states an explanation names.
+/// The number of possible states that an explanation names.
 const MOST_STATES: usize = 4;

@@ -7,15 +7,15 @@ use std::hash::{BuildHasher, Hash};
 /// Things by number, each kept once.
 pub(crate) struct Numbered<T> {
     things: Vec<T>,
-    /// Of things with one hash, the last.
+    /// The last thing with each hash.
     last: FxHashMap<u64, u32>,
-    /// Of each thing, the one before with its hash.
+    /// For each thing, the one before with its hash.
     before: Vec<u32>,
-    /// Bytes that the things take, as far as they are not in the list.
+    /// Bytes that the things own, besides their places in the list.
     owned: usize,
 }
 
-/// There is none before.
+/// No thing comes before.
 const FIRST: u32 = u32::MAX;
 
 impl<T: Eq + Hash> Numbered<T> {
@@ -84,7 +84,7 @@ impl Sets {
         self.0.number(members, Self::owned)
     }
 
-    /// Bytes of a list of members: what they take, and what every allocation does.
+    /// Bytes that a list of members owns, with the overhead of its allocation.
     fn owned(members: &Vec<u32>) -> usize {
         members.capacity() * size_of::<u32>() + 16
     }
@@ -104,7 +104,7 @@ impl Sets {
         self.number(members)
     }
 
-    /// Whether all of one set's members are in the other.
+    /// True if all of one set's members are in the other.
     pub(crate) fn is_subset(&self, set: u32, of: u32) -> bool {
         if set == of {
             return true;

@@ -1,8 +1,8 @@
 //! Guarantees that a history under way is judged at every event, by a value so small that it can be part of an explored state.
 //!
-//! Not what has happened is kept, but what can still become of it: the operations that are open, and every state in which the object may be,
-//! together with the open operations that must have taken effect for it and what they will have to answer. Histories of which
-//! the same can become are the same value, so that a model has no more states for them than it needs; and once there is no order,
+//! The value does not hold what has happened, but what can still become of it: the open operations, and every state in which the object may be.
+//! Each state comes with the open operations that must have taken effect for it, and the answers they will have to give. Histories with the same
+//! future are the same value, so that a model has no more states for them than it needs. Once there is no order,
 //! there is one value for all.
 
 use crate::spec::Object;
@@ -12,17 +12,17 @@ use std::hash::{Hash, Hasher};
 /// A history of one object up to now. `K` names operations that are open: a client's number, if each has one at a time.
 pub struct Tester<O: Object, K> {
     object: O,
-    /// In the order of their keys.
+    /// The open operations, in the order of their keys.
     open: Vec<(K, O::Op)>,
-    /// In order, each once. There is none exactly if there is no order.
+    /// The possibilities, in order, each once. There is none exactly if there is no order.
     possible: Vec<Possible<O::State, K, O::Ret>>,
 }
 
-/// How it may be now.
+/// One possibility of how the object may be now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Possible<State, K, Ret> {
     state: State,
-    /// Open operations that have taken effect, in the order of their keys, and what they must answer.
+    /// Open operations that have taken effect, in the order of their keys, and the answers they must give.
     placed: Vec<(K, Ret)>,
 }
 
@@ -30,23 +30,23 @@ impl<O: Object, K: Ord + Clone> Tester<O, K>
 where
     O::Ret: Ord,
 {
-    /// Nothing has happened.
+    /// An empty history.
     pub fn new(object: O) -> Self {
         let possible = vec![Possible { state: object.initial(), placed: Vec::new() }];
         Tester { object, open: Vec::new(), possible }
     }
 
-    /// Whether there is an order so far.
+    /// True if there is an order so far.
     pub fn is_linearizable(&self) -> bool {
         !self.possible.is_empty()
     }
 
-    /// Which operations are open.
+    /// The open operations.
     pub fn open(&self) -> impl Iterator<Item = (&K, &O::Op)> {
         self.open.iter().map(|(key, op)| (key, op))
     }
 
-    /// How many ways there are in which it may be now: what this costs.
+    /// The number of possibilities, which is what this costs.
     pub fn possibilities(&self) -> usize {
         self.possible.len()
     }
@@ -76,7 +76,7 @@ where
             return;
         }
         let mut reached = Vec::new();
-        // All ways to place open operations, this one last: none after it has to be placed yet.
+        // The ways to place open operations, this one last: none after it has to be placed yet.
         let mut ways = std::mem::take(&mut self.possible);
         let mut tried = Vec::new();
         while let Some(way) = ways.pop() {
@@ -155,7 +155,7 @@ where
     O::Op: PartialEq,
     O::Ret: PartialEq,
 {
-    /// Of one and the same object.
+    /// Compares testers of the same object.
     fn eq(&self, other: &Self) -> bool {
         self.open == other.open && self.possible == other.possible
     }

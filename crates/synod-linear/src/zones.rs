@@ -5,7 +5,7 @@
 //! Where the end comes first, the value must have been there all the time in between: a *forward* zone. Otherwise all of them
 //! can have happened together at any one moment of the zone: a *backward* one. There is an order exactly if
 //!
-//! - no read ends before its write begins, and none has seen what nobody wrote,
+//! - no read ends before its write begins, and none has seen a value that nobody wrote,
 //! - no two forward zones overlap, and
 //! - no backward zone lies within a forward one.
 
@@ -14,11 +14,11 @@ use crate::register::{RegisterOp, RegisterRet};
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-/// Why there is no order. The operations that are named cannot be ordered by themselves, whatever else is left out, as long as the writes
+/// The reason why there is no order. The named operations cannot be ordered by themselves, whatever else is left out, as long as the writes
 /// of their values are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conflict {
-    /// A read of what nobody wrote.
+    /// A read of a value that nobody wrote.
     Unwritten { read: OpId },
     /// A read that ended before its write began.
     BeforeWrite { read: OpId, write: OpId },
@@ -32,15 +32,15 @@ pub(crate) enum Conflict {
 /// A value's operations.
 #[derive(Clone, Copy)]
 struct Zone {
-    /// Nothing but for what was there at the beginning.
+    /// The write, or `None` for the value at the beginning.
     write: Option<OpId>,
-    /// The first end and whose it is; at the beginning, before everything.
+    /// The first end, and its operation; the value at the beginning ends before everything.
     end: (usize, Option<OpId>),
     /// The last beginning.
     begin: (usize, Option<OpId>),
 }
 
-/// Whether there is an order, or nothing if this cannot tell: some value was written twice, or something was swapped.
+/// Decides whether there is an order. `None` if this method cannot tell: some value was written twice, or something was swapped.
 pub(crate) fn judge<V: Clone + Ord + Hash>(
     operations: &[Operation<RegisterOp<V>, RegisterRet<V>>],
 ) -> Option<Result<(), Conflict>> {
@@ -68,7 +68,7 @@ pub(crate) fn judge<V: Clone + Ord + Hash>(
             }
         }
     }
-    // First all reads, so that what cannot be told is not taken for a conflict.
+    // The reads come first, so that an undecidable case is not taken for a conflict.
     let mut wrong = None;
     for (id, operation) in operations.iter().enumerate() {
         let (RegisterOp::Read, Some((_, ret))) = (&operation.op, &operation.returned) else { continue };
