@@ -16,7 +16,7 @@ mod tests;
 
 use crate::claims::Claim;
 use crate::file::{DeliveryFile, Layout, ModelError, ModelFile, RetryFile};
-use crate::history::{Breach, History};
+use crate::history::History;
 use crate::judge::Judge;
 use crate::leads;
 use crate::mutants::{Mutant, MutantTimer};
@@ -97,15 +97,15 @@ impl LiveBallots {
         }
     }
 
-    /// Writes down which claims the whole history breaks, before any of it is forgotten.
+    /// Writes down which claims fall, before that by which they do is forgotten. Evidence is not forgotten.
     fn judge(&self, history: &mut History) {
+        let evidence = std::mem::take(&mut history.evidence);
         for claim in &self.claims {
-            if !history.broken.contains_key(claim.name)
-                && let Err(breach) = (claim.judge)(&self.cluster.quorums, history)
-            {
-                history.broken.insert(claim.name, Breach { acceptor: None, words: breach });
+            if let Err(words) = claim.check(&self.cluster.quorums, history) {
+                history.fallen.insert(claim.name, words);
             }
         }
+        history.evidence = evidence;
     }
 
     /// The ballots that are live, in order.

@@ -344,12 +344,8 @@ impl Model {
             system.bounds.local = Some((format!("rounds up to {rounds}"), Arc::new(within)));
         }
         for claim in &self.claims {
-            let (cluster, name, judge) = (Arc::clone(&self.cluster), claim.name, claim.judge);
-            // What was broken once stays so, though the history may have forgotten by what.
-            let check = move |history: &History| match history.broken.get(name) {
-                Some(breach) => Err(breach.to_string()),
-                None => judge(&cluster.quorums, history),
-            };
+            let (cluster, claim) = (Arc::clone(&self.cluster), *claim);
+            let check = move |history: &History| claim.check(&cluster.quorums, history);
             system.properties.push(Property::always_history(claim.name, check));
         }
         for witness in &self.witnesses {

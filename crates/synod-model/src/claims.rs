@@ -5,8 +5,15 @@
 
 #![allow(clippy::missing_errors_doc, reason = "for every claim alike: the error is the breach, in words")]
 
-use crate::history::{Happened, History};
-use synod::{Ballot, Cluster, Instance, Quorums};
+mod order;
+#[cfg(test)]
+mod tests;
+
+use self::order::has_order;
+use crate::history::{Call, Evidence, Happened, History};
+use crate::sequential::Asked;
+use std::collections::BTreeMap;
+use synod::{Ballot, Cluster, Instance, Quorums, Value};
 
 /// One claim: its name, where it stands, and the function that judges a history.
 #[derive(Debug)]
@@ -25,6 +32,16 @@ pub struct Claim {
     pub premise: &'static str,
     /// How it is recognised.
     pub occurs: Occurs,
+}
+
+impl Claim {
+    /// Judges a history of which something may have been forgotten: a claim that fell before that stays fallen.
+    pub fn check(&self, quorums: &Quorums, history: &History) -> Result<(), String> {
+        match history.fallen.get(self.name) {
+            Some(words) => Err(words.clone()),
+            None => (self.judge)(quorums, history),
+        }
+    }
 }
 
 /// How it is recognised that what a claim speaks about occurred.
@@ -226,7 +243,6 @@ pub(crate) fn bound(_: &Cluster, happened: &Happened) -> bool {
 
 /// B0 (PMS §2.1): only a proposed value is chosen; only one value is chosen an instance; nobody learns any other.
 pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "B0")?;
     for (instance, ballot, value) in history.chosen(quorums) {
         // Where a log is kept, commands are not for one instance, and whoever fills gaps may do so with no-ops.
         let in_log = history.proposed.is_empty() && (history.submitted.contains(value) || value.is_no_op());
@@ -251,7 +267,18 @@ pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
 
 /// P1 (PMS §2.2): an acceptor accepts the first proposal it receives, unless it has promised not to.
 pub fn p1(_: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "P1")
+    for evidence in &history.evidence {
+        let Evidence::Offered { acceptor, ballot, value, accepted, answered, voted, .. } = evidence else {
+            continue;
+        };
+        if !accepted && answered.is_none() && voted.is_none() {
+            let acceptor = acceptor + 1;
+            return Err(format!(
+                "A{acceptor} did not accept {ballot:?}:{value:?}, the first proposal it received"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// P1a (PMS §2.2): an acceptor accepts a proposal numbered n iff it has not answered a prepare numbered above n.
@@ -259,7 +286,24 @@ pub fn p1(_: &Quorums, history: &History) -> Result<(), String> {
 /// The "if" is read with the paper's licence to ignore any message: a refusal needs a reason, and having accepted a
 /// proposal above n is one.
 pub fn p1a(_: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "P1a")
+    for evidence in &history.evidence {
+        let Evidence::Offered { acceptor, instance, ballot, value, accepted, answered, voted } = evidence
+        else {
+            continue;
+        };
+        let acceptor = acceptor + 1;
+        if let (true, Some(promise)) = (accepted, answered.filter(|answered| answered > ballot)) {
+            return Err(format!(
+                "A{acceptor} accepted {ballot:?}:{value:?} in {instance:?} after it answered prepare {promise:?}"
+            ));
+        }
+        if !accepted && (*answered).max(*voted).is_none_or(|reason| reason <= *ballot) {
+            return Err(format!(
+                "A{acceptor} refused {ballot:?}:{value:?} and had promised nothing above it"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// P2 (PMS §2.2): if (m, v) is chosen, every chosen proposal numbered above m has value v.
@@ -320,7 +364,18 @@ pub fn p2c(quorums: &Quorums, history: &History) -> Result<(), String> {
 
 /// V1 (PTP B1): ballots are unique. Each is begun once, and carries one value an instance.
 pub fn v1(_: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "V1")
+    for evidence in &history.evidence {
+        if let Evidence::Begun { ballot, again: true } = evidence {
+            return Err(format!("ballot {ballot:?} was begun twice"));
+        }
+    }
+    for ((_, ballot), values) in &history.issued {
+        if values.len() > 1 {
+            let values: Vec<_> = values.keys().collect();
+            return Err(format!("ballot {ballot:?} carries more than one value: {values:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// V2 (PTP B2): the quorums of any two ballots meet: what a proposal rests on, and what chose a value.
@@ -357,24 +412,98 @@ pub fn v3(_: &Quorums, history: &History) -> Result<(), String> {
 /// R1 (our own): whoever is told a value is told a chosen one; whoever is told that nothing was chosen is told the truth
 /// about some moment after its question arrived. With B0 it makes every instance a linearizable write-once register.
 pub fn r1(_: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "R1")
+    for evidence in &history.evidence {
+        let Evidence::Told { instance, value, asked, chosen } = evidence else { continue };
+        match (value, asked) {
+            (Some(value), _) if !chosen.contains(value) => {
+                return Err(format!("a client was told {value:?} of {instance:?}, which is not chosen"));
+            }
+            (None, Some(Some(value))) => {
+                return Err(format!(
+                    "a client was told that {instance:?} is unset, and {value:?} was chosen when its read arrived"
+                ));
+            }
+            (None, None) => {
+                return Err(format!("a client was told that {instance:?} is unset, and had not asked"));
+            }
+            (Some(_), _) | (None, Some(None)) => {}
+        }
+    }
+    Ok(())
 }
 
 /// W1 (PMS §3): a leader with a window of alpha proposes in instance i + alpha only once 1 to i are chosen.
 pub fn w1(_: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "W1")
+    for evidence in &history.evidence {
+        let Evidence::Issued { instance, value, alpha, chosen } = evidence else { continue };
+        let needed = (instance.0 + 1).saturating_sub(*alpha);
+        if let Some(open) = (0..needed).map(Instance).find(|below| !chosen.contains(below)) {
+            return Err(format!(
+                "{value:?} was issued in {instance:?} and nothing is chosen in {open:?}, {alpha} or more below"
+            ));
+        }
+    }
+    Ok(())
 }
 
-/// X1 (PMS §3): command i is executed only once all commands below it are.
+/// X1 (PMS §3): command i is executed only once all commands below it are. A command that comes a second time has no effect, and a
+/// no-op never has one.
 pub fn x1(_: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "X1")
+    for evidence in &history.evidence {
+        let Evidence::Executed { executed, chosen } = evidence else { continue };
+        let Some(last) = executed.iter().map(|(instance, _)| *instance).max() else { continue };
+        let mut due: Vec<(Instance, Value)> = Vec::new();
+        for instance in (0..=last.0).map(Instance) {
+            let Some(value) = chosen.get(&instance) else {
+                return Err(format!("{last:?} was executed, and nothing is chosen in {instance:?}"));
+            };
+            if !value.is_no_op() && due.iter().all(|(_, earlier)| earlier != value) {
+                due.push((instance, value.clone()));
+            }
+        }
+        if due != *executed {
+            return Err(format!("{executed:?} was executed, and {due:?} is what was chosen up to there"));
+        }
+    }
+    Ok(())
 }
 
 /// L1 (PMS §3, and Herlihy and Wing's linearizability): clients see one copy of the machine, and each command's effect once.
+///
+/// The order is looked for by `synod-linear`, as it is for records of real runs.
 pub fn l1(_: &Quorums, history: &History) -> Result<(), String> {
-    unbroken(history, "L1")
+    let is_explained = match &history.told {
+        Some(tester) => tester.is_linearizable(),
+        None => has_order(&history.calls),
+    };
+    if !is_explained {
+        return Err(format!("no order explains what clients were told: {}", words_of(&history.calls)));
+    }
+    for evidence in &history.evidence {
+        let Evidence::ToldOtherwise { call: asked, output, only_reads, calls } = evidence else { continue };
+        let Some(Call { command, output: Some(first), .. }) = calls.get(asked) else { continue };
+        if !only_reads {
+            return Err(format!("{command:?} was answered {first:?} and {output:?}"));
+        }
+        // The first answer is the one that ended the call, if it arrived. If this one does instead, the call ends now, and nothing
+        // that began meanwhile began after it.
+        let mut instead = calls.clone();
+        for (other, call) in &mut instead {
+            call.after.remove(asked);
+            if other == asked {
+                call.output = Some(output.clone());
+            }
+        }
+        if !has_order(&instead) {
+            return Err(format!("no order explains what clients were told: {}", words_of(&instead)));
+        }
+    }
+    Ok(())
 }
 
-fn unbroken(history: &History, claim: &'static str) -> Result<(), String> {
-    history.broken.get(claim).map_or(Ok(()), |breach| Err(breach.to_string()))
+/// What clients asked and were told.
+fn words_of(calls: &BTreeMap<Asked, Call>) -> String {
+    let told =
+        calls.values().filter_map(|call| Some(format!("{:?} {:?}", call.command, call.output.as_ref()?)));
+    told.collect::<Vec<_>>().join(", ")
 }

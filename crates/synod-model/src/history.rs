@@ -2,10 +2,8 @@
 //!
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
-use crate::log::{Asked, Call};
-use crate::sequential::Told;
+use crate::sequential::{Asked, Told};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
 
 /// One thing that happened in a step and that matters to some claim or witness.
@@ -103,22 +101,89 @@ impl Happened {
 /// All that happened in one step of one process.
 pub type Note = Vec<Happened>;
 
-/// How a claim about single steps was broken.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Breach {
-    /// The acceptor that broke it, if one did; apart from the words, so that acceptors can change places in it.
-    pub acceptor: Option<usize>,
-    /// What was done, in words.
-    pub words: String,
+/// A client's question to a log, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Call {
+    /// The command.
+    pub command: Value,
+    /// Whether it is to be answered without the log. Asked again, it may be answered anew.
+    pub is_query: bool,
+    /// The calls that had ended when it began.
+    pub after: BTreeSet<Asked>,
+    /// What the client was told first.
+    pub output: Option<Value>,
 }
 
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.acceptor {
-            Some(acceptor) => write!(f, "A{} {}", acceptor + 1, self.words),
-            None => f.write_str(&self.words),
-        }
-    }
+/// A step that a claim about single steps speaks of, with what the history said when it was taken. It stands for itself: nothing that
+/// happens later changes what a claim says of it.
+///
+/// A history keeps it only if a claim falls by it, see `keep`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Evidence {
+    /// A proposer began a ballot.
+    Begun {
+        /// The ballot.
+        ballot: Ballot,
+        /// Whether it had been begun before.
+        again: bool,
+    },
+    /// An acceptor was offered a proposal.
+    Offered {
+        /// The acceptor.
+        acceptor: usize,
+        /// The instance.
+        instance: Instance,
+        /// The number.
+        ballot: Ballot,
+        /// The value.
+        value: Value,
+        /// Whether it was accepted.
+        accepted: bool,
+        /// The highest prepare that this acceptor had answered.
+        answered: Option<Ballot>,
+        /// The highest ballot in which this acceptor had accepted anything.
+        voted: Option<Ballot>,
+    },
+    /// A client that reads was told a value, or that there is none.
+    Told {
+        /// The instance.
+        instance: Instance,
+        /// What it was told.
+        value: Option<Value>,
+        /// What was chosen when its read arrived, if one had arrived and was not answered yet.
+        asked: Option<Option<Value>>,
+        /// The values that were chosen when it was told.
+        chosen: BTreeSet<Value>,
+    },
+    /// A leader issued a proposal in a log.
+    Issued {
+        /// The instance.
+        instance: Instance,
+        /// The value.
+        value: Value,
+        /// How many instances a leader may be ahead of what is chosen.
+        alpha: u64,
+        /// The instances in which something was chosen.
+        chosen: BTreeSet<Instance>,
+    },
+    /// A server executed something.
+    Executed {
+        /// All that its machine has executed, in order.
+        executed: Vec<(Instance, Value)>,
+        /// What was chosen, up to the last instance of it.
+        chosen: BTreeMap<Instance, Value>,
+    },
+    /// A client was told something else than the first time.
+    ToldOtherwise {
+        /// The call.
+        call: Asked,
+        /// What it was told now.
+        output: Value,
+        /// Whether the call changes nothing, so that it may be answered anew.
+        only_reads: bool,
+        /// All calls up to then.
+        calls: BTreeMap<Asked, Call>,
+    },
 }
 
 /// What happened so far, as far as a claim needs it.
@@ -148,26 +213,38 @@ pub struct History {
     pub told: Option<Told>,
     /// Who leads at present, by id, where leaders are elected.
     pub leading: BTreeSet<usize>,
-    /// Claims about single steps that were broken.
-    pub broken: BTreeMap<&'static str, Breach>,
+    /// Steps by which a claim falls; of each claim the first.
+    pub evidence: BTreeSet<Evidence>,
+    /// Claims that fell by what was forgotten since, each with the words of its function.
+    pub fallen: BTreeMap<&'static str, String>,
 }
 
 impl History {
-    /// The history after one more thing happened. Whether a value was chosen depends on what a quorum is.
-    pub fn record(&mut self, quorums: &Quorums, happened: &Happened) {
+    /// The history after one more thing happened, and the evidence that this is, if it is any. Whether a value was chosen depends on
+    /// what a quorum is.
+    #[must_use]
+    pub(crate) fn record(&mut self, quorums: &Quorums, happened: &Happened) -> Option<Evidence> {
         match happened.clone() {
             Happened::Proposed(instance, value) => drop(self.proposed.insert((instance, value))),
             Happened::Begun(ballot) => {
-                if !self.begun.insert(ballot) {
-                    self.breach("V1", format!("ballot {ballot:?} was begun twice"));
-                }
+                return Some(Evidence::Begun { ballot, again: !self.begun.insert(ballot) });
             }
             Happened::Answered(acceptor, ballot) => {
                 let highest = self.answered.entry(acceptor).or_insert(ballot);
                 *highest = ballot.max(*highest);
             }
             Happened::Offered(acceptor, instance, ballot, value, accepted) => {
-                self.judge_offer(acceptor, instance, ballot, &value, accepted);
+                let answered = self.answered.get(&acceptor).copied();
+                let voted = self.voted.get(&acceptor).copied();
+                return Some(Evidence::Offered {
+                    acceptor,
+                    instance,
+                    ballot,
+                    value,
+                    accepted,
+                    answered,
+                    voted,
+                });
             }
             Happened::Voted(acceptor, instance, ballot, value) => {
                 self.votes.entry((instance, ballot, value)).or_default().insert(acceptor);
@@ -175,23 +252,19 @@ impl History {
                 *highest = ballot.max(*highest);
             }
             Happened::Issued { instance, ballot, value, quorum, .. } => {
-                let issued = self.issued.entry((instance, ballot)).or_default();
-                issued.entry(value).or_insert(quorum);
-                if issued.len() > 1 {
-                    let values: Vec<_> = issued.keys().collect();
-                    let breach = format!("ballot {ballot:?} carries more than one value: {values:?}");
-                    self.breach("V1", breach);
-                }
+                self.issued.entry((instance, ballot)).or_default().entry(value).or_insert(quorum);
             }
             Happened::Learned(learner, instance, value) => {
                 self.learned.insert((learner, instance, value));
             }
             Happened::Asked(server, client, instance) => {
-                let chosen = self.chosen_in(quorums, instance).cloned();
+                let chosen = self.chosen_in(quorums, instance).next().cloned();
                 self.asked.entry((server, client, instance)).or_insert(chosen);
             }
             Happened::Told(server, client, instance, value) => {
-                self.judge_answer(quorums, (server, client, instance), value);
+                let asked = self.asked.remove(&(server, client, instance));
+                let chosen = self.chosen_in(quorums, instance).cloned().collect();
+                return Some(Evidence::Told { instance, value, asked, chosen });
             }
             Happened::Leads(process) => drop(self.leading.insert(process)),
             Happened::Follows(process) => drop(self.leading.remove(&process)),
@@ -208,70 +281,16 @@ impl History {
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered => {}
         }
+        None
     }
 
-    /// R1 speaks of what a client is told; here is where it is told.
-    fn judge_answer(&mut self, quorums: &Quorums, asked: (usize, usize, Instance), value: Option<Value>) {
-        let then = self.asked.remove(&asked);
-        let instance = asked.2;
-        match (value, then) {
-            (Some(value), _) => {
-                if !self.chosen(quorums).any(|(i, _, chosen)| i == instance && *chosen == value) {
-                    self.breach("R1", format!("a client was told {value:?} of {instance:?}, which is not chosen"));
-                }
-            }
-            (None, Some(None)) => {}
-            (None, Some(Some(value))) => self.breach(
-                "R1",
-                format!("a client was told that {instance:?} is unset, and {value:?} was chosen when its read arrived"),
-            ),
-            (None, None) => {
-                self.breach("R1", format!("a client was told that {instance:?} is unset, and had not asked"));
-            }
-        }
-    }
-
-    /// A value that was chosen in one instance, if any was.
-    fn chosen_in<'a>(&'a self, quorums: &'a Quorums, instance: Instance) -> Option<&'a Value> {
-        self.chosen(quorums).find(|(i, ..)| *i == instance).map(|(_, _, value)| value)
-    }
-
-    /// P1 and P1a speak of what an acceptor does when it is offered a proposal; here is where it does it.
-    fn judge_offer(
-        &mut self,
-        acceptor: usize,
+    /// The values that were chosen in one instance.
+    fn chosen_in<'a>(
+        &'a self,
+        quorums: &'a Quorums,
         instance: Instance,
-        ballot: Ballot,
-        value: &Value,
-        accepted: bool,
-    ) {
-        let mut breach = |claim, words| {
-            self.broken.entry(claim).or_insert(Breach { acceptor: Some(acceptor), words });
-        };
-        let answered = self.answered.get(&acceptor).copied();
-        let voted = self.voted.get(&acceptor).copied();
-        if let (true, Some(promise)) = (accepted, answered.filter(|answered| *answered > ballot)) {
-            breach(
-                "P1a",
-                format!(
-                    "accepted {ballot:?}:{value:?} in {instance:?} after it answered prepare {promise:?}"
-                ),
-            );
-        }
-        if accepted {
-            return;
-        }
-        if answered.is_none() && voted.is_none() {
-            breach("P1", format!("did not accept {ballot:?}:{value:?}, the first proposal it received"));
-        }
-        // Having accepted above is as good a reason to refuse as having promised above.
-        if answered.max(voted).is_none_or(|reason| reason <= ballot) {
-            breach("P1a", format!("refused {ballot:?}:{value:?} and had promised nothing above it"));
-        }
-    }
-
-    pub(crate) fn breach(&mut self, claim: &'static str, words: String) {
-        self.broken.entry(claim).or_insert(Breach { acceptor: None, words });
+    ) -> impl Iterator<Item = &'a Value> + 'a {
+        self.chosen(quorums).filter(move |(i, ..)| *i == instance).map(|(_, _, value)| value)
     }
 
     /// Forgets what cannot break a claim any more by itself, so that a run may be as long as it likes.
@@ -370,13 +389,13 @@ mod tests {
             let (mut whole, mut short) = (History::default(), History::default());
             for name in ["x", "y"] {
                 let proposed = Happened::Proposed(Instance::FIRST, Value::from(name));
-                whole.record(&quorums, &proposed);
-                short.record(&quorums, &proposed);
+                drop(whole.record(&quorums, &proposed));
+                drop(short.record(&quorums, &proposed));
             }
             for _ in 0..30 {
                 let happened = anything(&mut draw, &whole, &quorums);
-                whole.record(&quorums, &happened);
-                short.record(&quorums, &happened);
+                drop(whole.record(&quorums, &happened));
+                drop(short.record(&quorums, &happened));
                 let (expected, found) = (broken(&quorums, &whole), broken(&quorums, &short));
                 assert_eq!(found, expected, "at {happened:?}\n{whole:?}\n{short:?}");
                 if let Some(claim) = found {

@@ -1,7 +1,8 @@
 //! Watches single steps of processes and says what happened in them, in the words of the paper.
 
 use crate::history::{Happened, History, Note};
-use crate::log;
+use crate::keep;
+use crate::ledger::Ledger;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -117,13 +118,10 @@ where
     fn update(&self, history: &History, note: &Note) -> Option<History> {
         let mut next = history.clone();
         for happened in note {
-            next.record(&self.cluster.quorums, happened);
-            if let Some(log) = &self.cluster.log {
-                next.record_log(&self.cluster, log, happened);
-            }
+            keep::record(&self.cluster, &mut next, happened);
         }
         if let Some(claims) = &self.claims {
-            next.keep_for(&self.cluster.quorums, claims);
+            keep::forget_unasked(&self.cluster.quorums, &mut next, claims);
         }
         (next != *history).then_some(next)
     }
@@ -248,7 +246,7 @@ impl Ghost {
         if let (Some(new), Some(old)) = (machine(after), machine(before))
             && new != old
         {
-            found.push(Happened::Executed(actor.into(), log::executed(new.machine())));
+            found.push(Happened::Executed(actor.into(), Ledger::executed_in(&new.machine().snapshot())));
         }
         found.extend((answer(after) && !answer(before)).then_some(Happened::Served));
         found

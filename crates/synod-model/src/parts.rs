@@ -2,12 +2,13 @@
 //! What happens to one changes nothing about the others, so that an exploration need not ask about every combination of them.
 
 use crate::history::{Happened, History, Note};
+use crate::keep;
 use crate::observer::Ghost;
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{AcceptorSet, Ballot};
 use synod_explore::{ComponentUpdate, Components};
 
-/// What clients asked for, what was broken, and what else there is only once.
+/// What clients asked for, the evidence by which claims fall, and what else there is only once.
 const REST: usize = 0;
 /// What was learned.
 const LEARNED: usize = 1;
@@ -113,11 +114,11 @@ impl Components<History, Note> for Ghost {
             if matches!(happened, Happened::Asked(..) | Happened::Told(..)) {
                 return ComponentUpdate::Whole;
             }
-            next.record(&self.cluster.quorums, happened);
+            keep::record(&self.cluster, &mut next, happened);
         }
         match () {
-            // Of what is broken the first is kept, whoever broke it.
-            () if next.broken != history.broken => ComponentUpdate::Whole,
+            // Of the evidence by which a claim falls the first is kept, whoever gave it.
+            () if next.evidence != history.evidence => ComponentUpdate::Whole,
             () if next == *history => ComponentUpdate::Same,
             () => ComponentUpdate::Changed(next),
         }

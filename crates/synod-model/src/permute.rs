@@ -6,10 +6,10 @@
 //! these are never alike, and no more are servers, each of which is a proposer too.
 
 use crate::file::{Layout, ModelFile};
-use crate::history::{Breach, Happened, History, Note};
-use crate::log::{Asked, Call};
+use crate::history::{Call, Evidence, Happened, History, Note};
 use crate::mutants::{self, Mutant, MutantStable, MutantState, MutantTimer};
 use crate::observer::{Ghost, Inside};
+use crate::sequential::Asked;
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -136,7 +136,8 @@ impl Exchange {
             calls,
             told,
             leading,
-            broken,
+            evidence,
+            fallen,
         } = history;
         let renamed = |(client, number): &Asked| (by.index(*client), *number);
         let per_acceptor = |map: &BTreeMap<usize, _>| {
@@ -162,23 +163,38 @@ impl Exchange {
                 })
                 .collect(),
             submitted: submitted.clone(),
-            calls: calls
-                .iter()
-                .map(|(asked, Call { command, is_query, after, output })| {
-                    let after = after.iter().map(renamed).collect();
-                    let (command, output) = (command.clone(), output.clone());
-                    (renamed(asked), Call { command, is_query: *is_query, after, output })
-                })
-                .collect(),
+            calls: Self::calls(by, calls),
             told: told.as_ref().map(|told| told.renamed(renamed, Clone::clone, Clone::clone, Clone::clone)),
             leading: leading.iter().map(|id| by.index(*id)).collect(),
-            broken: broken
-                .iter()
-                .map(|(claim, Breach { acceptor, words })| {
-                    let acceptor = acceptor.map(|place| self.place(by, place));
-                    (*claim, Breach { acceptor, words: words.clone() })
-                })
-                .collect(),
+            evidence: evidence.iter().map(|evidence| self.evidence(by, evidence)).collect(),
+            fallen: fallen.clone(),
+        }
+    }
+
+    fn calls(by: &Permutation, calls: &BTreeMap<Asked, Call>) -> BTreeMap<Asked, Call> {
+        let renamed = |(client, number): &Asked| (by.index(*client), *number);
+        let call = |(asked, Call { command, is_query, after, output }): (&Asked, &Call)| {
+            let after = after.iter().map(renamed).collect();
+            let (command, output) = (command.clone(), output.clone());
+            (renamed(asked), Call { command, is_query: *is_query, after, output })
+        };
+        calls.iter().map(call).collect()
+    }
+
+    fn evidence(&self, by: &Permutation, evidence: &Evidence) -> Evidence {
+        match evidence.clone() {
+            Evidence::Offered { acceptor, instance, ballot, value, accepted, answered, voted } => {
+                let acceptor = self.place(by, acceptor);
+                Evidence::Offered { acceptor, instance, ballot, value, accepted, answered, voted }
+            }
+            Evidence::ToldOtherwise { call: (client, number), output, only_reads, calls } => {
+                let (call, calls) = ((by.index(client), number), Self::calls(by, &calls));
+                Evidence::ToldOtherwise { call, output, only_reads, calls }
+            }
+            same @ (Evidence::Begun { .. }
+            | Evidence::Told { .. }
+            | Evidence::Issued { .. }
+            | Evidence::Executed { .. }) => same,
         }
     }
 

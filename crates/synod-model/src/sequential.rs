@@ -2,12 +2,13 @@
 //! `synod-linear`'s, as it is for real runs.
 
 use crate::ledger;
-use crate::log::Asked;
 use crate::spoken::{self, Spoken};
-use std::collections::BTreeSet;
 use synod::Value;
 use synod_linear::{Object, Spec, Tester, step_of};
 use synod_machine::{Bank, Kv, Locks};
+
+/// A call: the client, by its index, and which of its calls it is.
+pub type Asked = (usize, u64);
 
 /// A machine by name, as a model file has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
@@ -107,34 +108,4 @@ impl Sequential {
             "it understands {all}; a command begins with its session and number, as in `1.2 ...`, a question does not"
         )
     }
-}
-
-/// The history of the calls that a register's model keeps, told to the tester: which ended before which began is all that counts.
-///
-/// What had ended when a call began only grows from one call to the next, so that calls can be put in the order in which they began.
-pub fn retold<'a>(
-    calls: impl IntoIterator<Item = (Asked, &'a Value, &'a BTreeSet<Asked>, Option<&'a Value>)>,
-) -> Told {
-    let mut calls: Vec<_> = calls.into_iter().collect();
-    calls.sort_by_key(|(_, _, after, _)| after.len());
-    let mut tester = Tester::new(Sequential::Register);
-    let mut ended = BTreeSet::new();
-    let end = |tester: &mut Told, ended: &mut BTreeSet<Asked>, client: Asked| {
-        let output = calls.iter().find(|(other, ..)| *other == client).and_then(|(.., output)| *output);
-        if let (true, Some(output)) = (ended.insert(client), output) {
-            tester.returned(&client, output);
-        }
-    };
-    for (client, command, after, _) in &calls {
-        for before in *after {
-            end(&mut tester, &mut ended, *before);
-        }
-        tester.invoke(*client, (*command).clone());
-    }
-    for (client, _, _, output) in &calls {
-        if output.is_some() {
-            end(&mut tester, &mut ended, *client);
-        }
-    }
-    tester
 }

@@ -119,14 +119,14 @@ impl Judge {
 
     fn record(&mut self, happened: &Happened) {
         let Some(instance) = happened.instance() else {
-            self.common.record(&self.ghost.cluster.quorums, happened);
+            synod_model::record(&self.ghost.cluster, &mut self.common, happened);
             return;
         };
         let history = self.instances.entry(instance).or_default();
         // A promise covers every instance, and so does the reason that a vote in another instance is.
         history.answered.clone_from(&self.common.answered);
         history.voted.clone_from(&self.common.voted);
-        history.record(&self.ghost.cluster.quorums, happened);
+        synod_model::record(&self.ghost.cluster, history, happened);
         self.common.voted.clone_from(&history.voted);
         if !self.touched.contains(&instance) {
             self.touched.push(instance);

@@ -172,7 +172,9 @@ fn in_history(history: &mut History, each: Each<'_>) {
         calls: _,
         told: _,
         leading: _,
-        broken: _,
+        // It stands for itself, and speaks of ballots by the names that they had then.
+        evidence: _,
+        fallen: _,
     } = history;
     let renamed = |mut ballot: Ballot, each: Each<'_>| {
         each(&mut ballot);

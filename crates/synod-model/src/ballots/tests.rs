@@ -151,11 +151,13 @@ fn a_state_is_rewritten_once_and_by_order_alone() {
                 // Farther apart, in the same order: it is the same state.
                 let mut apart = state.clone();
                 normal.each(&mut apart, &mut |ballot| ballot.round = 7 * ballot.round + 5);
-                if !state.history.broken.is_empty() {
+                let has_fallen =
+                    |history: &History| !history.evidence.is_empty() || !history.fallen.is_empty();
+                if has_fallen(&state.history) {
                     return false;
                 }
                 let again = normal.normal(apart).expect("within bounds");
-                assert!(!again.history.broken.is_empty() || again == once);
+                assert!(has_fallen(&again.history) || again == once);
                 true
             });
         }
@@ -170,10 +172,10 @@ fn falls(mutant: &str, live: usize, most: usize) -> (Vec<&'static str>, usize, u
     let mut seen = HashSet::new();
     let mut layer = vec![system.initial()];
     for steps in 0.. {
-        let broken: BTreeSet<_> =
-            layer.iter().flat_map(|state| state.history.broken.keys().copied()).collect();
-        if !broken.is_empty() || layer.is_empty() || seen.len() > most {
-            return (broken.into_iter().collect(), steps, seen.len());
+        let fallen: BTreeSet<_> =
+            layer.iter().flat_map(|state| state.history.fallen.keys().copied()).collect();
+        if !fallen.is_empty() || layer.is_empty() || seen.len() > most {
+            return (fallen.into_iter().collect(), steps, seen.len());
         }
         let successors = layer.iter().flat_map(|state| {
             let steps = system.possible(state).into_iter();
