@@ -4,59 +4,19 @@ use crate::args::{Check, Engine, Format, Table};
 use crate::output::{self, DIM, GREEN, RED, YELLOW, bytes, line, paint, seconds};
 use crate::progress::Live;
 use crate::report;
+use crate::sum::Sum;
 use crate::table::Columns;
 use crate::{formats, memory, side_by_side};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use synod_explore::Progress;
-use synod_model::{Model, Outcome, Settings, Tier, Verdict};
+use synod_model::{Model, Outcome, Settings, Tier};
 
 /// Set by Ctrl-C: the search ends, what is known so far is printed, and the run counts as incomplete.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// What a whole run came to.
-#[derive(Default)]
-pub struct Sum {
-    /// Models that were asked for.
-    pub models: usize,
-    /// As expected.
-    pub ok: usize,
-    /// Not as expected.
-    pub failed: usize,
-    /// Of these, those of which nothing but figures differs.
-    pub only_figures: usize,
-    /// Without a verdict.
-    pub incomplete: usize,
-    /// Of these, those that could not even begin.
-    pub refused: usize,
-    /// How long it took.
-    pub elapsed: Duration,
-}
-
-impl Sum {
-    fn add(&mut self, outcome: &Outcome) {
-        self.models += 1;
-        self.refused += usize::from(outcome.refused);
-        self.only_figures += usize::from(outcome.only_figures);
-        match outcome.verdict {
-            Verdict::Incomplete => self.incomplete += 1,
-            _ if outcome.ok => self.ok += 1,
-            _ => self.failed += 1,
-        }
-    }
-
-    fn status(&self) -> u8 {
-        match (self.failed, self.incomplete) {
-            _ if self.refused > 0 => crate::UNUSABLE,
-            (0, 0) => crate::OK,
-            (0, _) => crate::INCOMPLETE,
-            _ => crate::FAILED,
-        }
-    }
-}
 
 /// Runs the command.
 pub fn run(args: &Check) -> Result<u8, String> {
@@ -72,7 +32,7 @@ pub fn run(args: &Check) -> Result<u8, String> {
     }
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(crate::INCOMPLETE));
+            std::process::exit(i32::from(crate::status::INCOMPLETE));
         }
     })
     .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))?;
@@ -218,8 +178,8 @@ fn how_to_go_on(args: &Check) -> &'static str {
 
 fn total(sum: &Sum) {
     let style = match sum.status() {
-        crate::OK => GREEN,
-        crate::INCOMPLETE => YELLOW,
+        crate::status::OK => GREEN,
+        crate::status::INCOMPLETE => YELLOW,
         _ => RED,
     };
     let text = format!(

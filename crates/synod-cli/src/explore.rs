@@ -96,7 +96,7 @@ where
     let behind = free((Ipv4Addr::LOCALHOST, 0).into())?;
     thread::spawn(move || browsed.checker().serve(behind));
     Front { behind, model: format!("{}: {}", model.name, model.file.about), known }.serve(listen)?;
-    Ok(crate::OK)
+    Ok(crate::status::OK)
 }
 
 /// Where in the Explorer a trace is.

@@ -38,7 +38,7 @@ pub fn run(args: &Replay) -> Result<u8, String> {
     }
     let Some(verdict) = done.verdict else {
         line(&paint(GREEN, "every member did what the actors do, and no claim fell"));
-        return Ok(crate::OK);
+        return Ok(crate::status::OK);
     };
     line(&paint(RED, &verdict.to_string()));
     let model = args.explain.join("model.toml");
@@ -66,5 +66,5 @@ pub fn run(args: &Replay) -> Result<u8, String> {
         }
         Err(reason) => line(&format!("there is no model of it: {reason}")),
     }
-    Ok(crate::FAILED)
+    Ok(crate::status::FAILED)
 }

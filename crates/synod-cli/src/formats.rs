@@ -1,6 +1,6 @@
 //! What machines read: JSON a line, JUnit XML, GitHub annotations.
 
-use crate::check::Sum;
+use crate::sum::Sum;
 use crate::table::told;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;

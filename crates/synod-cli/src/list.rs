@@ -13,7 +13,7 @@ pub fn run(args: &Select) -> Result<u8, String> {
         Format::Json => models.iter().for_each(|model| line(&object(model))),
         Format::Junit | Format::Github => return Err("list prints --format human or json".to_owned()),
     }
-    Ok(crate::OK)
+    Ok(crate::status::OK)
 }
 
 /// The columns that a narrow terminal does without, first to last: what can go wrong, the tier, the system, the states.

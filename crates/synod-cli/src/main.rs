@@ -17,6 +17,8 @@ mod register;
 mod report;
 mod serve;
 mod side_by_side;
+mod status;
+mod sum;
 mod table;
 mod teach;
 mod trace;
@@ -25,15 +27,6 @@ mod words;
 use args::{Args, Command};
 use clap::Parser;
 use std::process::ExitCode;
-
-/// Every model came out as its file expects.
-const OK: u8 = 0;
-/// Some model did not.
-const FAILED: u8 = 1;
-/// It could not be run: bad usage, a bad model file, a missing file.
-const UNUSABLE: u8 = 2;
-/// Time or memory ran out before a verdict.
-const INCOMPLETE: u8 = 3;
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
@@ -52,6 +45,6 @@ fn main() -> ExitCode {
     };
     ExitCode::from(done.unwrap_or_else(|error| {
         anstream::eprintln!("{}error{}: {error}", output::RED.render(), output::RED.render_reset());
-        UNUSABLE
+        status::UNUSABLE
     }))
 }

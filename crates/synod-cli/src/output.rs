@@ -17,7 +17,8 @@ pub const DIM: Style = Style::new().dimmed();
 pub fn line(text: &str) {
     let mut stdout = anstream::stdout().lock();
     if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        let status = if error.kind() == ErrorKind::BrokenPipe { crate::OK } else { crate::UNUSABLE };
+        let status =
+            if error.kind() == ErrorKind::BrokenPipe { crate::status::OK } else { crate::status::UNUSABLE };
         std::process::exit(i32::from(status));
     }
 }

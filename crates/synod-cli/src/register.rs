@@ -1,7 +1,8 @@
 //! `synod put` and `synod get`: a write-once register an instance, which is what Basic Paxos is.
 
 use crate::args::{Get, Put};
-use crate::{FAILED, INCOMPLETE, OK, words};
+use crate::status::{FAILED, INCOMPLETE, OK};
+use crate::words;
 use std::io::{Read, Write};
 use synod_server::{Answer, Config, Question, ask};
 

@@ -1,7 +1,7 @@
 //! `--report DIR`: a page with the table, failures first, and for each counterexample its trace and a page with its diagram.
 
-use crate::check::Sum;
 use crate::output::{grouped, seconds};
+use crate::sum::Sum;
 use crate::table::told;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeSet;

@@ -49,7 +49,7 @@ pub fn run(args: &Serve) -> Result<u8, String> {
         grouped(counts.flushes)
     );
     say(id, &text);
-    Ok(crate::OK)
+    Ok(crate::status::OK)
 }
 
 /// Says a line in one write, so that members that share a terminal do not write into each other's lines.
@@ -101,13 +101,13 @@ fn tell(id: u64, notice: &Notice) {
 pub fn keygen(args: &Keygen) -> Result<u8, String> {
     if args.print {
         line(&keys::line(&*new_key()?));
-        return Ok(crate::OK);
+        return Ok(crate::status::OK);
     }
     let config = words::config(&args.cluster.config)?;
     let cluster = || Keys::load(&config.cluster_key).map_err(|error| error.to_string());
     if args.client {
         line(&keys::client_line(&*new_key()?, &cluster()?));
-        return Ok(crate::OK);
+        return Ok(crate::status::OK);
     }
     let mut made = 0;
     let mut make = |path: &Path, what: &str, new: &dyn Fn() -> Result<Zeroizing<String>, String>| {
@@ -135,7 +135,7 @@ pub fn keygen(args: &Keygen) -> Result<u8, String> {
             "no key was made; `synod keygen --print` prints a cluster key to be added to a file, `--client` a client key"
         );
     }
-    Ok(crate::OK)
+    Ok(crate::status::OK)
 }
 
 fn new_key() -> Result<Zeroizing<[u8; 32]>, String> {

@@ -25,13 +25,13 @@ pub fn new(args: &New) -> Result<u8, String> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(wrong)?;
     file.write_all(TEMPLATE.as_bytes()).map_err(wrong)?;
     line(&format!("{0} is written; next: synod check {0}", path.display()));
-    Ok(crate::OK)
+    Ok(crate::status::OK)
 }
 
 /// Says what a name means.
 pub fn explain(args: &Explain) -> Result<u8, String> {
     line(&synod_model::explain(&args.name)?);
-    Ok(crate::OK)
+    Ok(crate::status::OK)
 }
 
 /// Prints completions for a shell.
@@ -39,7 +39,7 @@ pub fn completions(args: &Completions) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "synod", &mut script);
     line(String::from_utf8_lossy(&script).trim_end());
-    crate::OK
+    crate::status::OK
 }
 
 /// Prints the manual page: of the command, and of each of its commands.
@@ -52,5 +52,5 @@ pub fn man() -> Result<u8, String> {
         clap_mangen::Man::new(one.clone()).render(&mut page).map_err(|error| error.to_string())?;
     }
     line(String::from_utf8_lossy(&page).trim_end());
-    Ok(crate::OK)
+    Ok(crate::status::OK)
 }

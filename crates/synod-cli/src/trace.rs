@@ -16,7 +16,7 @@ pub fn run(args: &Trace) -> Result<u8, String> {
             line(replay.text.trim_end());
             line("");
             line(replay.diagram.trim_end());
-            Ok(crate::OK)
+            Ok(crate::status::OK)
         }
         TraceCommand::Replay(args) => {
             let [file] = args.paths.as_slice() else { return crate::flight::run(args) };
@@ -29,11 +29,11 @@ pub fn run(args: &Trace) -> Result<u8, String> {
         TraceCommand::Test(file) => {
             let (model, replay, breaks) = open(file)?;
             line(&rust_test(&model, &replay, breaks.as_deref()));
-            Ok(crate::OK)
+            Ok(crate::status::OK)
         }
         TraceCommand::Diagram(file) => {
             line(open(file)?.1.svg.trim_end());
-            Ok(crate::OK)
+            Ok(crate::status::OK)
         }
     }
 }
@@ -119,7 +119,7 @@ fn replayed(replay: &Replay, breaks: Option<&str>) -> u8 {
         None => ("every property holds in every state of it".to_owned(), true),
     };
     line(&paint(if ok { GREEN } else { RED }, &text));
-    if ok { crate::OK } else { crate::FAILED }
+    if ok { crate::status::OK } else { crate::status::FAILED }
 }
 
 /// A test that replays the trace and expects what it says.

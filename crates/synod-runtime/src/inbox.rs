@@ -4,10 +4,10 @@
 //! nothing else is left, and after every few other events in any case. Clients take turns among themselves
 //! (`lines.rs`).
 
-use crate::Counts;
+use crate::counts::Counts;
+use crate::ids::FIRST_CLIENT;
 use crate::lines::Lines;
 pub use crate::lines::Room;
-use crate::node::FIRST_CLIENT;
 use crate::timers::Timers;
 use serde::de::DeserializeOwned;
 use stateright::actor::Actor;

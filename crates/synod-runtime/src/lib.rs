@@ -7,8 +7,10 @@
 
 pub mod admission;
 pub mod changes;
+mod counts;
 pub mod disk;
 pub mod door;
+mod ids;
 pub mod inbox;
 pub mod journal;
 pub mod keys;
@@ -27,4 +29,5 @@ pub mod transport;
 mod varint;
 pub mod wire;
 
-pub use stopped::{Counts, Stopped};
+pub use counts::Counts;
+pub use stopped::Stopped;

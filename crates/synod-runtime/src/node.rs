@@ -24,8 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Ids from here on belong to clients, which come and go. Ids below belong to members, which are configured.
-pub const FIRST_CLIENT: u64 = 1 << 63;
+pub use crate::ids::FIRST_CLIENT;
 
 /// One actor with its disk, its wire and its timers.
 pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {

@@ -11,14 +11,16 @@
 //! before (in what came, or in what was sent). Of a long change only the checksum is kept: the handler makes it again.
 
 mod entries;
+mod kinds;
 
-use entries::{END, LONG, take, take_event, take_output, take_u32, take_u64};
+use entries::{END, take, take_event, take_output, take_u32, take_u64};
 use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
 pub use entries::{Entries, outputs};
+pub use kinds::{Change, Event, Output};
 
 const MAGIC: &[u8; 8] = b"synodrec";
 const VERSION: u8 = 2;
@@ -40,113 +42,6 @@ pub struct Header {
     pub boot: u64,
     /// Anything that the application needs to build the same actor again.
     pub application: Vec<u8>,
-}
-
-/// An event of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// It started, from stable storage of so many saves, whose snapshot has this checksum.
-    Start {
-        /// Saves found.
-        saves: u64,
-        /// `xxh3` of the snapshot of what was found; zero if there was nothing.
-        stable: u64,
-    },
-    /// A message came.
-    Deliver {
-        /// The sender.
-        src: u64,
-        /// The message, encoded.
-        msg: &'a [u8],
-    },
-    /// A timer rang.
-    Timeout {
-        /// The timer, encoded.
-        timer: &'a [u8],
-    },
-    /// One of the offered choices was drawn.
-    Random {
-        /// The choice's name.
-        key: &'a str,
-        /// The index of the choice.
-        index: u64,
-    },
-}
-
-/// A difference between two stable states, as it is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change<'a> {
-    /// A short one: itself.
-    Whole(&'a [u8]),
-    /// A long one.
-    Checksum {
-        /// Its length in bytes.
-        len: u64,
-        /// Their 128-bit `xxh3`.
-        sum: u128,
-    },
-}
-
-impl<'a> Change<'a> {
-    /// The form in which a difference is recorded.
-    pub fn of(change: &'a [u8]) -> Change<'a> {
-        if change.len() < LONG {
-            Change::Whole(change)
-        } else {
-            Change::Checksum { len: change.len() as u64, sum: xxh3_128(change) }
-        }
-    }
-
-    /// The length of the difference in bytes.
-    pub fn len(&self) -> u64 {
-        match self {
-            Change::Whole(change) => change.len() as u64,
-            Change::Checksum { len, .. } => *len,
-        }
-    }
-
-    /// True if it is no difference at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// One output of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output<'a> {
-    /// The stable storage changed by this difference.
-    Save {
-        /// The difference, or its checksum.
-        change: Change<'a>,
-    },
-    /// A message was sent.
-    Send {
-        /// The receiver.
-        to: u64,
-        /// The message, encoded.
-        msg: &'a [u8],
-    },
-    /// A timer was set, to a moment between these durations.
-    SetTimer {
-        /// The timer, encoded.
-        timer: &'a [u8],
-        /// Nanoseconds from now, at least.
-        from: u64,
-        /// Nanoseconds from now, at most.
-        to: u64,
-    },
-    /// A timer was cancelled.
-    CancelTimer {
-        /// The timer, encoded.
-        timer: &'a [u8],
-    },
-    /// Choices were offered.
-    Choose {
-        /// The choice's name.
-        key: &'a str,
-        /// The number of choices.
-        choices: u64,
-    },
 }
 
 /// A duration as it is recorded.

@@ -1,7 +1,6 @@
 //! The configuration file. One file serves the whole cluster, the same on every machine. Anything that may not stand in it gives one clear
 //! error, at line and column.
 
-use crate::wiring::Wiring;
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
@@ -209,11 +208,6 @@ impl Config {
     /// A member.
     pub fn member(&self, id: u64) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
-    }
-
-    /// The longest message, in bytes: it has room for all that members may say about a value that they accept, and is no less than 4 MiB.
-    pub fn max_message(&self) -> usize {
-        Wiring::from(self).cluster().longest_message().max(4 << 20)
     }
 }
 

@@ -51,6 +51,13 @@ fn number(id: u64) -> u16 {
     u16::try_from(id).expect("ids are checked to fit a ballot")
 }
 
+impl Config {
+    /// The longest message, in bytes: whatever members may have to say about a value that they accept, and no less than 4 MiB.
+    pub fn max_message(&self) -> usize {
+        Wiring::from(self).cluster().longest_message().max(4 << 20)
+    }
+}
+
 impl From<&Config> for Wiring {
     fn from(config: &Config) -> Wiring {
         Wiring {

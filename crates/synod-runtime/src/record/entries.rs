@@ -1,12 +1,10 @@
 //! Entries as bytes: the encoding of events and outputs, and its reading.
 
-use super::{Change, Event, Output};
+use super::kinds::{Change, Event, LONG, Output};
 use crate::varint;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// From this length on, in bytes, a message is looked up among those before it, and a change is kept as a checksum.
-pub(super) const LONG: usize = 128;
 /// The number of places of long messages that are remembered. A newer place may replace an older one.
 const PLACES: usize = 4096;
 

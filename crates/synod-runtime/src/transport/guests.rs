@@ -2,98 +2,20 @@
 
 use super::counts::Dropped;
 use super::frames::Partials;
-use super::guest::{self, Agreed, Knock, Met, Pact, Turnstile, Welcome};
-use super::peer::Peer;
+use super::guest::{self, Agreed, Knock, Met, Pact, Welcome};
+use super::peer::{FIRST_GREETING, Peer};
 use super::seal::{self, Header, Kind};
-use super::{Event, FIRST_GREETING, MOST_CLIENTS, Transport};
-use crate::keys::{self, ClientKey, ClientKeys, Key, Keys};
+use super::{Event, Transport};
+use crate::keys::{self, ClientKeys, Keys};
 use crate::standing::Standing;
 use std::net::SocketAddr;
 use std::time::Duration;
-use x25519_dalek::{PublicKey, StaticSecret};
-use zeroize::Zeroizing;
+
+/// The most clients that are remembered at a time. The one that was silent longest makes room.
+const MOST_CLIENTS: usize = 4096;
 
 /// A client that was heard within this time keeps its id, whoever else knocks under it.
 const OWNS_ID: Duration = Duration::from_secs(10);
-
-/// The state of a member for its clients.
-pub(super) struct Host {
-    keys: Vec<ClientKey>,
-    /// The cluster's keys, by id, in both halves.
-    halves: Vec<(u32, StaticSecret, [u8; 32])>,
-    /// The last number that was given out.
-    given: u64,
-    /// No session begins any more under numbers up to this one.
-    forgotten: u64,
-    welcomes: Turnstile,
-    proofs: Turnstile,
-}
-
-/// The state of a client for its members.
-pub(super) struct Guest {
-    secret: Key,
-    half: StaticSecret,
-    public: [u8; 32],
-    cluster: [u8; 32],
-    shared: Result<Zeroizing<[u8; 32]>, Dropped>,
-}
-
-impl Host {
-    pub(super) fn new(cluster: Option<&Keys>, clients: Option<&ClientKeys>) -> Host {
-        let half = |key: &Key| {
-            let public = keys::public(key);
-            (keys::public_id(&public), key.half(), public)
-        };
-        Host {
-            keys: clients.map_or_else(Vec::new, |keys| keys.iter().cloned().collect()),
-            halves: cluster.map_or_else(Vec::new, |keys| keys.iter().map(half).collect()),
-            given: 0,
-            forgotten: 0,
-            welcomes: Turnstile::new(),
-            proofs: Turnstile::new(),
-        }
-    }
-
-    /// The secret of an id.
-    fn secret(&self, id: u32) -> Result<&Key, Dropped> {
-        let found = self.keys.iter().find(|key| key.secret.id() == id);
-        found.map(|key| &key.secret).ok_or(Dropped::UnknownKey)
-    }
-
-    fn half(&self, id: u32) -> Result<&(u32, StaticSecret, [u8; 32]), Dropped> {
-        self.halves.iter().find(|half| half.0 == id).ok_or(Dropped::UnknownKey)
-    }
-
-    /// Replaces the keys.
-    fn take(&mut self, cluster: Option<&Keys>, clients: Option<&ClientKeys>) {
-        let Host { keys, halves, .. } = Host::new(cluster, clients);
-        (self.keys, self.halves) = (keys, halves);
-    }
-}
-
-impl Guest {
-    /// A client. Its half follows from the random bytes drawn for its start.
-    pub(super) fn new(keys: &ClientKeys, me: u64, drawn: &[u8; 16]) -> Guest {
-        let half = keys::expand(drawn, &[], &[b"synod 2 client half", &me.to_le_bytes()]);
-        Guest::with(keys, StaticSecret::from(*half))
-    }
-
-    fn with(keys: &ClientKeys, half: StaticSecret) -> Guest {
-        let ClientKey { secret, cluster } = keys.first().clone();
-        let public = PublicKey::from(&half).to_bytes();
-        Guest { secret, public, cluster, shared: guest::shared(&half, &cluster), half }
-    }
-
-    /// Replaces the keys. True if the first one is another.
-    fn take(&mut self, keys: &ClientKeys) -> bool {
-        let ClientKey { secret, cluster } = keys.first();
-        if (secret, cluster) == (&self.secret, &self.cluster) {
-            return false;
-        }
-        *self = Guest::with(keys, self.half.clone());
-        true
-    }
-}
 
 impl Transport {
     /// Lets a member hear a client. Nothing moves before the client has proved, in answer to a number that was given out for it, that it
@@ -330,8 +252,9 @@ impl Transport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::FIRST_CLIENT;
+    use crate::ids::FIRST_CLIENT;
     use crate::transport::Config;
+    use x25519_dalek::{PublicKey, StaticSecret};
 
     const CLIENT: u64 = FIRST_CLIENT | 5;
     const CLUSTER: [u8; 32] = [1; 32];

@@ -16,6 +16,7 @@ mod frames;
 mod guest;
 mod guests;
 mod hello;
+mod host;
 mod link;
 mod peer;
 mod seal;
@@ -24,14 +25,14 @@ pub use counts::{Counts, Dropped};
 pub use events::{Event, Refused};
 
 use crate::admission::Answer;
+use crate::ids::FIRST_CLIENT;
 use crate::keys::{ClientKeys, Keys};
-use crate::node::FIRST_CLIENT;
 use crate::standing::{Known, Standing};
 use frames::Frame;
-use guests::{Guest, Host};
 use hello::Hello;
+use host::{Guest, Host};
 use link::Link;
-use peer::{Around, Peer};
+use peer::{Around, FIRST_GREETING, Peer};
 use seal::{Header, Kind, OVERHEAD, Secrets};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -59,10 +60,7 @@ pub struct Config {
     pub session: [u8; 16],
 }
 
-/// The most clients that are remembered at a time. The one that was silent longest makes room.
-const MOST_CLIENTS: usize = 4096;
-/// The time between the first greetings to a peer that does not answer; later ones are slower.
-const FIRST_GREETING: Duration = Duration::from_millis(20);
+/// The longest time between greetings to a peer that does not answer.
 const SLOWEST_GREETING: Duration = Duration::from_millis(500);
 /// The time between greetings to a peer that answers.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);

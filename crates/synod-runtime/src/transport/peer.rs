@@ -1,6 +1,5 @@
 //! The state kept of one other process, and the datagrams for it.
 
-use super::FIRST_GREETING;
 use super::counts::{Counts, Dropped};
 use super::frames::{self, Partials};
 use super::guest::Met;
@@ -9,6 +8,9 @@ use super::seal::HEADER;
 use crate::standing::{Known, Standing};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// The time between the first greetings to a peer that does not answer; later ones are slower.
+pub(super) const FIRST_GREETING: Duration = Duration::from_millis(20);
 
 /// One other process.
 pub(super) struct Peer {
