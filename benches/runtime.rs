@@ -187,7 +187,7 @@ fn member<D: Disk>(
         let application = postcard::to_allocvec(&wiring()).expect("plain data");
         let header = Header { cluster: 1, member: id as u64, disk: standing.disk, boot: 1, application };
         let file = std::fs::File::create(path).expect("a file");
-        Recorder::begin(Box::new(file), &header).expect("a file")
+        Recorder::create(Box::new(file), &header).expect("a file")
     });
     let wire = UdpWire::bind(places[id]).expect("the address was free");
     let rng = fastrand::Rng::with_seed(id as u64);

@@ -136,7 +136,7 @@ where
             boot: standing.boot,
             application: postcard::to_allocvec(&self.wiring).expect("plain data"),
         };
-        let recorder = Recorder::begin(Box::new(tape.clone()), &header).expect("memory takes everything");
+        let recorder = Recorder::create(Box::new(tape.clone()), &header).expect("memory takes everything");
         self.tapes.push((place as u64, standing.boot, tape));
         let settings = self.settings(place as u64, false, standing);
         let (for_transport, for_node) = (self.world.rng().fork(), self.world.rng().fork());

@@ -160,9 +160,9 @@ impl Run<'_> {
             progress: Some(&show),
             ..Settings::default()
         };
-        live.begin(index);
+        live.started(index);
         let outcome = synod_model::check(&self.models[index], &settings);
-        live.end(index);
+        live.ended(index);
         outcome
     }
 }

@@ -45,12 +45,12 @@ impl<'m> Live<'m> {
     }
 
     /// A model is begun.
-    pub fn begin(&self, index: usize) {
+    pub fn started(&self, index: usize) {
         self.lock().running.insert(index, None);
     }
 
     /// A model has ended.
-    pub fn end(&self, index: usize) {
+    pub fn ended(&self, index: usize) {
         let mut now = self.lock();
         now.running.remove(&index);
         now.ended += 1;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use synod::Msg;
 use synod_runtime::changes::{Changes, encode as encode_change};
-use synod_runtime::record::{self, Change, Entries, Entry, Event, Output, Reader};
+use synod_runtime::record::{self, Change, Entries, Output, Reader, Recorded, Trigger};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What an actor wants done.
@@ -55,7 +55,7 @@ pub(crate) struct Member<'a, A: Actor> {
     until: u64,
     file: &'a str,
     reader: Option<Reader<'a>>,
-    next: Option<Entry<'a>>,
+    next: Option<Recorded<'a>>,
     state: Option<A::State>,
     stable: Option<A::Storage>,
     saves: u64,
@@ -97,7 +97,7 @@ where
     }
 
     /// The event that comes next, if there is one.
-    pub(crate) fn next(&self) -> Option<&Entry<'a>> {
+    pub(crate) fn next(&self) -> Option<&Recorded<'a>> {
         self.next.as_ref()
     }
 
@@ -145,9 +145,9 @@ where
     }
 
     /// How many saves there are before this entry's own.
-    fn saves_after(&self, entry: &Entry<'_>) -> u64 {
+    fn saves_after(&self, entry: &Recorded<'_>) -> u64 {
         match entry.event {
-            Event::Start { saves, .. } => saves,
+            Trigger::Start { saves, .. } => saves,
             _ => self.saves,
         }
     }
@@ -169,7 +169,7 @@ where
         let differs =
             |what: String| Verdict::Differs { place: format!("{file} at byte {}", entry.offset), what };
         let (happening, after) = match entry.event {
-            Event::Start { saves, stable } => {
+            Trigger::Start { saves, stable } => {
                 let mut snapshot = Vec::new();
                 let mine = self.stable.as_ref().map_or(0, |state| {
                     C::snapshot(state, &mut snapshot);
@@ -239,18 +239,18 @@ where
         Ok(verdict)
     }
 
-    fn decode(&self, event: Event<'_>) -> Result<Happening<A>, String> {
+    fn decode(&self, event: Trigger<'_>) -> Result<Happening<A>, String> {
         Ok(match event {
-            Event::Start { .. } => Happening::Start,
-            Event::Deliver { src, msg } => {
+            Trigger::Start { .. } => Happening::Start,
+            Trigger::Deliver { src, msg } => {
                 let msg = postcard::from_bytes(msg)
                     .map_err(|error| format!("its message cannot be read: {error}"))?;
                 Happening::Deliver(Id::from(src as usize), msg)
             }
-            Event::Timeout { timer } => Happening::Timeout(
+            Trigger::Timeout { timer } => Happening::Timeout(
                 postcard::from_bytes(timer).map_err(|error| format!("its timer cannot be read: {error}"))?,
             ),
-            Event::Random { key, index } => {
+            Trigger::Random { key, index } => {
                 let choices = self.choices.get(key).map_or(&[][..], Vec::as_slice);
                 let choice = usize::try_from(index).ok().and_then(|index| choices.get(index));
                 let choice = choice.ok_or_else(|| format!("{key:?} was not offered to be chosen"))?;

@@ -17,7 +17,7 @@ use synod_explore::Subject;
 use synod_model::Inside;
 use synod_runtime::changes::Changes;
 use synod_runtime::node::FIRST_CLIENT;
-use synod_runtime::record::{self, Entry, Event, Output};
+use synod_runtime::record::{self, Output, Recorded, Trigger};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What a replay came to.
@@ -155,9 +155,9 @@ where
 }
 
 /// Whether what a member took next had been sent. Clients keep no records, so theirs always had.
-fn is_possible(member: u64, entry: &Entry<'_>, sent: &FxHashSet<u64>) -> bool {
+fn is_possible(member: u64, entry: &Recorded<'_>, sent: &FxHashSet<u64>) -> bool {
     match entry.event {
-        Event::Deliver { src, msg } if src < FIRST_CLIENT => sent.contains(&fingerprint(src, member, msg)),
+        Trigger::Deliver { src, msg } if src < FIRST_CLIENT => sent.contains(&fingerprint(src, member, msg)),
         _ => true,
     }
 }
@@ -167,7 +167,7 @@ where
     A: Subject<Msg = Msg>,
     A::Timer: Serialize + DeserializeOwned,
 {
-    let Event::Deliver { src, msg } = member.next()?.event else { return None };
+    let Trigger::Deliver { src, msg } = member.next()?.event else { return None };
     let said = postcard::from_bytes::<Msg>(msg)
         .map_or_else(|_| "an unreadable message".to_owned(), |m| format!("{m:?}"));
     Some(format!("{}: {said} from member {src}", member.place()))

@@ -4,7 +4,7 @@ use crate::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use synod_runtime::record::{Event, Header, Reader};
+use synod_runtime::record::{Header, Reader, Trigger};
 use synod_server::Wiring;
 
 /// The bytes of some record files.
@@ -115,7 +115,7 @@ impl Records {
             }
             let found = match reader.next() {
                 Some(Ok(entry)) => match entry.event {
-                    Event::Start { saves, .. } => Some(saves),
+                    Trigger::Start { saves, .. } => Some(saves),
                     _ => return Err(wrong("it does not begin with a start".to_owned())),
                 },
                 Some(Err(damaged)) => return Err(wrong(damaged.to_string())),

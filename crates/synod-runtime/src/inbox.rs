@@ -16,7 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// One event for an actor.
-pub enum Event<A: Actor> {
+pub enum Trigger<A: Actor> {
     /// A message came.
     Deliver {
         /// The sender.
@@ -42,19 +42,19 @@ pub enum Event<A: Actor> {
     },
 }
 
-impl<A: Actor> Event<A> {
+impl<A: Actor> Trigger<A> {
     /// The length of its message, if it has one.
     fn len(&self) -> usize {
-        if let Event::Deliver { bytes, .. } = self { bytes.len() } else { 0 }
+        if let Trigger::Deliver { bytes, .. } = self { bytes.len() } else { 0 }
     }
 }
 
-impl<A: Actor> fmt::Debug for Event<A> {
+impl<A: Actor> fmt::Debug for Trigger<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Deliver { src, msg, .. } => write!(f, "Deliver {{ src: {src}, msg: {msg:?} }}"),
-            Event::Timeout { timer } => write!(f, "Timeout({timer:?})"),
-            Event::Random { key, random, .. } => write!(f, "Random({key:?}, {random:?})"),
+            Trigger::Deliver { src, msg, .. } => write!(f, "Deliver {{ src: {src}, msg: {msg:?} }}"),
+            Trigger::Timeout { timer } => write!(f, "Timeout({timer:?})"),
+            Trigger::Random { key, random, .. } => write!(f, "Random({key:?}, {random:?})"),
         }
     }
 }
@@ -99,12 +99,12 @@ fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 
 /// The sources of events other than timers.
 pub(crate) struct Queues<A: Actor> {
-    inbox: VecDeque<Event<A>>,
+    inbox: VecDeque<Trigger<A>>,
     inbox_bytes: usize,
-    clients: Lines<Event<A>>,
-    local: VecDeque<Event<A>>,
+    clients: Lines<Trigger<A>>,
+    local: VecDeque<Trigger<A>>,
     local_bytes: usize,
-    random: Vec<Event<A>>,
+    random: Vec<Trigger<A>>,
     turn: usize,
     /// Events since a client last had its turn.
     since_client: usize,
@@ -151,9 +151,9 @@ impl<A: Actor> Queues<A> {
             counts.undecodable += 1;
             return Vec::new();
         };
-        let event = Event::Deliver { src, msg, bytes: bytes.into() };
+        let event = Trigger::Deliver { src, msg, bytes: bytes.into() };
         let dropped = if src >= FIRST_CLIENT {
-            self.clients.push(src, bytes.len() + size_of::<Event<A>>(), event, &limits.clients)
+            self.clients.push(src, bytes.len() + size_of::<Trigger<A>>(), event, &limits.clients)
         } else if self.inbox.len() >= limits.inbox || self.inbox_bytes + bytes.len() > limits.inbox_bytes {
             vec![src]
         } else {
@@ -168,8 +168,8 @@ impl<A: Actor> Queues<A> {
     /// Drops the waiting messages of one member, and returns how many they were.
     pub(crate) fn forget(&mut self, member: u64) -> u64 {
         let before = self.inbox.len();
-        self.inbox.retain(|event| !matches!(event, Event::Deliver { src, .. } if *src == member));
-        self.inbox_bytes = self.inbox.iter().map(Event::len).sum();
+        self.inbox.retain(|event| !matches!(event, Trigger::Deliver { src, .. } if *src == member));
+        self.inbox_bytes = self.inbox.iter().map(Trigger::len).sum();
         (before - self.inbox.len()) as u64
     }
 
@@ -179,21 +179,21 @@ impl<A: Actor> Queues<A> {
             counts.local_full += 1;
         } else {
             self.local_bytes += bytes.len();
-            self.local.push_back(Event::Deliver { src: me, msg, bytes: bytes.into() });
+            self.local.push_back(Trigger::Deliver { src: me, msg, bytes: bytes.into() });
         }
     }
 
     /// Draws one of the choices. The draw is an event of its own, and a later draw of the same name replaces it.
     pub(crate) fn choose(&mut self, key: String, mut choices: Vec<A::Random>, rng: &mut fastrand::Rng) {
-        self.random.retain(|event| !matches!(event, Event::Random { key: other, .. } if *other == key));
+        self.random.retain(|event| !matches!(event, Trigger::Random { key: other, .. } if *other == key));
         if !choices.is_empty() {
             let index = rng.usize(..choices.len());
-            self.random.push(Event::Random { key, index, random: choices.swap_remove(index) });
+            self.random.push(Trigger::Random { key, index, random: choices.swap_remove(index) });
         }
     }
 
     /// The next event: each source that has one gets its turn, and clients come after the others.
-    pub(crate) fn next(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Event<A>> {
+    pub(crate) fn next(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Trigger<A>> {
         if self.since_client < OTHERS_FIRST
             && let Some(event) = self.next_of_others(timers, now)
         {
@@ -204,11 +204,11 @@ impl<A: Actor> Queues<A> {
         self.clients.pop().or_else(|| self.next_of_others(timers, now))
     }
 
-    fn next_of_others(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Event<A>> {
+    fn next_of_others(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Trigger<A>> {
         for _ in 0..4 {
             self.turn = (self.turn + 1) % 4;
             let event = match self.turn {
-                0 => timers.due(now).map(|timer| Event::Timeout { timer }),
+                0 => timers.due(now).map(|timer| Trigger::Timeout { timer }),
                 1 => self.local.pop_front().inspect(|event| self.local_bytes -= event.len()),
                 2 => (!self.random.is_empty()).then(|| self.random.remove(0)),
                 _ => self.inbox.pop_front().inspect(|event| self.inbox_bytes -= event.len()),
@@ -244,11 +244,11 @@ mod tests {
     fn turns(queues: &mut Queues<Nobody>, timers: &mut Timers<u16>) -> String {
         let next = std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1)));
         next.map(|event| match event {
-            Event::Deliver { src, .. } if src >= FIRST_CLIENT => 'c',
-            Event::Deliver { src: 0, .. } => 'l',
-            Event::Deliver { .. } => 'm',
-            Event::Timeout { .. } => 't',
-            Event::Random { .. } => 'r',
+            Trigger::Deliver { src, .. } if src >= FIRST_CLIENT => 'c',
+            Trigger::Deliver { src: 0, .. } => 'l',
+            Trigger::Deliver { .. } => 'm',
+            Trigger::Timeout { .. } => 't',
+            Trigger::Random { .. } => 'r',
         })
         .collect()
     }

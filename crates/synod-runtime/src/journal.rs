@@ -114,7 +114,7 @@ pub struct Opening<'a, D: Disk> {
 }
 
 impl<'a, D: Disk> Opening<'a, D> {
-    fn begin(disk: &'a D, header: Header) -> Result<Self, Refusal> {
+    fn create(disk: &'a D, header: Header) -> Result<Self, Refusal> {
         let name = name(header.file) + NEW;
         let file = disk.create(&name).map_err(|error| Refusal::io("create", disk.path(&name), &error))?;
         Ok(Self { disk, name, file, header, tail: Tail::start(&header), batch: vec![0; HEAD] })
@@ -257,7 +257,7 @@ impl<D: Disk> Journal<D> {
             [] => {
                 let Identity { cluster, member } = who;
                 let header = Header { cluster, member, disk: disk_id, file: 1, opening: 0 };
-                let mut opening = Opening::begin(&disk, header)?;
+                let mut opening = Opening::create(&disk, header)?;
                 open(&mut opening)?;
                 opening.finish()?;
                 1
@@ -412,7 +412,7 @@ impl<D: Disk> Journal<D> {
         // Only a run to the end without a failure takes this back.
         self.stopped = true;
         let old = name(self.header.file);
-        let mut opening = Opening::begin(&self.disk, Header { file: self.header.file + 1, ..self.header })?;
+        let mut opening = Opening::create(&self.disk, Header { file: self.header.file + 1, ..self.header })?;
         open(&mut opening)?;
         let (file, header, tail) = opening.finish()?;
         self.counts.flushes += 1;

@@ -8,7 +8,7 @@ use crate::admission::{Admission, Admittance, Mine, Order};
 use crate::changes::Changes;
 use crate::disk::Disk;
 use crate::door::Door;
-use crate::inbox::{Event, Limits, Queues};
+use crate::inbox::{Limits, Queues, Trigger};
 use crate::record::{self, Change, Output, Recorder};
 use crate::store::Store;
 use crate::timers::Timers;
@@ -191,7 +191,7 @@ where
         let mut busy = Vec::new();
         let received = wire.receive(until, &mut |now, from, datagram| {
             transport.receive(now, from, datagram, &mut |event| match event {
-                transport::Event::Hello { from, standing, answer, begins } => {
+                transport::Arrival::Hello { from, standing, answer, begins } => {
                     if begins && from < FIRST_CLIENT {
                         // The peer may have less now than it had, and is told how much was heard of it. So nothing that it
                         // said before may have an effect from here on.
@@ -208,16 +208,16 @@ where
                         admittance.hear(from, answer, saves);
                     }
                 }
-                transport::Event::OtherMembers { from, members } => {
+                transport::Arrival::OtherMembers { from, members } => {
                     strange.get_or_insert_with(|| (from, members.to_vec()));
                 }
                 // Before the start there is no actor to hear it. The sender will send it again.
-                transport::Event::Message { .. } if state.is_none() => counts.early += 1,
-                transport::Event::Message { from, bytes } => {
+                transport::Arrival::Message { .. } if state.is_none() => counts.early += 1,
+                transport::Arrival::Message { from, bytes } => {
                     let dropped = queues.receive::<C::Ask>(from, bytes, limits, counts);
                     busy.extend(dropped.into_iter().filter(|sender| *sender >= FIRST_CLIENT));
                 }
-                transport::Event::Busy { .. } => counts.busy += 1,
+                transport::Arrival::Busy { .. } => counts.busy += 1,
             });
         });
         for client in busy {
@@ -256,7 +256,7 @@ where
             self.transport.set_standing(store.standing());
         }
         let saves = self.store.as_ref().map_or(0, Store::saves);
-        self.record(record::Event::Start { saves, stable });
+        self.record(record::Trigger::Start { saves, stable });
         let mut out = Out::new();
         let started = catch_unwind(AssertUnwindSafe(|| self.actor.on_start(self.me, &saved, &mut out)));
         self.state = Some(started.map_err(|_| Stopped::Panicked { event: None })?);
@@ -264,19 +264,19 @@ where
     }
 
     /// Steps one event through the actor.
-    fn step(&mut self, now: Duration, event: Event<A>) -> Result<(), Stopped<A>> {
+    fn step(&mut self, now: Duration, event: Trigger<A>) -> Result<(), Stopped<A>> {
         self.counts.steps += 1;
         match &event {
-            Event::Deliver { src, bytes, .. } => {
+            Trigger::Deliver { src, bytes, .. } => {
                 self.note_peer(*src);
-                self.record(record::Event::Deliver { src: *src, msg: bytes });
+                self.record(record::Trigger::Deliver { src: *src, msg: bytes });
             }
-            Event::Timeout { timer } => {
+            Trigger::Timeout { timer } => {
                 let timer = encode(timer);
-                self.record(record::Event::Timeout { timer: &timer });
+                self.record(record::Trigger::Timeout { timer: &timer });
             }
-            Event::Random { key, index, .. } => {
-                self.record(record::Event::Random { key, index: *index as u64 });
+            Trigger::Random { key, index, .. } => {
+                self.record(record::Trigger::Random { key, index: *index as u64 });
             }
         }
         let state = self.state.take().expect("no event is stepped before the start");
@@ -284,11 +284,11 @@ where
         let stepped = catch_unwind(AssertUnwindSafe(|| {
             let mut state = Cow::Owned(state);
             match &event {
-                Event::Deliver { src, msg, .. } => {
+                Trigger::Deliver { src, msg, .. } => {
                     self.actor.on_msg(self.me, &mut state, Id::from(*src as usize), msg.clone(), &mut out);
                 }
-                Event::Timeout { timer } => self.actor.on_timeout(self.me, &mut state, timer, &mut out),
-                Event::Random { random, .. } => self.actor.on_random(self.me, &mut state, random, &mut out),
+                Trigger::Timeout { timer } => self.actor.on_timeout(self.me, &mut state, timer, &mut out),
+                Trigger::Random { random, .. } => self.actor.on_random(self.me, &mut state, random, &mut out),
             }
             state.into_owned()
         }));
@@ -312,7 +312,7 @@ where
     }
 
     /// Carries out the outputs of a step, and holds the step to its contract: at most one save, before every send.
-    fn outputs(&mut self, now: Duration, out: Out<A>, event: Option<Event<A>>) -> Result<(), Stopped<A>> {
+    fn outputs(&mut self, now: Duration, out: Out<A>, event: Option<Trigger<A>>) -> Result<(), Stopped<A>> {
         let (mut saved, mut sent) = (false, false);
         let mut last: Option<(A::Msg, Range<usize>)> = None;
         for command in out {
@@ -428,7 +428,7 @@ where
         wire.flush();
     }
 
-    fn record(&mut self, event: record::Event<'_>) {
+    fn record(&mut self, event: record::Trigger<'_>) {
         if let Some(recorder) = &mut self.recorder {
             recorder.entries.event(event);
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use entries::{Entries, outputs};
-pub use kinds::{Change, Event, Output};
+pub use kinds::{Change, Output, Trigger};
 
 const MAGIC: &[u8; 8] = b"synodrec";
 const VERSION: u8 = 2;
@@ -61,7 +61,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the sink cannot be written.
-    pub fn begin(mut sink: Box<dyn Write>, header: &Header) -> io::Result<Recorder> {
+    pub fn create(mut sink: Box<dyn Write>, header: &Header) -> io::Result<Recorder> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
         let mut fields = Vec::new();
@@ -115,9 +115,9 @@ impl std::error::Error for Damaged {}
 
 /// One entry of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct Recorded<'a> {
     /// The event.
-    pub event: Event<'a>,
+    pub event: Trigger<'a>,
     /// The outputs, encoded; compare them with what [`Entries`] makes of a step, or look at them with [`outputs`].
     pub outputs: &'a [u8],
     /// The place in the file, in bytes.
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When what is there is damaged.
     #[expect(clippy::should_implement_trait, reason = "an iterator would have to go on after an error")]
-    pub fn next(&mut self) -> Option<Result<Entry<'a>, Damaged>> {
+    pub fn next(&mut self) -> Option<Result<Recorded<'a>, Damaged>> {
         if self.chunk.is_empty() {
             match self.next_chunk() {
                 Ok(true) => {}
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
                 let at = before.len() - rest.len();
                 if rest.first() == Some(&END) {
                     rest = &rest[1..];
-                    return Some(Entry { event, outputs: &before[..at], offset });
+                    return Some(Recorded { event, outputs: &before[..at], offset });
                 }
                 take_output(&mut rest, &mut &[][..])?;
             }

@@ -144,13 +144,13 @@ impl Content {
 type Names = BTreeMap<String, u64>;
 
 #[derive(Debug, Clone)]
-enum Entry {
+enum NameChange {
     Link(String, u64),
     Rename(String, String),
     Unlink(String),
 }
 
-impl Entry {
+impl NameChange {
     fn apply(&self, names: &mut Names) {
         match self {
             Self::Link(name, file) => {
@@ -174,7 +174,7 @@ struct Inner {
     made: u64,
     durable: Names,
     names: Names,
-    pending: Vec<Entry>,
+    pending: Vec<NameChange>,
     /// Grows with every process that ends by force. It tells files that such a process had open from those that are open now.
     life: u64,
     locked: bool,
@@ -192,7 +192,7 @@ impl Inner {
     }
 
     /// Counts an operation, and fails it if a failure is due.
-    fn begin(&mut self, life: u64, op: Op) -> io::Result<()> {
+    fn attempt(&mut self, life: u64, op: Op) -> io::Result<()> {
         self.alive(life)?;
         self.counts.operations += 1;
         let mut failed = None;
@@ -210,7 +210,7 @@ impl Inner {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn change(&mut self, entry: Entry) {
+    fn change(&mut self, entry: NameChange) {
         entry.apply(&mut self.names);
         self.pending.push(entry);
     }
@@ -218,7 +218,7 @@ impl Inner {
     fn link(&mut self, name: &str) -> u64 {
         self.made += 1;
         self.files.insert(self.made, Content::default());
-        self.change(Entry::Link(name.into(), self.made));
+        self.change(NameChange::Link(name.into(), self.made));
         self.made
     }
 
@@ -321,7 +321,7 @@ impl SimDisk {
     /// Takes a file off the disk from outside, durably.
     pub fn take(&self, name: &str) {
         let inner = &mut *self.inner();
-        inner.change(Entry::Unlink(name.into()));
+        inner.change(NameChange::Unlink(name.into()));
         inner.durable.remove(name);
     }
 
@@ -376,7 +376,7 @@ impl Disk for SimDir {
 
     fn create(&self, name: &str) -> io::Result<SimFile> {
         let mut inner = self.disk.inner();
-        inner.begin(self.life, Op::Create)?;
+        inner.attempt(self.life, Op::Create)?;
         // An existing file is emptied, it is not exchanged for another.
         let file = match inner.names.get(name) {
             Some(&file) => {
@@ -397,28 +397,28 @@ impl Disk for SimDir {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.disk.inner();
-        inner.begin(self.life, Op::Rename)?;
+        inner.attempt(self.life, Op::Rename)?;
         if !inner.names.contains_key(from) {
             return Err(ErrorKind::NotFound.into());
         }
-        inner.change(Entry::Rename(from.into(), to.into()));
+        inner.change(NameChange::Rename(from.into(), to.into()));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.disk.inner();
-        inner.begin(self.life, Op::Remove)?;
+        inner.attempt(self.life, Op::Remove)?;
         if !inner.names.contains_key(name) {
             return Err(ErrorKind::NotFound.into());
         }
-        inner.change(Entry::Unlink(name.into()));
+        inner.change(NameChange::Unlink(name.into()));
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let inner = &mut *self.disk.inner();
         inner.counts.dir_syncs += 1;
-        inner.begin(self.life, Op::SyncDir)?;
+        inner.attempt(self.life, Op::SyncDir)?;
         inner.durable = inner.names.clone();
         inner.pending.clear();
         inner.sweep();
@@ -445,17 +445,17 @@ impl DiskFile for SimFile {
         let mut inner = self.disk.inner();
         inner.counts.writes += 1;
         inner.counts.bytes += bytes.len() as u64;
-        let begun = inner.begin(self.life, Op::Write);
+        let attempted = inner.attempt(self.life, Op::Write);
         inner.alive(self.life)?;
-        let written = if begun.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
+        let written = if attempted.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
         let content = inner.content(self.file)?;
         content.write(Write::At(offset, written.to_vec()));
-        begun
+        attempted
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {
         let mut inner = self.disk.inner();
-        inner.begin(self.life, Op::SetSize)?;
+        inner.attempt(self.life, Op::SetSize)?;
         inner.content(self.file)?.write(Write::Size(size));
         Ok(())
     }
@@ -463,16 +463,16 @@ impl DiskFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut inner = self.disk.inner();
         inner.counts.syncs += 1;
-        let begun = inner.begin(self.life, Op::Sync);
+        let attempted = inner.attempt(self.life, Op::Sync);
         inner.alive(self.life)?;
         let content = inner.content(self.file)?;
         let pending = std::mem::take(&mut content.pending);
-        if begun.is_ok() {
+        if attempted.is_ok() {
             for write in pending {
                 write.apply(&mut content.synced);
             }
         }
-        begun
+        attempted
     }
 }
 

@@ -1,7 +1,7 @@
 //! The reasons why a process stops.
 
 use crate::admission::Reason;
-use crate::inbox::Event;
+use crate::inbox::Trigger;
 use crate::refusal::{LOST, Refusal};
 use stateright::actor::Actor;
 use std::fmt;
@@ -21,14 +21,14 @@ pub enum Stopped<A: Actor> {
     /// The actor panicked.
     Panicked {
         /// The event, or `None` at the actor's start.
-        event: Option<Event<A>>,
+        event: Option<Trigger<A>>,
     },
     /// The actor broke the step contract: at most one save per step, before every send.
     Contract {
         /// The breach.
         what: &'static str,
         /// The event, or `None` at the actor's start.
-        event: Option<Event<A>>,
+        event: Option<Trigger<A>>,
     },
 }
 
@@ -39,7 +39,7 @@ impl<A: Actor> Stopped<A> {
     }
 
     /// The event at which the actor went wrong, if the actor is to blame.
-    pub fn event(&self) -> Option<&Event<A>> {
+    pub fn event(&self) -> Option<&Trigger<A>> {
         match self {
             Stopped::Panicked { event } | Stopped::Contract { event, .. } => event.as_ref(),
             _ => None,
@@ -49,7 +49,7 @@ impl<A: Actor> Stopped<A> {
 
 impl<A: Actor> fmt::Display for Stopped<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = |event: &Option<Event<A>>| match event {
+        let at = |event: &Option<Trigger<A>>| match event {
             Some(event) => format!("at {event:?}"),
             None => "at its start".to_owned(),
         };

@@ -169,7 +169,7 @@ fn recorder(config: &Config, member: &Member, store: &MemberStore<DirDisk>) -> R
     };
     // A start that ended before its first event may have left an empty record of the same number.
     private::create(&path)
-        .and_then(|file| Recorder::begin(Box::new(file), &header))
+        .and_then(|file| Recorder::create(Box::new(file), &header))
         .map_err(|error| ServeError(format!("{}: {error}", path.display())))
 }
 
@@ -307,7 +307,7 @@ mod tests {
         let (node, _) = open(&config, 0).expect("it can be opened");
         let ballot = synod::Ballot { round: 1, proposer: 9 };
         let msg = synod::Msg::Prepare { ballot, from: synod::Instance::FIRST };
-        let event = synod_runtime::inbox::Event::Deliver { src: 9, msg, bytes: Box::default() };
+        let event = synod_runtime::inbox::Trigger::Deliver { src: 9, msg, bytes: Box::default() };
         let stopped: Stopped<Process> = Stopped::Panicked { event: Some(event) };
         let said = explain(&config, 0, &node, &stopped).to_string();
         let path = folder.path().join("d").join("stopped-1.txt");

@@ -11,7 +11,7 @@ use synod_machine::{
     Snapshot, StateMachine,
 };
 use synod_runtime::changes::Changes;
-use synod_runtime::record::{Change, Entries, Event, Output};
+use synod_runtime::record::{Change, Entries, Output, Trigger};
 use synod_runtime::sim_disk::{SimDir, SimDisk};
 use synod_runtime::store::{Identity, Store};
 use synod_server::PaxosChanges;
@@ -119,11 +119,11 @@ fn main() {
 
     // Entries of a flight record: a start, a question, a ballot begun, a timer.
     let mut entries = Entries::default();
-    entries.event(Event::Start { saves: 0, stable: 0 });
+    entries.event(Trigger::Start { saves: 0, stable: 0 });
     entries.end();
     write("record", "start", entries.bytes());
     let client = 1 << 63 | 9;
-    entries.event(Event::Deliver { src: client, msg: &encode(&messages[0].1) });
+    entries.event(Trigger::Deliver { src: client, msg: &encode(&messages[0].1) });
     let mut change = Vec::new();
     let tried = Stable { tried: 1, ..Stable::default() };
     PaxosChanges::difference(&tried, &Stable::default(), &mut change);
@@ -136,22 +136,22 @@ fn main() {
     entries.output(Output::SetTimer { timer: &encode(&synod::Timer::Retry), from: first, to: last });
     entries.end();
     write("record", "request", entries.bytes());
-    entries.event(Event::Deliver { src: 0, msg: &prepare });
+    entries.event(Trigger::Deliver { src: 0, msg: &prepare });
     entries.end();
-    entries.event(Event::Timeout { timer: &encode(&synod::Timer::Retry) });
+    entries.event(Trigger::Timeout { timer: &encode(&synod::Timer::Retry) });
     entries.output(Output::CancelTimer { timer: &encode(&synod::Timer::Retry) });
     entries.end();
-    entries.event(Event::Random { key: "draw", index: 1 });
+    entries.event(Trigger::Random { key: "draw", index: 1 });
     entries.output(Output::Choose { key: "draw", choices: 3 });
     entries.end();
     write("record", "more", entries.bytes());
     write("record", "header", &synod_fuzz::header());
     // A long message, saved, and once more as the place where it stood: behind the header and a chunk's head.
     let mut entries = Entries::default();
-    entries.event(Event::Start { saves: 0, stable: 0 });
+    entries.event(Trigger::Start { saves: 0, stable: 0 });
     entries.end();
     let long = encode(&Msg::Accept { ballot, instance: from, value: Value::from([9; 200].as_slice()) });
-    entries.event(Event::Deliver { src: 1, msg: &long });
+    entries.event(Trigger::Deliver { src: 1, msg: &long });
     let place = synod_fuzz::header().len() + 12 + entries.bytes().len() - long.len();
     entries.output(Output::Save { change: Change::of(&long) });
     entries.end();

@@ -14,7 +14,7 @@ use synod_runtime::node::FIRST_CLIENT;
 use synod_runtime::record::{Header, Recorder};
 use synod_runtime::standing::Standing;
 use synod_runtime::store;
-use synod_runtime::transport::{Config, Event, Transport, decoders};
+use synod_runtime::transport::{Arrival, Config, Transport, decoders};
 use synod_server::{PaxosChanges, Wiring};
 
 /// A decoder's name, and what tries it.
@@ -102,7 +102,7 @@ pub fn datagram(data: &[u8]) {
     let authentic = kept.contains(&bytes);
     let mut heard = 0;
     member.receive(Duration::from_secs(1), address(1), &mut bytes, &mut |event| {
-        heard += usize::from(matches!(event, Event::Message { .. }));
+        heard += usize::from(matches!(event, Arrival::Message { .. }));
     });
     assert!(authentic || heard == 0, "a message came of a datagram that nobody sealed");
 }
@@ -168,7 +168,7 @@ pub fn header() -> Vec<u8> {
     let application = postcard::to_allocvec(&wiring()).expect("plain data");
     let header = Header { cluster: 1, member: 0, disk: 5, boot: 1, application };
     let sink = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-    Recorder::begin(Box::new(Tape(sink.clone())), &header).expect("memory takes everything");
+    Recorder::create(Box::new(Tape(sink.clone())), &header).expect("memory takes everything");
     sink.take()
 }
 

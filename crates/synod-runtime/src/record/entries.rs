@@ -1,6 +1,6 @@
 //! Entries as bytes: the encoding of events and outputs, and its reading.
 
-use super::kinds::{Change, Event, LONG, Output};
+use super::kinds::{Change, LONG, Output, Trigger};
 use crate::varint;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
@@ -87,15 +87,15 @@ impl Entries {
     }
 
     /// Begins an entry.
-    pub fn event(&mut self, event: Event<'_>) {
+    pub fn event(&mut self, event: Trigger<'_>) {
         self.last_msg = None;
         match event {
-            Event::Start { saves, stable } => {
+            Trigger::Start { saves, stable } => {
                 self.bytes.push(START);
                 self.number(saves);
                 self.bytes.extend_from_slice(&stable.to_le_bytes());
             }
-            Event::Deliver { src, msg } => {
+            Trigger::Deliver { src, msg } => {
                 let places = self.places.as_ref().filter(|_| msg.len() >= LONG);
                 if let Some(place) = places.and_then(|places| places.of(msg)) {
                     self.bytes.push(DELIVER_SAME);
@@ -109,11 +109,11 @@ impl Entries {
                     self.remember(msg);
                 }
             }
-            Event::Timeout { timer } => {
+            Trigger::Timeout { timer } => {
                 self.bytes.push(TIMEOUT);
                 self.text(timer);
             }
-            Event::Random { key, index } => {
+            Trigger::Random { key, index } => {
                 self.bytes.push(RANDOM);
                 self.text(key.as_bytes());
                 self.number(index);
@@ -207,20 +207,20 @@ fn take_text<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Takes an event. A message that came before is looked up in `before`.
-pub(super) fn take_event<'a>(rest: &mut &'a [u8], before: &'a [u8]) -> Option<Event<'a>> {
+pub(super) fn take_event<'a>(rest: &mut &'a [u8], before: &'a [u8]) -> Option<Trigger<'a>> {
     Some(match take(rest, 1)?[0] {
-        START => Event::Start { saves: varint::read(rest)?, stable: take_u64(rest)? },
-        DELIVER => Event::Deliver { src: varint::read(rest)?, msg: take_text(rest)? },
+        START => Trigger::Start { saves: varint::read(rest)?, stable: take_u64(rest)? },
+        DELIVER => Trigger::Deliver { src: varint::read(rest)?, msg: take_text(rest)? },
         DELIVER_SAME => {
             let src = varint::read(rest)?;
             let (place, len) = (varint::read(rest)?, varint::read(rest)?);
             let place = usize::try_from(place).ok()?;
             let end = place.checked_add(usize::try_from(len).ok()?)?;
-            Event::Deliver { src, msg: before.get(place..end)? }
+            Trigger::Deliver { src, msg: before.get(place..end)? }
         }
-        TIMEOUT => Event::Timeout { timer: take_text(rest)? },
+        TIMEOUT => Trigger::Timeout { timer: take_text(rest)? },
         RANDOM => {
-            Event::Random { key: std::str::from_utf8(take_text(rest)?).ok()?, index: varint::read(rest)? }
+            Trigger::Random { key: std::str::from_utf8(take_text(rest)?).ok()?, index: varint::read(rest)? }
         }
         _ => return None,
     })
@@ -251,7 +251,7 @@ pub(super) fn take_output<'a>(rest: &mut &'a [u8], last: &mut &'a [u8]) -> Optio
     })
 }
 
-/// The outputs of an [`Entry`](super::Entry), one by one.
+/// The outputs of an [`Recorded`](super::Recorded), one by one.
 pub fn outputs(encoded: &[u8]) -> impl Iterator<Item = Output<'_>> {
     let (mut rest, mut last) = (encoded, &[][..]);
     std::iter::from_fn(move || take_output(&mut rest, &mut last))
@@ -289,7 +289,7 @@ mod tests {
             varint::write(place, &mut bytes);
             varint::write(len, &mut bytes);
             take_event(&mut bytes.as_slice(), &file)
-                .map(|event| event == Event::Deliver { src: 1, msg: &[5; 60] })
+                .map(|event| event == Trigger::Deliver { src: 1, msg: &[5; 60] })
         };
         assert_eq!((event(40, 60), event(0, 60), event(40, 59)), (Some(true), Some(true), Some(false)));
         for (place, len) in [(41, 60), (101, 0), (0, 101), (u64::MAX, 1), (1, u64::MAX)] {

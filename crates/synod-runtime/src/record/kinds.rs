@@ -7,7 +7,7 @@ pub(super) const LONG: usize = 128;
 
 /// An event of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum Trigger<'a> {
     /// It started, from stable storage of so many saves, whose snapshot has this checksum.
     Start {
         /// Saves found.

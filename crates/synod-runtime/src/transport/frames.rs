@@ -9,7 +9,7 @@ const MESSAGE: u8 = 0;
 const PIECE_TAG: u8 = 1;
 const BUSY: u8 = 2;
 
-/// The most bytes that [`begin`] writes.
+/// The most bytes that [`write_preamble`] writes.
 pub(super) const PREAMBLE: usize = 11;
 /// The most bytes of a piece besides its contents.
 pub(super) const PIECE: usize = 1 + 10 + 5 + 5 + 5;
@@ -37,7 +37,7 @@ pub(super) struct Piece<'a> {
 }
 
 /// Begins a payload.
-pub(super) fn begin(standing: &Standing, to: &mut Vec<u8>) {
+pub(super) fn write_preamble(standing: &Standing, to: &mut Vec<u8>) {
     to.push(u8::from(standing.admitted));
     varint::write(standing.saves, to);
 }

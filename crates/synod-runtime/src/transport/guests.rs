@@ -5,7 +5,7 @@ use super::frames::Partials;
 use super::guest::{self, Agreed, Knock, Met, Pact, Welcome};
 use super::peer::{FIRST_GREETING, Peer};
 use super::seal::{self, Header, Kind};
-use super::{Event, Transport};
+use super::{Arrival, Transport};
 use crate::keys::{self, ClientKeys, Keys};
 use crate::standing::Standing;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ impl Transport {
         address: SocketAddr,
         header: &Header,
         datagram: &[u8],
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Dropped> {
         let secret = self.host.secret(header.key)?;
         let knock = Knock::open(secret, datagram)?;
@@ -54,7 +54,12 @@ impl Transport {
             let pact = self.pact(header, &knock, knock.number)?;
             guest::is_proven(datagram, &pact.knock)?;
             self.begin_visit(now, address, header, &knock, &pact);
-            on(Event::Hello { from: header.from, standing: Standing::default(), answer: None, begins: true });
+            on(Arrival::Hello {
+                from: header.from,
+                standing: Standing::default(),
+                answer: None,
+                begins: true,
+            });
             return Ok(());
         }
         if knock.echo == self.session && knock.number == newest {
@@ -194,7 +199,7 @@ impl Transport {
         now: Duration,
         header: &Header,
         datagram: &[u8],
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Dropped> {
         let guest = self.guest.as_ref().ok_or(Dropped::UnknownKey)?;
         if header.key != guest.secret.id() {
@@ -240,7 +245,7 @@ impl Transport {
         let (waiting, address) = (peer.waiting.take(), peer.address);
         let knock = self.knock(header.from);
         self.loose.push((address, knock));
-        on(Event::Hello { from: header.from, standing: Standing::default(), answer: None, begins: true });
+        on(Arrival::Hello { from: header.from, standing: Standing::default(), answer: None, begins: true });
         if let Some(bytes) = waiting {
             // There is a session now, and the message was measured when it was kept.
             let _ = self.send(header.from, &bytes);

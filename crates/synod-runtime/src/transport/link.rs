@@ -48,7 +48,7 @@ impl Link {
         mine: ([u8; 16], u64),
         theirs: ([u8; 16], u64),
     ) -> Link {
-        let mut link = Link::begin((seal::tag(&mine.0), seal::tag(&theirs.0)));
+        let mut link = Link::unkeyed((seal::tag(&mine.0), seal::tag(&theirs.0)));
         (link.theirs, link.their_boot) = theirs;
         link.rekey(secrets, (cluster, me, other), (&mine.0, mine.1));
         link
@@ -57,10 +57,10 @@ impl Link {
     /// A session between a client and a member: tags and keys of what goes out and of what comes in, and the id of the secret
     /// under which they agreed.
     pub(super) fn of_client(id: u32, tags: (u64, u64), sends: LessSafeKey, opens: LessSafeKey) -> Link {
-        Link { sends: Some((id, sends)), opens: vec![(id, opens)], ..Link::begin(tags) }
+        Link { sends: Some((id, sends)), opens: vec![(id, opens)], ..Link::unkeyed(tags) }
     }
 
-    fn begin(tags: (u64, u64)) -> Link {
+    fn unkeyed(tags: (u64, u64)) -> Link {
         Link {
             tags,
             theirs: [0; 16],

@@ -8,10 +8,10 @@
 //! sessions and both their ids: one key per direction, with a counter as nonce. A process takes a session as a peer's only when
 //! the peer proves, by repeating this process's session, that it spoke after this start. So nothing of an earlier run can be replayed.
 
+mod arrivals;
 mod counts;
 #[doc(hidden)]
 pub mod decoders;
-mod events;
 mod frames;
 mod guest;
 mod guests;
@@ -21,8 +21,8 @@ mod link;
 mod peer;
 mod seal;
 
+pub use arrivals::{Arrival, Refused};
 pub use counts::{Counts, Dropped};
-pub use events::{Event, Refused};
 
 use crate::admission::Answer;
 use crate::ids::FIRST_CLIENT;
@@ -232,7 +232,7 @@ impl Transport {
         now: Duration,
         from: SocketAddr,
         datagram: &mut [u8],
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(Arrival<'_>),
     ) {
         self.counts.received += 1;
         if let Err(dropped) = self.take(now, from, datagram, on) {
@@ -245,7 +245,7 @@ impl Transport {
         now: Duration,
         from: SocketAddr,
         datagram: &mut [u8],
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Dropped> {
         let header = Header::read(datagram)?;
         if header.cluster != self.cluster {
@@ -278,7 +278,7 @@ impl Transport {
         address: SocketAddr,
         header: Header,
         datagram: &mut [u8],
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Dropped> {
         let (session, hello) = Hello::open(&self.member_secrets, &header, datagram)?;
         if let Some(peer) = self.peers.get_mut(&header.from) {
@@ -290,7 +290,7 @@ impl Transport {
         }
         if hello.members != self.members {
             // With quorums of other members nothing that it says means here what it meant there.
-            on(Event::OtherMembers { from: header.from, members: &hello.members });
+            on(Arrival::OtherMembers { from: header.from, members: &hello.members });
             return Err(Dropped::OtherMembers);
         }
         let (cluster, me, mine) = (self.cluster, self.me, (self.session, self.standing.boot));
@@ -306,7 +306,7 @@ impl Transport {
             }
             let theirs = (session, hello.standing.boot);
             let link = Link::new(&self.member_secrets, (cluster, me, header.from), mine, theirs);
-            peer.begin(link, hello.standing);
+            peer.start_session(link, hello.standing);
         } else {
             peer.standing.saves = peer.standing.saves.max(hello.standing.saves);
             peer.standing.admitted |= hello.standing.admitted;
@@ -324,7 +324,7 @@ impl Transport {
         }
         let (standing, known, recorded) = (hello.standing, hello.known, hello.recorded);
         let answer = hello.settled.then_some(Answer { known, recorded, admitted: standing.admitted });
-        on(Event::Hello { from: header.from, standing, answer, begins: fresh });
+        on(Arrival::Hello { from: header.from, standing, answer, begins: fresh });
         Ok(())
     }
 
@@ -372,7 +372,7 @@ impl Transport {
         address: SocketAddr,
         header: Header,
         datagram: &mut [u8],
-        on: &mut dyn FnMut(Event<'_>),
+        on: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Dropped> {
         let (me, max) = (self.me, self.max_message);
         let is_client = header.from >= FIRST_CLIENT;
@@ -392,12 +392,12 @@ impl Transport {
         let counts = &mut self.counts;
         // A member that does not take part has nothing to say to another.
         let silenced = header.from < FIRST_CLIENT && me < FIRST_CLIENT && !peer.standing.admitted;
-        let mut deliver = |bytes: &[u8], on: &mut dyn FnMut(Event<'_>)| {
+        let mut deliver = |bytes: &[u8], on: &mut dyn FnMut(Arrival<'_>)| {
             if silenced {
                 counts.drop(Dropped::NotAdmitted);
             } else {
                 counts.messages_received += 1;
-                on(Event::Message { from: header.from, bytes });
+                on(Arrival::Message { from: header.from, bytes });
             }
         };
         let before = peer.partials.bytes();
@@ -416,7 +416,7 @@ impl Transport {
                     }
                 }),
                 Ok(Frame::Busy) => {
-                    on(Event::Busy { from: header.from });
+                    on(Arrival::Busy { from: header.from });
                     Ok(())
                 }
                 Err(dropped) => Err(dropped),

@@ -100,7 +100,7 @@ impl Peer {
     }
 
     /// Begins a session. What was heard of an earlier start is not forgotten: it is what this one will be told.
-    pub(super) fn begin(&mut self, link: Link, standing: Standing) {
+    pub(super) fn start_session(&mut self, link: Link, standing: Standing) {
         self.known = self.heard();
         self.link = Some(link);
         self.standing = standing;
@@ -147,7 +147,7 @@ impl Peer {
         }
         if self.open.is_empty() {
             self.open.resize(HEADER, 0);
-            frames::begin(standing, &mut self.open);
+            frames::write_preamble(standing, &mut self.open);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::world::{Do, Scene, client, member, pass, plain, said};
 use synod_runtime::inbox::Limits;
-use synod_runtime::record::{Event, Reader};
+use synod_runtime::record::{Reader, Trigger};
 use synod_runtime::sim_disk::SimDisk;
 
 #[test]
@@ -18,7 +18,7 @@ fn a_long_message_is_in_the_record_once_and_is_read_whenever_it_came() {
     let mut reader = Reader::open(&bytes).expect("it is a record");
     let mut came = Vec::new();
     while let Some(entry) = reader.next() {
-        if let Event::Deliver { msg, .. } = entry.expect("it is whole").event {
+        if let Trigger::Deliver { msg, .. } = entry.expect("it is whole").event {
             came.push(postcard::from_bytes::<Do>(msg).expect("it is a message"));
         }
     }

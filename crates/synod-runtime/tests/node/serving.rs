@@ -4,7 +4,7 @@ use crate::world::{Do, Scene, Scripted, client, member, member_among, pass, plai
 use stateright::actor::Id;
 use std::collections::BTreeSet;
 use synod_runtime::inbox::{Limits, Room};
-use synod_runtime::record::{Event, Reader};
+use synod_runtime::record::{Reader, Trigger};
 use synod_runtime::sim_disk::SimDisk;
 
 #[test]
@@ -68,7 +68,7 @@ fn a_choice_is_one_of_those_offered_and_a_later_one_takes_its_place() {
     let mut reader = Reader::open(&bytes).expect("it is a record");
     let mut drawn = BTreeSet::new();
     while let Some(entry) = reader.next() {
-        if let Event::Random { index, .. } = entry.expect("it is whole").event {
+        if let Trigger::Random { index, .. } = entry.expect("it is whole").event {
             drawn.insert(index);
         }
     }

@@ -180,7 +180,7 @@ pub(crate) fn member_among(
     let standing = store.standing();
     let header =
         Header { cluster: 1, member: me, disk: number, boot: standing.boot, application: Vec::new() };
-    let recorder = Recorder::begin(Box::new(tape.clone()), &header).expect("memory takes everything");
+    let recorder = Recorder::create(Box::new(tape.clone()), &header).expect("memory takes everything");
     let mut config = settings(me, peers, standing);
     scene.rng().fill(&mut config.session);
     let transport = Transport::new(config, fastrand::Rng::with_seed(1));

@@ -6,7 +6,7 @@ use synod_runtime::admission::Answer;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::FIRST_CLIENT;
 use synod_runtime::standing::Standing;
-use synod_runtime::transport::{Config, Dropped, Event, Refused, Transport};
+use synod_runtime::transport::{Arrival, Config, Dropped, Refused, Transport};
 
 pub(crate) const CLUSTER: u64 = 77;
 pub(crate) const MEMBER_KEY: [u8; 32] = [1; 32];
@@ -99,12 +99,12 @@ impl End {
         let mut bytes = flying.bytes.clone();
         self.transport.receive(now, flying.from, &mut bytes, &mut |event| {
             heard.push(match event {
-                Event::Message { from, bytes } => Heard::Message { from, bytes: bytes.to_vec() },
-                Event::Hello { from, standing, answer, .. } => Heard::Hello { from, standing, answer },
-                Event::OtherMembers { from, members } => {
+                Arrival::Message { from, bytes } => Heard::Message { from, bytes: bytes.to_vec() },
+                Arrival::Hello { from, standing, answer, .. } => Heard::Hello { from, standing, answer },
+                Arrival::OtherMembers { from, members } => {
                     Heard::OtherMembers { from, members: members.to_vec() }
                 }
-                Event::Busy { from } => Heard::Busy { from },
+                Arrival::Busy { from } => Heard::Busy { from },
             });
         });
         heard

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
+pub enum Arrival<'a> {
     /// A message of a member that takes part, or of a client.
     Message {
         /// The sender.
