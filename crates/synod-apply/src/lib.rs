@@ -7,10 +7,9 @@
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
-use synod::{Entry, Instance, Machine, Value};
+use synod::{Instance, LogEntry, Machine, Value};
 use synod_machine::{
-    Blob, Chain, Cut, Fetch, FetchLimits, Manifest, Part, SessionCommand, SessionOutput, Sessions, Snapshot,
-    StateMachine, decode, encode,
+    Blob, Chain, SessionCommand, SessionOutput, Sessions, Snapshot, StateMachine, decode, encode,
 };
 
 /// The encoding of commands and outputs of a machine with sessions. Outputs that differ must be written differently.
@@ -78,7 +77,7 @@ impl<M: StateMachine, W> Debug for Applied<M, W> {
 
 impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
     /// Bytes that hold no command change nothing but the checksum: they are in the log like any other command.
-    fn execute(&mut self, _: Instance, entry: &Entry) -> Value {
+    fn execute(&mut self, _: Instance, entry: &LogEntry) -> Value {
         let output = W::command(entry.command.as_bytes()).map(|command| self.machine.apply(&command));
         let said = Self::say(output.as_ref());
         self.chain.extend(entry.value().as_bytes(), said.as_bytes());
@@ -87,7 +86,7 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
 
     /// Answers from the table of sessions: see [`Sessions::settled`]. The call decides who is told. The session and its number decide whether a
     /// command is the same as an earlier one, so a client that comes back with another id takes its session with it.
-    fn said(&self, entry: &Entry) -> Option<Value> {
+    fn said(&self, entry: &LogEntry) -> Option<Value> {
         let SessionCommand::Apply { session, number, .. } = W::command(entry.command.as_bytes())? else {
             return None;
         };
@@ -101,16 +100,11 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
 
     /// Holds a digest of the whole, since the snapshot may come in chunks from elsewhere.
     fn snapshot(&self) -> Vec<u8> {
-        let snapshot = Snapshot { chain: self.chain, machine: Blob::from(self.machine.snapshot()) };
-        let cut = Cut::new(&snapshot, 0);
-        encode(&(cut.manifest(), cut.part(0)))
+        Snapshot { chain: self.chain, machine: Blob::from(self.machine.snapshot()) }.seal()
     }
 
     fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
-        let (manifest, part): (Manifest, Option<Part>) = decode(snapshot).ok()?;
-        let mut fetch = Fetch::new(manifest, FetchLimits { bytes: u64::MAX, parts: 1 }).ok()?;
-        fetch.take(&part?).ok()?;
-        let Snapshot { chain, machine } = fetch.whole().ok()??;
+        let Snapshot { chain, machine } = Snapshot::unseal(snapshot)?;
         let mut restored = Applied { chain, ..self.clone() };
         restored.machine.restore(&machine).ok()?;
         Some(Box::new(restored))

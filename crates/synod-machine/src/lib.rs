@@ -12,35 +12,29 @@
 //! |---|---|
 //! | `machine` | the contract of a machine: same commands, same state, same outputs |
 //! | `bank`, `kv`, `lock` | three machines that keep it |
-//! | `twice` | a machine that breaks it is stopped, with both values named |
 //! | `sessions` | a command takes effect once, however often it is in the log; what is remembered for that is bounded |
-//! | `chain` | replicas that executed different things find out as soon as they compare notes |
-//! | `chunks` | a snapshot is restored as it was taken, however its parts come, in bounded memory |
-//! | `truncate` | the log is forgotten only below what is safe |
+//! | `chain` | replicas that executed different things have different checksums from there on |
+//! | `sealed` | a snapshot is restored as it was taken, or not at all |
 //! | `sorted`, `blob`, `codec` | data that is cheap to copy, and bytes that cannot make a reader allocate or panic |
 
 mod bank;
 mod blob;
 mod chain;
-mod chunks;
 mod codec;
 mod kv;
 mod lock;
 mod machine;
+mod sealed;
 mod sessions;
 mod sorted;
-mod truncate;
-mod twice;
 
 pub use bank::{Bank, BankCommand, BankOutput};
 pub use blob::Blob;
-pub use chain::{Chain, Checksum, Checksums, Compared, Diverged};
-pub use chunks::{Cut, Fetch, FetchLimits, Manifest, Part, Refused, Snapshot};
+pub use chain::{Chain, Checksum};
 pub use codec::{Undecodable, decode, encode, encoded_len};
 pub use kv::{Entry, Expect, Kv, KvCommand, KvOutput};
 pub use lock::{Held, LockCommand, LockOutput, Locks};
 pub use machine::{NotRestored, StateMachine};
+pub use sealed::Snapshot;
 pub use sessions::{Limits, LimitsError, Reply, Session, SessionCommand, SessionOutput, Sessions};
 pub use sorted::Sorted;
-pub use truncate::forget_below;
-pub use twice::{Twice, Unequal};

@@ -20,7 +20,7 @@ use std::hash::Hash;
 /// - **A snapshot is everything.** A machine that is restored from `m`'s snapshot is `== m`.
 /// - **`query` tells the truth**: where it has an answer, `apply` would give the same and leave the state as it is.
 ///
-/// [`Twice`](crate::Twice) checks the first two on every command; the tests of this crate check all four.
+/// The tests of this crate check all four.
 ///
 /// Copies should be cheap, since a copy of the machine is part of every state of a replica; see [`Sorted`](crate::Sorted).
 pub trait StateMachine: Clone + Debug + PartialEq + Eq + Hash + Send + Sync + 'static {

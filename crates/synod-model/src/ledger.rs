@@ -5,7 +5,7 @@
 //! number in it: the same word of another call is another command.
 
 use std::sync::Arc;
-use synod::{Entry, Instance, Machine, Value};
+use synod::{Instance, LogEntry, Machine, Value};
 use synod_machine::Chain;
 
 /// A register, and everything that was executed on it.
@@ -63,14 +63,14 @@ impl Ledger {
 
     /// What the register holds once so many entries are executed.
     fn holds(&self, entries: usize) -> Value {
-        let commands = self.executed[..entries].iter().rev().filter_map(|(_, value)| Entry::read(value));
+        let commands = self.executed[..entries].iter().rev().filter_map(|(_, value)| LogEntry::read(value));
         let mut written = commands.map(|entry| entry.command).filter(|command| !is_read(command));
         written.next().unwrap_or_else(|| Value::from(NOTHING))
     }
 }
 
 impl Machine for Ledger {
-    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+    fn execute(&mut self, instance: Instance, entry: &LogEntry) -> Value {
         if let Some(said) = self.said(entry) {
             return said;
         }
@@ -79,7 +79,7 @@ impl Machine for Ledger {
         before
     }
 
-    fn said(&self, entry: &Entry) -> Option<Value> {
+    fn said(&self, entry: &LogEntry) -> Option<Value> {
         let value = entry.value();
         let place = self.executed.iter().position(|(_, executed)| *executed == value)?;
         (!self.forgets_sessions).then(|| self.holds(place))
@@ -122,7 +122,7 @@ impl Recorded {
     }
 
     /// The command that the machine is given.
-    fn given(&self, instance: Instance, entry: &Entry) -> Entry {
+    fn given(&self, instance: Instance, entry: &LogEntry) -> LogEntry {
         let text = String::from_utf8_lossy(entry.command.as_bytes());
         let command = match text.split_once(['.', ' ']).filter(|_| self.forgets_sessions) {
             Some((session, rest)) => {
@@ -131,12 +131,12 @@ impl Recorded {
             }
             None => entry.command.clone(),
         };
-        Entry { call: entry.call, command }
+        LogEntry { call: entry.call, command }
     }
 }
 
 impl Machine for Recorded {
-    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+    fn execute(&mut self, instance: Instance, entry: &LogEntry) -> Value {
         let value = entry.value();
         if !self.executed.iter().any(|(_, executed)| *executed == value) {
             self.executed.push((instance, value));
@@ -144,7 +144,7 @@ impl Machine for Recorded {
         self.machine.execute(instance, &self.given(instance, entry))
     }
 
-    fn said(&self, entry: &Entry) -> Option<Value> {
+    fn said(&self, entry: &LogEntry) -> Option<Value> {
         self.machine.said(entry).filter(|_| !self.forgets_sessions)
     }
 
@@ -184,18 +184,18 @@ impl Machine for Recorded {
 pub(crate) struct Otherwise(pub(crate) Box<dyn Machine>);
 
 impl Otherwise {
-    fn taken_for(entry: &Entry) -> Entry {
+    fn taken_for(entry: &LogEntry) -> LogEntry {
         let command = Value::from([entry.command.as_bytes(), b"_"].concat().as_slice());
-        Entry { call: entry.call, command }
+        LogEntry { call: entry.call, command }
     }
 }
 
 impl Machine for Otherwise {
-    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+    fn execute(&mut self, instance: Instance, entry: &LogEntry) -> Value {
         self.0.execute(instance, &Otherwise::taken_for(entry))
     }
 
-    fn said(&self, entry: &Entry) -> Option<Value> {
+    fn said(&self, entry: &LogEntry) -> Option<Value> {
         self.0.said(&Otherwise::taken_for(entry))
     }
 
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn each_command_is_told_what_was_there_before_it_however_often_it_comes() {
         let mut ledger = Ledger::default();
-        let entry = |client: usize, command: &str| Entry {
+        let entry = |client: usize, command: &str| LogEntry {
             call: Call { client: client.into(), number: 1 },
             command: Value::from(command),
         };

@@ -291,7 +291,7 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::CatchUpReply { .. } => "CatchUpReply",
         Msg::Confirm { .. } => "Confirm",
         Msg::Confirmed { .. } => "Confirmed",
-        Msg::Part { .. } => "Part",
+        Msg::Chunk { .. } => "Chunk",
         Msg::Fetch { .. } => "Fetch",
         Msg::Checksum { .. } => "Checksum",
         Msg::Beat(Beat::Heartbeat { .. }) => "Heartbeat",

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ask, Ballot, Call, Cluster, Entry, Instance, Log, Machine, Msg, PerInstance,
-    Process, Proposal, Stable, Truncate, Value,
+    AcceptorSet, AcceptorState, Ask, Ballot, Call, Cluster, Instance, Log, LogEntry, Machine, Msg,
+    PerInstance, Process, Proposal, Stable, Truncate, Value,
 };
 use synod_machine::{Bank, Kv, Locks};
 use toml::Spanned;
@@ -95,7 +95,7 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
         truncate: log.truncate.as_ref().map(|given| Truncate {
             every: given.every,
             spare: given.spare,
-            part: given.part.unwrap_or(usize::MAX),
+            chunk: given.part.unwrap_or(usize::MAX),
             most: u64::MAX,
         }),
     }))
@@ -129,7 +129,7 @@ pub(crate) fn hang_up(processes: &[Process], before: &mut Before, down: &mut [bo
         let ask = client.question();
         if let Ask::Submit { number, command } = &ask {
             let call = Call { client: Id::from(index), number: *number };
-            before.history.submitted.insert(Entry { call, command: command.clone() }.value());
+            before.history.submitted.insert(LogEntry { call, command: command.clone() }.value());
         }
         let (src, msg) = (Id::from(index), Msg::from(ask));
         before.told.extend(client.asks.iter().map(|dst| Envelope { src, dst: *dst, msg: msg.clone() }));
@@ -193,7 +193,7 @@ pub(crate) fn before(
     // Of a client that is not among the processes any more.
     let value = |Instance(at): Instance| {
         let call = Call { client: Id::from(names.len()), number: at };
-        Entry { call, command: Value::from(format!("c{at}").as_str()) }.value()
+        LogEntry { call, command: Value::from(format!("c{at}").as_str()) }.value()
     };
     let mut stable = vec![Stable::default(); cluster.acceptors.len()];
     let record = |history: &mut History, happened| history.record(&cluster.quorums, &happened);

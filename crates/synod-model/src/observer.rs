@@ -7,7 +7,7 @@ use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use synod::{
-    AcceptorSet, Ask, Call, Cluster, DiffItem, Entry, Msg, PerInstance, Phase, ProcessState, ServerState,
+    AcceptorSet, Ask, Call, Cluster, DiffItem, LogEntry, Msg, PerInstance, Phase, ProcessState, ServerState,
 };
 use synod_explore::{Components, Observer, Step, Subject, Trigger};
 
@@ -108,7 +108,7 @@ where
             );
             let saved =
                 |server: &ServerState| Some(server.log.as_ref()?.snapshots.as_ref()?.saved.as_ref()?.next);
-            let came = matches!(step.trigger, Trigger::Deliver { msg: Msg::Part { .. }, .. });
+            let came = matches!(step.trigger, Trigger::Deliver { msg: Msg::Chunk { .. }, .. });
             note.extend((came && saved(after) > saved(before)).then_some(Happened::Restored));
         }
         note.extend(Self::led(step.actor, before, after));
@@ -186,7 +186,7 @@ impl Ghost {
             (Msg::Nack { .. }, _) => Some(Happened::Nacked),
             (Msg::Ask(Ask::Submit { number, command }), _) => {
                 let call = Call { client: actor, number: *number };
-                Some(Happened::Submitted(Entry { call, command: command.clone() }.value()))
+                Some(Happened::Submitted(LogEntry { call, command: command.clone() }.value()))
             }
             (Msg::Redirect { .. }, _) => Some(Happened::Redirected),
             _ => None,

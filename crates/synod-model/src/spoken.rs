@@ -8,7 +8,7 @@ use crate::ledger::Recorded;
 use stateright::actor::Id;
 use std::fmt::Debug;
 use std::sync::Arc;
-use synod::{Call, Entry, Instance, Machine, Value};
+use synod::{Call, Instance, LogEntry, Machine, Value};
 use synod_apply::{Applied, Wording};
 use synod_machine::{
     Bank, BankCommand, Blob, Expect, Kv, KvCommand, Limits, LockCommand, Locks, SessionCommand,
@@ -155,8 +155,8 @@ pub(crate) fn is_heard<M: Spoken>(command: &Value) -> bool {
 }
 
 /// A command that was executed before anybody asked.
-fn nobodys(number: u64, command: &str) -> Entry {
-    Entry { call: Call { client: Id::from(0), number }, command: Value::from(command) }
+fn nobodys(number: u64, command: &str) -> LogEntry {
+    LogEntry { call: Call { client: Id::from(0), number }, command: Value::from(command) }
 }
 
 /// A machine with a session for each client, that writes down what it executes.

@@ -87,7 +87,7 @@ fn statements(cluster: &Cluster, asked: &[Value]) -> Vec<Msg> {
         Msg::CatchUp { from: instance },
         Msg::Fetch { of: Instance(1), sum: 1, at: 0 },
         Msg::Checksum { below: Instance(1), sum: 1 },
-        Msg::Part { of: Instance(1), sum: 1, length: 1, at: 0, bytes: Value::from("s") },
+        Msg::Chunk { of: Instance(1), sum: 1, length: 1, at: 0, bytes: Value::from("s") },
         Msg::Beat(Beat::Heartbeat { backed: true }),
         Msg::Beat(Beat::Follow),
     ];

@@ -171,7 +171,7 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::CatchUpReply { .. }
         | Msg::Confirm { .. }
         | Msg::Confirmed { .. }
-        | Msg::Part { .. }
+        | Msg::Chunk { .. }
         | Msg::Fetch { .. }
         | Msg::Checksum { .. }
         | Msg::Beat(_) => None,

@@ -63,7 +63,7 @@ mod tests {
             Msg::CatchUpReply { values: PerInstance::new(), next: instance },
             Msg::Confirm { ballot, round: 1 },
             Msg::Confirmed { ballot, round: 1 },
-            Msg::Part { of: instance, sum: 0, length: 1, at: 0, bytes: value },
+            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value },
             Msg::Fetch { of: instance, sum: 0, at: 0 },
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),

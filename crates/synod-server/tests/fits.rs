@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ask, Ballot, Cluster, Entry, Instance, Learning, Log, Machine, Msg, PerInstance, Process, ProcessState,
-    Proposal, QuorumRule, Quorums, Retry, Stable, Timer, Value,
+    Ask, Ballot, Cluster, Instance, Learning, Log, LogEntry, Machine, Msg, PerInstance, Process,
+    ProcessState, Proposal, QuorumRule, Quorums, Retry, Stable, Timer, Value,
 };
 use synod_server::{Config, Wiring};
 
@@ -19,10 +19,10 @@ use synod_server::{Config, Wiring};
 struct Silent;
 
 impl Machine for Silent {
-    fn execute(&mut self, _: Instance, _: &Entry) -> Value {
+    fn execute(&mut self, _: Instance, _: &LogEntry) -> Value {
         Value::from("done")
     }
-    fn said(&self, _: &Entry) -> Option<Value> {
+    fn said(&self, _: &LogEntry) -> Option<Value> {
         None
     }
     fn query(&self, _: &Value) -> Option<Value> {
@@ -172,7 +172,7 @@ fn all_fits(log: bool, max_value: usize, report: usize, lengths: &[usize]) -> Re
     world.run();
     let kept = world.disks[1].as_ref().map_or(0, |stable| stable.acceptor.accepted.len());
     let mut fitting: Vec<(usize, usize)> = lengths.iter().copied().enumerate().collect();
-    let costs = if log { Entry::COSTS } else { 0 };
+    let costs = if log { LogEntry::COSTS } else { 0 };
     fitting.retain(|(_, length)| *length + costs <= max_value);
     prop_assert_eq!(kept, fitting.len(), "those that are not too long are accepted, and no others");
     world.start(2);

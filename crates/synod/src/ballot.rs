@@ -17,9 +17,9 @@ pub struct Ballot {
 }
 
 impl Ballot {
-    /// All rounds are below. A proposer goes one round above the highest that it knows, so that at a million ballots per second none
-    /// comes there in 290,000 years: a round from here on was made up. Promised once, it would bind an acceptor for good, with
-    /// nothing above it that a proposer could ask for.
+    /// All rounds are below this one. A proposer goes one round above the highest that it knows, so that at a million ballots per
+    /// second none gets there in 290,000 years: a round from here on was made up. An acceptor that promised one would be bound
+    /// for good, since no proposer could ask for a higher one.
     pub const ROUNDS: u64 = 1 << 63;
 
     /// The proposer's first ballot with a round above `round`; `None` when rounds are used up.
@@ -28,7 +28,7 @@ impl Ballot {
         ballot.can_be_drawn().then_some(ballot)
     }
 
-    /// Whether a proposer can have come so far.
+    /// True if the round is one that a proposer can have reached.
     pub fn can_be_drawn(self) -> bool {
         self.round < Ballot::ROUNDS
     }
@@ -40,16 +40,16 @@ impl fmt::Debug for Ballot {
     }
 }
 
-/// The position of a command in the log (PMS §3): instance *i* decides command *i*. Counted from 0.
+/// The position of a command in the log (PMS §3): instance *i* decides command *i*. Instances count from 0.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Instance(pub u64);
 
 impl Instance {
-    /// The first instance, and the only one of single-decree Paxos. None is below it, so that a phase 1 from here on covers
-    /// whatever a client can name.
+    /// The first instance, and the only one of single-decree Paxos. None is below it, so a phase 1 from here on covers whatever a
+    /// client can name.
     pub const FIRST: Instance = Instance(0);
 
-    /// The instance so many places later; the last one there is, if there are not so many.
+    /// The instance that many places later, or the last one there is.
     #[must_use]
     pub fn plus(self, places: u64) -> Instance {
         Instance(self.0.saturating_add(places))
@@ -67,12 +67,12 @@ impl fmt::Debug for Instance {
 pub struct Value(Arc<[u8]>);
 
 impl Value {
-    /// The command that leaves the machine as it is (PMS §3): the value without a byte.
+    /// The command that leaves the machine as it is (PMS §3): the empty value.
     pub fn no_op() -> Value {
         Value::from(&[][..])
     }
 
-    /// Whether it is the command that does nothing.
+    /// True for the command that does nothing.
     pub fn is_no_op(&self) -> bool {
         self.0.is_empty()
     }
@@ -96,7 +96,7 @@ impl From<&str> for Value {
 }
 
 impl fmt::Debug for Value {
-    /// Short words stand as they are, and so does the no-op; anything else is quoted and escaped, so two values never look the same.
+    /// Short words and the no-op are written as they are. Anything else is quoted and escaped, so two values never look the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_no_op() {
             return f.write_str("no-op");
@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for Value {
             fn visit_str<E>(self, text: &str) -> Result<Value, E> {
                 Ok(Value::from(text))
             }
-            /// Text formats have no bytes and list numbers; how many there are to come is not believed.
+            /// Text formats have no bytes and list numbers. Room is made number by number: a claimed length is not believed.
             fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Value, A::Error> {
                 let mut bytes = Vec::new();
                 while let Some(byte) = numbers.next_element::<u8>()? {

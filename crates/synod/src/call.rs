@@ -1,19 +1,22 @@
-//! Guarantees that a client's command in the log is told from every other by whose call it is, and which of that client's.
+//! Guarantees that a client's command in the log is told from every other by its call: whose it is, and which of that client's
+//! calls.
 //!
-//! Two clients may ask the same in the same words, and one client may ask it twice. What a server tells a client is found by the call and not
-//! by the words: otherwise whoever asks later at a server that is behind would be told what the earlier one was (L1). So the
-//! call stands before the command in the log, put there by the server that was asked, from the sender and the number of the message.
+//! Two clients may send the same words, and one client may send them twice. A server finds the client to answer by the call and
+//! not by the words. If it went by the words, a client that asks later at a server that is behind would get the answer to an
+//! earlier call (L1). So the call stands before the command in the log. The server that was asked writes it there, from the
+//! sender and the number of the message.
 
 use crate::ballot::Value;
 use stateright::actor::Id;
 use std::fmt;
 
-/// Who asks, and which of that client's questions it is. A client that asks something new takes a new number; asking again, it keeps it.
+/// A client, and the number of one of its calls. A client that asks something new takes a new number. A client that asks again
+/// keeps the number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Call {
     /// The client.
     pub client: Id,
-    /// Which of its calls.
+    /// The number of the call.
     pub number: u64,
 }
 
@@ -23,17 +26,17 @@ impl fmt::Debug for Call {
     }
 }
 
-/// A client's command as it stands in the log. There it is the call, a space and the command, as in `3.1 x`.
+/// A client's command as it stands in the log: the call, a space and the command, as in `3.1 x`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Entry {
-    /// Whose.
+pub struct LogEntry {
+    /// The call that the command is of.
     pub call: Call,
-    /// What is to be executed.
+    /// The command to be executed.
     pub command: Value,
 }
 
-impl Entry {
-    /// How many bytes longer than its command an entry is, at most: two numbers of at most twenty digits, a dot and a space.
+impl LogEntry {
+    /// The most bytes by which it is longer than its command: two numbers of at most twenty digits, a dot and a space.
     pub const COSTS: usize = 42;
 
     /// The value that stands for it in the log.
@@ -42,14 +45,14 @@ impl Entry {
         Value::from([head.as_bytes(), self.command.as_bytes()].concat().as_slice())
     }
 
-    /// The entry that a value stands for, if it does: no two values stand for the same.
-    pub fn read(value: &Value) -> Option<Entry> {
+    /// The command and call that a value stands for, if it stands for any. No two values stand for the same.
+    pub fn read(value: &Value) -> Option<LogEntry> {
         let bytes = value.as_bytes();
-        let space = bytes.iter().take(Entry::COSTS).position(|byte| *byte == b' ')?;
+        let space = bytes.iter().take(LogEntry::COSTS).position(|byte| *byte == b' ')?;
         let (client, number) = std::str::from_utf8(&bytes[..space]).ok()?.split_once('.')?;
         let (client, number): (u64, u64) = (client.parse().ok()?, number.parse().ok()?);
         let call = Call { client: Id::from(usize::try_from(client).ok()?), number };
-        let entry = Entry { call, command: Value::from(&bytes[space + 1..]) };
+        let entry = LogEntry { call, command: Value::from(&bytes[space + 1..]) };
         (entry.value() == *value).then_some(entry)
     }
 }
@@ -61,10 +64,11 @@ mod tests {
     #[test]
     fn an_entry_is_read_as_it_was_written_and_nothing_else_is_one() {
         for (client, number, command) in [(0, 0, ""), (3, 1, "x"), (usize::MAX, u64::MAX, "a b . c")] {
-            let entry = Entry { call: Call { client: client.into(), number }, command: Value::from(command) };
+            let entry =
+                LogEntry { call: Call { client: client.into(), number }, command: Value::from(command) };
             let value = entry.value();
-            assert!(value.as_bytes().len() <= command.len() + Entry::COSTS);
-            assert_eq!(Entry::read(&value), Some(entry));
+            assert!(value.as_bytes().len() <= command.len() + LogEntry::COSTS);
+            assert_eq!(LogEntry::read(&value), Some(entry));
         }
         for text in [
             "",
@@ -79,8 +83,8 @@ mod tests {
             "-3.1 x",
             "99999999999999999999.1 x",
         ] {
-            assert_eq!(Entry::read(&Value::from(text)), None, "{text:?}");
+            assert_eq!(LogEntry::read(&Value::from(text)), None, "{text:?}");
         }
-        assert_eq!(Entry::read(&Value::from(&[0xff, b'.', b'1', b' '][..])), None);
+        assert_eq!(LogEntry::read(&Value::from(&[0xff, b'.', b'1', b' '][..])), None);
     }
 }

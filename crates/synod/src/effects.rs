@@ -1,14 +1,14 @@
-//! Guarantees the step contract: at most one save a step, and the save stands before every send.
+//! Guarantees the step contract: at most one save per step, and the save stands before every send.
 //!
-//! Under it a crash before the save is the same as "the event never came", and a crash after it the same as "what was
-//! sent got lost", so that treating a step as atomic is faithful to a real machine.
+//! Under this contract a crash before the save is the same as "the message or timer never came", and a crash after it the same as
+//! "what was sent got lost". So a model that treats a step as atomic is faithful to a real machine.
 
 use crate::message::{Msg, Timer};
 use stateright::actor::{Actor, Id, Out};
 use std::ops::{Deref, Range};
 use std::time::Duration;
 
-/// Collects what a role function wants done; roles cannot reach the outside by any other way.
+/// The outputs that role functions collect during a step. Roles reach the outside in no other way.
 #[derive(Default)]
 pub(crate) struct Effects {
     save: bool,
@@ -38,18 +38,18 @@ impl Effects {
         self.timers.push((timer, None));
     }
 
-    /// Whether the timer is set by this step.
+    /// True if this step sets the timer.
     pub(crate) fn sets(&self, timer: Timer) -> bool {
         let last = self.timers.iter().rev().find(|(set, _)| *set == timer);
         last.is_some_and(|(_, after)| after.is_some())
     }
 
-    /// Whether this step sends anything.
+    /// True if this step sends anything.
     pub(crate) fn sends(&self) -> bool {
         !self.sends.is_empty()
     }
 
-    /// Hands everything over, the save first.
+    /// Hands everything over, the save first. `stable` gives the stable state, and is called only if there is a save.
     pub(crate) fn flush<A>(self, stable: impl FnOnce() -> A::Storage, out: &mut Out<A>)
     where
         A: Actor<Msg = Msg, Timer = Timer>,
@@ -75,8 +75,8 @@ pub(crate) trait Holds<T> {
     fn share_mut(&mut self) -> &mut T;
 }
 
-/// One role's share of a process's state. Read it freely, and `edit` it only when it really changes: a state that was
-/// never edited tells the explorer (and the reader) that the event was ignored.
+/// One role's share of a process's state. Reading is free. A role calls `edit` only when it really changes something: a state
+/// that was never edited tells the explorer, and the reader, that the message or timer was ignored.
 pub(crate) struct Share<'w, T>(&'w mut dyn Holds<T>);
 
 impl<'w, T> Share<'w, T> {

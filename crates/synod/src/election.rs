@@ -1,5 +1,5 @@
-//! Guarantees nothing by itself: the data of an election. Who may lead, what members say to each other, what they wait for and what
-//! they believe. The rules are in `progress/election.rs`.
+//! The data of an election: who may lead, what members say, what they wait for and what they believe. The rules are in
+//! `progress/election.rs`.
 
 use crate::quorum::Quorums;
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,12 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-/// What members say to each other.
+/// The messages of an election.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Beat {
     /// A leader says that it is there.
     Heartbeat {
-        /// Whether a quorum follows it.
+        /// True if a quorum follows the sender.
         backed: bool,
     },
     /// The answer: I follow you.
@@ -31,56 +31,58 @@ impl fmt::Debug for Beat {
     }
 }
 
-/// What a member waits for.
+/// The timers of a member of an election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ElectionTimer {
     /// A leader's next heartbeat is due.
     Beat,
-    /// Nothing was heard of the one it follows for too long. Who follows itself looks who has answered.
+    /// A member heard nothing of the member that it follows for too long. For a member that follows itself: it is time to count
+    /// who has answered.
     Suspect,
     /// The hold-off of a new leader is over.
     HoldOff,
 }
 
-/// How often, and how long. Means nothing to a model, whose timers run out at any moment.
+/// The durations of an election. They mean nothing to a model, whose timers run out at any moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
-    /// Between two heartbeats.
+    /// The time between two heartbeats.
     pub beat: Range<Duration>,
-    /// How long nothing must be heard of the one that is followed; doubled for each suspicion that was wrong.
+    /// The time without a heartbeat after which a member suspects the one it follows; doubled for each suspicion that was wrong.
     pub suspect: Range<Duration>,
-    /// How long a new leader holds off, so that an old one's ballot can end.
+    /// The time for which a new leader holds off, so that an old leader's ballot can end.
     pub hold_off: Range<Duration>,
-    /// How often at most the time before a suspicion is doubled.
+    /// The most doublings of the time before a suspicion.
     pub doublings: u32,
 }
 
-/// What a member believes. All of it is volatile: who comes back suspects nobody.
+/// The beliefs of a member. All of them are volatile: a member that comes back from a crash suspects nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ElectionState {
-    /// Members that were not heard of for too long, by their place; itself, if no quorum answered.
+    /// Places of the members that were not heard of for too long. A member that no quorum answered suspects itself.
     pub suspected: BTreeSet<usize>,
-    /// How often the time before a suspicion was doubled.
+    /// The number of times that the time before a suspicion was doubled.
     pub doubled: u32,
-    /// Whether it leads and its hold-off is over, so that it may begin ballots.
+    /// True if it leads and its hold-off is over, so that it may begin ballots.
     pub ready: bool,
-    /// Who has answered its heartbeats since it looked last, by their place; while it holds off, since it was followed first.
+    /// Places of the members that answered its heartbeats: since it last counted, or, while it holds off, since it was first
+    /// followed.
     pub followers: BTreeSet<usize>,
-    /// Whether the one it follows has a quorum, as it said last.
+    /// True if the member it follows said last that a quorum follows it.
     pub backed: bool,
-    /// Whether it has heard of another since it suspected itself.
+    /// True if it has heard of another member since it suspected itself.
     pub heard: bool,
 }
 
-/// Who may lead, and when who does.
+/// The members of an election, and how they elect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Election {
     /// All members; the first that is not suspected is followed.
     pub members: Vec<Id>,
-    /// The quorums of members, in their order, of which one has to follow whoever may begin ballots; `None`: nobody has to, since it is not members
-    /// that promise and accept.
+    /// The quorums of members, in their order. One of them has to follow a member before it may begin ballots. `None`: no quorum
+    /// has to, since the members are not the acceptors.
     pub backing: Option<Quorums>,
-    /// How often, and how long.
+    /// The durations.
     pub pace: Pace,
 }
 

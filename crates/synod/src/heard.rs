@@ -1,35 +1,36 @@
-//! Guarantees that a message is heard only from those who may say it: whoever is no member has no say but to ask.
+//! Guarantees that a message is heard only from those who may say it. A process that is not a member may only ask.
 //!
-//! Paxos lets messages be late, lost and repeated, not made up (PMS §2.1); who sent one is part of what it says. A promise counts for the
-//! acceptor that made it, and a ballot belongs to the proposer that drew it. Every process decides here, once and before any role sees a
-//! message, from the message and its sender. `MESSAGES.md` has the same as a table, which the tests below hold against every message.
+//! In Paxos messages may be late, lost and repeated, but not made up (PMS §2.1), and the sender is part of a message's meaning. A
+//! promise counts for the acceptor that made it, and a ballot belongs to the proposer that drew it. Every process checks this
+//! here, from the message and its sender, before any role sees the message. `MESSAGES.md` has the same rules as a table, and the
+//! tests below hold the table against every message.
 
 use crate::ballot::{Ballot, Value};
-use crate::call::Entry;
+use crate::call::LogEntry;
 use crate::cluster::Cluster;
 use crate::message::{Ask, Msg};
 use stateright::actor::Id;
 
 impl Cluster {
-    /// Whether a process of the cluster hears this of that sender. What a process says to itself is as good as what it says to others.
+    /// True if a process of the cluster hears this message from this sender. A process hears its own messages by the same rules.
     pub(crate) fn hears(&self, src: Id, msg: &Msg) -> bool {
         match msg {
-            // Whoever asks is a client: its question commits nobody.
+            // Any process may ask as a client: its question commits nobody.
             Msg::Ask(ask) => self.takes(ask),
             // Enforces V1: a ballot is the proposer's that draws it, so that no two issue a value in one.
             Msg::Prepare { ballot, .. } | Msg::Confirm { ballot, .. } => self.draws(src, *ballot),
-            // What is accepted has to be reported one day.
+            // An accepted value has to fit into a later report.
             Msg::Accept { ballot, value, .. } => self.draws(src, *ballot) && self.fits(value),
-            // Enforces P2c, B0, L1: each counts for the acceptor that says it.
+            // Enforces P2c, B0, L1: each message counts for the acceptor that sent it.
             Msg::Promise { .. } | Msg::Accepted { .. } | Msg::Confirmed { .. } => self.is_acceptor(src),
-            // A hint at a ballot that nobody can have drawn would silence whoever goes above it.
+            // A nack about a ballot that nobody can have drawn would silence a proposer that goes above it.
             Msg::Nack { promised, .. } => self.is_acceptor(src) && promised.can_be_drawn(),
-            // Enforces B0: only who may know it says what is chosen.
+            // Enforces B0: only a process that can know a choice announces it.
             Msg::Chosen { .. } => self.is_learner(src) || self.is_proposer(src),
-            // Enforces B0, X1: servers tell each other what was chosen and executed, and nobody else tells them.
+            // Enforces B0, X1: only servers tell each other what was chosen and executed.
             Msg::CatchUp { .. }
             | Msg::CatchUpReply { .. }
-            | Msg::Part { .. }
+            | Msg::Chunk { .. }
             | Msg::Fetch { .. }
             | Msg::Checksum { .. } => self.is_server(src),
             Msg::Beat(_) => self.election.as_ref().is_some_and(|election| election.members.contains(&src)),
@@ -38,7 +39,7 @@ impl Cluster {
         }
     }
 
-    /// Whether a ballot is one that this proposer can have drawn.
+    /// True if this proposer can have drawn the ballot.
     fn draws(&self, proposer: Id, ballot: Ballot) -> bool {
         ballot.can_be_drawn() && self.proposers.contains(&(proposer, ballot.proposer))
     }
@@ -49,7 +50,7 @@ impl Cluster {
             Ask::Request { value, .. } => self.fits(value),
             // In the log the call stands before the command.
             Ask::Submit { command, .. } => {
-                command.as_bytes().len().saturating_add(Entry::COSTS) <= self.max_value
+                command.as_bytes().len().saturating_add(LogEntry::COSTS) <= self.max_value
             }
             Ask::Query { command, .. } => self.fits(command),
         }
@@ -71,7 +72,7 @@ impl Cluster {
         self.learners.contains(&id)
     }
 
-    /// A server is all three.
+    /// A server plays all three roles.
     fn is_server(&self, id: Id) -> bool {
         self.is_acceptor(id) && self.is_proposer(id) && self.is_learner(id)
     }
@@ -109,7 +110,7 @@ mod tests {
             learning: Learning::Everyone,
             nacks: true,
             report: usize::MAX,
-            max_value: 8 + Entry::COSTS,
+            max_value: 8 + LogEntry::COSTS,
             keeps: usize::MAX,
             log: None,
             election: Some(Election { members: ids(proposers), backing: None, pace }),
@@ -137,7 +138,7 @@ mod tests {
             Msg::CatchUpReply { .. } => "CatchUpReply",
             Msg::Confirm { .. } => "Confirm",
             Msg::Confirmed { .. } => "Confirmed",
-            Msg::Part { .. } => "Part",
+            Msg::Chunk { .. } => "Chunk",
             Msg::Fetch { .. } => "Fetch",
             Msg::Checksum { .. } => "Checksum",
             Msg::Beat(Beat::Heartbeat { .. }) => "Heartbeat",
@@ -167,7 +168,7 @@ mod tests {
             Msg::CatchUpReply { values: PerInstance::new(), next: instance },
             Msg::Confirm { ballot, round: 1 },
             Msg::Confirmed { ballot, round: 1 },
-            Msg::Part { of: instance, sum: 0, length: 1, at: 0, bytes: value },
+            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value },
             Msg::Fetch { of: instance, sum: 0, at: 0 },
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),
@@ -291,7 +292,7 @@ mod tests {
         let (instance, number, ballot) = (Instance(1), 1, Ballot { round: 1, proposer: 1 });
         for (length, expected) in [(0, true), (8, true), (9, false), (1000, false)] {
             let command = Value::from(vec![7; length].as_slice());
-            let value = Value::from(vec![7; length + Entry::COSTS].as_slice());
+            let value = Value::from(vec![7; length + LogEntry::COSTS].as_slice());
             for msg in [
                 Ask::Request { instance, value: value.clone() }.into(),
                 Ask::Submit { number, command }.into(),

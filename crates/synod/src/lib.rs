@@ -60,7 +60,7 @@ pub use actors::process::Process;
 pub use actors::stable::Stable;
 pub use actors::state::ProcessState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
-pub use call::{Call, Entry};
+pub use call::{Call, LogEntry};
 pub use cluster::{Cluster, Learning, Log, Truncate};
 pub use election::{Beat, Election, ElectionState, ElectionTimer, Pace};
 pub use machine::Machine;

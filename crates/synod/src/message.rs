@@ -1,4 +1,4 @@
-//! What is said, what is kept, and what can ring: the types that all roles share.
+//! The messages and timers of the protocol.
 
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::election::{Beat, ElectionTimer};
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::fmt;
 
-/// All that a client may say. What comes from an id that is no member's is read as one of these or not at all.
+/// The messages that a client may send. A message from an id that is no member's is read as one of these or not at all.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Ask {
     /// To a proposer or server: please have this value chosen.
     Request {
-        /// Where it is to be chosen.
+        /// The instance in which it is to be chosen.
         instance: Instance,
-        /// What is to be chosen.
+        /// The value to be chosen.
         value: Value,
     },
-    /// To a server: what was chosen here? Nothing is proposed.
+    /// To a server: which value was chosen here? Nothing is proposed.
     Read {
         /// The instance.
         instance: Instance,
     },
-    /// To a server that keeps a log: please have this command chosen and executed, in whatever instance.
+    /// To a server that keeps a log: please have this command chosen, in whatever instance, and executed.
     Submit {
         /// Which of the client's calls this is.
         number: u64,
         /// The command.
         command: Value,
     },
-    /// To a server that keeps a log: answer this command, which changes nothing, from what was executed.
+    /// To a server that keeps a log: please answer this command, which changes nothing, from what was executed.
     Query {
         /// Which of the client's calls this is.
         number: u64,
@@ -44,7 +44,8 @@ pub enum Ask {
 #[doc = include_str!("../MESSAGES.md")]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Msg {
-    /// What a client says. It stands first: a client's datagram begins with this variant's number and can say nothing else.
+    /// A client's message. It is the first variant: a client's datagram begins with this variant's number and can hold nothing
+    /// else.
     Ask(Ask),
     /// Phase 1(a): promise me, for every instance from `from` on.
     Prepare {
@@ -59,8 +60,8 @@ pub enum Msg {
         ballot: Ballot,
         /// For each instance that is reported on, the highest-numbered proposal accepted, if any.
         accepted: PerInstance<Proposal>,
-        /// Where the report breaks off because it would grow too long for one message: from there on it has to be asked for
-        /// again. `None`: nothing was accepted beyond.
+        /// The instance from which the report has to be asked for again, because it would grow too long for one message. `None`:
+        /// nothing was accepted beyond.
         rest: Option<Instance>,
     },
     /// Phase 2(a): accept this proposal.
@@ -88,7 +89,7 @@ pub enum Msg {
         /// The promise it would have broken: a hint which ballots are worth trying.
         promised: Ballot,
     },
-    /// Whoever knows that a value was chosen informs a learner.
+    /// To a learner, from a process that knows: this value was chosen.
     Chosen {
         /// The instance.
         instance: Instance,
@@ -107,24 +108,24 @@ pub enum Msg {
         /// The instance.
         instance: Instance,
     },
-    /// Server to client: what the machine said to your command.
+    /// Server to client: the machine's output of your command.
     Output {
-        /// Which of the client's calls is answered.
+        /// The number of the client's call that is answered.
         number: u64,
         /// The machine's output.
         output: Value,
     },
-    /// Server to client: somebody else leads; better ask there.
+    /// Server to client: another server leads. Please ask there.
     Redirect {
-        /// Who was seen to lead.
+        /// The server that leads, as far as the sender knows.
         leader: Id,
     },
-    /// Server to server: what was chosen from there on?
+    /// Server to server: which values were chosen from this instance on?
     CatchUp {
         /// The first instance that the sender does not know.
         from: Instance,
     },
-    /// The answer, as much of it as one message should hold.
+    /// The answer, as far as it fits into one message.
     CatchUpReply {
         /// Values that were chosen.
         values: PerInstance<Value>,
@@ -135,7 +136,7 @@ pub enum Msg {
     Confirm {
         /// The leader's ballot.
         ballot: Ballot,
-        /// Which of its rounds of confirmation this is.
+        /// The number of its round of confirmation.
         round: u64,
     },
     /// The answer, if it is yes.
@@ -145,20 +146,20 @@ pub enum Msg {
         /// The round that was asked in.
         round: u64,
     },
-    /// Server to server: a part of my snapshot, which takes the place of what I have forgotten.
-    Part {
-        /// Which snapshot: all commands below were executed.
+    /// Server to server: a chunk of my snapshot, which takes the place of what I have forgotten.
+    Chunk {
+        /// The snapshot: all commands below this instance were executed.
         of: Instance,
         /// And with this checksum.
         sum: u64,
         /// How many bytes it has.
         length: u64,
-        /// Which of them is the first of the part.
+        /// Which of them is the first of the chunk.
         at: u64,
-        /// The part's bytes.
+        /// The chunk's bytes.
         bytes: Value,
     },
-    /// Server to server: please send the part of that snapshot from there on.
+    /// Server to server: please send the chunk of that snapshot from this byte on.
     Fetch {
         /// All commands below were executed.
         of: Instance,
@@ -263,9 +264,9 @@ impl fmt::Debug for Msg {
             }
             Msg::Confirm { ballot, round } => write!(f, "Confirm({ballot:?}, {round})"),
             Msg::Confirmed { ballot, round } => write!(f, "Confirmed({ballot:?}, {round})"),
-            Msg::Part { of, sum, length, at, bytes } => {
+            Msg::Chunk { of, sum, length, at, bytes } => {
                 let end = at.saturating_add(bytes.as_bytes().len() as u64);
-                write!(f, "Part({at} to {end} of {length}, all below {of:?}, {sum:016x})")
+                write!(f, "Chunk({at} to {end} of {length}, all below {of:?}, {sum:016x})")
             }
             Msg::Fetch { of, sum, at } => write!(f, "Fetch({at}.., all below {of:?}, {sum:016x})"),
             Msg::Checksum { below, sum } => write!(f, "Checksum(all below {below:?}, {sum:016x})"),

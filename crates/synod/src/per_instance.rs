@@ -1,9 +1,8 @@
 //! Guarantees that a map by instance is cheap to copy and to compare with an earlier copy of itself, however long the log.
 //!
-//! A save hands over all that is stable, and a runtime writes only what differs from the save before. Both are cheap
-//! with a map that shares what did not change between its copies (imbl's `OrdMap`). Two things of it are not used
-//! as they come: its hash does not tell where one map ends and the next begins, and its way of reading makes room for as many
-//! entries as the input says it has.
+//! A save hands over all stable state, and a runtime writes only what differs from the save before. Both are cheap with a map
+//! whose copies share what did not change (imbl's `OrdMap`). Two things of `OrdMap` are replaced here. Its hash does not tell
+//! where one map ends and the next begins. Its reader makes room for as many items as the input claims to have.
 
 use crate::ballot::{Instance, Value};
 use imbl::OrdMap;
@@ -15,19 +14,19 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// One entry an instance. A copy costs a constant, and a difference between two copies costs what differs.
+/// A map with at most one item per instance. A copy costs a constant, and a difference between two copies costs what differs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PerInstance<T>(OrdMap<Instance, T>);
 
 impl<T> PerInstance<T> {
-    /// A map without an entry.
+    /// An empty map.
     pub fn new() -> Self {
         PerInstance(OrdMap::new())
     }
 }
 
 impl<T: Clone> PerInstance<T> {
-    /// Keeps the entries for which `keep` says so.
+    /// Keeps the items for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(Instance, &T) -> bool) {
         let gone: Vec<Instance> =
             self.iter().filter(|(instance, entry)| !keep(**instance, entry)).map(|(i, _)| *i).collect();
@@ -36,7 +35,7 @@ impl<T: Clone> PerInstance<T> {
         }
     }
 
-    /// Forgets what is below an instance.
+    /// Removes all items below an instance.
     pub(crate) fn drop_below(&mut self, next: Instance) {
         while let Some(instance) = self.keys().next().copied().filter(|instance| *instance < next) {
             self.remove(&instance);
@@ -44,17 +43,17 @@ impl<T: Clone> PerInstance<T> {
     }
 }
 
-/// What an entry is charged in a message besides its value's bytes. It costs no more than 33: ten each for an instance, a ballot's round and
-/// the value's length, and three for the ballot's number.
+/// The bytes that an item of a message is charged besides its value's bytes. The true cost is at most 33: ten bytes each for an
+/// instance, a ballot's round and the value's length, and three for the ballot's number.
 pub(crate) const ENTRY_COSTS: usize = 48;
 
-/// What a value costs in a message, at most.
+/// The most bytes that a value takes in a message.
 pub(crate) fn cost(value: &Value) -> usize {
     ENTRY_COSTS.saturating_add(value.as_bytes().len())
 }
 
-/// The entries from an instance on, as many as fit into so many bytes and at least one, and where the rest begins if there
-/// is any.
+/// The items from an instance on, as many as fit into `bytes` and at least one; and the instance of the first item left out, if
+/// any is.
 pub(crate) fn bounded<T: Clone>(
     map: &PerInstance<T>,
     from: Instance,
@@ -93,7 +92,7 @@ impl<T> DerefMut for PerInstance<T> {
 }
 
 impl<T: Hash> Hash for PerInstance<T> {
-    /// The length goes first, so that an entry cannot wander into the map that is hashed next and leave no trace.
+    /// The length goes first, so that an item cannot move into the map that is hashed next and leave no trace.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         hasher.write_usize(self.0.len());
         self.0.hash(hasher);
@@ -142,7 +141,7 @@ impl<'de, T: Clone + Deserialize<'de>> Deserialize<'de> for PerInstance<T> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map with one entry an instance")
             }
-            /// Room is made entry by entry: how many the input claims to have is not believed.
+            /// Room is made item by item: the number that the input claims to have is not believed.
             fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
                 let mut map = PerInstance::new();
                 while let Some((instance, entry)) = entries.next_entry()? {

@@ -26,27 +26,27 @@ impl AcceptorSet {
         }
     }
 
-    /// Whether the acceptor with this index is a member.
+    /// True if the acceptor with this index is a member.
     pub fn contains(self, index: usize) -> bool {
         index < MAX_ACCEPTORS && self.0 & (1 << index) != 0
     }
 
-    /// How many members there are.
+    /// The number of members.
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// Whether there is no member.
+    /// True if there is no member.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the two sets have a member in common.
+    /// True if the two sets have a member in common.
     pub fn meets(self, other: AcceptorSet) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Whether every member of `other` is a member of this set.
+    /// True if every member of `other` is a member of this set.
     pub fn includes(self, other: AcceptorSet) -> bool {
         self.0 & other.0 == other.0
     }
@@ -88,7 +88,7 @@ impl fmt::Debug for AcceptorSet {
     }
 }
 
-/// Says which sets of acceptors are quorums of one phase. Every rule is monotone: a superset of a quorum is one.
+/// A rule that says which sets of acceptors are quorums of one phase. Every rule is monotone: a superset of a quorum is a quorum.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum QuorumRule {
@@ -131,7 +131,7 @@ impl QuorumRule {
         }
     }
 
-    /// What is wrong with the rule by itself, for this many acceptors.
+    /// The reason why the rule is wrong by itself for this number of acceptors, if it is.
     fn flaw(&self, acceptors: usize) -> Option<String> {
         match self {
             QuorumRule::Fraction(_, 0) => Some("a fraction needs a denominator above 0".into()),
@@ -237,17 +237,17 @@ impl Quorums {
         }
     }
 
-    /// How many acceptors there are.
+    /// The number of acceptors.
     pub fn acceptors(&self) -> usize {
         self.acceptors
     }
 
-    /// Whether promises of these acceptors finish phase 1.
+    /// True if promises of these acceptors finish phase 1.
     pub fn is_phase1(&self, set: AcceptorSet) -> bool {
         self.phase1.admits(self.acceptors, set)
     }
 
-    /// Whether acceptances of these acceptors, in one ballot, choose a value.
+    /// True if acceptances of these acceptors, in one ballot, choose a value.
     pub fn is_phase2(&self, set: AcceptorSet) -> bool {
         self.phase2.admits(self.acceptors, set)
     }

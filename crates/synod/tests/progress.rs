@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ask, Cluster, Election, ElectionTimer, Entry, Instance, Learning, Log, Machine, Msg, Pace, Phase,
+    Ask, Cluster, Election, ElectionTimer, Instance, Learning, Log, LogEntry, Machine, Msg, Pace, Phase,
     Process, ProcessState, QuorumRule, Quorums, Retry, ServerState, Timer, Value,
 };
 
@@ -23,11 +23,11 @@ impl Count {
 }
 
 impl Machine for Count {
-    fn execute(&mut self, _: Instance, entry: &Entry) -> Value {
+    fn execute(&mut self, _: Instance, entry: &LogEntry) -> Value {
         self.0.push(entry.value());
         self.length()
     }
-    fn said(&self, entry: &Entry) -> Option<Value> {
+    fn said(&self, entry: &LogEntry) -> Option<Value> {
         self.0.contains(&entry.value()).then(|| self.length())
     }
     fn query(&self, command: &Value) -> Option<Value> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use synod::{Ask, Ballot, Instance, Msg, PerInstance, Proposal, Stable, Value};
 use synod_fuzz::LIMITS;
 use synod_machine::{
-    Bank, BankCommand, Blob, Chain, Cut, Expect, Kv, KvCommand, LockCommand, Locks, SessionCommand, Sessions,
+    Bank, BankCommand, Blob, Chain, Expect, Kv, KvCommand, LockCommand, Locks, SessionCommand, Sessions,
     Snapshot, StateMachine,
 };
 use synod_runtime::changes::Changes;
@@ -66,9 +66,9 @@ fn main() {
         ("query", Ask::Query { number: 1, command: value.clone() }.into()),
         ("output", Msg::Output { number: 1, output: value.clone() }),
         ("redirect", Msg::Redirect { leader: 2_usize.into() }),
-        ("learn", Msg::CatchUp { from }),
+        ("catch-up", Msg::CatchUp { from }),
         (
-            "known",
+            "catch-up-reply",
             Msg::CatchUpReply {
                 values: (0..3).map(|at| (Instance(at), value.clone())).collect(),
                 next: instance,
@@ -76,7 +76,7 @@ fn main() {
         ),
         ("confirm", Msg::Confirm { ballot, round: 7 }),
         ("confirmed", Msg::Confirmed { ballot, round: 7 }),
-        ("part", Msg::Part { of: instance, sum: 7, length: 9, at: 4, bytes: value.clone() }),
+        ("chunk", Msg::Chunk { of: instance, sum: 7, length: 9, at: 4, bytes: value.clone() }),
         ("fetch", Msg::Fetch { of: instance, sum: 7, at: 4 }),
         ("checksum", Msg::Checksum { below: instance, sum: 7 }),
     ];
@@ -228,10 +228,8 @@ fn snapshots() {
     };
     let commands: Vec<u8> = log.iter().flat_map(encode).collect();
     write("snapshot", "store", &all(1, &store.snapshot(), commands));
-    let cut = Cut::new(&Snapshot { chain, machine: store.snapshot().into() }, 16);
-    let parts = (0..cut.manifest().parts() as u32).rev().map(|index| cut.part(index).expect("a part"));
-    let parts: Vec<u8> = parts.flat_map(|part| encode(&part)).collect();
-    write("snapshot", "parts", &[vec![0], encode(&cut.manifest()), parts].concat());
+    let sealed = Snapshot { chain, machine: store.snapshot().into() }.seal();
+    write("snapshot", "sealed", &all(0, &sealed, log.iter().flat_map(encode).collect()));
 
     let mut bank = Sessions::new(Bank::default(), LIMITS).expect("room");
     let open = SessionCommand::Open { client: 7 };

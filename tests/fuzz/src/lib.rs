@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use synod::{Msg, Process, Stable};
-use synod_machine::{Bank, Fetch, FetchLimits, Kv, Limits, Locks, Manifest, Part, Sessions, StateMachine};
+use synod_machine::{Bank, Kv, Limits, Locks, Sessions, Snapshot, StateMachine};
 use synod_replay::Records;
 use synod_runtime::changes::Changes;
 use synod_runtime::keys::{ClientKeys, Keys};
@@ -213,37 +213,31 @@ pub fn message(data: &[u8]) {
     }
 }
 
-/// The parts of a snapshot and of an answer that are kept: small, so that each bound is met soon.
-pub const FETCH: FetchLimits = FetchLimits { bytes: 1 << 12, parts: 64 };
-
-/// Bounds of a table of sessions, as small.
+/// Bounds of a table of sessions: small, so that each is met soon.
 pub const LIMITS: Limits = Limits { sessions: 3, window: 2, reply_bytes: 16, bytes: 400, idle: Some(20) };
 
-/// What a peer sends of its snapshot: a manifest and parts of it; or a machine's own snapshot, and commands after it.
+/// What a peer sends as its snapshot, sealed; or a machine's own snapshot, and commands after it.
 pub fn snapshot(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     match kind % 4 {
-        0 => parts(rest),
+        0 => sealed(rest),
         1 => restored(Sessions::new(Kv::default(), LIMITS).expect("room for a session"), rest),
         2 => restored(Sessions::new(Bank::default(), LIMITS).expect("room for a session"), rest),
         _ => restored(Locks::default(), rest),
     }
 }
 
-fn parts(bytes: &[u8]) {
-    let Ok((manifest, mut rest)) = postcard::take_from_bytes::<Manifest>(bytes) else { return };
-    let Ok(mut fetch) = Fetch::new(manifest, FETCH) else { return };
-    let mut kept = 0;
-    while let Ok((part, after)) = postcard::take_from_bytes::<Part>(rest) {
-        if fetch.take(&part) == Ok(true) {
-            kept += part.bytes.len() as u64;
-        }
-        rest = after;
-    }
-    assert!(kept <= FETCH.bytes && fetch.received() <= FETCH.parts as usize, "no more is kept than was said");
-    assert_eq!(fetch.missing(usize::MAX).len() + fetch.received(), fetch.manifest().parts() as usize);
-    if let Ok(Some(snapshot)) = fetch.whole() {
-        follow(Sessions::new(Kv::default(), LIMITS).expect("room for a session"), &snapshot.machine, rest);
+/// The first two bytes say how long it is; commands follow.
+fn sealed(bytes: &[u8]) {
+    let Some((length, rest)) = bytes.split_first_chunk::<2>() else { return };
+    let (sealed, commands) = rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()));
+    if let Some(snapshot) = Snapshot::unseal(sealed) {
+        assert_eq!(snapshot.seal(), sealed, "what is read was written so");
+        follow(
+            Sessions::new(Kv::default(), LIMITS).expect("room for a session"),
+            &snapshot.machine,
+            commands,
+        );
     }
 }
 

@@ -1,13 +1,14 @@
 //! The contract of [`StateMachine`], asked of every machine with arbitrary logs, and machines that break it.
 
 use crate::machines::Tried;
+use crate::twice::Twice;
 use crate::{falls, holds};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use synod_machine::{Bank, Kv, Locks, NotRestored, Sessions, StateMachine, Twice, decode, encode};
+use synod_machine::{Bank, Kv, Locks, NotRestored, Sessions, StateMachine, decode, encode};
 
 /// Runs a log on a replica that is never disturbed and on one that is restored from a snapshot at these positions, taken
 /// from either, into a machine that has seen other commands.

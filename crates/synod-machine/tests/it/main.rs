@@ -5,7 +5,7 @@ mod machines;
 mod sessions;
 mod sessions_mutants;
 mod snapshots;
-mod truncation;
+mod twice;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};

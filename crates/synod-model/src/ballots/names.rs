@@ -151,7 +151,7 @@ pub(super) fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Redirect { .. }
         | Msg::CatchUp { .. }
         | Msg::CatchUpReply { .. }
-        | Msg::Part { .. }
+        | Msg::Chunk { .. }
         | Msg::Fetch { .. }
         | Msg::Checksum { .. }
         | Msg::Beat(_) => {}

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ask, Cluster, Entry, Instance, LearnerState, Log, Msg, Needs, Phase, Process,
-    ProcessState, Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
+    AcceptorSet, AcceptorState, Ask, Cluster, Instance, LearnerState, Log, LogEntry, Msg, Needs, Phase,
+    Process, ProcessState, Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
 };
 
 /// The broken rule; see [`super::MUTANTS`] for what each does.
@@ -172,7 +172,7 @@ impl Rule {
             ) => cluster.acceptors.first().copied(),
             (
                 Rule::HearsStrangersNews,
-                Msg::Chosen { .. } | Msg::CatchUpReply { .. } | Msg::Part { .. } | Msg::Checksum { .. },
+                Msg::Chosen { .. } | Msg::CatchUpReply { .. } | Msg::Chunk { .. } | Msg::Checksum { .. },
             ) => cluster.learners.first().copied(),
             _ => None,
         }
@@ -457,7 +457,7 @@ fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
     let Some(log) = &mut server.log else { return };
     let knew = |instance: &Instance| before.learner().is_some_and(|l| l.learned.contains_key(instance));
     for (instance, command) in server.learner.learned.range(log.next..) {
-        if let Some(entry) = Entry::read(command).filter(|_| !knew(instance)) {
+        if let Some(entry) = LogEntry::read(command).filter(|_| !knew(instance)) {
             let mut machine = log.replica.machine().copy();
             machine.execute(*instance, &entry);
             log.replica = Replica::new(Arc::from(machine));
@@ -470,10 +470,10 @@ fn answer_by_words(old: &ServerState, new: &ServerState, out: &mut Out<Process>)
     let (Some(old), Some(new_log)) = (&old.log, &new.log) else { return };
     let mut machine = old.replica.machine().copy();
     for (instance, value) in new.learner.learned.range(old.next..new_log.next) {
-        let Some(entry) = Entry::read(value) else { continue };
+        let Some(entry) = LogEntry::read(value) else { continue };
         let output = machine.execute(*instance, &entry);
         for (call, waits) in &new_log.asked {
-            if Entry::read(waits).is_some_and(|waits| waits.command == entry.command) {
+            if LogEntry::read(waits).is_some_and(|waits| waits.command == entry.command) {
                 out.send(call.client, Msg::Output { number: call.number, output: output.clone() });
             }
         }

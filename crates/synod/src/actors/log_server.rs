@@ -6,7 +6,8 @@ use crate::ballot::{Ballot, Instance, Value};
 use crate::call::Call;
 use crate::cluster::Log;
 use crate::effects::Effects;
-use crate::log::{confirm, sequence, snapshot};
+use crate::log::snapshot::{self, Chunk, Fetch};
+use crate::log::{confirm, sequence};
 use crate::message::{Ask, Msg, Timer};
 use crate::per_instance::{PerInstance, bounded};
 use crate::progress::lead::{self, Turn};
@@ -93,20 +94,16 @@ impl LogServer<'_> {
     fn on_snapshot(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
         let Some(truncate) = &self.log.truncate else { return };
         match msg {
-            Msg::Part { of, sum, length, at, bytes } => {
-                let part = (*of, *sum, *length, *at, bytes);
-                if snapshot::on_part(
-                    (truncate, self.context.cluster.learners.len()),
-                    as_server(state),
-                    src,
-                    part,
-                    fx,
-                ) {
+            Msg::Chunk { of, sum, length, at, bytes } => {
+                let chunk = Chunk { of: *of, sum: *sum, length: *length, at: *at, bytes };
+                let servers = self.context.cluster.learners.len();
+                if snapshot::on_chunk((truncate, servers), as_server(state), src, chunk, fx) {
                     self.go_on(state, src, fx);
                 }
             }
             Msg::Fetch { of, sum, at } => {
-                snapshot::on_fetch(truncate, as_server(state).log(), src, (*of, *sum, *at), fx);
+                let fetch = Fetch { of: *of, sum: *sum, at: *at };
+                snapshot::on_fetch(truncate, as_server(state).log(), src, fetch, fx);
             }
             Msg::Checksum { below, sum } => {
                 snapshot::compare(self.context.cluster.learners.len(), as_server(state), src, (*below, *sum));
@@ -251,7 +248,7 @@ impl LogServer<'_> {
 
     fn learned(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, fx: &mut Effects) {
         if as_server(state).known(instance).is_some() {
-            sequence::settle(as_server(state), instance);
+            sequence::requeue_unchosen(as_server(state), instance);
             retry::succeeded(as_proposer(state));
             sequence::advance(self.context.cluster, self.log, as_server(state), fx);
         }

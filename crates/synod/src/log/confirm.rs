@@ -58,7 +58,7 @@ pub(crate) fn ask(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mu
     let new = questions.open.values_mut().filter(|question| question.needs == Needs::Ballot);
     new.for_each(|question| question.needs = needs);
     if !is_under_way {
-        begin(cluster, questions, ballot, fx);
+        begin_round(cluster, questions, ballot, fx);
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn redirect(mut server: Share<'_, ServerState>, leader: Id, fx: &mut 
     }
 }
 
-fn begin(cluster: &Cluster, questions: &mut Questions, ballot: Ballot, fx: &mut Effects) {
+fn begin_round(cluster: &Cluster, questions: &mut Questions, ballot: Ballot, fx: &mut Effects) {
     questions.round += 1;
     questions.confirmed = AcceptorSet::EMPTY;
     fx.broadcast(&cluster.acceptors, &Msg::Confirm { ballot, round: questions.round });
@@ -125,7 +125,7 @@ pub(crate) fn on_confirmed(
         }
     }
     if questions.open.values().any(|question| matches!(question.needs, Needs::Round(..))) {
-        begin(cluster, questions, ballot, fx);
+        begin_round(cluster, questions, ballot, fx);
     }
     answer(server, fx);
 }

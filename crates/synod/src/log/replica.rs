@@ -1,7 +1,7 @@
 //! Guarantees that a server's copy of the machine changes only when the server executes a command.
 
 use crate::ballot::{Instance, Value};
-use crate::call::Entry;
+use crate::call::LogEntry;
 use crate::machine::Machine;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -28,7 +28,7 @@ impl Replica {
     }
 
     /// Executes a command. Copies of this replica stay as they are.
-    pub(crate) fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+    pub(crate) fn execute(&mut self, instance: Instance, entry: &LogEntry) -> Value {
         if let Some(machine) = Arc::get_mut(&mut self.0) {
             return machine.execute(instance, entry);
         }

@@ -4,7 +4,7 @@
 //! With which value a proposal is issued is still decided in `proposer::issue` alone; what is added here is in which instance.
 
 use crate::ballot::{Instance, Value};
-use crate::call::{Call, Entry};
+use crate::call::{Call, LogEntry};
 use crate::cluster::{Cluster, Log};
 use crate::effects::{Effects, Share};
 use crate::log::confirm;
@@ -24,7 +24,7 @@ pub(crate) fn on_submit(
     fx: &mut Effects,
 ) -> bool {
     // Enforces L1: a command that comes again is told what it was told, and does not take effect again.
-    let entry = Entry { call: Call { client, number }, command: command.clone() };
+    let entry = LogEntry { call: Call { client, number }, command: command.clone() };
     let asked = &server.log().asked;
     if let Some(output) = server.log().replica.machine().said(&entry) {
         fx.send(client, Msg::Output { number, output });
@@ -69,7 +69,7 @@ pub(crate) fn reclaim(mut server: Share<'_, ServerState>) {
 }
 
 /// The value of an instance is known: whatever was wanted there and is not what was chosen has to be chosen elsewhere.
-pub(crate) fn settle(mut server: Share<'_, ServerState>, instance: Instance) {
+pub(crate) fn requeue_unchosen(mut server: Share<'_, ServerState>, instance: Instance) {
     let Some(wanted) = server.proposer.wanted.get(&instance).cloned() else { return };
     let server = server.edit();
     server.proposer.wanted.remove(&instance);
@@ -102,7 +102,7 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
         let state = server.log_mut();
         state.next = Instance(after);
         // What is no client's, as a no-op is, leaves the machine as it is.
-        if let Some(entry) = Entry::read(&command) {
+        if let Some(entry) = LogEntry::read(&command) {
             let output = state.replica.execute(next, &entry);
             // Enforces L1: the call that this entry is of is answered, and no other that asks the same.
             if state.asked.get(&entry.call) == Some(&command) {
@@ -141,7 +141,7 @@ fn close(server: &mut ServerState) {
 pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
-    let said = |value: &Value| replica.machine().said(&Entry::read(value)?);
+    let said = |value: &Value| replica.machine().said(&LogEntry::read(value)?);
     log.asked.retain(|call, value| {
         let output = said(value);
         let waits = output.is_none();

@@ -13,16 +13,41 @@ use crate::log::state::{Arriving, LogState, ServerState, Snapshot, Snapshots};
 use crate::message::Msg;
 use stateright::actor::Id;
 
+/// A chunk of another server's snapshot.
+#[derive(Clone, Copy)]
+pub(crate) struct Chunk<'m> {
+    /// The snapshot: all commands below this instance were executed.
+    pub(crate) of: Instance,
+    /// The machine's checksum.
+    pub(crate) sum: u64,
+    /// The snapshot's length in bytes.
+    pub(crate) length: u64,
+    /// The place of the chunk's first byte.
+    pub(crate) at: u64,
+    pub(crate) bytes: &'m Value,
+}
+
+/// A question for the chunk of a snapshot that begins at a byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Fetch {
+    /// The snapshot: all commands below this instance were executed.
+    pub(crate) of: Instance,
+    /// The machine's checksum.
+    pub(crate) sum: u64,
+    /// The first byte that is missing.
+    pub(crate) at: u64,
+}
+
 impl Snapshot {
     /// The part from a byte on, unless there is none.
-    fn part(&self, truncate: &Truncate, at: u64) -> Option<Msg> {
+    fn chunk(&self, truncate: &Truncate, at: u64) -> Option<Msg> {
         let bytes = self.machine.as_bytes();
         let rest = bytes.get(usize::try_from(at).ok()?..)?;
         if rest.is_empty() && at > 0 {
             return None;
         }
-        let part = Value::from(&rest[..rest.len().min(truncate.part)]);
-        Some(Msg::Part { of: self.next, sum: self.sum, length: bytes.len() as u64, at, bytes: part })
+        let chunk = Value::from(&rest[..rest.len().min(truncate.chunk)]);
+        Some(Msg::Chunk { of: self.next, sum: self.sum, length: bytes.len() as u64, at, bytes: chunk })
     }
 }
 
@@ -58,36 +83,32 @@ pub(crate) fn offer(log: &Log, server: &ServerState, to: Id, from: Instance, fx:
     if server.known(from).is_some() {
         return false;
     }
-    if let Some(part) = log.truncate.as_ref().and_then(|truncate| saved.part(truncate, 0)) {
-        fx.send(to, part);
+    if let Some(chunk) = log.truncate.as_ref().and_then(|truncate| saved.chunk(truncate, 0)) {
+        fx.send(to, chunk);
     }
     true
 }
 
 /// Sends the part that is asked for; where the snapshot has made room for a newer one, the first part of that.
-pub(crate) fn on_fetch(
-    truncate: &Truncate,
-    state: &LogState,
-    src: Id,
-    (of, sum, at): (Instance, u64, u64),
-    fx: &mut Effects,
-) {
+pub(crate) fn on_fetch(truncate: &Truncate, state: &LogState, src: Id, fetch: Fetch, fx: &mut Effects) {
+    let Fetch { of, sum, at } = fetch;
     let Some(saved) = state.saved().filter(|saved| of <= saved.next) else { return };
     let at = if (saved.next, saved.sum) == (of, sum) { at } else { 0 };
-    if let Some(part) = saved.part(truncate, at) {
-        fx.send(src, part);
+    if let Some(chunk) = saved.chunk(truncate, at) {
+        fx.send(src, chunk);
     }
 }
 
 /// Takes the next part of a snapshot, and asks for the one after it; begins anew with the machine once it is whole.
 /// Returns whether it did.
-pub(crate) fn on_part(
+pub(crate) fn on_chunk(
     (truncate, servers): (&Truncate, usize),
     mut server: Share<'_, ServerState>,
     src: Id,
-    (of, sum, length, at, bytes): (Instance, u64, u64, u64, &Value),
+    chunk: Chunk<'_>,
     fx: &mut Effects,
 ) -> bool {
+    let Chunk { of, sum, length, at, bytes } = chunk;
     compare(servers, server.again(), src, (of, sum));
     let state = server.log();
     // Enforces X1: a server that has executed something else has no snapshot for this one.
@@ -103,14 +124,14 @@ pub(crate) fn on_part(
             arriving.clone()
         }
         Some(arriving) if of <= arriving.of => return false,
-        _ => Arriving { of, sum, length, parts: Vec::new(), asked_again: false },
+        _ => Arriving { of, sum, length, chunks: Vec::new(), asked_again: false },
     };
     let size = bytes.as_bytes().len() as u64;
-    let due = length.saturating_sub(at).min(truncate.part as u64);
+    let due = length.saturating_sub(at).min(truncate.chunk as u64);
     if at != arriving.received() || size != due {
         return false;
     }
-    arriving.parts.push(bytes.clone());
+    arriving.chunks.push(bytes.clone());
     arriving.asked_again = false;
     let received = at + size;
     let snapshots = server.edit().log_mut().snapshots.get_or_insert_default();

@@ -205,17 +205,17 @@ pub struct Arriving {
     /// How many bytes it has.
     pub length: u64,
     /// The first of them.
-    pub parts: Vec<Value>,
+    pub chunks: Vec<Value>,
     /// Whether the part that is due was asked for a second time.
     pub asked_again: bool,
 }
 
 impl Arriving {
     pub(crate) fn received(&self) -> u64 {
-        self.parts.iter().map(|part| part.as_bytes().len() as u64).sum()
+        self.chunks.iter().map(|chunk| chunk.as_bytes().len() as u64).sum()
     }
 
     pub(crate) fn whole(&self) -> Vec<u8> {
-        self.parts.iter().flat_map(Value::as_bytes).copied().collect()
+        self.chunks.iter().flat_map(Value::as_bytes).copied().collect()
     }
 }

@@ -53,7 +53,7 @@ impl Election {
     /// A process starts, or comes back. Who is no member takes no part.
     pub(crate) fn start(&self, me: Id, state: &ElectionState, out: &mut impl Beats) {
         if let Some(me) = self.place(me) {
-            self.begin(me, state, out);
+            self.follow_or_lead(me, state, out);
         }
     }
 
@@ -107,7 +107,7 @@ impl Election {
         }
         next.suspected.extend(0..from);
         next.heard = next.suspected.contains(&me);
-        self.begin(me, &next, out);
+        self.follow_or_lead(me, &next, out);
         Some(next)
     }
 
@@ -175,7 +175,7 @@ impl Election {
                 if self.followed(&next).is_none() {
                     self.begin_anew(me, &mut next, out);
                 }
-                self.begin(me, &next, out);
+                self.follow_or_lead(me, &next, out);
             }
             _ => return None,
         }
@@ -206,7 +206,7 @@ impl Election {
     }
 
     /// Begins to lead if it follows itself, and to wait for its leader if it follows another.
-    fn begin(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
+    fn follow_or_lead(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
         if self.followed(state) == Some(me) {
             if self.backing.is_some() {
                 self.wait(state, out);

@@ -11,7 +11,7 @@ use synod::{
     ProcessState, QuorumRule, Quorums, Retry, ServerState, Snapshot, Stable, Timer, Truncate, Value,
 };
 
-pub(crate) const EVERY: Truncate = Truncate { every: 4, spare: 0, part: 1024, most: 1 << 20 };
+pub(crate) const EVERY: Truncate = Truncate { every: 4, spare: 0, chunk: 1024, most: 1 << 20 };
 
 /// Four servers that keep a log, of which any two promise and three have to accept.
 pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
@@ -279,7 +279,7 @@ pub(crate) fn snapshot(commands: u64) -> Snapshot {
 
 pub(crate) fn part(of: &Snapshot) -> Msg {
     let length = of.machine.as_bytes().len() as u64;
-    Msg::Part { of: of.next, sum: of.sum, length, at: 0, bytes: of.machine.clone() }
+    Msg::Chunk { of: of.next, sum: of.sum, length, at: 0, bytes: of.machine.clone() }
 }
 
 #[test]
@@ -300,12 +300,12 @@ fn a_snapshot_is_taken_over_if_its_checksum_is_right_and_it_is_ahead() {
 
 #[test]
 fn a_snapshot_that_is_on_its_way_gives_way_to_a_newer_one_only() {
-    let truncate = Truncate { part: 4, ..EVERY };
+    let truncate = Truncate { chunk: 4, ..EVERY };
     let mut server = First::start(cluster(Some(truncate)), None);
     let first = |of: &Snapshot| {
         let bytes = Value::from(&of.machine.as_bytes()[..4]);
         let length = of.machine.as_bytes().len() as u64;
-        Msg::Part { of: of.next, sum: of.sum, length, at: 0, bytes }
+        Msg::Chunk { of: of.next, sum: of.sum, length, at: 0, bytes }
     };
     let (older, newer) = (snapshot(4), snapshot(8));
     let fetch = |of: &Snapshot| Msg::Fetch { of: of.next, sum: of.sum, at: 4 };

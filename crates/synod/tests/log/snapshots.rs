@@ -3,7 +3,7 @@
 use crate::world::{CLIENT, PLAIN, Settings, World};
 use synod::{Ballot, Instance, Msg, Stable, Timer, Truncate, Value};
 
-const EVERY: Truncate = Truncate { every: 4, spare: 0, part: 16, most: 1 << 20 };
+const EVERY: Truncate = Truncate { every: 4, spare: 0, chunk: 16, most: 1 << 20 };
 
 fn truncating(truncate: Truncate) -> World {
     World::new(&Settings { truncate: Some(truncate), catch_up: true, ..PLAIN })
@@ -28,7 +28,7 @@ fn disk(world: &World, at: usize) -> Stable {
 }
 
 fn parts(world: &World, since: usize) -> usize {
-    world.count(since, |msg| matches!(msg, Msg::Part { .. }))
+    world.count(since, |msg| matches!(msg, Msg::Chunk { .. }))
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn who_missed_what_is_forgotten_gets_the_snapshot_in_parts_and_the_rest_from_the
     assert_eq!(world.tape(2), world.tape(0));
     assert!(parts(&world, since) >= 4, "in parts");
     for (_, _, msg) in &world.sent[since..] {
-        if let Msg::Part { bytes, .. } = msg {
+        if let Msg::Chunk { bytes, .. } = msg {
             assert!(bytes.as_bytes().len() <= 16);
         }
     }
@@ -101,7 +101,7 @@ fn lost_and_repeated_parts_are_no_matter() {
         // Every third part gets through, and that twice.
         let mut count = round;
         while let Some((src, dst, msg)) = world.flying.pop_front() {
-            let part = matches!(msg, Msg::Part { .. });
+            let part = matches!(msg, Msg::Chunk { .. });
             count += usize::from(part);
             if !part || count % 3 == 0 {
                 world.tell(dst.into(), src, msg.clone());
@@ -127,7 +127,7 @@ fn a_transfer_goes_on_with_another_server_and_gives_way_to_a_newer_snapshot() {
     });
     let arriving = |world: &World| {
         let log = world.server(2).log.as_ref().expect("a log");
-        log.snapshots.as_ref().and_then(|s| s.arriving.clone()).map(|a| (a.of.0, a.parts.len()))
+        log.snapshots.as_ref().and_then(|s| s.arriving.clone()).map(|a| (a.of.0, a.chunks.len()))
     };
     assert!(arriving(&world).is_some_and(|(of, parts)| of == 12 && parts > 0), "{:?}", arriving(&world));
     let up = world.states[0].take();
@@ -159,7 +159,7 @@ fn nobody_promises_about_what_it_has_forgotten_and_who_asks_gets_a_snapshot() {
         Msg::Promise { ballot, .. } => ballot.proposer == 3,
         _ => false,
     };
-    let refused = world.sent[since..].iter().position(|(_, _, msg)| matches!(msg, Msg::Part { .. }));
+    let refused = world.sent[since..].iter().position(|(_, _, msg)| matches!(msg, Msg::Chunk { .. }));
     let first = world.sent[since..].iter().position(|(src, _, msg)| promised(msg) && usize::from(*src) != 2);
     assert!(refused < first, "the snapshot comes first: {refused:?} {first:?}");
     assert!(world.sent[since..].iter().all(|(_, _, msg)| !matches!(msg,
@@ -192,7 +192,7 @@ fn what_nobody_should_send_is_ignored() {
     let mut world = truncating(Truncate { most: 100, ..EVERY });
     world.run();
     submit_all(&mut world, 0..5, &[]);
-    let part = |of: u64, length: u64, at: u64, bytes: &[u8]| Msg::Part {
+    let part = |of: u64, length: u64, at: u64, bytes: &[u8]| Msg::Chunk {
         of: Instance(of),
         sum: 1,
         length,
@@ -264,7 +264,7 @@ fn who_agrees_with_a_majority_goes_on_whatever_one_other_has_executed() {
 #[test]
 fn a_snapshot_that_is_disputed_while_it_arrives_is_given_up_and_nobody_stops_for_it() {
     let mut world = truncating(EVERY);
-    let part = |sum| Msg::Part { of: Instance(8), sum, length: 20, at: 0, bytes: Value::from(&[7; 16][..]) };
+    let part = |sum| Msg::Chunk { of: Instance(8), sum, length: 20, at: 0, bytes: Value::from(&[7; 16][..]) };
     world.tell(2, 0.into(), part(7));
     let arriving = |world: &World| {
         let log = world.server(2).log.as_ref().expect("a log");

@@ -315,7 +315,7 @@ fn a_snapshot_is_offered_to_those_who_need_what_is_forgotten_and_to_no_other() {
         let mut server = restarted(spare.clone(), saved.clone(), 2);
         let told = server.hears(1, prepare(5, from)).told(1);
         assert!(
-            matches!((&told[..], promises), ([Msg::Promise { .. }], true) | ([Msg::Part { .. }], false)),
+            matches!((&told[..], promises), ([Msg::Promise { .. }], true) | ([Msg::Chunk { .. }], false)),
             "{told:?}"
         );
     }
@@ -330,9 +330,9 @@ fn parts_are_sent_as_far_as_there_are_any_and_of_what_is_there() {
     assert!(server.ignores(1, fetch(4, length)) && server.ignores(1, fetch(4, length + 1)), "that was all");
     assert_eq!(server.hears(1, fetch(4, 0)).told(1), [part(&saved)]);
     assert_eq!(server.hears(1, fetch(3, 5)).told(1), [part(&saved)], "a newer one from its beginning");
-    // Such a part fits into a message, however little else does.
-    let longest = |part| {
-        Cluster { report: 1, max_value: 1, ..cluster(Some(Truncate { part, ..EVERY })) }.longest_message()
+    // Such a chunk fits into a message, however little else does.
+    let longest = |chunk| {
+        Cluster { report: 1, max_value: 1, ..cluster(Some(Truncate { chunk, ..EVERY })) }.longest_message()
     };
     assert_eq!(longest(5000), longest(4000) + 1000);
     let empty = Snapshot { machine: Value::from(""), sum: snapshot(0).sum, ..saved };
@@ -359,10 +359,10 @@ fn no_snapshot_is_taken_of_one_who_differs_or_one_that_is_too_long_or_changes_it
         let mut server = First::start(cluster(Some(Truncate { most, ..EVERY })), None);
         assert_eq!(server.hears(1, part(&snapshot(4))).next(), next, "{most}");
     }
-    let mut server = First::start(cluster(Some(Truncate { part: 4, ..EVERY })), None);
+    let mut server = First::start(cluster(Some(Truncate { chunk: 4, ..EVERY })), None);
     let first = |length| {
         let Snapshot { next: of, sum, machine } = snapshot(4);
-        Msg::Part { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) }
+        Msg::Chunk { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) }
     };
     server.hears(1, first(length));
     assert!(server.ignores(2, first(length + 1)));
@@ -370,10 +370,10 @@ fn no_snapshot_is_taken_of_one_who_differs_or_one_that_is_too_long_or_changes_it
 
 #[test]
 fn a_part_that_is_lost_is_asked_for_once_more_and_then_the_log() {
-    let mut server = First::start(cluster(Some(Truncate { part: 4, ..EVERY })), None);
+    let mut server = First::start(cluster(Some(Truncate { chunk: 4, ..EVERY })), None);
     let Snapshot { next: of, sum, machine } = snapshot(4);
     let length = machine.as_bytes().len() as u64;
-    server.hears(1, Msg::Part { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) });
+    server.hears(1, Msg::Chunk { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) });
     for said in [
         Msg::Fetch { of, sum, at: 4 },
         Msg::CatchUp { from: Instance(0) },
@@ -397,14 +397,14 @@ fn a_machine_that_is_yet_to_be_written_is_compared_and_what_arrives_goes_on() {
         let snapshots = server.server().log.as_ref().expect("a log").snapshots.clone().expect("some");
         (snapshots.differ.into_iter().map(usize::from).collect::<Vec<_>>(), snapshots.arriving.is_some())
     };
-    let mut server = First::start(cluster(Some(Truncate { part: 4, ..EVERY })), None);
+    let mut server = First::start(cluster(Some(Truncate { chunk: 4, ..EVERY })), None);
     for at in 0..4 {
         server.hears(1, chosen(at, &format!("c{at}")));
     }
     assert!(server.ignores(1, checksum(snapshot(4).sum)), "it has executed the same");
     let Snapshot { next: of, sum, machine } = snapshot(8);
     let length = machine.as_bytes().len() as u64;
-    server.hears(2, Msg::Part { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) });
+    server.hears(2, Msg::Chunk { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) });
     server.hears(1, checksum(snapshot(4).sum + 1));
     assert_eq!(differ(&server), (vec![1], true), "the part of another is not in dispute");
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ask, Call, Cluster, Entry, Instance, Learning, Log, Machine, Msg, Process, ProcessState, QuorumRule,
+    Ask, Call, Cluster, Instance, Learning, Log, LogEntry, Machine, Msg, Process, ProcessState, QuorumRule,
     Quorums, Retry, ServerState, Stable, Timer, Truncate, Value,
 };
 
@@ -25,7 +25,7 @@ impl Tape {
 }
 
 impl Machine for Tape {
-    fn execute(&mut self, instance: Instance, entry: &Entry) -> Value {
+    fn execute(&mut self, instance: Instance, entry: &LogEntry) -> Value {
         if let Some(said) = self.said(entry) {
             return said;
         }
@@ -33,7 +33,7 @@ impl Machine for Tape {
         self.executed.push((instance.0, command));
         self.length()
     }
-    fn said(&self, entry: &Entry) -> Option<Value> {
+    fn said(&self, entry: &LogEntry) -> Option<Value> {
         let value = entry.value();
         let place = self.executed.iter().position(|(_, executed)| *executed == value)?;
         Some(Value::from((place + 1).to_string().as_str()))
@@ -75,9 +75,9 @@ pub(crate) fn in_log(command: &str) -> Value {
     if command.is_empty() { Value::no_op() } else { entry(command).value() }
 }
 
-pub(crate) fn entry(command: &str) -> Entry {
+pub(crate) fn entry(command: &str) -> LogEntry {
     let call = Call { client: CLIENT.into(), number: number(command) };
-    Entry { call, command: Value::from(command) }
+    LogEntry { call, command: Value::from(command) }
 }
 
 pub(crate) struct Settings {

@@ -1,7 +1,8 @@
-//! Guarantees that a machine that is not deterministic is stopped at the first command that shows it, with both values named.
+//! A machine that is run twice, as an oracle of the tests: one that is not deterministic is stopped at the first command that shows it, with
+//! both values named.
 
-use crate::machine::{NotRestored, StateMachine};
 use std::fmt::{self, Debug};
+use synod_machine::{NotRestored, StateMachine};
 
 /// A machine that runs every command on two copies, and compares outputs and states.
 ///
@@ -9,17 +10,17 @@ use std::fmt::{self, Debug};
 /// between them. Comparing the states costs their size at every command: this is for tests and models. Outputs that depend on
 /// something both copies share, say the time of day, can be equal by chance; that is what replays of real runs are for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Twice<M> {
+pub(crate) struct Twice<M> {
     one: M,
     two: M,
 }
 
 /// Two copies of a machine did not agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unequal {
+pub(crate) struct Unequal {
     /// The command, or other action, after which they differ.
     pub after: String,
-    /// The part that differs: "output", "state" or "snapshot".
+    /// The thing that differs: "output", "state" or "snapshot".
     pub what: &'static str,
     /// The value of one copy.
     pub one: String,
@@ -57,23 +58,18 @@ impl<M: StateMachine> Twice<M> {
     ///
     /// # Errors
     /// The snapshot cannot be restored, or the copies differ.
-    pub fn new(one: M, mut blank: M) -> Result<Self, NotRestored> {
+    pub(crate) fn new(one: M, mut blank: M) -> Result<Self, NotRestored> {
         blank.restore(&one.snapshot())?;
         same("state", &"a restored snapshot", &one, &blank)
             .map_err(|unequal| NotRestored::because(unequal.to_string()))?;
         Ok(Twice { one, two: blank })
     }
 
-    /// The first of the copies.
-    pub fn machine(&self) -> &M {
-        &self.one
-    }
-
     /// Runs a command on both copies.
     ///
     /// # Errors
     /// The copies differ in their outputs, states or snapshots. They cannot be used any more.
-    pub fn try_apply(&mut self, command: &M::Command) -> Result<M::Output, Unequal> {
+    pub(crate) fn try_apply(&mut self, command: &M::Command) -> Result<M::Output, Unequal> {
         let (one, two) = (self.one.apply(command), self.two.apply(command));
         same("output", command, &one, &two)?;
         same("state", command, &self.one, &self.two)?;
