@@ -301,7 +301,7 @@ mod tests {
             ] {
                 assert_eq!(cluster.hears(0.into(), &msg), expected, "{length}: {msg:?}");
             }
-            // What is chosen is learned, however long: it was accepted.
+            // A chosen value is learned, however long: it was accepted.
             assert!(cluster.hears(0.into(), &Msg::Chosen { instance, value }));
         }
     }

@@ -24,14 +24,14 @@ pub enum Ask {
     },
     /// To a server that keeps a log: please have this command chosen, in whatever instance, and executed.
     Submit {
-        /// Which of the client's calls this is.
+        /// The number of the call among the client's calls.
         number: u64,
         /// The command.
         command: Value,
     },
     /// To a server that keeps a log: please answer this command, which changes nothing, from what was executed.
     Query {
-        /// Which of the client's calls this is.
+        /// The number of the call among the client's calls.
         number: u64,
         /// The command.
         command: Value,
@@ -150,20 +150,20 @@ pub enum Msg {
     Chunk {
         /// The snapshot: all commands below this instance were executed.
         of: Instance,
-        /// And with this checksum.
+        /// The machine's checksum there.
         sum: u64,
-        /// How many bytes it has.
+        /// The snapshot's length in bytes.
         length: u64,
-        /// Which of them is the first of the chunk.
+        /// The place of the chunk's first byte.
         at: u64,
         /// The chunk's bytes.
         bytes: Value,
     },
     /// Server to server: please send the chunk of that snapshot from this byte on.
     Fetch {
-        /// All commands below were executed.
+        /// The snapshot: all commands below this instance were executed.
         of: Instance,
-        /// And with this checksum.
+        /// The machine's checksum there.
         sum: u64,
         /// The first byte that is missing.
         at: u64,
@@ -185,7 +185,7 @@ impl From<Ask> for Msg {
     }
 }
 
-/// An instance before what is said of it; left out where it is the first, as in single-decree Paxos.
+/// An instance as a prefix of a message's text; left out if it is the first, as in single-decree Paxos.
 struct At(Instance);
 
 impl fmt::Display for At {
@@ -242,7 +242,7 @@ impl fmt::Debug for Msg {
             Msg::Redirect { leader } => write!(f, "Redirect({})", usize::from(*leader)),
             Msg::CatchUp { from } => write!(f, "CatchUp({from:?}..)"),
             Msg::CatchUpReply { values, next } => {
-                // A message may hold thousands of values: long runs of instances are named and not told.
+                // A message may hold thousands of values: long runs of instances are only named.
                 let mut runs: Vec<(u64, u64)> = Vec::new();
                 for Instance(at) in values.keys() {
                     match runs.last_mut() {
@@ -288,6 +288,6 @@ pub enum Timer {
     CatchUp,
     /// A server writes the snapshot that is due.
     Snapshot,
-    /// What a member of an election waits for.
+    /// A timer of an election.
     Election(ElectionTimer),
 }

@@ -7,42 +7,42 @@ use stateright::actor::Id;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Asks for one thing. A client asks one question in its life. Where an id asks more than one, the number of the call tells the answers of a
-/// log apart; what names an instance is answered for good, but for "unset".
+/// A client that asks one question in its life. If an id asks several, the number of the call tells the answers of a log apart.
+/// An answer about an instance is final, except for "unset".
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Which of the calls of its id this is.
+    /// The number of the call among those of its id.
     pub number: u64,
     /// The instance it asks about.
     pub instance: Instance,
-    /// What it asks for.
+    /// The question.
     pub want: Want,
-    /// Whom it asks: proposers or servers. Only servers answer reads.
+    /// The proposers or servers that it asks. Only servers answer reads.
     pub asks: Vec<Id>,
-    /// Whose answers it takes: learners' or servers'.
+    /// The learners or servers whose answers it takes.
     pub heeds: Vec<Id>,
-    /// Whether it asks all of them at once.
+    /// The number of processes that it asks at a time.
     pub asking: Asking,
-    /// How long it waits before it asks for the first time; `None`: it asks as it starts.
+    /// The time before it asks for the first time. `None`: it asks as it starts.
     pub pause: Option<Range<Duration>>,
-    /// When it asks again, as long as no answer came; `None`: never.
+    /// The time after which it asks again if no answer came. `None`: it never asks again.
     pub resend: Option<Range<Duration>>,
 }
 
-/// What a client asks for.
+/// The questions of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
     /// Have this value chosen, if none is.
     Write(Value),
     /// Say what was chosen, without having anything chosen.
     Read,
-    /// Execute this command. Of servers that keep a log.
+    /// Execute this command. For servers that keep a log.
     Submit(Value),
-    /// Answer this command, which changes nothing, without having it chosen. Of servers that keep a log.
+    /// Answer this command, which changes nothing, without having it chosen. For servers that keep a log.
     Query(Value),
 }
 
-/// Whom a client asks each time.
+/// The processes that a client asks each time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Asking {
     /// Everyone on its list.
@@ -55,20 +55,20 @@ pub enum Asking {
 /// A client's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClientState {
-    /// Where on its list the one stands that it asked last, or 0 if it asks everyone; `None`: it has not asked yet.
+    /// The place in its list of the process that it asked last, or 0 if it asks all. `None`: it has not asked yet.
     pub asked: Option<usize>,
-    /// What it was told.
+    /// The answer.
     pub answer: Option<Answer>,
 }
 
-/// What a client was told.
+/// The answers to a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// This was chosen, which need not be what it asked for.
+    /// This value was chosen. It need not be the one asked for.
     Chosen(Value),
     /// To a read only: at a moment after it asked, nothing was chosen.
     Unset,
-    /// What the machine said.
+    /// The machine's output.
     Output(Value),
 }
 
@@ -83,7 +83,7 @@ impl Client {
         ClientState { asked: Some(0), answer: None }
     }
 
-    /// Asks for the first time after the pause, or once more; with an answer in hand there is nothing to ask.
+    /// Asks for the first time after the pause, or once more. With an answer there is nothing to ask.
     pub(crate) fn on_timeout(&self, mut client: Share<'_, ClientState>, fx: &mut Effects) {
         if client.answer.is_some() {
             return;
@@ -110,7 +110,7 @@ impl Client {
         }
     }
 
-    /// What it asks.
+    /// The message that asks its question.
     pub fn question(&self) -> Ask {
         let (number, instance) = (self.number, self.instance);
         match &self.want {
@@ -121,7 +121,7 @@ impl Client {
         }
     }
 
-    /// What each message does.
+    /// Takes a message.
     pub(crate) fn on_msg(&self, client: Share<'_, ClientState>, msg: Msg, fx: &mut Effects) {
         let answer = match msg {
             Msg::Response { instance, value } => (instance, Answer::Chosen(value)),
@@ -135,14 +135,14 @@ impl Client {
         self.on_answer(client, answer, fx);
     }
 
-    /// Asks whoever is said to lead, unless it has its answer.
+    /// Asks the server that is said to lead, unless it has its answer.
     fn on_redirect(&self, client: &ClientState, leader: Id, fx: &mut Effects) {
         if client.asked.is_some() && client.answer.is_none() {
             fx.send(leader, Msg::Ask(self.question()));
         }
     }
 
-    /// Whether a client hears this of that sender: answers, of whom it expects them.
+    /// True if a client hears this message from this sender: an answer, from a process that may give it one.
     pub(crate) fn hears(&self, src: Id, msg: &Msg) -> bool {
         match msg {
             Msg::Response { .. } | Msg::Unset { .. } | Msg::Output { .. } | Msg::Redirect { .. } => {
@@ -152,18 +152,18 @@ impl Client {
         }
     }
 
-    /// Takes the first answer for its instance; later ones come too late for its question.
+    /// Takes the first answer for its instance. Later ones come too late for its question.
     fn on_answer(
         &self,
         mut client: Share<'_, ClientState>,
         (instance, answer): (Instance, Answer),
         fx: &mut Effects,
     ) {
-        // Learners tell every client they know of, also one that has not asked yet; only questions can be answered.
+        // Learners tell every client they know of, even one that has not asked yet. Only a question can be answered.
         if instance != self.instance || client.asked.is_none() || client.answer.is_some() {
             return;
         }
-        // A writer goes on until something is chosen, and only a machine answers what is asked of one.
+        // A writer goes on until something is chosen. Only a machine answers a command.
         let fits = matches!(
             (&self.want, &answer),
             (Want::Write(_) | Want::Read, Answer::Chosen(_))

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(set(&out, ElectionTimer::Suspect), Some(100..200), "it looks again");
         elector.on_timeout(me, &mut next, &ElectionTimer::HoldOff, &mut Out::new());
         assert!(next.ready);
-        // From then on each look asks for answers anew.
+        // From then on each count asks for answers anew.
         elector.on_timeout(me, &mut next, &ElectionTimer::Suspect, &mut Out::new());
         assert!(next.ready && next.followers.is_empty());
         elector.on_timeout(me, &mut next, &ElectionTimer::Suspect, &mut Out::new());
@@ -141,7 +141,7 @@ mod tests {
             elector.on_msg(me, &mut next, Id::from(from), Beat::Heartbeat { backed: false }, &mut out);
             assert!(matches!(next, Cow::Borrowed(_)) && out.is_empty(), "from {from}");
         }
-        // Who is no member takes no part.
+        // A process that is no member does nothing.
         let mut out = Out::new();
         elector.on_start(Id::from(9), &None, &mut out);
         assert!(out.is_empty());

@@ -1,4 +1,4 @@
-//! Wiring of a server that keeps a log: the same roles as everywhere, and which of their messages lets the log go on.
+//! A server that keeps a log: the same roles as everywhere, and which of their messages let the log go on.
 
 use crate::actors::state::{ProcessState, as_acceptor, as_learner, as_proposer, as_server};
 use crate::actors::wiring::{acceptor_hears, learner_hears};
@@ -30,7 +30,7 @@ impl LogServer<'_> {
         self.ask(next, fx);
     }
 
-    /// What each message does. Instances are the servers' to choose, so that what names one is ignored when a client says it.
+    /// Takes a message. Servers choose the instances, so a client's message that names one is ignored.
     pub(crate) fn on_msg(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
         let c = self.context.cluster;
         match msg {
@@ -90,7 +90,7 @@ impl LogServer<'_> {
         }
     }
 
-    /// What servers say of snapshots.
+    /// Takes a message about snapshots.
     fn on_snapshot(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
         let Some(truncate) = &self.log.truncate else { return };
         match msg {
@@ -112,7 +112,7 @@ impl LogServer<'_> {
         }
     }
 
-    /// After a snapshot was taken over: what is known beyond it is executed, and the rest comes from the log.
+    /// Goes on from another server's snapshot: executes what is known beyond it, and asks for the rest.
     fn go_on(&self, state: &mut Cow<'_, ProcessState>, src: Id, fx: &mut Effects) {
         // A ballot that asks about what others have forgotten would not end.
         if matches!(as_proposer(state).phase, Phase::Preparing { .. }) {
@@ -179,7 +179,7 @@ impl LogServer<'_> {
         }
     }
 
-    /// Begins a ballot for what has come to be wanted, if none is under way and none is put off.
+    /// Begins a ballot for what has come to be wanted, unless one is under way or put off.
     fn go_about(&self, state: &mut Cow<'_, ProcessState>, was_busy: bool, fx: &mut Effects) {
         let is_put_off = self.context.retry.is_put_off(was_busy) || self.leader(state).is_some();
         if as_proposer(state).phase == Phase::Idle && !is_put_off {
@@ -187,14 +187,14 @@ impl LogServer<'_> {
         }
     }
 
-    /// Who leads in place of this server, as far as it knows.
+    /// The server that leads in place of this one, as far as it knows.
     fn leader(&self, state: &mut Cow<'_, ProcessState>) -> Option<Id> {
         lead::followed(self.context.cluster, self.context.me, &as_proposer(state))
             .or(as_server(state).log().held)
     }
 
-    /// Who comes to lead takes over at once, so that what others left open is brought to an end (PMS §3). Who does not lead any
-    /// more gives up its ballot.
+    /// A server that comes to lead takes over at once, so that what others left open is brought to an end (PMS §3). One that no
+    /// longer leads gives up its ballot.
     fn take_turn(&self, state: &mut Cow<'_, ProcessState>, turn: Option<Turn>, fx: &mut Effects) {
         match turn {
             Some(Turn::Leads) => self.begin_ballot(state, fx),
@@ -203,7 +203,7 @@ impl LogServer<'_> {
         }
     }
 
-    /// A question is answered by this server alone, or the client has to ask the one that leads.
+    /// Answers a question alone, or sends the client to the server that leads.
     fn on_query(
         &self,
         state: &mut Cow<'_, ProcessState>,
@@ -231,9 +231,9 @@ impl LogServer<'_> {
         retry::begin_ballot(self.context, as_proposer(state), from, fx);
     }
 
-    /// A value is known to be chosen.
+    /// Learns a value that is known to be chosen.
     fn learn(&self, state: &mut Cow<'_, ProcessState>, instance: Instance, value: Value, fx: &mut Effects) {
-        // What was forgotten was known once.
+        // Values below the log's start were known once.
         if instance >= as_acceptor(state).log_start && as_server(state).known(instance).is_none() {
             learner::on_chosen(
                 self.context.cluster,
@@ -254,8 +254,8 @@ impl LogServer<'_> {
         }
     }
 
-    /// Implicit leadership (spec D3): whoever sees another's Accept gives up its own ballot below it and holds its
-    /// submissions back for a while. That saves duels; safety does not rest on it.
+    /// Implicit leadership (spec D3): a server that sees another's Accept gives up its own ballot below it, and holds back its
+    /// submissions for a while. That avoids duels. Safety does not rest on it.
     fn hold_off(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg, fx: &mut Effects) {
         let (Some(after), Msg::Accept { ballot, .. }) = (&self.log.hold_off, msg) else { return };
         if src == self.context.me || as_acceptor(state).accepted_in != Some(*ballot) {
@@ -268,7 +268,7 @@ impl LogServer<'_> {
         fx.set_timer(Timer::HoldOff, after.clone());
     }
 
-    /// Gives up the ballot that is under way. Whoever has asked a question has to ask the one that leads, if somebody is seen to.
+    /// Gives up the ballot that is under way. Clients with open questions are sent to the server that leads, if one is seen to.
     fn step_down(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
         if as_proposer(state).phase != Phase::Idle {
             sequence::reclaim(as_server(state));
@@ -291,13 +291,13 @@ impl LogServer<'_> {
         let is_eager = self.context.retry.is_eager(&as_proposer(state));
         self.context.retry.failed(as_proposer(state));
         if let Some(after) = &self.log.hold_off {
-            // Somebody else is at it. Who, the next Accept will tell.
+            // Another server proposes. The next Accept will tell which.
             self.step_down(state, fx);
             fx.set_timer(Timer::HoldOff, after.clone());
         } else if is_eager && as_server(state).has_work(self.context.cluster) {
             self.begin_ballot(state, fx);
         } else {
-            // Sending again in this ballot would be in vain; the timer, if it is set, begins another.
+            // Proposals of this ballot would be sent again in vain. The timer, if it is set, begins another ballot.
             self.step_down(state, fx);
             if self.owes(state) {
                 self.context.retry.watch(&as_proposer(state), fx);
@@ -309,8 +309,8 @@ impl LogServer<'_> {
         state.proposer().is_some_and(|proposer| retry::owes(self.context.cluster, proposer, state.server()))
     }
 
-    /// A leader sends again what may be lost; whoever is not through with phase 1 begins a higher ballot. That it is no
-    /// leader any more, a nack has to tell it.
+    /// A leader sends again what may be lost. A server in phase 1 begins a higher ballot. A nack tells a leader that it no longer
+    /// leads.
     fn on_retry(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
         if !self.owes(state) {
             return;
@@ -353,7 +353,7 @@ impl LogServer<'_> {
         }
     }
 
-    /// Learns what another knows, and asks on if that was not all.
+    /// Learns what another server knows, and asks for more if that was not all.
     fn on_known(
         &self,
         state: &mut Cow<'_, ProcessState>,

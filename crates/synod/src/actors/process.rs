@@ -1,4 +1,5 @@
-//! Wiring: which role sees which message. The roles decide; nothing here does.
+//! A process of the protocol as an actor: its roles, and which of them sees which message. The roles decide. Nothing is decided
+//! here.
 
 use crate::actors::client::Client;
 use crate::actors::log_server::LogServer;
@@ -19,37 +20,37 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// A process and the part it plays: one role of its own, or all of them at once.
+/// A process and what it plays: one role, all three roles of a server, or a client.
 #[derive(Clone, Debug)]
 pub enum Process {
-    /// Phase 1(b) and 2(b).
+    /// An acceptor: phases 1(b) and 2(b).
     Acceptor(Arc<Cluster>),
-    /// Phase 1(a) and 2(a).
+    /// A proposer: phases 1(a) and 2(a).
     Proposer {
-        /// The others.
+        /// The cluster.
         cluster: Arc<Cluster>,
         /// The number its ballots carry; unique in the cluster.
         number: u16,
-        /// When it tries again.
+        /// The conditions under which it tries again.
         retry: Retry,
     },
-    /// Finds out what was chosen.
+    /// A learner, which finds out what was chosen.
     Learner(Arc<Cluster>),
-    /// Acceptor, proposer and learner in one.
+    /// A server: acceptor, proposer and learner in one.
     Server {
-        /// The others, and itself.
+        /// The cluster.
         cluster: Arc<Cluster>,
         /// The number its ballots carry; unique in the cluster.
         number: u16,
-        /// When it tries again.
+        /// The conditions under which it tries again.
         retry: Retry,
     },
-    /// Wants a value chosen, or wants to know which one was.
+    /// A client, which wants a value chosen or wants to know which one was.
     Client(Client),
 }
 
 impl Process {
-    /// What it was made with, if it is one that begins ballots.
+    /// The settings of a process that begins ballots, if it is one.
     fn context(&self, me: Id) -> Option<Context<'_>> {
         match self {
             Process::Proposer { cluster, number, retry } | Process::Server { cluster, number, retry } => {
@@ -59,14 +60,14 @@ impl Process {
         }
     }
 
-    /// Whether the retry timer runs when a step begins: it does where there is something to bring about.
+    /// True if the retry timer runs when a step begins: if there is something to bring about.
     fn owes(&self, me: Id, state: &ProcessState) -> bool {
         self.context(me)
             .zip(state.proposer())
             .is_some_and(|(context, proposer)| retry::owes(context.cluster, proposer, state.server()))
     }
 
-    /// Ends a step. `ran` is whether the retry timer ran when it began.
+    /// Ends a step. `ran` says if the retry timer ran when it began.
     fn end(&self, me: Id, ran: bool, state: &ProcessState, mut fx: Effects, out: &mut Out<Self>) {
         if let Some((context, proposer)) = self.context(me).zip(state.proposer()) {
             retry::keep_timer(context, ran, proposer, state.server(), &mut fx);
@@ -85,10 +86,10 @@ impl Actor for Process {
     type Timer = Timer;
     type State = ProcessState;
     type Storage = Stable;
-    /// Nothing is drawn at random: where chance is wanted, it is in a timer's range.
+    /// Nothing is drawn at random. The only chance is in the ranges of timers.
     type Random = Infallible;
 
-    /// Starts or restarts from what was saved; everything else is forgotten, as after a crash (spec A3).
+    /// Starts, or restarts from what was saved. Everything else is forgotten, as after a crash (spec A3).
     fn on_start(&self, me: Id, saved: &Option<Stable>, out: &mut Out<Self>) -> ProcessState {
         let Stable { acceptor, tried, snapshot } = saved.clone().unwrap_or_default();
         let proposer = ProposerState { tried, ..ProposerState::default() };

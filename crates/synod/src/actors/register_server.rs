@@ -1,5 +1,5 @@
-//! The server whose instances each stand for themselves: one process that is acceptor, proposer and learner (PMS §2.5), made of
-//! the very same role functions as the separate processes. What it sends to itself is a message like any other.
+//! A server whose instances each stand for themselves: one process that is acceptor, proposer and learner (PMS §2.5), made of the
+//! same role functions as the separate processes. A message to itself is a message like any other.
 
 use crate::actors::state::{ProcessState, as_proposer, as_server};
 use crate::actors::wiring::{acceptor_hears, learner_hears, proposer_hears};
@@ -16,7 +16,7 @@ use stateright::actor::Id;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// What each message does. What is known already is proposed no more.
+/// Takes a message. Nothing more is proposed in an instance whose value is known.
 pub(crate) fn on_msg(
     context: Context<'_>,
     state: &mut Cow<'_, ProcessState>,
@@ -30,14 +30,14 @@ pub(crate) fn on_msg(
             if answer(&as_server(state), src, *instance, fx) {
                 return;
             }
-            // The request is remembered all the same, as this server may come to lead.
+            // The request is kept all the same, as this server may come to lead.
             redirect(context, state, src, fx);
             if on_request(cluster, as_server(state), src, (*instance, value)) {
                 proposer_hears(context, state, src, msg, fx);
             }
         }
         Msg::Ask(Ask::Read { instance }) => {
-            // Where another leads, a reader has to ask there, or again.
+            // If another server leads, the reader has to ask there, or here again.
             if !answer(&as_server(state), src, *instance, fx) && !redirect(context, state, src, fx) {
                 on_read(context, state, src, *instance, fx);
             }
@@ -54,7 +54,7 @@ pub(crate) fn on_msg(
     }
 }
 
-/// A question about an instance that is already known: answered at once, nothing is proposed.
+/// Answers a question about an instance whose value is known. Returns true if it did.
 fn answer(server: &ServerState, client: Id, instance: Instance, fx: &mut Effects) -> bool {
     let known = server.known(instance);
     if let Some(value) = known {
@@ -63,7 +63,7 @@ fn answer(server: &ServerState, client: Id, instance: Instance, fx: &mut Effects
     known.is_some()
 }
 
-/// Where this server follows another, the client is told whom. Returns whether it was.
+/// Tells the client which server leads, if this server follows another. Returns true if it did.
 fn redirect(context: Context<'_>, state: &mut Cow<'_, ProcessState>, client: Id, fx: &mut Effects) -> bool {
     let leader = lead::followed(context.cluster, context.me, &as_proposer(state));
     if let Some(leader) = leader {
@@ -72,7 +72,7 @@ fn redirect(context: Context<'_>, state: &mut Cow<'_, ProcessState>, client: Id,
     leader.is_some()
 }
 
-/// Takes note of a read, and begins the ballot that it needs unless that has to wait.
+/// Notes a read, and begins the ballot that it needs, unless that has to wait.
 fn on_read(
     context: Context<'_>,
     state: &mut Cow<'_, ProcessState>,
@@ -90,7 +90,8 @@ fn on_read(
     }
 }
 
-/// Remembers who asked for a value, unless the learners tell that client anyway. Returns whether the question stands.
+/// Notes a client that asked for a value, unless the learners tell that client anyway. Returns true if the request is to be
+/// followed up.
 fn on_request(
     cluster: &Cluster,
     mut server: Share<'_, ServerState>,
@@ -114,8 +115,8 @@ fn on_request(
     room
 }
 
-/// Once the instance's value is known: tells whoever waits for it and was not told by the learner, and proposes nothing
-/// more there. Returns whether there was anything to end.
+/// Once an instance's value is known: tells the clients that wait for it and that no learner tells, and proposes nothing more
+/// there. Returns true if there was anything to end.
 fn close(
     cluster: &Cluster,
     mut server: Share<'_, ServerState>,

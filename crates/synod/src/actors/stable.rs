@@ -1,18 +1,18 @@
-//! Guarantees that whatever the roles of a process must not forget is saved: the stable part of each kind of state.
+//! Guarantees that everything that the roles of a process must not forget is saved.
 
 use crate::actors::state::ProcessState;
 use crate::log::state::Snapshot;
 use crate::roles::acceptor::AcceptorState;
 use serde::{Deserialize, Serialize};
 
-/// What must survive a crash (PMS §2.5). Roles that a process does not play leave their part as it was created.
+/// The state that must survive a crash (PMS §2.5). The fields of roles that a process does not play stay as they were created.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Stable {
     /// The acceptor's promise and its accepted proposals.
     pub acceptor: AcceptorState,
     /// The proposer's highest round tried.
     pub tried: u64,
-    /// What takes the place of the log's beginning, where one is kept.
+    /// The snapshot that takes the place of the log's beginning, if there is one.
     pub snapshot: Option<Snapshot>,
 }
 

@@ -11,22 +11,22 @@ use std::borrow::Cow;
 /// The state that belongs to a [`crate::Process`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ProcessState {
-    /// Of an acceptor.
+    /// The state of an acceptor.
     Acceptor(AcceptorState),
-    /// Of a proposer.
+    /// The state of a proposer.
     Proposer(ProposerState),
-    /// Of a learner.
+    /// The state of a learner.
     Learner(LearnerState),
-    /// Of a server.
+    /// The state of a server.
     Server(ServerState),
-    /// Of a client.
+    /// The state of a client.
     Client(ClientState),
 }
 
-/// The state is of the kind that the process made when it started, so that a role's share is there whenever the role is asked.
+/// A process's state is of the kind that the process made when it started. So a role that a process plays always finds its share.
 const WIRED: &str = "a process's state is of the kind its process made";
 
-/// Makes the functions that find a share in a process's state, whichever layout it has.
+/// Makes the functions that find a role's share in a process's state, for each layout.
 macro_rules! share {
     ($name:ident, $get:ident, $type:ty, $($kind:pat => $share:expr),+) => {
         impl ProcessState {

@@ -1,4 +1,4 @@
-//! Which role sees which message, wherever the role is played. The roles decide; nothing here does.
+//! The messages that each role sees, wherever it is played. The roles decide. Nothing is decided here.
 
 use crate::actors::state::{ProcessState, as_acceptor, as_learner, as_proposer};
 use crate::ballot::Proposal;
@@ -12,7 +12,7 @@ use crate::roles::{acceptor, learner, read};
 use stateright::actor::Id;
 use std::borrow::Cow;
 
-/// What the acceptor role does with a message; anything not meant for it is ignored.
+/// Hands a message to the acceptor. Messages that are not for it are ignored.
 pub(crate) fn acceptor_hears(
     cluster: &Cluster,
     state: &mut Cow<'_, ProcessState>,
@@ -32,7 +32,7 @@ pub(crate) fn acceptor_hears(
     }
 }
 
-/// What the proposer role does with a message, where each instance stands for itself.
+/// Hands a message to the proposer, where each instance stands for itself.
 pub(crate) fn proposer_hears(
     context: Context<'_>,
     state: &mut Cow<'_, ProcessState>,
@@ -50,7 +50,7 @@ pub(crate) fn proposer_hears(
             let was_busy = as_proposer(state).is_busy();
             proposer::on_request(cluster, as_proposer(state), (*instance, value.clone()), fx);
             let proposer = as_proposer(state);
-            // A ballot is good from some instance on; what is wanted below needs another.
+            // A ballot is good from some instance on. A value wanted below needs another.
             let needed = match &proposer.phase {
                 Phase::Idle => !retry.is_put_off(was_busy),
                 Phase::Preparing { .. } => false,
@@ -69,7 +69,7 @@ pub(crate) fn proposer_hears(
             if ended && proposer::issue_due(cluster, as_proposer(state), retry.most(cluster), fx) {
                 retry.soon(fx);
             }
-            // Only servers take reads, so that for any other proposer there is none to answer.
+            // Only servers take reads, so other proposers have none to answer.
             if ended && !as_proposer(state).reads.is_empty() {
                 read::on_phase1(as_proposer(state), fx);
                 retry::succeeded(as_proposer(state));
@@ -98,7 +98,7 @@ pub(crate) fn proposer_hears(
     }
 }
 
-/// A process that comes to lead begins a ballot for what is wanted. One that does not lead any more begins none; the ballot that is
+/// A process that comes to lead begins a ballot for what is wanted. One that no longer leads begins none, but the ballot that is
 /// under way may go on.
 pub(crate) fn take_turn(
     context: Context<'_>,
@@ -112,7 +112,7 @@ pub(crate) fn take_turn(
     }
 }
 
-/// What the learner role does with a message.
+/// Hands a message to the learner.
 pub(crate) fn learner_hears(
     cluster: &Cluster,
     me: Id,

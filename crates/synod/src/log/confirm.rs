@@ -1,12 +1,13 @@
-//! Guarantees that a question is answered from what this server has executed only if nothing that was chosen when the
-//! question arrived is missing there (L1): the read index.
+//! Guarantees that a question is answered without the log only from a state in which nothing is missing that was chosen when the
+//! question arrived (L1). This is the read index.
 //!
-//! A leader in ballot n takes note of the highest instance in which anything may be chosen: what it knows, what its phase-1
-//! quorum reported, and what it issued. Then it asks acceptors whether they have promised anything above n, and a phase-2 quorum says
-//! no. Every such answer was given after the question arrived. So when it arrived, no ballot above n had ended its phase 1, since
-//! its phase-1 quorum would meet that phase-2 quorum in an acceptor that had promised; hence nothing was issued, let alone
-//! chosen, above n. And what was chosen below n was reported, or known, and what was chosen in n was issued. Once all up to that
-//! instance is executed, the machine's answer is one that a command in the log could have got at a moment after the question.
+//! A leader in ballot n notes the highest instance in which anything may be chosen: the highest that it knows to be chosen, that
+//! its phase-1 quorum reported, or in which it issued. Then it asks the acceptors whether they have promised anything above n,
+//! and a phase-2 quorum answers no. Every such answer was given after the question arrived. So when the question arrived, no
+//! ballot above n had finished phase 1: its phase-1 quorum would share with that phase-2 quorum an acceptor that had promised.
+//! Hence nothing was issued, let alone chosen, above n. Values chosen below n were reported or known, and values chosen in n were
+//! issued. Once all instances up to the noted one are executed, the machine's answer is one that a command in the log could have
+//! got at a moment after the question.
 
 use crate::ballot::{Ballot, Instance, Value};
 use crate::call::Call;
@@ -19,7 +20,7 @@ use crate::roles::acceptor::{self, AcceptorState};
 use crate::roles::proposer::Phase;
 use stateright::actor::Id;
 
-/// Takes note of a question, for this ballot if it is through with phase 1, else for the next that is.
+/// Takes note of a question: for this ballot if it has finished phase 1, else for the next that does.
 pub(crate) fn on_query(
     cluster: &Cluster,
     mut server: Share<'_, ServerState>,
@@ -41,9 +42,9 @@ pub(crate) fn on_query(
     ask(cluster, server, fx);
 }
 
-/// Has the leadership confirmed for all questions that were taken note of and wait for a ballot, once one is through with phase 1.
+/// Once a ballot has finished phase 1: has the leadership confirmed for all questions that wait for a ballot.
 ///
-/// A question that waited is taken as if it came only now, which lies between its arrival and its answer.
+/// A question that waited is treated as if it came only now. That moment lies between its arrival and its answer.
 pub(crate) fn ask(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mut Effects) {
     let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
     let questions = &server.log().questions;
@@ -52,7 +53,7 @@ pub(crate) fn ask(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mu
     }
     let index = server.top().map_or(Instance::FIRST, |top| top.plus(1));
     let questions = &mut server.edit().log_mut().questions;
-    // Enforces L1: a round that is under way may be older than what was chosen before the question came.
+    // Enforces L1: a round that is under way may be older than a choice that precedes the question.
     let is_under_way = questions.waits_for(questions.round);
     let needs = Needs::Round(questions.round + 1, index);
     let new = questions.open.values_mut().filter(|question| question.needs == Needs::Ballot);
@@ -62,7 +63,7 @@ pub(crate) fn ask(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mu
     }
 }
 
-/// Somebody else leads: whoever asks is told, and forgotten.
+/// Another server leads: every client that asks is told which, and its question is forgotten.
 pub(crate) fn redirect(mut server: Share<'_, ServerState>, leader: Id, fx: &mut Effects) {
     if server.log().questions.are_open() {
         let open = std::mem::take(&mut server.edit().log_mut().questions.open);
@@ -77,7 +78,7 @@ fn begin_round(cluster: &Cluster, questions: &mut Questions, ballot: Ballot, fx:
     fx.broadcast(&cluster.acceptors, &Msg::Confirm { ballot, round: questions.round });
 }
 
-/// An acceptor says that it has promised nothing above, or what it has promised. It changes nothing by that.
+/// An acceptor answers that it has promised nothing above the ballot, or what it has promised. Its state does not change.
 pub(crate) fn on_confirm(
     cluster: &Cluster,
     acceptor: &AcceptorState,
@@ -85,15 +86,15 @@ pub(crate) fn on_confirm(
     (ballot, round): (Ballot, u64),
     fx: &mut Effects,
 ) {
-    // Enforces L1: a promise above may have let another leader choose something that this one has not heard of.
+    // Enforces L1: under a promise above this ballot, another leader may have chosen something that this leader does not know.
     match acceptor.promised.filter(|promised| *promised > ballot) {
-        // A leader that was overtaken has to hear of it, or it would ask for ever.
+        // A leader that was overtaken has to be told, or it would ask for ever.
         Some(promised) => acceptor::refuse(cluster, leader, ballot, promised, fx),
         None => fx.send(leader, Msg::Confirmed { ballot, round }),
     }
 }
 
-/// Counts a confirmation; a phase-2 quorum's are enough.
+/// Counts a confirmation. A phase-2 quorum of them is enough.
 pub(crate) fn on_confirmed(
     cluster: &Cluster,
     mut server: Share<'_, ServerState>,
@@ -114,7 +115,7 @@ pub(crate) fn on_confirmed(
     let server = server.edit();
     let questions = &mut server.log_mut().questions;
     questions.confirmed.insert(acceptor);
-    // Enforces L1: fewer might all have missed the promise that lets another leader choose.
+    // Enforces L1: fewer acceptors might all have missed the promise that lets another leader choose.
     if !cluster.quorums.is_phase2(questions.confirmed) {
         return;
     }
@@ -130,12 +131,12 @@ pub(crate) fn on_confirmed(
     answer(server, fx);
 }
 
-/// Answers the questions that are confirmed and below which all is executed.
+/// Answers the questions that are confirmed and for which enough is executed.
 pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
     log.questions.open.retain(|call, question| {
-        // Enforces L1: what was chosen before the question came is executed.
+        // Enforces L1: everything chosen before the question came is executed.
         let waits = !matches!(question.needs, Needs::Index(index) if index <= next);
         if let (false, Some(output)) = (waits, replica.machine().query(&question.command)) {
             fx.send(call.client, Msg::Output { number: call.number, output });
@@ -144,7 +145,7 @@ pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
     });
 }
 
-/// Asks again those who have not confirmed.
+/// Asks the acceptors that have not confirmed once more.
 pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
     let (Phase::Accepting { ballot, .. }, questions) = (&server.proposer.phase, &server.log().questions)
     else {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// A machine as part of a server's state: copied when it changes, and compared by what its snapshot says.
+/// A machine as part of a server's state. It is copied when it changes, and compared by its snapshot.
 #[derive(Clone)]
 pub struct Replica(Arc<dyn Machine>);
 
@@ -22,7 +22,7 @@ impl Replica {
         &*self.0
     }
 
-    /// The machine that wrote a snapshot, if it is one of a machine like this.
+    /// The machine that wrote a snapshot, if this kind of machine wrote it.
     pub(crate) fn restored(&self, snapshot: &[u8]) -> Option<Replica> {
         self.0.restored(snapshot).map(|machine| Replica(Arc::from(machine)))
     }

@@ -1,7 +1,7 @@
-//! Guarantees that a leader issues within the window and leaves no gap behind, and that a server executes what was chosen in
-//! the order of the instances, each command as soon as all before it are known (PMS §3).
+//! Guarantees that a leader issues within the window and leaves no gap behind, and that a server executes chosen values in the
+//! order of the instances, each as soon as all before it are known (PMS §3).
 //!
-//! With which value a proposal is issued is still decided in `proposer::issue` alone; what is added here is in which instance.
+//! The value of a proposal is still decided in `proposer::issue` alone. This module decides the instance.
 
 use crate::ballot::{Instance, Value};
 use crate::call::{Call, LogEntry};
@@ -14,8 +14,8 @@ use crate::roles::proposer::{self, Phase};
 use stateright::actor::Id;
 use std::time::Duration;
 
-/// A client's command. What has taken effect is answered at once; anything else waits to be given an instance. Returns
-/// whether it is new.
+/// Takes a client's command. One that has taken effect is answered at once. Any other waits to be given an instance. Returns true
+/// if the command is new.
 pub(crate) fn on_submit(
     cluster: &Cluster,
     mut server: Share<'_, ServerState>,
@@ -23,7 +23,7 @@ pub(crate) fn on_submit(
     command: &Value,
     fx: &mut Effects,
 ) -> bool {
-    // Enforces L1: a command that comes again is told what it was told, and does not take effect again.
+    // Enforces L1: a command that comes again gets the same answer again, and does not take effect twice.
     let entry = LogEntry { call: Call { client, number }, command: command.clone() };
     let asked = &server.log().asked;
     if let Some(output) = server.log().replica.machine().said(&entry) {
@@ -47,14 +47,14 @@ pub(crate) fn on_submit(
     is_new
 }
 
-/// Whether this server does not know a command to be chosen in an instance that is yet to be executed. A command is in one place of the
-/// queue, or wanted in one instance, as long as its call waits.
+/// True if this server does not know a command to be chosen in an instance that is yet to be executed. As long as its call waits,
+/// a command is in one place: of the queue, or of the instances in which something is wanted.
 fn here_is_new(server: &ServerState, command: &Value) -> bool {
     !server.learner.learned.range(server.log().next..).any(|(_, learned)| learned == command)
 }
 
-/// Gives up what was issued or wanted in particular instances: whose instance it was, a new ballot will tell. Commands of
-/// clients wait for an instance again, in their old order, and questions for the next ballot.
+/// Gives up what was issued or wanted in particular instances, since a new ballot decides anew what goes where. Commands of
+/// clients wait for an instance again, in their old order. Questions wait for the next ballot.
 pub(crate) fn reclaim(mut server: Share<'_, ServerState>) {
     if server.proposer.wanted.is_empty() && !server.log().questions.are_open() {
         return;
@@ -68,7 +68,7 @@ pub(crate) fn reclaim(mut server: Share<'_, ServerState>) {
     server.log_mut().questions.put_off();
 }
 
-/// The value of an instance is known: whatever was wanted there and is not what was chosen has to be chosen elsewhere.
+/// Once the value of an instance is known: if something else was wanted there, it goes back to the head of the queue.
 pub(crate) fn requeue_unchosen(mut server: Share<'_, ServerState>, instance: Instance) {
     let Some(wanted) = server.proposer.wanted.get(&instance).cloned() else { return };
     let server = server.edit();
@@ -78,7 +78,7 @@ pub(crate) fn requeue_unchosen(mut server: Share<'_, ServerState>, instance: Ins
     }
 }
 
-/// Executes what can be executed, and issues what the window then has room for.
+/// Executes every command that can be executed, and then issues in the instances for which the window has room.
 pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Share<'_, ServerState>, fx: &mut Effects) {
     let knows_more = server.known(server.log().next).is_some();
     let leads = matches!(server.proposer.phase, Phase::Accepting { .. });
@@ -91,20 +91,20 @@ pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Share<'_, Server
     confirm::answer(server, fx);
 }
 
-/// Executes commands in their order, up to the first instance that is not known, and answers whoever waits.
+/// Executes commands in their order, up to the first instance that is not known, and answers the calls that wait for them.
 fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
     loop {
-        // Enforces X1: the next instance and no other, however many are known beyond it.
+        // Enforces X1: only the next instance is executed, however many are known beyond it.
         let next = server.log().next;
         let (Some(command), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else {
             break;
         };
         let state = server.log_mut();
         state.next = Instance(after);
-        // What is no client's, as a no-op is, leaves the machine as it is.
+        // A value that is no client's command, such as a no-op, leaves the machine as it is.
         if let Some(entry) = LogEntry::read(&command) {
             let output = state.replica.execute(next, &entry);
-            // Enforces L1: the call that this entry is of is answered, and no other that asks the same.
+            // Enforces L1: only the call that this command is of is answered, and no other call with the same words.
             if state.asked.get(&entry.call) == Some(&command) {
                 state.asked.remove(&entry.call);
                 fx.send(entry.call.client, Msg::Output { number: entry.call.number, output });
@@ -116,7 +116,7 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
     close(server);
 }
 
-/// Sets the machine aside if this is where a snapshot is due.
+/// Sets the machine aside if a snapshot is due at this instance.
 fn mark(log: &Log, state: &mut LogState, fx: &mut Effects) {
     let (Some(truncate), Some(snapshots)) = (&log.truncate, &mut state.snapshots) else { return };
     if state.next.0.is_multiple_of(truncate.every) {
@@ -125,9 +125,9 @@ fn mark(log: &Log, state: &mut LogState, fx: &mut Effects) {
     }
 }
 
-/// Gives up what a ballot was about below the next instance.
+/// Drops what a ballot holds about instances below the next one.
 fn close(server: &mut ServerState) {
-    // What is executed needs no proposal any more, and a long reign would otherwise keep it all.
+    // Executed instances need no proposal any more, and a long reign would otherwise keep all of them.
     let next = server.log().next;
     if let Phase::Accepting { reports, issued, accepted, .. } = &mut server.proposer.phase {
         reports.drop_below(next);
@@ -136,8 +136,8 @@ fn close(server: &mut ServerState) {
     }
 }
 
-/// The machine has come from a snapshot: whoever waits for a command that took effect in it is told, and proposals in instances that it
-/// takes the place of have to be chosen elsewhere, if they were not.
+/// Once the machine has come from a snapshot: answers the calls whose commands took effect in it. Commands that were wanted in
+/// skipped instances go back to the queue, unless they took effect.
 pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
@@ -161,11 +161,11 @@ pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
     close(server);
 }
 
-/// Issues in every instance of the window that is open: what binds there, no-ops in gaps below what may be chosen, and
-/// above it clients' commands in their order.
+/// Issues in every instance that the window has open: the value that binds there; a no-op in a gap below the highest instance in
+/// which something may be chosen; and above that clients' commands in their order.
 fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects) {
     let top = server.top();
-    // Enforces W1: no instance is proposed in before all that lie alpha places or more below it are known to be chosen.
+    // Enforces W1: nothing is proposed in an instance before all instances alpha or more below it are known to be chosen.
     let end = server.log().next.plus(log.alpha);
     let mut at = server.log().next;
     while at < end {
@@ -183,7 +183,7 @@ fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects
     }
 }
 
-/// Sends the open proposals of the ballot again, of which the window allows alpha.
+/// Sends the ballot's open proposals again. The window allows alpha of them.
 pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
     let Phase::Accepting { issued, .. } = &server.proposer.phase else { return };
     let open = issued.keys().copied().filter(|instance| server.known(*instance).is_none());

@@ -1,9 +1,9 @@
-//! Guarantees that what a server forgets of its log is in a snapshot on its stable storage, and that a server that is too far
-//! behind for the log begins with a whole snapshot or not at all (spec D9).
+//! Guarantees that everything a server forgets of its log is in a snapshot on its stable storage, and that a server that is too
+//! far behind for the log starts from a whole snapshot or not at all (spec D9).
 //!
-//! All servers take their snapshots at the same instances, so that equal replicas have equal ones: a part may come from any server,
-//! and servers that executed different things find out as soon as they compare checksums. Taking one is a step of its own: the
-//! machine is set aside when its instance has come, and written later.
+//! All servers take their snapshots at the same instances, so equal replicas have equal snapshots. Any server can send any chunk
+//! of one, and servers that executed different things find out as soon as they compare checksums. A snapshot takes two steps: the
+//! step that executes its instance sets the machine aside, and a later step writes it.
 
 use crate::ballot::{Instance, Value};
 use crate::cluster::{Log, Truncate};
@@ -39,7 +39,7 @@ pub(crate) struct Fetch {
 }
 
 impl Snapshot {
-    /// The part from a byte on, unless there is none.
+    /// The chunk from a byte on, if there is one.
     fn chunk(&self, truncate: &Truncate, at: u64) -> Option<Msg> {
         let bytes = self.machine.as_bytes();
         let rest = bytes.get(usize::try_from(at).ok()?..)?;
@@ -51,7 +51,7 @@ impl Snapshot {
     }
 }
 
-/// Writes the machine that was set aside, and forgets what it takes the place of; all in one save.
+/// Writes the machine that was set aside, and forgets what the snapshot stands for, in one save.
 pub(crate) fn take(truncate: &Truncate, mut server: Share<'_, ServerState>, others: &[Id], fx: &mut Effects) {
     let due = server.log().snapshots.as_ref().and_then(|snapshots| snapshots.due.clone());
     let Some((next, replica)) = due else { return };
@@ -61,10 +61,11 @@ pub(crate) fn take(truncate: &Truncate, mut server: Share<'_, ServerState>, othe
     keep(truncate, server.edit(), snapshot, fx);
 }
 
-/// Keeps a snapshot of what was executed here, and forgets the log below it, but for what is spared for those that are behind
-/// by little.
+/// Keeps a snapshot of what was executed here, and forgets the log below it. `Truncate::spare` instances are kept for servers
+/// that are a little behind.
 fn keep(truncate: &Truncate, server: &mut ServerState, snapshot: Snapshot, fx: &mut Effects) {
-    // Enforces P2c, X1: all below was executed, so it was chosen; and it is in the snapshot, which is saved in this same step.
+    // Enforces P2c, X1: all instances below were executed, so they were chosen; and they are in the snapshot, which this same
+    // step saves.
     let log_start = Instance(snapshot.next.0.saturating_sub(truncate.spare));
     if server.acceptor.log_start < log_start {
         server.acceptor.log_start = log_start;
@@ -77,7 +78,8 @@ fn keep(truncate: &Truncate, server: &mut ServerState, snapshot: Snapshot, fx: &
     fx.save();
 }
 
-/// Offers the snapshot to one who needs what was forgotten: its first part. Returns whether it has to be that.
+/// Sends the first chunk of the snapshot to a server that needs what was forgotten. Returns true if it needs that and cannot be
+/// answered from the log.
 pub(crate) fn offer(log: &Log, server: &ServerState, to: Id, from: Instance, fx: &mut Effects) -> bool {
     let Some(saved) = server.log().saved().filter(|saved| from < saved.next) else { return false };
     if server.known(from).is_some() {
@@ -89,7 +91,7 @@ pub(crate) fn offer(log: &Log, server: &ServerState, to: Id, from: Instance, fx:
     true
 }
 
-/// Sends the part that is asked for; where the snapshot has made room for a newer one, the first part of that.
+/// Sends the chunk that is asked for. If a newer snapshot has replaced that one, sends the first chunk of the newer.
 pub(crate) fn on_fetch(truncate: &Truncate, state: &LogState, src: Id, fetch: Fetch, fx: &mut Effects) {
     let Fetch { of, sum, at } = fetch;
     let Some(saved) = state.saved().filter(|saved| of <= saved.next) else { return };
@@ -99,8 +101,8 @@ pub(crate) fn on_fetch(truncate: &Truncate, state: &LogState, src: Id, fetch: Fe
     }
 }
 
-/// Takes the next part of a snapshot, and asks for the one after it; begins anew with the machine once it is whole.
-/// Returns whether it did.
+/// Takes the next chunk of a snapshot, and asks for the one after it. Once the snapshot is whole, the server goes on from its
+/// machine. Returns true if it does.
 pub(crate) fn on_chunk(
     (truncate, servers): (&Truncate, usize),
     mut server: Share<'_, ServerState>,
@@ -115,7 +117,7 @@ pub(crate) fn on_chunk(
     if state.differ().is_some_and(|differ| differ.contains(&src)) {
         return false;
     }
-    // What was executed here is not executed again; and what is kept of a snapshot is bounded, whoever sends it.
+    // A server does not go back behind what it has executed. The memory that a snapshot takes is bounded, whoever sends it.
     if of <= state.next || length > truncate.most {
         return false;
     }
@@ -142,11 +144,11 @@ pub(crate) fn on_chunk(
     }
     snapshots.arriving = None;
     let whole = arriving.whole();
-    // Whatever came is no snapshot of this machine: it is asked for anew.
+    // The bytes are no snapshot of this machine. It will be asked for again.
     let restored = server.log().replica.restored(&whole).filter(|it| it.machine().checksum() == sum);
     let Some(replica) = restored else { return false };
     let server = server.edit();
-    // Enforces X1: the machine has executed all below, and goes on with the next instance and no other.
+    // Enforces X1: the machine has executed all instances below, and goes on with the next one.
     server.log_mut().next = of;
     server.log_mut().replica = replica;
     sequence::skip(server, fx);
@@ -154,7 +156,7 @@ pub(crate) fn on_chunk(
     true
 }
 
-/// Asks again for what is missing of a snapshot; if that was in vain before, gives it up. Returns whether it asked.
+/// Asks again for the rest of a snapshot. If that was in vain before, gives the snapshot up. Returns true if it asked.
 pub(crate) fn ask_again(mut server: Share<'_, ServerState>, others: &[Id], fx: &mut Effects) -> bool {
     let Some(arriving) = server.log().snapshots.as_ref().and_then(|snapshots| snapshots.arriving.as_ref())
     else {
@@ -168,12 +170,14 @@ pub(crate) fn ask_again(mut server: Share<'_, ServerState>, others: &[Id], fx: &
     !in_vain
 }
 
-/// Compares another's checksum with this server's, if both have one of the same instance, and says no word of it as long as this one may
-/// be one of a majority that agrees: it is for the others to stop. What is arriving was not executed here and makes this server no
-/// party: if somebody has it otherwise, it is given up, and asked for again once the two have found out.
+/// Compares another server's checksum with this server's, if both have one of the same instance. A server that differs from too
+/// few to lose its majority only notes them: it is for the others to stop. An arriving snapshot was not executed here. If another
+/// server disputes its checksum, the snapshot is given up, and asked for again once the two have found out.
 ///
 /// # Panics
-/// If so many servers differ that this one is in no majority any more: nobody knows which of them is right, and it may not go on.
+///
+/// If this server differs from so many that it is in no majority that agrees. Nobody knows which of them is right, and it must
+/// not go on.
 pub(crate) fn compare(
     servers: usize,
     mut server: Share<'_, ServerState>,

@@ -22,40 +22,40 @@ pub struct ServerState {
     pub proposer: ProposerState,
     /// As learner.
     pub learner: LearnerState,
-    /// Who asked for a value and is to be answered once one is learned: each client once an instance. Forgotten in a
-    /// crash, after which clients have to ask again.
+    /// The clients that asked for a value and are to be answered once one is learned, each once per instance. A crash forgets
+    /// them, and they have to ask again.
     pub waiting: PerInstance<BTreeSet<Id>>,
-    /// Where it keeps a log: how far it has executed it, and who waits for that.
+    /// The state of the log, if the server keeps one.
     pub log: Option<Box<LogState>>,
 }
 
 impl ServerState {
-    /// What the server itself knows to be chosen.
+    /// The value that the server itself knows to be chosen in an instance.
     pub(crate) fn known(&self, instance: Instance) -> Option<&Value> {
         self.learner.learned.get(&instance)
     }
 }
 
-/// What a server that keeps a log knows besides. Forgotten in a crash, and learned again.
+/// The further state of a server that keeps a log. A crash forgets it, and the server learns it again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LogState {
-    /// The first instance that is not known to be chosen; all below were executed.
+    /// The first instance that is not known to be chosen. All instances below were executed.
     pub next: Instance,
     /// The machine after the commands below `next`.
     pub replica: Replica,
-    /// Which calls wait for the output of which entry.
+    /// The calls that wait for an output, and the value in the log that each waits for.
     pub asked: BTreeMap<Call, Value>,
     /// Questions that are answered without the log, once leadership is confirmed.
     pub questions: Questions,
-    /// Who was seen to lead, while this server holds its own submissions back.
+    /// The server that was seen to lead, while this one holds back its own submissions.
     pub held: Option<Id>,
-    /// Its snapshots, where the log is truncated.
+    /// Its snapshots, if the log is truncated.
     pub snapshots: Option<Snapshots>,
 }
 
 impl LogState {
-    /// Begins where the snapshot on stable storage ends. One that no machine like this has written is as good as none: then all that
-    /// it took the place of has to come from others.
+    /// The state in which a server starts: after the commands that the snapshot on stable storage stands for. A snapshot that
+    /// this kind of machine did not write counts as none. Then everything that it stands for has to come from other servers.
     pub(crate) fn new(log: &Log, saved: Option<Snapshot>) -> LogState {
         let first = Replica::new(log.machine.clone());
         let found = saved.and_then(|saved| Some((first.restored(saved.machine.as_bytes())?, saved)));
@@ -86,7 +86,11 @@ impl LogState {
 const KEPT: &str = "a server that keeps a log was made with one";
 
 impl ServerState {
-    /// Of a server that keeps a log.
+    /// The log's state.
+    ///
+    /// # Panics
+    ///
+    /// If the server keeps no log.
     pub(crate) fn log(&self) -> &LogState {
         self.log.as_ref().expect(KEPT)
     }
@@ -95,8 +99,8 @@ impl ServerState {
         self.log.as_mut().expect(KEPT)
     }
 
-    /// The highest instance in which anything may have been chosen, as far as a leader can know: what it knows to be
-    /// chosen, what its phase-1 quorum reported, and what it issued.
+    /// The highest instance in which anything may have been chosen, as far as a leader can know: the highest that it knows to be
+    /// chosen, that its phase-1 quorum reported, or in which it issued.
     pub(crate) fn top(&self) -> Option<Instance> {
         let last = |instance: Option<&Instance>| instance.copied();
         let known = last(self.learner.learned.keys().next_back());
@@ -104,16 +108,16 @@ impl ServerState {
         known.max(last(reports.keys().next_back())).max(last(issued.keys().next_back()))
     }
 
-    /// Whether there is something to be brought about: for an elected leader, to begin with, that it leads.
+    /// True if there is something to bring about. For an elected leader, the first such thing is that it leads.
     pub(crate) fn has_work(&self, cluster: &Cluster) -> bool {
         let takes_over = cluster.election.is_some() && matches!(self.proposer.phase, Phase::Preparing { .. });
         takes_over || self.is_leading_to_something()
     }
 
-    /// Whether there is something that this server's ballot, or a higher one, has to bring about.
+    /// True if there is something that this server's ballot, or a higher one, has to bring about.
     pub(crate) fn is_leading_to_something(&self) -> bool {
         let open = match &self.proposer.phase {
-            // What is executed was dropped, and below whatever was reported or is known all is issued.
+            // Executed proposals were dropped, and nothing that was reported or is known is left unissued.
             Phase::Accepting { issued, .. } => !issued.is_empty(),
             _ => false,
         };
@@ -126,9 +130,9 @@ impl ServerState {
 pub struct Questions {
     /// The round of confirmation that is under way or was the last; numbers the rounds of all ballots.
     pub round: u64,
-    /// Who has confirmed in it.
+    /// The acceptors that have confirmed in it.
     pub confirmed: AcceptorSet,
-    /// Who asks what, in which of its calls.
+    /// The open questions, by their calls.
     pub open: BTreeMap<Call, Question>,
 }
 
@@ -137,28 +141,28 @@ pub struct Questions {
 pub struct Question {
     /// A command that changes nothing.
     pub command: Value,
-    /// What has to come about before it can be answered.
+    /// The condition under which it can be answered.
     pub needs: Needs,
 }
 
-/// What a question waits for.
+/// The conditions that a question waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Needs {
-    /// A ballot that is through with phase 1.
+    /// A ballot has finished phase 1.
     Ballot,
-    /// That this round confirms, and then that all below the instance is executed.
+    /// A phase-2 quorum confirms this round, and then all instances below this one are executed.
     Round(u64, Instance),
-    /// That all below this instance is executed; a round that was begun after the question came has confirmed.
+    /// All instances below this one are executed. A round that began after the question came has been confirmed.
     Index(Instance),
 }
 
 impl Questions {
-    /// Whether somebody waits for an answer.
+    /// True if any question is open.
     pub(crate) fn are_open(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// The ballot is given up: they wait for the next, as if they had come only now.
+    /// Has all questions wait for the next ballot, since this one is given up: as if they had come only now.
     pub(crate) fn put_off(&mut self) {
         self.open.values_mut().for_each(|question| question.needs = Needs::Ballot);
         self.confirmed = AcceptorSet::EMPTY;
@@ -171,7 +175,7 @@ impl Questions {
     }
 }
 
-/// What takes the place of the log's beginning.
+/// A snapshot: it takes the place of the log's beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
     /// All commands below were executed.
@@ -189,24 +193,25 @@ pub struct Snapshots {
     pub saved: Option<Snapshot>,
     /// The machine that is to be written next, and where it was.
     pub due: Option<(Instance, Replica)>,
-    /// Another's, as far as it has come.
+    /// Another server's snapshot, as far as it has come.
     pub arriving: Option<Arriving>,
-    /// Servers that are known to have executed something else. They never come back: what a checksum stands for only grows.
+    /// Servers that are known to have executed something else. They stay in this set: once two histories differ, their checksums
+    /// stay different.
     pub differ: BTreeSet<Id>,
 }
 
-/// A snapshot that is on its way here. Parts are taken in their order.
+/// A snapshot that is on its way here. Chunks are taken in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arriving {
-    /// Which it is: all commands below were executed.
+    /// The snapshot: all commands below this instance were executed.
     pub of: Instance,
-    /// And with this checksum.
+    /// The machine's checksum there.
     pub sum: u64,
-    /// How many bytes it has.
+    /// The snapshot's length in bytes.
     pub length: u64,
-    /// The first of them.
+    /// The chunks that came.
     pub chunks: Vec<Value>,
-    /// Whether the part that is due was asked for a second time.
+    /// True if the next chunk was asked for a second time.
     pub asked_again: bool,
 }
 

@@ -1,21 +1,25 @@
-//! Progress only: whom each server takes for the leader, and so who begins ballots (PMS §2.4, §3). Nothing here is needed for
-//! safety: several may take themselves for it at once, or nobody, and Paxos is only slower.
+//! The election: whom each member takes for the leader, and so which process begins ballots (PMS §2.4, §3). Nothing here is
+//! needed for safety: if several members take themselves for the leader, or none does, Paxos is only slower.
 //!
-//! Everyone follows the first of the members that it does not suspect. Who follows itself leads: it sends heartbeats, and
-//! after a hold-off it may begin ballots. Whoever follows another and does not hear of it for a while suspects it. A heartbeat
-//! of a suspected one shows that the suspicion was wrong; then the next one takes longer, so that timers become accurate
-//! once messages take a bounded time, however long. Durations are drawn from ranges, so that not all suspect at once.
+//! Each member follows the first of the members that it does not suspect. A member that follows itself leads: it sends
+//! heartbeats, and after a hold-off it may begin ballots. A member that follows another and does not hear of it for a while
+//! suspects it. A heartbeat of a suspected member shows that the suspicion was wrong. Then the next suspicion takes longer, so
+//! that timers become accurate once messages take a bounded time, however long. Durations are drawn from ranges, so that not all
+//! members suspect at once.
 //!
-//! **Backing.** A leader that is heard and hears nobody would keep all from following one that could lead, and two that do not hear each other would
-//! duel at a third. So where members are the acceptors ([`Election::backing`]) three things are added. Whoever follows answers each heartbeat, and
-//! nobody may begin ballots whom no quorum follows. A leader that no quorum answers for a while suspects *itself*, falls silent, and follows the next; whoever suspects
-//! all begins anew with the first, but for itself as long as it has heard of nobody since: whoever is deaf draws nobody to itself a second time. And a heartbeat says whether a quorum follows its sender: whoever follows such a one stays with it, whoever
-//! comes back or comes first, and whoever does not goes over to it. So at most one member has a quorum that stays, a quorum that hears each other is led by one of
-//! its own, and a leader that falls silent again and again, as one with a slow disk does, is not followed again as long as another leads.
-//! (Check-quorum of Raft: Ongaro's dissertation, §6.2; quorum-connected leaders: Ng et al., *Omni-Paxos*, `EuroSys` 2023, §4.)
+//! **Backing.** A leader that is heard but hears nobody would keep all others from following one that could lead, and two leaders
+//! that do not hear each other would duel at a third member. So where the members are the acceptors ([`Election::backing`]) three
+//! rules are added. First, followers answer each heartbeat, and a member may begin ballots only if a quorum follows it. Second, a
+//! leader that no quorum answers for a while suspects *itself*, falls silent, and follows the next member. A member that suspects
+//! all starts again with the first one, but leaves itself out as long as it has heard of no other since, so that a deaf member
+//! does not draw others to itself a second time. Third, a heartbeat says whether a quorum follows its sender. A follower of such
+//! a leader stays with it, whichever member comes back or comes first in order, and all others go over to it. So at most one
+//! member has a quorum that stays; a quorum whose members hear each other is led by one of its own; and a leader that falls
+//! silent again and again, as one with a slow disk does, is not followed again as long as another leads. (Check-quorum of Raft:
+//! Ongaro's dissertation, §6.2; quorum-connected leaders: Ng et al., *Omni-Paxos*, `EuroSys` 2023, §4.)
 //!
-//! Proposers and servers whose cluster has an [`Election`] run it beside their ballots; `retry` asks it before it begins one.
-//! [`crate::Elector`] runs the very same functions by themselves, as an actor.
+//! Proposers and servers whose cluster has an [`Election`] run it beside their ballots, and `retry` asks it before it begins one.
+//! [`crate::Elector`] runs the same functions by themselves, as an actor.
 
 use crate::effects::Effects;
 use crate::election::{Beat, Election, ElectionState, ElectionTimer};
@@ -26,14 +30,14 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Where a member's heartbeats go, and its timers.
+/// The outputs of a member: its messages and timers.
 pub(crate) trait Beats {
     fn say(&mut self, to: Id, beat: Beat);
     fn set(&mut self, timer: ElectionTimer, after: Range<Duration>);
     fn cancel(&mut self, timer: ElectionTimer);
 }
 
-/// Each event leaves its heartbeats and timers in `out`, and gives the state that comes after it, if it is another.
+/// Each function leaves messages and timers in `out`, and returns the next state if it is another.
 impl Election {
     fn place(&self, id: Id) -> Option<usize> {
         self.members.iter().position(|member| *member == id)
@@ -43,14 +47,14 @@ impl Election {
         state.followed(self.members.len())
     }
 
-    /// Whom a process follows, unless that is itself, or one that no quorum is known to follow: two that follow each other would send clients
-    /// to and fro.
+    /// The member that a process follows. `None` if that is itself, or one that no quorum is known to follow: two that follow
+    /// each other would send clients to and fro.
     pub(crate) fn leader(&self, me: Id, state: &ElectionState) -> Option<Id> {
         let followed = self.followed(state).filter(|_| self.backing.is_none() || state.backed);
         followed.map(|place| self.members[place]).filter(|leader| *leader != me)
     }
 
-    /// A process starts, or comes back. Who is no member takes no part.
+    /// A process starts, or comes back. One that is no member does nothing.
     pub(crate) fn start(&self, me: Id, state: &ElectionState, out: &mut impl Beats) {
         if let Some(me) = self.place(me) {
             self.follow_or_lead(me, state, out);
@@ -89,7 +93,7 @@ impl Election {
         backed: bool,
         out: &mut impl Beats,
     ) -> Option<ElectionState> {
-        // Who comes after the one that is followed will hear of that one, and follow it too, unless a quorum follows it already.
+        // A member behind the followed one will hear of that one and follow it too, unless a quorum follows it already.
         let is_content = self.backing.is_some() && if followed == me { state.ready } else { state.backed };
         if from != followed && (is_content || !backed && from > followed) {
             return None;
@@ -111,7 +115,7 @@ impl Election {
         Some(next)
     }
 
-    /// Counts a follower; the one that makes a quorum lets the hold-off begin.
+    /// Counts a follower. The follower that makes a quorum starts the hold-off.
     fn on_follow(
         &self,
         me: usize,
@@ -120,7 +124,7 @@ impl Election {
         out: &mut impl Beats,
     ) -> Option<ElectionState> {
         self.backing.as_ref()?;
-        // It answers too late: the next time is to be longer.
+        // The answer came too late: the next suspicion takes longer.
         if state.suspected.contains(&me) && state.doubled < self.pace.doublings {
             return Some(ElectionState { doubled: state.doubled + 1, ..state.clone() });
         }
@@ -161,7 +165,8 @@ impl Election {
                 if followed == me && self.is_backed(me, state) && self.backing.is_some() =>
             {
                 self.wait(state, out);
-                // Whoever still holds off would come to the end of it without followers, at every look anew, and never begin a ballot.
+                // A member that still holds off keeps its followers. Otherwise it would lose them at every count, and never come
+                // to begin a ballot.
                 if !state.ready {
                     return None;
                 }
@@ -182,8 +187,8 @@ impl Election {
         Some(next)
     }
 
-    /// Nobody could be followed: each gets another chance, but for itself only if it is not deaf. Of whoever is silent for that reason others hear all the
-    /// same, so that they are not.
+    /// No member is left to follow: each gets another chance. A member that has heard of no other since it suspected itself
+    /// leaves itself out, since it may be deaf. The others still hear those that are silent for this reason, so they are not.
     fn begin_anew(&self, me: usize, next: &mut ElectionState, out: &mut impl Beats) {
         next.suspected.clear();
         if next.heard {
@@ -196,7 +201,7 @@ impl Election {
         }
     }
 
-    /// Whether a quorum follows a member that follows itself, as far as it knows.
+    /// True if a quorum follows a member that follows itself, as far as it knows.
     fn is_backed(&self, me: usize, state: &ElectionState) -> bool {
         let followers = || state.followers.iter().copied().chain([me]).collect();
         self.backing.as_ref().is_none_or(|quorums| {
@@ -205,7 +210,7 @@ impl Election {
         })
     }
 
-    /// Begins to lead if it follows itself, and to wait for its leader if it follows another.
+    /// Starts to lead if it follows itself, or to wait for its leader if it follows another.
     fn follow_or_lead(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
         if self.followed(state) == Some(me) {
             if self.backing.is_some() {
@@ -224,7 +229,7 @@ impl Election {
         }
     }
 
-    /// Only those that come after it wait for it, unless it is to be backed: whoever comes before follows itself or one that comes before it.
+    /// Without backing, only the members behind the leader wait for it: each one before it follows itself or one further ahead.
     fn beat(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
         let is_for_all = self.backing.is_some();
         for (place, member) in self.members.iter().enumerate() {
@@ -240,7 +245,7 @@ impl Election {
     }
 }
 
-/// A range of durations, doubled so often.
+/// A range of durations, doubled `times` times.
 pub(crate) fn doubled(range: &Range<Duration>, times: u32) -> Range<Duration> {
     let factor = 2_u32.saturating_pow(times);
     range.start.saturating_mul(factor)..range.end.saturating_mul(factor)

@@ -1,5 +1,5 @@
-//! Progress only: runs the election beside the ballots, and says when a process comes to begin them and when no longer. Nothing
-//! here is needed for safety.
+//! Runs the election beside the ballots, and tells when a process may begin ballots and when it no longer may. Nothing here is
+//! needed for safety.
 
 use crate::cluster::Cluster;
 use crate::effects::{Effects, Share};
@@ -8,12 +8,12 @@ use crate::progress::retry::Context;
 use crate::roles::proposer::ProposerState;
 use stateright::actor::Id;
 
-/// What an event has changed for a process.
+/// A change of who leads, for one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// From now on it may begin ballots.
+    /// The process may begin ballots from now on.
     Leads,
-    /// It did and does not any more.
+    /// The process may no longer begin ballots.
     Follows,
 }
 
@@ -51,7 +51,7 @@ fn turn(mut proposer: Share<'_, ProposerState>, next: ElectionState) -> Option<T
     }
 }
 
-/// Whom a process follows, where a leader is elected and it is another.
+/// The leader that a process follows, if one is elected and it is another process.
 pub(crate) fn followed(cluster: &Cluster, me: Id, proposer: &ProposerState) -> Option<Id> {
     cluster.election.as_ref()?.leader(me, &proposer.election)
 }

@@ -1,4 +1,4 @@
-//! When ballots begin, and whose. Nothing here is needed for safety.
+//! The beginning and the end of ballots, and the election of a leader. Nothing here is needed for safety.
 
 pub(crate) mod election;
 pub(crate) mod lead;

@@ -1,8 +1,9 @@
-//! Progress only: when a proposer begins a ballot and when it gives one up. Nothing here is needed for safety, since
-//! a proposer may abandon a proposal at any moment (PMS §2.2, end; §2.4).
+//! Decides when a proposer begins a ballot, and when it gives one up. Nothing here is needed for safety, since a proposer may
+//! abandon a proposal at any moment (PMS §2.2, end; §2.4).
 //!
-//! Where there are timers one rule keeps a proposer from waiting for ever, whatever was lost: *whoever has something to bring about has its
-//! timer set*, and nobody else has. [`owes`] says who has, and [`keep_timer`] holds every step to the rule; no other code stops the timer.
+//! One rule for timers keeps a proposer from waiting for ever, whatever was lost: *the timer is set exactly as long
+//! as the process has something to bring about*. [`owes`] says if it has, and [`keep_timer`] holds every step to the rule. No
+//! other code stops the timer.
 
 use crate::ballot::{Ballot, Instance};
 use crate::cluster::Cluster;
@@ -16,19 +17,19 @@ use stateright::actor::Id;
 use std::ops::Range;
 use std::time::Duration;
 
-/// When a proposer whose ballot did not end tries again. Both may hold; with neither it tries once.
+/// The conditions under which a proposer whose ballot did not end tries again. Both may be set. With neither it tries once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
-    /// As soon as a nack says that its ballot is refused.
+    /// It tries again as soon as a nack refuses its ballot.
     pub on_nack: bool,
-    /// When the ballot was under way for a duration drawn from this range.
+    /// It tries again when a ballot was under way for a duration drawn from this range.
     pub after: Option<Range<Duration>>,
-    /// How often at most that range is doubled: once for each ballot in a row that came to nothing. So it gets longer than
-    /// the way there and back takes, however long that is, and those who duel draw ever further apart.
+    /// The most doublings of that range: one for each ballot in a row that came to nothing. So it grows beyond the time that
+    /// messages take, however long that is, and proposers that duel draw ever further apart.
     pub doublings: u32,
 }
 
-/// What the steps of a proposer or a server need besides its state: what it was made with.
+/// The settings of a process that begins ballots: all that its steps need besides its state.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'m> {
     pub(crate) cluster: &'m Cluster,
@@ -39,43 +40,42 @@ pub(crate) struct Context<'m> {
 }
 
 impl Retry {
-    /// Whether a proposer has a use for knowing that its proposal was chosen.
+    /// True if a proposer has a use for knowing that its proposal was chosen.
     pub(crate) fn is_wanted(&self) -> bool {
         self.on_nack || self.after.is_some()
     }
 
-    /// Sets the timer that will give a ballot up, or have what was sent repeated.
+    /// Sets the timer after which a ballot is given up, or messages are sent again.
     pub(crate) fn watch(&self, proposer: &ProposerState, fx: &mut Effects) {
         if let Some(after) = &self.after {
             fx.set_timer(Timer::Retry, doubled(after, proposer.failed));
         }
     }
 
-    /// Has the next ballot begun as soon as this step is over. Without a timer whatever waits for it has to wait for
-    /// something else to begin it.
+    /// Has the next ballot begin as soon as this step is over. Without a timer something else has to begin it.
     pub(crate) fn soon(&self, fx: &mut Effects) {
         if self.after.is_some() {
             fx.set_timer(Timer::Retry, Duration::ZERO..Duration::ZERO);
         }
     }
 
-    /// How many bytes of values one step proposes at most. Without a timer nothing would propose the rest.
+    /// The most bytes of values that one step proposes. Without a timer nothing would propose the rest.
     pub(crate) fn most(&self, cluster: &Cluster) -> usize {
         if self.after.is_some() { cluster.report } else { usize::MAX }
     }
 
-    /// Whether a ballot that was refused is followed by another at once. Those who duel would do so for ever: where there is a timer,
-    /// whoever is refused twice in a row waits until it runs out, each time for longer (PMS §2.4).
+    /// True if another ballot follows at once on one that was refused. Proposers that duel would go on so for ever. So where
+    /// there is a timer, a proposer that is refused twice in a row waits for it, each time for longer (PMS §2.4).
     pub(crate) fn is_eager(&self, proposer: &ProposerState) -> bool {
         self.on_nack && (self.after.is_none() || proposer.failed == 0)
     }
 
-    /// Whether a proposer without a ballot waits for its timer to begin the next: it does where somebody waited already.
+    /// True if a proposer without a ballot waits for its timer to begin the next. It does if somebody waited already.
     pub(crate) fn is_put_off(&self, was_busy: bool) -> bool {
         was_busy && self.after.is_some()
     }
 
-    /// A ballot came to nothing: the next one is given more time.
+    /// Notes that a ballot came to nothing: the next one gets more time.
     pub(crate) fn failed(&self, mut proposer: Share<'_, ProposerState>) {
         if proposer.failed < self.doublings {
             proposer.edit().failed += 1;
@@ -83,20 +83,19 @@ impl Retry {
     }
 }
 
-/// Something came about, or need not any more.
+/// Notes that something was brought about, or need not be any more.
 pub(crate) fn succeeded(mut proposer: Share<'_, ProposerState>) {
     if proposer.failed > 0 {
         proposer.edit().failed = 0;
     }
 }
 
-/// Whether a proposer begins ballots at present: where a leader is elected, only who leads does.
+/// True if a proposer may begin ballots at present. Where a leader is elected, only the leader may.
 pub(crate) fn may_begin(cluster: &Cluster, proposer: &ProposerState) -> bool {
     cluster.election.is_none() || proposer.election.ready
 }
 
-/// Whether a process has something to bring about that is its to bring about. While it holds off for somebody else's sake it waits
-/// for another timer.
+/// True if a process has something to bring about. A process that holds off for another's sake waits for another timer.
 pub(crate) fn owes(cluster: &Cluster, proposer: &ProposerState, server: Option<&ServerState>) -> bool {
     if !may_begin(cluster, proposer) {
         return false;
@@ -110,7 +109,8 @@ pub(crate) fn owes(cluster: &Cluster, proposer: &ProposerState, server: Option<&
     }
 }
 
-/// Ends a step: whoever has something to bring about has the timer set, and nobody else. `ran` is whether it ran when the step began.
+/// Ends a step: sets the timer if the process has something to bring about, and stops it otherwise. `ran` says if the timer ran
+/// when the step began.
 pub(crate) fn keep_timer(
     context: Context<'_>,
     ran: bool,
@@ -129,7 +129,7 @@ pub(crate) fn keep_timer(
     }
 }
 
-/// Begins a ballot, and sets the timer that will give it up.
+/// Begins a ballot, and sets the timer after which it is given up.
 pub(crate) fn begin_ballot(
     context: Context<'_>,
     mut proposer: Share<'_, ProposerState>,
@@ -142,7 +142,8 @@ pub(crate) fn begin_ballot(
     }
 }
 
-/// An acceptor refused a ballot: notes how far others are. Returns whether that ballot is under way, so that it has to be given up.
+/// An acceptor refused a ballot: notes how far others are. Returns true if that ballot is under way, so that it has to be given
+/// up.
 pub(crate) fn on_nack(
     context: Context<'_>,
     mut proposer: Share<'_, ProposerState>,
@@ -152,7 +153,7 @@ pub(crate) fn on_nack(
         Phase::Preparing { ballot, .. } | Phase::Accepting { ballot, .. } => *ballot == refused,
         Phase::Idle => false,
     };
-    // A nack for a ballot that was given up long ago says nothing new, and one who never retries has no use for it.
+    // A nack for a ballot that was given up long ago says nothing new, and a proposer that never retries has no use for one.
     if !is_under_way || !context.retry.is_wanted() {
         return false;
     }
@@ -166,7 +167,7 @@ pub(crate) fn on_nack(
 pub(crate) fn give_way(context: Context<'_>, mut proposer: Share<'_, ProposerState>, fx: &mut Effects) {
     let retry = context.retry;
     if !proposer.is_busy() {
-        // Whoever asks next has a ballot begun, and need not wait for one that was refused.
+        // The next request begins a ballot, and need not wait for one that was refused.
         if matches!(proposer.phase, Phase::Preparing { .. }) {
             proposer.edit().phase = Phase::Idle;
         }
@@ -181,14 +182,14 @@ pub(crate) fn give_way(context: Context<'_>, mut proposer: Share<'_, ProposerSta
     }
 }
 
-/// The timer has run out: proposes what a step before had no room for, or what may be lost once more; and where that would be in vain
-/// gives the ballot up and begins a higher one.
+/// The timer has run out: proposes what an earlier step had no room for, or sends again what may be lost. If that would be in
+/// vain, gives the ballot up and begins a higher one.
 pub(crate) fn on_timeout(context: Context<'_>, mut proposer: Share<'_, ProposerState>, fx: &mut Effects) {
     let Context { cluster, retry, .. } = context;
     if !proposer.is_busy() {
         return;
     }
-    // Without nacks nobody would hear that its ballot was overtaken.
+    // Without nacks no proposer would hear that its ballot was overtaken.
     if !cluster.nacks || !proposer.covers_all() || read::needs_another_ballot(&proposer) {
         retry.failed(proposer.again());
         let from = proposer.lowest();

@@ -1,5 +1,5 @@
-//! Guarantees that a value is learned only when a phase-2 quorum accepted it in one ballot, or when someone who knew
-//! that said so, and that what was learned is never replaced (B0; PMS §2.3).
+//! Guarantees that a value is learned only when a phase-2 quorum accepted it in one ballot, or when a process that knew this said
+//! so, and that a learned value is never replaced (B0; PMS §2.3).
 
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::Cluster;
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 
-/// Who accepted what, ballot by ballot, in one instance.
+/// The acceptances in one instance: for each ballot, the acceptors and the value.
 pub type Votes = BTreeMap<Ballot, (AcceptorSet, Value)>;
 
-/// A learner's state. None of it is stable: what was chosen can always be learned again.
+/// A learner's state. None of it is stable: chosen values can always be learned again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LearnerState {
-    /// Acceptances of instances whose value is not known yet.
+    /// The acceptances in instances whose value is not known yet.
     pub votes: PerInstance<Votes>,
-    /// Values known to be chosen.
+    /// The values known to be chosen.
     pub learned: PerInstance<Value>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn on_accepted(
     }
 }
 
-/// Learns from someone who knows. Processes are not Byzantine, so being told is enough (PMS §2.3).
+/// Learns from a process that knows. Processes are not Byzantine, so being told is enough (PMS §2.3).
 pub(crate) fn on_chosen(
     cluster: &Cluster,
     learner: Share<'_, LearnerState>,
@@ -64,7 +64,7 @@ pub(crate) fn on_chosen(
     }
 }
 
-/// Remembers the value, answers the clients and informs whoever depends on this learner.
+/// Keeps the value, answers the clients, and informs the processes that depend on this learner.
 fn learn(
     cluster: &Cluster,
     mut learner: Share<'_, LearnerState>,

@@ -1,7 +1,7 @@
-//! Guarantees that a proposal is issued only with the value that P2c demands, at most one an instance and ballot, and
-//! that no ballot is begun twice.
+//! Guarantees that a proposal is issued only with the value that P2c demands, at most one per instance and ballot, and that no
+//! ballot is begun twice.
 //!
-//! Phases 1(a) and 2(a) of PMS §2.2. When to begin a ballot is decided in `retry`; here it is only made safe.
+//! This module is phases 1(a) and 2(a) of PMS §2.2. It makes ballots safe. `progress` decides when to begin one.
 
 use crate::ballot::{Ballot, Instance, Proposal, Value};
 use crate::cluster::{Cluster, Learning};
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Who waits for an answer to a read: each client once, with the highest round begun when its read arrived.
+/// The clients that wait for an answer to a read. Each stands there once per instance, with the highest round begun when its read
+/// arrived.
 pub type Readers = PerInstance<BTreeMap<Id, u64>>;
 
 /// A proposer's state. Only `tried` is stable.
@@ -24,21 +25,21 @@ pub struct ProposerState {
     pub tried: u64,
     /// The highest round that a nack told of: a hint, which may be lost.
     pub heard: u64,
-    /// What clients asked for and is not known to be settled.
+    /// The values that clients asked for and that are not known to be chosen or passed over.
     pub wanted: PerInstance<Value>,
-    /// Commands that may be chosen in any instance and were given none yet, the oldest first. Only where a log is kept.
+    /// Commands that may be chosen in any instance and have none yet, the oldest first. Only a server of a log has any.
     pub queue: VecDeque<Value>,
-    /// Who wants to know what was chosen and was not told yet.
+    /// The clients that read and have no answer yet.
     pub reads: Readers,
-    /// Where its current ballot stands.
+    /// The phase of its current ballot.
     pub phase: Phase,
-    /// How many of its last ballots in a row came to nothing. Counted only where delays grow with it.
+    /// The number of its last ballots in a row that came to nothing. It is counted only if delays grow with it.
     pub failed: u32,
-    /// Whom it takes for the leader, where one is elected.
+    /// Its beliefs about the leader, if one is elected.
     pub election: ElectionState,
 }
 
-/// Where a ballot stands.
+/// The phase of a ballot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
     /// No ballot is under way.
@@ -48,15 +49,16 @@ pub enum Phase {
     Preparing {
         /// The ballot.
         ballot: Ballot,
-        /// The first instance that was asked about: the ballot is good from there on.
+        /// The first instance that was asked about. The ballot is good from there on.
         from: Instance,
-        /// Who has promised, and has reported all.
+        /// The acceptors that have promised and have reported everything.
         promised: AcceptorSet,
-        /// Who has promised and reported a part, and from where on the rest was asked for.
+        /// The acceptors that have promised and sent the beginning of their report, each with the instance from which the rest
+        /// was asked for.
         partly: BTreeMap<usize, Instance>,
-        /// Per instance, the highest-numbered proposal that a promise reported.
+        /// The highest-numbered proposal that a promise reported, for each instance.
         reports: PerInstance<Proposal>,
-        /// What somebody who has promised was not asked about.
+        /// The instances about which some acceptor that promised was not asked.
         gaps: Gaps,
     },
     /// Phase 2: proposals are issued.
@@ -67,29 +69,29 @@ pub enum Phase {
         from: Instance,
         /// The phase-1 quorum whose promises ended phase 1.
         quorum: AcceptorSet,
-        /// What that quorum reported.
+        /// The proposals that the quorum reported.
         reports: PerInstance<Proposal>,
-        /// What it was not asked about: there the ballot is good for nothing.
+        /// The instances about which the quorum was not asked. The ballot is good for nothing there.
         gaps: Gaps,
-        /// What was issued.
+        /// The values that were issued.
         issued: PerInstance<Value>,
-        /// Who is known to have accepted; kept only by a proposer that has a use for it.
+        /// The acceptors that are known to have accepted. Only a proposer that has a use for them keeps them.
         accepted: PerInstance<AcceptorSet>,
     },
 }
 
-/// Instances from `from` on that a ballot asked nobody about, or not everybody: the first of each run, and the one after its last, if it has an
-/// end. Runs do not overlap.
+/// Instances beyond `from` about which a ballot asked not all acceptors: the first of each run, and the one after its last, if
+/// the run has an end. Runs do not overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Gaps(BTreeMap<Instance, Option<Instance>>);
 
 impl Gaps {
-    /// Whether an instance lies in one.
+    /// True if an instance lies in a gap.
     pub fn contain(&self, instance: Instance) -> bool {
         self.0.range(..=instance).next_back().is_some_and(|(_, end)| end.is_none_or(|end| instance < end))
     }
 
-    /// Adds the instances from `start` on, up to and without `end`.
+    /// Adds the instances from `start` on, up to but without `end`.
     fn add(&mut self, mut start: Instance, mut end: Option<Instance>) {
         let reaches = |end: &Option<Instance>, at: Instance| end.is_none_or(|end| at <= end);
         while let Some((from, to)) =
@@ -106,34 +108,34 @@ impl Gaps {
     }
 }
 
-/// What a phase-1 quorum's promises leave a proposer to choose, for one instance: the two cases of P2c.
+/// The choice that a phase-1 quorum's promises leave a proposer in one instance: the two cases of P2c.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obligation<'a> {
-    /// P2c (a): nobody in the quorum accepted anything below this ballot; any value will do.
+    /// P2c (a): nobody in the quorum accepted anything below this ballot. Any value will do.
     Free,
-    /// P2c (b): this is the highest-numbered proposal accepted below this ballot in the quorum; its value it must be.
+    /// P2c (b): this is the highest-numbered proposal accepted below this ballot in the quorum. The value must be its value.
     Bound(&'a Proposal),
 }
 
-/// What an acceptor says when it promises.
+/// An acceptor's promise.
 pub(crate) struct Promise {
     /// Its index in the cluster.
     pub(crate) acceptor: usize,
     /// The ballot that it promises.
     pub(crate) ballot: Ballot,
-    /// What it reports: for each instance, the highest-numbered proposal that it accepted.
+    /// Its report: for each instance, the highest-numbered proposal that it accepted.
     pub(crate) accepted: PerInstance<Proposal>,
-    /// Where the report breaks off, if it does.
+    /// The instance at which the report breaks off, if it does.
     pub(crate) rest: Option<Instance>,
 }
 
 impl ProposerState {
-    /// Whether somebody waits for something that a ballot could settle.
+    /// True if any client waits for something that a ballot could bring about.
     pub(crate) fn is_busy(&self) -> bool {
         !self.wanted.is_empty() || !self.reads.is_empty() || !self.queue.is_empty()
     }
 
-    /// The first instance from there on that somebody waits for; in a log each is, as none may be left out.
+    /// The first instance from `from` on that somebody waits for. In a log that is `from`, since no instance may be left out.
     fn needed(&self, cluster: &Cluster, from: Instance) -> Option<Instance> {
         if cluster.log.is_some() {
             return Some(from);
@@ -143,7 +145,7 @@ impl ProposerState {
         wanted.into_iter().chain(read).min()
     }
 
-    /// Whether the ballot that is in phase 2 is good for an instance: its promises are about it.
+    /// True if a ballot is in phase 2 and its promises are about this instance.
     pub(crate) fn covers(&self, instance: Instance) -> bool {
         match &self.phase {
             Phase::Accepting { from, gaps, .. } => *from <= instance && !gaps.contain(instance),
@@ -151,7 +153,7 @@ impl ProposerState {
         }
     }
 
-    /// Whether it is good for all that somebody waits for.
+    /// True if the ballot is good for all instances that somebody waits for.
     pub(crate) fn covers_all(&self) -> bool {
         self.awaited().all(|instance| self.covers(instance))
     }
@@ -162,7 +164,8 @@ impl ProposerState {
         self.wanted.keys().chain(read).copied()
     }
 
-    /// The lowest instance that somebody waits for: where each stands for itself, a ballot need not ask about those below.
+    /// The lowest instance that somebody waits for. Where each instance stands for itself, a ballot need not ask about those
+    /// below.
     pub(crate) fn lowest(&self) -> Instance {
         let first = |instance: Option<&Instance>| instance.copied();
         let (wanted, read) = (first(self.wanted.keys().next()), first(self.reads.keys().next()));
@@ -176,9 +179,10 @@ impl<'a> Obligation<'a> {
     }
 }
 
-/// Phase 1(a): begin a new ballot, above all that this proposer tried and heard of, and ask for promises.
+/// Phase 1(a): begins a new ballot, above every one that this proposer tried or heard of, and asks for promises.
 ///
-/// One message asks about all instances from `from` on (PMS §3). Whatever ballot was under way is abandoned, which is allowed at any moment (PMS §2.2, end).
+/// One message asks about all instances from `from` on (PMS §3). The ballot that was under way is abandoned, which is allowed at
+/// any moment (PMS §2.2, end).
 pub(crate) fn begin_ballot(
     cluster: &Cluster,
     mut proposer: Share<'_, ProposerState>,
@@ -186,7 +190,7 @@ pub(crate) fn begin_ballot(
     from: Instance,
     fx: &mut Effects,
 ) {
-    // Enforces V1: a ballot is drawn from the proposer's own set, above every one it ever drew, and saved first.
+    // Enforces V1: a ballot is drawn from the proposer's own set, above every one that it ever drew, and is saved first.
     let Some(ballot) = Ballot::above(proposer.tried.max(proposer.heard), number) else {
         return; // Rounds are used up: this proposer falls silent, which is safe.
     };
@@ -204,10 +208,11 @@ pub(crate) fn begin_ballot(
     fx.broadcast(&cluster.acceptors, &Msg::Prepare { ballot, from });
 }
 
-/// Collects a promise; the quorum's last one ends phase 1. Returns whether it has just ended.
+/// Collects a promise. The last promise of a quorum ends phase 1. Returns true if it has just ended.
 ///
-/// A report that broke off is asked for again from the next instance on that somebody waits for: reading all that lies between could take for ever,
-/// and is of no use. That the last part is there says that all are, since the next one is asked for only when one has come.
+/// A report that broke off is asked for again, from the next instance that somebody waits for. To read everything in between
+/// could take for ever and is of no use. Each next piece is asked for only after the one before has come, so the last piece shows
+/// that all have come.
 pub(crate) fn on_promise(
     cluster: &Cluster,
     mut proposer: Share<'_, ProposerState>,
@@ -215,8 +220,8 @@ pub(crate) fn on_promise(
     fx: &mut Effects,
 ) -> bool {
     let Promise { acceptor, ballot, accepted, rest } = promise;
-    // Enforces P2c: only promises of this very ballot count, and only while it is in phase 1. A late one could change
-    // the value of a proposal that is already issued.
+    // Enforces P2c: only promises of this very ballot count, and only while it is in phase 1. A late one could change the value
+    // of a proposal that is already issued.
     match &proposer.phase {
         Phase::Preparing { ballot: current, promised, partly, .. }
             if *current == ballot
@@ -230,16 +235,16 @@ pub(crate) fn on_promise(
         return false;
     };
     for (instance, proposal) in accepted {
-        // Enforces P2c (b): of all that was reported, the highest-numbered proposal counts, whenever it arrives.
+        // Enforces P2c (b): the highest-numbered of all reported proposals counts, whenever it arrives.
         match reports.get(&instance) {
             Some(highest) if highest.ballot >= proposal.ballot => {}
             _ => drop(reports.insert(instance, proposal)),
         }
     }
     if let Some((rest, next)) = next {
-        // Enforces P2c: what was not asked about was not reported.
+        // Enforces P2c: nothing is reported about instances that were not asked about.
         gaps.add(rest, next);
-        // Enforces P2c: whoever has reported a part only may yet report what binds.
+        // Enforces P2c: an acceptor that has sent only the beginning of its report may yet report a proposal that binds.
         if let Some(next) = next {
             partly.insert(acceptor, next);
             fx.send(cluster.acceptors[acceptor], Msg::Prepare { ballot, from: next });
@@ -258,8 +263,9 @@ pub(crate) fn on_promise(
     true
 }
 
-/// Each instance stands for itself: issues what is due in those that somebody waits for, up to so many bytes of values and at least one.
-/// Whatever else was reported stays as it is (PMS §2.2, end: a proposal may be abandoned at any moment). Returns whether there is more.
+/// Issues what is due in the instances that somebody waits for, where each instance stands for itself: up to `most` bytes of
+/// values, and at least one value. Other reported proposals stay as they are (PMS §2.2, end: a proposal may be abandoned at any
+/// moment). Returns true if there is more to issue.
 pub(crate) fn issue_due(
     cluster: &Cluster,
     mut proposer: Share<'_, ProposerState>,
@@ -290,8 +296,8 @@ pub(crate) fn issue_due(
     is_more
 }
 
-/// Sends what was issued in some instances once more to those who are not known to have accepted it, up to so many bytes of values and at
-/// least one: messages may be lost (PMS §3). The same proposal is no new one.
+/// Sends issued proposals of some instances again, since messages may be lost (PMS §3): to the acceptors that are not known to
+/// have accepted, up to `most` bytes of values, and at least one value. A repeated proposal is no new one.
 pub(crate) fn repeat(
     cluster: &Cluster,
     proposer: &ProposerState,
@@ -313,9 +319,9 @@ pub(crate) fn repeat(
     }
 }
 
-/// Phase 2(a): issue the proposal of the current ballot for one instance, if it is due and not yet out.
+/// Phase 2(a): issues the current ballot's proposal for one instance, if it is due and not yet issued.
 pub(crate) fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: Instance, fx: &mut Effects) {
-    // Enforces P2c: outside of what the promises are about nobody has reported anything.
+    // Enforces P2c: the promises say nothing about other instances.
     if !proposer.covers(instance) {
         return;
     }
@@ -324,7 +330,7 @@ pub(crate) fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: I
     if issued.contains_key(&instance) {
         return;
     }
-    // Enforces P2c, V3, P2b, P2a, P2: the first two are what is done here, the others follow from it (PMS §2.2).
+    // Enforces P2c, V3, P2b, P2a, P2: this code does the first two, and the others follow from it (PMS §2.2).
     let value = match Obligation::of(reports, instance) {
         Obligation::Free => proposer.wanted.get(&instance),
         Obligation::Bound(proposal) => Some(&proposal.value),
@@ -334,9 +340,9 @@ pub(crate) fn issue(cluster: &Cluster, proposer: &mut ProposerState, instance: I
     fx.broadcast(&cluster.acceptors, &Msg::Accept { ballot: *ballot, instance, value });
 }
 
-/// Takes note of what a client wants, and issues it at once where phase 1 is already done.
+/// Notes a value that a client asks for, and issues it at once if phase 1 is done.
 ///
-/// The first value asked for stays: changing it later could only confuse, and retries must repeat it.
+/// The first value asked for stays. A later change could only confuse, and retries must repeat the value.
 pub(crate) fn on_request(
     cluster: &Cluster,
     mut proposer: Share<'_, ProposerState>,
@@ -352,9 +358,10 @@ pub(crate) fn on_request(
     issue(cluster, proposer, instance, fx);
 }
 
-/// Counts an acceptance of the proposer's own ballot; at a quorum the value is chosen, and this proposer knows it.
+/// Counts an acceptance of the proposer's own ballot. At a quorum the value is chosen, and this proposer knows it.
 ///
-/// Returns the value if it has just found out. `knows` is who need not be informed, since it will be told otherwise.
+/// Returns the value if the proposer has just found out. `knows` is a learner that need not be informed, since it finds out
+/// otherwise.
 pub(crate) fn on_accepted(
     cluster: &Cluster,
     mut proposer: Share<'_, ProposerState>,
@@ -363,7 +370,8 @@ pub(crate) fn on_accepted(
     knows: Option<Id>,
     fx: &mut Effects,
 ) -> Option<Value> {
-    // Enforces B0: acceptances of other ballots prove nothing about this one, nor do two from one acceptor.
+    // Enforces B0: acceptances of other ballots prove nothing about this one, and neither does a second one from the same
+    // acceptor.
     match &proposer.phase {
         Phase::Accepting { ballot: current, issued, accepted, .. }
             if *current == ballot
@@ -394,8 +402,8 @@ pub(crate) fn on_accepted(
 mod tests {
     use super::*;
 
-    /// All sequences of three runs of instances below 7, of which some have no end: whatever was added is a gap and nothing else, and the same
-    /// gaps are equal, in whatever pieces they came.
+    /// For all sequences of three runs of instances below 7, some without an end: exactly the added instances are gaps, and equal
+    /// gaps compare as equal, in whatever pieces they came.
     #[test]
     fn gaps_are_what_was_added_in_whatever_pieces_and_order() {
         let ends =

@@ -1,15 +1,15 @@
 //! Guarantees that a read is answered "unset" only if no value was chosen when it reached this server (R1).
 //!
-//! A read asks what was chosen and proposes nothing. A server that does not know must not take its ignorance for an answer:
-//! it runs phase 1 of a ballot that it begins *after* the read arrived. If nobody in the quorum had accepted anything,
-//! no value was chosen when the ballot was begun. For suppose one was, in a ballot m: then the quorum that chose it
-//! shares an acceptor with the one that promised. That acceptor had accepted in m before it made its promise, so it either
-//! reports an acceptance, or m is above this ballot and it refuses to promise. Hence the read may be taken to have happened at
-//! the moment at which the ballot was begun, which lies between its question and its answer. Whatever is chosen from then
-//! on, even before the last promise is in, is chosen later.
+//! A read asks what was chosen and proposes nothing. A server that knows no value must not take its ignorance for an answer. It
+//! runs phase 1 of a ballot that it begins *after* the read arrived. If nobody in the quorum had accepted anything, no value was
+//! chosen when the ballot began. For suppose one was, in a ballot m. Then the quorum that chose it shares an acceptor with the
+//! quorum that promised. That acceptor had accepted in m before it made its promise. So it either reports an acceptance, or m is
+//! above this ballot and it refuses to promise. Hence the read may be taken to have happened at the moment at which the ballot
+//! began, which lies between its question and its answer. A value chosen from then on, even before the last promise is in, is
+//! chosen later.
 //!
-//! A ballot begun *before* the read arrived proves nothing about it: its promises may be older than a choice that the
-//! reader has heard of. So every read is kept with the highest round begun when it came, and waits for a higher one.
+//! A ballot that began *before* the read arrived proves nothing about it: its promises may be older than a choice that the reader
+//! has heard of. So every read is kept with the highest round begun when it came, and waits for a higher one.
 
 use crate::ballot::Instance;
 use crate::cluster::Cluster;
@@ -19,9 +19,9 @@ use crate::roles::proposer::{Phase, ProposerState};
 use stateright::actor::Id;
 use std::collections::BTreeMap;
 
-/// Takes note of a read. Returns whether a ballot has to be begun for it now; a read that waits already stays as it is.
+/// Notes a read. Returns true if a ballot has to begin for it now. A read that waits already stays as it is.
 ///
-/// While a ballot is in phase 1 the next one has to wait for its end, or a stream of reads would let none ever end.
+/// While a ballot is in phase 1 the next one has to wait for its end. Otherwise a stream of reads would let none ever end.
 pub(crate) fn on_read(
     cluster: &Cluster,
     mut proposer: Share<'_, ProposerState>,
@@ -40,9 +40,10 @@ pub(crate) fn on_read(
     !matches!(proposer.phase, Phase::Preparing { .. })
 }
 
-/// Phase 1 has ended, and what was due was issued: answers the reads of instances that were left free.
+/// After phase 1 has ended and due proposals were issued: answers the reads of instances that were left free.
 ///
-/// Where something was issued, be it an earlier ballot's proposal or a client's, readers wait to learn what is chosen.
+/// Readers of an instance in which something was issued wait to learn what is chosen, whether it was an earlier ballot's proposal
+/// or a client's.
 pub(crate) fn on_phase1(mut proposer: Share<'_, ProposerState>, fx: &mut Effects) {
     let Phase::Accepting { ballot, reports, issued, .. } = &proposer.phase else { return };
     let mut unset = Vec::new();
@@ -72,7 +73,7 @@ pub(crate) fn on_phase1(mut proposer: Share<'_, ProposerState>, fx: &mut Effects
     reads.retain(|_, readers| !readers.is_empty());
 }
 
-/// Whether some read came after the current ballot was begun, so that only the next one can answer it.
+/// True if some read came after the current ballot began, so that only the next one can answer it.
 pub(crate) fn needs_another_ballot(proposer: &ProposerState) -> bool {
     let asks = |round| proposer.reads.values().any(|readers| readers.values().any(|begun| *begun >= round));
     matches!(&proposer.phase, Phase::Accepting { ballot, .. } if asks(ballot.round))
