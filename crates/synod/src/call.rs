@@ -52,8 +52,8 @@ impl LogEntry {
         let (client, number) = std::str::from_utf8(&bytes[..space]).ok()?.split_once('.')?;
         let (client, number): (u64, u64) = (client.parse().ok()?, number.parse().ok()?);
         let call = Call { client: Id::from(usize::try_from(client).ok()?), number };
-        let entry = LogEntry { call, command: Value::from(&bytes[space + 1..]) };
-        (entry.value() == *value).then_some(entry)
+        let logged = LogEntry { call, command: Value::from(&bytes[space + 1..]) };
+        (logged.value() == *value).then_some(logged)
     }
 }
 
@@ -64,11 +64,11 @@ mod tests {
     #[test]
     fn an_entry_is_read_as_it_was_written_and_nothing_else_is_one() {
         for (client, number, command) in [(0, 0, ""), (3, 1, "x"), (usize::MAX, u64::MAX, "a b . c")] {
-            let entry =
+            let logged =
                 LogEntry { call: Call { client: client.into(), number }, command: Value::from(command) };
-            let value = entry.value();
+            let value = logged.value();
             assert!(value.as_bytes().len() <= command.len() + LogEntry::COSTS);
-            assert_eq!(LogEntry::read(&value), Some(entry));
+            assert_eq!(LogEntry::read(&value), Some(logged));
         }
         for text in [
             "",

@@ -4,7 +4,7 @@
 use crate::ballot::Value;
 use crate::election::Election;
 use crate::machine::Machine;
-use crate::per_instance::ENTRY_COSTS;
+use crate::per_instance::ITEM_COSTS;
 use crate::quorum::Quorums;
 use stateright::actor::Id;
 use std::ops::Range;
@@ -138,7 +138,7 @@ impl Cluster {
     pub fn longest_message(&self) -> usize {
         let chunk =
             self.log.as_ref().and_then(|log| log.truncate.as_ref()).map_or(0, |truncate| truncate.chunk);
-        let report = self.report.max(self.max_value.saturating_add(ENTRY_COSTS));
+        let report = self.report.max(self.max_value.saturating_add(ITEM_COSTS));
         report.max(chunk).saturating_add(MESSAGE_COSTS)
     }
 

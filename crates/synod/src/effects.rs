@@ -17,7 +17,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// The stable part of the state has changed.
+    /// Notes that the stable state has changed.
     pub(crate) fn save(&mut self) {
         self.save = true;
     }

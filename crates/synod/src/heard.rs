@@ -243,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_say_to_each_other_is_heard_from_nobody_who_plays_a_part_less() {
-        // The first plays all parts; those after it are no learner, no proposer, no acceptor.
+    fn what_servers_say_to_each_other_is_heard_from_nobody_who_plays_a_role_less() {
+        // The first process plays all roles. Of the others each lacks one: learner, proposer, acceptor.
         let cluster = cluster([0, 1, 2], &[0, 1, 3], &[0, 2, 3]);
         let learn = Msg::CatchUp { from: Instance(1) };
         assert_eq!(

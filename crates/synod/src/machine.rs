@@ -12,11 +12,11 @@ use std::fmt;
 pub trait Machine: fmt::Debug + Send + Sync {
     /// Executes the command of an instance. The no-op is never among them. The result is a function of the machine and the
     /// arguments alone. It must not panic on any command, since commands come from clients.
-    fn execute(&mut self, instance: Instance, entry: &LogEntry) -> Value;
+    fn execute(&mut self, instance: Instance, logged: &LogEntry) -> Value;
 
     /// The output of a command that has taken effect before, if it is still remembered. A command of another call is another
     /// command, even with the same words, unless the command itself says that it is the same.
-    fn said(&self, entry: &LogEntry) -> Option<Value>;
+    fn said(&self, logged: &LogEntry) -> Option<Value>;
 
     /// The output of a command that changes nothing, without executing it; `None` for any other command.
     fn query(&self, command: &Value) -> Option<Value>;

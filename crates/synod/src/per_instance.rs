@@ -29,7 +29,7 @@ impl<T: Clone> PerInstance<T> {
     /// Keeps the items for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(Instance, &T) -> bool) {
         let gone: Vec<Instance> =
-            self.iter().filter(|(instance, entry)| !keep(**instance, entry)).map(|(i, _)| *i).collect();
+            self.iter().filter(|(instance, item)| !keep(**instance, item)).map(|(i, _)| *i).collect();
         for instance in gone {
             self.remove(&instance);
         }
@@ -45,11 +45,11 @@ impl<T: Clone> PerInstance<T> {
 
 /// The bytes that an item of a message is charged besides its value's bytes. The true cost is at most 33: ten bytes each for an
 /// instance, a ballot's round and the value's length, and three for the ballot's number.
-pub(crate) const ENTRY_COSTS: usize = 48;
+pub(crate) const ITEM_COSTS: usize = 48;
 
 /// The most bytes that a value takes in a message.
 pub(crate) fn cost(value: &Value) -> usize {
-    ENTRY_COSTS.saturating_add(value.as_bytes().len())
+    ITEM_COSTS.saturating_add(value.as_bytes().len())
 }
 
 /// The items from an instance on, as many as fit into `bytes` and at least one; and the instance of the first item left out, if
@@ -61,13 +61,13 @@ pub(crate) fn bounded<T: Clone>(
     value: fn(&T) -> &Value,
 ) -> (PerInstance<T>, Option<Instance>) {
     let (mut some, mut left) = (PerInstance::new(), bytes);
-    for (instance, entry) in map.range(from..) {
-        let size = cost(value(entry));
+    for (instance, item) in map.range(from..) {
+        let size = cost(value(item));
         if size > left && !some.is_empty() {
             return (some, Some(*instance));
         }
         left = left.saturating_sub(size);
-        some.insert(*instance, entry.clone());
+        some.insert(*instance, item.clone());
     }
     (some, None)
 }
@@ -106,8 +106,8 @@ impl<T: fmt::Debug> fmt::Debug for PerInstance<T> {
 }
 
 impl<T: Clone> FromIterator<(Instance, T)> for PerInstance<T> {
-    fn from_iter<I: IntoIterator<Item = (Instance, T)>>(entries: I) -> Self {
-        PerInstance(entries.into_iter().collect())
+    fn from_iter<I: IntoIterator<Item = (Instance, T)>>(items: I) -> Self {
+        PerInstance(items.into_iter().collect())
     }
 }
 
@@ -135,22 +135,22 @@ impl<T: Serialize> Serialize for PerInstance<T> {
 
 impl<'de, T: Clone + Deserialize<'de>> Deserialize<'de> for PerInstance<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
-        impl<'de, T: Clone + Deserialize<'de>> Visitor<'de> for Entries<T> {
+        struct Items<T>(PhantomData<T>);
+        impl<'de, T: Clone + Deserialize<'de>> Visitor<'de> for Items<T> {
             type Value = PerInstance<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map with one entry an instance")
+                f.write_str("a map with one item per instance")
             }
             /// Room is made item by item: the number that the input claims to have is not believed.
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
                 let mut map = PerInstance::new();
-                while let Some((instance, entry)) = entries.next_entry()? {
-                    map.insert(instance, entry);
+                while let Some((instance, item)) = items.next_entry()? {
+                    map.insert(instance, item);
                 }
                 Ok(map)
             }
         }
-        deserializer.deserialize_map(Entries(PhantomData))
+        deserializer.deserialize_map(Items(PhantomData))
     }
 }
 
@@ -159,8 +159,8 @@ mod tests {
     use super::*;
     use std::hash::DefaultHasher;
 
-    fn map(entries: &[(u64, u32)]) -> PerInstance<u32> {
-        entries.iter().map(|(instance, entry)| (Instance(*instance), *entry)).collect()
+    fn map(items: &[(u64, u32)]) -> PerInstance<u32> {
+        items.iter().map(|(instance, item)| (Instance(*instance), *item)).collect()
     }
 
     #[test]
@@ -170,8 +170,8 @@ mod tests {
             maps.hash(&mut hasher);
             hasher.finish()
         };
-        let entry = [(1, 7)];
-        assert_ne!(hash([map(&entry), map(&[])]), hash([map(&[]), map(&entry)]));
+        let item = [(1, 7)];
+        assert_ne!(hash([map(&item), map(&[])]), hash([map(&[]), map(&item)]));
         assert_eq!(hash([map(&[(1, 7), (2, 8)]), map(&[])]), hash([map(&[(2, 8), (1, 7)]), map(&[])]));
     }
 
@@ -184,31 +184,31 @@ mod tests {
                 && map(&[]) < map(&[(1, 0)])
         );
         let mut kept = map(&[(1, 10), (2, 20), (3, 30)]);
-        kept.retain(|instance, entry| instance == Instance(2) || *entry == 30);
+        kept.retain(|instance, item| instance == Instance(2) || *item == 30);
         assert_eq!(kept, map(&[(2, 20), (3, 30)]));
     }
 
     #[test]
-    fn a_part_is_as_long_as_it_may_be_and_never_empty() {
-        let entry = |i: u64, len: usize| (Instance(i), Value::from(vec![0; len].as_slice()));
-        let map: PerInstance<Value> = [entry(1, 100), entry(2, 100), entry(5, 100)].into_iter().collect();
-        let part = |from, bytes| {
+    fn a_report_is_as_long_as_it_may_be_and_never_empty() {
+        let item = |i: u64, len: usize| (Instance(i), Value::from(vec![0; len].as_slice()));
+        let map: PerInstance<Value> = [item(1, 100), item(2, 100), item(5, 100)].into_iter().collect();
+        let chunk = |from, bytes| {
             let (some, rest) = bounded(&map, Instance(from), bytes, |value| value);
             (some.keys().map(|i| i.0).collect::<Vec<_>>(), rest.map(|i| i.0))
         };
-        assert_eq!(part(0, usize::MAX), (vec![1, 2, 5], None));
-        assert_eq!(part(2, usize::MAX), (vec![2, 5], None));
-        assert_eq!(part(0, 2 * (100 + ENTRY_COSTS)), (vec![1, 2], Some(5)));
-        assert_eq!(part(0, 2 * (100 + ENTRY_COSTS) - 1), (vec![1], Some(2)));
-        assert_eq!(part(2, 0), (vec![2], Some(5)), "one always fits");
-        assert_eq!(part(6, 0), (vec![], None));
+        assert_eq!(chunk(0, usize::MAX), (vec![1, 2, 5], None));
+        assert_eq!(chunk(2, usize::MAX), (vec![2, 5], None));
+        assert_eq!(chunk(0, 2 * (100 + ITEM_COSTS)), (vec![1, 2], Some(5)));
+        assert_eq!(chunk(0, 2 * (100 + ITEM_COSTS) - 1), (vec![1], Some(2)));
+        assert_eq!(chunk(2, 0), (vec![2], Some(5)), "one always fits");
+        assert_eq!(chunk(6, 0), (vec![], None));
     }
 
     #[test]
     fn a_length_that_is_claimed_is_not_believed() {
         let bytes = postcard::to_allocvec(&map(&[(1, 10), (2, 20)])).expect("plain data");
         assert_eq!(postcard::from_bytes(&bytes).ok(), Some(map(&[(1, 10), (2, 20)])));
-        // The same entries, and the claim that there are more than fit into any memory.
+        // The same items, and the claim that there are more than fit into any memory.
         let mut boastful = vec![0xff; 8];
         boastful.push(0x7f);
         boastful.extend(&bytes[1..]);

@@ -117,8 +117,8 @@ impl QuorumRule {
         match self {
             QuorumRule::Majority => 2 * set.len() > acceptors,
             QuorumRule::AtLeast(count) => set.len() >= *count,
-            QuorumRule::Fraction(part, whole) => {
-                set.len().saturating_mul(*whole) >= part.saturating_mul(acceptors)
+            QuorumRule::Fraction(above, below) => {
+                set.len().saturating_mul(*below) >= above.saturating_mul(acceptors)
             }
             QuorumRule::Weight(weights, least) => {
                 let sum: u64 = set.iter().filter_map(|index| weights.get(index)).map(|w| u64::from(*w)).sum();

@@ -17,7 +17,7 @@ pub struct Stable {
 }
 
 impl Stable {
-    /// The stable part of a process's state.
+    /// The stable state of a process.
     pub(crate) fn of(state: &ProcessState) -> Stable {
         match state {
             ProcessState::Acceptor(acceptor) => Stable { acceptor: acceptor.clone(), ..Stable::default() },

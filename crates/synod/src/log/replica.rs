@@ -28,12 +28,12 @@ impl Replica {
     }
 
     /// Executes a command. Copies of this replica stay as they are.
-    pub(crate) fn execute(&mut self, instance: Instance, entry: &LogEntry) -> Value {
+    pub(crate) fn execute(&mut self, instance: Instance, logged: &LogEntry) -> Value {
         if let Some(machine) = Arc::get_mut(&mut self.0) {
-            return machine.execute(instance, entry);
+            return machine.execute(instance, logged);
         }
         let mut copy = self.0.copy();
-        let output = copy.execute(instance, entry);
+        let output = copy.execute(instance, logged);
         self.0 = Arc::from(copy);
         output
     }

@@ -24,23 +24,23 @@ pub(crate) fn on_submit(
     fx: &mut Effects,
 ) -> bool {
     // Enforces L1: a command that comes again gets the same answer again, and does not take effect twice.
-    let entry = LogEntry { call: Call { client, number }, command: command.clone() };
+    let logged = LogEntry { call: Call { client, number }, command: command.clone() };
     let asked = &server.log().asked;
-    if let Some(output) = server.log().replica.machine().said(&entry) {
+    if let Some(output) = server.log().replica.machine().said(&logged) {
         fx.send(client, Msg::Output { number, output });
         return false;
     }
     let waits = || asked.keys().any(|call| call.client == client);
     if command.is_no_op()
-        || asked.contains_key(&entry.call)
+        || asked.contains_key(&logged.call)
         || !cluster.has_room_for(command, asked.values())
         || !cluster.has_room(asked.len(), None, waits)
     {
         return false;
     }
-    let (server, value) = (server.edit(), entry.value());
+    let (server, value) = (server.edit(), logged.value());
     let is_new = here_is_new(server, &value);
-    server.log_mut().asked.insert(entry.call, value.clone());
+    server.log_mut().asked.insert(logged.call, value.clone());
     if is_new {
         server.proposer.queue.push_back(value);
     }
@@ -102,12 +102,12 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
         let state = server.log_mut();
         state.next = Instance(after);
         // A value that is no client's command, such as a no-op, leaves the machine as it is.
-        if let Some(entry) = LogEntry::read(&command) {
-            let output = state.replica.execute(next, &entry);
+        if let Some(logged) = LogEntry::read(&command) {
+            let output = state.replica.execute(next, &logged);
             // Enforces L1: only the call that this command is of is answered, and no other call with the same words.
-            if state.asked.get(&entry.call) == Some(&command) {
-                state.asked.remove(&entry.call);
-                fx.send(entry.call.client, Msg::Output { number: entry.call.number, output });
+            if state.asked.get(&logged.call) == Some(&command) {
+                state.asked.remove(&logged.call);
+                fx.send(logged.call.client, Msg::Output { number: logged.call.number, output });
             }
             server.proposer.queue.retain(|queued| *queued != command);
         }

@@ -81,14 +81,16 @@ impl Election {
         };
         let next = match beat {
             Beat::Follow => self.on_follow(me, from, &state, out),
-            Beat::Heartbeat { backed } => self.on_heartbeat((me, from, followed), &state, backed, out),
+            Beat::Heartbeat { backed } => self.on_heartbeat(me, from, followed, &state, backed, out),
         };
         next.or_else(|| hears.then(|| state.into_owned()))
     }
 
     fn on_heartbeat(
         &self,
-        (me, from, followed): (usize, usize, usize),
+        me: usize,
+        from: usize,
+        followed: usize,
         state: &ElectionState,
         backed: bool,
         out: &mut impl Beats,
