@@ -1,4 +1,4 @@
-//! Who leads in networks in which not everybody hears everybody, with clocks: members, timers and messages by chance, from seeds.
+//! Leaders in networks in which not everybody hears everybody, with clocks. Members, timers and messages are drawn from seeds.
 
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -12,9 +12,9 @@ struct World {
     quorums: Quorums,
     states: Vec<ElectionState>,
     timers: BTreeMap<(usize, ElectionTimer), u64>,
-    /// By the time at which it arrives; the number keeps equal ones apart.
+    /// Messages by the time at which they arrive. The number keeps equal times apart.
     flying: BTreeMap<(u64, u64), (usize, usize, Beat)>,
-    /// Who does not hear whom.
+    /// The pairs of which one does not hear the other.
     cuts: BTreeSet<(usize, usize)>,
     now: u64,
     sent: u64,
@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    /// Runs for so many milliseconds; returns how often who may begin ballots has changed.
+    /// Runs for a number of milliseconds. Returns how often the set of members that may begin ballots has changed.
     fn run(&mut self, ms: u64) -> usize {
         let (end, mut changes, mut before) = (self.now + 1000 * ms, 0, self.ready());
         loop {
@@ -110,7 +110,7 @@ impl World {
         changes
     }
 
-    /// Who may begin ballots.
+    /// The members that may begin ballots.
     fn ready(&self) -> Vec<usize> {
         (0..self.states.len()).filter(|me| self.states[*me].ready).collect()
     }
@@ -140,7 +140,7 @@ fn a_quorum_that_hears_each_other_is_led_and_leaders_do_not_change_whoever_else_
         world.run(60_000);
         let changes = world.run(60_000);
         let clique = world.clique();
-        // Where there is none, two may take themselves for the leader for a moment.
+        // If there is no such set, two members may take themselves for the leader for a moment.
         if world.quorums.is_phase1(clique) {
             led += 1;
             let says = format!("seed {seed}, cuts {:?}: {:?}", world.cuts, world.states);
@@ -158,7 +158,7 @@ fn who_falls_silent_again_and_again_does_not_lead_again() {
         assert_eq!(world.ready(), [0], "seed {seed}");
         let mut changes = 0;
         for _ in 0..30 {
-            // As with a disk that takes two seconds for a flush.
+            // A disk that takes two seconds per flush has this effect.
             world.cuts.extend([(0, 1), (0, 2)]);
             changes += world.run(2000);
             world.cuts.clear();

@@ -1,4 +1,4 @@
-//! What it means for ballots that somebody leads: proposers, servers, and servers that keep a log.
+//! The effect of an elected leader on ballots: of proposers, of servers, and of servers of a log.
 
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ fn pace() -> Pace {
     Pace { beat: ms(10)..ms(20), suspect: ms(100)..ms(200), hold_off: ms(30)..ms(40), doublings: 2 }
 }
 
-/// Three servers, which elect.
+/// Three servers that elect.
 fn cluster() -> Cluster {
     Cluster {
         acceptors: ids(0..3),
@@ -50,7 +50,7 @@ fn retry() -> Retry {
     Retry { on_nack: true, after: Some(ms(50)..ms(60)), doublings: 2 }
 }
 
-/// One process, and what it did last.
+/// One process, and the outputs of its last step.
 struct One {
     process: Process,
     me: Id,
@@ -90,7 +90,7 @@ impl One {
         self.done(state, out);
     }
 
-    /// What it said last, and to whom.
+    /// Its last messages, and their receivers.
     fn said(&self) -> Vec<(usize, Msg)> {
         let said = self.did.iter().filter_map(|command| match command {
             Command::Send(to, msg) => Some((usize::from(*to), msg.clone())),
@@ -107,7 +107,7 @@ impl One {
         said.collect()
     }
 
-    /// In what range it set a timer last, if it did.
+    /// The range in which it last set a timer, if it did.
     fn set(&self, wanted: Timer) -> Option<Range<Duration>> {
         self.did.iter().find_map(|command| match command {
             Command::SetTimer(timer, range) if *timer == wanted => Some(range.clone()),
@@ -155,7 +155,7 @@ fn who_follows_says_whom_and_takes_over_what_it_was_asked_for() {
     assert_eq!(second.said(), [(2, BEAT)]);
     second.rings(HOLD_OFF);
     assert_eq!(second.prepares(), [ballot(1, 2)]);
-    // The first was not dead. What is under way may go on, but is not tried again.
+    // The first was not dead. The ballot that is under way may go on, but is not tried again.
     second.hears(0, BEAT);
     assert!(second.cancelled(Timer::Retry));
     assert_eq!(second.set(SUSPECT), Some(ms(200)..ms(400)));
@@ -163,7 +163,7 @@ fn who_follows_says_whom_and_takes_over_what_it_was_asked_for() {
     assert_eq!(second.prepares(), []);
     second.rings(Timer::Retry);
     assert_eq!(second.prepares(), []);
-    // What it heard of by the way is not forgotten when it leads again.
+    // It remembers what it heard meanwhile when it leads again.
     second.rings(SUSPECT);
     second.rings(HOLD_OFF);
     assert_eq!(second.prepares(), [ballot(4, 2)]);
@@ -195,19 +195,19 @@ fn a_leader_begins_only_once_a_quorum_follows_it_and_gives_up_when_none_does() {
     first.rings(HOLD_OFF);
     assert_eq!(first.prepares(), [ballot(1, 1)]);
     assert!(first.said().contains(&(1, beat(true))));
-    // It looks who has answered; if nobody does until it looks again, it suspects itself, and follows the next.
+    // It counts who has answered. If nobody does until the next count, it suspects itself and follows the next member.
     first.rings(SUSPECT);
     assert!(first.set(SUSPECT).is_some() && !first.cancelled(Timer::Retry));
     first.rings(SUSPECT);
     assert!(first.cancelled(Timer::Retry));
     first.rings(BEAT_TIMER);
     assert_eq!(first.said(), [], "and falls silent");
-    // Deaf as it is, it draws nobody to itself any more, whomever it suspects.
+    // As it is deaf, it draws nobody to itself any more, whomever it suspects.
     for _ in 0..7 {
         first.rings(SUSPECT);
         assert!(first.said().iter().all(|(_, msg)| *msg == FOLLOW), "{:?}", first.said());
     }
-    // Once it has heard of somebody it tries again.
+    // Once it has heard of another member it tries again.
     first.hears(2, FOLLOW);
     let tries = (0..4).any(|_| {
         first.rings(SUSPECT);
@@ -223,7 +223,7 @@ fn who_follows_one_that_a_quorum_follows_stays_and_who_does_not_goes_over() {
     assert_eq!(third.said(), [(0, FOLLOW)]);
     third.hears(1, beat(true));
     assert_eq!(third.said(), [], "it stays");
-    // The first falls silent. The second says that it is there, and then that a quorum follows it.
+    // The first falls silent. The second announces itself, and then that a quorum follows it.
     third.rings(SUSPECT);
     third.hears(1, beat(true));
     assert_eq!(third.said(), [(1, FOLLOW)]);
@@ -235,7 +235,7 @@ fn who_follows_one_that_a_quorum_follows_stays_and_who_does_not_goes_over() {
     third.hears(0, beat(false));
     assert_eq!(third.said(), [(0, FOLLOW)]);
     assert_eq!(third.set(SUSPECT), Some(ms(200)..ms(400)), "a suspicion was wrong");
-    // One that comes later and has a quorum is better than one that has none.
+    // A member further behind that has a quorum is better than one that has none.
     third.hears(1, beat(true));
     assert_eq!(third.said(), [(1, FOLLOW)]);
 }
@@ -252,7 +252,7 @@ fn delays_grow_with_each_ballot_that_came_to_nothing_and_not_beyond() {
     }
     let range = |from| Some(ms(from)..ms(from / 5 * 6));
     assert_eq!(delays, [range(50), range(100), range(200), range(200)]);
-    // Once something has come about delays begin with the shortest again, also of the ballot that is still under way.
+    // Once something was brought about, delays start with the shortest again, also for the ballot that is still under way.
     first.hears(1, Msg::Chosen { instance: Instance::FIRST, value: Value::from("x") });
     first.hears(7, Ask::Read { instance: Instance(1) }.into());
     assert_eq!((first.prepares(), first.set(Timer::Retry)), (Vec::new(), range(50)));
@@ -306,7 +306,7 @@ fn a_follower_keeps_no_more_bytes_than_it_may_of_what_clients_want() {
         assert!(wants(&mut second, instance, 10), "short ones are bounded by their number");
     }
     assert!(!wants(&mut second, 9, 1));
-    // What is settled makes room.
+    // A value that was chosen makes room.
     second.hears(0, Msg::Chosen { instance: Instance(0), value: Value::from("x") });
     assert!(wants(&mut second, 1, 80));
     second.hears(0, Msg::Chosen { instance: Instance(2), value: Value::from("x") });

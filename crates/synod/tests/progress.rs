@@ -1,4 +1,5 @@
-//! Nobody waits for ever: whoever has something to bring about has a timer set, whatever was lost, and one step does a bounded amount of it.
+//! Nobody waits for ever: a process that has something to bring about has a timer set, whatever was lost. One step does a bounded
+//! amount of work.
 
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -12,7 +13,7 @@ use synod::{
 
 const CLIENT: usize = 100;
 
-/// Counts what it executes, and says how much that is.
+/// A machine that counts what it executes, and outputs the count.
 #[derive(Clone, Debug, Default)]
 struct Count(Vec<Value>);
 
@@ -47,7 +48,7 @@ impl Machine for Count {
     }
 }
 
-/// What is served.
+/// The served configuration.
 #[derive(Clone, Copy, Debug)]
 struct Served {
     log: bool,
@@ -63,7 +64,7 @@ fn any() -> std::ops::Range<Duration> {
     Duration::ZERO..Duration::ZERO
 }
 
-/// Three servers, their timers, and all that is on its way.
+/// Three servers, their timers, and the messages between them.
 struct Hand {
     servers: Vec<Process>,
     states: Vec<ProcessState>,
@@ -158,7 +159,7 @@ impl Hand {
         self.step(at, |server, state, out| server.on_timeout(at.into(), state, &timer, out));
     }
 
-    /// Delivers in the order of sending until nothing is on its way, but for what is lost.
+    /// Delivers in the order of sending until no message is on its way, except for those that are lost.
     fn run_losing(&mut self, lost: impl Fn(usize, usize) -> bool) {
         while let Some((src, dst, msg)) = self.flying.pop_front() {
             if !lost(src, dst) {
@@ -180,7 +181,7 @@ impl Hand {
         self.told.iter().filter(answers).count()
     }
 
-    /// Every server that has something to bring about waits for a timer that will have it go about it.
+    /// Asserts that every server that has something to bring about waits for a timer that will make it go on.
     fn check(&self, served: Served) {
         for (at, (state, timers)) in self.states.iter().zip(&self.timers).enumerate() {
             let (server, proposer) = (state.server().expect("a server"), state.proposer().expect("a server"));
@@ -224,7 +225,7 @@ fn a_server_whose_ballot_got_lost_and_whose_wish_came_true_elsewhere_goes_on() {
         [(REGISTER, request(0, "x"), request(1, "y")), (LOG, submit("x"), submit("y"))]
     {
         let mut hand = Hand::new(served);
-        // What server 0 sends is lost; what server 1 brings about is heard of by all.
+        // All messages of server 0 are lost, and all servers hear what server 1 brings about.
         hand.tell(0, CLIENT, first.clone());
         hand.flying.clear();
         hand.tell(1, CLIENT, first);
@@ -271,7 +272,7 @@ fn a_lost_accept_is_sent_again_in_the_same_ballot_where_it_is_missing() {
     assert!(!hand.timers[1].contains(&Timer::Retry));
 }
 
-/// Server 0 leads, server 1 suspects it wrongly, leads for a moment in a higher ballot, and gives way.
+/// Server 0 leads. Server 1 suspects it wrongly, leads for a moment in a higher ballot, and gives way.
 fn overtaken() -> Hand {
     let mut hand = Hand::new(Served { election: true, ..LOG });
     hand.flying.clear();
@@ -291,7 +292,7 @@ fn a_leader_that_was_overtaken_for_a_moment_answers_questions_again() {
     hand.tell(0, CLIENT, question());
     hand.run();
     assert_eq!(hand.told(CLIENT), 1);
-    // And if all that it is told of its ballot is lost, once: it asks again.
+    // If every message about its ballot is lost once, it asks again.
     let mut hand = overtaken();
     hand.tell(0, CLIENT, question());
     hand.flying.clear();
@@ -330,7 +331,7 @@ fn whoever_is_refused_twice_in_a_row_waits() {
     assert!(ballot(&hand).is_some(), "the first refusal is answered at once");
     refuse(&mut hand);
     assert!(ballot(&hand).is_none() && hand.timers[0].contains(&Timer::Retry));
-    // Nor does whoever asks meanwhile have a ballot begun.
+    // A request that comes meanwhile begins no ballot either.
     hand.tell(0, CLIENT, request(1, "y"));
     hand.tell(0, CLIENT, Msg::Ask(Ask::Read { instance: Instance(2) }));
     assert!(ballot(&hand).is_none());
@@ -340,7 +341,7 @@ fn whoever_is_refused_twice_in_a_row_waits() {
     assert_eq!(hand.told(CLIENT), 3);
 }
 
-/// Servers that know many instances of a register, of which server 0 leads.
+/// Servers of a register that know many instances. Server 0 leads.
 fn full(report: usize, instances: u64) -> Hand {
     let mut hand = Hand::new(Served { election: true, report, ..REGISTER });
     hand.flying.clear();
@@ -373,7 +374,7 @@ fn a_question_about_one_instance_has_that_one_read_and_no_other_written() {
     assert_eq!((hand.told(CLIENT + 1), accepts), (1, 0));
     assert!(reported <= 3 * 1000 / 48, "one message each, and not {reported} proposals");
     assert!(hand.most <= 4, "{} messages in one step", hand.most);
-    // The ballot is good for what it asked about and nothing else: what lies beyond takes another.
+    // The ballot is good only for what it asked about. An instance beyond takes another ballot.
     let tried = hand.server(0).proposer.tried;
     hand.tell(0, CLIENT, request(2, "w"));
     hand.run();
@@ -387,7 +388,7 @@ fn a_question_about_one_instance_has_that_one_read_and_no_other_written() {
 #[test]
 fn who_waits_far_above_is_not_kept_waiting_by_who_asks_below() {
     let mut hand = full(1000, 500);
-    // Both are waited for when the ballot begins, and most of what lies between is not read.
+    // Both are waited for when the ballot begins. Most of what lies between is not read.
     hand.tell(0, CLIENT + 1, Msg::Ask(Ask::Read { instance: Instance(1) }));
     hand.tell(0, CLIENT, request(700, "w"));
     hand.run();
@@ -396,7 +397,7 @@ fn who_waits_far_above_is_not_kept_waiting_by_who_asks_below() {
         panic!("through with phase 1")
     };
     assert!(reports.len() < 30 && gaps.contain(Instance(599)) && !gaps.contain(Instance(700)));
-    // A server that comes back knows nothing, and what it is bound to in a gap it must not propose over.
+    // A server that comes back knows nothing. It must not propose over what binds it in a gap.
     let ProcessState::Server(mut server) = hand.states[0].clone() else { panic!("a server") };
     server.learner = synod::LearnerState::default();
     hand.states[0] = ProcessState::Server(server);
@@ -423,7 +424,7 @@ fn what_many_wait_for_is_proposed_in_bounded_steps() {
     }
     assert_eq!(hand.told(CLIENT), 200);
     assert!(hand.most <= 3 * 1000 / 48 && rings < 20, "{} messages in one step, {rings} steps", hand.most);
-    // What is sent again is bounded, too.
+    // Repeated messages are bounded, too.
     hand.most = 0;
     for at in 200..400 {
         hand.tell(0, CLIENT, request(at, "v"));
@@ -433,8 +434,8 @@ fn what_many_wait_for_is_proposed_in_bounded_steps() {
     assert!(hand.most <= 3 * 1000 / 48, "{} messages in one step", hand.most);
 }
 
-/// Schedules by chance, in which any message may be lost, late or doubled and timers run out at any moment; and from some point on nothing
-/// is lost.
+/// Random schedules, in which any message may be lost, late or doubled and timers run out at any moment. From some point on
+/// nothing is lost.
 #[test]
 fn whoever_has_something_to_do_has_a_timer_set_whatever_happens() {
     let kinds = [(false, false), (false, true), (true, false), (true, true)];
@@ -484,7 +485,7 @@ fn whoever_has_something_to_do_has_a_timer_set_whatever_happens() {
             let _ = step;
             hand.check(served);
         }
-        // Timers are accurate from here on: no leader is suspected that is up, and nothing is lost.
+        // Timers are accurate from here on: no leader that is up is suspected, and nothing is lost.
         for _ in 0..60 {
             hand.run();
             for at in 0..3 {

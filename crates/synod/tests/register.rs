@@ -1,4 +1,4 @@
-//! What a ballot is good for where every instance stands for itself, and that reports in parts lose nothing.
+//! The instances that a ballot is good for where each stands for itself. Reports in several messages lose nothing.
 
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ fn proposer() -> Process {
     Process::Proposer { cluster: Arc::new(cluster), number: 1, retry: Retry::default() }
 }
 
-/// Tells a proposer these things, and returns what it says to the last of them, to the first acceptor.
+/// Tells a proposer these messages, and returns its answers to the last of them, to the first acceptor.
 fn says(told: &[(usize, Msg)]) -> Vec<Msg> {
     let process = proposer();
     let mut state = Cow::Owned(process.on_start(3.into(), &None, &mut Out::new()));
@@ -75,26 +75,26 @@ fn phase_1_asks_from_the_lowest_instance_that_somebody_waits_for() {
 fn what_is_wanted_below_a_ballot_takes_another_one() {
     let through = [request(7, "x"), promise(0, 1, &[], None), promise(1, 1, &[], None)];
     assert_eq!(says(&through), [accept(1, 7, "x")]);
-    // Above, the same ballot will do; below, nobody was asked about that instance.
+    // Above, the same ballot will do. Below, nobody was asked about that instance.
     assert_eq!(says(&[&through[..], &[request(8, "y")]].concat()), [accept(1, 8, "y")]);
     assert_eq!(says(&[&through[..], &[request(6, "y")]].concat()), [prepare(2, 6)]);
 }
 
 #[test]
 fn nothing_is_issued_below_what_the_promises_are_about() {
-    // The lower wish comes while the ballot asks from the higher one on, and must wait.
+    // The lower value is wanted while the ballot asks from the higher instance on, and must wait.
     let run = [request(7, "x"), request(6, "y"), promise(0, 1, &[], None), promise(1, 1, &[], None)];
     assert_eq!(says(&run), [accept(1, 7, "x")]);
 }
 
 #[test]
 fn a_part_of_a_report_is_no_report() {
-    let part = [request(7, "x"), request(9, "y"), promise(0, 1, &[(7, "a")], Some(9))];
-    assert_eq!(says(&part), [prepare(1, 9)], "the rest is asked for");
-    // The other's whole report does not make a quorum with a part.
-    let more = [&part[..], &[promise(1, 1, &[], None)]].concat();
+    let beginning = [request(7, "x"), request(9, "y"), promise(0, 1, &[(7, "a")], Some(9))];
+    assert_eq!(says(&beginning), [prepare(1, 9)], "the rest is asked for");
+    // The other's whole report and the beginning of one do not make a quorum.
+    let more = [&beginning[..], &[promise(1, 1, &[], None)]].concat();
     assert_eq!(says(&more), []);
-    // The same part once more says nothing new.
+    // The same message once more says nothing new.
     assert_eq!(says(&[&more[..], &[promise(0, 1, &[(7, "a")], Some(9))]].concat()), []);
     let whole = [&more[..], &[promise(0, 1, &[(9, "b")], None)]].concat();
     assert_eq!(says(&whole), [accept(1, 7, "a"), accept(1, 9, "b")]);
@@ -102,14 +102,14 @@ fn a_part_of_a_report_is_no_report() {
 
 #[test]
 fn what_nobody_waits_for_is_not_read_and_nothing_is_issued_there() {
-    // Nobody waits for anything from 8 on: that part is as good as the whole.
-    let part = [request(7, "x"), promise(0, 1, &[], Some(8)), promise(1, 1, &[(12, "b")], None)];
-    assert_eq!(says(&part), [accept(1, 7, "x")]);
+    // Nobody waits for anything from 8 on: this beginning is as good as the whole report.
+    let beginning = [request(7, "x"), promise(0, 1, &[], Some(8)), promise(1, 1, &[(12, "b")], None)];
+    assert_eq!(says(&beginning), [accept(1, 7, "x")]);
     // Enforces P2c: one of the quorum was not asked about 8, or anything above, and the ballot is good for none of it.
     for at in [8, 12, 100] {
-        assert_eq!(says(&[&part[..], &[request(at, "y")]].concat()), [prepare(2, 7)]);
+        assert_eq!(says(&[&beginning[..], &[request(at, "y")]].concat()), [prepare(2, 7)]);
     }
-    // With somebody far above only that one is read besides, and what lies between is left out.
+    // If a client waits far above, only that instance is read besides, and those between are left out.
     let two = [request(7, "x"), request(90, "z"), promise(0, 1, &[], Some(8))];
     assert_eq!(says(&two), [prepare(1, 90)]);
     let two = [&two[..], &[promise(0, 1, &[], None), promise(1, 1, &[], None)]].concat();

@@ -2,7 +2,7 @@
 
 use crate::actors::state::{ProcessState, as_acceptor, as_learner, as_proposer, as_server};
 use crate::actors::wiring::{acceptor_hears, learner_hears};
-use crate::ballot::{Ballot, Instance, Value};
+use crate::ballot::{Instance, Value};
 use crate::call::Call;
 use crate::cluster::Log;
 use crate::effects::Effects;
@@ -72,7 +72,12 @@ impl LogServer<'_> {
                 }
             }
             Msg::Chosen { instance, value } => self.learn(state, *instance, value.clone(), fx),
-            Msg::Nack { ballot, promised } => self.on_nack(state, (*ballot, *promised), fx),
+            Msg::Nack { ballot, promised } => {
+                let is_refused = retry::on_nack(self.context, as_proposer(state), (*ballot, *promised));
+                if is_refused {
+                    self.give_way(state, fx);
+                }
+            }
             Msg::CatchUp { from } => self.on_learn(state, src, *from, fx),
             Msg::CatchUpReply { values, next } => self.on_known(state, src, (values, *next), fx),
             Msg::Beat(beat) => {
@@ -279,15 +284,8 @@ impl LogServer<'_> {
         }
     }
 
-    fn on_nack(
-        &self,
-        state: &mut Cow<'_, ProcessState>,
-        (refused, promised): (Ballot, Ballot),
-        fx: &mut Effects,
-    ) {
-        if !retry::on_nack(self.context, as_proposer(state), (refused, promised)) {
-            return;
-        }
+    /// Gives up a ballot that was refused: for a higher one at once, or for the server that leads.
+    fn give_way(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
         let is_eager = self.context.retry.is_eager(&as_proposer(state));
         self.context.retry.failed(as_proposer(state));
         if let Some(after) = &self.log.hold_off {

@@ -1,5 +1,5 @@
-//! What each event does to a member of an election whose leader has to be followed by a quorum: the state after it, all that it says, and
-//! the timers.
+//! The effect of each message and timer on a member of an election whose leader has to be followed by a quorum: the next state,
+//! its messages, and its timers.
 
 use crate::ids;
 use stateright::actor::{Actor, Command, Out};
@@ -22,13 +22,13 @@ fn majorities(members: usize) -> Elector {
     elector(members, Some((QuorumRule::Majority, QuorumRule::Majority)))
 }
 
-/// The members that it suspects and those that follow it; it is not ready, and knows of nobody else.
+/// A state with these suspected members and these followers. It is not ready, and knows of nobody else.
 fn state(suspected: &[usize], followers: &[usize]) -> ElectionState {
     let all = |members: &[usize]| members.iter().copied().collect();
     ElectionState { suspected: all(suspected), followers: all(followers), ..ElectionState::default() }
 }
 
-/// The state after it, if it was edited, and what was done, in words.
+/// The next state, if it was edited, and the outputs in words.
 type After = (Option<ElectionState>, Vec<String>);
 
 fn after(step: impl FnOnce(&mut Cow<'_, ElectionState>, &mut Out<Elector>), state: &ElectionState) -> After {
@@ -84,7 +84,7 @@ fn who_has_a_quorum_or_follows_one_who_has_stays_and_others_go_over() {
     let back = ElectionState { doubled: 1, backed: true, ..state(&[], &[]) };
     let follows = ["Follow to 0", "no Beat", "no HoldOff", "Suspect in 200"];
     assert_eq!(hears(&three, 1, &leads(false), 0, BACKED), does(back, &follows), "the suspicion was wrong");
-    // A later one draws nobody to itself without a quorum, nor somebody whose leader has one.
+    // A member further behind draws nobody to itself without a quorum, nor one whose leader has a quorum.
     let idle = state(&[], &[]);
     assert_eq!(hears(&three, 1, &idle, 2, BEAT), unmoved());
     assert_eq!(hears(&three, 1, &ElectionState { backed: true, ..idle.clone() }, 2, BACKED), unmoved());
@@ -145,14 +145,14 @@ fn a_leader_that_nobody_answers_suspects_itself_and_one_that_is_answered_looks_a
     let silent = ["no Beat", "no HoldOff", "Suspect in 100"];
     let heard = ElectionState { heard: true, ..next };
     assert_eq!(rings(&three, 0, &heard, ElectionTimer::Suspect), does(state(&[0], &[]), &silent));
-    // One who follows another suspects it, whoever would be a quorum by itself.
+    // A member that follows another suspects it, whoever would be a quorum by itself.
     let heavy = || QuorumRule::Weight(vec![1, 3, 1], 3);
     let heavy = elector(3, Some((heavy(), heavy())));
     let follows = ElectionState { backed: true, heard: true, ..state(&[], &[]) };
     let leads = ["Suspect in 100", "HoldOff in 50", "Heartbeat to 0", "Heartbeat to 2", "Beat in 10"];
     let took_over = ElectionState { heard: true, ..state(&[0], &[]) };
     assert_eq!(rings(&heavy, 1, &follows, ElectionTimer::Suspect), does(took_over, &leads));
-    // Without followers that count, those after it hear of it, and it waits for nobody.
+    // Where followers do not count, the members behind it hear of it, and it waits for nobody.
     let leads = ["no Suspect", "HoldOff in 50", "Heartbeat to 2", "Beat in 10"];
     assert_eq!(
         rings(&elector(3, None), 1, &state(&[], &[]), ElectionTimer::Suspect),

@@ -1,5 +1,5 @@
-//! Guards of the single roles, each asked through the one way in that there is, `impl Actor`: with quorums that differ between the phases, with
-//! ballots that are not the current one, at the bounds of what is remembered, and of instances below a ballot.
+//! Guards of the single roles, each tested through `impl Actor` alone: with quorums that differ between the phases, with ballots
+//! that are not the current one, at the bounds of what is kept, and in instances below a ballot.
 
 mod elections;
 mod unmoved;
@@ -26,7 +26,7 @@ fn value(text: &str) -> Value {
     Value::from(text)
 }
 
-/// Three servers, of which any number promises and all have to accept.
+/// Three servers. Any number promises, and all have to accept.
 fn cluster(phase1: usize, phase2: usize) -> Cluster {
     let quorums = Quorums::new(3, QuorumRule::AtLeast(phase1), QuorumRule::AtLeast(phase2));
     Cluster {
@@ -46,7 +46,7 @@ fn cluster(phase1: usize, phase2: usize) -> Cluster {
     }
 }
 
-/// One process, and what it did last.
+/// One process, and the outputs of its last step.
 struct One {
     process: Process,
     state: ProcessState,
@@ -75,7 +75,7 @@ impl One {
         self
     }
 
-    /// Whether a message leaves the state unedited and nothing to do.
+    /// True if a message leaves the state unedited and has no outputs.
     fn ignores(&self, from: usize, msg: impl Into<Msg>) -> bool {
         let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
         self.process.on_msg(0.into(), &mut state, from.into(), msg.into(), &mut out);
@@ -90,7 +90,7 @@ impl One {
         self
     }
 
-    /// What it said last to a process.
+    /// Its last messages to a process.
     fn told(&self, whom: usize) -> Vec<Msg> {
         let said = self.did.iter().filter_map(|command| match command {
             Command::Send(to, msg) if usize::from(*to) == whom => Some(msg.clone()),
@@ -306,7 +306,8 @@ fn only_a_ballot_that_was_begun_after_a_read_came_answers_it() {
 fn at_most_so_many_wait_at_an_instance_and_at_so_many_instances() {
     for ask in [request as fn(u64, &str) -> Ask, |instance, _| read(instance)] {
         let mut server = One::server(cluster(2, 2));
-        // Two clients fit at an instance, and two instances; and two more, each of a client that waits nowhere else.
+        // Two clients fit at an instance, and two instances. Beyond that there is room for two more, each of a client that waits
+        // nowhere else.
         let asked = [(11, 0), (12, 0), (13, 0), (11, 1), (12, 1), (13, 1), (11, 2), (12, 2)];
         let beyond = [(14, 2), (14, 3), (15, 3), (15, 4), (16, 4)];
         for (client, instance) in asked.into_iter().chain(beyond) {
@@ -329,7 +330,7 @@ fn at_most_so_many_wait_at_an_instance_and_at_so_many_instances() {
 #[test]
 fn quorums_must_meet_across_the_phases_and_each_as_small_as_it_may_be() {
     use QuorumRule::{AtLeast, Fraction, Majority, Weight};
-    // Phase-1 quorums of three out of four meet each other, and still miss a single acceptor.
+    // Phase-1 quorums of three out of four meet each other, and still may miss a single acceptor.
     let disjoint = Quorums::new(4, AtLeast(3), AtLeast(1)).expect_err("A4 alone would choose");
     let set = |indices: &[usize]| indices.iter().copied().collect();
     assert_eq!(disjoint, QuorumError::Disjoint { phase1: set(&[0, 1, 2]), phase2: set(&[3]) });
@@ -361,7 +362,7 @@ fn quorums_must_meet_across_the_phases_and_each_as_small_as_it_may_be() {
     assert!(!set.is_empty() && set.contains(15) && set.len() == 1 && first(17).len() == 16);
 }
 
-/// A client, ninth of all, that asks the first three in turn for a value at instance 5.
+/// A client with id 8 that asks the first three servers in turn for a value at instance 5.
 fn client(want: Want, asking: Asking, pause: bool) -> One {
     let any = Duration::from_millis(1)..Duration::from_millis(2);
     let (asks, heeds) = (ids(0..3), ids(0..3));
@@ -477,7 +478,7 @@ fn a_member_of_an_election_does_nothing_at_a_timer_that_is_not_its_own() {
     assert_eq!(ring(&follows, &state, ElectionTimer::HoldOff), (state.clone(), 0));
     assert_eq!(ring(&leads, &state, ElectionTimer::Beat).1, 2, "a heartbeat and the next timer");
     assert!(ring(&leads, &state, ElectionTimer::HoldOff).0.ready);
-    // What it says to itself is no sign of anybody.
+    // A message to itself is no sign of another member.
     let (mut next, mut out) = (Cow::Borrowed(&state), Out::new());
     leads.on_msg(0.into(), &mut next, 0.into(), Beat::Heartbeat { backed: false }, &mut out);
     assert!(matches!(next, Cow::Borrowed(_)) && out.is_empty());
@@ -522,9 +523,9 @@ fn grids_of_any_shape_have_each_row_and_each_column_and_no_other() {
         assert!(all.iter().all(|column| quorums.is_phase2(set(column))), "{acceptors}, {columns}");
         for (lines, is) in [(&rows, true), (&all, false)] {
             for line in lines.iter().filter(|line| line.len() > 1) {
-                let part = set(&line[1..]);
-                let whole = if is { quorums.is_phase1(part) } else { quorums.is_phase2(part) };
-                assert!(!whole, "{acceptors}, {columns}: a part of {line:?}");
+                let some = set(&line[1..]);
+                let whole = if is { quorums.is_phase1(some) } else { quorums.is_phase2(some) };
+                assert!(!whole, "{acceptors}, {columns}: some of {line:?}");
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What a role must not be moved by: what comes too late, twice or for another; and what it must not forget or repeat meanwhile.
+//! Steps of a role that must change nothing: messages that come too late, twice or for another. And things that it must not
+//! forget or repeat meanwhile.
 
 use crate::{One, accept, accepted, ballot, cluster, ids, prepare, promise, read, request, value};
 use stateright::actor::Command;
@@ -28,7 +29,7 @@ fn state(one: &One) -> &ProposerState {
     one.state.proposer().expect("it proposes")
 }
 
-/// Those four of which any two promise, and any two choose: they need not meet where nobody else proposes.
+/// Four servers of which any two promise, and any two choose. The quorums need not meet, as nobody else proposes.
 fn four(learning: Learning) -> Cluster {
     let quorums = Quorums::forced(4, QuorumRule::AtLeast(2), QuorumRule::AtLeast(2)).expect("they fit");
     Cluster {
@@ -41,7 +42,7 @@ fn four(learning: Learning) -> Cluster {
     }
 }
 
-/// When the retry timer is set to run out at once, or not.
+/// The range of the retry timer: at once, or later.
 fn is_soon(one: &One) -> bool {
     one.did.iter().any(|it| matches!(it, Command::SetTimer(Timer::Retry, after) if *after == (Duration::ZERO..Duration::ZERO)))
 }
@@ -121,7 +122,7 @@ fn who_never_tries_again_counts_no_acceptances_and_heeds_no_nack() {
 #[test]
 fn a_promise_that_is_late_or_early_ends_nothing() {
     let retry = Retry { on_nack: true, after: Some(any()), doublings: 3 };
-    // One value a step, so that more is due when the ballot is in phase 2.
+    // One value per step, so that more is due when the ballot is in phase 2.
     let mut leader = server(Cluster { report: 1, ..four(Learning::Everyone) }, retry);
     leader.hears(8, request(3, "x")).hears(9, request(4, "y")).hears(7, read(5));
     leader.rings(Timer::Retry);
@@ -132,9 +133,9 @@ fn a_promise_that_is_late_or_early_ends_nothing() {
     );
     leader.hears(0, promise(second));
     assert_eq!(state(&leader).failed, 1, "half a quorum is no success");
-    let part = Msg::Promise { ballot: second, accepted: PerInstance::new(), rest: Some(Instance(4)) };
-    leader.hears(1, part);
-    assert_eq!(state(&leader).failed, 1, "nor is a part of a report");
+    let beginning = Msg::Promise { ballot: second, accepted: PerInstance::new(), rest: Some(Instance(4)) };
+    leader.hears(1, beginning);
+    assert_eq!(state(&leader).failed, 1, "nor is a beginning of a report");
     leader.hears(1, promise(second));
     assert_eq!(
         (leader.told(3), leader.told(7)),
@@ -156,7 +157,7 @@ fn a_ballot_that_only_proposes_has_not_succeeded_before_something_is_chosen() {
         first.hears(1, accepted(second, 0, "x"));
         assert_eq!(state(&first).failed, 0);
     }
-    // Another instance's choice is nobody's success here.
+    // A choice in another instance is no success here.
     let mut other = server(four(Learning::Everyone), retry());
     other.hears(9, request(0, "x")).rings(Timer::Retry);
     other.hears(1, Msg::Chosen { instance: Instance(7), value: value("z") });
@@ -228,7 +229,7 @@ fn a_server_answers_each_who_waits_once_and_not_those_whom_learners_tell() {
     assert!(
         server.waiting.is_empty() && server.proposer.wanted.is_empty() && server.proposer.reads.is_empty()
     );
-    // Whatever alone is there ends with the choice: a value that is wanted, a read, somebody who waits.
+    // Each of these ends with the choice, also if it is there alone: a wanted value, a read, a waiting client.
     for (waiting_limit, client, ask) in [(0, 8, request(3, "x")), (2, 8, read(3)), (2, 8, request(3, "x"))] {
         let mut one = One::server(Cluster { waiting_limit, ..cluster(2, 2) });
         one.hears(client, ask).hears(1, Msg::Chosen { instance: Instance(3), value: value("z") });
@@ -250,7 +251,7 @@ fn a_request_for_which_there_is_no_room_is_not_proposed() {
     assert_eq!(state(&one).wanted.keys().collect::<Vec<_>>(), [&Instance(1)]);
     one.hears(9, request(3, "z"));
     assert_eq!(state(&one).wanted.len(), 2, "this one waits nowhere else");
-    // Who asks for what is wanted already takes no room for its value.
+    // A client that asks for what is wanted already takes no room for its value.
     let mut one = One::server(Cluster { keeps: 1, ..cluster(2, 2) });
     one.hears(8, request(1, "xx")).hears(9, request(1, "yy")).hears(10, request(2, "zz"));
     assert_eq!(state(&one).wanted.len(), 1);
@@ -306,11 +307,11 @@ fn one_step_proposes_and_repeats_as_many_bytes_as_one_message_reports_and_at_lea
             assert_eq!(issued(one.rings(Timer::Retry)), each[2], "the first of them once more");
         }
     }
-    // What the ballot was not asked about takes no room from what it was.
+    // Instances that the ballot did not ask about take no room from those that it did.
     let mut one = server(Cluster { report: 1, ..cluster(2, 2) }, retry(Some(any())));
     one.hears(8, request(7, "x")).hears(9, request(3, "y")).hears(1, promise(MINE)).hears(2, promise(MINE));
     assert_eq!(one.told(2), [accept(MINE, 7, "x")]);
-    // Nothing that is due is nothing that is left.
+    // If nothing is due, nothing is left.
     let mut one = One::server(cluster(2, 2));
     one.hears(8, request(7, "x")).hears(1, Msg::Chosen { instance: Instance(7), value: value("x") });
     one.hears(1, promise(MINE)).hears(2, promise(MINE));
@@ -342,7 +343,7 @@ fn who_has_nothing_to_bring_about_does_nothing_when_its_time_is_up() {
     for nacks in [true, false] {
         assert!(One::server(Cluster { nacks, ..cluster(2, 2) }).rings(Timer::Retry).did.is_empty());
     }
-    // A ballot through with phase 1 that is refused stays: there is nothing to propose in it, and a later one tells.
+    // A ballot that has finished phase 1 and is refused stays: there is nothing to propose in it, and a later nack tells.
     let mut one = One::server(cluster(2, 2));
     one.hears(8, request(7, "x")).hears(1, promise(MINE)).hears(2, promise(MINE));
     one.hears(1, Msg::Chosen { instance: Instance(7), value: value("x") });
@@ -364,7 +365,7 @@ fn without_nacks_a_ballot_that_takes_long_is_given_up_and_without_a_timer_none_i
     }
 }
 
-/// Three proposers of which this one leads, or the second.
+/// Three proposers. This one leads, or the second.
 fn elected(leads: bool) -> Cluster {
     let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: 0 };
     let members = if leads { ids(0..3) } else { vec![1.into(), 0.into(), 2.into()] };

@@ -1,7 +1,7 @@
-//! Guards of servers that keep a log, one by one: what counts as a confirmation, what a question has to wait for, which snapshot is taken
-//! over, what a restart must not lose, and how many may wait.
+//! Guards of servers of a log, one by one: what counts as a confirmation, what a question waits for, which snapshot is taken
+//! over, what a restart must not lose, and how many clients may wait.
 
-use crate::world::{CLIENT, PLAIN, Settings, Tape, World, entry, in_log, number};
+use crate::world::{CLIENT, PLAIN, Settings, Tape, World, in_log, logged, number};
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use synod::{
 
 pub(crate) const EVERY: Truncate = Truncate { every: 4, spare: 0, chunk: 1024, most: 1 << 20 };
 
-/// Four servers that keep a log, of which any two promise and three have to accept.
+/// Four servers of a log. Any two promise, and three have to accept.
 pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
     let ids: Vec<Id> = (0..4).map(Id::from).collect();
     let any = Duration::ZERO..Duration::ZERO;
@@ -40,7 +40,7 @@ pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
     }
 }
 
-/// The first server, and what it did last.
+/// The first server, and the outputs of its last step.
 pub(crate) struct First {
     process: Process,
     state: ProcessState,
@@ -60,7 +60,7 @@ impl First {
         First { process, state, did: out.into_iter().collect() }
     }
 
-    /// One that is through with phase 1 of its first ballot, in which this was reported, and has issued a command of its own.
+    /// A server that has finished phase 1 of its first ballot with these reports, and has issued a command of its own.
     pub(crate) fn leader(first: &str) -> First {
         let mut leader = First::start(cluster(None), None);
         leader.hears(CLIENT, submit(first));
@@ -76,7 +76,7 @@ impl First {
         self
     }
 
-    /// Whether a message leaves the state unedited and nothing to do.
+    /// True if a message leaves the state unedited and has no outputs.
     pub(crate) fn ignores(&self, from: usize, msg: impl Into<Msg>) -> bool {
         let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
         self.process.on_msg(0.into(), &mut state, from.into(), msg.into(), &mut out);
@@ -162,7 +162,7 @@ fn only_a_phase_2_quorum_of_this_round_and_ballot_confirms() {
     for (from, said) in [
         (0, confirmed(BALLOT, 1)),
         (1, confirmed(BALLOT, 1)),
-        // A phase-1 quorum; then one twice, another ballot, rounds that are no more or not yet.
+        // A phase-1 quorum. Then the same acceptor again, another ballot, and rounds that are over or have not begun.
         (1, confirmed(BALLOT, 1)),
         (2, confirmed(Ballot { round: 2, proposer: 1 }, 1)),
         (2, confirmed(Ballot { round: 1, proposer: 2 }, 1)),
@@ -174,7 +174,7 @@ fn only_a_phase_2_quorum_of_this_round_and_ballot_confirms() {
     }
     assert_eq!(leader.hears(2, confirmed(BALLOT, 1)).outputs(READER), ["1"]);
     assert_eq!(leader.hears(3, confirmed(BALLOT, 1)).outputs(READER), Vec::<String>::new(), "once");
-    // The next question takes a round of its own: what confirmed the last one says nothing of this.
+    // The next question takes a round of its own: confirmations of the last round say nothing about it.
     leader.hears(READER + 1, query());
     assert_eq!(leader.told(3), [Msg::Confirm { ballot: BALLOT, round: 2 }]);
     (0..4).for_each(|from| {
@@ -187,7 +187,7 @@ fn only_a_phase_2_quorum_of_this_round_and_ballot_confirms() {
 
 #[test]
 fn a_question_waits_for_all_that_may_be_chosen_when_it_came() {
-    // What was issued and is not known to be chosen.
+    // A proposal that was issued and is not known to be chosen.
     let mut leader = First::leader("a");
     leader.hears(READER, query());
     for from in 0..3 {
@@ -196,7 +196,7 @@ fn a_question_waits_for_all_that_may_be_chosen_when_it_came() {
     assert_eq!(leader.outputs(READER), Vec::<String>::new());
     leader.hears(0, accepted(0, "a")).hears(1, accepted(0, "a"));
     assert_eq!(leader.hears(2, accepted(0, "a")).outputs(READER), ["1"]);
-    // What is known beyond a gap.
+    // A value that is known beyond a gap.
     let mut leader = First::leader("a");
     leader.hears(1, chosen(1, "b")).hears(READER, query());
     for from in 0..3 {
@@ -204,7 +204,7 @@ fn a_question_waits_for_all_that_may_be_chosen_when_it_came() {
     }
     assert_eq!(leader.outputs(READER), Vec::<String>::new());
     assert_eq!(leader.hears(1, chosen(0, "a")).outputs(READER), ["2"]);
-    // Without any of that it is answered at once, also where nothing was ever chosen.
+    // Without any of these it is answered at once, even where nothing was ever chosen.
     let mut leader = First::start(cluster(None), None);
     leader.hears(READER, query()).hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
     for from in 0..2 {
@@ -243,7 +243,7 @@ fn an_acceptor_confirms_what_it_has_promised_and_nothing_below() {
 #[test]
 fn at_most_so_many_commands_and_questions_wait_and_the_no_op_is_none() {
     let mut leader = First::start(cluster(None), None);
-    // Two places for anybody, and two more for those who wait nowhere yet.
+    // Two places for all clients, and two more for clients that wait nowhere yet.
     for (client, command, queued) in
         [(11, "a", 1), (12, "b", 2), (11, "c", 2), (13, "", 2), (13, "d", 3), (14, "e", 4), (15, "f", 4)]
     {
@@ -270,14 +270,14 @@ fn at_most_so_many_commands_and_questions_wait_and_the_no_op_is_none() {
     assert_eq!(told, [21, 22, 23, 24]);
 }
 
-/// A snapshot after so many commands.
+/// A snapshot after this number of commands.
 pub(crate) fn snapshot(commands: u64) -> Snapshot {
     let mut tape = Tape::default();
-    (0..commands).for_each(|i| drop(tape.execute(Instance(i), &entry(&format!("c{i}")))));
+    (0..commands).for_each(|i| drop(tape.execute(Instance(i), &logged(&format!("c{i}")))));
     Snapshot { next: Instance(commands), sum: tape.checksum(), machine: Value::from(&tape.snapshot()[..]) }
 }
 
-pub(crate) fn part(of: &Snapshot) -> Msg {
+pub(crate) fn chunk(of: &Snapshot) -> Msg {
     let length = of.machine.as_bytes().len() as u64;
     Msg::Chunk { of: of.next, sum: of.sum, length, at: 0, bytes: of.machine.clone() }
 }
@@ -287,13 +287,13 @@ fn a_snapshot_is_taken_over_if_its_checksum_is_right_and_it_is_ahead() {
     let mut server = First::start(cluster(Some(EVERY)), None);
     let (older, newer) = (snapshot(4), snapshot(8));
     let forged = Snapshot { sum: newer.sum + 1, ..newer.clone() };
-    server.hears(1, part(&forged));
+    server.hears(1, chunk(&forged));
     assert_eq!((server.next(), server.did.len()), (0, 0), "not what its checksum says");
-    server.hears(1, part(&newer));
+    server.hears(1, chunk(&newer));
     let saved = server.saved().expect("it is saved in the step that takes it over");
     assert_eq!((server.next(), saved.acceptor.log_start), (8, Instance(8)));
     assert_eq!(saved.snapshot, Some(newer.clone()));
-    assert!(server.ignores(2, part(&older)) && server.ignores(2, part(&newer)));
+    assert!(server.ignores(2, chunk(&older)) && server.ignores(2, chunk(&newer)));
     let kept = &server.server().log.as_ref().expect("a log").snapshots.as_ref().expect("some").saved;
     assert_eq!(kept.as_ref(), Some(&newer), "an older one does not replace it");
 }
@@ -310,7 +310,7 @@ fn a_snapshot_that_is_on_its_way_gives_way_to_a_newer_one_only() {
     let (older, newer) = (snapshot(4), snapshot(8));
     let fetch = |of: &Snapshot| Msg::Fetch { of: of.next, sum: of.sum, at: 4 };
     assert_eq!(server.hears(1, first(&older)).told(1), [fetch(&older)]);
-    assert_eq!(server.hears(1, first(&older)).told(1), [], "the part that is there is not due");
+    assert_eq!(server.hears(1, first(&older)).told(1), [], "the chunk that is there is not due");
     assert_eq!(server.hears(2, first(&newer)).told(2), [fetch(&newer)]);
     assert_eq!(server.hears(1, first(&older)).told(1), []);
     server.rings(Timer::CatchUp);
@@ -318,7 +318,7 @@ fn a_snapshot_that_is_on_its_way_gives_way_to_a_newer_one_only() {
 }
 
 #[test]
-fn whatever_is_saved_after_a_restart_holds_the_snapshot_and_where_the_log_begins() {
+fn whatever_is_saved_after_a_restart_holds_the_snapshot_and_the_log_start() {
     for truncate in [None, Some(EVERY)] {
         let acceptor = AcceptorState { log_start: Instance(4), ..AcceptorState::default() };
         let disk = Stable { acceptor, tried: 3, snapshot: Some(snapshot(4)) };
@@ -327,7 +327,7 @@ fn whatever_is_saved_after_a_restart_holds_the_snapshot_and_where_the_log_begins
         server.hears(1, Msg::Prepare { ballot: Ballot { round: 5, proposer: 2 }, from: Instance(4) });
         let saved = server.saved().expect("a promise is saved");
         assert_eq!((saved.snapshot.as_ref(), saved.tried), (Some(&snapshot(4)), 3));
-        // Once more, and what was promised is there too.
+        // Once more, and the promise is there too.
         let again = First::start(cluster(truncate), Some(saved));
         assert_eq!((again.next(), again.server().acceptor.log_start), (4, Instance(4)));
         assert_eq!(again.server().acceptor.promised, Some(Ballot { round: 5, proposer: 2 }));
@@ -335,14 +335,14 @@ fn whatever_is_saved_after_a_restart_holds_the_snapshot_and_where_the_log_begins
 }
 
 #[test]
-fn where_the_log_begins_never_goes_back() {
-    // Its snapshot cannot be read, so that it begins anew, below what it has forgotten.
+fn the_log_start_never_goes_back() {
+    // Its snapshot cannot be read, so it starts from nothing, below the log's start.
     let acceptor = AcceptorState { log_start: Instance(8), ..AcceptorState::default() };
     let broken = Snapshot { machine: Value::from("no snapshot"), ..snapshot(8) };
     let disk = Stable { acceptor, tried: 0, snapshot: Some(broken) };
     let mut server = First::start(cluster(Some(EVERY)), Some(disk));
     assert_eq!(server.next(), 0);
-    server.hears(1, part(&snapshot(4)));
+    server.hears(1, chunk(&snapshot(4)));
     assert_eq!((server.next(), server.server().acceptor.log_start), (4, Instance(8)));
     let ask = |from| Msg::Prepare { ballot: Ballot { round: 5, proposer: 2 }, from: Instance(from) };
     assert!(!server.hears(1, ask(7)).told(1).iter().any(|msg| matches!(msg, Msg::Promise { .. })));

@@ -1,4 +1,4 @@
-//! What a log costs and how it goes on, asked of servers through the one way in that there is, `impl Actor`.
+//! Costs and progress of a log, tested through `impl Actor` alone.
 
 mod guards;
 mod snapshots;
@@ -20,7 +20,7 @@ fn in_steady_state_a_command_costs_one_accept_and_one_accepted_a_server() {
             let since = world.sent.len();
             world.submit(0, &format!("c{i}"));
             world.run();
-            // One of each is the leader's to itself, so that each follower gets one Accept and gives one Accepted back.
+            // One of each goes from the leader to itself, so each follower gets one Accept and gives one Accepted back.
             assert_eq!(world.count(since, |m| matches!(m, Msg::Accept { .. })), servers);
             assert_eq!(world.count(since, |m| matches!(m, Msg::Accepted { .. })), servers);
             assert_eq!(world.count(since, |m| matches!(m, Msg::Chosen { .. })), servers - 1);
@@ -42,7 +42,7 @@ fn takeover_with_open_instances_costs_one_round_trip_of_phase_1() {
         let mut world = World::new(&Settings { alpha: 32, ..PLAIN });
         world.submit(0, "first");
         world.run();
-        // Accepts of the odd instances reach server 2 only, those of the even ones nobody but the leader.
+        // Accepts of odd instances reach server 2 only, and those of even ones only the leader.
         for i in 0..open {
             world.submit(0, &format!("open{i}"));
         }
@@ -102,7 +102,7 @@ fn a_leader_that_is_overtaken_gives_up_its_ballot_when_it_is_told() {
     let mut world = World::new(&PLAIN);
     world.submit(0, "a");
     world.run();
-    // The other's ballot has the same round, and nothing of it reaches the first.
+    // The other's ballot has the same round, and no message of it reaches the first.
     world.submit(1, "b");
     world.run_losing(|src, dst, _| usize::from(dst) == 0 || usize::from(src) == 0);
     let tried = |world: &World| world.server(0).proposer.tried;
@@ -231,8 +231,8 @@ fn a_question_is_answered_after_one_round_and_never_by_one_who_is_overtaken() {
     assert_eq!(world.answers(), ["1", "1"]);
     assert_eq!(world.count(since, |m| matches!(m, Msg::Confirm { .. } | Msg::Confirmed { .. })), 6);
     assert_eq!(world.sent.len() - since, 7, "and the answer, and nothing else");
-    // Others choose something that this leader does not hear of; it cannot confirm any more, is told so, and learns in its next ballot
-    // what it has missed.
+    // The others choose a value that this leader does not hear of. It cannot confirm any more, is told so, and learns in its next
+    // ballot what it has missed.
     world.submit(1, "b");
     world.run_losing(|src, dst, _| usize::from(dst) == 0 || usize::from(src) == 0);
     assert_eq!((world.next(0), world.next(1)), (1, 2));
@@ -246,12 +246,12 @@ fn a_question_to_a_server_without_a_ballot_has_one_begun_or_is_sent_on() {
     let mut world = World::new(&Settings { hold_off: true, ..PLAIN });
     let query = || Msg::Ask(Ask::Query { number: 1, command: Value::from("length") });
     world.tell(0, CLIENT.into(), query());
-    // One that comes meanwhile waits for the same ballot.
+    // A question that comes meanwhile waits for the same ballot.
     world.tell(0, (CLIENT + 1).into(), query());
     assert!(world.timers[0].contains(&Timer::Retry));
     world.run();
     assert_eq!((world.told(CLIENT), world.told(CLIENT + 1)), (vec!["0".to_owned()], vec!["0".to_owned()]));
-    // Whoever is overtaken while it is asked says who leads.
+    // A server that is overtaken while a question is open tells who leads.
     world.submit(1, "b");
     world.tell(0, (CLIENT + 2).into(), query());
     world.run();
@@ -311,7 +311,7 @@ fn a_call_is_answered_by_its_own_entry_and_by_no_other_that_asks_the_same() {
         };
         world.sent[since..].iter().filter(is_its).count()
     };
-    // Server 1 hears of nothing, and is asked the same later, by another client and by the same one in another call.
+    // Server 1 hears of nothing. Later another client asks it the same, and so does the same client in another call.
     world.call(0, CLIENT, 1, "same");
     world.run_losing(|_, dst, _| usize::from(dst) == 1);
     assert_eq!(answers(&world, 0, CLIENT, 1), 1);
@@ -319,7 +319,7 @@ fn a_call_is_answered_by_its_own_entry_and_by_no_other_that_asks_the_same() {
     for (client, number) in [(CLIENT + 1, 1), (CLIENT, 2)] {
         world.call(1, client, number, "same");
     }
-    // It learns of the first, executes it, and tells nobody anything for it.
+    // It learns of the first call, executes it, and tells nobody.
     let first = world.server(0).learner.learned[&Instance(0)].clone();
     world.tell(1, 0.into(), Msg::Chosen { instance: Instance(0), value: first });
     assert_eq!(world.next(1), 1);

@@ -1,4 +1,4 @@
-//! Truncation and snapshots: what is forgotten, who is still served, and who is stopped.
+//! Truncation and snapshots: what is forgotten, which servers are still served, and which are stopped.
 
 use crate::world::{CLIENT, PLAIN, Settings, World};
 use synod::{Ballot, Instance, Msg, Stable, Timer, Truncate, Value};
@@ -59,7 +59,7 @@ fn who_comes_back_goes_on_from_its_own_snapshot() {
     world.run();
     assert_eq!((world.next(1), world.tape(1)), (14, tape));
     assert_eq!(parts(&world, since), 0, "the rest comes from the log");
-    // Whoever asks it for what it has not learned again is served all the same.
+    // A server that asks for what it has not learned again is served all the same.
     world.states[0] = None;
     world.submit(1, "more");
     world.run();
@@ -98,12 +98,12 @@ fn lost_and_repeated_parts_are_no_matter() {
             break;
         }
         world.ring(2, Timer::CatchUp);
-        // Every third part gets through, and that twice.
+        // Every third chunk gets through, and twice.
         let mut count = round;
         while let Some((src, dst, msg)) = world.flying.pop_front() {
-            let part = matches!(msg, Msg::Chunk { .. });
-            count += usize::from(part);
-            if !part || count % 3 == 0 {
+            let is_chunk = matches!(msg, Msg::Chunk { .. });
+            count += usize::from(is_chunk);
+            if !is_chunk || count % 3 == 0 {
                 world.tell(dst.into(), src, msg.clone());
                 world.tell(dst.into(), src, msg);
             }
@@ -118,7 +118,7 @@ fn a_transfer_goes_on_with_another_server_and_gives_way_to_a_newer_snapshot() {
     world.run();
     submit_all(&mut world, 0..14, &[2]);
     world.ring(2, Timer::CatchUp);
-    // Two parts come, and then the one who sent them is gone.
+    // Two chunks come, and then their sender is gone.
     let mut asked = 0;
     world.run_losing(|_, _, msg| {
         let asks = matches!(msg, Msg::Fetch { .. });
@@ -136,7 +136,7 @@ fn a_transfer_goes_on_with_another_server_and_gives_way_to_a_newer_snapshot() {
     world.run();
     assert_eq!(world.tape(2), world.tape(1));
     assert!(parts(&world, since) > 0 && world.next(2) == 14);
-    // Once more from the start, and in between the others go on and take another.
+    // Once more from the start. In between the others go on and take another snapshot.
     world.states[0] = up;
     world.disks[2] = None;
     world.start(2);
@@ -192,7 +192,7 @@ fn what_nobody_should_send_is_ignored() {
     let mut world = truncating(Truncate { most: 100, ..EVERY });
     world.run();
     submit_all(&mut world, 0..5, &[]);
-    let part = |of: u64, length: u64, at: u64, bytes: &[u8]| Msg::Chunk {
+    let chunk = |of: u64, length: u64, at: u64, bytes: &[u8]| Msg::Chunk {
         of: Instance(of),
         sum: 1,
         length,
@@ -201,15 +201,15 @@ fn what_nobody_should_send_is_ignored() {
     };
     let whole = world.states[2].clone();
     for msg in [
-        part(99, 101, 0, &[0; 16]),
-        part(99, 20, 0, &[0; 17]),
-        part(99, 20, 0, &[0; 15]),
-        part(99, 20, 0, &[]),
-        part(99, 20, 16, &[0; 4]),
-        part(99, 20, u64::MAX, &[0; 16]),
-        // All of it, and no snapshot.
-        part(99, 3, 0, &[0xff; 3]),
-        part(3, 3, 0, &[0xff; 3]),
+        chunk(99, 101, 0, &[0; 16]),
+        chunk(99, 20, 0, &[0; 17]),
+        chunk(99, 20, 0, &[0; 15]),
+        chunk(99, 20, 0, &[]),
+        chunk(99, 20, 16, &[0; 4]),
+        chunk(99, 20, u64::MAX, &[0; 16]),
+        // The whole bytes, which are no snapshot.
+        chunk(99, 3, 0, &[0xff; 3]),
+        chunk(3, 3, 0, &[0xff; 3]),
         Msg::Fetch { of: Instance(99), sum: 1, at: 0 },
         Msg::Fetch { of: Instance(4), sum: 1, at: u64::MAX },
         Msg::Checksum { below: Instance(99), sum: 1 },
@@ -217,11 +217,11 @@ fn what_nobody_should_send_is_ignored() {
         world.tell(2, 0.into(), msg.clone());
         assert_eq!(world.states[2], whole, "{msg:?}");
     }
-    // Clients have no say.
+    // Clients are not heard.
     world.tell(2, CLIENT.into(), Msg::Checksum { below: Instance(4), sum: 1 });
-    world.tell(2, CLIENT.into(), part(99, 20, 0, &[0; 16]));
+    world.tell(2, CLIENT.into(), chunk(99, 20, 0, &[0; 16]));
     assert_eq!(world.states[2], whole);
-    // An acceptance below where the log begins is one like any other: it was chosen there anyway.
+    // An acceptance below the log's start is one like any other: the value was chosen there anyway.
     let ballot = Ballot { round: 9, proposer: 1 };
     world.tell(2, 0.into(), Msg::Accept { ballot, instance: Instance(1), value: Value::from("c1") });
     assert!(world.server(2).acceptor.accepted.contains_key(&Instance(1)) && world.next(2) == 5);
@@ -234,7 +234,7 @@ fn replicas_that_executed_different_things_stop_with_both_values_named() {
     submit_all(&mut world, 0..5, &[]);
 }
 
-/// What a step of a server does, if it goes through.
+/// The effects of a step of a server, if it does not panic.
 fn survives(world: &mut World, at: usize, src: usize, msg: &Msg) -> bool {
     let tell = std::panic::AssertUnwindSafe(|| world.tell(at, src.into(), msg.clone()));
     std::panic::catch_unwind(tell).is_ok()
@@ -246,7 +246,7 @@ fn who_agrees_with_a_majority_goes_on_whatever_one_other_has_executed() {
     world.run();
     submit_all(&mut world, 0..5, &[]);
     let other = |below| Msg::Checksum { below: Instance(below), sum: 1 };
-    // However often it says so, it is one.
+    // However often it says so, it is one server that differs.
     for _ in 0..3 {
         assert!(survives(&mut world, 1, 2, &other(4)));
     }
@@ -264,8 +264,9 @@ fn who_agrees_with_a_majority_goes_on_whatever_one_other_has_executed() {
 #[test]
 fn a_snapshot_that_is_disputed_while_it_arrives_is_given_up_and_nobody_stops_for_it() {
     let mut world = truncating(EVERY);
-    let part = |sum| Msg::Chunk { of: Instance(8), sum, length: 20, at: 0, bytes: Value::from(&[7; 16][..]) };
-    world.tell(2, 0.into(), part(7));
+    let chunk =
+        |sum| Msg::Chunk { of: Instance(8), sum, length: 20, at: 0, bytes: Value::from(&[7; 16][..]) };
+    world.tell(2, 0.into(), chunk(7));
     let arriving = |world: &World| {
         let log = world.server(2).log.as_ref().expect("a log");
         log.snapshots.as_ref().is_some_and(|snapshots| snapshots.arriving.is_some())
@@ -275,6 +276,6 @@ fn a_snapshot_that_is_disputed_while_it_arrives_is_given_up_and_nobody_stops_for
         assert!(survives(&mut world, 2, 1, &msg));
         assert!(!arriving(&world));
     }
-    world.tell(2, 1.into(), part(8));
+    world.tell(2, 1.into(), chunk(8));
     assert!(arriving(&world), "it is asked for again");
 }

@@ -1,8 +1,8 @@
-//! What a server that keeps a log must not be moved by: what comes late, twice or for another; and what it must not lose, repeat or ask
-//! of itself while its instances go to others.
+//! Steps of a server of a log that must change nothing: messages that come late, twice or for another server. And things that it
+//! must not lose, repeat or ask of itself while its instances go to others.
 
 use crate::guards::{
-    BALLOT, EVERY, First, READER, accepted, chosen, cluster, confirmed, part, promise, query, snapshot,
+    BALLOT, EVERY, First, READER, accepted, chosen, chunk, cluster, confirmed, promise, query, snapshot,
     submit,
 };
 use crate::world::{CLIENT, in_log};
@@ -19,7 +19,7 @@ fn with(truncate: Option<Truncate>, change: impl FnOnce(&mut Log)) -> Cluster {
     cluster
 }
 
-/// One that comes back with this snapshot, and has forgotten the log below an instance.
+/// A server that comes back with this snapshot and has forgotten the log below an instance.
 fn restarted(truncate: Truncate, saved: Snapshot, log_start: u64) -> First {
     let acceptor = AcceptorState { log_start: Instance(log_start), ..AcceptorState::default() };
     First::start(cluster(Some(truncate)), Stable { acceptor, tried: 0, snapshot: Some(saved) })
@@ -33,7 +33,7 @@ fn wanted(server: &First) -> Vec<(u64, Value)> {
     server.server().proposer.wanted.iter().map(|(instance, value)| (instance.0, value.clone())).collect()
 }
 
-/// What it has just proposed.
+/// The proposals of its last step.
 fn proposed(server: &First) -> Vec<(u64, Value)> {
     let proposal = |msg| match msg {
         Msg::Accept { instance, value, .. } => Some((instance.0, value)),
@@ -100,12 +100,12 @@ fn who_learns_from_acceptors_learns_at_a_quorum_and_not_below_what_it_has_forgot
     server.hears(1, accepted(4, "a")).hears(2, accepted(4, "a"));
     assert_eq!(server.next(), 4);
     assert_eq!(server.hears(3, accepted(4, "a")).next(), 5);
-    // What it proposed itself stays where it is until it is known to be chosen.
+    // Its own proposal stays where it is until it is known to be chosen.
     let mut leader = First::start(Cluster { learning: Learning::Everyone, ..cluster(None) }, None);
     leader.hears(CLIENT, submit("a")).hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
     leader.hears(1, accepted(0, "a"));
     assert_eq!((wanted(&leader), queue(&leader)), (vec![(0, in_log("a"))], vec![]));
-    // Where acceptors tell the proposer alone, nobody counts for the learner.
+    // If acceptors tell the proposer alone, the learner counts nothing.
     let mut leader = First::leader("a");
     assert!(leader.hears(1, accepted(0, "a")).server().learner.votes.is_empty());
 }
@@ -128,7 +128,7 @@ fn a_server_asks_the_others_what_it_missed_and_only_where_it_is_to() {
         );
         let learn = |from| if catch_up { vec![Msg::CatchUp { from: Instance(from) }] } else { vec![] };
         assert_eq!((server.told(0), server.told(1)), (vec![], learn(0)));
-        assert_eq!(server.hears(1, part(&snapshot(4))).told(1), learn(4), "the rest after a snapshot");
+        assert_eq!(server.hears(1, chunk(&snapshot(4))).told(1), learn(4), "the rest after a snapshot");
         server.rings(Timer::CatchUp);
         let cancels = |it: &_| matches!(it, Command::CancelTimer(_));
         assert!(server.told(1) == learn(4) && !server.did.iter().any(cancels), "no other timer runs");
@@ -140,18 +140,18 @@ fn a_leader_that_takes_a_snapshot_over_goes_on_in_its_ballot_and_one_that_prepar
     let start = || First::start(cluster(Some(EVERY)), None);
     let mut leader = start();
     leader.hears(CLIENT, submit("a")).hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
-    leader.hears(1, part(&snapshot(4)));
+    leader.hears(1, chunk(&snapshot(4)));
     assert_eq!(
         (proposed(&leader), prepares(&leader)),
         (vec![(4, in_log("a"))], vec![]),
         "its command is not lost"
     );
     let mut prepares_still = start();
-    prepares_still.hears(CLIENT, submit("a")).hears(1, part(&snapshot(4)));
+    prepares_still.hears(CLIENT, submit("a")).hears(1, chunk(&snapshot(4)));
     assert_eq!(prepares(&prepares_still), [(Ballot { round: 2, proposer: 1 }, 4)]);
     // Its command is in the snapshot: there is nothing left to prepare for.
     let mut done = start();
-    done.hears(CLIENT, submit("c0")).hears(1, part(&snapshot(4)));
+    done.hears(CLIENT, submit("c0")).hears(1, chunk(&snapshot(4)));
     assert_eq!((done.outputs(CLIENT), prepares(&done)), (vec!["1".to_owned()], vec![]));
     assert_eq!(done.server().proposer.phase, Phase::Idle);
     assert!(done.server().log.as_ref().expect("a log").asked.is_empty());
@@ -161,7 +161,7 @@ fn a_leader_that_takes_a_snapshot_over_goes_on_in_its_ballot_and_one_that_prepar
 fn a_snapshot_has_nothing_proposed_again_that_is_known_or_fills_a_gap() {
     let mut leader = First::start(cluster(Some(EVERY)), None);
     leader.hears(CLIENT, submit("a")).hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
-    leader.hears(1, chosen(5, "a")).hears(1, part(&snapshot(4)));
+    leader.hears(1, chosen(5, "a")).hears(1, chunk(&snapshot(4)));
     assert_eq!(
         (proposed(&leader), queue(&leader)),
         (vec![(4, Value::no_op())], vec![]),
@@ -170,7 +170,7 @@ fn a_snapshot_has_nothing_proposed_again_that_is_known_or_fills_a_gap() {
     let mut leader = First::start(cluster(Some(EVERY)), None);
     leader.hears(1, chosen(1, "c1")).hears(READER, query()).hears(1, promise(BALLOT));
     assert_eq!(proposed(leader.hears(2, promise(BALLOT))), [(0, Value::no_op())]);
-    leader.hears(1, part(&snapshot(4)));
+    leader.hears(1, chunk(&snapshot(4)));
     assert_eq!((proposed(&leader), wanted(&leader), queue(&leader)), (vec![], vec![], vec![]));
 }
 
@@ -227,7 +227,7 @@ fn what_is_executed_known_or_waits_is_not_queued_and_begins_nothing() {
     assert!(server.ignores(CLIENT, submit("")), "the no-op is no command");
     server.hears(1, chosen(0, "a")).hears(CLIENT, submit("a"));
     assert_eq!((server.outputs(CLIENT), server.did.len()), (vec!["1".to_owned()], 1));
-    // Known beyond a gap: it is executed as soon as the gap is filled.
+    // A value is known beyond a gap. It is executed as soon as the gap is filled.
     server.hears(1, chosen(2, "b")).hears(CLIENT, submit("b"));
     assert_eq!((queue(&server), server.did.len()), (vec![], 0));
     assert!(server.ignores(CLIENT, submit("b")), "the call waits");
@@ -297,10 +297,10 @@ fn a_snapshot_is_offered_to_those_who_need_what_is_forgotten_and_to_no_other() {
     server.hears(1, chosen(4, "x"));
     assert_eq!(
         server.hears(1, Msg::CatchUp { from: Instance(3) }).told(1),
-        [part(&saved)],
+        [chunk(&saved)],
         "and no more than that"
     );
-    // What is spared comes from the log.
+    // Spared instances come from the log.
     let spare = Truncate { spare: 2, ..EVERY };
     let mut server = First::start(cluster(Some(spare.clone())), None);
     for at in 0..4 {
@@ -310,7 +310,7 @@ fn a_snapshot_is_offered_to_those_who_need_what_is_forgotten_and_to_no_other() {
     let values = [(Instance(2), in_log("c2")), (Instance(3), in_log("c3"))].into_iter().collect();
     let known = Msg::CatchUpReply { values, next: Instance(4) };
     assert_eq!(server.hears(1, Msg::CatchUp { from: Instance(2) }).told(1), [known]);
-    // Who promises about what is asked offers nothing besides.
+    // A server that can promise what is asked offers no snapshot besides.
     for (from, promises) in [(1, false), (2, true), (3, true)] {
         let mut server = restarted(spare.clone(), saved.clone(), 2);
         let told = server.hears(1, prepare(5, from)).told(1);
@@ -328,8 +328,8 @@ fn parts_are_sent_as_far_as_there_are_any_and_of_what_is_there() {
     let fetch = |of, at| Msg::Fetch { of: Instance(of), sum: saved.sum, at };
     assert!(server.ignores(1, fetch(8, 0)), "it has none so new");
     assert!(server.ignores(1, fetch(4, length)) && server.ignores(1, fetch(4, length + 1)), "that was all");
-    assert_eq!(server.hears(1, fetch(4, 0)).told(1), [part(&saved)]);
-    assert_eq!(server.hears(1, fetch(3, 5)).told(1), [part(&saved)], "a newer one from its beginning");
+    assert_eq!(server.hears(1, fetch(4, 0)).told(1), [chunk(&saved)]);
+    assert_eq!(server.hears(1, fetch(3, 5)).told(1), [chunk(&saved)], "a newer one from its beginning");
     // Such a chunk fits into a message, however little else does.
     let longest = |chunk| {
         Cluster { report: 1, max_value: 1, ..cluster(Some(Truncate { chunk, ..EVERY })) }.longest_message()
@@ -339,7 +339,7 @@ fn parts_are_sent_as_far_as_there_are_any_and_of_what_is_there() {
     let mut server = restarted(EVERY, empty.clone(), 4);
     assert_eq!(
         server.hears(1, Msg::CatchUp { from: Instance(0) }).told(1),
-        [part(&empty)],
+        [chunk(&empty)],
         "of no bytes, but a snapshot"
     );
 }
@@ -348,16 +348,16 @@ fn parts_are_sent_as_far_as_there_are_any_and_of_what_is_there() {
 fn no_snapshot_is_taken_of_one_who_differs_or_one_that_is_too_long_or_changes_its_length() {
     let mut server = restarted(EVERY, snapshot(4), 4);
     server.hears(1, Msg::Checksum { below: Instance(4), sum: snapshot(4).sum + 1 });
-    assert!(server.ignores(1, part(&snapshot(8))), "it has executed something else");
+    assert!(server.ignores(1, chunk(&snapshot(8))), "it has executed something else");
     assert!(
         server.ignores(1, Msg::Checksum { below: Instance(4), sum: snapshot(4).sum + 1 }),
         "that is known"
     );
-    assert_eq!(server.hears(2, part(&snapshot(8))).next(), 8);
+    assert_eq!(server.hears(2, chunk(&snapshot(8))).next(), 8);
     let length = snapshot(4).machine.as_bytes().len() as u64;
     for (most, next) in [(length, 4), (length - 1, 0)] {
         let mut server = First::start(cluster(Some(Truncate { most, ..EVERY })), None);
-        assert_eq!(server.hears(1, part(&snapshot(4))).next(), next, "{most}");
+        assert_eq!(server.hears(1, chunk(&snapshot(4))).next(), next, "{most}");
     }
     let mut server = First::start(cluster(Some(Truncate { chunk: 4, ..EVERY })), None);
     let first = |length| {
@@ -406,7 +406,7 @@ fn a_machine_that_is_yet_to_be_written_is_compared_and_what_arrives_goes_on() {
     let length = machine.as_bytes().len() as u64;
     server.hears(2, Msg::Chunk { of, sum, length, at: 0, bytes: Value::from(&machine.as_bytes()[..4]) });
     server.hears(1, checksum(snapshot(4).sum + 1));
-    assert_eq!(differ(&server), (vec![1], true), "the part of another is not in dispute");
+    assert_eq!(differ(&server), (vec![1], true), "the chunk of another is not in dispute");
 }
 
 #[test]
@@ -472,7 +472,7 @@ fn who_holds_off_does_not_wait_for_its_other_timer() {
     );
 }
 
-/// Four servers of which this one leads if a quorum follows it, or the second.
+/// Four servers. This one leads if a quorum follows it, or else the second does.
 fn elected(leads: bool) -> Cluster {
     let cluster = cluster(None);
     let any = Duration::ZERO..Duration::ZERO;

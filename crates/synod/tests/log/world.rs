@@ -1,4 +1,4 @@
-//! Servers and all that is on its way between them, delivered in the order in which it was sent.
+//! Servers, and the messages between them, which are delivered in the order of sending.
 
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
@@ -10,11 +10,11 @@ use synod::{
     Quorums, Retry, ServerState, Stable, Timer, Truncate, Value,
 };
 
-/// Writes down what it executes, and says how much that is.
+/// A machine that writes down what it executes, and outputs how much that is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tape {
     executed: Vec<(u64, Value)>,
-    /// Whether it takes each command for another, and so diverges from its replicas.
+    /// True if it takes each command for another, and so diverges from its replicas.
     otherwise: bool,
 }
 
@@ -70,12 +70,12 @@ pub(crate) fn number(command: &str) -> u64 {
     command.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(257).wrapping_add(byte.into()))
 }
 
-/// Those words in the log; no words are the no-op.
+/// These words as they stand in the log. No words are the no-op.
 pub(crate) fn in_log(command: &str) -> Value {
-    if command.is_empty() { Value::no_op() } else { entry(command).value() }
+    if command.is_empty() { Value::no_op() } else { logged(command).value() }
 }
 
-pub(crate) fn entry(command: &str) -> LogEntry {
+pub(crate) fn logged(command: &str) -> LogEntry {
     let call = Call { client: CLIENT.into(), number: number(command) };
     LogEntry { call, command: Value::from(command) }
 }
@@ -87,7 +87,7 @@ pub(crate) struct Settings {
     pub(crate) hold_off: bool,
     pub(crate) catch_up: bool,
     pub(crate) truncate: Option<Truncate>,
-    /// Whether server 0 executes something else than the others.
+    /// True if server 0 executes something else than the others.
     pub(crate) diverges: bool,
 }
 
@@ -101,7 +101,7 @@ pub(crate) const PLAIN: Settings = Settings {
     diverges: false,
 };
 
-/// Servers and all that is on its way between them, delivered in the order in which it was sent.
+/// Servers, and the messages between them, which are delivered in the order of sending.
 pub(crate) struct World {
     pub(crate) servers: Vec<Process>,
     pub(crate) states: Vec<Option<ProcessState>>,
@@ -208,7 +208,7 @@ impl World {
         self.done(at, out);
     }
 
-    /// Submits a command as a call of its own: the same words are the same call.
+    /// Submits a command as a call of its own. The same words are the same call.
     pub(crate) fn submit(&mut self, at: usize, command: &str) {
         self.call(at, CLIENT, number(command), command);
     }
@@ -218,7 +218,7 @@ impl World {
         self.tell(at, client.into(), Ask::Submit { number, command: Value::from(command) }.into());
     }
 
-    /// Delivers until nothing is on its way, but for what is lost.
+    /// Delivers until no message is on its way, except for those that are lost.
     pub(crate) fn run_losing(&mut self, mut lost: impl FnMut(Id, Id, &Msg) -> bool) {
         while let Some((src, dst, msg)) = self.flying.pop_front() {
             if !lost(src, dst, &msg) {
@@ -244,7 +244,7 @@ impl World {
         String::from_utf8(machine.snapshot()).expect("text")
     }
 
-    /// How many messages of a kind have been sent since.
+    /// The number of messages of a kind that were sent since.
     pub(crate) fn count(&self, since: usize, what: impl Fn(&Msg) -> bool) -> usize {
         self.sent[since..].iter().filter(|(_, _, msg)| what(msg)).count()
     }
@@ -253,7 +253,7 @@ impl World {
         self.told(CLIENT)
     }
 
-    /// What a client was answered.
+    /// The answers to a client.
     pub(crate) fn told(&self, client: usize) -> Vec<String> {
         let output = |(_, to, msg): &(Id, Id, Msg)| match msg {
             Msg::Output { output, .. } if usize::from(*to) == client => Some(format!("{output:?}")),
