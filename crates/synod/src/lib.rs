@@ -1,11 +1,11 @@
 //! Paxos, written once.
 //!
-//! The roles of *Paxos Made Simple* (PMS) as [`stateright`] actors: what the models explore is, function for function,
-//! what a server runs. The only ways in are the implementations of [`stateright::actor::Actor`] by [`Process`] and, for who leads, by
-//! [`Elector`]; everything else that is public here is data: configuration, messages and states.
+//! The roles of *Paxos Made Simple* (PMS) as [`stateright`] actors. Models explore the same functions that a server runs. The only
+//! ways in are the implementations of [`stateright::actor::Actor`] by [`Process`] and, for an election alone, by [`Elector`]. Everything
+//! else that is public here is data: configuration, messages and states.
 //!
 //! The crate does no input or output, reads no clock, draws no random number and logs nothing. It holds no fault, no
-//! mutant and no test hook: those live in `synod-model`, outside of what they break.
+//! mutant and no test hook. Faults and mutants live in `synod-model`, outside of what they break.
 //!
 //! Modules stand on shelves, and each imports only from its own shelf and from those above it in this table. No two modules import each other.
 //! A test in `tests/house.rs` holds both.

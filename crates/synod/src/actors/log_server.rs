@@ -27,7 +27,7 @@ pub(crate) struct LogServer<'m> {
 impl LogServer<'_> {
     /// Asks at once what was missed while it was away.
     pub(crate) fn start(&self, next: Instance, fx: &mut Effects) {
-        self.ask(next, fx);
+        self.catch_up(next, fx);
     }
 
     /// Takes a message. Servers choose the instances, so a client's message that names one is ignored.
@@ -78,8 +78,8 @@ impl LogServer<'_> {
                     self.give_way(state, fx);
                 }
             }
-            Msg::CatchUp { from } => self.on_learn(state, src, *from, fx),
-            Msg::CatchUpReply { values, next } => self.on_known(state, src, (values, *next), fx),
+            Msg::CatchUp { from } => self.on_catch_up(state, src, *from, fx),
+            Msg::CatchUpReply { values, next } => self.on_catch_up_reply(state, src, (values, *next), fx),
             Msg::Beat(beat) => {
                 let turn = lead::on_beat(self.context, as_proposer(state), src, *beat, fx);
                 self.take_turn(state, turn, fx);
@@ -148,7 +148,7 @@ impl LogServer<'_> {
                 if snapshot::ask_again(as_server(state), &self.others(), fx) {
                     self.watch_catch_up(fx);
                 } else {
-                    self.ask(as_server(state).log().next, fx);
+                    self.catch_up(as_server(state).log().next, fx);
                 }
             }
             Timer::Snapshot => {
@@ -323,7 +323,7 @@ impl LogServer<'_> {
     }
 
     /// Asks the others what was chosen from the first unknown instance on, and again some time later.
-    fn ask(&self, from: Instance, fx: &mut Effects) {
+    fn catch_up(&self, from: Instance, fx: &mut Effects) {
         if self.log.catch_up.is_some() {
             fx.broadcast(&self.others(), &Msg::CatchUp { from });
             self.watch_catch_up(fx);
@@ -340,7 +340,7 @@ impl LogServer<'_> {
         self.context.cluster.learners.iter().copied().filter(|id| *id != self.context.me).collect()
     }
 
-    fn on_learn(&self, state: &mut Cow<'_, ProcessState>, src: Id, from: Instance, fx: &mut Effects) {
+    fn on_catch_up(&self, state: &mut Cow<'_, ProcessState>, src: Id, from: Instance, fx: &mut Effects) {
         let server = as_server(state);
         if snapshot::offer(self.log, &server, src, from, fx) {
             return;
@@ -352,7 +352,7 @@ impl LogServer<'_> {
     }
 
     /// Learns what another server knows, and asks for more if that was not all.
-    fn on_known(
+    fn on_catch_up_reply(
         &self,
         state: &mut Cow<'_, ProcessState>,
         src: Id,
