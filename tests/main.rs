@@ -11,6 +11,7 @@ mod house;
 mod imports;
 mod leading;
 mod liveness;
+mod local;
 mod planted;
 mod proxy;
 mod reductions;

@@ -23,6 +23,7 @@ Examples:
   synod check --tier full --format json     all but the nightly ones, one JSON object a line
   synod check my-model.toml                 a model of your own
   synod explore mutants/any-value           a counterexample, step by step, in the browser
+  synod cluster                             a whole cluster on this machine
   synod serve --config cluster.toml --id 0  one member of a cluster, over UDP
   synod put 1 hello                         has a value chosen
   synod get 1                               says what was chosen"
@@ -50,6 +51,8 @@ pub enum Command {
     Keygen(Keygen),
     /// Runs one member of a cluster, over UDP, until SIGTERM
     Serve(Serve),
+    /// Runs all members of a cluster on this machine, for trying out
+    Cluster(Cluster),
     /// Has a value chosen for an instance, unless another one was
     Put(Put),
     /// Says which value was chosen for an instance
@@ -272,7 +275,7 @@ pub struct Replay {
 
 /// Which cluster.
 #[derive(ClapArgs)]
-pub struct Cluster {
+pub struct Where {
     /// The configuration file of the cluster
     #[arg(long, value_name = "FILE", default_value = "cluster.toml", env = "SYNOD_CONFIG")]
     pub config: PathBuf,
@@ -287,13 +290,30 @@ first line everywhere and SIGHUP, then remove the old one and SIGHUP. Before an 
 be changed too, to a line that `--client` prints once the new cluster key is the first.")]
 pub struct Keygen {
     #[command(flatten)]
-    pub cluster: Cluster,
+    pub cluster: Where,
     /// Prints one new cluster key on stdout, to be added to a file by hand, and makes no file
     #[arg(long)]
     pub print: bool,
     /// Prints one new line of the client key file on stdout, for the first key of the cluster key file, and makes no file
     #[arg(long, conflicts_with = "print")]
     pub client: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Starts the members as processes, with keys and a configuration that it makes; starts a member again that ends; and ends all on Ctrl-C.
+
+Examples:
+  synod cluster                       three members, gone with their data when it ends
+  synod cluster --data demo           the same, with data that stay; the second time it goes on with them
+  synod cluster --nodes 1             a single member")]
+pub struct Cluster {
+    /// The number of members, from 1 to 9 [default: 3, or as many as the data are of]
+    #[arg(long, value_name = "N", value_parser = words::nodes)]
+    pub nodes: Option<u16>,
+    /// The folder for configuration, keys and data [default: a new one, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
@@ -317,10 +337,13 @@ Every member has the same configuration file:
 Signals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew.")]
 pub struct Serve {
     #[command(flatten)]
-    pub cluster: Cluster,
+    pub cluster: Where,
     /// Which member this is
     #[arg(long, value_parser = words::number)]
     pub id: u64,
+    /// Stops when standard input ends
+    #[arg(long, hide = true)]
+    pub attached: bool,
 }
 
 #[derive(ClapArgs)]
@@ -329,7 +352,7 @@ Prints the value that was chosen. Exit status: 0 it is yours, 1 it is another on
 3 no answer came in time (the value may yet be chosen; asking again is safe).")]
 pub struct Put {
     #[command(flatten)]
-    pub cluster: Cluster,
+    pub cluster: Where,
     /// The instance, from 0
     #[arg(value_parser = words::number)]
     pub instance: u64,
@@ -345,7 +368,7 @@ Prints the value that was chosen. Exit status: 0 there is one, 1 none had been c
 2 it could not be asked, 3 no answer came in time.")]
 pub struct Get {
     #[command(flatten)]
-    pub cluster: Cluster,
+    pub cluster: Where,
     /// The instance, from 0
     #[arg(value_parser = words::number)]
     pub instance: u64,

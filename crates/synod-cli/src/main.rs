@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod cluster;
 mod explore;
 mod flight;
 mod formats;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Man => teach::man(),
         Command::Keygen(args) => serve::keygen(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Put(args) => register::put(&args),
         Command::Get(args) => register::get(&args),
     };

@@ -4,11 +4,15 @@ use crate::args::{Keygen, Serve};
 use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
 use crate::words;
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
 use synod_runtime::keys::{self, ClientKeys, Keys};
 use synod_runtime::refusal::{LOST, ids};
 use synod_runtime::transport::Dropped;
-use synod_server::{Notice, Orders};
+use synod_runtime::wire::Waker;
+use synod_server::{Config, Notice, Orders};
 use zeroize::Zeroizing;
 
 /// Runs a member until a signal stops it.
@@ -26,6 +30,9 @@ pub fn run(args: &Serve) -> Result<u8, String> {
                 node.wire().address().map_or_else(|_| "?".to_owned(), |address| address.to_string());
             say(id, &format!("listens on UDP {address}"));
             unheard = synod_server::obey_signals(&orders, node.wire().waker()).err();
+            if args.attached {
+                stop_with_stdin(orders.clone(), node.wire().waker());
+            }
         },
         &mut |notice| tell(id, &notice),
     )
@@ -50,6 +57,16 @@ pub fn run(args: &Serve) -> Result<u8, String> {
     );
     say(id, &text);
     Ok(crate::status::OK)
+}
+
+/// Stops the member when standard input ends: when the process that started it has gone.
+fn stop_with_stdin(orders: Orders, waker: Arc<Waker>) {
+    thread::spawn(move || {
+        // An input that cannot be read has ended too.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        orders.stop.store(true, Ordering::Relaxed);
+        let _ = waker.wake();
+    });
 }
 
 /// Says a line in one write, so that members that share a terminal do not write into each other's lines.
@@ -109,33 +126,38 @@ pub fn keygen(args: &Keygen) -> Result<u8, String> {
         line(&keys::client_line(&*new_key()?, &cluster()?));
         return Ok(crate::status::OK);
     }
-    let mut made = 0;
-    let mut make = |path: &Path, what: &str, new: &dyn Fn() -> Result<Zeroizing<String>, String>| {
-        if path.exists() {
-            anstream::eprintln!("{}: is there already, and stays as it is", path.display());
-            return Ok(());
+    let made = make_keys(&config)?;
+    for path in [&config.cluster_key, &config.client_key] {
+        match made.iter().find(|(there, _)| there == path) {
+            Some((_, what)) => line(&format!("{}: {what}", path.display())),
+            None => anstream::eprintln!("{}: is there already, and stays as it is", path.display()),
         }
-        keys::create(path, &new()?).map_err(|error| error.to_string())?;
-        line(&format!("{}: {what}", path.display()));
-        made += 1;
-        Ok::<(), String>(())
-    };
-    let members = "for the members, and nobody else";
-    make(&config.cluster_key, members, &|| Ok(keys::line(&*new_key()?)))?;
-    let clients = "for the members and their clients";
-    make(&config.client_key, clients, &|| Ok(keys::client_line(&*new_key()?, &cluster()?)))?;
-    // What was there before may be of an earlier version, or of another cluster key.
-    let there = ClientKeys::load(&config.client_key).and_then(|keys| {
-        let cluster = Keys::load(&config.cluster_key)?;
-        keys.fits(&cluster, &config.client_key)
-    });
-    there.map_err(|error| error.to_string())?;
-    if made == 0 {
+    }
+    if made.is_empty() {
         anstream::eprintln!(
             "no key was made; `synod keygen --print` prints a cluster key to be added to a file, `--client` a client key"
         );
     }
     Ok(crate::status::OK)
+}
+
+/// Makes the key files of a configuration that are not there yet. Returns those that were made, each with who may have it.
+pub fn make_keys(config: &Config) -> Result<Vec<(PathBuf, &'static str)>, String> {
+    let mut made = Vec::new();
+    if !config.cluster_key.exists() {
+        keys::create(&config.cluster_key, &keys::line(&*new_key()?)).map_err(|error| error.to_string())?;
+        made.push((config.cluster_key.clone(), "for the members, and nobody else"));
+    }
+    let cluster = Keys::load(&config.cluster_key).map_err(|error| error.to_string())?;
+    if !config.client_key.exists() {
+        let text = keys::client_line(&*new_key()?, &cluster);
+        keys::create(&config.client_key, &text).map_err(|error| error.to_string())?;
+        made.push((config.client_key.clone(), "for the members and their clients"));
+    }
+    // What was there before may be of an earlier version, or of another cluster key.
+    let clients = ClientKeys::load(&config.client_key).map_err(|error| error.to_string())?;
+    clients.fits(&cluster, &config.client_key).map_err(|error| error.to_string())?;
+    Ok(made)
 }
 
 fn new_key() -> Result<Zeroizing<[u8; 32]>, String> {

@@ -26,6 +26,12 @@ pub fn threads(text: &str) -> Result<u16, String> {
     count.ok_or_else(|| "must be a whole number from 1 to 256".to_owned())
 }
 
+/// A number of members on one machine.
+pub fn nodes(text: &str) -> Result<u16, String> {
+    let count = text.parse().ok().filter(|count| (1..=9).contains(count));
+    count.ok_or_else(|| "must be a whole number from 1 to 9".to_owned())
+}
+
 /// A whole number.
 pub fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))
