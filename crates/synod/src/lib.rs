@@ -70,4 +70,4 @@ pub use progress::retry::Retry;
 pub use quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, QuorumRule, Quorums};
 pub use roles::acceptor::AcceptorState;
 pub use roles::learner::{LearnerState, Votes};
-pub use roles::proposer::{Gaps, Obligation, Phase, ProposerState, Readers};
+pub use roles::proposer::{Gaps, Phase, ProposerState, Readers};

@@ -253,7 +253,7 @@ impl Quorums {
     }
 
     /// A smallest phase-1 quorum and a smallest phase-2 quorum without a common member, if there are such.
-    pub fn disjoint(&self) -> Option<(AcceptorSet, AcceptorSet)> {
+    fn disjoint(&self) -> Option<(AcceptorSet, AcceptorSet)> {
         let all = AcceptorSet::first(self.acceptors);
         let smallest = |of: &dyn Fn(AcceptorSet) -> bool, within: AcceptorSet| {
             AcceptorSet::subsets(self.acceptors)

@@ -110,7 +110,7 @@ impl Gaps {
 
 /// The choice that a phase-1 quorum's promises leave a proposer in one instance: the two cases of P2c.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obligation<'a> {
+pub(crate) enum Obligation<'a> {
     /// P2c (a): nobody in the quorum accepted anything below this ballot. Any value will do.
     Free,
     /// P2c (b): this is the highest-numbered proposal accepted below this ballot in the quorum. The value must be its value.
