@@ -1,9 +1,9 @@
 //! Checks models with one edit in force (`run SECONDS MEGABYTES MODEL…`, the edit in `SYNOD_GUARD`), or without one,
-//! and says which edits each model reaches (`record SECONDS`). One line of JSON a model.
+//! and says which edits each model reaches (`record SECONDS`). One line of JSON per model.
 
 use serde_json::json;
 use std::time::{Duration, Instant};
-use synod_model::{Settings, Tier, catalogue, check};
+use synod_model::{Settings, Tier, Verdict, catalogue, check};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
