@@ -19,7 +19,7 @@ use synod_explore::actor_model::from_actor_model;
 use synod_explore::{Check, Observer, Options, Subject, System, Table, Verdict, explore};
 use systems::{Asks, commit, consensus, election, merged, register, transfer};
 
-/// Who explores.
+/// The explorer to measure.
 #[derive(Clone, Copy)]
 enum Way {
     /// This engine, with the properties in its own words.
@@ -36,7 +36,7 @@ enum Way {
 struct Side {
     name: &'static str,
     way: Way,
-    /// Whether it visits every state, so that its counts must be everybody's.
+    /// True if it visits every state, so that its counts must agree with the others'.
     whole: bool,
 }
 
@@ -80,7 +80,7 @@ const SIDES: [Side; 11] = [
 /// Whom the others are compared with, by index.
 const BFS: usize = 3;
 
-/// What is explored.
+/// The systems to explore.
 struct Work {
     name: &'static str,
     quick: bool,
@@ -154,7 +154,7 @@ where
     H: Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
 {
     match way {
-        // Where there is no history, such rows are those without again.
+        // Without a history, such rows repeat those without.
         Way::Ours(options) | Way::Merged(options) => {
             let (system, mut options) = (system(model), options());
             // Nothing can be left out where a property looks at whole states; such rows are those of the exact search again.
@@ -179,7 +179,7 @@ fn ours<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>
     })
 }
 
-/// What a search of stateright visited. It says nothing of what it keeps.
+/// The counts of a search of stateright. It does not report its memory.
 fn visited<M>(checker: &impl Checker<M>) -> [u64; 4]
 where
     M: Model<State: Clone + Debug + PartialEq, Action: Clone + Debug + PartialEq>,

@@ -1,4 +1,4 @@
-//! What checking liveness costs beside checking the claims of the same model: safety with one thread and with two, liveness
+//! The cost of checking liveness beside checking the claims of the same model: safety with one thread and with two, liveness
 //! (one thread, as it keeps the whole graph), in turn, each in a process of its own.
 //!
 //! `cargo bench -p synod-model --bench liveness [-- --quick --rounds N]`

@@ -1,4 +1,4 @@
-//! How explorations are measured: each in a process of its own, so that memory begins clean, and in processor time, so
+//! Measures explorations: each in a process of its own, so that memory begins clean, and in processor time, so
 //! that whoever else uses the machine disturbs less.
 
 use rustix::time::{ClockId, clock_gettime};
@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-/// What one exploration visited and took.
+/// The counts and costs of one exploration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
     /// Distinct states.
@@ -16,7 +16,7 @@ pub(crate) struct Measured {
     pub(crate) generated: u64,
     /// The greatest depth of a state.
     pub(crate) depth: u64,
-    /// What the explorer says it keeps, in bytes; nothing if it does not say.
+    /// The bytes that the explorer reports to keep, if it reports them.
     pub(crate) kept: u64,
     /// Nanoseconds of all processors until the verdict.
     pub(crate) cpu: u64,
@@ -185,9 +185,9 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// What was asked for on the command line.
+/// The options of the command line.
 pub(crate) struct Asked {
-    /// How often each is measured, in turn.
+    /// The number of rounds.
     pub(crate) rounds: usize,
     /// Small systems only, once.
     pub(crate) quick: bool,

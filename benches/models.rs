@@ -1,4 +1,4 @@
-//! How exploring Paxos itself grows with acceptors and proposers, all claims asked: this engine with one thread and with
+//! The growth of exploring Paxos itself with acceptors and proposers, all claims asked: this engine with one thread and with
 //! two, and stateright's breadth-first search over the same system.
 //!
 //! `cargo bench -p synod-model --bench models [-- --quick --rounds N --only NAME]`

@@ -32,7 +32,7 @@ use synod_server::{PaxosChanges, Wiring};
 
 const MEMBERS: usize = 3;
 
-/// Where a member listens.
+/// The address on which a member listens.
 type Place = SocketAddr;
 
 /// Loopback addresses that were free a moment ago.
@@ -83,7 +83,7 @@ impl Actor for Load {
         }
     }
 
-    /// What got lost is asked for again.
+    /// Lost questions are asked again.
     fn on_timeout(&self, _: Id, state: &mut Cow<'_, LoadState>, (): &(), out: &mut Out<Self>) {
         let oldest = state.waiting.iter().take(16);
         for instance in oldest {
@@ -138,7 +138,7 @@ enum Way {
     Recorded,
 }
 
-/// What came of it.
+/// The results.
 struct Measured {
     events: u64,
     answers: u64,

@@ -2,6 +2,7 @@
 //! its model and its mutant is whole.
 
 use crate::imports::Imports;
+use crate::shapes;
 use crate::synod::root;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -171,6 +172,63 @@ fn the_shelves_of_the_protocol_import_downwards_only() {
     for shelf in SHELVES {
         assert!(imports.all().any(|(module, _)| module.first().is_some_and(|name| name == shelf)), "{shelf}");
     }
+}
+
+/// Structs that are larger than they should be, by crate: each is to be split, or to say why it is one.
+const STILL_LARGE: [(&str, &str); 6] = [
+    ("synod-linear", "Search"),
+    ("synod-replay", "Member"),
+    ("synod-runtime", "Node"),
+    ("synod-runtime", "Peer"),
+    ("synod-runtime", "Transport"),
+    ("synod-runtime", "UdpWire"),
+];
+
+/// What is wrong with the shapes of a crate's types, each with the crate, the type and the complaint.
+fn misshapen(root: &Path, name: &str, files: &[PathBuf]) -> Vec<(String, String, String)> {
+    let types = shapes::shapes(root, files);
+    let complaints = types.into_iter().flat_map(|((file, of), shape)| {
+        let complaints = shape.complaints().into_iter();
+        complaints.map(move |complaint| (of.clone(), format!("{}: {of} {complaint}", file.display())))
+    });
+    complaints.map(|(of, complaint)| (name.to_owned(), of, complaint)).collect()
+}
+
+#[test]
+fn types_have_few_fields_and_methods_in_few_files_or_say_why() {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join("crates")).expect("a folder of the project") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        found.extend(misshapen(&root(), &name, &rust_files(&format!("crates/{name}/src"))));
+    }
+    let is_known = |krate: &str, of: &str| STILL_LARGE.contains(&(krate, of));
+    let new: Vec<&str> =
+        found.iter().filter(|(krate, of, _)| !is_known(krate, of)).map(|(.., it)| it.as_str()).collect();
+    assert!(new.is_empty(), "{}", new.join("\n"));
+    for (krate, of) in STILL_LARGE {
+        assert!(
+            found.iter().any(|(k, o, _)| k == krate && o == of),
+            "{of} of {krate} is fine: take it off the list"
+        );
+    }
+}
+
+#[test]
+fn a_large_struct_and_scattered_methods_are_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fields: String = (0..13).map(|n| format!("    pub(crate) field{n}: Vec<(u8, u8)>,\n")).collect();
+    let large = format!("#[derive(Debug)]\npub struct Large<T> {{\n{fields}}}\n");
+    let mut text =
+        format!("{large}\n/// Doc.\n// Fields: one for each setting.\n{}", large.replace("Large", "Fine"));
+    text += "struct Spread(u8);\n\nimpl Spread {\n    fn a() {}\n}\n";
+    fs::write(folder.path().join("a.rs"), text).expect("it is written");
+    fs::write(folder.path().join("b.rs"), "impl super::a::Spread {}\n").expect("it is written");
+    let third = "impl<T: Into<u8>> From<T>\n    for Spread\n{\n}\n\nimpl Clone for Vec<Large<u8>> {}\n";
+    fs::write(folder.path().join("c.rs"), third).expect("it is written");
+    let files = ["a.rs", "b.rs", "c.rs"].map(|name| folder.path().join(name));
+    let found: Vec<_> = misshapen(folder.path(), "it", &files).into_iter().map(|(_, of, _)| of).collect();
+    assert_eq!(found, ["Large", "Spread"]);
+    assert_eq!(misshapen(folder.path(), "it", &files[..2]).len(), 1, "two files are few");
 }
 
 #[test]

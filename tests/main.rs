@@ -19,5 +19,6 @@ mod regressions;
 mod schedules;
 mod served;
 mod serving;
+mod shapes;
 mod simulated;
 mod synod;

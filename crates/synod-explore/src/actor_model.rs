@@ -21,7 +21,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// What a model asks for and this engine does not do.
+/// A feature of a model that this engine does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported(String);
 
@@ -54,9 +54,9 @@ impl<A: Subject, C: Clone, H: Clone> Clone for Recorded<A, C, H> {
 /// The messages of one step: the one that was delivered, and those that were sent, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Messages<M> {
-    /// What arrived, if something did.
+    /// The message that arrived, if one did.
     pub received: Option<Envelope<M>>,
-    /// What was sent.
+    /// The messages sent.
     pub sent: Vec<Envelope<M>>,
 }
 
@@ -113,24 +113,24 @@ where
 
 /// Makes a model a system.
 ///
-/// Nobody can tell a boundary that was never set from one that was. So the model is explored as if it had none until its `within_boundary`
-/// refuses a state; then it is explored anew within that, and the verdict names it. Every state that properties are asked about is shown to it,
-/// or else the first 1,024, one to 64 of the rest, and those of every trace. Where it refuses so few that none of these is among them, what lies
-/// beyond was explored as well.
+/// A boundary that was set looks like one that was not. The model is therefore explored as if it had none until its `within_boundary`
+/// refuses a state. Then it is explored again within that boundary, and the verdict names it. The boundary is shown every state that
+/// properties are asked about, or else the first 1,024, one in 64 of the rest, and those of every trace. If it refuses none of these, states
+/// beyond it are explored as well.
 ///
-/// What means something else to stateright:
+/// Differences from stateright:
 ///
 /// - A crash forgets the volatile state; a crashed actor appears to the model's own properties as `on_start` would recover it, since the model's
 ///   state has no way to say that an actor has no state.
-/// - The state of a duplicating network does not say which message was delivered last, which tells states apart to stateright. Properties and
-///   the boundary are asked about the first 1,024 states, and one to 64 of the rest, with every message for the last: one that looks at it
-///   ends the exploration with words that say so.
-/// - Messages and timers are kept in order. An `Ord` that takes two for the same that `Eq` tells apart is an error that is told; to
-///   stateright, which goes by `Eq` and sorts by `Ord`, it is none.
-/// - What `Eq` leaves out of an actor's state is not that of any one run: properties see one of all locals that are equal, wherever it was
-///   come to first, where stateright keeps it with each whole state. Where the `Debug` words of two equal values differ, that is an error that is
-///   told, as far as handlers are run again ([`Rerun`](crate::Rerun)); who leaves a field out of `Eq` that nothing looks at leaves it out of `Debug`.
-/// - A step whose target is out of the boundary is neither counted nor an end, for what must come about.
+/// - The state of a duplicating network does not contain the last delivered message, which distinguishes states in stateright. Properties and
+///   the boundary are asked about the first 1,024 states, and one in 64 of the rest, with every message as the last: one that looks at it
+///   ends the exploration with an error.
+/// - Messages and timers are kept in order. Two values that are equal by `Ord` and not by `Eq` are reported as an error; to
+///   stateright, which compares by `Eq` and sorts by `Ord`, they are none.
+/// - A field of an actor's state that `Eq` ignores does not belong to any one run: properties see the first of all equal locals,
+///   while stateright keeps it with each whole state. If the `Debug` texts of two equal values differ, that is reported as an error, as far as
+///   handlers are run again ([`Rerun`](crate::Rerun)). A field that no one looks at has to be left out of both `Eq` and `Debug`.
+/// - A step to a state out of the boundary is neither counted nor, for liveness, the end of a run.
 ///
 /// # Errors
 /// If the model has an `eventually` property; see [`with_liveness`].
@@ -156,8 +156,8 @@ where
 /// Makes a model a system, with its `eventually` properties as [`liveness`](crate::liveness) ones, which
 /// [`explore`](crate::explore) leaves undecided, and its verdict with them: *incomplete*, if nothing is violated.
 ///
-/// They mean what they mean to stateright, where a run goes on as long as it can; so that is assumed, and nothing else.
-/// But they are decided on cycles and where ways join, too, which stateright's own search misses; and a state at the
+/// They mean the same as in stateright, where a run goes on as long as it can; that is the only assumption.
+/// But they are decided on cycles and where paths join, too, which stateright's own search misses; and a state at the
 /// boundary is not taken for an end.
 pub fn with_liveness<A, C, H>(model: &ActorModel<A, C, H>) -> System<A, Recorded<A, C, H>>
 where
@@ -261,7 +261,7 @@ where
     Ok(())
 }
 
-/// The kind of a network and what is in it.
+/// The kind and the contents of a network.
 fn contents<M: Clone + Eq + Hash + Ord>(network: &PlainNetwork<M>) -> (Delivery, Vec<Envelope<M>>) {
     match network {
         PlainNetwork::UnorderedDuplicating(set, _) => (Delivery::Set, set.iter().cloned().collect()),

@@ -1,4 +1,4 @@
-//! A system for stateright's Explorer: user code that panics is shown where it does, and ends nothing.
+//! A system for stateright's Explorer. A panic of user code is shown as a state, and ends nothing.
 
 use crate::model::{SLOTS, slots};
 use crate::observer::Observer;
@@ -10,15 +10,15 @@ use stateright::{Model, Path, Property};
 use std::fmt::{self, Debug, Formatter};
 use std::hash::{Hash, Hasher};
 
-/// A system to be browsed. [`System`] is a model by itself, for whoever wants a panic to be one.
+/// A system to be browsed. [`System`] is a model by itself, in which a panic is a panic.
 #[derive(Clone)]
 pub struct Browsed<A: Subject, O: Observer<A>>(pub System<A, O>);
 
-/// What is seen after a step.
+/// The state that is shown after a step.
 pub enum Seen<A: Subject, O: Observer<A>> {
     /// A state.
     State(State<A, O>),
-    /// A panic, and what it said. Nothing follows.
+    /// A panic and its message. It has no successors.
     Panic(String),
 }
 
@@ -59,7 +59,7 @@ impl<A: Subject, O: Observer<A>> Debug for Seen<A, O> {
     }
 }
 
-/// Whether a property is true in a state; where it panics, or nothing is left to ask about, it decides nothing.
+/// True if a property is true in a state. A property that panics, or is asked about a panic, decides nothing.
 fn answer<A: Subject, O: Observer<A>, const INDEX: usize>(
     browsed: &Browsed<A, O>,
     seen: &Seen<A, O>,
@@ -111,7 +111,7 @@ impl<A: Subject, O: Observer<A>> Model for Browsed<A, O> {
         let panics = matches!(path.last_state(), Seen::Panic(_));
         let mut actions = path.into_actions();
         if panics {
-            // It is no arrow: nobody knows what it would have done.
+            // It has no arrow, as its sends are not known.
             actions.pop();
         }
         panics::capture(|| crate::diagram::Diagram::new(&self.0, &actions).explorer_svg()).ok()

@@ -1,7 +1,7 @@
 //! A run as a message diagram: one lifeline an actor, one row a step, the same layout in every form.
 //!
-//! Rows are numbered like the steps of the trace. An arrow begins where its message was sent and ends where it
-//! arrived; a message that never arrives is left out. Each form is a file of its own.
+//! Rows are numbered like the steps of the trace. An arrow starts at the step that sent its message and ends at the step that
+//! received it; a message that never arrives is left out. Each form of drawing is a file of its own.
 
 mod svg;
 mod text;
@@ -14,14 +14,15 @@ use crate::{Action, Subject, panics};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// What a diagram shows, in rows and columns.
+/// A diagram as rows and columns, before it is drawn.
+// Files: the layout stands here, and each form in which it is drawn has a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagram {
     /// The name of each lifeline.
     names: Vec<String>,
-    /// What happened, one row an action, from row 1.
+    /// The actions, one per row, from row 1.
     rows: Vec<Row>,
-    /// How many rows there are before those that are repeated for ever, if some are.
+    /// The number of rows before those that repeat for ever, if there are any.
     cycle: Option<usize>,
 }
 
@@ -31,11 +32,11 @@ struct Row {
     /// The lifeline it happened on.
     actor: usize,
     mark: Mark,
-    /// What is written beside it.
+    /// The label.
     label: String,
     /// It was possible, but the actor ignored it.
     ignored: bool,
-    /// What is called otherwise after it, in words.
+    /// The renaming that happens after it, in words.
     renamed: Option<String>,
 }
 
@@ -46,7 +47,7 @@ enum Mark {
         from: usize,
         sent: usize,
     },
-    /// Such a message was lost on its way to `Row::actor`.
+    /// Such a message was lost on its path to `Row::actor`.
     Lost {
         from: usize,
         sent: usize,
@@ -61,7 +62,7 @@ enum Mark {
 const OUTSIDE: usize = usize::MAX;
 
 impl Diagram {
-    /// Lays out a run. What cannot be run, if the actions do not fit the system, is shown without its sends.
+    /// Lays out a run. If the actions do not fit the system, they are shown without sends.
     pub fn new<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Action<A>]) -> Self {
         let column = |id: stateright::actor::Id| {
             let index = usize::from(id);
@@ -141,19 +142,19 @@ impl Diagram {
         Self { names, rows, cycle: None }
     }
 
-    /// Puts a bracket around what is repeated for ever: all that comes after so many rows.
+    /// Puts a bracket around the rows that repeat for ever: all after so many.
     #[must_use]
     pub fn with_cycle(mut self, after: Option<usize>) -> Self {
         self.cycle = after;
         self
     }
 
-    /// Whether nothing is done any more after the last row.
+    /// True if nothing is done any more after the last row.
     fn stands_still(&self) -> bool {
         self.cycle == Some(self.rows.len())
     }
 
-    /// The rows in which an actor is down, as ranges that begin with its crash.
+    /// The rows in which an actor is down, as ranges that start with its crash.
     fn downtimes(&self, actor: usize) -> Vec<(usize, usize)> {
         let mut downtimes = Vec::new();
         let mut since = None;

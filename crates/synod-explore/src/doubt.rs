@@ -1,6 +1,6 @@
-//! What a stateright model may mean by its functions, where nobody can tell by looking at them: found out by asking.
+//! Functions of a stateright model whose meaning does not show from outside, and is found out by calls.
 //!
-//! A model whose author never set a boundary has one all the same, a function that admits everything; and no function says of itself whether
+//! A model whose author never set a boundary has one all the same, a function that admits everything. And a function does not show whether
 //! it looks at the message that was delivered last. So the boundary is taken for none until it refuses a state, and some states are shown
 //! to the functions twice, with one last message and another.
 
@@ -10,20 +10,20 @@ use crate::state::State;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// So many of the first states are looked at closely, and one to so many of the rest.
+/// The number of first states that are looked at closely, and the stride among the rest.
 const CLOSELY: u32 = 1 << 10;
 const OF_THE_REST: u32 = 1 << 6;
 
-/// Whether a state is within a boundary.
+/// True if a state is within a boundary.
 type Within<A, O> = Arc<dyn Fn(&State<A, O>) -> bool + Send + Sync>;
 
 /// Looks closely at a state.
 ///
 /// # Errors
-/// If the functions look at something that is no part of a state here; the message says which does.
+/// If a function looks at something that is no part of a state here. The message names it.
 type Probe<A, O> = Arc<dyn Fn(&State<A, O>) -> Result<(), String> + Send + Sync>;
 
-/// The boundary of a stateright model, which may be none, and what else of it has to be found out. Made by [`actor_model`](crate::actor_model), explained there.
+/// The doubtful boundary of a stateright model, which may be none, and other open questions about its functions. [`actor_model`](crate::actor_model) makes and explains it.
 pub struct Doubt<A: Subject, O: Observer<A>> {
     words: &'static str,
     within: Within<A, O>,
@@ -31,7 +31,7 @@ pub struct Doubt<A: Subject, O: Observer<A>> {
     probe: Probe<A, O>,
 }
 
-/// Whether a boundary ever refused a state, and so is one. Whoever asks it says so here.
+/// True if a boundary has ever refused a state, and so is one. Its callers record that here.
 #[derive(Clone, Default)]
 pub(crate) struct Refused(Arc<AtomicBool>);
 
@@ -69,7 +69,7 @@ impl<A: Subject, O: Observer<A>> Doubt<A, O> {
         }
     }
 
-    /// A boundary in words and as a function; where its refusals are remembered; and what looks at a state closely, and asks the
+    /// Takes a boundary in words and as a function, the record of its refusals, and the function that looks at a state closely and asks the
     /// boundary too.
     pub(crate) fn new(
         words: &'static str,
@@ -85,7 +85,7 @@ impl<A: Subject, O: Observer<A>> Doubt<A, O> {
         self.refused.0.load(Ordering::Relaxed).then_some(self.words)
     }
 
-    /// Whether the boundary admits a state.
+    /// True if the boundary admits a state.
     pub(crate) fn admits(&self, state: &State<A, O>) -> bool {
         self.refused.heard((self.within)(state))
     }
@@ -99,7 +99,7 @@ impl<A: Subject, O: Observer<A>> Doubt<A, O> {
     }
 }
 
-/// Whether a state is to be looked at closely, by its number.
+/// True if a state is to be looked at closely, by its number.
 pub(crate) fn is_probed(number: u32) -> bool {
     number < CLOSELY || number.is_multiple_of(OF_THE_REST)
 }

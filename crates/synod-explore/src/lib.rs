@@ -1,10 +1,15 @@
 //! Explores every behaviour of a system of stateright actors and draws a verdict that can be trusted.
 //!
-//! A verdict is *holds* only after everything was explored, *holds within a bound* if a bound that was asked
-//! for cut something off, *violated* with a shortest trace that was run again before it was reported,
-//! *incomplete* if some property is undecided, as time or memory ran out or nobody looked at it, *vacuous* if a witness was never found, and
-//! *panicked* if user code panicked or turned out to be no function of its inputs, as far as it was run again ([`Rerun`]). States are
-//! compared whole, by their `Eq`, so none is missed, unless a table of fingerprints is asked for; then the odds are told.
+//! A verdict is one of these:
+//!
+//! - *holds*: everything was explored, and every property was decided;
+//! - *holds within a bound*: a bound that the system declares cut something off;
+//! - *violated*: a property fell, with a shortest trace that was run again before it was reported;
+//! - *incomplete*: some property is undecided, as time or memory ran out or it was not asked;
+//! - *vacuous*: a witness was never found;
+//! - *panicked*: user code panicked, or was no function of its inputs, as far as it was run again ([`Rerun`]).
+//!
+//! States are compared whole, by their `Eq`, so that none is missed. With a table of fingerprints, the report gives the odds of a miss.
 //!
 //! # A stateright model of your own
 //!
@@ -59,22 +64,22 @@
 //! # Ok::<(), actor_model::Unsupported>(())
 //! ```
 //!
-//! A model that keeps its history in stateright's `LinearizabilityTester` has as many states with that of [`actor_model`] or fewer, and the same
-//! verdict: another `use` line, as long as it asks `is_consistent` and not for the order.
+//! A model that keeps its history in stateright's `LinearizabilityTester` can use that of [`actor_model`] instead, by another `use` line,
+//! if it asks `is_consistent` and not for the order. It then has the same verdict, and as many states or fewer.
 //!
 //! # More than a model can say
 //!
-//! A [`System`] is built from the same actors, with a history that an [`Observer`] keeps, properties that say
-//! what is broken, faults that are limited in number, and bounds in words. Properties of the history are asked
-//! once per distinct history and cost next to nothing; those of whole states are asked of every state.
+//! A [`System`] is built from the same actors. Its history is kept by an [`Observer`], its properties describe each breach in words, its
+//! faults are limited in number, and its bounds have names. Properties of the history are asked once per distinct history and cost next
+//! to nothing; those of whole states are asked of every state.
 //!
-//! # What must come about
+//! # Liveness
 //!
-//! [`liveness`] decides it on fair infinite runs, where fairness has a name; see there.
+//! [`liveness`] decides liveness properties on fair infinite runs. Each fairness assumption has a name.
 //!
-//! # How it is fast
+//! # Speed
 //!
-//! An actor is run once per distinct local situation, and a state is a vector of small numbers; see [`engine`].
+//! An actor runs once per distinct local situation, and a state is a vector of small numbers; see [`engine`].
 
 pub mod actor_model;
 pub mod browse;

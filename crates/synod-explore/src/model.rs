@@ -12,7 +12,7 @@ use stateright::{Model, Path};
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// How many properties stateright can be asked about.
+/// The most properties that stateright can be asked about.
 pub(crate) const SLOTS: usize = 64;
 
 /// One function a property: stateright takes plain function pointers, so there has to be one for each index.
@@ -28,7 +28,7 @@ macro_rules! slots {
 }
 pub(crate) use slots;
 
-/// Whether the property of that index is true in a state.
+/// True if the property of that index is true in a state.
 pub(crate) fn condition<A: Subject, O: Observer<A>, const INDEX: usize>(
     system: &System<A, O>,
     state: &State<A, O>,

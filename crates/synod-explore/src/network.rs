@@ -1,6 +1,6 @@
-//! What can happen to messages, and which actors fail.
+//! Networks and faults: how messages travel, and which actors can crash.
 
-/// How the network carries messages.
+/// The delivery order and multiplicity of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// A message stays for ever: it can be late, repeated, overtaken, or never arrive, all at once.
@@ -14,9 +14,9 @@ pub enum Delivery {
 /// The network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// How messages are carried.
+    /// The way in which messages are delivered.
     pub delivery: Delivery,
-    /// Whether losing a message is a step of its own. Needed only where a message that never arrives differs
+    /// True if losing a message is a step of its own. Needed only if a message that never arrives differs
     /// from one that is late: in an ordered network, or for properties that look at the network.
     pub loss: bool,
 }
@@ -24,13 +24,13 @@ pub struct Network {
 /// The crashes that can happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Faults {
-    /// Which actors can crash; those beyond the end cannot.
+    /// The actors that can crash, by index. Those beyond the end cannot.
     pub crashable: Vec<bool>,
-    /// How many of them at most are down at once, apart from those that are absent.
+    /// The most actors that are down at once, absent ones not counted.
     pub max_down: usize,
-    /// How many crashes there are at most in a whole run; `None` for any number, which makes fewer states.
+    /// The most crashes in a whole run; `None` for any number, which makes fewer states.
     pub max_crashes: Option<u32>,
-    /// Which actors are down from the first state on and never start; those beyond the end are not.
+    /// The actors that are down from the first state on and never start, by index. Those beyond the end are not.
     pub absent: Vec<bool>,
 }
 
@@ -40,17 +40,17 @@ impl Faults {
         Self { crashable: Vec::new(), max_down: 0, max_crashes: None, absent: Vec::new() }
     }
 
-    /// Whether the actor can crash at all.
+    /// True if the actor can crash at all.
     pub(crate) fn can_crash(&self, actor: usize) -> bool {
         self.max_down > 0 && self.crashable.get(actor).copied().unwrap_or(false)
     }
 
-    /// Whether the actor never starts.
+    /// True if the actor never starts.
     pub(crate) fn is_absent(&self, actor: usize) -> bool {
         self.absent.get(actor).copied().unwrap_or(false)
     }
 
-    /// Whether there is room for one more crash when so many actors are down, the absent ones included.
+    /// True if there is room for one more crash when so many actors are down, the absent ones included.
     pub(crate) fn crash_fits(&self, down: usize, crashes: u32) -> bool {
         let absent = self.absent.iter().filter(|&&absent| absent).count();
         down < self.max_down + absent && self.max_crashes.is_none_or(|max| crashes < max)

@@ -1,6 +1,6 @@
 //! Ghost history: an observer sees every step of every actor and can influence none of them.
 //!
-//! What a property speaks about ("was this value ever proposed?") is often not in any actor's state. An
+//! The subject of a property ("was this value ever proposed?") is often not in any actor's state. An
 //! [`Observer`] keeps it beside the actors, so that nothing has to be added to the actors for checking.
 
 use stateright::actor::{Actor, Command, Id};
@@ -11,7 +11,7 @@ use std::hash::Hash;
 pub type CommandOf<A> =
     Command<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random, <A as Actor>::Storage>;
 
-/// What happened to an actor.
+/// The trigger of a step: a message, a timer, a choice, a crash or a start.
 pub enum Trigger<'a, A: Actor> {
     /// The actor was started, before anything else happened.
     Start,
@@ -21,18 +21,18 @@ pub enum Trigger<'a, A: Actor> {
     Crash,
     /// A message arrived.
     Deliver {
-        /// Who sent it.
+        /// The sender.
         src: Id,
-        /// What it says.
+        /// The message.
         msg: &'a A::Msg,
     },
     /// A timer of the actor ran out.
     Timeout(&'a A::Timer),
-    /// One of the choices the actor left open was made.
+    /// One of the actor's open choices was made.
     Random {
-        /// Which choice.
+        /// The key of the choice.
         key: &'a str,
-        /// What was chosen.
+        /// The chosen value.
         choice: &'a A::Random,
     },
 }
@@ -58,23 +58,23 @@ impl<A: Actor> Debug for Trigger<'_, A> {
     }
 }
 
-/// One step of one actor: an event, the state before and after it, and what the actor put out.
+/// One step of one actor: its trigger, the states before and after it, and the commands that the actor put out.
 pub struct Step<'a, A: Actor> {
     /// The actor that took the step.
     pub actor: Id,
     /// Its state before; `None` at [`Trigger::Start`] and [`Trigger::Recover`].
     pub before: Option<&'a A::State>,
-    /// What happened to it.
+    /// The trigger of the step.
     pub trigger: Trigger<'a, A>,
     /// Its state after; `None` at [`Trigger::Crash`]. The same reference as `before` if the handler left the
     /// state alone.
     pub after: Option<&'a A::State>,
-    /// What it put out, in order.
+    /// The commands that the handler put out, in order.
     pub outputs: &'a [CommandOf<A>],
 }
 
 impl<A: Actor> Step<'_, A> {
-    /// Whether the handler neither touched the state nor put anything out.
+    /// True if the handler neither touched the state nor put anything out.
     pub fn is_no_op(&self) -> bool {
         let untouched = matches!((self.before, self.after), (Some(a), Some(b)) if std::ptr::eq(a, b));
         untouched && self.outputs.is_empty()
@@ -87,15 +87,15 @@ impl<A: Actor> Step<'_, A> {
 /// [`note`](Observer::note) is asked once per distinct local step, and [`update`](Observer::update) once per
 /// distinct pair of history and note. Both must be functions of their arguments alone.
 pub trait Observer<A: Actor>: Send + Sync + 'static {
-    /// What is remembered of a run. Part of the state that is explored: keep it small.
+    /// The facts that are kept of a run. They belong to the explored state: keep them few.
     type History: Clone + Debug + PartialEq + Hash + Send + Sync;
-    /// What one step means to the history.
+    /// The meaning of one step to the history.
     type Note: Clone + Debug + PartialEq + Hash + Send + Sync;
 
     /// The history before anything happened.
     fn initial(&self) -> Self::History;
 
-    /// What `step` means to the history, if anything.
+    /// The meaning of `step` to the history, if it has any.
     ///
     /// Also asked for a delivery that the actor ignores ([`Step::is_no_op`]), so that "was ignored" can be
     /// noticed; and for [`Trigger::Start`] of each actor, in actor order, when the system is set up.
@@ -104,40 +104,40 @@ pub trait Observer<A: Actor>: Send + Sync + 'static {
     /// The history after a step that was noted as `note`; `None` if it stays as it is.
     fn update(&self, history: &Self::History, note: &Self::Note) -> Option<Self::History>;
 
-    /// How histories come apart, if they do. Nothing depends on it but how long an exploration takes, and how much memory: of
-    /// many histories the parts may be few.
+    /// The components of histories, if they have any. They change only the time and memory that an exploration takes: of
+    /// many histories the components may be few.
     fn components(&self) -> Option<&dyn Components<Self::History, Self::Note>> {
         None
     }
 }
 
-/// What a note makes of one part of a history.
+/// A component of a history after a note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ComponentUpdate<H> {
-    /// Nothing else.
+    /// The component stays the same.
     Same,
-    /// This.
+    /// The component becomes this one.
     Changed(H),
-    /// It takes the whole history to know, so that [`Observer::update`] has to be asked.
+    /// The answer depends on the whole history, so that [`Observer::update`] has to be asked.
     Whole,
 }
 
-/// Histories that consist of parts, of which each goes its own way: what a note makes of a part depends on that part and the
-/// note alone. A part is a history, too, in which nothing else ever happened.
+/// Histories that consist of independent components: a component after a note depends on that component and the note alone. A component
+/// is a history, too, in which nothing else ever happened.
 ///
-/// All histories have as many parts, 16 at most (with more, they stay whole). For every history h, parts p and note n:
-/// joining the parts of h gives h; splitting what p were joined to gives p; and unless one of them needs the whole history, the parts of h
-/// after n are the parts of h, of which those that n is about are updated. The exploration takes this for granted of a value of a part
-/// and a note, after it has held it once against the whole history that has that part then; where it does not hold, the exploration
-/// says so and stops. That is a sample: it shows nothing of the same part among others.
+/// All histories have the same number of components, 16 at most (with more, they stay whole). For every history h, components c and note n:
+/// joining the components of h gives h; splitting the join of c gives c; and unless one of them needs the whole history, the components of
+/// h after n are those of h, with those that n is about updated. The exploration takes this for granted of a component and a note
+/// after it has compared it once with the whole history at hand. If they differ, the exploration reports an
+/// error and stops. That is a sample: it shows nothing about the same component among others.
 pub trait Components<H, N>: Sync {
-    /// The parts of a history.
+    /// The components of a history.
     fn split(&self, history: &H) -> Vec<H>;
-    /// The history that has these parts.
+    /// The history with these components.
     fn join(&self, components: &[&H]) -> H;
-    /// The parts that a note is about, by index. It leaves all others as they are.
+    /// The components that a note is about, by index. It leaves all others as they are.
     fn about(&self, note: &N) -> Vec<usize>;
-    /// What a note makes of a part that it is about.
+    /// A component that a note is about, after the note.
     fn update(&self, component: usize, history: &H, note: &N) -> ComponentUpdate<H>;
 }
 

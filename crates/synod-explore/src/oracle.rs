@@ -1,6 +1,6 @@
 //! A second opinion: stateright's own breadth-first checker, on the same system, with the same report.
 //!
-//! It shares with [`explore`](crate::explore) what one step does, and nothing else: not how states are stored,
+//! It shares only the semantics of one step with [`explore`](crate::explore), and nothing of how states are stored,
 //! compared, ordered or counted. Its traces are not always the shortest, and it compares hashes of states.
 
 use crate::model::{SLOTS, condition, slots};
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What is seen while stateright explores, beside what it tells.
+/// Facts that are recorded while stateright explores, beside those that it reports.
 #[derive(Default)]
 struct Seen {
     /// The properties of steps that were decided, by index.
@@ -26,14 +26,14 @@ struct Seen {
     calls: AtomicU64,
 }
 
-/// The system, and what is seen of it.
+/// The system, and the facts recorded about it.
 struct Observed<A: Subject, O: Observer<A>> {
     system: Arc<System<A, O>>,
     seen: Arc<Seen>,
 }
 
 impl<A: Subject, O: Observer<A>> Observed<A, O> {
-    /// Remembers a panic. The exploration goes on without the step, so that no thread is lost.
+    /// Records a panic. The exploration continues without the step, so that no thread is lost.
     fn guard<T>(&self, otherwise: T, f: impl FnOnce() -> T) -> T {
         panics::capture(f).unwrap_or_else(|message| {
             let mut panicked = self.seen.panicked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -101,14 +101,14 @@ impl<A: Subject, O: Observer<A>> Model for Observed<A, O> {
     }
 }
 
-/// Whether a property looks at steps, of which stateright is not told.
+/// True if a property looks at steps, which stateright cannot be asked about.
 fn is_noted<A: Subject, O: Observer<A>>(property: &crate::Property<A, O>) -> bool {
     matches!(property.check, Check::Note(_))
 }
 
 const EVERYTHING: &str = "everything is explored";
 
-/// A property that decides nothing where it panics.
+/// A property, wrapped so that it decides nothing if it panics.
 fn guarded<A: Subject, O: Observer<A>, const INDEX: usize>(
     observed: &Observed<A, O>,
     state: &State<A, O>,
@@ -120,8 +120,8 @@ fn guarded<A: Subject, O: Observer<A>, const INDEX: usize>(
 /// Explores a system with stateright's breadth-first checker: everything within its bounds, whatever is
 /// violated.
 ///
-/// Beyond the first 64 properties it does not look at those of histories and states, and leaves them undecided; so it does all that must
-/// come about.
+/// Beyond the first 64 properties it does not look at those of histories and states, and leaves them undecided; so it does all
+/// liveness properties.
 pub fn stateright_bfs<A, O>(system: &System<A, O>, threads: usize, time: Option<Duration>) -> Report<A>
 where
     A: Subject + Clone,

@@ -1,4 +1,4 @@
-//! User code that panics is caught, silently and with its place; everybody else's panics are reported as ever.
+//! Panics of user code are caught, silently and with their place; all other panics are reported as usual.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind};

@@ -1,4 +1,4 @@
-//! A property is a name, an expectation and a plain function; a breach is told in words.
+//! A property is a name, an expectation and a plain function. A breach is described in words.
 
 use crate::Subject;
 use crate::observer::Observer;
@@ -6,17 +6,17 @@ use crate::state::{Local, State};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-/// What is expected of a property.
+/// The expectation of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expectation {
-    /// It is to be true everywhere.
+    /// It must be true everywhere.
     Always,
-    /// It is to be true somewhere: a witness that the exploration reached its hard case.
+    /// It must be true somewhere: a witness that the exploration reached its hard case.
     Sometimes,
-    /// Nothing is expected of it: it says what the property of this name speaks about, and where it is true nowhere, that property was
+    /// Nothing is expected of it. It is the premise of the property of this name: if it is true nowhere, that property was
     /// not put to the test ([`Status::Hollow`](crate::Status::Hollow)).
     Premise(&'static str),
-    /// It is to come about on every fair run. Never that of a [`Property`], but of a
+    /// It must come about on every fair run. Never that of a [`Property`], but of a
     /// [`LiveProperty`](crate::liveness::LiveProperty), which exploring leaves undecided.
     Eventually,
 }
@@ -31,18 +31,18 @@ impl From<Expectation> for stateright::Expectation {
     }
 }
 
-/// A shared function that says `Ok` where the property is true, and otherwise why not.
+/// A shared function that returns `Ok` if the property is true, and otherwise the reason why not.
 pub type Predicate<T> = Arc<dyn Fn(&T) -> Result<(), String> + Send + Sync>;
 
-/// What a property looks at. The less it looks at, the less often it has to be asked.
+/// The subject and the function of a property. The smaller its subject, the less often it has to be asked.
 pub enum Check<A: Subject, O: Observer<A>> {
     /// Asked once per distinct history.
     History(Predicate<O::History>),
     /// Asked once per distinct note.
     Note(Predicate<O::Note>),
-    /// Asked once per actor and distinct [`Local`] of it: by its index, what it is and has.
+    /// Asked once per actor and distinct [`Local`] of it, with the actor's index.
     Local(LocalPredicate<A>),
-    /// Asked once per combination of all actors' locals: what waits on the network, or happened before, it does not see.
+    /// Asked once per combination of all actors' locals. It sees neither messages on the network nor the history.
     Locals(LocalsPredicate<A>),
     /// Asked of every state.
     State(Predicate<State<A, O>>),
@@ -70,14 +70,14 @@ impl<A: Subject, O: Observer<A>> Clone for Check<A, O> {
 pub struct Property<A: Subject, O: Observer<A>> {
     /// Its name, unique in a system.
     pub name: &'static str,
-    /// Whether it is to hold everywhere or to be reached somewhere.
+    /// True if it is to hold everywhere or to be reached somewhere.
     pub expectation: Expectation,
     /// The function to ask.
     pub check: Check<A, O>,
 }
 
 impl<A: Subject, O: Observer<A>> Property<A, O> {
-    /// Every history is to be sound; `Err` says what is broken.
+    /// Every history must be sound; `Err` describes the breach.
     pub fn always_history(
         name: &'static str,
         check: impl Fn(&O::History) -> Result<(), String> + Send + Sync + 'static,
@@ -101,7 +101,7 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::Note(witness(check)) }
     }
 
-    /// Every actor is to be sound, by itself; `Err` says what is broken.
+    /// Every actor must be sound by itself; `Err` describes the breach.
     pub fn always_local(
         name: &'static str,
         check: impl Fn(usize, &Local<A>) -> Result<(), String> + Send + Sync + 'static,
@@ -120,7 +120,7 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::Local(check) }
     }
 
-    /// All actors together are to be sound, such as that only one of them leads; `Err` says what is broken.
+    /// All actors together must be sound, such as that only one of them leads; `Err` describes the breach.
     pub fn always_locals(
         name: &'static str,
         check: impl Fn(&[Arc<Local<A>>]) -> Result<(), String> + Send + Sync + 'static,
@@ -138,7 +138,7 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::Locals(check) }
     }
 
-    /// Every state is to be sound; `Err` says what is broken.
+    /// Every state must be sound; `Err` describes the breach.
     pub fn always_state(
         name: &'static str,
         check: impl Fn(&State<A, O>) -> Result<(), String> + Send + Sync + 'static,
@@ -154,13 +154,13 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         Self { name, expectation: Expectation::Sometimes, check: Check::State(witness(check)) }
     }
 
-    /// Makes a witness say what another property speaks about: where it is never seen, that one was not put to the test.
+    /// Makes a witness the premise of another property: if it is never seen, that one was not put to the test.
     #[must_use]
     pub fn premise_of(self, property: &'static str) -> Self {
         Self { expectation: Expectation::Premise(property), ..self }
     }
 
-    /// Whether it is only there to say what another property speaks about.
+    /// True if it is only the premise of another property.
     pub(crate) fn is_premise(&self) -> bool {
         matches!(self.expectation, Expectation::Premise(_))
     }
@@ -188,7 +188,7 @@ impl<A: Subject, O: Observer<A>> Property<A, O> {
         }
     }
 
-    /// What an answer of the function decides, in words (none for a witness); `None` if it decides nothing.
+    /// The detail of the decision that an answer makes, empty for a witness; `None` if it decides nothing.
     pub(crate) fn finding(&self, answer: Result<(), String>) -> Option<String> {
         match (self.expectation, answer) {
             (Expectation::Always, Err(detail)) => Some(detail),

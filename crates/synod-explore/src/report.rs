@@ -1,4 +1,4 @@
-//! A verdict says no more than was explored: *holds* only after everything was, and never without a reason.
+//! Verdicts claim no more than was explored: *holds* only after everything was, and never without a reason.
 
 use crate::observer::Observer;
 use crate::property::Expectation;
@@ -8,7 +8,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// When to stop before everything is explored.
+/// The condition under which an exploration stops early.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Stop {
     /// As soon as an `Always` property is violated.
@@ -20,64 +20,64 @@ pub enum Stop {
     Exhausted,
 }
 
-/// What is remembered of the states that were seen.
+/// The kind of the seen table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Table {
     /// All of it: no state is taken for another.
     #[default]
     Exact,
-    /// 64 bits that are as good as random; [`Report::missed_state_odds`] says what that risks.
+    /// 64 bits that are as good as random; [`Report::missed_state_odds`] gives the risk.
     Fingerprint64,
     /// 128 such bits.
     Fingerprint128,
 }
 
-/// Where to note down how far an exploration is.
+/// A file from which an exploration can be resumed.
 ///
-/// It is written when the exploration gives up, for whatever reason but a failing disk, and now and then before; not while it only
-/// looks for messages that must not be left out, which takes little. To go on, the handlers are run again once for each distinct local
-/// step, so the actors and the observer must be the same: what they give is compared.
+/// It is written when the exploration gives up, for any reason but a failing disk, and now and then before; not while scouting
+/// for messages that must not be dropped, which takes little. On resuming, the handlers are run again once for each distinct local
+/// step, so the actors and the observer must be the same: their results are compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Checkpoint<'a> {
     /// The file. It is replaced as a whole: whenever the process is stopped there is the older or the newer one.
     pub file: &'a std::path::Path,
-    /// What is explored and how, in words that differ if that differs: another exploration's checkpoint is refused.
+    /// A description of the system and its options that differs if they differ: another exploration's checkpoint is refused.
     pub identity: &'a str,
-    /// Go on from the file if there is one. Without this, a file that is there is an error, so that nothing is lost.
+    /// Resume from the file if there is one. Without this, an existing file is an error, so that nothing is lost.
     pub resume: bool,
-    /// How long to wait at least before it is written again. It also waits until writing has taken a twentieth of the time.
+    /// The least time between two checkpoints. Writing them also takes at most a twentieth of the time.
     pub every: Duration,
-    /// Whether the file stays when the exploration comes to its end: whoever goes on from it is there at once. For who has more to
-    /// decide, such as what must come about, and removes it then. Without this, it is removed.
+    /// True if the file stays when the exploration comes to its end: an exploration that resumes from it is over at once. For callers that have
+    /// more to decide, such as liveness, and remove it then. Without this, it is removed.
     pub keep: bool,
 }
 
-/// How to explore. The default is one thread, an exact table, no limits, to leave nothing out that stateright would count, to
+/// Options of an exploration. The default is one thread, an exact table, no limits, to leave nothing out that stateright would count, to
 /// make use of a [`Symmetry`](crate::Symmetry) if one is declared, and to stop at the first violation.
 #[derive(Clone)]
 pub struct Options<'a> {
-    /// What is remembered of states.
+    /// The kind of the seen table.
     pub table: Table,
-    /// Leave messages out of the states that their receivers will ignore for ever, which changes no verdict and makes fewer
-    /// states. Refused where a property or a bound looks at whole states, where states are rewritten, and together with a symmetry.
+    /// Drop messages that their receivers will ignore for ever, which changes no verdict and makes fewer
+    /// states. Refused if a property or a bound looks at whole states, if states are rewritten, and together with a symmetry.
     pub dead_messages: bool,
-    /// Explore states in which like actors have changed places once, if the system says which are alike.
+    /// Explore states in which like actors have changed places once, if the system declares which are alike.
     pub symmetry: bool,
     /// A folder for a file in which states wait that do not fit into memory; used only if memory is limited.
     pub spill: Option<&'a std::path::Path>,
-    /// Where to note down how far the exploration is, so that it can go on from there. Refused where states are rewritten.
+    /// The checkpoint to write and to resume from. Refused if the system rewrites states.
     pub checkpoint: Option<Checkpoint<'a>>,
-    /// How many threads to use. What is found does not depend on it.
+    /// The number of threads. Results do not depend on it.
     pub threads: usize,
     /// Give up after so long.
     pub time: Option<Duration>,
     /// Give up beyond so many bytes.
     pub memory: Option<u64>,
-    /// When to stop early.
+    /// The condition under which it stops early.
     pub stop: Stop,
     /// Give up once this is true.
     pub interrupt: Option<&'a AtomicBool>,
-    /// Told now and then how far the exploration is.
+    /// Called now and then with the progress.
     pub progress: Option<&'a (dyn Fn(&Progress) + Sync)>,
 }
 
@@ -99,16 +99,16 @@ impl Default for Options<'_> {
     }
 }
 
-/// How far an exploration is.
+/// The progress of an exploration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     /// Distinct states so far.
     pub unique: u64,
     /// Successors so far, repeats included.
     pub generated: u64,
-    /// The depth that is being left.
+    /// The depth that is being expanded.
     pub depth: usize,
-    /// States that were found and not left yet.
+    /// States that were found and not expanded yet.
     pub frontier: u64,
     /// Bytes in use.
     pub memory_bytes: u64,
@@ -125,17 +125,17 @@ pub enum Why {
     Memory,
     /// A state takes more bits than an exact table has room for, however much memory there is; fingerprints take the same for all.
     Width,
-    /// Somebody asked it to.
+    /// The caller asked it to.
     Interrupted,
     /// The disk on which states wait failed.
     Disk(std::io::ErrorKind),
-    /// It came to what it was to stop at, or could not ask every property; the rest is undecided.
+    /// It reached the result that it was to stop at, or could not ask every property; the rest is undecided.
     Stopped,
-    /// All was explored. But what must come about is decided by [`liveness::check`](crate::liveness::check), not by exploring.
+    /// All was explored. But liveness properties are decided by [`liveness::check`](crate::liveness::check), not by exploring.
     Liveness,
 }
 
-/// What the whole exploration comes to.
+/// The verdict of a whole exploration.
 pub enum Verdict<A: Subject> {
     /// Everything was explored, nothing is violated, every witness was found.
     Holds,
@@ -152,9 +152,9 @@ pub enum Verdict<A: Subject> {
     Vacuous(Vec<&'static str>),
     /// User code panicked, or showed that it cannot be explored.
     Panicked {
-        /// What it said.
+        /// The message of the panic.
         message: String,
-        /// A shortest way there; the last action is the one that panicked, unless a property did.
+        /// A shortest path there; the last action is the one that panicked, unless a property did.
         trace: Vec<Action<A>>,
     },
 }
@@ -225,7 +225,7 @@ impl<A: Subject> Debug for Verdict<A> {
     }
 }
 
-/// What became of a property.
+/// The status of a property.
 ///
 /// Every verdict is a function of these and of how the exploration ended ([`Verdict`]), so that a status added here has to be given its
 /// place there.
@@ -233,7 +233,7 @@ impl<A: Subject> Debug for Verdict<A> {
 pub enum Status {
     /// True in all that was to be explored.
     Holds,
-    /// True in all that was to be explored, and put to the test nowhere: what it speaks about never occurred.
+    /// True in all that was to be explored, and never put to the test: its premise was true nowhere.
     Hollow,
     /// False somewhere, though it should always hold.
     Violated,
@@ -266,7 +266,7 @@ impl Display for Status {
 }
 
 impl Expectation {
-    /// What becomes of a property that is false where it should hold, or true where it should sometimes be.
+    /// The status of a decided property: false where it should hold, or true where it should sometimes hold.
     pub(crate) fn decided(self) -> Status {
         match self {
             Self::Always => Status::Violated,
@@ -275,7 +275,7 @@ impl Expectation {
         }
     }
 
-    /// What becomes of a property that nothing decided although every state was looked at.
+    /// The status of a property that no state decided, after all were explored.
     pub(crate) fn undecided(self) -> Status {
         match self {
             Self::Always => Status::Holds,
@@ -285,17 +285,17 @@ impl Expectation {
     }
 }
 
-/// What was found out about one property.
+/// The result about one property.
 pub struct Finding<A: Subject> {
     /// Its name.
     pub property: &'static str,
-    /// What was expected.
+    /// The expectation.
     pub expectation: Expectation,
-    /// What became of it.
+    /// The status.
     pub status: Status,
     /// The breach, in words.
     pub detail: Option<String>,
-    /// A shortest way to the breach or witness.
+    /// A shortest path to the breach or witness.
     pub trace: Option<Vec<Action<A>>>,
 }
 
@@ -314,7 +314,7 @@ impl<A: Subject> Finding<A> {
         safety.chain(liveness.map(|property| undecided(property.name, Expectation::Eventually))).collect()
     }
 
-    /// The property was decided by what a trace leads to.
+    /// The property was decided at the end of a trace.
     pub(crate) fn decide(&mut self, detail: String, trace: Vec<Action<A>>) {
         self.status = self.expectation.decided();
         self.detail = (!detail.is_empty()).then_some(detail);
@@ -349,37 +349,37 @@ impl<A: Subject> Debug for Finding<A> {
     }
 }
 
-/// How many calls of user code were made a second time, evenly spread, to see whether handlers and observer are functions of their inputs.
+/// The numbers of repeated calls of user code, evenly spread, which show whether handlers and observer are functions of their inputs.
 ///
-/// What is taken for granted beyond that is only as good as the sample is large. If `n` of the calls that were made give another answer
-/// when they are made again, and a share `p` of all were made again, one of these is found with odds of 1 - (1 - p)^n: surely if all
-/// were; with odds of one in eight at least if there is a single one. A handler that goes by a clock, by chance or by a counter gives other answers
+/// The evidence grows with the sample. If `n` of the calls that were made give another answer
+/// when they are repeated, and a share `p` of all is repeated, one of these is found with odds of 1 - (1 - p)^n: surely if all
+/// are; with odds of one in eight at least if there is a single one. A handler that depends on a clock, on chance or on a counter gives other answers
 /// nearly always, and is found by a few calls. One that errs once in its lifetime may not be found.
 ///
-/// At least 4,096 calls of each kind are made again, or all if there are fewer; one of eight; and one to 64 steps of the exploration: where
-/// handlers are run seldom beside the steps that follow from them, all are. What a limit ended is never a pass: there it is 4,096.
+/// At least 4,096 calls of each kind are repeated, or all if there are fewer; one in eight; and one per 64 steps of the exploration: if
+/// handlers run seldom beside the steps that follow from them, all are. An exploration that a limit ended is never a pass: there it is 4,096.
 ///
 /// Traces that are reported were run again whole. Properties and bounds are not asked twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rerun {
-    /// How many calls of handlers were made again, with the observer's note of each.
+    /// The number of repeated handler calls, each with the observer's note.
     pub handlers_again: u64,
     /// Of how many.
     pub handlers: u64,
-    /// About how many histories and notes, or parts of histories and notes, the observer was asked again.
+    /// The approximate number of updates, of histories or of components, that the observer was asked about again.
     pub updates_again: u64,
     /// Of how many.
     pub updates: u64,
 }
 
-/// What an exploration found out.
+/// The result of an exploration.
 pub struct Report<A: Subject> {
-    /// What it comes to.
+    /// The verdict.
     pub verdict: Verdict<A>,
-    /// Whether nothing was explored, since what was asked for cannot be done or a checkpoint is unusable. The verdict says why, as that
-    /// of a panic does; no actor panicked.
+    /// True if nothing was explored, since the options cannot be combined or a checkpoint is unusable. The verdict gives the reason in the form
+    /// of a panic; no actor panicked.
     pub refused: bool,
-    /// One finding a property, premises apart, in the order of the system's properties; then one, undecided, for each that must come about.
+    /// One finding per property, premises excepted, in the order of the system's properties; then one, undecided, per liveness property.
     pub findings: Vec<Finding<A>>,
     /// Distinct states.
     pub unique_states: u64,
@@ -391,19 +391,19 @@ pub struct Report<A: Subject> {
     pub missed_state_odds: f64,
     /// Time it took.
     pub elapsed: Duration,
-    /// Bytes it took.
+    /// The elapsed time.
     pub memory_bytes: u64,
-    /// How often an actor's handler was run.
+    /// The memory in bytes.
     pub handler_calls: u64,
-    /// How much of it was done twice, to see whether it comes to the same.
+    /// The numbers of repeated calls.
     pub rerun: Rerun,
-    /// How often the exploration was begun: more than once where messages are left out and some of them turned out to matter, the
+    /// The number of passes: more than one if messages were dropped and some of them turned out to matter, the
     /// attempts to find that out early included.
     pub passes: u32,
 }
 
 impl<A: Subject> Report<A> {
-    /// What was found out about a property.
+    /// The result about a property.
     pub fn finding(&self, property: &str) -> Option<&Finding<A>> {
         self.findings.iter().find(|finding| finding.property == property)
     }
@@ -428,7 +428,7 @@ impl<A: Subject> Debug for Report<A> {
     }
 }
 
-/// How an exploration ended, before it is made a verdict.
+/// The end of an exploration, from which the verdict follows.
 pub(crate) struct Ending<A: Subject> {
     /// The message and trace of a panic.
     pub panicked: Option<(String, Vec<Action<A>>)>,
@@ -440,7 +440,7 @@ pub(crate) struct Ending<A: Subject> {
     pub cut: bool,
     /// There is not even one state.
     pub empty: bool,
-    /// The properties that were not asked, by index: they stay undecided whatever was explored.
+    /// The properties that were not asked, by index: they stay undecided.
     pub unasked: Vec<usize>,
 }
 
@@ -452,7 +452,7 @@ impl<A: Subject> Ending<A> {
     }
 }
 
-/// Says of each property that nothing put to the test that it is hollow, and takes away what only says so.
+/// Marks each property that was never put to the test as hollow, and removes premises.
 fn test<A: Subject>(findings: &mut Vec<Finding<A>>) {
     let premises = findings.iter().filter_map(|finding| match finding.expectation {
         Expectation::Premise(of) if finding.status == Status::Unwitnessed => Some(of),
@@ -513,8 +513,8 @@ pub(crate) fn conclude<A: Subject, O: Observer<A>>(
     }
 }
 
-/// What it comes to that these properties have become what they have. The only place that lets anything pass: a property that is
-/// violated or undecided cannot get by, nor can an exploration that is `open`, for whatever reason.
+/// The verdict that follows from the statuses of properties. The only place that lets anything pass: a property that is
+/// violated or undecided cannot pass, nor can an exploration that is `open`, for whatever reason.
 pub(crate) fn judge<A: Subject>(
     found: impl Iterator<Item = (&'static str, Status)>,
     open: Option<Why>,

@@ -1,7 +1,7 @@
-//! The state of a whole system holds what can still matter, in one canonical form, and nothing else.
+//! The state of a whole system: everything that can still matter, in one canonical form.
 //!
 //! Equal situations are equal values with equal hashes: collections are ordered, a crashed actor keeps only
-//! what it saved, and the network does not remember what it delivered.
+//! its storage, and the network does not remember deliveries.
 
 use crate::network::Delivery;
 use crate::observer::Observer;
@@ -13,15 +13,15 @@ use std::fmt::{self, Debug, Formatter};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// Everything one actor is and has, apart from the messages on their way to it.
+/// Everything about one actor, apart from the messages on their way to it.
 pub struct Local<A: Actor> {
-    /// The volatile state; `None` while the actor is down. What died with it is gone and no property sees it.
+    /// The volatile state; `None` while the actor is down. It is lost in a crash, and no property sees it afterwards.
     pub state: Option<Arc<A::State>>,
     /// The timers that are set.
     pub timers: BTreeSet<A::Timer>,
     /// The choices that are open, by their keys.
     pub randoms: BTreeMap<String, Vec<A::Random>>,
-    /// What was saved last.
+    /// The last saved storage.
     pub storage: Option<A::Storage>,
 }
 
@@ -31,7 +31,7 @@ impl<A: Actor> Local<A> {
         Self { state: None, timers: BTreeSet::new(), randoms: BTreeMap::new(), storage: None }
     }
 
-    /// Whether the actor is down.
+    /// True if the actor is down.
     pub fn is_down(&self) -> bool {
         self.state.is_none()
     }
@@ -97,7 +97,7 @@ impl<A: Subject> Debug for Local<A> {
 pub enum InFlight<M> {
     /// See [`Delivery::Set`].
     Set(BTreeSet<Envelope<M>>),
-    /// See [`Delivery::Multiset`]: how often each envelope is on its way, never zero.
+    /// See [`Delivery::Multiset`]: the number of copies of each envelope, never zero.
     Multiset(BTreeMap<Envelope<M>, usize>),
     /// See [`Delivery::Ordered`]: the queue of each sender and receiver, never empty.
     Ordered(BTreeMap<(Id, Id), VecDeque<M>>),
@@ -125,7 +125,7 @@ impl<M: Clone + Ord> InFlight<M> {
         }
     }
 
-    /// Whether an envelope is among the [`heads`](Self::heads).
+    /// True if an envelope is among the [`heads`](Self::heads).
     pub fn is_head(&self, envelope: &Envelope<M>) -> bool {
         match self {
             Self::Set(set) => set.contains(envelope),
@@ -154,7 +154,7 @@ impl<M: Clone + Ord> InFlight<M> {
     /// Adds a message.
     ///
     /// # Panics
-    /// If another message is on its way that `Ord` takes for the same and `Eq` does not.
+    /// If another message on its way is equal by `Ord` and not by `Eq`.
     pub fn send(&mut self, envelope: Envelope<M>)
     where
         M: Debug,
@@ -174,7 +174,7 @@ impl<M: Clone + Ord> InFlight<M> {
         }
     }
 
-    /// Notes that a message arrived: it is gone, unless messages are never removed.
+    /// Records that a message arrived: it is removed, unless messages are never removed.
     pub fn deliver(&mut self, envelope: &Envelope<M>) {
         if !matches!(self, Self::Set(_)) {
             self.lose(envelope);
@@ -219,7 +219,7 @@ pub(crate) fn tell_apart<T: PartialEq + Debug>(what: &str, known: Option<&T>, ne
     }
 }
 
-/// What is wrong with values of which `Ord` says that they are equal, and `Eq` that they are not.
+/// The complaint about values that are equal by `Ord` and not by `Eq`.
 pub(crate) fn unequal(what: &str, a: &impl Debug, b: &impl Debug) -> String {
     format!(
         "`Ord` takes two {what} for the same that `Eq` tells apart, so that one would get lost: {a:?} and {b:?}. `Ord` has to compare \
@@ -253,13 +253,13 @@ impl<M: Debug + Clone + Ord> Debug for InFlight<M> {
 
 /// The state of a whole system.
 pub struct State<A: Subject, O: Observer<A>> {
-    /// What each actor is and has.
+    /// The local of each actor.
     pub locals: Vec<Arc<Local<A>>>,
     /// The messages on their way.
     pub network: InFlight<A::Msg>,
-    /// What the observer remembers.
+    /// The observer's history.
     pub history: O::History,
-    /// How many crashes there were; stays 0 if their number is not limited, so that it tells no states apart.
+    /// The number of crashes so far. It stays 0 if crashes are not limited, so that it distinguishes no states.
     pub crashes: u32,
 }
 

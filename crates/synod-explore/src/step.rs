@@ -1,4 +1,4 @@
-//! What one step does: to one actor ([`System::react`]) and to the whole system ([`System::take`]).
+//! One step, of one actor ([`System::react`]) and of the whole system ([`System::take`]).
 //!
 //! These are the semantics of stateright's `ActorModel`, with three differences by intention: a crash forgets
 //! the volatile state, a network that never removes messages does not remember which it delivered last, and
@@ -15,37 +15,37 @@ use stateright::actor::{Command, Envelope, Id, Out, is_no_op, is_no_op_with_time
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What an event did to one actor, whatever the rest of the system.
+/// The reaction of one actor to a trigger, whatever the rest of the system.
 pub(crate) struct Reaction<A: Subject, O: Observer<A>> {
     /// The actor afterwards; `None` if nothing about it changed.
     pub local: Option<Local<A>>,
-    /// What it sent, in order.
+    /// The messages that it sent, in order.
     pub sends: Vec<Envelope<A::Msg>>,
-    /// What the observer noted.
+    /// The observer's note.
     pub note: Option<O::Note>,
-    /// The event was a no-op: it is no step at all, unless the note changes the history.
+    /// The handler did nothing: it is no step at all, unless the note changes the history.
     pub ignored: bool,
 }
 
-/// What an action did to the whole system.
+/// The effect of an action on the whole system.
 pub(crate) struct Taken<A: Subject, O: Observer<A>> {
     /// The state afterwards; `None` if the action was ignored, or leads out of bounds.
     pub next: Option<State<A, O>>,
     /// The action leads to a state that cannot be rewritten, being out of bounds: it is no step at all.
     pub cut: bool,
-    /// What the observer noted, be the action ignored or not.
+    /// The observer's note, whether or not the action was ignored.
     pub note: Option<O::Note>,
 }
 
-/// What an action did before the state was rewritten.
+/// The effect of an action before the state is rewritten.
 pub(crate) struct Raw<A: Subject, O: Observer<A>> {
     /// The state afterwards.
     pub next: State<A, O>,
-    /// What was sent.
+    /// The messages sent.
     pub sent: Vec<Envelope<A::Msg>>,
 }
 
-/// What an action will do to the whole system.
+/// The effect that an action will have on the whole system.
 pub(crate) enum Outcome<A: Subject, O: Observer<A>> {
     /// It is ignored; the observer may have noted that.
     Nothing(Option<O::Note>),
@@ -53,13 +53,13 @@ pub(crate) enum Outcome<A: Subject, O: Observer<A>> {
     Change(Reaction<A, O>),
 }
 
-/// What a handler did, before it is made effective.
+/// The outcome of a handler, before it takes effect.
 pub(crate) struct Handled<'l, A: Subject> {
-    /// The volatile state afterwards, borrowed if the handler left it alone; `None` after a crash.
+    /// The volatile state afterwards, borrowed if the handler did not change it; `None` after a crash.
     pub after: Option<Cow<'l, A::State>>,
-    /// What the handler put out.
+    /// The commands that the handler put out.
     pub out: Out<A>,
-    /// The event was a no-op.
+    /// The handler did nothing.
     pub ignored: bool,
 }
 
@@ -105,7 +105,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         Handled { after, out, ignored }
     }
 
-    /// Runs the real handler of an actor once, and the observer on what it did.
+    /// Runs the real handler of an actor once, and the observer on its outcome.
     ///
     /// # Panics
     /// With the handler or the observer, or if the step contract is asserted and broken.
@@ -239,7 +239,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         actions
     }
 
-    /// Whether an action is among the possible ones.
+    /// True if an action is among the possible ones.
     pub fn is_possible(&self, state: &State<A, O>, action: &Action<A>) -> bool {
         let local = |id: &Id| state.locals.get(usize::from(*id));
         match action {
@@ -274,7 +274,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         }
     }
 
-    /// The state after an action before it is rewritten, and what was sent; `None` if the action is ignored.
+    /// The state after an action before it is rewritten, and the messages sent; `None` if the action is ignored.
     pub(crate) fn take_raw(&self, state: &State<A, O>, action: &Action<A>) -> Option<Raw<A, O>> {
         let Outcome::Change(reaction) = self.outcome(state, action) else { return None };
         let (mut next, sent) = (state.clone(), reaction.sends.clone());
@@ -291,7 +291,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         self.take(state, action).next
     }
 
-    /// What an action will do, before it is done.
+    /// The effect of an action, computed before it is taken.
     pub(crate) fn outcome(&self, state: &State<A, O>, action: &Action<A>) -> Outcome<A, O> {
         let (index, trigger) = match action {
             Action::<A>::Drop(_) => {
@@ -322,7 +322,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         Outcome::Change(reaction)
     }
 
-    /// Does what [`System::outcome`] said an action will do. The state is as the actors left it: not rewritten yet.
+    /// Applies an action whose effect [`System::outcome`] gave. The state is not rewritten here.
     pub(crate) fn commit(&self, state: &mut State<A, O>, action: &Action<A>, reaction: Reaction<A, O>) {
         let index = match action {
             Action::<A>::Drop(envelope) => {

@@ -1,4 +1,4 @@
-//! Which actors can be explored.
+//! The bounds on actors that can be explored.
 
 use stateright::actor::{Actor, ActorModelAction};
 
@@ -7,9 +7,9 @@ pub type Action<A> = ActorModelAction<<A as Actor>::Msg, <A as Actor>::Timer, <A
 
 /// An actor that can be explored: its values can be ordered and shared between threads.
 ///
-/// There is nothing to implement, every [`Actor`] whose types are so is a `Subject`. The order of messages and timers has to tell apart what
-/// `Eq` does; where it does not, the exploration says so and stops. The `Debug` words of equal values must be the same, but for the order of
-/// what stands in braces.
+/// There is nothing to implement: every [`Actor`] of such types is a `Subject`. The order of messages and timers has to distinguish the same values
+/// as `Eq`; if it does not, the exploration reports an error and stops. The `Debug` texts of equal values must be the same, but for the order
+/// of elements in braces.
 pub trait Subject:
     Actor<
         Msg: Ord + Send + Sync,

@@ -1,5 +1,5 @@
-//! States that differ in names alone, or in what cannot matter any more, can be taken for one. What a system declares here is
-//! checked before it is believed, as far as each item says.
+//! States that differ only in names, or in facts that can no longer matter, can be taken for one. Declarations of a system are checked, as
+//! far as each item says.
 
 use crate::Subject;
 use crate::observer::Observer;
@@ -8,7 +8,7 @@ use stateright::actor::{Envelope, Id};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-/// A permutation of actors: whoever was at an index is at another one afterwards.
+/// A permutation of actors: it gives each actor's index another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Permutation(Vec<usize>);
 
@@ -24,7 +24,7 @@ impl Permutation {
         Self(to)
     }
 
-    /// The new index of an actor; whoever is no actor of the system stays who they are.
+    /// The new index of an actor. An index beyond the system's actors stays.
     pub fn index(&self, actor: usize) -> usize {
         self.0.get(actor).copied().unwrap_or(actor)
     }
@@ -34,25 +34,25 @@ impl Permutation {
         Id::from(self.index(actor.into()))
     }
 
-    /// How many actors there are.
+    /// The number of actors.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are no actors.
+    /// True if there are no actors.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Says how values look once actors have changed places.
+/// Applies permutations of actors to values.
 ///
 /// Each function must do no more than exchange ids: the engine checks that what it declares is a symmetry of the actors and
 /// of the observer (see [`Symmetry`]), but it takes the composition of two permutations for granted.
 pub trait Permute<A: Subject, O: Observer<A>>: Send + Sync + 'static {
     /// The volatile state of an actor.
     fn state(&self, by: &Permutation, state: &A::State) -> A::State;
-    /// What an actor saved.
+    /// The storage of an actor.
     fn storage(&self, by: &Permutation, storage: &A::Storage) -> A::Storage;
     /// A message; its sender and receiver are exchanged by the engine.
     fn message(&self, by: &Permutation, message: &A::Msg) -> A::Msg;
@@ -66,15 +66,15 @@ pub trait Permute<A: Subject, O: Observer<A>>: Send + Sync + 'static {
     fn note(&self, by: &Permutation, note: &O::Note) -> O::Note;
 }
 
-/// Actors that play the same part: states in which they have changed places are explored once.
+/// Actors that are alike: states in which they have changed places are explored once.
 ///
-/// Not believed but checked: every step that an actor takes in the explored graph is taken again with the actors exchanged,
-/// and must come out the same but for their names; so must what the observer makes of it, and every property. If
+/// The declaration is checked: every step that an actor takes in the explored graph is taken again with the actors exchanged,
+/// and must have the same outcome but for names; so must the observer's note of it, and every property. If
 /// one does not, the verdict is *panicked*, with the step.
 pub struct Symmetry<A: Subject, O: Observer<A>> {
     /// Sets of actors that may change places among themselves.
     pub alike: Vec<Vec<usize>>,
-    /// How values look afterwards.
+    /// Values after a permutation.
     pub permute: Arc<dyn Permute<A, O>>,
 }
 
@@ -159,32 +159,32 @@ fn orders(set: &[usize]) -> Vec<Vec<usize>> {
     all
 }
 
-/// Rewrites each state, as soon as it is reached, to one that stands for all that are alike. Unlike a [`Symmetry`] it is part of
-/// what the system *means*: every walk, trace and search sees rewritten states only. What follows from that for the
-/// actors as they are is for whoever declares it to show.
+/// Rewrites each state, as soon as it is reached, to one that stands for all of its kind. Unlike a [`Symmetry`] it is part of
+/// the system's *meaning*: every walk, trace and search sees rewritten states only. The author of the system has to show which conclusions
+/// about the actors themselves follow.
 ///
-/// It must be a function of the state alone, and rewrite what it has rewritten to itself: a state is compared with others only
+/// It must be a function of the state alone, and map a rewritten state to itself: a state is compared with others only
 /// after it was rewritten, and may be rewritten again. A step to a state that is out of bounds is no step, nothing that
 /// happened in it counts for a property, and the verdict is *holds within the bound* at best. The initial state must be within.
 pub trait Normal<A: Subject, O: Observer<A>>: Send + Sync + 'static {
-    /// What is left out, in words, for the verdict; such as "at most 3 live ballots".
+    /// The bound in words, for the verdict; such as "at most 3 live ballots".
     fn bound(&self) -> String;
 
     /// The state that stands for this one; `None` if it is out of bounds.
     fn normal(&self, state: State<A, O>) -> Option<State<A, O>>;
 
-    /// What the names in messages become where this state is rewritten; `None` if they stay, which is the default. Diagrams need it,
-    /// to find what is called otherwise when it arrives than when it was sent, and to say so.
+    /// The renaming of messages when this state is rewritten; `None` if they stay, which is the default. Diagrams need it,
+    /// to show which message is called otherwise when it arrives than when it was sent.
     fn renaming(&self, _state: &State<A, O>) -> Option<Renaming<A::Msg>> {
         None
     }
 }
 
-/// What becomes of names where a state is rewritten.
+/// The renaming that comes with rewriting a state.
 pub struct Renaming<M> {
-    /// What is renamed, in words, such as "3.1 is now 2.1".
+    /// The renaming in words, such as "3.1 is now 2.1".
     pub words: String,
-    /// What a message is then.
+    /// A message after the renaming.
     pub message: Box<dyn Fn(&M) -> M>,
 }
 

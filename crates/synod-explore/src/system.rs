@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use stateright::actor::{Envelope, Id};
 
-/// A bound in words, and the function that says whether a value is within it.
+/// A bound in words, and the function that returns true for values within it.
 pub type Bound<T> = (String, Arc<dyn Fn(&T) -> bool + Send + Sync>);
 
-/// What is left unexplored on purpose. A verdict that such a bound had a part in says so.
+/// Bounds, beyond which nothing is explored. A verdict that depends on one names it.
 pub struct Bounds<A: Subject, O: Observer<A>> {
-    /// States at this depth are checked and not left; the initial state has depth 1.
+    /// States at this depth are checked and not expanded; the initial state has depth 1.
     pub depth: Option<usize>,
     /// A successor with an actor's state outside is not counted and not explored.
     pub local: Option<Bound<A::State>>,
@@ -26,7 +26,7 @@ pub struct Bounds<A: Subject, O: Observer<A>> {
 }
 
 impl<A: Subject, O: Observer<A>> Bounds<A, O> {
-    /// Whether a state is within the bounds that can be seen from the state alone.
+    /// True if a state is within the bounds that can be seen from the state alone.
     fn admit(&self, state: &State<A, O>) -> bool {
         let local = self.local.as_ref().is_none_or(|(_, within)| {
             state.locals.iter().all(|local| local.state.as_ref().is_none_or(|s| within(s)))
@@ -55,36 +55,38 @@ impl<A: Subject, O: Observer<A>> Clone for Bounds<A, O> {
     }
 }
 
-/// A system of actors and everything that is assumed and expected of it: one field for each thing that can be said of it.
+/// A system of actors with all assumptions and expectations about it.
+// Fields: one for each thing that a verdict depends on. `System::new` sets them all, and callers change those they need.
+// Files: what a system is stands here, how it takes a step in `step.rs`, and how stateright sees it in `model.rs`.
 #[derive(Clone)]
 pub struct System<A: Subject, O: Observer<A>> {
     /// The actors; an actor's [`Id`] is its index.
     pub actors: Vec<A>,
-    /// What the actors are called in traces and diagrams: one short word each, no two alike.
+    /// The names of the actors in traces and diagrams: one short word each, no two alike.
     pub names: Vec<String>,
     /// The network.
     pub network: Network,
-    /// Messages that are on their way before the first actor starts.
+    /// Messages on their way before the first actor starts.
     pub initial_envelopes: Vec<Envelope<A::Msg>>,
-    /// What each actor had saved before it was started for the first time; those beyond the end had nothing.
+    /// The storage of each actor before its first start. Those beyond the end had none.
     pub saved: Vec<Option<A::Storage>>,
     /// The crashes that can happen.
     pub faults: Faults,
     /// Keeps the history.
     pub observer: O,
-    /// What is expected.
+    /// The properties.
     pub properties: Vec<Property<A, O>>,
-    /// What must come about, which [`liveness::check`](crate::liveness::check) looks at and [`explore`](crate::explore) does not.
+    /// The liveness properties, which [`liveness::check`](crate::liveness::check) decides and [`explore`](crate::explore) does not.
     pub liveness: Liveness<A, O>,
-    /// What is left unexplored.
+    /// The bounds.
     pub bounds: Bounds<A, O>,
     /// A boundary that may be none, of a system that [`actor_model`](crate::actor_model) made. Without it there is none.
     pub doubt: Option<Doubt<A, O>>,
-    /// Which actors play the same part, if the engine is to make use of it.
+    /// The actors that are alike, if the engine is to make use of it.
     pub symmetry: Option<Symmetry<A, O>>,
-    /// How each state is rewritten, if it is.
+    /// The function that rewrites each state, if there is one.
     pub normal: Option<Arc<dyn Normal<A, O>>>,
-    /// Whether a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
+    /// True if a step that saves twice, or sends before it saves, ends the exploration: a crash within such a
     /// step would be visible outside, so that exploring whole steps would miss it.
     pub assert_contract: bool,
 }
@@ -110,7 +112,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         }
     }
 
-    /// Whether a state is within the bounds that can be seen from the state alone.
+    /// True if a state is within the bounds that can be seen from the state alone.
     pub(crate) fn admits(&self, state: &State<A, O>) -> bool {
         self.bounds.admit(state) && self.doubt.as_ref().is_none_or(|doubt| doubt.admits(state))
     }
@@ -135,7 +137,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         self
     }
 
-    /// What an actor is called; `#7` for a destination that is no actor of this system.
+    /// The name of an actor; `#7` for a destination that is no actor of this system.
     pub fn name(&self, id: Id) -> String {
         let index = usize::from(id);
         match self.names.get(index) {

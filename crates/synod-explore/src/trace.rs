@@ -14,14 +14,14 @@
 //!
 //! The first line is fixed. Lines `# key: value` before the first step are headers, other lines that begin
 //! with `#` are prose, and blank lines are left out. Messages, timers and choices are written as their `Debug`
-//! form, in one line; how much blank there is between words does not matter, nor in which order braces hold what they hold, as that of a
-//! hash set is another each time.
+//! form, in one line. The number of blanks between words does not matter, nor does the order of elements in braces, which differs for a
+//! hash set each time.
 //!
-//! Where several possible steps have the same words, as the `Debug` form of a message keeps something to itself, the line ends with a
-//! number, such as `#2`: which of them it is, in the order in which they are possible there. Without it, such a line is refused.
+//! If several possible steps have the same words, as the `Debug` form of a message hides something, the line ends with a
+//! number, such as `#2`: the place of the step among them, in the order in which they are possible there. Without it, such a line is refused.
 //!
-//! A line `cycle` says that what follows is repeated for ever: the run ends in the very state that it is in at that line. If
-//! nothing follows, nothing is done any more.
+//! After a line `cycle` the steps repeat for ever: the run ends in the very state that it is in at that line. If
+//! no step follows, the run stands still.
 
 use crate::observer::Observer;
 use crate::property::Expectation;
@@ -34,17 +34,17 @@ use crate::{Action, Subject, panics};
 use std::fmt::{self, Display, Formatter, Write};
 
 const FIRST_LINE: &str = "# synod trace 1";
-/// The line at which the cycle begins.
+/// The line of the word `cycle`.
 const CYCLE: &str = "cycle";
 
 /// A trace as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceText {
-    /// What is said about the trace: key and value.
+    /// The headers of the trace: key and value.
     pub headers: Vec<(String, String)>,
     /// The steps, in order.
     pub steps: Vec<Line>,
-    /// How many of them there are before the cycle, if there is one.
+    /// The number of steps before the cycle, if there is one.
     pub cycle: Option<usize>,
 }
 
@@ -53,20 +53,20 @@ pub struct TraceText {
 pub struct Line {
     /// The line it is on, from 1.
     pub line: usize,
-    /// The column it begins at, from 1.
+    /// The column of its first character, from 1.
     pub column: usize,
     /// The step.
     pub text: String,
 }
 
-/// What is wrong with a trace, and where.
+/// An error in a trace, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceError {
     /// The line, from 1.
     pub line: usize,
     /// The column, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The error in words.
     pub message: String,
 }
 
@@ -84,18 +84,18 @@ pub struct Resolved<A: Subject, O: Observer<A>> {
     pub actions: Vec<Action<A>>,
     /// The states before, between and after them: one more than there are actions.
     pub states: Vec<State<A, O>>,
-    /// How many actions there are before the cycle, if there is one; the last state is the one in which it begins.
+    /// The number of actions before the cycle, if there is one. The last state is then the first one of the cycle.
     pub cycle: Option<usize>,
 }
 
-/// What became of a property along a trace.
+/// The status of a property along a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// Its name.
     pub property: &'static str,
-    /// What is expected of it.
+    /// The expectation.
     pub expectation: Expectation,
-    /// What became of it, as far as the trace goes.
+    /// The status, as far as the trace goes.
     pub status: Status,
     /// After how many steps it was decided.
     pub step: Option<usize>,
@@ -108,7 +108,7 @@ pub struct Judged {
 pub struct ReplayError {
     /// The step, from 1; 0 for the start.
     pub step: usize,
-    /// What is wrong.
+    /// The error in words.
     pub message: String,
 }
 
@@ -161,7 +161,7 @@ pub fn parse(text: &str) -> Result<TraceText, TraceError> {
     Ok(trace)
 }
 
-/// Whether a step is in the grammar; if not, where it leaves it and why.
+/// Checks that a step is in the grammar. If not, returns the place of the error, and the reason.
 fn check_grammar(text: &str) -> Result<(), (usize, String)> {
     let mut rest = Words { text, at: 0 };
     let verb = rest.next().unwrap_or_default();
@@ -202,14 +202,14 @@ fn check_grammar(text: &str) -> Result<(), (usize, String)> {
     }
 }
 
-/// The words of a text, and where each begins.
+/// The words of a text, each with its start.
 struct Words<'t> {
     text: &'t str,
     at: usize,
 }
 
 impl<'t> Words<'t> {
-    /// In characters, where the next word begins.
+    /// The start of the next word, in characters.
     fn ahead(&self) -> usize {
         let blank = self.text[self.at..].len() - self.text[self.at..].trim_start().len();
         self.text[..self.at + blank].chars().count()
@@ -247,7 +247,7 @@ impl TraceText {
         Self { headers: Vec::new(), steps: (2..).zip(actions).map(line).collect(), cycle: None }
     }
 
-    /// Marks where the cycle begins, after so many steps.
+    /// Marks the start of the cycle, after so many steps.
     #[must_use]
     pub fn with_cycle(mut self, after: Option<usize>) -> Self {
         self.cycle = after;
@@ -263,11 +263,11 @@ impl TraceText {
 
     /// Finds the actions a trace stands for by doing it again, step by step.
     ///
-    /// An action that is possible and ignored is allowed, and leaves the state as it is.
+    /// An action that is possible and ignored is allowed, and does not change the state.
     ///
     /// # Errors
-    /// If a step is not possible where it comes up, with what is possible there; if it leads to a state that cannot be
-    /// rewritten; if a cycle does not come back to where it began; or if user code panics.
+    /// If a step is not possible at its place, with the possible ones; if it leads to a state that cannot be
+    /// rewritten; if a cycle does not return to its first state; or if user code panics.
     pub fn resolve<A: Subject, O: Observer<A>>(
         &self,
         system: &System<A, O>,
@@ -385,7 +385,7 @@ fn find<A: Subject, O: Observer<A>>(
         return Ok(action.clone());
     }
     if !named.is_empty() {
-        // What differs in nothing but the order of its words, such as a list in braces, is told by that.
+        // Actions that differ only in the order of their words, such as a list in braces, are distinguished by it.
         let mut exact = named.iter().filter(|action| words(&line_of(system, action)) == asked);
         return match (exact.next(), exact.next()) {
             (Some(action), None) => Ok(action.clone()),
@@ -414,7 +414,7 @@ fn find<A: Subject, O: Observer<A>>(
     Err(not_possible(asked, possible.iter().map(|action| words(&line_of(system, action))).collect()))
 }
 
-/// How many of the possible actions are shown when another was asked for.
+/// The most possible actions that an error about an impossible one lists.
 const SHOWN: usize = 6;
 
 fn out_of_bounds<A: Subject, O: Observer<A>>(system: &System<A, O>, asked: &str) -> String {
@@ -440,7 +440,7 @@ fn not_possible(asked: &str, mut possible: Vec<String>) -> String {
     message
 }
 
-/// How many characters have to change to make one text the other.
+/// The edit distance between two texts, in characters.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -460,7 +460,7 @@ fn distance(a: &str, b: &str) -> usize {
 /// One answer a property, in order.
 ///
 /// # Errors
-/// If an action is not possible where it comes up, or user code panics.
+/// If an action is not possible at its place, or user code panics.
 pub fn judge<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
     actions: &[Action<A>],

@@ -1,6 +1,6 @@
 //! One run at a time, each step chosen from outside: by a seed, by a fuzzer, or from a trace.
 //!
-//! Where there are too many states to explore, many runs may still find what is broken. A run is decided by
+//! Many runs may find an error although there are too many states to explore. A run is decided by
 //! the choices alone, and [`shrink`] makes one that found something short.
 
 use crate::observer::Observer;
@@ -15,16 +15,16 @@ use std::fmt::{self, Debug, Formatter};
 
 /// A run.
 pub struct Walk<A: Subject> {
-    /// What was done, ignored actions left out.
+    /// The actions that were taken, ignored ones left out.
     pub actions: Vec<Action<A>>,
     /// The property that is violated at the end, and how.
     pub violation: Option<(&'static str, String)>,
-    /// What user code said when it panicked, at the last action or at the state after it.
+    /// The message of a panic of user code, at the last action or at the state after it.
     pub panicked: Option<String>,
 }
 
 impl<A: Subject> Walk<A> {
-    /// Whether the run found something.
+    /// True if the run found something.
     pub fn failed(&self) -> bool {
         self.violation.is_some() || self.panicked.is_some()
     }
@@ -47,15 +47,15 @@ impl<A: Subject> Debug for Walk<A> {
     }
 }
 
-/// What an action will do, as far as it has to be known before the action is taken.
+/// The effect of an action, as far as it is computed before the action is taken.
 enum Ahead<A: Subject, O: Observer<A>> {
     /// This will happen to the actor that it is about.
     Reaction(Reaction<A, O>),
-    /// This will be the state, rewritten, and this is what the observer notes.
+    /// The state afterwards, rewritten, and the observer's note.
     State(Box<State<A, O>>, Option<O::Note>),
 }
 
-/// A run that is under way.
+/// A run in progress.
 struct Runner<'s, A: Subject, O: Observer<A>> {
     system: &'s System<A, O>,
     watch: Watch<'s, A, O>,
@@ -88,10 +88,10 @@ impl<'s, A: Subject, O: Observer<A>> Runner<'s, A, O> {
         }
     }
 
-    /// What an action will do; `None` if it is ignored or leads out of bounds. A panic is an action that does something.
+    /// The effect of an action; `None` if it is ignored or leads out of bounds. A panic counts as an effect.
     fn outcome(&self, action: &Action<A>) -> Option<Result<Ahead<A, O>, String>> {
         let ahead = panics::capture(|| {
-            // Only the state itself tells whether it can be rewritten, so then it has to be made at once.
+            // Only the state itself shows whether it can be rewritten, so it is made at once.
             if self.system.normal.is_some() {
                 let taken = self.system.take(&self.state, action);
                 return taken.next.map(|state| Ahead::State(Box::new(state), taken.note));
@@ -184,7 +184,7 @@ pub fn walk_by<A: Subject, O: Observer<A>>(
     runner.walk
 }
 
-/// Runs a system along some actions, passing by those that are not possible or ignored where they come up.
+/// Runs a system along some actions, and skips those that are not possible or ignored at their place.
 pub fn follow<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Action<A>]) -> Walk<A> {
     let mut runner = match Runner::start(system) {
         Ok(runner) => runner,
@@ -201,7 +201,7 @@ pub fn follow<A: Subject, O: Observer<A>>(system: &System<A, O>, actions: &[Acti
     runner.walk
 }
 
-/// Removes steps from a run as long as what is left, followed leniently, still fails. The result cannot be
+/// Removes steps from a run as long as the rest, followed leniently, still fails. The result cannot be
 /// shortened by removing any one step.
 pub fn shrink<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
@@ -222,7 +222,7 @@ pub fn shrink<A: Subject, O: Observer<A>>(
             let candidate: Vec<_> = best[..at].iter().chain(&best[end..]).cloned().collect();
             let walk = follow(system, &candidate);
             if still_fails(&walk) && walk.actions.len() < best.len() {
-                // What follows moved here, so the same place is tried again.
+                // The following steps moved here, so the same place is tried again.
                 best = walk.actions;
                 shortened = true;
             } else {
@@ -262,7 +262,7 @@ impl Dice {
     }
 }
 
-/// What a priority belongs to.
+/// The owner of a priority.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Lane {
     Channel(Id, Id),

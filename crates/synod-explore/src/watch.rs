@@ -6,7 +6,7 @@ use crate::property::{Check, Expectation};
 use crate::state::State;
 use crate::system::System;
 
-/// Where along a run a property was decided.
+/// The place along a run at which a property was decided.
 pub(crate) struct Decided {
     /// After how many steps.
     pub step: usize,
@@ -14,7 +14,7 @@ pub(crate) struct Decided {
     pub detail: String,
 }
 
-/// The properties of a system, and where each was decided.
+/// The properties of a system, and the place at which each was decided.
 pub(crate) struct Watch<'s, A: Subject, O: Observer<A>> {
     system: &'s System<A, O>,
     /// In the order of the properties.

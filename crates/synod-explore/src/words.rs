@@ -1,4 +1,4 @@
-//! Words for values: `Debug` texts that can be compared although what a set or a map holds has no order.
+//! Comparable `Debug` texts: the elements of a set or a map come in any order.
 
 use std::fmt::Debug;
 
@@ -10,14 +10,14 @@ pub(crate) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A text in which whatever braces enclose, one thing after the other with commas between, is in an order of its own: the same for a set
-/// that says its elements now in this order and now in that.
+/// Sorts the elements in each pair of braces, separated by commas: a set then has the same text whatever
+/// the order in which it lists its elements.
 pub(crate) fn canonical(text: &str) -> String {
     let mut rest = Rest { text, depth: 0 };
     rest.group(None)
 }
 
-/// Whether two values say the same of themselves, whatever the order of their sets.
+/// True if two values have the same `Debug` text, whatever the order of their sets.
 pub(crate) fn same_words(a: &impl Debug, b: &impl Debug) -> bool {
     let (a, b) = (format!("{a:?}"), format!("{b:?}"));
     a == b || canonical(&a) == canonical(&b)
@@ -35,7 +35,7 @@ impl<'t> Rest<'t> {
         taken
     }
 
-    /// What comes before a closing bracket, which is taken, too; or before the end.
+    /// The text before a closing bracket, which is taken too, or before the end.
     fn group(&mut self, close: Option<char>) -> String {
         let (mut items, mut item, mut end) = (Vec::new(), String::new(), "");
         while let Some(next) = self.text.chars().next() {
@@ -79,7 +79,7 @@ impl<'t> Rest<'t> {
     }
 }
 
-/// How many bytes a quoted text is long that a text begins with; 1 if the quote is just a character.
+/// The length in bytes of the quoted text at the start; 1 if the quote is only a character.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, next) in text.char_indices().skip(1) {

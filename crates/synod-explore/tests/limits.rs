@@ -1,5 +1,5 @@
-//! An exploration gives up soon after it reaches a limit, whatever takes the time or the memory; and what cannot be is said, not
-//! panicked about. A process of its own, since it is the process whose memory is measured.
+//! An exploration gives up soon after it reaches a limit, whatever takes the time or the memory; and impossible options are errors, not
+//! panics. A process of its own, since the memory of the process is measured.
 
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! States that do not fit into the memory that was granted wait on disk. By itself in a process, whose memory is measured.
+//! States that do not fit into the granted memory wait on disk. A process of its own, whose memory is measured.
 
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;

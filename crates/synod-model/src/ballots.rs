@@ -48,6 +48,7 @@ struct Forgets {
 }
 
 /// Renames ballots by their place among those that are live, and bounds how many these are.
+// Files: the rules about what can be forgotten, and the places where ballots stand, are each long enough for a file.
 pub struct LiveBallots {
     most: usize,
     cluster: Arc<Cluster>,

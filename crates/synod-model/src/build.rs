@@ -30,6 +30,7 @@ use toml::Spanned;
 const MAX_OTHERS: i64 = 16;
 
 /// A model: its name, its file, and what the file means.
+// Fields: one for each thing that a model file can say, after it was checked.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The catalogue name or path.

@@ -10,6 +10,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 /// A model file, as it stands; [`crate::Model`] is what it means.
+// Fields: one for each key that a file can have.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
@@ -85,6 +86,7 @@ pub enum Layout {
 }
 
 /// Who takes part.
+// Fields: one for each key that the table can have.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemFile {

@@ -187,6 +187,7 @@ pub enum Evidence {
 }
 
 /// What happened so far, as far as a claim needs it.
+// Fields: one for each kind of fact; a claim reads the few that it is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
     /// Values that clients asked for.

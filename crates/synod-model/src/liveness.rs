@@ -43,6 +43,7 @@ pub const COMES_ABOUT: [(&str, &str); 4] = [
 ];
 
 /// What must come about, and what is assumed; see [`crate::liveness`].
+// Fields: one for each key that the table can have.
 #[allow(clippy::struct_excessive_bools, reason = "each assumption is a switch of its own")]
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

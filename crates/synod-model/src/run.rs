@@ -74,6 +74,7 @@ pub fn checkpoint_file(folder: &Path, model: &str) -> PathBuf {
 }
 
 /// What came out of one model.
+// Fields: one for each figure or text that some report shows.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The model's name.

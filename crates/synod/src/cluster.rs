@@ -30,6 +30,7 @@ pub enum Learning {
 const MESSAGE_COSTS: usize = 64;
 
 /// The roles that processes play, by their ids.
+// Fields: the processes of each role, and one for each limit that all of them share.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     /// The acceptors, in the order in which quorums count them.

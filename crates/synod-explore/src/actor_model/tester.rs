@@ -28,13 +28,13 @@ where
 
 /// A history up to now, in the place of [`stateright::semantics::LinearizabilityTester`].
 ///
-/// It says of every history what stateright's says. But it keeps what can still become of the history, not what happened; so histories of
-/// which the same can become are one value, the states of a model that differ in nothing else are one state, and to ask costs
-/// nothing. It cannot say which order explains the history.
+/// It gives the same answer about every history. But it keeps the possible continuations, not the past; so histories with the
+/// same continuations are one value, states of a model that differ in nothing else are one state, and a question costs
+/// nothing. It cannot give the order that explains the history.
 ///
-/// `T` names threads: each has one operation at a time. `S` is the object when nobody shares it.
+/// `T` names threads: each has one operation at a time. `S` is the object without concurrency.
 pub struct LinearizabilityTester<T, S: Plain> {
-    /// `None` after something that is no history: a thread began twice, or returned from nothing.
+    /// `None` after an error: a thread started an operation within another, or returned from none.
     tester: Option<Tester<Sequential<S>, T>>,
 }
 
@@ -44,7 +44,7 @@ struct Sequential<S> {
     initial: Ordered<S>,
 }
 
-/// A value in an order that means nothing, and is the same in every run: sets of such values can be told equal.
+/// A value with an arbitrary order that is the same in every run, so that sets of such values can be compared.
 #[derive(Clone)]
 struct Ordered<V> {
     hash: u64,
@@ -133,14 +133,14 @@ impl<T: Ord + Clone, S: Plain> LinearizabilityTester<T, S> {
     }
 }
 
-/// What is said once something happened that no thread can do.
+/// The error after an operation that no thread can make.
 const INVALID: &str = "this is no history any more: a thread began an operation before its last one returned, or returned from none";
 
 impl<T: Copy + Ord, S: Plain> ConsistencyTester<T, S> for LinearizabilityTester<T, S> {
-    /// An operation begins.
+    /// An operation starts.
     ///
     /// # Errors
-    /// If the thread has one under way, and ever after: as stateright's.
+    /// If the thread has an operation in progress, and always afterwards, as stateright's.
     fn on_invoke(&mut self, thread: T, op: S::Op) -> Result<&mut Self, String> {
         let tester = self.tester.as_mut().ok_or(INVALID)?;
         if tester.open().any(|(other, _)| *other == thread) {
@@ -154,7 +154,7 @@ impl<T: Copy + Ord, S: Plain> ConsistencyTester<T, S> for LinearizabilityTester<
     /// An operation returns.
     ///
     /// # Errors
-    /// If the thread has none under way, and ever after: as stateright's. Of what has no order it is not known what is under way.
+    /// If the thread has no operation in progress, and always afterwards, as stateright's. Values without an order cannot show which it is.
     fn on_return(&mut self, thread: T, ret: S::Ret) -> Result<&mut Self, String> {
         let tester = self.tester.as_mut().ok_or(INVALID)?;
         if tester.is_linearizable() && !tester.open().any(|(other, _)| *other == thread) {

@@ -11,9 +11,9 @@ const GLYPH: (usize, usize) = (29, 4);
 const NAME_GLYPH: usize = 9;
 /// The least distance between two lifelines.
 const SPACING: usize = 120;
-/// What stays free left and right.
+/// The margin left and right.
 const MARGIN: usize = 16;
-/// How far from its destination a lost message ends.
+/// The distance between the end of a lost message's arrow and its destination.
 const SHORT: usize = 20;
 /// The column of row numbers.
 const NUMBERS: usize = 34;
@@ -51,7 +51,7 @@ const EXPLORER_STYLE: &str = "\
 .svg-renamed{stroke:#bbb;stroke-dasharray:2 4}\
 .svg-ignored{opacity:.45}";
 
-/// Where things are.
+/// The positions of actors and rows.
 struct Layout {
     left: usize,
     spacing: usize,
@@ -59,7 +59,7 @@ struct Layout {
     height: usize,
 }
 
-/// How much room a label takes, with what stays free beside it.
+/// The width of a label with its margin.
 fn wide(label: &str) -> usize {
     label.chars().count() * GLYPH.0 / GLYPH.1 + 12
 }
@@ -202,7 +202,7 @@ impl Diagram {
         writeln!(out, "</svg>")
     }
 
-    /// A bracket left of the numbers of what is repeated for ever; where nothing is done any more, below them.
+    /// A bracket left of the numbers of the rows that repeat for ever; below them if the run stands still.
     fn around(&self, out: &mut String) -> fmt::Result {
         let Some(before) = self.cycle else { return Ok(()) };
         let (top, bottom) = (Layout::y(before + 1) - ROW / 3, Layout::y(self.rows.len()) + ROW / 3);

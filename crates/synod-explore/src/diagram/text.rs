@@ -6,7 +6,7 @@ use super::{Diagram, Mark, OUTSIDE, Row};
 const SPACING: usize = 6;
 
 impl Diagram {
-    /// The diagram as plain text, a line a step; a bracket beside the numbers holds what is repeated for ever.
+    /// The diagram as plain text, one line per step; a bracket beside the numbers encloses the steps that repeat for ever.
     ///
     /// ```text
     ///        C1      P1      A1      A2
@@ -46,7 +46,7 @@ impl Diagram {
         text.join("\n") + "\n"
     }
 
-    /// The bracket around what is repeated, at a row.
+    /// The bracket around the repeated rows, at one row.
     fn bracket(&self, number: usize) -> char {
         match self.cycle {
             Some(before) if before + 1 == self.rows.len() && number > before => '<',
@@ -57,7 +57,7 @@ impl Diagram {
         }
     }
 
-    /// A line without an event: the lifelines, those of actors that are down fainter.
+    /// A line without an arrow or mark: the lifelines, those of actors that are down fainter.
     fn lifelines(&self, spacing: usize, is_down: impl Fn(usize) -> bool) -> Vec<char> {
         let mut line = vec![' '; self.names.len() * spacing];
         for actor in 0..self.names.len() {
@@ -67,13 +67,13 @@ impl Diagram {
     }
 }
 
-/// Draws an event into a line of lifelines.
+/// Draws an arrow or a mark into a line of lifelines.
 fn draw(row: &Row, line: &mut [char], spacing: usize, actors: usize) {
     let at = |actor: usize| actor * spacing;
     match row.mark {
         Mark::Arrow { from, .. } | Mark::Lost { from, .. } => {
             let lost = matches!(row.mark, Mark::Lost { .. });
-            // A message from outside comes in from the left, one to nobody leaves to the right.
+            // A message from outside comes in from the left, one to no actor goes out to the right.
             let (from, to) = match (from, row.actor) {
                 (OUTSIDE, OUTSIDE) => return,
                 (OUTSIDE, to) => (at(to).saturating_sub(spacing / 2), at(to)),

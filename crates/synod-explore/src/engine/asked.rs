@@ -1,4 +1,4 @@
-//! What is asked of what was found: each property of histories once a history, of notes once a note, of locals once a local,
+//! Questions to properties. Each property of histories is asked once per history, of notes once per note, of locals once per local,
 //! and those of whole states of every state.
 
 use super::door::{About, Answer, Door};
@@ -13,7 +13,7 @@ use std::ops::Range;
 /// Fewer states than this are not worth a thread.
 const SHARE: u32 = 1 << 8;
 
-/// Where a property was decided.
+/// The place at which a property was decided.
 pub(super) struct Hit {
     pub state: u32,
     /// The step out of the state, if it is a step that decided it.
@@ -28,20 +28,20 @@ pub(super) struct Failure {
     pub message: String,
 }
 
-/// What was asked, and what was decided.
+/// Questions that were asked, and decisions.
 pub(super) struct Asked {
     properties: Vec<Asks>,
-    /// What decided each property.
+    /// The decision of each property, if there is one.
     pub hits: Vec<Option<Hit>>,
     pub failure: Option<Failure>,
     pub histories: Vec<bool>,
     pub notes: Vec<bool>,
     pub locals: FxHashSet<u64>,
-    /// The numbers of all actors' locals. Whoever goes on from a checkpoint asks about them again, to the same effect.
+    /// The combinations of all actors' locals that were asked about. A resumed exploration asks about them again, to the same effect.
     together: FxHashSet<Box<[u32]>>,
 }
 
-/// Where values are asked about: what is known of them, and whom to ask.
+/// Everything that is needed to ask about states: tables, frontier, and the door to the properties.
 #[derive(Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub tables: &'a Tables,
@@ -63,7 +63,7 @@ impl Asked {
         }
     }
 
-    /// Bytes in use by what grows with the states.
+    /// Bytes in use by the collections that grow with the states.
     pub(super) fn bytes(&self) -> usize {
         let numbers = self.together.iter().next().map_or(0, |numbers| size_of_val(&**numbers));
         self.together.capacity() * (size_of::<Box<[u32]>>() + 1) + self.together.len() * (numbers + 8)
@@ -77,17 +77,17 @@ impl Asked {
         all.filter(undecided).collect()
     }
 
-    /// Whether a property of a kind is still undecided.
+    /// True if a property of a kind is still undecided.
     pub(super) fn waits_for(&self, of: Of) -> bool {
         self.properties.iter().zip(&self.hits).any(|(property, hit)| hit.is_none() && property.of == of)
     }
 
-    /// Whether a property that looks at more than one part of a state is still undecided.
+    /// True if a property that looks at more than one local or history is still undecided.
     pub(super) fn waits_for_states(&self) -> bool {
         self.waits_for(Of::State) || self.waits_for(Of::Locals)
     }
 
-    /// Whether enough is decided to stop.
+    /// True if enough is decided to stop.
     pub(super) fn is_enough(&self, stop: StopAt) -> bool {
         match stop {
             StopAt::Exhausted => false,
@@ -103,7 +103,7 @@ impl Asked {
         self.failure.get_or_insert(Failure { state, ordinal, message });
     }
 
-    /// Remembers what was decided at a state.
+    /// Records the decisions of properties at a state.
     fn record_answers(&mut self, answers: Result<Vec<Answer>, String>, state: u32, ordinal: Option<u32>) {
         match answers {
             Err(message) => self.fail(state, ordinal, message),
@@ -128,7 +128,7 @@ impl Asked {
         }
     }
 
-    /// Asks about what an actor is and has, if it is new.
+    /// Asks about a local, if it is new.
     pub(super) fn local(&mut self, door: &dyn Door, (actor, local): (usize, u32), state: u32) {
         if self.locals.insert(pair(actor as u32, local)) {
             let answers = door.ask(About::Local(actor, local), &self.undecided_but(&[], Of::Local));
@@ -136,7 +136,7 @@ impl Asked {
         }
     }
 
-    /// Asks about a note, if it is new. A no-op is a step too where only the note matters.
+    /// Asks about a note, if it is new. A no-op counts as a step too if its note changes the history.
     pub(super) fn note(&mut self, door: &dyn Door, note: u32, parent: u32, ordinal: u32) {
         if note != NONE && is_first(&mut self.notes, note) {
             let answers = door.ask(About::Note(note), &self.undecided_but(&[], Of::Note));
@@ -182,7 +182,7 @@ impl Asked {
         }
     }
 
-    /// What one thread does of that.
+    /// The share of one thread in that.
     fn share_of_states(
         &self,
         Asking { tables, door, frontier }: Asking<'_>,
@@ -195,7 +195,7 @@ impl Asked {
         let mut reader = frontier.reader();
         for number in share {
             let probed = tables.plan.doubt != Doubtful::Nothing && is_probed(number);
-            // A property of whole states asks what was taken for no boundary, too. Where none is left it has to be asked all the same.
+            // Properties of whole states also probe the doubtful boundary. Without any of them it has to be probed here.
             let properties = if whole { self.undecided_but(&decided, Of::State) } else { Vec::new() };
             let doubted = tables.plan.doubt == Doubtful::Boundary && properties.is_empty();
             if !whole && !together && !probed && !doubted {
@@ -233,7 +233,7 @@ impl Asked {
                 }
                 met.insert(locals);
             }
-            // Nobody is asked again: of several states that decide a property, or make it panic, the first counts.
+            // The first of several states that decide a property, or make it panic, counts; the property is not asked again.
             for (index, answer) in answers {
                 let panicked = answer.is_err();
                 decided[index] = true;
@@ -246,16 +246,16 @@ impl Asked {
     }
 }
 
-/// What one thread found out about states: what decides a property at which of them, and the locals that it asked about.
+/// Results of one thread: states that decide properties, and combinations of locals that it asked about.
 #[derive(Default)]
 struct Findings {
     found: Vec<(u32, Answer)>,
     together: FxHashSet<Box<[u32]>>,
-    /// What was found where a state was looked at closely.
+    /// The complaint of a close look at a state.
     failed: Option<(u32, String)>,
 }
 
-/// Whether a number comes up for the first time.
+/// True if a number comes up for the first time.
 #[inline]
 pub(super) fn is_first(seen: &mut Vec<bool>, number: u32) -> bool {
     let number = number as usize;

@@ -1,5 +1,6 @@
-//! A block of states: first expanded, in parallel and from the tables as they are; then, in order, those for which
-//! something was missing; then looked up, each thread in its own shards; then the new ones are packed; and at last, in order, numbered.
+//! A block of states and its five phases. Threads expand the states from the tables as they are. One thread then expands those for which
+//! something was missing, in order. Threads look up the successors, each in its own shards, and pack the new ones. At last one thread
+//! numbers them, in order.
 
 use super::asked::shares;
 use super::expand::{Candidate, Candidates, Kind, Known, expand};
@@ -17,16 +18,16 @@ use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// So long nobody looks at the limits while properties are asked, unless what one state leads to takes longer.
+/// The longest time without a look at the limits while properties are asked, unless the successors of one state take longer.
 const LONG: Duration = Duration::from_millis(40);
 
 /// About so many successors are looked up together by several threads.
 const SUCCESSORS: u64 = 1 << 16;
 
-/// How the work on a block ended.
+/// The end of the work on a block.
 enum Ended {
     Done,
-    /// Given up half-way. What was taken in is what the states before the level lead to.
+    /// Given up half-way. The successors of the earlier states were taken in.
     GivenUp(Why),
     /// There are larger numbers than keys have room for; nothing was taken in.
     TooLarge,
@@ -36,11 +37,11 @@ enum Ended {
 type Run = (usize, Range<usize>);
 
 impl Search<'_> {
-    /// Leaves the states of a block. Gives up half-way if the time is up.
+    /// Expands the states of a block. Gives up half-way if the time is up.
     ///
-    /// Alone it takes few at a time, so that all of them stay in the processor's cache; threads take many, so that they seldom wait for
-    /// each other, but no more successors than there is room for. In which portions states are left decides nothing, other than
-    /// when it is asked about them whole.
+    /// A single thread takes few states at a time, so that all of them stay in the processor's cache. Several threads take many, so that
+    /// they seldom wait for each other, but no more successors than there is room for. The portions do not influence the results, except
+    /// the time at which properties of whole states are asked.
     pub(super) fn explore_block(&mut self, block: Range<u32>) -> Option<Why> {
         if let Err(error) =
             self.found.frontier.load(block.clone()).and_then(|()| self.found.frontier.spill(block.end))
@@ -49,7 +50,7 @@ impl Search<'_> {
         }
         while self.found.at.level.start < block.end && self.found.asked.failure.is_none() {
             let at = &self.found.at;
-            // Where portions end does not depend on where the exploration was interrupted either.
+            // Ends of portions do not depend on interruptions either.
             let left = (at.level.start - at.first_of_level) % self.pace.block % at.portion;
             let portion = at.level.start..block.end.min(at.level.start - left + at.portion);
             let given_up = self.explore_portion(portion.clone());
@@ -57,7 +58,7 @@ impl Search<'_> {
                 return given_up;
             }
             self.found.at.level.start = portion.end;
-            // What panicked is told, and nothing is written down to go on with.
+            // A panic ends the exploration, so that no checkpoint is needed.
             if self.found.asked.failure.is_some() {
                 return None;
             }
@@ -73,7 +74,7 @@ impl Search<'_> {
         None
     }
 
-    /// How many states of so many are left at a time.
+    /// The number of states, of so many, that are expanded at a time.
     pub(super) fn portion(&self, all: u32) -> u32 {
         let asked = self.found.asked.waits_for_states();
         if self.pool.is_none() && !asked {
@@ -83,7 +84,7 @@ impl Search<'_> {
         (SUCCESSORS / each).max(u64::from(self.pace.portion)).min(u64::from(all)) as u32
     }
 
-    /// Expands some states and takes in their successors. Gives up half-way, taking in none, if the time is up.
+    /// Expands some states and takes in their successors. If the time is up, gives up half-way and takes in none.
     fn explore_portion(&mut self, portion: Range<u32>) -> Option<Why> {
         loop {
             let mut seen = self.found.seen.take().expect("only one block is at work");
@@ -108,8 +109,8 @@ impl Search<'_> {
             return ended;
         }
         let runs = runs(buffers);
-        // A few states at a time, where properties take long. Not where whole states are asked about afterwards: if a property of
-        // theirs panics, what was taken in until then is counted.
+        // If properties take long, a few states at a time. Not if properties look at whole states, which are asked afterwards: if one
+        // panics, all states that were taken in until then are counted.
         while self.found.at.level.start < portion.end && self.found.asked.failure.is_none() {
             let start = self.found.at.level.start;
             let left = portion.end - start;
@@ -142,7 +143,7 @@ impl Search<'_> {
         Ended::Done
     }
 
-    /// Finds the steps out of some states. If that was not finished, what was found means nothing.
+    /// Expands some states. Candidates of an unfinished expansion mean nothing.
     fn expand_all<S: Scheme>(
         &mut self,
         scheme: &S,
@@ -190,7 +191,7 @@ impl Search<'_> {
         let (mut states, mut reader) =
             (Window::new(self.tables.width(), sleeping), self.found.frontier.reader());
         for (n, &number) in missed.iter().enumerate() {
-            // The first is expanded whatever the clock says: so an exploration in pieces gets on, however short they are.
+            // The first state is expanded whatever the clock says, so that an exploration in pieces advances however short they are.
             if n > 0
                 && let Some(why) = self.budget.look(|| self.bytes())
             {
@@ -212,7 +213,7 @@ impl Search<'_> {
         Ended::Done
     }
 
-    /// Takes in what was found from some states, with what is new marked.
+    /// Takes in the candidates of some states, with new ones marked.
     fn take_in_all<S: Scheme>(
         &mut self,
         buffers: &mut [Candidates<S::Key>],
@@ -223,7 +224,7 @@ impl Search<'_> {
         self.take_in(buffers, runs, parents);
     }
 
-    /// Whether steps that sleep need not be followed: not by a scout, who does not leave every state.
+    /// True if sleeping steps need not be followed. Scouts follow them, as they do not expand every state.
     fn sleeping(&self) -> bool {
         self.tables.plan.sleeps() && self.scouting.is_none()
     }
@@ -285,7 +286,7 @@ impl Search<'_> {
             while let Some(&at) = fresh.next_if(|at| (**at as usize) < range.end) {
                 let one = &found.found[at as usize];
                 match one.kind() {
-                    // What a scout meets comes up again, and then it counts.
+                    // Anything that a scout finds comes up again in the full pass, and counts there.
                     Kind::Failed(_) | Kind::Noted(_) if self.scouting.is_some() => {}
                     Kind::Failed(failure) => {
                         let message = self.tables.reactions.failures[failure as usize].clone();
@@ -334,7 +335,7 @@ impl Search<'_> {
         self.found.at.generated += failed.map_or(0, |failed| self.sleeping_before(failed, buffers));
     }
 
-    /// How many of a state's steps before one were not followed, as they sleep.
+    /// The number of sleeping steps of a state before one of its steps.
     fn sleeping_before<K: Key>(&self, (state, ordinal): (u32, u32), buffers: &[Candidates<K>]) -> u64 {
         if !self.sleeping() {
             return 0;
@@ -359,7 +360,7 @@ impl Search<'_> {
         self.found.asked.fail(found.parent, Some(found.ordinal), message);
     }
 
-    /// Fails if the bound of whole states panics. What it keeps out does not come here.
+    /// Fails if the bound of whole states panics. States beyond the bound do not come here.
     fn admit(&self, packed: &[u64]) -> Result<(), String> {
         if !self.tables.plan.world.bounds_states {
             return Ok(());

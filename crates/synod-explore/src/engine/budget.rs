@@ -1,17 +1,17 @@
-//! An exploration that was given limits gives up soon after it reaches one of them.
+//! Limits of time and memory. An exploration gives up soon after it reaches one of them.
 
 use crate::report::{Options, Why};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time and memory used since the start, and what is left of them.
+/// The time and memory used since the start, and the limits on them.
 pub(crate) struct Budget<'o> {
     options: &'o Options<'o>,
     start: Instant,
     resident: u64,
-    /// After so many looks somebody asks to stop.
+    /// A test asks to stop after so many looks.
     looks: Option<AtomicU64>,
-    /// When the memory is to be looked at again, in microseconds since the start.
+    /// The time of the next look at the memory, in microseconds since the start.
     next: AtomicU64,
 }
 
@@ -40,8 +40,8 @@ impl<'o> Budget<'o> {
         self.start.elapsed()
     }
 
-    /// Bytes in use: what the tables say, or how much the process grew if that is more, as the tables cannot
-    /// see what the values in them own.
+    /// Bytes in use: those that the tables count, or the growth of the process if that is more, as the tables cannot
+    /// see memory that their values own.
     pub(crate) fn memory(&self, tables: usize) -> u64 {
         resident_bytes().saturating_sub(self.resident).max(tables as u64)
     }
@@ -82,7 +82,7 @@ impl<'o> Budget<'o> {
     }
 }
 
-/// The memory of the process that is in use, where the system tells.
+/// The memory of the process that is in use, if the system reports it.
 fn resident_bytes() -> u64 {
     const PAGE: u64 = 4096;
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();

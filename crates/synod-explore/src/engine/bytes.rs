@@ -1,5 +1,5 @@
-//! Numbers in a file: written with a checksum at the end, read only once that is right, and never more of them than the file
-//! has bytes for.
+//! Numbers in a file. A checksum stands at the end and is compared before anything is read; the reader never takes more numbers than the
+//! file has bytes for.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -71,11 +71,11 @@ impl Out {
 /// Reads numbers.
 pub(super) struct In {
     file: BufReader<File>,
-    /// Bytes that are left before the checksum.
+    /// The bytes before the checksum that were not read yet.
     left: u64,
 }
 
-/// What is wrong with a file whose checksum is right, or with reading it.
+/// The complaint about a file whose checksum is right, or the error of reading it.
 fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -1,9 +1,9 @@
-//! An exploration that was stopped goes on where it was.
+//! Checkpoints: an exploration that was stopped is resumed where it was.
 //!
-//! States and messages are values that nobody can write to a file. So what is kept is *in which order* the tables were filled: run
-//! again in that order, the handlers give every value its number again, in a time that does not depend on how many states there
-//! are. All else are numbers: keys, states to be left, and how each was found. That the handlers gave the same is compared by a
-//! digest, and the file by a checksum.
+//! States and messages are values of any type, which cannot be written to a file. A checkpoint therefore keeps the *order* in which the
+//! tables were memoised. When the handlers run again in that order, they give every value its number again, in a time that does not depend
+//! on the number of states. The rest are numbers: keys, states still to be expanded, and parent edges. A digest shows that the handlers
+//! gave the same results, and a checksum that the file is whole.
 
 use super::asked::Hit;
 use super::bytes::{In, Out};
@@ -18,12 +18,12 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// How a file begins. The number changes with anything that is written or numbered.
+/// The first bytes of a file. The version changes with the format and with the numbering of values.
 const MAGIC: &[u8; 20] = b"synod checkpoint 1.7";
-/// Writing takes at most one in so many parts of the time.
+/// Writing takes at most this fraction of the time: one in so many.
 const SHARE: u32 = 20;
 
-/// How entries are written.
+/// Codes of changes in a file.
 impl Change {
     fn write(self, out: &mut Out) -> io::Result<()> {
         let (tag, a, b, c) = match self {
@@ -63,7 +63,7 @@ fn column_of(column: usize) -> u32 {
     u32::try_from(column).expect("there are fewer columns than that")
 }
 
-/// When the next checkpoint is due.
+/// The time at which the next checkpoint is due.
 pub(super) struct Due {
     last: Instant,
     took: Duration,
@@ -84,10 +84,10 @@ impl Due {
     }
 }
 
-/// Writes everything down, in place of what was written before.
+/// Writes the exploration to the file, in place of the older contents.
 ///
 /// # Errors
-/// When the disk fails; the older file is as it was.
+/// If the disk fails. The older file is unchanged then.
 pub(super) fn save(found: &mut Found, tables: &Tables, checkpoint: &Checkpoint<'_>) -> io::Result<()> {
     let folder = checkpoint.file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(std::path::Path::new("."));
@@ -134,18 +134,18 @@ fn write(found: &mut Found, tables: &Tables, out: &mut Out, identity: &str) -> i
     out.shorts(&[at.first_of_level, at.level.start, at.level.end, at.portion, at.unasked])
 }
 
-/// What a file tells of an exploration beside what was found.
+/// The contents of a file beside [`Found`].
 pub(super) struct Loaded {
     /// The state vector of the initial state.
     pub first: Vec<u32>,
-    /// How often the exploration was begun.
+    /// The number of passes.
     pub passes: u32,
 }
 
-/// Reads what was written, and fills the tables again. States were left in blocks of so many.
+/// Reads a file and memoises the tables again. `block` is the number of states per block.
 ///
 /// # Errors
-/// When the file cannot be read, is damaged, or is of something else: in words, without the file's name.
+/// If the file cannot be read, is damaged, or belongs to another exploration: in words, without the file's name.
 pub(super) fn load(
     found: &mut Found,
     memoising: &mut Memoising<'_>,
@@ -235,7 +235,7 @@ fn read(
     Ok(Ok(loaded))
 }
 
-/// Whether the tables know every number of the states that wait.
+/// True if the tables know every number of the states that wait.
 fn are_vectors(found: &Found, tables: &Tables, states: Range<u32>) -> bool {
     let (counts, mut vector) = (tables.counts(), vec![0; tables.width()]);
     let mut reader = found.frontier.reader();
@@ -270,8 +270,8 @@ fn replay(memoising: &mut Memoising<'_>, log: Vec<Change>, initial: &Whole) -> R
     Ok(loaded)
 }
 
-/// Removes the file, as there is nothing left to go on with.
+/// Removes the file, as the exploration is over.
 pub(super) fn discard(checkpoint: &Checkpoint<'_>) {
-    // Should it stay, the next run says so; nothing is lost by that.
+    // If that fails, the next run refuses the file; nothing is lost by that.
     let _ = fs::remove_file(checkpoint.file);
 }

@@ -1,17 +1,18 @@
-//! The door between what knows actors and what knows numbers.
+//! The door between the side that knows actors and the side that knows numbers.
 //!
-//! On one side are values: actors, messages, histories, properties, any user's code (`semantics`). On the other are state vectors, keys and
-//! levels (`tables`, `search`), which are compiled once and not once a system. Values get numbers when they pass: a *local* is everything
-//! about one actor, an *envelope* a message with its sender and receiver, a *note* what the observer made of a step, a *part* a
-//! history or what it consists of. Equal values have equal numbers, and numbers of a kind are given in order from 0.
+//! On one side are values: actors, messages, histories, properties, all code of users (`semantics`). On the other side are state vectors,
+//! keys and levels (`tables`, `search`), which are compiled once and not once per system. Values get numbers at the door: a *local* is
+//! everything about one actor, an *envelope* a message with its sender and receiver, a *note* the observer's record of a step, and a
+//! *component* a history or one of the components that make it up. Equal values have equal numbers, and numbers of a kind are given in
+//! order from 0.
 //!
-//! Whoever explores asks through [`Door`] what a handler does in a local situation ([`Door::react`]), once for each; what a note makes of a
-//! history; and what the properties say. What only reads can be asked by several threads at once. Every call of user code is behind this
-//! trait, and a panic there comes back as its message.
+//! The search asks through [`Door`] for the outcome of a handler in a local ([`Door::react`]), once for each; for the history after a note;
+//! and for the answers of properties. Several threads can call the methods that only read. Every call of user code is behind this trait,
+//! and a panic there comes back as its message.
 
 use crate::observer::ComponentUpdate;
 
-/// What can happen to an actor.
+/// A cause for a handler call, or the loss of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
     /// The envelope arrives.
@@ -26,14 +27,14 @@ pub(super) enum Cause {
     Drop(u32),
 }
 
-/// What a handler did.
+/// The outcome of a handler call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// The local afterwards.
     pub next: u32,
     /// The envelopes sent, in order.
     pub sends: Vec<u32>,
-    /// What the observer noted, if anything.
+    /// The observer's note, if it made one.
     pub note: Option<u32>,
     /// It was a no-op: no step at all, unless the note changes the history.
     pub ignored: bool,
@@ -41,7 +42,7 @@ pub(super) struct Outcome {
     pub failure: Option<String>,
 }
 
-/// What is to be known of a local to tell which steps are possible.
+/// The facts about a local that decide which steps are possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
     /// The actor is down.
@@ -55,18 +56,18 @@ pub(super) struct Standing {
 pub(super) struct Whole {
     /// The local of each actor.
     pub locals: Vec<u32>,
-    /// The envelopes on their way; a queue in its order.
+    /// The envelopes on their way, a queue in its order.
     pub envelopes: Vec<u32>,
-    /// The parts of the history.
+    /// The components of the history.
     pub history: Vec<u32>,
-    /// How many crashes there were.
+    /// The number of crashes so far.
     pub crashes: u32,
 }
 
-/// What a property is asked about.
+/// The subject of a question to a property.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum About<'a> {
-    /// A history, by its parts.
+    /// A history, by its components.
     History(&'a [u32]),
     Note(u32),
     /// An actor, and its local.
@@ -76,58 +77,58 @@ pub(super) enum About<'a> {
     State(&'a Whole),
 }
 
-/// What decided a property, by its index, in words; or the panic of a property that could not be asked.
+/// A decision of a property, by its index: its detail in words, or the message of its panic.
 pub(super) type Answer = (usize, Result<String, String>);
 
 /// The side of the values, as the other side sees it.
 pub(super) trait Door: Send + Sync {
-    /// Runs an actor's handler in a local, and the observer on what it did.
+    /// Runs an actor's handler in a local, and the observer on the outcome.
     fn react(&mut self, actor: u32, local: u32, cause: Cause) -> Outcome;
 
-    /// What can happen to an actor without a message: timers, open choices, a crash or a recovery.
+    /// The causes that need no message: timers, open choices, a crash or a recovery.
     fn causes(&self, actor: u32, local: u32) -> Vec<Cause>;
 
-    /// Facts about the next local, and the sender and receiver of the next envelope, that have not been told of yet.
+    /// Facts about a local, if it exists.
     fn standing(&self, local: u32) -> Option<Standing>;
-    /// See [`standing`](Self::standing).
+    /// The indices of an envelope's sender and receiver, if it exists.
     fn ends(&self, envelope: u32) -> Option<(u32, u32)>;
 
-    /// Of how many parts histories are, once there is one; 0 where they are whole.
+    /// The number of components of histories, once there is one; 0 if they are whole.
     fn component_count(&self) -> usize;
-    /// The parts that a note is about, as bits.
+    /// The components that a note is about, as bits.
     fn about(&self, note: u32) -> u32;
-    /// What a note makes of a history; `None` for nothing else.
+    /// The history after a note; `None` if it stays the same.
     fn update(&mut self, history: &[u32], note: u32) -> Result<Option<Vec<u32>>, String>;
-    /// What a note makes of a part.
+    /// The component of a history after a note.
     fn update_component(
         &mut self,
         component: usize,
         value: u32,
         note: u32,
     ) -> Result<ComponentUpdate<u32>, String>;
-    /// Whether what a note makes of the parts of a history is what it makes of the whole.
+    /// Checks that a note changes the components of a history as it changes the whole.
     fn check_components(&self, history: &[u32], note: u32, updated: &[u32]) -> Result<(), String>;
 
-    /// Whether the bounds of whole states admit one.
+    /// True if the bounds of whole states admit one.
     fn admits(&self, state: &Whole) -> Result<bool, String>;
     /// Rewrites a state as its system does; `None` if it is out of bounds.
     fn rewrite(&mut self, state: &Whole) -> Result<Option<Whole>, String>;
 
-    /// How a local looks after a permutation of the group.
+    /// A local after a permutation of the group.
     fn local_after(&mut self, by: usize, local: u32) -> u32;
-    /// How an envelope does.
+    /// An envelope after a permutation.
     fn envelope_after(&mut self, by: usize, envelope: u32) -> u32;
-    /// How a history does, which is whole there.
+    /// A history after a permutation. It has no components where permutations are used.
     fn history_after(&mut self, by: usize, history: u32) -> u32;
 
-    /// What properties say of something they are about, those of some indices. Fails if there is no such value, as user code that
+    /// Asks the properties of some indices about a value. Fails if the value cannot be made, as user code that
     /// puts it together panics.
     fn ask(&self, about: About<'_>, properties: &[usize]) -> Result<Vec<Answer>, String>;
-    /// Shows a state to what was taken for no boundary, to find out whether it is one; and looks at it closely, if that is asked for.
+    /// Probes the doubtful boundary with a state, and looks at the state closely if that is asked for.
     fn probe(&self, state: &Whole, closely: bool) -> Result<(), String>;
-    /// Whether what was taken for no boundary has turned out to be one.
+    /// True if the doubtful boundary has refused a state, and so is one.
     fn is_refused(&self) -> bool;
 
-    /// Bytes in use, without what the values own elsewhere.
+    /// Bytes in use, without memory that the values own elsewhere.
     fn bytes(&self) -> usize;
 }

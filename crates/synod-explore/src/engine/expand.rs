@@ -1,4 +1,4 @@
-//! The successors of a state, from the tables: one look-up a message, and one sum a column that changes.
+//! Expands states: the successors of a state follow from the tables, by one look-up per message and one sum per column that changes.
 
 use super::histories::FAILED;
 use super::intern::{NONE, pair};
@@ -11,7 +11,7 @@ use super::tables::Miss;
 use super::views::{Effect, How, Step};
 use std::sync::atomic::AtomicBool;
 
-/// How a successor was found; or, with an empty key, a witness or a failure.
+/// A successor and its parent edge; or, with an empty key, a witness or a failure.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
     pub parent: u32,
@@ -19,7 +19,7 @@ pub(super) struct Candidate {
     what: (u32, u32),
 }
 
-/// In the place of a step: what was found is a note, or a failure.
+/// In the place of a step: the candidate is a note, or a failure.
 const NOTED: u32 = u32::MAX - 1;
 const FAILURE: u32 = u32::MAX;
 
@@ -55,18 +55,18 @@ pub(super) struct Candidates<K> {
     pub found: Vec<Candidate>,
     /// The state vectors of all successors, if they are made at once.
     pub vectors: Vec<u32>,
-    /// Of each candidate, whether it is a state vector that was not seen before.
+    /// One flag per candidate: true if it is a state vector that was not seen before.
     pub new: Vec<AtomicBool>,
-    /// The candidates that something has to be done about: new ones, witnesses and failures.
+    /// The candidates that are not mere repeats: new ones, witnesses and failures.
     pub fresh: Vec<u32>,
-    /// The new ones as they wait to be left, in the same order.
+    /// The new states, packed for the frontier, in the same order.
     pub packed: Vec<u64>,
     /// A bound cut something off.
     pub pruned: bool,
     /// States that could not be expanded from the tables alone; later, in pairs, new candidates that could not be packed from
-    /// them alone, and where they go.
+    /// them alone, and their places.
     pub missed: Vec<u32>,
-    /// Of states some of whose steps sleep, how many do.
+    /// States with sleeping steps, each with the number of these.
     pub asleep: Vec<(u32, u32)>,
 }
 
@@ -117,7 +117,7 @@ impl<K: Key> Candidates<K> {
     }
 }
 
-/// What expanding needs to know beside the tables.
+/// The inputs of expanding, beside the tables.
 pub(super) struct Known<'k, S: Scheme> {
     pub scheme: &'k S,
     pub seen: &'k Table<S>,
@@ -134,7 +134,7 @@ impl<S: Scheme> Known<'_, S> {
     }
 }
 
-/// A state that is left.
+/// A state to expand.
 pub(super) struct Expanding<'r, K> {
     pub number: u32,
     pub vector: &'r [u32],
@@ -143,7 +143,7 @@ pub(super) struct Expanding<'r, K> {
     pub asleep: Asleep,
 }
 
-/// Appends the successors of a state to `found`, or nothing and says what is missing.
+/// Appends the successors of a state to `found`. If something is missing, appends nothing and returns the [`Miss`].
 pub(super) fn expand<S: Scheme>(
     source: &mut impl Source,
     expanding: Expanding<'_, S::Key>,
@@ -169,7 +169,7 @@ fn successors<S: Scheme>(
     let (crashes_at, history_at) = (source.tables().crashes_column(), source.tables().history_column());
     let (crashes, history) = (vector[crashes_at], vector[history_at]);
     let crash_fits = source.tables().crash_fits(vector);
-    // What a step adds to such a key is known without its receivers.
+    // The term of a step in such a key does not depend on its receivers.
     let whole = S::HASHED && source.tables().plan.additive();
     let (mut next_ordinal, mut sleeping) = (0, 0);
     for column in 0..source.tables().movers() {
@@ -246,7 +246,7 @@ fn successors<S: Scheme>(
                     None => continue,
                 }
             }
-            // A step that leads nowhere else is counted and not followed, unless somebody wants to see all steps.
+            // A step from a state to itself is counted and not followed, unless all steps are wanted.
             if next_key == key && how == How::Plain && !known.with_vectors {
                 sleeping += 1;
             } else {
@@ -263,7 +263,7 @@ fn successors<S: Scheme>(
     Ok(())
 }
 
-/// What a step adds to a key by what it sends to others.
+/// The term that a step adds to a key by its messages to others.
 #[inline]
 fn received<S: Scheme>(
     source: &mut impl Source,

@@ -1,4 +1,4 @@
-//! What an exploration has found, and where it is. It can be written to a file, and gone on with from there (`checkpoint`).
+//! The results of an exploration so far, and its position. A `checkpoint` writes both to a file, from which it can be resumed.
 
 use super::asked::{Asked, Asking};
 use super::door::Door;
@@ -12,35 +12,35 @@ use crate::report::{Options, Table};
 use std::fs::File;
 use std::ops::Range;
 
-/// The share of the memory that the states to be left may take before they wait on disk.
+/// The frontier may take one in so many bytes of the memory before states wait on disk.
 const FRONTIER_SHARE: u64 = 8;
 
-/// Where an exploration is.
+/// The position of an exploration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place {
-    /// How many successors were found, repeats included.
+    /// The number of successors found, repeats included.
     pub generated: u64,
-    /// The depth of the level that is being left.
+    /// The depth of the level that is being expanded.
     pub depth: usize,
-    /// The depth of the last level for which that was done which is done before one is left.
+    /// The depth of the last level for which the work that comes before expanding one was done.
     pub entered: usize,
-    /// The states of that level, without those that were left.
+    /// The states of that level that are still to be expanded.
     pub level: Range<u32>,
-    /// Where the level began.
+    /// The first state of the level.
     pub first_of_level: u32,
-    /// How many states of the present block are left together.
+    /// The number of states of the present block that are expanded together.
     pub portion: u32,
     /// The first state that the properties of whole states were not asked about.
     pub unasked: u32,
-    /// How many reactions were known when what was left out was last checked.
+    /// The number of known reactions at the last check of dropped messages.
     pub checked: usize,
     /// A bound cut something off.
     pub pruned: bool,
 }
 
-/// What was found.
+/// The results so far.
 pub(super) struct Found {
-    /// `None` while a block is at work on it; and where a state takes more bits than any exact key has, so that there is none.
+    /// `None` while a block works on it, and if a state takes more bits than any exact key has.
     pub seen: Option<Seen>,
     pub frontier: Frontier,
     pub origins: Origins,
@@ -81,12 +81,12 @@ impl Found {
         true
     }
 
-    /// Makes room for the numbers there are where states wait.
+    /// Makes room in the frontier for the present numbers.
     pub(super) fn widen(&mut self, tables: &Tables) {
         self.frontier.set_layout(Layout::roomy(&roomy(&tables.counts())));
     }
 
-    /// Adds a new state, found by a step of some actor if it is not the first, and asks about what is new in it.
+    /// Adds a new state, found by a step of some actor unless it is the first, and asks about everything new in it.
     pub(super) fn add(
         &mut self,
         (tables, door): (&Tables, &dyn Door),
@@ -109,7 +109,7 @@ impl Found {
             match actor.filter(|_| !tables.plan.rewrites_vectors()) {
                 Some(actor) if actor < actors => ask(actor),
                 Some(_) => {}
-                // Of the first state, and where a state was rewritten, any actor may be new.
+                // In the first state, and in a rewritten one, any actor may be new.
                 None => (0..actors).for_each(ask),
             }
         }
@@ -159,8 +159,8 @@ fn roomy(counts: &[u64]) -> Vec<u64> {
     counts.iter().map(|count| count + count / 2 + 1).collect()
 }
 
-/// Where states wait that do not fit into memory; a file that nobody else sees. That the folder takes one was seen at the
-/// start; should it not any more, everything stays in memory, which is limited.
+/// An unnamed file for states that do not fit into memory. That the folder takes one was seen at the
+/// start. If it no longer does, everything stays in memory, which is limited.
 fn spill_file(options: &Options<'_>) -> Option<File> {
     tempfile::tempfile_in(options.spill?).ok()
 }

@@ -1,5 +1,5 @@
-//! The states that were found and not left yet, packed, first come first served. What does not fit into the memory set
-//! aside for them waits on disk.
+//! The frontier: states that were found and not expanded yet, packed, first in first out. States that do not fit into the memory set aside
+//! for them wait on disk.
 
 use super::bytes::{In, Out};
 use super::key::Layout;
@@ -18,9 +18,9 @@ struct Chunk {
     /// The number of its first state, and how many there are.
     first: u32,
     len: usize,
-    /// The packed state vectors, each with its key if that is a hash, and with who sleeps in it; empty while they wait on disk.
+    /// The packed state vectors, each with its key if that is a hash, and with its sleep set; empty while they are on disk.
     words: Vec<u64>,
-    /// Where they are on disk, if they are.
+    /// The place on disk, if they are there.
     place: Option<u64>,
 }
 
@@ -31,17 +31,17 @@ impl Chunk {
     }
 }
 
-/// The states between the first that was not left and the last that was found.
+/// The states from the first that was not expanded to the last that was found.
 pub(super) struct Frontier {
     layout: Arc<Layout>,
-    /// Words of a key and of who sleeps, that wait with each state vector.
+    /// The words of a key and of a sleep set that wait with each state vector.
     tail: usize,
     chunks: VecDeque<Chunk>,
     next: u32,
     /// Bytes that may be in memory before chunks go to disk.
     keep: usize,
     file: Option<File>,
-    /// Where the file ends.
+    /// The end of the file.
     end: u64,
 }
 
@@ -53,22 +53,22 @@ impl Frontier {
         Self { layout: Arc::new(layout), tail, chunks: VecDeque::new(), next: first, keep, file, end: 0 }
     }
 
-    /// How what is added now has to be packed.
+    /// The layout in which new states are packed.
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Words of what is added now.
+    /// The words per state that is added now.
     pub(super) fn words(&self) -> usize {
         self.layout.words() + self.tail
     }
 
-    /// What is added from here on is packed in another way, because there are larger numbers.
+    /// Changes the layout of states that are added from now on, because numbers have become larger.
     pub(super) fn set_layout(&mut self, layout: Layout) {
         self.layout = Arc::new(layout);
     }
 
-    /// Whether a state vector with such numbers can be added.
+    /// True if a state vector with such numbers can be added.
     pub(super) fn overflows(&self, counts: &[u64]) -> bool {
         self.layout.overflows(counts)
     }
@@ -97,7 +97,7 @@ impl Frontier {
         }
     }
 
-    /// A state as it would be added, in which nobody sleeps.
+    /// A state as it would be added, with an empty sleep set.
     pub(super) fn packed(&self, vector: &[u32], key: &[u64]) -> Vec<u64> {
         let mut packed = Vec::with_capacity(self.words());
         self.layout.pack(vector, &mut packed);
@@ -131,12 +131,12 @@ impl Frontier {
         Ok(())
     }
 
-    /// Puts what is not needed soon on disk, if there is a file and too much in memory.
+    /// Writes chunks that are not needed soon to disk, if there is a file and too much is in memory.
     pub(super) fn spill(&mut self, needed: u32) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut held: usize = self.chunks.iter().map(Chunk::bytes).sum();
         let full = self.chunks.len().saturating_sub(1);
-        // What is needed last goes first.
+        // The chunk that is needed last goes to disk first.
         for chunk in self.chunks.iter_mut().take(full).rev() {
             if held <= self.keep || chunk.first <= needed {
                 break;
@@ -155,7 +155,7 @@ impl Frontier {
         Ok(())
     }
 
-    /// Whether all of these states wait here.
+    /// True if all of these states wait here.
     pub(super) fn covers(&self, states: Range<u32>) -> bool {
         let mut next = self.chunks.front().map_or(self.next, |chunk| chunk.first);
         next <= states.start
@@ -168,7 +168,7 @@ impl Frontier {
             && next == self.next
     }
 
-    /// How many numbers of each column there is room for at present.
+    /// The number of values of each column that the layout has room for.
     pub(super) fn counts(&self) -> &[u64] {
         self.layout.counts()
     }
@@ -231,14 +231,14 @@ fn on_disk(file: &mut File, place: u64, chunk: &Chunk, tail: usize) -> io::Resul
 /// A state that waits.
 pub(super) struct Waiting<'f> {
     pub layout: &'f Layout,
-    /// Whether what is added now is packed in the same way.
+    /// True if states that are added now are packed in the same way.
     pub is_current: bool,
     pub packed: &'f [u64],
     pub key: &'f [u64],
     pub asleep: Asleep,
 }
 
-/// Reads states, and remembers where the last one was.
+/// Reads states, and remembers the place of the last one.
 pub(super) struct Reader<'f> {
     frontier: &'f Frontier,
     chunk: usize,

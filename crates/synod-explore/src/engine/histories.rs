@@ -1,9 +1,9 @@
-//! Histories in numbers, whole or in parts.
+//! Histories as numbers, whole or in components.
 //!
-//! Where an observer says how its histories come apart, a history is a list of the numbers of its parts. There are few values of
-//! a part, and few notes, so what a note does to a part is asked once and then looked up, in tables that stay small; and a
-//! history is made of its parts only where a property has to see it. Otherwise the observer would have to be asked about every
-//! history with every note that may follow it, and there may be a history to every few states.
+//! If an observer declares components, a history is a list of their numbers. Components have few values, and there are few notes. The
+//! observer is asked once per value and note, and the answer is looked up from then on, in tables that stay small. A history is put
+//! together only for a property that reads it. Without components the observer would have to be asked about every history with every note
+//! that may follow it, and there may be one history per few states.
 
 use super::door::Door;
 use super::intern::{Lists, NONE, pair};
@@ -14,37 +14,37 @@ use crate::observer::ComponentUpdate;
 
 /// A history number with this bit is the number of a panic message instead.
 pub(super) const FAILED: u32 = 1 << 31;
-/// In the place of a part's number: it takes the whole history to know.
+/// In the place of a component's number: the update needs the whole history.
 pub(super) const WHOLE: u32 = NONE;
-/// Histories with more parts than these stay whole.
+/// Histories with more components than these stay whole.
 pub(super) const MOST: usize = 16;
 
-/// What is known of a note. Parts and actors are bits.
+/// The facts about a note. Components and actors are bits.
 struct Noted {
-    /// The parts that it is about.
+    /// The components that it is about.
     about: u32,
-    /// Whether it ever took the whole history to know what it makes of one.
+    /// True if its update ever needed the whole history.
     whole: bool,
     /// The actors that have a step with it.
     actors: u32,
 }
 
 impl Noted {
-    /// The parts whose steps it may not commute with.
+    /// The components whose steps it may not commute with.
     fn touches(&self) -> u32 {
         if self.whole { u32::MAX } else { self.about }
     }
 }
 
-/// An update that is known: of a whole history, or of a part of one.
+/// A memoised update, of a whole history or of a component.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Update {
-    /// The part that it is of; `None` for whole histories.
+    /// The component; `None` for whole histories.
     pub component: Option<usize>,
-    /// The history, or the value of the part.
+    /// The history, or the value of the component.
     pub from: u32,
     pub note: u32,
-    /// What it becomes, or [`WHOLE`], or [`FAILED`] with the number of a message.
+    /// The value afterwards, or [`WHOLE`], or [`FAILED`] with the number of a message.
     pub to: u32,
 }
 
@@ -59,21 +59,21 @@ fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
 }
 
 pub(super) struct Histories {
-    /// Whether they come apart.
+    /// True if histories have components.
     apart: bool,
-    /// How many there are, if they do not.
+    /// The number of histories, if they have no components.
     count: u32,
-    /// The parts of each history, if they come apart. The empty list, which is the first one, is no history.
+    /// The components of each history, if they have any. The empty list, which is the first one, is no history.
     lists: Lists,
-    /// Of each part: (value, note) to value, or to [`WHOLE`], or [`FAILED`] with the number of a message.
+    /// Per component: (value, note) to value, or to [`WHOLE`], or [`FAILED`] with the number of a message.
     updates: Vec<Pairs>,
-    /// (history, note) to history, where it takes the whole one to know.
+    /// (history, note) to history, for updates that need the whole one.
     whole: Pairs,
-    /// What is known of each note, if they come apart.
+    /// The facts about each note, if histories have components.
     notes: Vec<Noted>,
     /// Of each note, whether it ever changed a history.
     loud: Vec<bool>,
-    /// Of each part, the actors that have steps whose notes are about it, as bits.
+    /// Per component, the actors that have steps whose notes are about it, as bits.
     touching: [u32; MOST],
 }
 
@@ -91,7 +91,7 @@ impl Histories {
         }
     }
 
-    /// The number of a history. The first one tells how they come apart: into so many parts, or not at all.
+    /// The number of a history. The first one decides the number of components, or that there are none.
     pub(super) fn number_of(
         &mut self,
         components: &[u32],
@@ -109,7 +109,7 @@ impl Histories {
         components[0]
     }
 
-    /// The actors that have steps whose notes are about the same parts as this one, as bits. All if histories do not come apart.
+    /// The actors that have steps whose notes are about the same components as this one, as bits. All if histories have no components.
     #[inline]
     pub(super) fn rivals(&self, note: u32) -> u32 {
         if note == NONE {
@@ -121,7 +121,7 @@ impl Histories {
         touching.fold(0, |rivals, (_, actors)| rivals | actors)
     }
 
-    /// Whether a note ever changed a history.
+    /// True if a note ever changed a history.
     #[inline]
     pub(super) fn is_loud(&self, note: u32) -> bool {
         self.loud[note as usize]
@@ -136,7 +136,7 @@ impl Histories {
         }
     }
 
-    /// An actor has a step with a note, which is about some parts.
+    /// Records that an actor has a step with a note, and the components that it is about.
     pub(super) fn learn_note(&mut self, note: u32, actor: u32, about: impl FnOnce() -> u32) {
         if self.loud.len() == note as usize {
             self.loud.push(false);
@@ -149,17 +149,17 @@ impl Histories {
         }
     }
 
-    /// How many numbers there are.
+    /// The number of histories.
     pub(super) fn len(&self) -> usize {
         if self.apart { self.lists.len() - 1 } else { self.count as usize }
     }
 
-    /// How many notes there are.
+    /// The number of notes.
     pub(super) fn notes(&self) -> usize {
         self.loud.len()
     }
 
-    /// How many updates are known: of histories, or of parts.
+    /// The number of memoised updates, of histories or of components.
     pub(super) fn known(&self) -> usize {
         self.updates.iter().map(Pairs::len).sum::<usize>() + self.whole.len()
     }
@@ -185,7 +185,7 @@ impl Histories {
         if self.apart { self.updated_apart(history, note) } else { self.updates[0].get(pair(history, note)) }
     }
 
-    /// The numbers of a history's parts: its own if it is whole.
+    /// The numbers of a history's components: its own if it is whole.
     pub(super) fn components<'h>(&'h self, history: &'h u32) -> &'h [u32] {
         if self.apart { self.lists.get(history + 1) } else { std::slice::from_ref(history) }
     }
@@ -209,7 +209,7 @@ impl Histories {
         if next == components { Some(history) } else { self.lists.find(next).map(|list| list - 1) }
     }
 
-    /// Finds out what a note makes of a history.
+    /// Memoises the history after a note.
     pub(super) fn memoise(
         &mut self,
         door: &mut dyn Door,
@@ -227,7 +227,7 @@ impl Histories {
         self.loud[note as usize] |= updated != history;
     }
 
-    /// What a note makes of a whole history. If that fails, the number of the message.
+    /// The history after a note, found without components. If that fails, the number of the message.
     fn updated_whole(
         &mut self,
         door: &mut dyn Door,
@@ -242,9 +242,9 @@ impl Histories {
         }
     }
 
-    /// The same where histories come apart. A part that meets a note for the first time is asked about by itself and with all the
-    /// others: that both come to the same is what is taken for granted from then on. Where some part needs the whole history, what the
-    /// others came to is not remembered.
+    /// The same if histories have components. A component that meets a note for the first time is asked about by itself and with all the
+    /// others. That both give the same is taken for granted from then on. If some component needs the whole history, the results of the
+    /// others are not memoised.
     fn memoise_components(
         &mut self,
         door: &mut dyn Door,
@@ -263,7 +263,7 @@ impl Histories {
                     Ok(ComponentUpdate::Whole) => WHOLE,
                     Err(message) => reactions.fail(message) | FAILED,
                 });
-            // A part that needs the whole, or panics, does so whatever the others are.
+            // A component that needs the whole history, or panics, does so whatever the others are.
             if value & FAILED != 0 {
                 self.updates[component].insert(place, value);
             } else if known.is_none() {

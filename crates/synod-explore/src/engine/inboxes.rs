@@ -1,25 +1,25 @@
-//! The messages on their way to one receiver, in numbers: lists of envelopes in a canonical order.
+//! Inboxes as numbers: the messages on their way to one receiver, as lists of envelopes in a canonical order.
 
 use super::intern::{Lists, pair};
 use super::key::{Words, hash_of, plus};
 use super::pairs::Pairs;
 use crate::network::Delivery;
 
-/// Where the hashes of envelopes begin, beyond those of columns and locals.
+/// The offset of hashes of envelopes, beyond those of columns and locals.
 const ENVELOPES: usize = 1 << 21;
 
-/// All inboxes, and what is to be known of envelopes.
+/// All inboxes, and the facts about envelopes.
 pub(super) struct Inboxes {
     delivery: Delivery,
     /// Lists of envelopes: inboxes and sends. The empty one is number 0.
     pub lists: Lists,
     /// The sender and the receiver of each envelope.
     ends: Vec<(u32, u32)>,
-    /// What each envelope adds to a key that is a sum over messages.
+    /// The term that each envelope adds to a key that sums messages.
     hashes: Vec<Words>,
     /// (inbox, list of envelopes) to the inbox with these.
     joined: Pairs,
-    /// Where lists are put together.
+    /// A buffer in which lists are put together.
     scratch: Vec<u32>,
 }
 
@@ -29,7 +29,7 @@ impl Inboxes {
         Self { delivery, lists, ends: Vec::new(), hashes: Vec::new(), joined, scratch: Vec::new() }
     }
 
-    /// How many envelopes there are.
+    /// The number of envelopes.
     pub(super) fn envelopes(&self) -> usize {
         self.ends.len()
     }
@@ -45,12 +45,12 @@ impl Inboxes {
         self.ends[envelope as usize].1
     }
 
-    /// What an envelope adds to a key.
+    /// The term that an envelope adds to a key.
     pub(super) fn weight(&self, envelope: u32) -> Words {
         self.hashes[envelope as usize]
     }
 
-    /// The sum of what the envelopes of a list add to a key.
+    /// The sum of the terms of a list of envelopes in a key.
     pub(super) fn weight_of_list(&self, list: u32) -> Words {
         self.lists.get(list).iter().fold([0; 2], |sum, envelope| plus(sum, self.weight(*envelope)))
     }

@@ -1,4 +1,4 @@
-//! Equal values get equal numbers, different values different ones: comparing numbers is exact.
+//! Interns values: equal values get equal numbers and different values different ones, so that comparing numbers is exact.
 
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
@@ -18,7 +18,7 @@ fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
     hasher.finish()
 }
 
-/// The next number, as long as there is one.
+/// The next number, if there is one.
 fn next(len: usize) -> u32 {
     let id = u32::try_from(len).unwrap_or(NONE);
     assert!(id != NONE, "more than four billion values of a kind");
@@ -36,7 +36,7 @@ impl<T: Hash + PartialEq> Interner<T> {
         Self { values: Vec::new(), table: HashTable::new() }
     }
 
-    /// The number of a value, which is a new one if the value is.
+    /// The number of a value. A new value gets the next number.
     pub(crate) fn intern(&mut self, value: T) -> u32 {
         let hash = hash_of(&value);
         let values = &self.values;
@@ -58,7 +58,7 @@ impl<T: Hash + PartialEq> Interner<T> {
         self.values.len()
     }
 
-    /// Bytes in use, without what the values own elsewhere.
+    /// Bytes in use, without memory that the values own elsewhere.
     pub(crate) fn bytes(&self) -> usize {
         self.values.capacity() * size_of::<T>() + self.table.allocation_size()
     }

@@ -1,13 +1,13 @@
-//! What keys are made of: state vectors that are packed, words, and hashes of numbers.
+//! Keys of states: packed state vectors, words, and hashes of numbers.
 
-/// The columns of a state vector, and where each lies in a packed one. No column lies across two words.
+/// The columns of a state vector, and the place of each in a packed one. No column crosses the boundary of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub places: Vec<Place>,
     /// Of each word, the columns in it and how far they are shifted.
     fields: Vec<Vec<(u16, u8)>>,
     pub words: usize,
-    /// What there was to be room for.
+    /// The counts that the layout has room for.
     counts: Vec<u64>,
 }
 
@@ -71,8 +71,8 @@ impl Layout {
         layout.widened(u64::BITS as u8, |wider| wider.words == words)
     }
 
-    /// Twice as much room in one column after the other, as long as the layout is still one that will do, so that it will do for
-    /// longer. Columns that have only ever had one number get none.
+    /// Doubles the room of one column after the other, as long as the layout still fits, so that it lasts longer. Columns that have
+    /// only ever had one number get no more room.
     pub(super) fn widened(mut self, bits: u8, will_do: impl Fn(&Self) -> bool) -> Self {
         let mut widest = false;
         while !std::mem::replace(&mut widest, true) {
@@ -91,7 +91,7 @@ impl Layout {
         self
     }
 
-    /// What there was to be room for: a layout of the same counts is the same.
+    /// The counts that the layout has room for. Equal counts give equal layouts.
     pub(super) fn counts(&self) -> &[u64] {
         &self.counts
     }
@@ -101,12 +101,12 @@ impl Layout {
         self.words
     }
 
-    /// Whether there is a number that does not fit into its column.
+    /// True if there is a number that does not fit into its column.
     pub(super) fn overflows(&self, counts: &[u64]) -> bool {
         self.places.iter().zip(counts).any(|(place, count)| *count > place.limit())
     }
 
-    /// How many bits of a word are in use.
+    /// The number of bits in use in a word.
     pub(super) fn used(&self, word: u8) -> u8 {
         let there = self.places.iter().filter(|place| place.word == word);
         there.map(|place| place.shift + place.width).max().unwrap_or(0)
@@ -147,7 +147,7 @@ impl Layout {
         place.get(words[usize::from(place.word)])
     }
 
-    /// Puts another number into a packed state vector. One that is too large for its column is cut, and leaves the others as they are.
+    /// Replaces a number in a packed state vector. A number that is too large for its column is cut, and leaves the others as they are.
     #[inline]
     pub(super) fn set(&self, words: &mut [u64], column: usize, number: u32) {
         let place = self.places[column];
@@ -162,7 +162,7 @@ pub(super) trait Key: Copy + PartialEq + Send + Sync + 'static {
     /// All of it, in words.
     fn as_words(&self) -> &[u64];
     fn as_words_mut(&mut self) -> &mut [u64];
-    /// The key that begins with these words, and goes on with zeros.
+    /// The key that starts with these words, followed by zeros.
     fn of_words(words: &[u64]) -> Self;
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
@@ -228,7 +228,7 @@ key!(2);
 key!(4);
 key!(12);
 
-/// A well-kept way to spread 64 bits: the finishing steps of `SplitMix64`.
+/// A well-known mixer of 64 bits: the finishing steps of `SplitMix64`.
 #[inline]
 pub(super) fn mix(mut x: u64) -> u64 {
     x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -236,7 +236,7 @@ pub(super) fn mix(mut x: u64) -> u64 {
     x ^ x >> 31
 }
 
-/// A hash, as long as the longest there is.
+/// A hash of the greatest width.
 pub(super) type Words = [u64; 2];
 
 /// Random words for a number of a column. Different numbers and columns have different ones.
@@ -256,7 +256,7 @@ pub(super) fn minus(a: Words, b: Words) -> Words {
     a.minus(b)
 }
 
-/// The table of keys is in so many parts, by bits: the highest bits of a key's spread say which.
+/// The number of shards, as bits: the highest bits of a key's spread give its shard.
 pub(super) const SHARD_BITS: u32 = 7;
 
 #[cfg(test)]

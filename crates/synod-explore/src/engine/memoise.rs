@@ -1,4 +1,4 @@
-//! Looking things up in the tables, and filling them: each handler is run once per distinct local situation.
+//! Looks things up in the tables and memoises what is missing: each handler runs once per distinct local situation.
 
 use super::door::{Cause, Door, Outcome, Whole};
 use super::intern::{NONE, pair};
@@ -9,21 +9,21 @@ use super::tables::{Change, Miss, Tables};
 use super::views::{Effect, How, Step, bit};
 use crate::network::Delivery;
 
-/// Where the hashes of locals begin, beyond those of columns.
+/// The offset of hashes of locals, beyond those of columns.
 const LOCALS: usize = 1 << 20;
 
-/// Tables to look things up in: as they are, or filling what is missing.
+/// Tables to look things up in: as they are, or with missing entries memoised on demand.
 pub(super) trait Source {
     fn tables(&self) -> &Tables;
-    /// Finds out what is missing, or says that it cannot.
+    /// Memoises a missing entry, or returns it if that is not possible here.
     fn memoise(&mut self, miss: Miss) -> Result<(), Miss>;
     /// Rewrites a state vector as its system does: false if it is out of bounds, the number of a message if rewriting panics.
     fn normal(&mut self, vector: &mut [u32]) -> Result<Result<bool, u32>, Miss>;
-    /// Whether the bounds of whole states admit a state vector. Fails if one panics.
+    /// True if the bounds of whole states admit a state vector. Fails if one panics.
     fn admits(&self, vector: &[u32]) -> Result<bool, String>;
 }
 
-/// Says what is missing. Several threads can look things up in the same tables.
+/// Returns a [`Miss`] for each missing entry. Several threads can read the same tables.
 pub(super) struct Reading<'t> {
     pub tables: &'t Tables,
     pub door: &'t dyn Door,
@@ -44,7 +44,7 @@ impl Source for Reading<'_> {
     }
 }
 
-/// Fills what is missing.
+/// Memoises missing entries.
 pub(super) struct Memoising<'t> {
     pub tables: &'t mut Tables,
     pub door: &'t mut dyn Door,
@@ -66,7 +66,7 @@ impl Source for Memoising<'_> {
     }
 }
 
-/// How a number of a column looks after a permutation.
+/// A number of a column after a permutation.
 fn image(source: &mut impl Source, column: usize, number: u32, by: usize) -> Result<u32, Miss> {
     loop {
         let tables = source.tables();
@@ -144,7 +144,7 @@ impl Memoising<'_> {
         }
     }
 
-    /// Finds out what is missing.
+    /// Memoises a missing entry.
     pub(super) fn find_out(&mut self, miss: Miss) {
         self.tables.note_down(Change::Memoise(miss));
         match miss {
@@ -200,7 +200,7 @@ impl Memoising<'_> {
         images[at] = image;
     }
 
-    /// The view of an actor in a local with an inbox, dead messages left out.
+    /// The view of an actor in a local with an inbox, dead messages dropped.
     fn view(&mut self, column: usize, local: u32, inbox: u32) -> u32 {
         let inbox = if self.tables.plan.drops_dead { self.without_dead(column, local, inbox) } else { inbox };
         let tables = &mut *self.tables;
@@ -236,8 +236,8 @@ impl Memoising<'_> {
         if list.len() == all { inbox } else { self.tables.inboxes.lists.intern(&list) }
     }
 
-    /// Whether two state vectors are of the same state, but for messages that their receivers ignore. Of an exploration that was given up, some ways
-    /// to a state may have kept messages that others left out.
+    /// True if two state vectors are of the same state, but for messages that their receivers ignore. In an exploration that was given up, some paths
+    /// to a state may have kept messages that others dropped.
     pub(super) fn differ_in_dead_only(&mut self, a: &[u32], b: &[u32]) -> bool {
         let actors = self.tables.actors();
         self.tables.plan.drops_dead
@@ -254,7 +254,7 @@ impl Memoising<'_> {
             })
     }
 
-    /// Looks for messages that were left out although their receivers might still react to them. Whether there were any.
+    /// Looks for dropped messages to which their receivers might still react. True if there were any.
     pub(super) fn refute(&mut self) -> bool {
         if self.tables.dead.is_empty() {
             return false;
@@ -272,7 +272,7 @@ impl Memoising<'_> {
         for at in 0..self.tables.inboxes.lists.get(inbox).len() {
             let Some(envelope) = self.tables.inboxes.head(inbox, at) else { continue };
             if is_actor && !self.tables.locals[local as usize].down {
-                // What is no step needs no inbox without the message, and most are none.
+                // The inbox without the message is made for steps only, as most deliveries are no step.
                 if let Some(reaction) = self.deliver(column as u32, local, envelope) {
                     let stays = self.tables.plan.world.delivery == Delivery::Set;
                     let left = if stays { inbox } else { self.tables.inboxes.without(inbox, envelope) };
@@ -297,7 +297,7 @@ impl Memoising<'_> {
         }
     }
 
-    /// A reaction as a step of a view whose inbox is `inbox` once the delivered message is gone.
+    /// Appends a reaction as a step of a view whose inbox is `inbox` once the delivered message is taken.
     fn push_step(&mut self, from: u32, reaction: u32, inbox: u32) {
         let how = self.how(reaction);
         let Reaction { actor, next, cause, note, failure, own, posts, adds, .. } =
@@ -332,7 +332,7 @@ impl Memoising<'_> {
         self.tables.steps.push(step, effect, delta, cause);
     }
 
-    /// What kind of step a reaction is.
+    /// The kind of step that a reaction is.
     fn how(&self, reaction: u32) -> How {
         let reaction = &self.tables.reactions.all[reaction as usize];
         match reaction.cause {
@@ -345,7 +345,7 @@ impl Memoising<'_> {
         }
     }
 
-    /// What an actor that is up does with a message; `None` if that is no step at all, whatever the history.
+    /// The reaction of an actor that is up to a message; `None` if it is no step whatever the history.
     fn deliver(&mut self, actor: u32, local: u32, envelope: u32) -> Option<u32> {
         let known = self.tables.reactions.outer.get(pair(local, envelope)).unwrap_or_else(|| {
             let reaction = self.react(actor, local, Cause::Deliver(envelope));
@@ -357,7 +357,7 @@ impl Memoising<'_> {
         (known != NONE).then_some(known)
     }
 
-    /// What can happen to an actor without a message. From one reaction to another.
+    /// The reactions of an actor to causes without a message, as a range.
     fn spontaneous(&mut self, actor: u32, local: u32) -> (u32, u32) {
         if let Some(&reactions) = self.tables.reactions.inner.get(&pair(actor, local)) {
             return reactions;
@@ -371,7 +371,7 @@ impl Memoising<'_> {
         reactions
     }
 
-    /// Runs a handler, and remembers what it did.
+    /// Runs a handler and memoises its outcome.
     fn react(&mut self, actor: u32, local: u32, cause: Cause) -> u32 {
         self.tables.reactions.calls += u64::from(cause != Cause::Crash);
         let Outcome { next, sends, note, ignored, failure } = self.door.react(actor, local, cause);
@@ -429,9 +429,9 @@ impl Receivers for Memoising<'_> {
     }
 }
 
-/// What is made of a reaction before it is remembered.
+/// Completes a reaction before it is memoised.
 impl Tables {
-    /// What was sent: to the sender itself, a list, and to each of the others, a range of posts.
+    /// The messages sent: those to the sender itself as a list, and those to others as a range of posts.
     fn sort_sends(&mut self, actor: u32, sends: &[u32]) -> (u32, (u32, u32)) {
         let mut own = Vec::new();
         let mut lists: Vec<(usize, Vec<u32>)> = Vec::new();
@@ -453,7 +453,7 @@ impl Tables {
         (self.inboxes.lists.intern(&own), (start, self.reactions.posts.len() as u32))
     }
 
-    /// What a reaction adds to a key that is a sum over locals and messages.
+    /// The term of a reaction in a key that sums locals and messages.
     fn weigh(&self, actor: u32, (before, after): (u32, u32), cause: Cause, sends: &[u32]) -> Words {
         let [before, after] = [before, after].map(|local| hash_of(LOCALS + actor as usize, local));
         let sent = sends.iter().fold(minus(after, before), |sum, &sent| plus(sum, self.inboxes.weight(sent)));

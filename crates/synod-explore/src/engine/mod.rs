@@ -1,16 +1,16 @@
-//! Breadth-first exploration of every state, the same whatever the number of threads.
+//! Breadth-first exploration of every state. Results do not depend on the number of threads.
 //!
-//! States are state vectors of numbers. Two sides share the work, and meet at one `door`: `semantics` knows actors, observers and properties,
-//! runs each handler once per distinct local situation, and gives every value a number; `search` knows numbers only. `plan` decides
-//! what is done, and which options go together.
+//! A state is a vector of numbers. Two sides share the work and meet at one `door`: `semantics` knows actors, observers and properties,
+//! runs each handler once per distinct local situation, and gives every value a number; `search` knows numbers only. `plan` decides which
+//! reductions are used, and which options can be combined.
 //!
-//! Over numbers, the successors of a state are sums and look-ups (`expand`) in tables that are filled as they are asked (`tables`, `memoise`).
-//! The states that were seen are a table of keys (`seen`), exact or fingerprinted (`scheme`); those that were not left yet wait in line
-//! (`frontier`), on disk if need be; and two bytes a state tell how it was found (`origins`). States are expanded block by block
-//! (`blocks`), so that numbers, counts and traces depend on the system alone.
+//! The successors of a state are sums and look-ups (`expand`) in tables that are memoised on demand (`tables`, `memoise`). The seen table
+//! holds keys of states (`seen`), exact or fingerprinted (`scheme`). States that were not expanded yet wait in the `frontier`, on disk if
+//! need be, and two bytes per state hold its parent edge (`origins`). States are expanded block by block (`blocks`), so that numbers,
+//! counts and traces depend on the system alone.
 //!
-//! Three `reductions` make it smaller or shorter: messages that cannot matter any more are left out (`dead`), states in which like actors
-//! have changed places are explored once (`symmetry`), and steps that lead nowhere new are counted and not followed (`sleep`).
+//! Three `reductions` make the exploration smaller or shorter: messages that can no longer matter are dropped (`dead`), states in which like
+//! actors have changed places are explored once (`symmetry`), and steps that lead nowhere new are counted and not followed (`sleep`).
 
 mod asked;
 mod blocks;
@@ -102,7 +102,7 @@ fn explore_once<A: Subject, O: Observer<A>>(
     let mut refused = refusal.is_some();
     let initial = refusal.map_or_else(|| initial(&mut semantics), Err);
     let mut search = Search::new(plan, &mut semantics, options, (pace, budget));
-    // Whoever names a folder to wait in counts on it.
+    // A caller that names a folder to spill to relies on it.
     let unwritable = options.spill.and_then(|folder| tempfile::tempfile_in(folder).err());
     match (initial, unwritable) {
         (Err(message), _) => ending.panicked = Some((message, Vec::new())),
@@ -123,7 +123,7 @@ fn explore_once<A: Subject, O: Observer<A>>(
     let Search { mut tables, found, first, passes, .. } = search;
     tables.log = None;
 
-    // What is not what it was taken for is told before anything that was found with it.
+    // A refuted assumption is reported before any result that rests on it.
     let mut again =
         Again { semantics: &mut semantics, tables: &mut tables, origins: &found.origins, first: &first };
     let (mut impure, mut rerun) = (None, Rerun::default());
@@ -133,7 +133,7 @@ fn explore_once<A: Subject, O: Observer<A>>(
             Err(found) => impure = Some(found),
         },
         None if ending.panicked.is_none() => {
-            // Of what was given up the smallest sample will do.
+            // For an exploration that was given up, the smallest sample will do.
             let steps = if ending.incomplete.is_some() { 0 } else { found.at.generated };
             let verified = again.verify(steps).and_then(|done| {
                 let alike = Alike { semantics: &*again.semantics, tables: &*again.tables };
@@ -149,7 +149,7 @@ fn explore_once<A: Subject, O: Observer<A>>(
     let mut findings = Finding::all(system);
     for (finding, hit) in findings.iter_mut().zip(found.asked.hits) {
         if let (Some(Hit { state, ordinal, detail }), None) = (hit, &impure) {
-            // How a premise came about is not told.
+            // A decided premise needs no trace.
             if matches!(finding.expectation, crate::Expectation::Premise(_)) {
                 finding.status = finding.expectation.decided();
                 continue;
@@ -188,7 +188,7 @@ fn initial<A: Subject, O: Observer<A>>(semantics: &mut Semantics<'_, A, O>) -> R
     admitted.then(|| semantics.whole(&state)).transpose()
 }
 
-/// The odds that two of so many states have the same fingerprint, or one that of none, which is all zeros: pairs over fingerprints.
+/// The odds that two of so many states have the same fingerprint, or that one has the reserved one of all zeros: pairs over fingerprints.
 fn odds(states: u64, table: Table) -> f64 {
     let pairs = states as f64 * (states as f64 + 1.0) / 2.0;
     match table {

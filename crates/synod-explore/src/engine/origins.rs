@@ -1,4 +1,4 @@
-//! How each state was found, in two bytes: states are numbered in the order of their parents, so that it is enough to know
+//! Parent edges, in two bytes per state. States are numbered in the order of their parents, so that it is enough to know
 //! how many children each has, and by which step each state was found.
 
 use super::bytes::{In, Out};
@@ -81,14 +81,14 @@ impl Bytes {
     }
 }
 
-/// The way to every state.
+/// The parent edges of all states.
 #[derive(Default)]
 pub(super) struct Origins {
-    /// By which step of its parent each state was found.
+    /// The step of the parent by which each state was found.
     steps: Bytes,
-    /// How many states were found from each; the last one may find more.
+    /// The number of states found from each state. The last one may find more.
     children: Bytes,
-    /// How many states were found from all before every so many of them.
+    /// The number of states found from all states before each multiple of `STRIDE`.
     before: Vec<u32>,
     /// The state that finds at present, how many it has found, and how many all before it have.
     finder: (u32, u32, u32),
@@ -102,7 +102,7 @@ impl Origins {
         out.shorts(&[self.finder.0, self.finder.1, self.finder.2])
     }
 
-    /// Reads what was written. Ways that do not lead from state to state are found out when they are gone again.
+    /// Reads edges from a file. Edges that do not lead from state to state are noticed when a path is run again.
     pub(super) fn read(&mut self, file: &mut In) -> io::Result<()> {
         (self.steps, self.children) = (Bytes::read(file)?, Bytes::read(file)?);
         self.before = file.shorts()?;
@@ -127,12 +127,12 @@ impl Origins {
         Ok(())
     }
 
-    /// How many states there are.
+    /// The number of states.
     pub(super) fn len(&self) -> u32 {
         self.steps.len() as u32
     }
 
-    /// Adds a state that was found by a step of another. The first one was found by nobody, which counts as by itself.
+    /// Adds a state with its parent and step. The first state counts as its own parent.
     pub(super) fn push(&mut self, parent: u32, step: u32) {
         debug_assert!(parent >= self.finder.0, "states come in the order of their parents");
         while self.finder.0 < parent {
@@ -176,7 +176,7 @@ impl Origins {
         }
     }
 
-    /// The states on the way to a state, after the first, with the steps that lead there.
+    /// The states on the path to a state, after the first, with the steps that lead there.
     pub(super) fn path(&self, state: u32) -> Vec<(u32, u32)> {
         let mut path = Vec::new();
         let mut at = state;
@@ -218,7 +218,7 @@ mod tests {
                 origins.push(parent, step * 3);
                 expected.push((parent, step * 3));
             }
-            // Whoever has no successor at all is passed by.
+            // A state without any successor is skipped.
             parent += 1 + (draw >> 8) % 2;
             parent = parent.min(expected.len() as u32 - 1);
         }

@@ -1,5 +1,5 @@
-//! States on their way out of the frontier and into it: read ahead, and packed from their parents'. Most of the time of either is
-//! spent waiting for memory, so it is asked for many things at once.
+//! Packs states for the frontier and reads them ahead. Most of the time of either is spent waiting for memory, so many loads are started
+//! together.
 
 use super::door::Door;
 use super::expand::{Candidate, Candidates, Expanding, Kind, append};
@@ -18,15 +18,15 @@ const WINDOW: usize = 32;
 /// Fewer views than these are at hand anyway.
 const LARGE: usize = 1 << 11;
 
-/// Some of the states that are left, read ahead.
+/// Some of the states that are being expanded, read ahead.
 pub(super) struct Window<K> {
     width: usize,
     vectors: Vec<u32>,
-    /// Their numbers, their keys, and who sleeps in them.
+    /// Their numbers, keys and sleep sets.
     states: Vec<(u32, K, Asleep)>,
-    /// How many of them were taken out again.
+    /// The number of packed states that were taken out again.
     taken: usize,
-    /// Whether steps that sleep need not be followed.
+    /// True if steps that sleep need not be followed.
     sleeping: bool,
 }
 
@@ -72,7 +72,7 @@ impl<K: Key> Window<K> {
         Expanding { number, vector, key, asleep }
     }
 
-    /// Looks at what expanding them will look at, so that the memory fetches all of it at the same time.
+    /// Reads the places that expanding them will read, so that the memory fetches all of them at the same time.
     fn ask_for(&self, tables: &Tables) {
         let mut asked = 0;
         let large = |column: &usize| tables.columns[*column].len() > LARGE;
@@ -102,11 +102,11 @@ pub(super) fn pack<S: Scheme>(
 ) {
     let Candidates { keys, found, vectors, new, fresh, packed, missed, .. } = buffer;
     let (words, width) = (frontier.layout().words(), frontier.words());
-    // What waits with a state vector: its key, if that is a hash, and who sleeps.
+    // Each waiting state vector carries its key, if that is a hash, and its sleep set.
     let hash = width - words - sleep::WORDS;
     packed.clear();
     missed.clear();
-    // Whether one is new nobody could predict, so there is no branch on it.
+    // The processor cannot predict this condition, so there is no branch on it.
     fresh.resize(found.len(), 0);
     let mut count = 0;
     for (at, (one, new)) in found.iter().zip(&*new).enumerate() {
@@ -137,7 +137,7 @@ pub(super) fn pack<S: Scheme>(
                 packed[words..words + hash].copy_from_slice(&keys[*at].as_words()[..hash]);
                 packed[words + hash..].copy_from_slice(&asleep.as_words());
             }
-            // What the memory is asked for together, with nothing else in between, it fetches at the same time.
+            // Loads that follow each other directly are fetched at the same time.
             let ask_for = |(column, home): &(usize, usize)| tables.columns[*column].appends.ask_for(*home);
             std::hint::black_box(homes.iter().fold(0, |asked, home| asked ^ ask_for(home)));
             for (index, (at, packed)) in fresh.iter().zip(packed.chunks_exact_mut(width)).enumerate() {
@@ -170,7 +170,7 @@ impl<'f> Packing<'f> {
         Self { layout: frontier.layout(), reader: frontier.reader(), vector: vec![0; width] }
     }
 
-    /// Begins to pack a successor. Adds where will be looked for what that takes. Says who sleeps in it.
+    /// Starts to pack a successor. Adds the places of the look-ups that it needs, and returns its sleep set.
     #[inline]
     pub(super) fn start(
         &mut self,
@@ -197,7 +197,7 @@ impl<'f> Packing<'f> {
         waiting.asleep.after(tables, step, layout.get(packed, tables.history_column()))
     }
 
-    /// Makes of a packed parent its successor. What is there if something is missing means nothing.
+    /// Turns a packed parent into its successor. If something is missing, the contents mean nothing.
     #[inline]
     pub(super) fn finish(
         &self,

@@ -1,11 +1,11 @@
-//! A map from pairs of numbers to numbers that is read far more often than written: one look into memory finds most of what
-//! there is, and it can be asked for ahead.
+//! A map from pairs of numbers to numbers that is read far more often than written. One load finds most entries, and it can be started
+//! ahead of time.
 
 /// Numbers by pairs of numbers. Nothing is ever taken out.
 pub(super) struct Pairs {
     slots: Vec<Slot>,
     len: usize,
-    /// What is left of a hash is the slot where the search begins.
+    /// The rest of a hash gives the slot at which probing starts.
     shift: u32,
 }
 
@@ -27,13 +27,13 @@ impl Pairs {
         self.len
     }
 
-    /// Where the search for a key begins.
+    /// The slot at which probing for a key starts.
     #[inline]
     pub(super) fn home(&self, key: u64) -> usize {
         (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
-    /// The slot of a key, or the one where it would go.
+    /// The slot of a key, or the one for it if it is absent.
     #[inline]
     fn find(&self, key: u64) -> usize {
         let mut at = self.home(key);
@@ -52,7 +52,7 @@ impl Pairs {
         slot.is_taken.then_some(slot.value)
     }
 
-    /// Looks at the place where a search begins, so that it is at hand soon. What is returned means nothing.
+    /// Loads the slot at which probing starts, so that it is in the cache soon. The returned value means nothing.
     #[inline]
     pub(super) fn ask_for(&self, home: usize) -> u32 {
         self.slots[home].value

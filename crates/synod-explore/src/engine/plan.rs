@@ -1,19 +1,19 @@
-//! What is done in an exploration, and which options go together.
+//! The plan of an exploration: which reductions and checks it uses, and which options can be combined.
 //!
-//! This is the only place that decides it: everybody else asks the [`Plan`].
+//! This is the only place that decides it; all others ask the [`Plan`].
 //!
 //! | | sleep sets | dead messages | symmetry | rewritten states | whole states | checkpoints |
 //! |---|---|---|---|---|---|---|
 //! | dead messages | yes | | | | | yes |
-//! | symmetry | off | refused: what one of the like actors ignores was checked on its own steps only | | | | yes |
-//! | rewritten states (`System::normal`) | off | refused: nobody could check | refused: nobody could check | | | refused |
-//! | bounds of whole states | off | refused: a message that is left out is missing there | refused: so are the others' places | yes | | yes |
+//! | symmetry | off | refused: a dropped message was checked on one actor's steps only | | | | yes |
+//! | rewritten states (`System::normal`) | off | refused: no check is possible | refused: no check is possible | | | refused |
+//! | bounds of whole states | off | refused: a bound would miss the dropped messages | refused: a bound may name actors | yes | | yes |
 //! | properties of whole states | yes | refused | refused | yes | yes | yes |
-//! | properties of all actors | yes | yes | refused: nobody could check that they take like actors for alike | yes | yes | yes |
+//! | properties of all actors | yes | yes | refused: no check that they take like actors for alike | yes | yes | yes |
 //! | scouts (with dead messages) | off | | | | | before the first |
 //!
-//! Keys that are hashed are sums over messages where adding a message does the same to every inbox (multisets), nothing is left out and
-//! no state vector is rewritten ([`Plan::additive`]). Histories come apart unless something rewrites or permutes whole ones ([`Plan::apart`]).
+//! Hashed keys sum messages if adding a message has the same effect on every inbox (multisets), no message is dropped, and no state vector
+//! is rewritten ([`Plan::additive`]). Histories have components unless something rewrites or permutes whole ones ([`Plan::apart`]).
 
 use super::reductions::symmetry::Group;
 use crate::Subject;
@@ -24,7 +24,7 @@ use crate::report::{Options, Stop};
 use crate::system::System;
 use std::sync::Arc;
 
-/// What a property is asked about, each once.
+/// The subject of a property, which is asked once about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Of {
     History,
@@ -42,52 +42,52 @@ pub(super) struct Asks {
     pub always: bool,
 }
 
-/// When the search stops although there may be more to explore.
+/// The condition under which the search stops early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopAt {
     /// Never.
     Exhausted,
     FirstViolation,
-    /// When this property is decided, by index.
+    /// The property of this index is decided.
     Property(usize),
 }
 
-/// What follows from the system alone.
+/// Facts that follow from the system alone.
 #[derive(Clone, Debug)]
 pub(super) struct World {
-    /// How many actors there are.
+    /// The number of actors.
     pub actors: usize,
     pub delivery: Delivery,
-    /// Whether losing a message is a step.
+    /// True if losing a message is a step.
     pub loss: bool,
     pub faults: Faults,
     /// States are rewritten.
     pub rewrites: bool,
-    /// There are bounds of whole states, among them what may be one and refused a state.
+    /// There are bounds of whole states, among them a doubtful boundary that refused a state.
     pub bounds_states: bool,
 }
 
-/// What has to be found out about the functions of a stateright model.
+/// Open questions about the functions of a stateright model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubtful {
     /// Nothing: it is no such model.
     Nothing,
-    /// What they look at. States are looked at closely now and then.
+    /// Their inputs. Some states are looked at closely.
     Functions,
     /// That, and whether its boundary is one. It was taken for none and may yet refuse a state, so that each state is shown to it.
     Boundary,
 }
 
-/// Everything about an exploration that is decided before it begins.
+/// Everything about an exploration that is decided before it starts.
 pub(super) struct Plan {
     pub world: World,
     pub properties: Vec<Asks>,
     pub stop: StopAt,
-    /// States at this depth are not left.
+    /// States at this depth are not expanded.
     pub depth: Option<usize>,
-    /// Messages that their receivers will never react to are left out of state vectors, so that states that differ in nothing else are one.
+    /// Messages that their receivers will never react to are dropped, so that states that differ in nothing else are one.
     pub drops_dead: bool,
-    /// Which actors are taken for alike.
+    /// The group of permutations of actors that are taken for alike.
     pub symmetry: Option<Arc<Group>>,
     pub doubt: Doubtful,
     /// A property asks about locals.
@@ -95,10 +95,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Decides what is done, with the boundary of a stateright model for one or not (`bounded`).
+    /// Makes the plan. `bounded` says that the boundary of a stateright model counts as one.
     ///
     /// # Errors
-    /// Why options do not go together, with what to do about it.
+    /// If options cannot be combined: why, and how to proceed.
     pub(super) fn of<A: Subject, O: Observer<A>>(
         system: &System<A, O>,
         options: &Options<'_>,
@@ -157,34 +157,34 @@ impl Plan {
         }
     }
 
-    /// Whether a state vector is another one once it is made: the least of its like, or what its state is rewritten to.
+    /// True if a state vector is replaced once it is made: by the least of its orbit, or by that of the rewritten state.
     pub(super) fn rewrites_vectors(&self) -> bool {
         self.symmetry.is_some() || self.world.rewrites
     }
 
-    /// Whether state vectors are made of all successors, because something looks at them before it is known whether they are new.
+    /// True if state vectors are made of all successors, because something looks at them before it is known whether they are new.
     pub(super) fn with_vectors(&self) -> bool {
         self.rewrites_vectors() || self.world.bounds_states
     }
 
-    /// Whether steps that sleep need not be followed.
+    /// True if steps that sleep need not be followed.
     pub(super) fn sleeps(&self) -> bool {
         !self.with_vectors()
     }
 
-    /// Whether hashed keys are sums over locals and messages, so that what a step adds to them is known without its receivers.
+    /// True if hashed keys are sums over locals and messages, so that the term of a step does not depend on its receivers.
     pub(super) fn additive(&self) -> bool {
         self.world.delivery == Delivery::Multiset && !self.drops_dead && !self.rewrites_vectors()
     }
 
-    /// Whether histories may come apart.
+    /// True if histories may have components.
     pub(super) fn apart(&self) -> bool {
         !self.rewrites_vectors()
     }
 }
 
-/// Whether the boundary of a stateright model, which may be none, is asked from the first. It is where there are checkpoints: each is of
-/// one exploration, which must not begin anew once a state was refused. But not for reductions, which refuse a boundary.
+/// True if the doubtful boundary of a stateright model is asked from the first. With checkpoints it is: each belongs to
+/// one exploration, which must not start again once a state is refused. With reductions it is not, as they refuse a boundary.
 pub(super) fn is_bounded_from_the_first<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
     options: &Options<'_>,
@@ -193,7 +193,7 @@ pub(super) fn is_bounded_from_the_first<A: Subject, O: Observer<A>>(
     options.checkpoint.is_some() && !reduces
 }
 
-/// Why the system cannot be explored in the way that was asked for, if so.
+/// The reason why the system cannot be explored with these options, if there is one.
 fn refusal<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
     options: &Options<'_>,
@@ -215,7 +215,7 @@ fn refusal<A: Subject, O: Observer<A>>(
     }
     let symmetry = options.symmetry && system.symmetry.is_some();
     if symmetry && options.dead_messages {
-        // The graph on which left out messages are checked is that of the least state vectors, where actors have changed places.
+        // Dropped messages are checked on the graph of the least state vectors, where actors have changed places.
         return Some(
             "messages cannot be left out where like actors are taken for one, as what one of them ignores was checked on its \
              own steps only: switch one of the two off"

@@ -1,4 +1,4 @@
-//! What handlers did, each in its local situation.
+//! Reactions: the outcome of each handler call, one per local situation.
 
 use super::door::Cause;
 use super::intern::NONE;
@@ -6,7 +6,7 @@ use super::key::Words;
 use super::pairs::Pairs;
 use rustc_hash::FxHashMap;
 
-/// What an event does to an actor: the outcome of running its handler once.
+/// The outcome of running one handler once, in one local, for one cause.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reaction {
     pub actor: u32,
@@ -19,19 +19,19 @@ pub(super) struct Reaction {
     pub own: u32,
     /// Those that it sent to others: a range of [`Reactions::posts`].
     pub posts: (u32, u32),
-    /// What it adds to a key that is a sum over locals and messages: its local after it less that before, and what was sent less what
+    /// Its term in a key that sums locals and messages: the local afterwards less the one before, and the messages sent less the one that
     /// was taken.
     pub adds: Words,
     pub note: u32,
     pub ignored: bool,
     /// The message of its panic, or [`NONE`].
     pub failure: u32,
-    /// The state that was being left when the handler was run for the first time.
+    /// The state that was being expanded when the handler was run for the first time.
     pub first_seen: u32,
 }
 
 impl Reaction {
-    /// Whether the event is no step at all, whatever the history.
+    /// True if the reaction is no step at all, whatever the history.
     pub(super) fn is_nothing(&self) -> bool {
         self.ignored && self.note == NONE && self.failure == NONE
     }
@@ -40,17 +40,17 @@ impl Reaction {
 /// All reactions that are known.
 pub(super) struct Reactions {
     pub all: Vec<Reaction>,
-    /// (actor, local) to what can happen to it without a message: from one reaction to another.
+    /// (actor, local) to its reactions to causes without a message, as a range.
     pub inner: FxHashMap<u64, (u32, u32)>,
     /// (local, envelope) to the reaction, or to [`NONE`] if that is nothing.
     pub outer: Pairs,
     /// A column, and the list of envelopes that goes to its inbox.
     pub posts: Vec<(u32, u32)>,
-    /// What panics said.
+    /// The messages of panics.
     pub failures: Vec<String>,
-    /// How often a handler was run.
+    /// The number of handler calls.
     pub calls: u64,
-    /// The state that is being left.
+    /// The state that is being expanded.
     pub expanding: u32,
 }
 

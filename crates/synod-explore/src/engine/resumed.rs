@@ -1,7 +1,7 @@
-//! An exploration that is interrupted anywhere, once or at every turn, and goes on from its checkpoint finds what it finds in one go.
+//! Tests: an exploration that is interrupted anywhere, once or at every opportunity, and resumed from its checkpoint finds the same as one
+//! without interruption.
 //!
-//! Blocks are made small here, so that small systems have levels of many blocks: with blocks of their usual size no test came to
-//! leave a level half-way.
+//! Blocks are small here, so that small systems have levels of many blocks. With blocks of the usual size no test would stop within a level.
 
 use super::budget::Budget;
 use super::explore_at;
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Several blocks a level, several portions a block, and several looks while states are asked about.
 const PACE: Pace = Pace { block: 7, portion: 3, chunk: 1, always_due: false };
 
-/// Goes up by one or two, and tells the others how high it is. Whoever hears of more than it has goes up by one; the rest is ignored.
+/// Goes up by one or two, and sends its height to the others. An actor that receives more than its height goes up by one, and ignores the rest.
 #[derive(Clone)]
 struct Climber {
     others: Vec<Id>,
@@ -56,7 +56,7 @@ impl Actor for Climber {
     }
 }
 
-/// Keeps how often somebody heard something, up to three times.
+/// Counts deliveries, up to three.
 #[derive(Clone)]
 struct Heard;
 
@@ -145,8 +145,8 @@ fn assert_same(one: &Report<Climber>, other: &Report<Climber>, what: &str) {
     assert_eq!(counts(one), counts(other), "{what}");
 }
 
-/// Interrupts an exploration at every look at what is left of its time, and then at one look after another. How many looks
-/// there were.
+/// Interrupts an exploration at each look at its limits, first at the first one, then at the second one, and so on. Returns the number
+/// of looks.
 fn interrupt_everywhere(system: &System<Climber, Heard>, options: &Options<'_>) -> u64 {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("checkpoint");
@@ -159,7 +159,7 @@ fn interrupt_everywhere(system: &System<Climber, Heard>, options: &Options<'_>) 
             assert_same(&first, &whole, "not interrupted any more");
             break;
         }
-        // While it only looks for what must not be left out, there is nothing to go on with.
+        // While it scouts there is nothing to resume.
         if file.exists() {
             kept.get_or_insert(looks);
             let rest = run(asked, Some((&file, true)), None);
@@ -168,7 +168,7 @@ fn interrupt_everywhere(system: &System<Climber, Heard>, options: &Options<'_>) 
         }
         looks += 1;
     }
-    // A piece has to be long enough for one portion, which is a block where whole states are asked about.
+    // A piece has to be long enough for one portion, which is a whole block if properties look at whole states.
     for every in [12, 40] {
         let mut last = run(asked, Some((&file, false)), Some(every.max(kept.expect("it was interrupted"))));
         let mut pieces = 1;
@@ -232,8 +232,8 @@ fn wherever_it_is_interrupted_before_something_falls() {
     interrupt_everywhere(&system, &Options { stop: Stop::FirstViolation, ..options() });
 }
 
-/// What falls in a block is found before the block is over, and yet the block is left whole: how many states there are must not depend on
-/// whether somebody interrupted it in between.
+/// A violation in a block is found before the block is over, and yet the whole block is expanded: the number of states must not depend on
+/// interruptions.
 #[test]
 fn wherever_it_is_interrupted_in_the_block_in_which_something_falls() {
     for most in 1..3 {
@@ -244,7 +244,7 @@ fn wherever_it_is_interrupted_in_the_block_in_which_something_falls() {
     }
 }
 
-/// A process that is killed leaves what was written last, which may be anything that was ever written.
+/// A process that is killed leaves the last checkpoint, which may be any that was ever written.
 #[test]
 fn whenever_it_was_killed() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -281,7 +281,7 @@ fn whenever_it_was_killed() {
     }
 }
 
-/// Who has more to decide finds the end of the exploration in the file, and is there at once.
+/// An exploration that asks for more decisions finds the end of the earlier one in the file, and is over at once.
 #[test]
 fn a_checkpoint_that_is_kept_is_of_the_end() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,31 +1,31 @@
-//! How a state vector of numbers becomes a key of the table: packed so that nothing is lost, or hashed so that it is short.
+//! Schemes by which a state vector becomes a key of the seen table: packed, so that nothing is lost, or hashed, so that it is short.
 //!
-//! Either way a key is a sum of one term a column. A successor's key is its parent's, less the terms of the columns
-//! that changed, plus their new ones: what did not change is not looked at. Where inboxes are multisets, the hashed term of a
-//! view is itself a sum, of its local and of every message in its inbox; then what a step adds is known without its receivers.
+//! Either way a key is a sum of one term per column. A successor's key is its parent's, less the terms of the columns that changed, plus
+//! their new ones; the other columns are not looked at. With multiset inboxes the hashed term of a view is itself a sum, of its local
+//! and of every message in its inbox. The term of a step then does not depend on its receivers.
 
 use super::key::{Key, Layout, Packing, Place, SHARD_BITS, hash_of, mix};
 use super::views::{Column, Steps};
 
-/// How state vectors become keys.
+/// A scheme by which state vectors become keys.
 pub(super) trait Scheme: Sync + Send {
     type Key: Key;
-    /// What is kept of a key in its shard.
+    /// The bits of a key that its shard keeps.
     type Slot: Key;
     fn slot(key: &Self::Key) -> Self::Slot;
     /// The key that is kept in a shard.
     fn whole(slot: &Self::Slot, shard: usize) -> Self::Key;
     /// The spread of a key, but for the bits that say which shard.
     fn spread_in_shard(slot: &Self::Slot) -> u64;
-    /// Whether keys are made of hashes, so that they can be sums over messages.
+    /// True if keys are made of hashes, so that they can be sums over messages.
     const HASHED: bool;
     /// The key of a state that waits: its state vector as this packs it, and, of a hashed key, that.
     fn waiting(vector: &[u64], key: &[u64]) -> Self::Key;
-    /// What a number of a column adds to the key of a state vector; views are looked up in their columns.
+    /// The term that a number of a column adds to a key. Hashes of views are looked up in their columns.
     fn term(&self, columns: &[Column], column: usize, number: u32) -> Self::Key;
-    /// What a step of an actor adds, whose view changes from one to another.
+    /// The term that a step adds by changing its actor's view.
     fn step(&self, steps: &Steps, step: u32, from: u32) -> Self::Key;
-    /// What every key has.
+    /// The term that every key contains.
     fn base(&self) -> Self::Key;
     /// Sixty-four bits of a key that are as good as random.
     fn spread(key: &Self::Key) -> u64;
@@ -37,10 +37,10 @@ pub(super) trait Scheme: Sync + Send {
     }
 }
 
-/// A key of 64 times `WORDS` random bits. Two state vectors that differ have the same key with the odds that so many bits say.
+/// A key of 64 times `WORDS` random bits. Two different state vectors have the same key with the odds that so many bits give.
 ///
-/// The sums behave like random ones: state vectors that differ do so in some column, in its view or, where views are sums, in how
-/// often some message is there, and the terms of that are independent of all the rest.
+/// The sums behave like random numbers: different state vectors differ in some column, in its view or, if views are sums, in the number
+/// of some message, and the terms of that are independent of all others.
 pub(super) struct Hashed<const WORDS: usize>;
 
 impl<const WORDS: usize> Scheme for Hashed<WORDS>
@@ -178,8 +178,8 @@ impl<K: Packing> Scheme for Packed<K> {
 
 /// A key that is the state vector itself, of which a slot holds 64 bits and its shard the rest.
 ///
-/// The shard is the second word, scrambled by what the first one is hashed to: from a slot and its shard both are found again, so that
-/// no state vector is taken for another.
+/// The shard is the second word, scrambled by a hash of the first one. A slot and its shard give back both words, so that no state
+/// vector is taken for another.
 pub(super) struct Split(Packed<[u64; 2]>);
 
 impl Split {

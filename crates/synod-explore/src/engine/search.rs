@@ -1,5 +1,5 @@
-//! One exploration from its first state to its end: levels, blocks, and when to stop. Over numbers only: whatever has to be known of
-//! the system is asked for through the door.
+//! One exploration from its first state to its end: levels, blocks, and the conditions to stop. It works on numbers only and asks for
+//! everything about the system through the door.
 
 use super::asked::is_first;
 use super::budget::Budget;
@@ -14,21 +14,21 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often at most what is left out is corrected by scouting.
+/// The most scouting passes that correct which messages are dropped.
 const SCOUTS: usize = 16;
 /// So many states are enough for a scout: a system may have no end, and yet a fall that is near.
 const SCOUTED: u32 = 1 << 16;
-/// So long nobody looks at the limits while states are asked about, unless one takes longer.
+/// The longest time without a look at the limits while states are asked about, unless one takes longer.
 const LONG: Duration = Duration::from_millis(40);
 
-/// How much is done before something else is looked at.
+/// Sizes of the units of work between two looks at limits, progress and checkpoints.
 #[derive(Clone, Copy)]
 pub(super) struct Pace {
-    /// States that are left before anything is asked about going on. Fixed, so that the outcome does not depend on the threads.
+    /// The states per block, after which progress and checkpoints are looked at. Fixed, so that results do not depend on the threads.
     pub block: u32,
-    /// States that are left together by one thread.
+    /// The states that one thread expands together.
     pub portion: u32,
-    /// States that each thread is asked about together, at most, or what so many lead to.
+    /// The most states that each thread is asked about together, or whose successors are taken in together.
     pub chunk: u32,
     /// A checkpoint is written after each block, however short that took.
     pub always_due: bool,
@@ -40,10 +40,10 @@ impl Default for Pace {
     }
 }
 
-/// How much is done at a time at present, by how long it took before.
+/// Present sizes of units of work, adapted to the time that earlier ones took.
 #[derive(Clone, Copy)]
 pub(super) struct Tempo {
-    /// What so many states lead to is taken in together.
+    /// The number of states whose successors are taken in together.
     pub taken: u32,
     /// So many states each thread is asked about together.
     chunk: u32,
@@ -55,7 +55,7 @@ impl Tempo {
     }
 }
 
-/// How the search ended.
+/// The end of a search.
 #[derive(Default)]
 pub(super) struct Ended {
     /// Why it gave up.
@@ -66,7 +66,7 @@ pub(super) struct Ended {
     pub cut: bool,
 }
 
-/// An exploration. Its steps are in two files: what is done with a block is in `blocks`.
+/// An exploration. Its methods are in two files: the work on one block is in `blocks`.
 pub(super) struct Search<'e> {
     pub options: &'e Options<'e>,
     pub budget: &'e Budget<'e>,
@@ -80,7 +80,7 @@ pub(super) struct Search<'e> {
     /// Of each actor, the views that were met; only while scouting.
     pub scouting: Option<Vec<Vec<bool>>>,
     pub tempo: Tempo,
-    /// How often the exploration was begun, by scouts too.
+    /// The number of passes, scouting passes included.
     pub passes: u32,
     due: Due,
 }
@@ -114,10 +114,10 @@ impl<'e> Search<'e> {
         Memoising { tables: &mut self.tables, door: self.door }
     }
 
-    /// Explores from the initial state on, or goes on from a checkpoint if that is asked for and there is one.
+    /// Explores from the initial state, or from a checkpoint if that is asked for and there is one.
     ///
     /// # Errors
-    /// When the checkpoint cannot be gone on from.
+    /// If the checkpoint cannot be resumed.
     pub(super) fn explore_from(&mut self, initial: &Whole) -> Result<Ended, String> {
         match &self.options.checkpoint {
             Some(checkpoint) if checkpoint.resume && checkpoint.file.exists() => {
@@ -130,7 +130,7 @@ impl<'e> Search<'e> {
         }
         let mut ended = self.run(initial);
         match self.options.checkpoint.as_ref().filter(|_| ended.incomplete.is_none()) {
-            // Whoever goes on from a panic would go on behind it.
+            // A resumed exploration would miss a panic that was already found.
             Some(checkpoint) if checkpoint.keep && self.found.asked.failure.is_none() => {
                 ended.incomplete = self.save(checkpoint).err();
             }
@@ -158,10 +158,10 @@ impl<'e> Search<'e> {
         self.add(&packed, (0, 0), None);
     }
 
-    /// Goes on from a checkpoint.
+    /// Resumes from a checkpoint.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or is of something else: in words, without the file's name.
+    /// If the file cannot be read, is damaged, or belongs to another exploration: in words, without the file's name.
     fn go_on(&mut self, checkpoint: &Checkpoint<'_>, initial: &Whole) -> Result<(), String> {
         let memoising = &mut Memoising { tables: &mut self.tables, door: self.door };
         let loaded = checkpoint::load(&mut self.found, memoising, checkpoint, (initial, self.pace.block))?;
@@ -169,10 +169,10 @@ impl<'e> Search<'e> {
         Ok(())
     }
 
-    /// Writes everything down, in place of what was written before.
+    /// Writes a checkpoint, in place of the older one.
     ///
     /// # Errors
-    /// When the disk fails; the older file is as it was.
+    /// If the disk fails. The older file is unchanged then.
     fn save(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), Why> {
         let started = Instant::now();
         checkpoint::save(&mut self.found, &self.tables, checkpoint)
@@ -196,7 +196,7 @@ impl<'e> Search<'e> {
         }
     }
 
-    /// Begins anew, knowing better what can be left out.
+    /// Starts again, knowing better which messages can be dropped.
     fn restart(&mut self, initial: &Whole) {
         self.tables.note_down(Change::Restart);
         self.passes += 1;
@@ -205,8 +205,8 @@ impl<'e> Search<'e> {
         self.add_initial(initial);
     }
 
-    /// Finds out what must not be left out, as far as that is cheap: by leaving only states in which some actor's view is new. Such
-    /// states are about as many as views, and lead to most of what actors ever do.
+    /// Finds most messages that must not be dropped at little cost, by expanding only states in which some actor's view is new. Such
+    /// states are about as many as views, and lead to most local situations.
     fn scout(&mut self, initial: &Whole) -> Option<Why> {
         for _ in 0..SCOUTS {
             self.scouting = Some(vec![Vec::new(); self.tables.movers()]);
@@ -225,8 +225,8 @@ impl<'e> Search<'e> {
         None
     }
 
-    /// Explores until the end, or until there is a reason to stop. Threads that share the work also do what is not shared: the
-    /// one that has it at hand goes on, and none has to be woken up for that.
+    /// Explores until the end, or until there is a reason to stop. A thread of the pool also does the work that is not shared, so that
+    /// no other thread has to be woken up for it.
     fn run(&mut self, initial: &Whole) -> Ended {
         match self.pool.clone() {
             None => self.explore(initial),
@@ -235,7 +235,7 @@ impl<'e> Search<'e> {
     }
 
     fn explore(&mut self, initial: &Whole) -> Ended {
-        // Whoever goes on from a checkpoint has scouted.
+        // A resumed exploration has scouted before.
         if self.tables.plan.drops_dead && self.found.at.depth == 0 {
             let incomplete = self.scout(initial);
             if incomplete.is_some() {
@@ -260,8 +260,8 @@ impl<'e> Search<'e> {
         }
     }
 
-    /// Explores once: from the first state on, or from where a checkpoint was. Also whether something was left out that may still matter,
-    /// so that everything has to be explored anew.
+    /// Explores once, from the first state or from a checkpoint. The second result is true if a dropped message may still matter,
+    /// so that everything has to be explored again.
     fn pass(&mut self) -> (Ended, bool) {
         let mut ended = Ended::default();
         if self.found.seen.is_none() {
@@ -273,7 +273,7 @@ impl<'e> Search<'e> {
             self.found.at.depth = 1;
         }
         ended.incomplete = self.ask_states();
-        // An exploration that was interrupted in a block goes on to its end first, as if it had not been.
+        // An exploration that was interrupted in a block first finishes it, as if it had not been interrupted.
         while ended.incomplete.is_none() && (self.is_in_block() || !self.is_over()) {
             if self.found.at.level.is_empty() && !self.next_level() {
                 break;
@@ -317,12 +317,12 @@ impl<'e> Search<'e> {
         (ended, false)
     }
 
-    /// The greatest depth of a state: a level that was reached but not left has one, too.
+    /// The greatest depth of a state. States that were found and not expanded count.
     pub(super) fn reached(&self) -> usize {
         self.found.at.depth + usize::from(self.found.origins.len() > self.found.at.level.end)
     }
 
-    /// Goes on to the states that were found from those of the level that was left; false if there are none.
+    /// Moves on to the states that were found from the level that was expanded; false if there are none.
     fn next_level(&mut self) -> bool {
         let at = &mut self.found.at;
         at.level = at.level.end..self.found.origins.len();
@@ -334,13 +334,13 @@ impl<'e> Search<'e> {
         true
     }
 
-    /// Whether some of the present block was left, and not all of it.
+    /// True if the present block was expanded in part.
     fn is_in_block(&self) -> bool {
         let at = &self.found.at;
         !at.level.is_empty() && !(at.level.start - at.first_of_level).is_multiple_of(self.pace.block)
     }
 
-    /// What is to be left of the present block. Where blocks end does not depend on where the exploration was interrupted.
+    /// The states of the present block that are still to be expanded. Ends of blocks do not depend on interruptions.
     fn block(&mut self) -> Range<u32> {
         let at = &self.found.at;
         let left = (at.level.start - at.first_of_level) % self.pace.block;
@@ -351,7 +351,7 @@ impl<'e> Search<'e> {
         block
     }
 
-    /// How many threads there are to share the work.
+    /// The number of threads that share the work.
     pub(super) fn threads(&self) -> usize {
         self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
@@ -360,7 +360,7 @@ impl<'e> Search<'e> {
         self.scouting.is_none() && (self.pace.always_due || self.due.is_due(checkpoint.every))
     }
 
-    /// Whether enough was found out since what is left out was last checked.
+    /// True if enough was memoised since the last check of dropped messages.
     fn is_worth_checking(&mut self) -> bool {
         let (known, checked) = (self.tables.reactions.all.len(), self.found.at.checked);
         let worth = self.tables.plan.drops_dead && known > checked + checked / 32;
@@ -370,12 +370,12 @@ impl<'e> Search<'e> {
         worth
     }
 
-    /// Whether there is no number left for another state.
+    /// True if no number is free for another state.
     fn is_full(&self) -> bool {
         self.found.origins.len() >= u32::MAX - (1 << 24)
     }
 
-    /// Whether the exploration stops here although there may be more to explore.
+    /// True if the exploration stops here although there may be more to explore.
     fn is_over(&self) -> bool {
         self.found.asked.failure.is_some()
             || self.door.is_refused()
@@ -397,7 +397,7 @@ impl<'e> Search<'e> {
     }
 
     /// Asks the properties that look at whole states, or at all actors, about new states. Gives up half-way if there is a reason;
-    /// then the others are asked about when the exploration goes on.
+    /// the others are asked about when the exploration is resumed.
     pub(super) fn ask_states(&mut self) -> Option<Why> {
         let all = self.found.origins.len();
         let probes = self.tables.plan.doubt != Doubtful::Nothing;
@@ -409,7 +409,7 @@ impl<'e> Search<'e> {
             let (started, unasked) = (Instant::now(), self.found.at.unasked);
             let chunk = self.tempo.chunk.saturating_mul(self.threads() as u32);
             let some = unasked..all.min(unasked.saturating_add(chunk));
-            // Where few are asked about together, it is because that takes long.
+            // A small chunk means that properties take long.
             let least = self.tempo.chunk;
             self.found.ask_states((&self.tables, &*self.door), &some, self.pool.as_deref(), least);
             self.found.at.unasked = some.end;

@@ -1,5 +1,5 @@
-//! The set of keys that were seen: open addressing, in shards that grow one after the other, so that growing takes a
-//! shard's memory more and not the table's once more.
+//! The seen table: a set of keys with open addressing, in shards that grow one after the other. Growing takes the memory of one shard
+//! more, and not that of the whole table.
 
 use super::bytes::{In, Out};
 use super::key::{Key, SHARD_BITS};
@@ -18,13 +18,13 @@ struct Shard<K> {
 }
 
 impl<K: Key> Shard<K> {
-    /// Where a key belongs. The order of slots is the order of spreads, so that a shard grows in one sweep.
+    /// The slot at which a key belongs. Slots are in the order of spreads, so that a shard grows in one sweep.
     #[inline]
     fn slot(&self, spread: u64) -> usize {
         ((u128::from(spread << SHARD_BITS) * self.slots.len() as u128) >> 64) as usize
     }
 
-    /// The key's slot, or the empty one where it would go.
+    /// The slot of the key, or the empty one for it.
     #[inline]
     fn find(&self, key: &K, spread: u64) -> usize {
         self.find_from(key, self.slot(spread))
@@ -32,7 +32,7 @@ impl<K: Key> Shard<K> {
 
     #[inline]
     fn find_from(&self, key: &K, mut slot: usize) -> usize {
-        // Nobody could predict which of the two it is, so one branch for both.
+        // The processor cannot predict which of the two it is, so one branch serves both.
         let is_other = |slot: &K| u8::from(*slot != *key) & u8::from(*slot != K::EMPTY) == 1;
         while is_other(&self.slots[slot]) {
             slot += 1;
@@ -185,7 +185,7 @@ fn insert_some<'k, S: Scheme>(
         for (key, new) in keys.iter().zip(new) {
             let spread = S::spread(key);
             let shard = shard_of(spread).wrapping_sub(first);
-            // Whether it belongs here nobody could predict, so there is no branch on it.
+            // The processor cannot predict this condition, so there is no branch on it.
             window[held] = (S::slot(key), spread, shard, new);
             held += usize::from(shard < count) & usize::from(*key != S::Key::EMPTY);
             if held == WINDOW {

@@ -1,5 +1,4 @@
-//! The table of seen states with the way its keys are made, chosen at run time: exact, as short as the numbers allow, or of
-//! fingerprints.
+//! The seen table together with the scheme of its keys, chosen at run time: exact and as short as the numbers allow, or of fingerprints.
 
 use super::expand::Candidates;
 use super::key::{Key, Layout};
@@ -8,11 +7,11 @@ use super::seen::Table;
 use super::views::Column;
 use crate::report::Table as Kind;
 
-/// A table and what works on it.
+/// A seen table with its scheme and buffers.
 pub(super) struct Set<S: Scheme> {
     pub scheme: S,
     pub table: Table<S>,
-    /// What is found while a block is expanded.
+    /// The candidates that are found while a block is expanded, one buffer per thread.
     pub buffers: Vec<Candidates<S::Key>>,
 }
 
@@ -33,7 +32,7 @@ macro_rules! sets {
             $($variant(Box<Set<$scheme>>),)*
         }
 
-        /// Does the same whatever the set is made of.
+        /// Does the same for each kind of set.
         macro_rules! with_set {
             ($seen:expr, $set:ident => $body:expr) => {
                 match $seen { $(crate::engine::sets::Seen::$variant($set) => $body,)* }
@@ -78,7 +77,7 @@ impl Seen {
         }
     }
 
-    /// What kind of set it is.
+    /// The kind of the set.
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Hashed64(_) => Kind::Fingerprint64,

@@ -1,8 +1,8 @@
-//! What is known of the system in numbers. Reading it calls no user code; what is missing is said to be ([`Miss`]).
+//! Memoised facts about the system, as numbers. Reading them calls no user code; a fact that is missing is reported as a [`Miss`].
 //!
 //! A state vector is `[view of each actor, stray inbox, crashes, history]`. A *local* is everything about an actor, an *inbox* the
 //! messages on their way to it, and a *view* is a local with an inbox: it has the same steps wherever it occurs. The
-//! *stray* inbox holds the messages on their way to nobody; it is the view of one more actor, in local 0.
+//! *stray* inbox holds the messages to receivers that do not exist; it is the view of one more actor, in local 0.
 
 use super::door::{Door, Standing, Whole};
 use super::histories::Histories;
@@ -23,7 +23,7 @@ pub(super) enum Miss {
     Append { column: usize, view: u32, list: u32 },
     /// A history after a note.
     Update { history: u32, note: u32 },
-    /// How a number of a column looks after a permutation.
+    /// A number of a column after a permutation.
     Image { column: usize, number: u32, by: usize },
     /// Something that has to be found out anew each time.
     Rest,
@@ -33,9 +33,9 @@ pub(super) enum Miss {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Change {
     Memoise(Miss),
-    /// What is left out was checked.
+    /// Dropped messages were checked.
     Refute,
-    /// The exploration began anew.
+    /// The exploration started again.
     Restart,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Tables {
     pub columns: Vec<Column>,
     pub steps: Steps,
     pub dead: DeadMessages,
-    /// Where actors are alike: what each history looks like after each permutation. That of views is kept with their columns.
+    /// With symmetry: each history after each permutation. Images of views are kept with their columns.
     pub images: Vec<u32>,
     /// The most crashes that any state vector has.
     pub most_crashes: u32,
@@ -75,7 +75,7 @@ impl Tables {
         }
     }
 
-    /// Takes in what there is to be known of locals and envelopes that have come up.
+    /// Takes in the facts about locals and envelopes that are new.
     pub(super) fn learn(&mut self, door: &dyn Door) {
         while let Some(standing) = door.standing(self.locals.len() as u32) {
             self.locals.push(standing);
@@ -92,13 +92,13 @@ impl Tables {
         }
     }
 
-    /// Forgets the views and all that is made of them, and keeps what the handlers said.
+    /// Forgets the views and everything made of them, and keeps the outcomes of handlers.
     pub(super) fn forget_views(&mut self) {
         self.columns = std::iter::repeat_with(Column::new).take(self.actors() + 1).collect();
         self.steps.clear();
         self.dead.forget_dropped();
         self.most_crashes = 0;
-        // States are numbered anew; where a handler was first run is known of no number any more but the first.
+        // States are numbered again, so that the state of a handler's first run is unknown; the first state stands in for it.
         for reaction in &mut self.reactions.all {
             reaction.first_seen = 0;
         }
@@ -126,13 +126,13 @@ impl Tables {
         self.actors() + 3
     }
 
-    /// How many numbers there are in each column at present.
+    /// The number of values in each column at present.
     pub(super) fn counts(&self) -> Vec<u64> {
         let views = self.columns.iter().map(|column| column.len() as u64);
         views.chain([u64::from(self.most_crashes) + 1, self.histories.len() as u64]).collect()
     }
 
-    /// How many columns have steps: the stray inbox has some only if messages can be lost.
+    /// The number of columns with steps. The stray inbox has steps only if messages can be lost.
     pub(super) fn movers(&self) -> usize {
         self.actors() + usize::from(self.plan.world.loss)
     }
@@ -142,7 +142,7 @@ impl Tables {
         self.columns[column].of[vector[column] as usize]
     }
 
-    /// Whether another crash is possible in a state vector.
+    /// True if another crash is possible in a state vector.
     #[inline]
     pub(super) fn crash_fits(&self, vector: &[u32]) -> bool {
         let is_down = |actor: &usize| self.locals[self.local_and_inbox(vector, *actor).0 as usize].down;
@@ -154,7 +154,7 @@ impl Tables {
                 .crash_fits((0..self.actors()).filter(is_down).count(), vector[self.crashes_column()])
     }
 
-    /// The step at a place among those of a state vector whose views were left: its column and its number.
+    /// The step at a place among those of an expanded state vector: its column and its number.
     pub(super) fn step_at(&self, vector: &[u32], ordinal: u32) -> Option<(usize, u32)> {
         let mut left = ordinal;
         for (column, &view) in vector.iter().enumerate().take(self.movers()) {
@@ -184,7 +184,7 @@ impl Tables {
         }
     }
 
-    /// Whether an change can be carried out: its numbers are known.
+    /// True if a change can be carried out: its numbers are known.
     pub(super) fn knows(&self, change: Change) -> bool {
         let is_view = |column: usize, view: u32| {
             self.columns.get(column).is_some_and(|column| (view as usize) < column.len())
@@ -207,7 +207,7 @@ impl Tables {
         }
     }
 
-    /// What the tables say, in a few bits.
+    /// A digest of the tables.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = rustc_hash::FxHasher::default();
         let counts = [

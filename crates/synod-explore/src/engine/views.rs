@@ -1,44 +1,42 @@
-//! What can happen to an actor with the messages on their way to it. A *view* is a local with an inbox: it has the same steps wherever it
-//! occurs, so that these are found out once.
+//! Views and their steps. A *view* is a local with an inbox. It has the same steps wherever it occurs, so that they are memoised once.
 
 use super::door::Cause;
 use super::intern::NONE;
 use super::key::Words;
 use super::pairs::Pairs;
 
-/// What expanding needs to know of a step of a view. The rest is kept apart, so that this stays in the processor's cache.
+/// The facts about a step that every expansion needs. The rest is kept apart, so that these stay in the processor's cache.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// The first word of what it adds to a hashed key: the whole step where messages are summed up one by one, or else the
-    /// actor itself.
+    /// The first word of its term in a hashed key: that of the whole step if keys sum messages, or else that of the actor alone.
     pub delta: u64,
     /// The number of its note, or [`NONE`]; of its panic message, if it failed.
     pub note: u32,
-    /// Whose step it is.
+    /// The column of the actor that takes the step.
     pub column: u16,
     pub how: How,
 }
 
-/// What a step of a view does.
+/// The effect of a step of a view.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effect {
-    /// The view of the actor afterwards: without the delivered message, with what it sent itself.
+    /// The view of the actor afterwards: without the delivered message, with its messages to itself.
     pub view: u32,
-    /// What it sent to others: a range of [`Reactions::posts`](super::reactions::Reactions).
+    /// The messages to others: a range of [`Reactions::posts`](super::reactions::Reactions).
     pub posts: (u32, u32),
     /// Its actor and those it sends to, as bits. See [`Asleep`](super::reductions::sleep::Asleep).
     pub wakes: u32,
 }
 
-/// What kind of step it is.
+/// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
     Plain,
     /// A no-op that counts only if its note changes the history.
     Ignored,
-    /// It counts only as long as another crash fits.
+    /// It is possible only if another crash fits.
     Crash,
-    /// The actor would leave the bounds.
+    /// The actor would be out of bounds.
     Pruned,
     /// No step at all.
     Nothing,
@@ -46,12 +44,12 @@ pub(super) enum How {
     Failed,
 }
 
-/// The steps of all views, in parts.
+/// The steps of all views, one list per field.
 #[derive(Default)]
 pub(super) struct Steps {
     pub hot: Vec<Step>,
     pub effects: Vec<Effect>,
-    /// The second words of what they add to keys.
+    /// The second words of their terms in keys.
     pub wide: Vec<u64>,
     pub causes: Vec<Cause>,
 }
@@ -88,17 +86,17 @@ impl Steps {
 pub(super) struct Column {
     /// (local, inbox) to view.
     pub ids: Pairs,
-    /// The steps of each view; the range begins with [`NONE`] if they are not known. Every state that is left asks
-    /// for these, so they are kept apart from the rest.
+    /// The steps of each view; the range begins with [`NONE`] if they are missing. Every expansion reads
+    /// these, so they are kept apart from the rest.
     pub steps: Vec<(u32, u32)>,
     /// The local and the inbox of each view.
     pub of: Vec<(u32, u32)>,
-    /// What they add to hashed keys: the first words, and the second ones.
+    /// The terms of steps in hashed keys: first words and second words.
     pub narrow: Vec<u64>,
     pub wide: Vec<u64>,
     /// (view, list of envelopes) to view.
     pub appends: Pairs,
-    /// What each view looks like after each permutation; see `reductions::symmetry`.
+    /// Each view after each permutation; see `reductions::symmetry`.
     pub images: Vec<u32>,
 }
 
@@ -115,17 +113,17 @@ impl Column {
         }
     }
 
-    /// How many views there are.
+    /// The number of views.
     pub(super) fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// Whether the steps of a view are known.
+    /// True if the steps of a view are known.
     pub(super) fn has_steps(&self, view: u32) -> bool {
         self.steps[view as usize].0 != NONE
     }
 
-    /// What a view adds to a hashed key.
+    /// The term of a view in a hashed key.
     pub(super) fn hash(&self, view: u32) -> Words {
         [self.narrow[view as usize], self.wide[view as usize]]
     }

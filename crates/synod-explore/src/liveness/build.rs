@@ -1,4 +1,4 @@
-//! The graph of all states, as small as it can be kept: of each step where it leads and which classes it belongs to.
+//! Builds the graph of all states in little memory: the successor and the classes of each step.
 
 use super::fair::{Classes, Demands, Graph, Label};
 use super::property::{Assumption, Fairness, Goal, Liveness, Shape};
@@ -32,7 +32,7 @@ pub(super) struct Built<'s, A: Subject, O: Observer<A>> {
     pub ordinals: Vec<u16>,
     pub classes: Vec<Class>,
     pub demands: Demands,
-    /// Of each property, where something becomes due (if not only in the first state), and the goal.
+    /// Per property: the states in which it becomes due (if not only the first one), and the goal.
     pub marks: Vec<(Option<Vec<bool>>, Vec<bool>)>,
     pub depth: usize,
     /// Of each state, whether a bound cut off a step out of it.
@@ -40,7 +40,7 @@ pub(super) struct Built<'s, A: Subject, O: Observer<A>> {
 }
 
 impl<A: Subject, O: Observer<A>> Built<'_, A, O> {
-    /// Whether a bound cut something off.
+    /// True if a bound cut something off.
     pub(super) fn is_cut(&self) -> bool {
         self.escapes.contains(&true)
     }
@@ -50,11 +50,11 @@ impl<A: Subject, O: Observer<A>> Built<'_, A, O> {
 pub(super) enum NotBuilt<A: Subject> {
     GaveUp(Why),
     Panicked(Impure<A>),
-    /// What was taken for no boundary is one.
+    /// The function that was taken for no boundary is one.
     Bounded,
 }
 
-/// What is known of steps that are the same action.
+/// The facts about steps that are the same action.
 enum Kind {
     Always(u16),
     /// It depends on the state which label it has: the classes at any rate, and those that depend, with their assumptions.
@@ -64,7 +64,7 @@ enum Kind {
     },
 }
 
-/// Which label each step has.
+/// The label of each step.
 struct Classing<'l, A: Subject, O: Observer<A>> {
     liveness: &'l Liveness<A, O>,
     kinds: FxHashMap<u32, Kind>,
@@ -206,7 +206,7 @@ impl<'g, A: Subject, O: Observer<A>> Asked<'g, A, O> {
     }
 }
 
-/// Where something becomes due, if not only in the first state, and where it is done.
+/// The states in which a goal becomes due, if not only the first one, and those in which it is reached.
 type Asking<'g, A, O> = (Option<Asked<'g, A, O>>, Asked<'g, A, O>);
 
 fn panicked<A: Subject>(message: String) -> NotBuilt<A> {
@@ -292,7 +292,7 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
             }
         }
         if depth_bound == Some(depth) {
-            // What is possible here is not known, so that nothing is said to be impossible.
+            // The possible steps of this state are not known, so that none is called impossible.
             graph.enabled.push(Classes::MAX);
             escapes.push(true);
         } else {

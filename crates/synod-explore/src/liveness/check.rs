@@ -1,4 +1,4 @@
-//! Checks what must come about: builds the graph, decides, and runs what it found again before it says so.
+//! Checks liveness properties: builds the graph, decides, and runs each lasso again before it is reported.
 
 use super::build::{BYTES_A_STATE, Built, NotBuilt, build};
 use super::fair::{NOWHERE, components};
@@ -17,7 +17,7 @@ use crate::{Action, Subject, panics};
 /// From how many states, equally near, a shortest cycle is looked for.
 const ENTRIES: usize = 32;
 
-/// Checks everything that a system says must come about, on every run for which its assumptions hold.
+/// Checks all liveness properties of a system, on every run that meets its assumptions.
 ///
 /// Properties of safety are not looked at; [`explore`](crate::explore) does that. Of the options, threads and tables have no
 /// effect: one thread keeps whole states.
@@ -55,7 +55,7 @@ pub fn check<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Option
     report
 }
 
-/// Why liveness cannot be checked in the way that was asked for, if so.
+/// The reason why liveness cannot be checked with these options, if there is one.
 fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<'_>) -> Option<String> {
     if options.symmetry && system.symmetry.is_some() {
         return Some(
@@ -137,11 +137,11 @@ fn decide<A: Subject, O: Observer<A>>(
     Ok(report::judge(found, None, cut.then(|| system.describe_bounds())))
 }
 
-/// What is said of assumptions that exclude one another.
+/// The message about assumptions that exclude one another.
 const NO_RUN: &str = "a run that meets the assumptions";
 
-/// Whether there is a run that meets all assumptions: from the first state on, and, where no bound cuts any off, from every state.
-/// Else they exclude one another, and whatever holds on every such run means nothing.
+/// True if a run meets all assumptions: from the first state on, and, unless a bound cuts some off, from every state.
+/// Otherwise they exclude one another, and a property of every such run means nothing.
 fn meets_assumptions<A: Subject, O: Observer<A>>(
     built: &Built<'_, A, O>,
     budget: &Budget<'_>,
@@ -168,7 +168,7 @@ fn meets_assumptions<A: Subject, O: Observer<A>>(
 }
 
 enum Judged<A: Subject> {
-    /// No fair run is without it. If so whatever follows, a run that leaves the bounds has come to it before it does.
+    /// Every fair run reaches the goal. With `whatever_follows`, a run that leaves the bounds has reached it before it does.
     Holds {
         whatever_follows: bool,
     },
@@ -216,7 +216,7 @@ fn judge_one<A: Subject, O: Observer<A>>(
     let others = due.nearest[first + 1..].iter().filter(|&&state| fair[state as usize] != NOWHERE);
     for &home in others.take(ENTRIES - 1) {
         let (path, since) = due.path(home);
-        // The cost of a search grows with what it finds, so only small cycles are looked for where there is one.
+        // The cost of a search grows with the length of its result, so only small cycles are looked for where there is one.
         if path.len() > best.0.len() || !best.2.1 || best.2.0.is_empty() {
             break;
         }
@@ -259,7 +259,7 @@ fn judge_one<A: Subject, O: Observer<A>>(
     }
 }
 
-/// What was found is not so when it is run again: an actor, the observer or an assumption gave two answers to one question.
+/// A lasso cannot be repeated: an actor, the observer or an assumption gave two answers to one question.
 fn impure<A: Subject>(lasso: Lasso<A>, message: &str) -> NotBuilt<A> {
     let mut trace = lasso.stem;
     trace.extend(lasso.cycle);

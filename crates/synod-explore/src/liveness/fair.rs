@@ -1,16 +1,16 @@
-//! Which states lie on a fair cycle: strongly connected components, taken apart until what is left is fair.
+//! Fair cycles: strongly connected components are split until each is fair or gone.
 //!
-//! What is decided here is whether a run that stays for ever in some set of states can meet every fairness condition (a Streett
+//! The question is whether a run that stays for ever in some set of states can meet every fairness condition (a Streett
 //! condition on steps). Such a run visits some states and takes some steps infinitely often, and these are strongly
 //! connected. So it is enough to look at components:
 //!
 //! - *weak*: if a class is enabled in every state of a component and no step of it stays inside, then this is also so of
-//!   each part of it, and no run that stays there is fair.
+//!   each subset of it, and no run that stays there is fair.
 //! - *strong*: if a class is enabled in some states of a component and no step of it stays inside, then a fair run that
-//!   stays there leaves these states for good. They go, and what is left is looked at anew.
+//!   stays there leaves these states for good. They are removed, and the rest is split again.
 //! - else a run that takes every step of the component for ever meets every condition.
 //!
-//! To stay where one is, for ever, is always possible; so a single state without a step to itself is a component too, and
+//! Standing still for ever is always possible; so a single state without a step to itself is a component too, and
 //! fair if none of the classes that are to be fair is enabled in it.
 
 use crate::report::Why;
@@ -21,19 +21,19 @@ pub(super) type Classes = u128;
 /// The graph: of each state its steps, one after the other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
-    /// Where the steps of each state begin, and at last where they end.
+    /// The index of the first step of each state, and at the end the number of steps.
     pub starts: Vec<usize>,
-    /// Where each step leads.
+    /// The successor by each step.
     pub to: Vec<u32>,
     /// The label of each step.
     pub label: Vec<u16>,
-    /// What each label means.
+    /// The meaning of each label.
     pub labels: Vec<Label>,
     /// The classes that are enabled in each state, also by steps that lead out of bounds.
     pub enabled: Vec<Classes>,
 }
 
-/// What matters of a step.
+/// The facts about a step that fairness needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Label {
     /// The classes that it belongs to.
@@ -80,7 +80,7 @@ pub(super) const NOWHERE: u32 = 0;
 /// Only states of the region are looked at. With `visit`, a component must have one of these states.
 ///
 /// # Errors
-/// When `give_up` says why.
+/// If `give_up` gives a reason.
 pub(super) fn components(
     graph: &Graph,
     demands: Demands,
@@ -141,12 +141,12 @@ pub(super) fn components(
     Ok(fair)
 }
 
-/// States in parts; only steps within a part count.
+/// States in components; only steps within a component count.
 struct StrongComponents<'g> {
     graph: &'g Graph,
-    /// The part of each state; [`NOWHERE`] if it is settled.
+    /// The component of each state; [`NOWHERE`] if it was removed.
     component: Vec<u32>,
-    /// When each state was first met, from 1; 0 if it was not. Tarjan's algorithm.
+    /// The order in which states were first visited, from 1; 0 if not yet. Tarjan's algorithm.
     order: Vec<u32>,
     /// The earliest state that can be reached and is still open.
     low: Vec<u32>,
@@ -168,7 +168,7 @@ impl StrongComponents<'_> {
         self.next_component
     }
 
-    /// Tells the strongly connected components of a part (Tarjan 1972), without recursion.
+    /// Finds the strongly connected components of a component (Tarjan 1972), without recursion.
     fn split(
         &mut self,
         component: u32,
@@ -182,7 +182,7 @@ impl StrongComponents<'_> {
         let mut met = 0;
         let mut open: Vec<u32> = Vec::new();
         let mut closed = vec![];
-        // The way to the present state: each state with its next step.
+        // The path to the present state: each state with its next step.
         let mut path: Vec<(u32, usize)> = Vec::new();
         for &root in states {
             if self.order[root as usize] != 0 {

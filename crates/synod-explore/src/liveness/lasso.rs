@@ -1,22 +1,22 @@
-//! The shortest way to a state on a fair cycle, and the shortest fair cycle through it that can be afforded.
+//! Finds lassos: a shortest path to a state on a fair cycle, and the shortest fair cycle through it that can be afforded.
 
 use super::fair::{Classes, Demands, Graph, NOWHERE};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 
-/// Where the states of a property lie: which runs it is about.
+/// The states of a property, which decide the runs it is about.
 pub(super) struct Ask<'g> {
     /// The states in which something becomes due. `None`: in the initial state alone.
     pub from: Option<&'g [bool]>,
     /// The states in which it is done.
     pub to: &'g [bool],
-    /// What is due is to stay so in the end: a run that leaves these states for ever again and again is at fault.
+    /// The goal must stay reached in the end: a run that leaves these states again and again, for ever, is at fault.
     pub stays: bool,
 }
 
-/// States that something can be due in, in the order of their distance, and a shortest way to each.
+/// States in which a goal can be due, in the order of their distance, and a shortest path to each.
 pub(super) struct Due {
-    /// Which states these are.
+    /// The goal states.
     pub region: Vec<bool>,
     /// The same, the nearest first.
     pub nearest: Vec<u32>,
@@ -56,7 +56,7 @@ impl Due {
                 due.nearest.push(node / 2);
             }
         };
-        // Where only the first state can begin it, there is nothing to be looked for on the way to another.
+        // If the goal is due in the first state only, no path to another state is needed.
         let anywhere = ask.from.is_some() && !ask.stays;
         if anywhere || !starts(0) {
             if anywhere {
@@ -80,7 +80,7 @@ impl Due {
         due
     }
 
-    /// The states on a shortest way to a state in which something is due, both ends included; and the place on it where it
+    /// The states on a shortest path to a state in which the goal is due, both ends included; and the place on it at which it
     /// became due.
     pub(super) fn path(&self, state: u32) -> (Vec<u32>, usize) {
         let mut path = Vec::new();
@@ -94,7 +94,7 @@ impl Due {
                 since = path.len();
             }
             let parent = self.parent[node as usize];
-            // From not due to due one stays where one is; but a step from a state to itself is none of a shortest way.
+            // Becoming due takes no step; and a step from a state to itself is on no shortest path.
             if parent == node {
                 break;
             }
@@ -106,10 +106,10 @@ impl Due {
     }
 }
 
-/// States, with what was met, that are looked at for a shortest cycle before any cycle will do.
+/// The most pairs of a state and met conditions that are looked at for a shortest cycle, before any cycle will do.
 const AFFORDABLE: usize = 1 << 20;
 
-/// What a way along a cycle has met so far.
+/// The conditions that a path along a cycle has met so far.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Met {
     /// Weak classes that were disabled somewhere or taken.
@@ -122,7 +122,7 @@ struct Met {
     visited: bool,
 }
 
-/// What a cycle is looked for in.
+/// The graph and the demands of a search for a cycle.
 pub(super) struct Cycles<'g> {
     pub graph: &'g Graph,
     pub demands: Demands,
@@ -170,7 +170,7 @@ impl Cycles<'_> {
     }
 
     /// A fair cycle from a state of a fair component to itself, as steps: a shortest one, or if that costs too much some
-    /// one. No step at all if to stay there for ever is fair. The second says whether it is a shortest one.
+    /// one. No step at all if it is fair to stay there for ever. The second result is true if the cycle is a shortest one.
     pub(super) fn through_state(&self, home: u32) -> (Vec<usize>, bool) {
         if self.is_fair(self.start(home)) {
             return (Vec::new(), true);
@@ -231,7 +231,7 @@ impl Cycles<'_> {
                 steps.push(step);
             }
         }
-        // The way home may ask for more than was met; then once more around.
+        // The path home may ask for more than was met; then once more around.
         while state != home || steps.is_empty() || !self.is_fair(met) {
             let home = self.nearest(state, &|_, next| next == home);
             for step in home {
@@ -253,7 +253,7 @@ impl Cycles<'_> {
         steps
     }
 
-    /// The shortest way within the component to a step that will do, that step included.
+    /// The shortest path within the component to a step that will do, that step included.
     fn nearest(&self, from: u32, will_do: &dyn Fn(usize, u32) -> bool) -> Vec<usize> {
         let mut parent: FxHashMap<u32, usize> = FxHashMap::default();
         let mut queue = VecDeque::from([from]);

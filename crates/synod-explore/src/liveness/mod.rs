@@ -1,4 +1,4 @@
-//! What must come about, on every fair run: decided on the graph of all states, with a lasso where it is not so.
+//! Liveness on fair runs, decided on the graph of all states, with a lasso as the counterexample.
 //!
 //! A *run* is an infinite sequence of states, each the one before or after a step of it; so to stand still for ever is
 //! a run too, wherever one is. Without assumptions nothing has to come about. An [`Assumption`] is about a *class*
@@ -8,8 +8,8 @@
 //! - *strong* fairness: if steps of the class are possible again and again, one of them is taken again and again;
 //! - *ceases*: steps of the class are taken only finitely often.
 //!
-//! A step that a bound cuts off is possible, and what follows it is not known: so a run that may only go on beyond the
-//! bound is no counterexample, and the verdict says what the bound is. If no run meets the assumptions, as they exclude one another
+//! A step that a bound cuts off is possible, and its successor is not known. So a run that may only go on beyond the
+//! bound is no counterexample, and the verdict names the bound. If no run meets the assumptions, as they exclude one another
 //! or because all that do leave the bound, the verdict is *vacuous*.
 //!
 //! A counterexample is a [`Lasso`]: a way to a state, and a cycle from there to the same state that is fair and on which what

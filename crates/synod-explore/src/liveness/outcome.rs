@@ -1,4 +1,4 @@
-//! What comes out of a check of liveness.
+//! Results of a check of liveness.
 
 use super::property::Fairness;
 use crate::report::{Rerun, Status, Verdict};
@@ -6,12 +6,12 @@ use crate::{Action, Subject};
 use std::fmt::{self, Debug, Display, Formatter};
 use std::time::Duration;
 
-/// How a cycle meets a fairness condition.
+/// The way in which a cycle meets a fairness condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum How {
     /// A step of the class is taken: this one of the cycle, from 1.
     Taken(usize),
-    /// No step of the class is possible before this step of the cycle, from 1; 1 also where nothing is done any more.
+    /// No step of the class is possible before this step of the cycle, from 1; 1 also if the run stands still.
     Impossible(usize),
     /// No step of the class is possible anywhere on the cycle.
     Never,
@@ -24,11 +24,11 @@ pub enum How {
 pub struct Meets {
     /// The name of the assumption.
     pub assumption: String,
-    /// The name of the class, where there are several.
+    /// The name of the class, if there are several.
     pub class: String,
-    /// What is assumed of it.
+    /// The assumed fairness.
     pub fairness: Fairness,
-    /// How it is met.
+    /// The way in which it is met.
     pub how: How,
 }
 
@@ -48,15 +48,15 @@ impl Display for Meets {
     }
 }
 
-/// A run that goes on for ever: a way to a state, and a cycle from there back to it.
+/// An infinite run: a path to a state, and a cycle from there back to it.
 pub struct Lasso<A: Subject> {
-    /// The way to the cycle.
+    /// The path to the cycle.
     pub stem: Vec<Action<A>>,
-    /// The cycle; empty if nothing is done any more.
+    /// The cycle; empty if the run stands still.
     pub cycle: Vec<Action<A>>,
-    /// After how many steps of the stem what never comes about was due.
+    /// The number of steps of the stem after which the goal that never comes about was due.
     pub due: usize,
-    /// Whether the stem is a shortest one, and the cycle a shortest fair one from where it begins.
+    /// True if the stem is a shortest one, and the cycle a shortest fair one from its first state.
     pub shortest: bool,
     /// Every fairness condition, and how the cycle meets it.
     pub meets: Vec<Meets>,
@@ -84,20 +84,20 @@ impl<A: Subject> Debug for Lasso<A> {
     }
 }
 
-/// What was found out about one property.
+/// The result about one property.
 pub struct LiveFinding<A: Subject> {
     /// Its name.
     pub property: &'static str,
-    /// What became of it: it holds, is violated, is hollow as nothing was ever due or no run meets the assumptions, or is undecided. Where
-    /// all runs leave the bounds, it holds only if they come to it before they do.
+    /// The status: it holds, is violated, is hollow as nothing was ever due or no run meets the assumptions, or is undecided. Where
+    /// all runs leave the bounds, it holds only if they reach the goal before they do.
     pub status: Status,
     /// A fair run on which it does not come about.
     pub lasso: Option<Lasso<A>>,
 }
 
-/// What was found out about what must come about.
+/// The result of a check of liveness.
 pub struct LiveReport<A: Subject> {
-    /// What it comes to. *Vacuous* names properties for which nothing was ever due, or says that no run meets the assumptions.
+    /// The verdict. *Vacuous* names properties for which nothing was ever due, or says that no run meets the assumptions.
     pub verdict: Verdict<A>,
     /// One finding a property, in the order of the system's.
     pub findings: Vec<LiveFinding<A>>,
@@ -105,7 +105,7 @@ pub struct LiveReport<A: Subject> {
     pub classes: Vec<(String, String)>,
     /// Distinct states.
     pub unique_states: u64,
-    /// Steps, those out of bounds left out.
+    /// Steps, without those out of bounds.
     pub steps: u64,
     /// The greatest depth of a state; the initial state has depth 1.
     pub depth: usize,
@@ -113,14 +113,14 @@ pub struct LiveReport<A: Subject> {
     pub elapsed: Duration,
     /// Bytes it took.
     pub memory_bytes: u64,
-    /// How often an actor's handler was run.
+    /// The number of handler calls.
     pub handler_calls: u64,
-    /// How much of it was done twice, to see whether it comes to the same.
+    /// The numbers of repeated calls.
     pub rerun: Rerun,
 }
 
 impl<A: Subject> LiveReport<A> {
-    /// What was found out about a property.
+    /// The result about a property.
     pub fn finding(&self, property: &str) -> Option<&LiveFinding<A>> {
         self.findings.iter().find(|finding| finding.property == property)
     }

@@ -1,4 +1,4 @@
-//! What must come about, and what is assumed for that.
+//! Liveness properties and fairness assumptions.
 
 use crate::observer::Observer;
 use crate::state::{Local, State};
@@ -6,11 +6,11 @@ use crate::{Action, Subject};
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-/// What must come about in a system, and what is taken for granted of its runs.
+/// The liveness properties of a system, and the assumptions about its runs.
 pub struct Liveness<A: Subject, O: Observer<A>> {
-    /// What must come about.
+    /// The liveness properties.
     pub properties: Vec<LiveProperty<A, O>>,
-    /// What is assumed of every run.
+    /// The assumptions about every run.
     pub assumptions: Vec<Assumption<A, O>>,
 }
 
@@ -26,7 +26,7 @@ impl<A: Subject, O: Observer<A>> Clone for Liveness<A, O> {
     }
 }
 
-/// How often steps of a class are taken.
+/// The fairness of a class of steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fairness {
     /// Infinitely often, if from some point on they are always possible.
@@ -47,18 +47,18 @@ impl Display for Fairness {
     }
 }
 
-/// Says which class a step belongs to, by its action and what the observer noted of it; `None` if it is not meant.
+/// Gives the class of a step, by its action and the observer's note of it; `None` if it has none.
 pub type ClassOf<A, O> =
     Arc<dyn Fn(&Action<A>, Option<&<O as Observer<A>>::Note>) -> Option<String> + Send + Sync>;
 
-/// Says in which states a step belongs to its class.
+/// Gives the states in which a step belongs to its class.
 pub type When<A, O> = Arc<dyn Fn(&State<A, O>, &Action<A>) -> bool + Send + Sync>;
 
-/// What is assumed of every run: a fairness, of one class of steps or of several.
+/// An assumption about every run: a fairness of one class of steps or of several.
 pub struct Assumption<A: Subject, O: Observer<A>> {
     /// Its name.
     pub name: String,
-    /// How often steps of each class are taken.
+    /// The fairness of each class.
     pub fairness: Fairness,
     /// The class of a step, by name.
     pub class: ClassOf<A, O>,
@@ -115,10 +115,10 @@ impl<A: Subject, O: Observer<A>> Clone for Assumption<A, O> {
     }
 }
 
-/// A set, as a function that says what is in it.
+/// A set, as a function that is true of its elements.
 pub type SetOf<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
 
-/// A set of actors' indices and what they are and have.
+/// A set of actors' indices with their locals.
 pub type LocalsOf<A> = Arc<dyn Fn(usize, &Local<A>) -> bool + Send + Sync>;
 
 /// A set of states. The less it looks at, the less often it has to be asked.
@@ -132,7 +132,7 @@ pub enum Goal<A: Subject, O: Observer<A>> {
 }
 
 impl<A: Subject, O: Observer<A>> Goal<A, O> {
-    /// Whether a state is among them.
+    /// True if a state is among them.
     pub fn holds(&self, state: &State<A, O>) -> bool {
         match self {
             Self::History(goal) => goal(&state.history),
@@ -152,7 +152,7 @@ impl<A: Subject, O: Observer<A>> Clone for Goal<A, O> {
     }
 }
 
-/// What must come about.
+/// The liveness properties.
 pub enum Shape<A: Subject, O: Observer<A>> {
     /// Every run comes to the goal at least once.
     Eventually,
@@ -179,9 +179,9 @@ impl<A: Subject, O: Observer<A>> Clone for Shape<A, O> {
 pub struct LiveProperty<A: Subject, O: Observer<A>> {
     /// Its name, unique in a system.
     pub name: &'static str,
-    /// From where on, and for how long.
+    /// The states in which the goal becomes due, and how long it must last.
     pub shape: Shape<A, O>,
-    /// Where runs must come to.
+    /// The states that runs must reach.
     pub goal: Goal<A, O>,
 }
 
@@ -204,7 +204,7 @@ impl<A: Subject, O: Observer<A>> LiveProperty<A, O> {
         Self { name, shape, goal: Goal::State(Arc::new(goal)) }
     }
 
-    /// From every reachable state every run comes to one where the history is such.
+    /// From every reachable state every run comes to one whose history is such.
     pub fn from_everywhere_history(
         name: &'static str,
         goal: impl Fn(&O::History) -> bool + Send + Sync + 'static,
@@ -212,7 +212,7 @@ impl<A: Subject, O: Observer<A>> LiveProperty<A, O> {
         Self { name, shape: Shape::FromEverywhere, goal: Goal::History(Arc::new(goal)) }
     }
 
-    /// From every reachable state every run comes to one where every actor is such.
+    /// From every reachable state every run comes to one whose actors all are such.
     pub fn from_everywhere_locals(
         name: &'static str,
         goal: impl Fn(usize, &Local<A>) -> bool + Send + Sync + 'static,

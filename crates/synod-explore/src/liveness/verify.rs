@@ -15,11 +15,11 @@ use std::fmt::{self, Display, Formatter};
 pub enum Breach {
     /// A step, counted from 1 over stem and cycle, is not possible, is ignored, or leads out of bounds.
     NoStep(usize),
-    /// The cycle does not end where it began.
+    /// The cycle does not end in its first state.
     NoCycle,
     /// A fairness condition is not met: the assumption's name, the class's, and the fairness.
     Unfair(String, String, Fairness),
-    /// What is said never to come about is not due, or does come about after so many steps.
+    /// The goal that is claimed never to come about is not due, or does come about after so many steps.
     ComesAbout(usize),
 }
 
@@ -46,7 +46,7 @@ impl std::error::Error for Breach {}
 /// The classes of steps, each by the index of its assumption and its name.
 type Names = BTreeSet<(usize, String)>;
 
-/// The state after a step, and what the observer noted of it.
+/// The state after a step, and the observer's note of it.
 type After<A, O> = (State<A, O>, Option<<O as Observer<A>>::Note>);
 
 /// Takes a step; `None` if it is none.
@@ -89,8 +89,8 @@ fn possible<A: Subject, O: Observer<A>>(system: &System<A, O>, state: &State<A, 
     names
 }
 
-/// Runs a lasso through the actors: that its steps are possible, that its last state is the one in which its cycle begins,
-/// that no assumption is violated on it, and that the property does not come about. Tells how each fairness condition is met.
+/// Runs a lasso through the actors and checks that its steps are possible, that its last state is the first one of its cycle,
+/// that no assumption is violated on it, and that the goal is not reached. Returns how each fairness condition is met.
 ///
 /// # Errors
 /// If any of that is not so.
@@ -120,7 +120,7 @@ pub fn verify<A: Subject, O: Observer<A>>(
     meets(&system.liveness, &enabled, &taken[first..])
 }
 
-/// Fails if what must come about does so.
+/// Fails if the goal is reached.
 fn comes_about<A: Subject, O: Observer<A>>(
     property: &LiveProperty<A, O>,
     lasso: &Lasso<A>,
@@ -142,7 +142,7 @@ fn comes_about<A: Subject, O: Observer<A>>(
     }
 }
 
-/// How each fairness condition is met by what is possible in the states of a cycle and taken in its steps.
+/// The way in which a cycle meets each fairness condition, by the steps that are possible in its states and those that it takes.
 fn meets<A: Subject, O: Observer<A>>(
     liveness: &Liveness<A, O>,
     enabled: &[Names],

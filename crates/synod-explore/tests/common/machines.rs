@@ -19,7 +19,7 @@ pub(crate) enum Output {
     Save(u8),
 }
 
-/// What a machine does on an event: where it goes, unless it stays, and what it puts out.
+/// The reaction of a machine to a trigger: its next state, if it changes, and its commands.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Effect {
     pub(crate) to: Option<u8>,

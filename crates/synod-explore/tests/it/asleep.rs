@@ -1,17 +1,17 @@
-//! What is not followed, as it is known to lead nowhere new, and what is not asked, as it is known of the parts of a history:
-//! neither changes anything that is told of an exploration.
+//! Sleep sets and components of histories: steps that are not followed, as they lead nowhere new, and updates that are not asked again
+//! change no result of an exploration.
 //!
 //! Errors of the engine that these tests must find are in `tests/planted.toml`.
 
-use crate::differential::assert_same;
-use crate::erased::explore;
+use crate::digest::assert_same;
+use crate::erased::{explore, stateright_bfs};
 use crate::machines::{Machine, machines};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use std::sync::Arc;
 use synod_explore::{
     ComponentUpdate, Components, Delivery, Faults, Network, Observer, Options, Property, Step, Stop, System,
-    Table, Trigger, oracle,
+    Table, Trigger,
 };
 
 /// Keeps something of the steps of each actor, in their order, and something of the steps of all. Most of it comes apart.
@@ -21,7 +21,7 @@ struct Diary {
     fault: Fault,
 }
 
-/// What is wrong with the parts.
+/// An error in the components.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     Nothing,
@@ -43,12 +43,12 @@ const ALL: usize = 3;
 const WHOLE: u8 = 11;
 
 impl Diary {
-    /// What a note makes of a part; `None` if it takes the others, too.
+    /// A component after a note; `None` if the note needs the others, too.
     fn component(component: usize, old: u8, (actor, code): (usize, u8)) -> Option<u8> {
         match component {
             _ if code == WHOLE => None,
             ALL if code % 4 == 0 => Some((old + 1) % 3),
-            // Which of two came first matters.
+            // The order of the two matters.
             component if component == actor && code % 3 != 0 => Some((old * 2 + code) % 5),
             _ => Some(old),
         }
@@ -153,7 +153,7 @@ pub(crate) fn apart(depth: usize) -> System<Machine, impl Observer<Machine> + Cl
 }
 
 proptest! {
-    #![proptest_config(crate::cases(256))]
+    #![proptest_config(crate::cases::cases(256))]
 
     /// A bound of whole states makes the engine follow every step; one that keeps nothing out does nothing else.
     #[test]
@@ -177,7 +177,7 @@ proptest! {
         let mut awake = build(false);
         awake.bounds.state = Some(("anything".to_owned(), Arc::new(|_: &synod_explore::State<_, _>| true)));
         let expected = explore(&awake, &options);
-        let theirs = oracle::stateright_bfs(&awake, 1, None);
+        let theirs = stateright_bfs(&awake, 1);
         prop_assert_eq!(expected.unique_states, theirs.unique_states);
         prop_assert_eq!(expected.generated_states, theirs.generated_states);
         for system in [&whole, &apart] {

@@ -1,5 +1,5 @@
-//! An exploration that is stopped again and again, and goes on from its checkpoint each time, finds what it finds in one go;
-//! and no file makes it do anything else.
+//! An exploration that is stopped again and again, and resumed from its checkpoint each time, finds the same as one without a stop;
+//! and no file can make the engine do anything else.
 
 use crate::asleep::apart;
 use crate::erased::explore;

@@ -1,4 +1,4 @@
-//! What takes the place of stateright's tester says what that says, after every event of any history.
+//! The replacement of stateright's tester gives the same answer after every change of any history.
 
 use proptest::prelude::*;
 use stateright::semantics::register::{Register, RegisterOp, RegisterRet};
@@ -51,7 +51,7 @@ fn history<Op: Clone + Debug, Ret: Clone + Debug>(
 static WITHOUT_ORDER: AtomicUsize = AtomicUsize::new(0);
 
 proptest! {
-    #![proptest_config(crate::cases(2000))]
+    #![proptest_config(crate::cases::cases(2000))]
 
     fn registers(
         events in history(

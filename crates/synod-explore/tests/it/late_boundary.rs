@@ -1,9 +1,10 @@
-//! The boundary of a stateright model is asked of every state, also where no property is left to be asked.
+//! The boundary of a stateright model is asked about every state, even if no property is left to be asked.
 
+use crate::erased::explore;
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Out, model_timeout};
 use std::borrow::Cow;
-use synod_explore::{Options, Stop, Verdict, actor_model, explore};
+use synod_explore::{Options, Stop, Verdict, actor_model};
 
 /// Counts to 40, a tick at a time.
 #[derive(Clone)]

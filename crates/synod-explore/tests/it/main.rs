@@ -1,32 +1,21 @@
-//! The engine against stateright's own, every verdict, and everything that reads or shows a run.
+//! Every verdict, every reduction, and checkpoints.
+//!
+//! The tests of this crate are several binaries: in one, the compiler would take twice the memory.
 
-mod actors;
 mod asleep;
+#[path = "../common/cases.rs"]
+mod cases;
 mod checkpoints;
-mod diagrams;
-mod differential;
+#[path = "../common/digest.rs"]
+mod digest;
+#[path = "../common/erased.rs"]
 mod erased;
-mod explorer;
 mod judged;
-mod kinds;
 mod late_boundary;
 #[path = "../common/machines.rs"]
 mod machines;
 mod paxos;
 mod reductions;
+#[allow(dead_code, reason = "each test binary uses its share")]
 mod systems;
-mod traces;
-mod trusted;
 mod verdicts;
-mod walks;
-
-use proptest::test_runner::{Config, RngSeed};
-use std::hash::{BuildHasher, RandomState};
-
-/// So many random cases, others in each run. A failing run prints its seed; `SYNOD_SEED=n` runs it again.
-fn cases(cases: u32) -> Config {
-    let given = std::env::var("SYNOD_SEED").ok().map(|text| text.parse().expect("SYNOD_SEED is a number"));
-    let seed = given.unwrap_or_else(|| RandomState::new().hash_one(cases));
-    eprintln!("SYNOD_SEED={seed}");
-    Config { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() }
-}

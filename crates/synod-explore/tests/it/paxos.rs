@@ -123,7 +123,7 @@ impl Actor for Server {
     }
 }
 
-/// What judges a register's history: stateright's tester, or what takes its place.
+/// The judge of a register's history: stateright's tester, or a replacement.
 pub(crate) trait Tester:
     ConsistencyTester<Id, Register<char>> + Clone + Debug + PartialEq + Hash + Send + Sync + 'static
 {

@@ -1,8 +1,8 @@
-//! What makes an exploration smaller or shorter changes no verdict, no finding and no length of a trace; and what is declared
-//! wrongly is found out.
+//! Reductions change no verdict, no finding and no length of a trace; and a wrong declaration is
+//! noticed.
 
-use crate::cases;
-use crate::differential::{Digest, assert_same};
+use crate::cases::cases;
+use crate::digest::{Digest, assert_same};
 use crate::erased::explore;
 use crate::machines::{Machine, machines};
 use crate::paxos;
@@ -132,7 +132,7 @@ fn a_message_that_matters_on_the_next_lap_is_kept() {
 #[test]
 fn a_message_that_never_matters_again_is_left_out() {
     let mut system = letters("cddeee");
-    // Whether what nobody will read is lost or not makes no difference, and many states.
+    // The loss of an unread message makes no difference, and many states.
     system.network.loss = true;
     let (whole, reduced) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
     assert_eq!(whole.verdict, Verdict::Holds);
@@ -249,7 +249,7 @@ fn dead_messages_matter_to_no_finding() {
         assert_no_weaker(&whole, &reduced);
         prop_assert!(reduced.unique_states <= whole.unique_states);
         left_out.fetch_add(usize::from(reduced.unique_states < whole.unique_states), Ordering::Relaxed);
-        // Whether threads share the work or not.
+        // With and without several threads.
         let shared = explore(&system, &Options { threads: 2, ..dead(true) });
         assert_same(&reduced, &shared);
         Ok(())
@@ -283,7 +283,7 @@ pub(crate) fn digested(mut system: System<Machine, Digest>, at: u8) -> System<Ma
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// Whatever is remembered of states, the same is found.
+    /// Results are the same with every kind of seen table.
     #[test]
     fn fingerprints_find_the_same(machines in machines(), network in 0..3usize, crashes in 0..2u32) {
         let delivery = [Delivery::Ordered, Delivery::Set, Delivery::Multiset][network];

@@ -1,7 +1,7 @@
-//! Every verdict there is, and for each what makes it that one and not a milder one.
+//! Every verdict, and for each the condition that makes it that one and not a milder one.
 
-use crate::differential::assert_same;
-use crate::erased::explore;
+use crate::digest::assert_same;
+use crate::erased::{explore, stateright_bfs};
 use crate::paxos;
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use synod_explore::{
     Action, Faults, Observer, Options, Progress, Property, Report, Status, Step, Stop, System, Table,
-    Trigger, Verdict, Why, oracle,
+    Trigger, Verdict, Why,
 };
 
-/// What a walker does beside walking.
+/// A walker's habits beside walking.
 #[derive(Clone, Default)]
 struct Habits {
     /// Panics where it starts, or on arriving there.
@@ -235,7 +235,7 @@ fn vacuous_if_a_witness_was_never_found() {
     assert_eq!(trace_length(&report, "six"), Some(3));
     assert_eq!(trace_length(&report, "a step to 2"), Some(1));
     assert_eq!(trace_length(&report, "four"), Some(2));
-    let theirs = oracle::stateright_bfs(&system, 2, None);
+    let theirs = stateright_bfs(&system, 2);
     assert_eq!(theirs.verdict, report.verdict);
     // A violation outweighs a missing witness.
     let violated = check(&system.property(below(6)), Stop::FirstViolation);
@@ -314,7 +314,7 @@ fn panicked_in_a_handler() {
     // It outweighs a violation that is as near.
     let system = habit(Habits { trap: Some(5), ..Habits::default() }).property(below(6));
     assert_eq!(panicked(&system).1, 3);
-    let theirs = oracle::stateright_bfs(&system, 1, None);
+    let theirs = stateright_bfs(&system, 1);
     assert!(matches!(theirs.verdict, Verdict::Panicked { message, .. } if message.contains("the trap at 5")));
 }
 
@@ -395,7 +395,7 @@ fn panicked_if_an_actor_is_no_function_of_its_inputs() {
     let Verdict::Panicked { message, trace } = report.verdict else { panic!("{report:?}") };
     assert!(message.contains("not a function of its inputs"), "{message}");
     assert!(!trace.is_empty());
-    // Where no trace is reported, a sample of the steps is done again.
+    // If no trace is reported, a sample of the steps is run again.
     let report = explore(&habit(moody()), &Options::default());
     let Verdict::Panicked { message, trace } = report.verdict else { panic!("{report:?}") };
     assert!(message.contains("the outcome of the step differs"), "{message}");

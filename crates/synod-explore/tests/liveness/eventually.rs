@@ -1,4 +1,4 @@
-//! What stateright calls `eventually`, of a plain model: also on cycles and where ways join.
+//! stateright's `eventually` in an unchanged model, also on cycles and where paths join.
 
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
 use stateright::{Checker, Expectation, Model};

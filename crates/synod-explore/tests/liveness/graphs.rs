@@ -19,17 +19,17 @@ pub(crate) struct Edge {
 pub(crate) struct Graph {
     /// The steps of each node.
     pub(crate) edges: Vec<Vec<Edge>>,
-    /// What is assumed of each class.
+    /// The fairness of each class.
     pub(crate) fairness: Vec<Fairness>,
-    /// Where something becomes due; of no account for some shapes.
+    /// The nodes in which the goal becomes due. Some shapes do not use them.
     pub(crate) from: BTreeSet<usize>,
-    /// Where it is done.
+    /// The goal.
     pub(crate) goal: BTreeSet<usize>,
     /// Nodes that are out of bounds.
     pub(crate) beyond: BTreeSet<usize>,
 }
 
-/// What a property says of a graph.
+/// The kind of a liveness property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asks {
     Eventually,
@@ -140,7 +140,7 @@ impl Graph {
     }
 }
 
-/// What a set of nodes that a run visits for ever comes to, and how far it is.
+/// The answer for a set of nodes that a run visits for ever, and its distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// The steps of a shortest way to a fair run on which the goal is missed; `None` if there is none.
@@ -187,7 +187,7 @@ pub(crate) fn naive(graph: &Graph, asks: Asks) -> Answer {
     Answer { stem: best }
 }
 
-/// Whether a run may visit just these nodes infinitely often.
+/// True if a fair run may visit just these nodes infinitely often.
 fn is_fair(graph: &Graph, members: &[usize], stays: bool) -> bool {
     let ceases = |edge: &Edge| edge.classes.iter().any(|class| graph.fairness[*class] == Fairness::Ceases);
     let steps = || {

@@ -124,7 +124,7 @@ fn a_state_at_the_bound_is_no_end() {
     system.bounds.depth = Some(2);
     let report = check(&system, &Options::default());
     assert_eq!(report.verdict, Verdict::Vacuous(vec!["a run that meets the assumptions"]));
-    // Where some fair runs stay within the bound, it holds of these.
+    // If some fair runs stay within the bound, it holds of these.
     let steps: [(usize, usize, &[usize]); 3] = [(0, 1, &[0]), (1, 1, &[0]), (0, 2, &[])];
     let some = Graph::new(3, &steps).beyond(&[2]).goal(&[1]).fairness(&[Fairness::Weak]);
     let report = check(&some.system(Asks::Eventually), &Options::default());

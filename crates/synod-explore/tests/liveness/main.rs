@@ -1,4 +1,4 @@
-//! What must come about: known answers, and random graphs against a decision that tries every set of nodes.
+//! Liveness: known answers, and random graphs against a decision that tries every set of nodes.
 
 mod eventually;
 mod graphs;

@@ -1,5 +1,5 @@
-//! The graph that is decided on is the one that the plain semantics of one step gives: random machines, with losses, crashes
-//! and bounds, are explored plainly, and what comes out is asked again as a graph of its own.
+//! The graph for liveness agrees with the plain semantics of one step: random machines, with losses, crashes
+//! and bounds, are explored plainly, and the resulting graph is decided as a system of its own.
 
 use crate::graphs::{Asks, Edge, Graph};
 use crate::machines::{Machine, machines};

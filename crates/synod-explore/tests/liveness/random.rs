@@ -1,4 +1,4 @@
-//! Random graphs: the engine and the naive decision come to the same.
+//! Random graphs: the engine and the naive decision agree.
 
 use crate::graphs::{ALL, Asks, Edge, Graph, naive};
 use std::collections::BTreeSet;

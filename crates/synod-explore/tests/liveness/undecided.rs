@@ -1,4 +1,4 @@
-//! Where runs leave the bounds, or none meets the assumptions, what is not shown is not said to hold.
+//! If runs leave the bounds, or none meets the assumptions, nothing is reported to hold without being shown.
 
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
@@ -53,11 +53,11 @@ fn what_comes_about_before_the_boundary_holds_and_nothing_else_does() {
     assert_eq!(report.verdict, Verdict::Vacuous(vec!["a run that meets the assumptions"]));
     let statuses: Vec<_> = report.findings.iter().map(|finding| finding.status).collect();
     assert_eq!(statuses, [Status::Holds, Status::Undecided]);
-    // Where it is all that is asked for, what every run comes to before it leaves is decided.
+    // If the goal is all that is asked for, and every run reaches it before it leaves the bounds, it is decided.
     system.liveness.properties.pop();
     let report = check(&system, &Options::default());
     assert!(matches!(report.verdict, Verdict::HoldsWithinBound(_)), "{}", report.verdict);
-    // What holds from everywhere on is about states beyond the boundary, too.
+    // A property from every state on is about states beyond the boundary, too.
     system.liveness.properties = vec![LiveProperty::stays_at_last_state("stays high", |state| {
         state.locals[0].state.as_deref() >= Some(&2)
     })];

@@ -1,43 +1,43 @@
-//! Messages that cannot matter any more are left out of inboxes, and that they cannot is checked afterwards.
+//! Dead messages: messages that can no longer matter are dropped from inboxes, and a check afterwards shows that they could not.
 //!
-//! **What it does.** A message is left out as soon as its receiver would ignore it. That is a guess: the receiver may come to a local in
+//! **What it does.** A message is dropped as soon as its receiver would ignore it. That is a guess: the receiver may come to a local in
 //! which it would not.
 //!
-//! **What it assumes.** A message that is left out is a no-op at its receiver in every state that follows. Then it is no step in any of
-//! them and stands in nobody's way, and the states with and without dead messages are bisimilar. In an ordered network even a no-op
-//! is a step, since it makes room for the next message; there nothing is left out.
+//! **What it assumes.** A dropped message is a no-op at its receiver in every state that follows. Then it is no step in any of them and
+//! holds nothing up, and the states with and without dead messages are bisimilar. In an ordered network even a no-op is a step, since it
+//! makes room for the next message; there nothing is dropped.
 //!
 //! **What certifies it.** [`DeadMessages::refute`] checks the guesses on the graph of locals that was explored: from every local in which a
-//! message was left out, every local that its receiver ever went on to must ignore it too. Where one does not, the message is kept in all
-//! locals that lead there, and the exploration begins anew. What is known of handlers stays, so that the guesses only get better and
-//! there is an end. A verdict *holds* is only given when nothing is refuted.
+//! message was dropped, every local that its receiver ever went on to must ignore it too. If one does not, the message is kept in all
+//! locals that lead there, and the exploration starts again. Memoised outcomes of handlers stay, so that the guesses only get better and
+//! the passes come to an end. The verdict *holds* is given only if nothing is refuted.
 
 use crate::engine::intern::pair;
 use rustc_hash::FxHashSet;
 
-/// What was left out, and what was found out about that.
+/// Dropped messages, and the results of checking them.
 #[derive(Default)]
 pub(crate) struct DeadMessages {
     /// Messages that are no-ops at their receivers and stay in inboxes all the same: (local, envelope).
     kept: FxHashSet<u64>,
-    /// What was left out: (local, envelope).
+    /// Dropped messages: (local, envelope).
     dropped: FxHashSet<u64>,
 }
 
-/// The actors, to whoever checks what was left out.
+/// The actors, as the check of dropped messages sees them.
 pub(crate) trait Receivers {
-    /// How many locals there are.
+    /// The number of locals.
     fn locals(&self) -> usize;
-    /// From which local to which an actor's steps lead, within the bounds.
+    /// The edges between an actor's locals, within the bounds.
     fn steps(&self, actor: u32) -> Vec<(u32, u32)>;
     /// The actor that an envelope goes to.
     fn receiver(&self, envelope: u32) -> u32;
-    /// Whether it would be no step at all if an actor got an envelope in a local.
+    /// True if it would be no step at all if an actor got an envelope in a local.
     fn ignores(&mut self, actor: u32, local: u32, envelope: u32) -> bool;
 }
 
 impl DeadMessages {
-    /// Whether a message is left out where it finds its receiver in a local; it is asked only once whether the receiver ignores it.
+    /// True if a message is dropped for a receiver in a local. `ignores` is called only once for each.
     pub(crate) fn is_dropped(&mut self, local: u32, envelope: u32, ignores: impl FnOnce() -> bool) -> bool {
         let at = pair(local, envelope);
         if self.dropped.contains(&at) {
@@ -49,25 +49,25 @@ impl DeadMessages {
         self.dropped.insert(at)
     }
 
-    /// Whether nothing was left out.
+    /// True if no message was dropped.
     pub(crate) fn is_empty(&self) -> bool {
         self.dropped.is_empty()
     }
 
-    /// How many messages are known to be worth keeping although they are ignored.
+    /// The number of messages that have to be kept although they are ignored.
     pub(crate) fn kept(&self) -> usize {
         self.kept.len()
     }
 
-    /// Forgets what was left out, and keeps what was found out about it.
+    /// Forgets the dropped messages, and keeps the results of checking them.
     pub(crate) fn forget_dropped(&mut self) {
         self.dropped.clear();
     }
 
-    /// Looks for messages that were left out although their receivers might still react to them, and remembers to keep them.
-    /// Whether there were any.
+    /// Looks for dropped messages to which their receivers might still react, and remembers to keep them.
+    /// True if there were any.
     pub(crate) fn refute(&mut self, receivers: &mut impl Receivers) -> bool {
-        // In one order, so that what is found out, and in which order handlers are run, does not depend on a hash.
+        // In a fixed order, so that results and the order of handler calls do not depend on a hash.
         let mut left_out: Vec<(u32, u32, u32)> = self
             .dropped
             .iter()
@@ -95,7 +95,7 @@ impl DeadMessages {
                     }
                     pending.extend(after.of(local).iter().filter(|next| reached.set(**next)));
                 }
-                // Whatever leads to a local that reacts has to keep the message: also past locals that were known to, as what leads
+                // Every local on a path to one that reacts has to keep the message: also past locals that were known to, as those that lead
                 // to them may have been found out since.
                 let (reacts, mut wrong) = (!reacting.is_empty(), false);
                 while let Some(local) = reacting.pop() {

@@ -1,4 +1,4 @@
-//! What makes an exploration smaller or shorter. Each says what it assumes, and what certifies that it holds.
+//! Reductions of an exploration. Each states its assumption, and the check that certifies it.
 
 pub(super) mod dead;
 pub(super) mod sleep;

@@ -1,18 +1,18 @@
-//! Of all state vectors that differ only in which of some like actors is which, the least one stands for all.
+//! Symmetry: of all state vectors that differ only in which of some like actors is which, the least one stands for all.
 //!
-//! **What it assumes.** Exchanging the actors that are declared alike is a symmetry of the system: each begins alike, fails alike, does the
-//! same in the same situation but for names, and neither the observer nor a property tells them apart. Then a state and its images have
+//! **What it assumes.** Exchanging the actors that are declared alike is a symmetry of the system: they start alike, fail alike, act the
+//! same in the same situation but for names, and neither the observer nor a property distinguishes them. Then a state and its images have
 //! the same future, and one of them will do.
 //!
-//! **What certifies it.** That is declared, and checked on every handler call that was made, on a sample of the histories, and on
-//! every property (`semantics::alike`), after the exploration and before its verdict. What nobody could check is refused (`plan`).
+//! **What certifies it.** The declaration is checked on every handler call that was made, on a sample of the histories, and on every
+//! property (`semantics::alike`), after the exploration and before its verdict. Options that rule such a check out are refused (`plan`).
 
 use crate::symmetry::Permutation;
 
 /// The permutations that exchange like actors, the identity first.
 pub(crate) struct Group {
     permutations: Vec<Permutation>,
-    /// Of each permutation, who comes to each place.
+    /// Per permutation, the actor that comes to each place.
     inverse: Vec<Vec<usize>>,
 }
 
@@ -28,7 +28,7 @@ impl Group {
         Self { inverse: inverse.collect(), permutations }
     }
 
-    /// How many there are.
+    /// The number of permutations.
     pub(crate) fn len(&self) -> usize {
         self.permutations.len()
     }
@@ -42,10 +42,10 @@ impl Group {
         self.inverse.first().map_or(0, Vec::len)
     }
 
-    /// Puts the least state vector in the place of a state vector: least column by column, the history last. `image` says how a number of a column looks
+    /// Replaces a state vector by the least one of its orbit: least column by column, the history last. `image` gives a number of a column
     /// after a permutation.
     ///
-    /// Actors take the places of others; the stray inbox, crashes and history stay where they are.
+    /// Actors change places; the stray inbox, crashes and history keep theirs.
     pub(crate) fn least<E>(
         &self,
         vector: &mut [u32],
@@ -61,7 +61,7 @@ impl Group {
                 if smaller {
                     best[place] = number;
                 } else if number < best[place] {
-                    // From here on everything is taken over; what stands before is equal.
+                    // All later columns are taken over; the earlier ones are equal.
                     smaller = true;
                     best[place] = number;
                 } else if number > best[place] {

@@ -1,4 +1,5 @@
-//! Whether like actors are alike: certifies what [`symmetry`](crate::engine::reductions::symmetry) assumes, on all that was explored.
+//! Checks that like actors are alike, on everything that was explored. This certifies the assumption of
+//! [`symmetry`](crate::engine::reductions::symmetry).
 
 use super::retrace::{Impure, action_of};
 use super::values::Semantics;
@@ -19,14 +20,14 @@ use std::collections::BTreeSet;
 /// So many updates and histories at most are looked at again with actors exchanged, evenly spread.
 const SAMPLE: usize = 1 << 14;
 
-/// What was explored, to be looked at with actors exchanged.
+/// A finished exploration, whose steps can be run again with actors exchanged.
 pub(in crate::engine) struct Alike<'e, 's, A: Subject, O: Observer<A>> {
     pub semantics: &'e Semantics<'s, A, O>,
     pub tables: &'e Tables,
 }
 
 impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
-    /// Checks that what is declared is a symmetry of all that was seen, from the first state vector on.
+    /// Checks that the declared symmetry holds for everything that was explored, from the first state vector on.
     pub(in crate::engine) fn check(&self, first: &[u32]) -> Result<(), Impure<A>> {
         let system = self.semantics.system;
         let Some(symmetry) = system.symmetry.as_ref().filter(|_| self.tables.plan.symmetry.is_some()) else {
@@ -127,7 +128,7 @@ impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
         let mut sends: Vec<Envelope<A::Msg>> =
             sends.map(|&envelope| symmetry.envelope(by, self.semantics.envelopes.get(envelope))).collect();
         let mut others = other.sends.clone();
-        // To whom things are sent first does not matter, and what is sent first only where order is kept.
+        // The order of messages matters only within one channel, and only if the network keeps order.
         if self.semantics.system.network.delivery == Delivery::Ordered {
             sends.sort_by_key(|envelope| envelope.dst);
             others.sort_by_key(|envelope| envelope.dst);
@@ -144,7 +145,7 @@ impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
 
     /// Updates histories again with actors exchanged, and asks the properties about them.
     fn check_observer(&self, symmetry: &Symmetry<A, O>, by: &Permutation) -> Result<(), String> {
-        // Where actors change places histories are whole.
+        // With symmetry, histories have no components.
         let mut updates: Vec<_> =
             self.tables.histories.updates().map(|update| (update.from, update.note, update.to)).collect();
         updates.sort_unstable();
@@ -211,7 +212,7 @@ impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
         Ok(())
     }
 
-    /// Whether a history breaks a property: what an observer writes into it then may name actors.
+    /// True if a history breaks a property: an observer may then write names of actors into it.
     fn is_violated(&self, history: u32) -> bool {
         self.semantics.system.properties.iter().any(|property| {
             match (&property.check, property.expectation) {
@@ -222,7 +223,7 @@ impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
     }
 }
 
-/// Which actors change places.
+/// The actors that change places.
 fn words<A: Subject, O: Observer<A>>(system: &System<A, O>, by: &Permutation) -> String {
     let moved: Vec<String> =
         (0..by.len()).filter(|a| by.index(*a) != *a).map(|a| system.name(Id::from(a))).collect();

@@ -1,4 +1,4 @@
-//! What properties say.
+//! Answers of properties, given by index.
 
 use super::values::Semantics;
 use crate::engine::door::{About, Answer};
@@ -8,7 +8,7 @@ use crate::state::Local;
 use crate::{Subject, panics};
 use std::sync::Arc;
 
-/// What properties say of something they are about; see [`Door::ask`](crate::engine::door::Door::ask).
+/// Asks properties about one value; see [`Door::ask`](crate::engine::door::Door::ask).
 pub(super) fn ask<A: Subject, O: Observer<A>>(
     semantics: &Semantics<'_, A, O>,
     about: About<'_>,
@@ -56,7 +56,7 @@ pub(super) fn ask<A: Subject, O: Observer<A>>(
     })
 }
 
-/// Whether a property was satisfied, or why not; or what its panic said.
+/// The answer of a property: satisfied, or the reason why not; or the message of its panic.
 type Answered = Result<Result<(), String>, String>;
 
 /// The answers of some properties that decide them.

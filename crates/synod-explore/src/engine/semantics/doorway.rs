@@ -1,4 +1,4 @@
-//! The actors' side of the [`Door`].
+//! The implementation of the [`Door`] by actors, observer and properties.
 
 use super::ask::ask;
 use super::values::Semantics;
@@ -63,7 +63,7 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
         let (components, count) = (self.apart().expect("they come apart"), self.values.len());
         let about = panics::capture(|| components.about(self.notes.get(note)));
         let about = about.ok().filter(|about| about.iter().all(|component| *component < count));
-        // Whoever cannot tell is asked about all of it.
+        // An observer that cannot tell is asked about all components.
         let about = about.unwrap_or_else(|| (0..count).collect());
         about.iter().fold(0, |mask, component| mask | 1 << component)
     }
@@ -154,7 +154,7 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
             if closely {
                 return doubt.probe(&state);
             }
-            // What it says is remembered where it is asked.
+            // The `doubt` itself remembers the answer.
             doubt.admits(&state);
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! A trace that is reported was run again with the real actors, step by step, and gave the same states.
+//! Runs a trace again with the real actors, step by step, before it is reported, and compares the states.
 
 use super::values::Semantics;
 use crate::engine::door::Cause;
@@ -18,11 +18,11 @@ use stateright::actor::{Envelope, Id};
 /// An actor or observer that gave two answers to the same question.
 pub(crate) struct Impure<A: Subject> {
     pub message: String,
-    /// The way to the question, which is the last action.
+    /// The path to the question, which is the last action.
     pub trace: Vec<Action<A>>,
 }
 
-/// The way to a state, and the state at its end.
+/// The path to a state, and the state at its end.
 pub(super) struct Retraced<A: Subject, O: Observer<A>> {
     pub trace: Vec<Action<A>>,
     pub state: State<A, O>,
@@ -30,11 +30,11 @@ pub(super) struct Retraced<A: Subject, O: Observer<A>> {
     pub vector: Vec<u32>,
 }
 
-/// What was explored, to be gone through again.
+/// A finished exploration, whose steps can be run again.
 pub(in crate::engine) struct Again<'e, 's, A: Subject, O: Observer<A>> {
     pub semantics: &'e mut Semantics<'s, A, O>,
     pub tables: &'e mut Tables,
-    /// How each state was found.
+    /// The parent edge of each state.
     pub origins: &'e Origins,
     /// The state vector of the initial state.
     pub first: &'e [u32],
@@ -93,7 +93,7 @@ fn exchange<A: Subject, O: Observer<A>>(
     }
 }
 
-/// Says that something was not the same again.
+/// The complaint about a step with two outcomes.
 pub(super) fn twice(what: &str, difference: &str) -> String {
     format!(
         "an actor or the observer is not a function of its inputs: when {what} was run again with the same \
@@ -106,10 +106,10 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         Memoising { tables: self.tables, door: self.semantics }
     }
 
-    /// The actions on the way to a state, and the step out of it if there is one.
+    /// The actions on the path to a state, and the step out of it if there is one.
     ///
     /// # Errors
-    /// When running them again gives something else.
+    /// If running a step again gives another result.
     pub(crate) fn trace(&mut self, state: u32, ordinal: Option<u32>) -> Result<Vec<Action<A>>, Impure<A>> {
         let Retraced { mut trace, state, vector } = self.retrace(state)?;
         trace.extend(ordinal.and_then(|ordinal| self.action_in(&state, &vector, ordinal)));
@@ -133,7 +133,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
     fn action(&mut self, vector: &[u32], ordinal: u32) -> Option<Action<A>> {
         let mut left = ordinal;
         for (column, &view) in vector.iter().enumerate().take(self.tables.movers()) {
-            // A state that was found last was never left.
+            // A state that was found last was never expanded.
             if !self.tables.columns[column].has_steps(view) {
                 self.memoising().find_out(Miss::Moves { column, view });
             }
@@ -171,7 +171,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         })
     }
 
-    /// Runs the way to a state again, through the plain semantics, and compares every state on it.
+    /// Runs the path to a state again, through the plain semantics, and compares every state on it.
     pub(super) fn retrace(&mut self, state: u32) -> Result<Retraced<A, O>, Impure<A>> {
         let starting = |message: &str| Impure { message: twice("starting", message), trace: Vec::new() };
         let started =
@@ -192,7 +192,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
             let action = at.trace.last().expect("it was just added");
             let taken = panics::capture(|| self.semantics.system.take(&at.state, action).next);
             if let (Some(doubt), Ok(Some(next))) = (&self.semantics.system.doubt, &taken) {
-                // Not every state was shown to what may be no boundary. If it refuses this one, all is explored anew.
+                // Not every state was shown to the doubtful boundary. If it refuses this one, all is explored again.
                 let _ = panics::capture(|| doubt.admits(next));
             }
             let difference = match taken {

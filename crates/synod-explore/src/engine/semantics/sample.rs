@@ -1,4 +1,4 @@
-//! A sample of what handlers and the observer did is asked again, and compared.
+//! Repeats a sample of the calls of handlers and of the observer, and compares the results.
 
 use super::retrace::{Again, Impure, Retraced, action_of, twice};
 use super::values::Semantics;
@@ -16,27 +16,27 @@ use std::fmt::Debug;
 
 /// So many calls of a kind are run again at the end at least, if there are so many.
 const SAMPLE: u64 = 1 << 12;
-/// One call to so many steps that were taken is run again: next to nothing beside these. All are where handlers are run seldom.
+/// One handler call per so many steps is repeated, which costs next to nothing beside them. If handlers run seldom, all are.
 const STEPS_A_CALL: u64 = 1 << 6;
-/// And one of so many calls, where there is hardly a step to each.
+/// One in so many calls is repeated, if there is hardly one step per call.
 const CALLS_A_CALL: u64 = 1 << 3;
-/// The words of what they give are compared of so many at least; that takes longer than to run them.
+/// The `Debug` texts of the results are compared for so many calls at least; that takes longer than to run them.
 const WORDS: u64 = 1 << 10;
 
-/// Whether the words of what the n-th call gives are compared.
+/// True if the `Debug` texts of the results of the n-th call are compared.
 fn has_words(again: u64) -> bool {
     again < WORDS || again.is_multiple_of(STEPS_A_CALL)
 }
 
-/// Every how many calls one is run again, where there were so many of them for so many steps.
+/// The stride of repeated calls, for so many calls and so many steps.
 fn stride(calls: usize, steps: u64) -> usize {
     let sample = SAMPLE.max(steps / STEPS_A_CALL).max(calls as u64 / CALLS_A_CALL);
     (calls as u64).div_ceil(sample).max(1) as usize
 }
 
 impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
-    /// Runs some of the handler calls again, and asks the observer again about some histories, evenly spread, and compares what they
-    /// give. So many steps were taken.
+    /// Repeats some of the handler calls, and asks the observer again about some histories, evenly spread, and compares the results.
+    /// `steps` is the number of steps that the exploration took.
     pub(crate) fn verify(&mut self, steps: u64) -> Result<Rerun, Impure<A>> {
         if let Err(message) = check_order(self.semantics) {
             return Err(Impure { message, trace: Vec::new() });
@@ -75,7 +75,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         Ok(rerun)
     }
 
-    /// The way to the state in which a step was taken for the first time, as far as it can be gone again.
+    /// The path to the state in which a step was taken for the first time, as far as it can be run again.
     fn path_to_first_seen(&mut self, reaction: usize) -> Vec<Action<A>> {
         let first_seen = self.tables.reactions.all[reaction].first_seen;
         match self.retrace(if first_seen < self.origins.len() { first_seen } else { 0 }) {
@@ -83,8 +83,8 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         }
     }
 
-    /// Asks the observer again about every so manieth history and note, or part of one, and compares. About how many of how many; or
-    /// which note it answers twice, and how that is told.
+    /// Asks the observer again about a sample of updates, evenly spread, and compares. Returns the numbers of repeated and of all updates;
+    /// or the note with two answers, and the complaint.
     fn verify_updates(&self, steps: u64) -> Result<(u64, u64), (u32, String)> {
         let (mut again, known) = (0, self.tables.histories.known());
         for update in self.tables.histories.updates().step_by(stride(known, steps)) {
@@ -100,7 +100,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         Ok((again, known as u64))
     }
 
-    /// In what words an update of a whole history differs when it is done again, if it does.
+    /// The difference between an update of a whole history and its repetition, if there is one.
     fn update_differs(
         &self,
         Update { from, note, to: known, .. }: Update,
@@ -127,7 +127,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         }
     }
 
-    /// The same of a part of a history.
+    /// The same for a component of a history.
     fn component_differs(
         &self,
         component: usize,
@@ -142,7 +142,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
             Ok(ComponentUpdate::Changed(to)) => known & FAILED == 0 && *values.get(known) == to,
             Err(_) => known & FAILED != 0 && known != WHOLE,
         };
-        // What the whole came to may have failed, too, where the part did not.
+        // The update of the whole history may have failed where that of the component did not.
         (!is_same && (known & FAILED == 0 || known == WHOLE)).then(|| self.gives_two(value, note))
     }
 
@@ -158,7 +158,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
         self.semantics.history(self.tables.histories.components(&number))
     }
 
-    /// What is different when a handler is run again.
+    /// The difference between a handler call and its repetition.
     fn difference(
         &self,
         first: &Reaction,
@@ -216,7 +216,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
     }
 }
 
-/// Whether the order of messages and of timers tells different ones apart, as the collections of a state go by it.
+/// True if the order of messages and of timers distinguishes different ones, as the collections of a state rely on it.
 fn check_order<A: Subject, O: Observer<A>>(semantics: &Semantics<'_, A, O>) -> Result<(), String> {
     let mut messages: Vec<u32> = (0..semantics.envelopes.len() as u32).collect();
     let of = |number: u32| &semantics.envelopes.get(number).msg;
@@ -231,12 +231,12 @@ fn check_order<A: Subject, O: Observer<A>>(semantics: &Semantics<'_, A, O>) -> R
     })
 }
 
-/// Whether two lists of messages are the same to a network: one by one where they arrive in order, or else as often each.
+/// True if two lists of messages have the same effect on a network: in order if it keeps order, or else as multisets.
 fn same_sends<M: Ord>(first: &[&Envelope<M>], again: &[Envelope<M>], ordered: bool) -> bool {
     if !ordered {
         return in_order_or_not(first, again);
     }
-    // The order of messages to different receivers matters to nobody.
+    // The order of messages to different receivers does not matter.
     let to = |dst: Id| again.iter().filter(move |envelope| envelope.dst == dst);
     let receivers = first.iter().map(|envelope| envelope.dst);
     first.len() == again.len()
@@ -245,7 +245,7 @@ fn same_sends<M: Ord>(first: &[&Envelope<M>], again: &[Envelope<M>], ordered: bo
             .all(|dst| first.iter().copied().filter(|envelope| envelope.dst == dst).eq(to(dst)))
 }
 
-/// Whether two lists are the same but for their order.
+/// True if two lists are the same but for their order.
 fn in_order_or_not<M: PartialEq>(first: &[&Envelope<M>], again: &[Envelope<M>]) -> bool {
     let mut left: Vec<&Envelope<M>> = again.iter().collect();
     first.len() == again.len()
@@ -255,15 +255,15 @@ fn in_order_or_not<M: PartialEq>(first: &[&Envelope<M>], again: &[Envelope<M>]) 
         })
 }
 
-/// How a handler that is run again differs from what it did.
+/// The difference between two runs of one handler call.
 enum Difference {
     /// It does something else.
     Outcome(String),
-    /// What it gives is equal and does not say the same of itself.
+    /// The results are equal, but their `Debug` texts differ.
     Words(String),
 }
 
-/// What is wrong if two equal values do not say the same of themselves: a property could see what no run has.
+/// The complaint about two equal values with different `Debug` texts: a property could see what no run has.
 fn unequal_words<T: Debug>(what: &str, first: &T, again: &T) -> Option<String> {
     (!same_words(first, again)).then(|| {
         format!(

@@ -1,7 +1,7 @@
-//! The whole graph of a system, state by state, for whoever keeps it: the only door from outside to the tables.
+//! The whole graph of a system, state by state, for checks that keep it. This is the only door from outside to the tables.
 //!
-//! Unlike the search this never reduces anything, and it also tells of steps that a bound cuts off, since a step that
-//! is possible and not followed is not the same as a step that is not possible.
+//! Unlike the search it never reduces anything. It also reports steps that a bound cuts off, since a step that is possible and not
+//! followed differs from a step that is not possible.
 
 use super::retrace::{Again, Impure, action_of};
 use super::values::Semantics;
@@ -37,14 +37,14 @@ pub(crate) struct Out {
     pub to: Option<u32>,
 }
 
-/// What a panic of user code was about: the step of the state, and what was said.
+/// A panic of user code: the state, its step, and the message.
 pub(crate) struct Failed {
     pub state: u32,
     pub ordinal: u32,
     pub message: String,
 }
 
-/// Every state that was found so far, by number, and a way to find more.
+/// Every state found so far, by number, and the means to find more.
 pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
     semantics: Semantics<'s, A, O>,
     tables: Tables,
@@ -57,7 +57,7 @@ pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
 }
 
 impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
-    /// Begins with the initial state, which gets number 0.
+    /// Starts with the initial state, which gets number 0.
     pub(crate) fn new(
         system: &'s System<A, O>,
         initial: &State<A, O>,
@@ -85,7 +85,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         Ok(steps)
     }
 
-    /// How many states there are so far.
+    /// The number of states so far.
     pub(crate) fn len(&self) -> usize {
         self.origins.len() as usize
     }
@@ -138,7 +138,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         Ok(())
     }
 
-    /// Whether a step that leads nowhere is possible all the same: neither ignored nor a crash too many.
+    /// True if a step that leads nowhere is possible all the same: neither ignored nor a crash too many.
     fn is_cut(&self, vector: &[u32], kind: u32, crash_fits: bool) -> bool {
         let Step { how, note, .. } = self.tables.steps.hot[kind as usize];
         let history = vector[self.tables.history_column()];
@@ -164,7 +164,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         new
     }
 
-    /// Shows a state to what was taken for no boundary, and looks closely at some, to find out whether it is one: true if so.
+    /// Probes the doubtful boundary with a state, and looks at some states closely. True if it has refused one.
     pub(crate) fn is_refused(&self, state: u32) -> Result<bool, String> {
         let closely = self.tables.plan.doubt != Doubtful::Nothing && is_probed(state);
         if closely || self.tables.plan.doubt == Doubtful::Boundary {
@@ -178,7 +178,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         self.semantics.state(&self.tables.whole(self.vector(state)))
     }
 
-    /// How many actors there are.
+    /// The number of actors.
     pub(crate) fn actors(&self) -> usize {
         self.tables.actors()
     }
@@ -203,32 +203,32 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         self.semantics.locals.get(local)
     }
 
-    /// The action of a step of a state that was left, and what was noted of it.
+    /// The action of a step of an expanded state, and the observer's note of it.
     pub(crate) fn action(&self, state: u32, out: Out) -> (Action<A>, Option<&O::Note>) {
         let note = self.tables.steps.hot[out.kind as usize].note;
         let note = (note != NONE).then(|| self.semantics.notes.get(note));
         (self.action_of(state, out.kind), note)
     }
 
-    /// The action of a step of a state that was left, by what it is.
+    /// The action of a step of an expanded state, by its kind.
     fn action_of(&self, state: u32, kind: u32) -> Action<A> {
         let Step { column, .. } = self.tables.steps.hot[kind as usize];
         let (local, _) = self.tables.local_and_inbox(self.vector(state), column.into());
         action_of(&self.semantics, u32::from(column), local, self.tables.steps.causes[kind as usize])
     }
 
-    /// The action of a step of a state that was left, by its place.
+    /// The action of a step of an expanded state, by its place.
     pub(crate) fn action_at(&self, state: u32, ordinal: u32) -> Action<A> {
         let step = self.tables.step_at(self.vector(state), ordinal);
         self.action_of(state, step.expect("a state that was left has all its steps").1)
     }
 
-    /// The way to a state, run again with the real actors.
+    /// The path to a state, run again with the real actors.
     pub(crate) fn trace(&mut self, state: u32, ordinal: Option<u32>) -> Result<Vec<Action<A>>, Impure<A>> {
         self.again(|again| again.trace(state, ordinal))
     }
 
-    /// Runs a sample of the handler calls again, where so many steps were taken.
+    /// Repeats a sample of the handler calls, for so many steps.
     pub(crate) fn verify(&mut self, steps: u64) -> Result<Rerun, Impure<A>> {
         self.again(|again| again.verify(steps))
     }
@@ -239,7 +239,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         what(&mut Again { semantics, tables, origins, first: &first })
     }
 
-    /// How often an actor's handler was run.
+    /// The number of handler calls.
     pub(crate) fn handler_calls(&self) -> u64 {
         self.tables.reactions.calls
     }

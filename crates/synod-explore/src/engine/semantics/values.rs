@@ -1,4 +1,4 @@
-//! The values behind the numbers, and the handlers that make them.
+//! The values behind the numbers, and the calls of handlers that make them.
 
 use crate::engine::door::{Cause, Standing, Whole};
 use crate::engine::histories::MOST;
@@ -24,9 +24,9 @@ pub(in crate::engine) struct Semantics<'s, A: Subject, O: Observer<A>> {
     pub(super) standings: Vec<Standing>,
     pub envelopes: Interner<Envelope<A::Msg>>,
     pub notes: Interner<O::Note>,
-    /// Whether histories come apart.
+    /// True if histories have components.
     pub(super) apart: bool,
-    /// The values of each part; the first one's are the histories themselves if they do not come apart.
+    /// The values of each component. Without components the first list holds the histories themselves.
     pub values: Vec<Interner<O::History>>,
 }
 
@@ -45,14 +45,14 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
         }
     }
 
-    /// How histories come apart, if they do here.
+    /// The components of histories, if they have any here.
     pub(super) fn apart(&self) -> Option<&'s dyn Components<O::History, O::Note>> {
         self.system.observer.components().filter(|_| self.apart)
     }
 
     /// A state in numbers. Fails if user code panics.
     pub(in crate::engine) fn whole(&mut self, state: &State<A, O>) -> Result<Whole, String> {
-        // Before any handler is run, so that it is known of how many parts histories are.
+        // The history comes first, so that the number of components is known before any handler is run.
         let history = self.number_of(state.history.clone())?;
         let envelopes = state.network.all();
         let envelopes = envelopes.into_iter().map(|envelope| self.envelopes.intern(envelope.to_cloned_msg()));
@@ -75,7 +75,7 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
         }
     }
 
-    /// A history by the numbers of its parts.
+    /// A history by the numbers of its components.
     pub(in crate::engine) fn history(&self, components: &[u32]) -> Cow<'_, O::History> {
         match self.apart() {
             None => Cow::Borrowed(self.values[0].get(components[0])),
@@ -87,12 +87,12 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
         components.iter().zip(&self.values).map(|(value, values)| values.get(*value)).collect()
     }
 
-    /// The numbers of a history's parts. Fails if it comes apart in another way than others did, or if user code panics.
+    /// The numbers of a history's components. Fails if it has another number of components than others, or if user code panics.
     pub(super) fn number_of(&mut self, history: O::History) -> Result<Vec<u32>, String> {
         let split =
             self.apart().map(|components| panics::capture(|| components.split(&history))).transpose()?;
         let first = self.values[0].len() == 0;
-        // Nobody has to be told that so many parts are too many: the whole will do.
+        // Too many components are no error: histories stay whole then.
         self.apart &= !first || split.as_ref().is_some_and(|split| (1..=MOST).contains(&split.len()));
         let Some(split) = split.filter(|_| self.apart) else {
             return Ok(vec![self.values[0].intern(history)]);
@@ -152,7 +152,7 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
         }
     }
 
-    /// How values look after a permutation, and the permutations.
+    /// The declared symmetry and its permutations.
     pub(super) fn permuted(&self) -> (&'s Symmetry<A, O>, Arc<Group>) {
         let symmetry = self.system.symmetry.as_ref().expect("like actors are declared");
         (symmetry, Arc::clone(self.group.as_ref().expect("like actors are declared")))

@@ -17,7 +17,7 @@ pub(crate) enum Phase {
     Done,
 }
 
-/// Of which round and phase it is, and what it says; nothing where no majority was seen.
+/// Its round and phase, and the value; none if no majority was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Msg {
     round: u8,

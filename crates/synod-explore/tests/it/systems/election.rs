@@ -48,7 +48,7 @@ pub(crate) struct Server {
     peers: Vec<Id>,
     /// Nobody calls an election beyond this term.
     terms: u8,
-    /// How often a leader repeats itself in its term.
+    /// The number of times that a leader repeats itself in its term.
     beats: u8,
 }
 
@@ -195,7 +195,7 @@ fn one_entry<'a>(members: impl Iterator<Item = &'a Member>) -> bool {
     committed.next().is_none_or(|first| committed.all(|other| other == first))
 }
 
-/// Whether somebody leads with an entry that was begun by somebody else.
+/// True if a leader has an entry that another one started.
 fn carried_on<'a>(members: impl Iterator<Item = &'a Member>) -> bool {
     members.enumerate().any(|(index, member)| {
         matches!(member.role, Role::Leader { .. })

@@ -15,7 +15,7 @@ pub(crate) enum Msg {
     Taken(u8),
 }
 
-/// What each remembers, saved whenever it changes: a crash loses timers and nothing else.
+/// The memory of each actor, saved whenever it changes: a crash loses timers and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kept {
     Sender { item: u8, taken: BTreeSet<Id>, tries: u8 },

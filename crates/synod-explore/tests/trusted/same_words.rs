@@ -1,4 +1,4 @@
-//! What a trace says names one step: of several with the same words, and of one that has other words each time.
+//! A line of a trace names one step: of several with the same words, and of one whose words differ each time.
 
 use crate::erased::explore;
 use stateright::Expectation;

@@ -1,6 +1,6 @@
 //! Runs by choice: a bug that was planted is found by walking, and what was found is made short.
 
-use crate::erased::explore;
+use crate::erased::{Anyone, Anything, erase};
 use stateright::actor::{Actor, Id, Out, model_timeout};
 use std::borrow::Cow;
 use synod_explore::walk::{Dice, Priorities, Walk, follow, shrink, walk, walk_by};
@@ -85,8 +85,8 @@ impl Actor for Lock {
 
 type State = synod_explore::State<Lock, ()>;
 
-fn locks() -> System<Lock, ()> {
-    System::new(vec![Lock::Server, Lock::Client, Lock::Client], ()).property(Property::always_state(
+fn locks() -> System<Anyone, Anything> {
+    erase(&System::new(vec![Lock::Server, Lock::Client, Lock::Client], ()).property(Property::always_state(
         "one holder",
         |state: &State| {
             let holding = |local: &&std::sync::Arc<_>| {
@@ -95,22 +95,22 @@ fn locks() -> System<Lock, ()> {
             };
             if state.locals.iter().filter(holding).count() < 2 { Ok(()) } else { Err("two".to_owned()) }
         },
-    ))
+    )))
 }
 
-fn broken(walk: &Walk<Lock>) -> bool {
+fn broken(walk: &Walk<Anyone>) -> bool {
     walk.violation.as_ref().is_some_and(|(property, _)| *property == "one holder")
 }
 
 /// The first seed that finds the bug.
-fn found(by: impl Fn(u64) -> Walk<Lock>) -> (u64, Walk<Lock>) {
+fn found(by: impl Fn(u64) -> Walk<Anyone>) -> (u64, Walk<Anyone>) {
     (0..500).map(|seed| (seed, by(seed))).find(|(_, walk)| broken(walk)).expect("the bug is found")
 }
 
 #[test]
 fn a_planted_bug_is_found_and_made_as_short_as_can_be() {
     let system = locks();
-    let report = explore(&system, &Options::default());
+    let report = synod_explore::explore(&system, &Options::default());
     assert_eq!(report.verdict, Verdict::Violated { property: "one holder" });
     let shortest = report.findings[0].trace.as_ref().unwrap().len();
 
@@ -120,7 +120,7 @@ fn a_planted_bug_is_found_and_made_as_short_as_can_be() {
     });
     let by_priority = found(|seed| {
         let mut priorities = Priorities::new(seed, 200, 3);
-        walk_by(&system, |possible| priorities.pick::<Lock>(possible), 200)
+        walk_by(&system, |possible| priorities.pick::<Anyone>(possible), 200)
     });
     for (_, walk) in [even, by_priority] {
         let short = shrink(&system, &walk.actions, broken);
@@ -140,7 +140,7 @@ fn a_seed_decides_the_run() {
     let system = locks();
     let run = |seed| {
         let mut priorities = Priorities::new(seed, 100, 3);
-        walk_by(&system, |possible| priorities.pick::<Lock>(possible), 100).actions
+        walk_by(&system, |possible| priorities.pick::<Anyone>(possible), 100).actions
     };
     assert_eq!(run(7), run(7));
     assert!((0..10).any(|seed| run(seed) != run(7)));
@@ -155,6 +155,7 @@ fn what_does_not_fail_is_not_shortened() {
 }
 
 /// Panics when it notes a grant.
+#[derive(Clone)]
 struct Jumpy;
 
 impl Observer<Lock> for Jumpy {
@@ -175,7 +176,7 @@ impl Observer<Lock> for Jumpy {
 
 #[test]
 fn a_panic_ends_a_run() {
-    let system = System::new(vec![Lock::Server, Lock::Client], Jumpy);
+    let system = erase(&System::new(vec![Lock::Server, Lock::Client], Jumpy));
     let mut dice = Dice::new(3);
     let run = walk(&system, |n| dice.below(n), 100);
     assert!(run.panicked.as_ref().is_some_and(|message| message.starts_with("a grant!")), "{run:?}");

@@ -1,4 +1,4 @@
-//! Values that `Ord`, `Eq` and `Debug` do not agree on are refused, in words, before anything is lost or seen that no run has.
+//! Values on which `Ord`, `Eq` and `Debug` disagree are refused with an error, before states are lost or invented.
 
 use crate::erased::explore;
 use stateright::Expectation;
@@ -29,7 +29,7 @@ impl Ord for Urgent {
     }
 }
 
-/// What the actors do with two things that are equally urgent.
+/// The actors' order of two things that are equally urgent.
 #[derive(Clone, Copy, PartialEq)]
 enum Habit {
     SendBoth,
@@ -109,7 +109,7 @@ fn messages_and_timers_that_the_order_takes_for_the_same() {
     }
 }
 
-/// What was heard is not compared, and perhaps not shown.
+/// The messages heard are not compared, and perhaps not shown.
 #[derive(Clone)]
 struct Heard<const SHOWN: bool> {
     something: bool,
@@ -181,6 +181,6 @@ fn a_field_that_is_shown_and_not_compared() {
     assert!(message.contains("two equal values are not alike"), "{message}");
     assert!(message.contains("state Heard(true, 1) and Heard(true, 2)"), "{message}");
     assert_eq!(trace.len(), 2, "the timer, and the word that it sent");
-    // Whoever says, by leaving it out of `Debug` too, that nobody looks at it is believed.
+    // A field that is left out of `Debug` too is taken for one that no property reads.
     assert_eq!(listeners::<false>(), Verdict::Holds);
 }

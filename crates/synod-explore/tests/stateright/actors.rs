@@ -175,7 +175,7 @@ impl Actor for Saver {
     }
 }
 
-/// What is saved is never lost, what is not saved may be.
+/// Saved state is never lost, other state may be.
 pub(crate) fn saver() -> ActorModel<Saver> {
     ActorModel::new((), ())
         .actors([Saver, Saver])

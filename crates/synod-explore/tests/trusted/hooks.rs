@@ -1,4 +1,4 @@
-//! What a stateright model's functions are is found out by asking them, whatever crate they were compiled in.
+//! The functions of a stateright model are found out by calls, in whatever crate they were compiled.
 
 use crate::erased::explore;
 use stateright::actor::{Actor, ActorModel, ActorModelState, Envelope, Id, Network, Out};
@@ -53,7 +53,7 @@ fn explored(model: &Echoes, depth: Option<usize>) -> Report<Echo> {
     explore(&system, &Options::default())
 }
 
-/// What `ActorModel::new` sets, as another crate has it: the same function at another address.
+/// The functions that `ActorModel::new` sets, as another crate has them: the same function at another address.
 // The types are those that `ActorModel` asks for.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn everything((): &(), state: &Whole) -> bool {
@@ -163,7 +163,7 @@ fn who_looks_at_the_message_that_was_delivered_last_is_refused() {
         "property \"a true\"",
     );
     says(&staying().within_boundary(|(), s| last(s).is_none()), "within_boundary");
-    // Whoever looks at what is on its way alone is let be.
+    // A property that looks only at messages on their way is accepted.
     let both = staying().property(Expectation::Always, "both stay", |_, s| s.network.len() >= 2);
     assert_eq!(explored(&both, None).verdict, Verdict::Holds);
 }

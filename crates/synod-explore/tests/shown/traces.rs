@@ -1,15 +1,19 @@
 //! Traces as text: what is written is read again, and an error in one is reported at its place.
 
-use crate::erased::explore;
+use crate::erased::{Anyone, Anything, erase, explore};
 use crate::{actors, paxos};
 use stateright::actor::{LossyNetwork, Network};
 use synod_explore::actor_model::from_actor_model;
 use synod_explore::trace::{TraceText, judge, parse, render};
 use synod_explore::walk::{Dice, walk};
-use synod_explore::{Options, Status, Subject, System};
+use synod_explore::{Observer, Options, Status, Subject, System};
 
 /// Random runs of a system as text, and back.
-fn round_trips<A: Subject, O: synod_explore::Observer<A>>(system: &System<A, O>) {
+fn round_trips<A: Subject + Clone, O: Observer<A> + Clone>(system: &System<A, O>) {
+    round_trips_erased(&erase(system));
+}
+
+fn round_trips_erased(system: &System<Anyone, Anything>) {
     for seed in 0..20 {
         let mut dice = Dice::new(seed);
         let actions = walk(system, |n| dice.below(n), 25).actions;

@@ -4,9 +4,9 @@
 use crate::differential::compare;
 use crate::erased::explore;
 use crate::paxos;
+use crate::searched::search;
 use crate::systems::{Asks, commit, consensus, election, register, transfer};
 use stateright::actor::ActorModel;
-use stateright::{Checker, Model};
 use std::fmt::Debug;
 use std::hash::Hash;
 use synod_explore::{Options, Subject, Verdict};
@@ -22,9 +22,9 @@ where
     assert_eq!(ours.unique_states, unique_states);
     assert_eq!(ours.verdict, Verdict::Holds);
 
-    let theirs = model.clone().checker().spawn_bfs().join();
-    assert_eq!(ours.unique_states, theirs.unique_state_count() as u64);
-    assert_eq!(ours.generated_states, theirs.state_count() as u64);
+    let theirs = search(model.clone(), None);
+    assert_eq!(ours.unique_states, theirs.unique_states);
+    assert_eq!(ours.generated_states, theirs.generated_states);
 
     for threads in [1, 2] {
         let own = explore(&system(model), &Options { threads, ..Options::default() });

@@ -1,11 +1,11 @@
-//! A pass takes a decision on every property: what was not looked at, or not to the end, does not hold.
+//! A pass takes a decision on every property: a property that was not asked, or not to the end, does not hold.
 
-use crate::erased::explore;
+use crate::erased::{explore, stateright_bfs};
 use stateright::Expectation;
 use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
 use std::borrow::Cow;
 use synod_explore::actor_model::{from_actor_model, with_liveness};
-use synod_explore::{Options, Property, Status, Stop, Verdict, Why, oracle};
+use synod_explore::{Options, Property, Status, Stop, Verdict, Why};
 
 /// Counts its timer up to a top.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ fn liveness_properties_are_reported_although_exploring_does_not_decide_them() {
     assert_eq!(report.finding("at most 3").unwrap().status, Status::Holds);
     let left = report.finding("reaches 9").unwrap();
     assert_eq!((left.expectation, left.status), (synod_explore::Expectation::Eventually, Status::Undecided));
-    assert_eq!(oracle::stateright_bfs(&system, 1, None).verdict, Verdict::Incomplete(Why::Liveness));
+    assert_eq!(stateright_bfs(&system, 1).verdict, Verdict::Incomplete(Why::Liveness));
     // Without it there is nothing that exploring does not decide.
     system.liveness.properties.clear();
     assert_eq!(explore(&system, &Options::default()).verdict, Verdict::Holds);
@@ -89,7 +89,7 @@ fn stateright_is_asked_about_64_properties_and_the_rest_is_undecided() {
     for at in 0..66 {
         system = system.property(Property::always_state(&NAMES[at..=at], |_| Ok(())));
     }
-    let report = oracle::stateright_bfs(&system, 1, None);
+    let report = stateright_bfs(&system, 1);
     assert_eq!(report.verdict, Verdict::Incomplete(Why::Stopped));
     let undecided = report.findings.iter().filter(|finding| finding.status == Status::Undecided);
     assert_eq!(undecided.map(|finding| finding.property).collect::<Vec<_>>(), ["*", "/"]);

@@ -15,7 +15,7 @@ use synod_explore::liveness::LiveProperty;
 use synod_explore::{
     Action, Bounds, Check, CommandOf, ComponentUpdate, Components, Finding, InFlight, Local, Normal,
     Observer, Options, Permutation, Permute, Property, Report, State, Step, Subject, Symmetry, System,
-    Trigger, Verdict,
+    Trigger, Verdict, oracle,
 };
 
 /// See [`synod_explore::explore`].
@@ -27,7 +27,16 @@ where
     restore(synod_explore::explore(&erase(system), options))
 }
 
-/// What a value can do whatever it is.
+/// See [`synod_explore::oracle::stateright_bfs`].
+pub(crate) fn stateright_bfs<A, O>(system: &System<A, O>, threads: usize) -> Report<A>
+where
+    A: Subject + Clone,
+    O: Observer<A> + Clone,
+{
+    restore(oracle::stateright_bfs(&erase(system), threads, None))
+}
+
+/// The operations on a value of any type.
 trait Data: Send + Sync + 'static {
     fn any(&self) -> &dyn Any;
     fn equals(&self, other: &Value) -> bool;
@@ -70,7 +79,7 @@ data!(Ordered, Ord, (one, other) => one.cmp(other));
 pub(crate) struct Value(Arc<dyn Data>);
 
 impl Value {
-    fn of<T: 'static>(&self) -> &T {
+    pub(crate) fn of<T: 'static>(&self) -> &T {
         self.0.any().downcast_ref().expect("values of a kind are of one type")
     }
 }
@@ -107,7 +116,7 @@ impl Debug for Value {
     }
 }
 
-fn plain<T: Debug + PartialEq + Hash + Send + Sync + 'static>(value: T) -> Value {
+pub(crate) fn plain<T: Debug + PartialEq + Hash + Send + Sync + 'static>(value: T) -> Value {
     Value(Arc::new(Plain(value)))
 }
 
@@ -284,7 +293,7 @@ fn erase_state<A: Subject, O: Observer<A>>(state: &State<A, O>) -> State<Anyone,
     }
 }
 
-/// What an observer does.
+/// The methods of an observer.
 trait Watches: Send + Sync {
     fn initial(&self) -> Value;
     fn note(&self, step: &Step<'_, Anyone>) -> Option<Value>;
@@ -435,7 +444,8 @@ fn erase_property<A: Subject, O: Observer<A>>(property: &Property<A, O>) -> Prop
     Property { name: property.name, expectation: property.expectation, check }
 }
 
-fn erase<A, O>(system: &System<A, O>) -> System<Anyone, Anything>
+/// The system with every type taken from it. Only its liveness properties are replaced, by others of the same names.
+pub(crate) fn erase<A, O>(system: &System<A, O>) -> System<Anyone, Anything>
 where
     A: Subject + Clone,
     O: Observer<A> + Clone,

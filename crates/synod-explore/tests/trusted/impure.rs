@@ -1,4 +1,4 @@
-//! Handlers and observers that are no functions of their inputs are found out; those that only go about in another order are not accused.
+//! Handlers and observers that are no functions of their inputs are noticed; those that only use another order are not accused.
 
 use crate::erased::explore;
 use stateright::Expectation;

@@ -1,4 +1,4 @@
-//! A system as a stateright model: what its checkers and its Explorer are told and shown.
+//! A system as a stateright model: the view of stateright's checkers and its Explorer.
 
 use crate::actors::{self, Saver};
 use crate::erased::explore;
