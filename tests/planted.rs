@@ -12,7 +12,7 @@ struct Planted {
     from: String,
     to: String,
     test: String,
-    /// Where these are: `it` unless it says something else; `lib` is the engine itself.
+    /// The test target: `it` unless it is given; `lib` means the unit tests.
     target: String,
 }
 

@@ -64,7 +64,12 @@ fn answer<A: Subject, O: Observer<A>, const INDEX: usize>(
     browsed: &Browsed<A, O>,
     seen: &Seen<A, O>,
 ) -> bool {
-    let property = &browsed.0.properties[INDEX];
+    answer_at(browsed, seen, INDEX)
+}
+
+/// The same with the index as a value: the functions of all indices share its code.
+fn answer_at<A: Subject, O: Observer<A>>(browsed: &Browsed<A, O>, seen: &Seen<A, O>, index: usize) -> bool {
+    let property = &browsed.0.properties[index];
     let answer = match seen {
         Seen::State(state) => panics::capture(|| property.of_state(state)).ok().flatten(),
         Seen::Panic(_) => None,

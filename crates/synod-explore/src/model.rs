@@ -33,7 +33,16 @@ pub(crate) fn condition<A: Subject, O: Observer<A>, const INDEX: usize>(
     system: &System<A, O>,
     state: &State<A, O>,
 ) -> bool {
-    let answer = system.properties[INDEX].of_state(state);
+    holds_in(system, state, INDEX)
+}
+
+/// The same with the index as a value: the functions of all indices share its code.
+pub(crate) fn holds_in<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    state: &State<A, O>,
+    index: usize,
+) -> bool {
+    let answer = system.properties[index].of_state(state);
     answer.expect("stateright is not asked about properties of steps").is_ok()
 }
 

@@ -3,7 +3,7 @@
 //! It shares only the semantics of one step with [`explore`](crate::explore), and nothing of how states are stored,
 //! compared, ordered or counted. Its traces are not always the shortest, and it compares hashes of states.
 
-use crate::model::{SLOTS, condition, slots};
+use crate::model::{SLOTS, holds_in, slots};
 use crate::observer::Observer;
 use crate::property::Check;
 use crate::report::{Ending, Finding, Report, Stop, conclude};
@@ -113,8 +113,17 @@ fn guarded<A: Subject, O: Observer<A>, const INDEX: usize>(
     observed: &Observed<A, O>,
     state: &State<A, O>,
 ) -> bool {
-    let undecided = observed.system.properties[INDEX].expectation == Expectation::Always;
-    observed.guard(undecided, || condition::<A, O, INDEX>(&observed.system, state))
+    guarded_at(observed, state, INDEX)
+}
+
+/// The same with the index as a value: the functions of all indices share its code.
+fn guarded_at<A: Subject, O: Observer<A>>(
+    observed: &Observed<A, O>,
+    state: &State<A, O>,
+    index: usize,
+) -> bool {
+    let undecided = observed.system.properties[index].expectation == Expectation::Always;
+    observed.guard(undecided, || holds_in(&observed.system, state, index))
 }
 
 /// Explores a system with stateright's breadth-first checker: everything within its bounds, whatever is

@@ -11,6 +11,13 @@ thread_local! {
 
 /// Runs `f`; if it panics, returns the message and the place instead.
 pub(crate) fn capture<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    let (mut f, mut result) = (Some(f), None);
+    capture_erased(&mut || result = f.take().map(|f| f()))?;
+    Ok(result.expect("it ran to its end"))
+}
+
+/// Does the work of [`capture`]. It knows no types, so that it is compiled once and not at each call.
+fn capture_erased(f: &mut dyn FnMut()) -> Result<(), String> {
     install_hook();
     let outer = CAPTURING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));

@@ -10,7 +10,7 @@ use crate::doubt::is_probed;
 use rustc_hash::FxHashSet;
 use std::ops::Range;
 
-/// Fewer states than this are not worth a thread.
+/// The least number of states that is worth a thread.
 const SHARE: u32 = 1 << 8;
 
 /// The place at which a property was decided.
@@ -50,7 +50,7 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asked {
-    /// Nothing was asked yet.
+    /// The state before anything was asked.
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             hits: plan.properties.iter().map(|_| None).collect(),

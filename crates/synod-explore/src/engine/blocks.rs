@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// The longest time without a look at the limits while properties are asked, unless the successors of one state take longer.
 const LONG: Duration = Duration::from_millis(40);
 
-/// About so many successors are looked up together by several threads.
+/// The approximate number of successors that several threads look up together.
 const SUCCESSORS: u64 = 1 << 16;
 
 /// The end of the work on a block.
@@ -29,11 +29,11 @@ enum Ended {
     Done,
     /// Given up half-way. The successors of the earlier states were taken in.
     GivenUp(Why),
-    /// There are larger numbers than keys have room for; nothing was taken in.
+    /// Some number does not fit into its column of a key; nothing was taken in.
     TooLarge,
 }
 
-/// Candidates that follow one another: of a buffer, from one to another.
+/// Consecutive candidates: the buffer, and their range in it.
 type Run = (usize, Range<usize>);
 
 impl Search<'_> {
@@ -263,7 +263,7 @@ impl Search<'_> {
             if !self.found.frontier.overflows(&self.tables.counts()) {
                 return;
             }
-            // A number has come up that there is no room for. With more room, nothing is missing any more.
+            // Some number does not fit into its column. With wider columns, nothing is missing any more.
             self.found.widen(&self.tables);
         }
     }
@@ -272,16 +272,16 @@ impl Search<'_> {
     fn take_in<K: Key>(&mut self, buffers: &[Candidates<K>], runs: &[Run], parents: &Range<u32>) {
         let words = self.found.frontier.words();
         let mut taken: Vec<_> = buffers.iter().map(|found| (found.fresh.iter().peekable(), 0)).collect();
-        // Nothing has to be done about most new states other than to number them.
+        // Most new states only have to be numbered.
         let plain =
             self.scouting.is_none() && !self.tables.plan.asks_locals && !self.tables.plan.with_vectors();
-        // The step at which this ends, if it is not the last.
+        // The candidate at which this ends, if it is not the last.
         let mut failed = None;
         for (buffer, range) in runs {
             let (found, (fresh, packed)) = (&buffers[*buffer], &mut taken[*buffer]);
             let (mut end, mut others) = (range.end, 0);
             let waiting = *packed;
-            // Something may have been done about notes and failures before.
+            // Notes and failures may have been dealt with before.
             while fresh.next_if(|at| (**at as usize) < range.start).is_some() {}
             while let Some(&at) = fresh.next_if(|at| (**at as usize) < range.end) {
                 let one = &found.found[at as usize];
@@ -371,7 +371,7 @@ impl Search<'_> {
     }
 }
 
-/// Those of some candidates that were found from some states.
+/// The candidates of a run that were found from some states.
 fn found_from<K>(buffers: &[Candidates<K>], (buffer, range): &Run, parents: &Range<u32>) -> Run {
     let found = &buffers[*buffer].found[range.clone()];
     let start = found.partition_point(|one| one.parent < parents.start);
@@ -390,7 +390,7 @@ fn runs<K>(buffers: &[Candidates<K>]) -> Vec<Run> {
             let before = at + late[at..].partition_point(|late| late.parent < found[start].parent);
             runs.push((0, at..before));
             at = before;
-            // Up to the next state that was late.
+            // Up to the next state that was expanded late.
             let end = match late.get(at) {
                 None => found.len(),
                 Some(late) => start + found[start..].partition_point(|one| one.parent < late.parent),

@@ -15,7 +15,7 @@ pub(crate) struct Budget<'o> {
     next: AtomicU64,
 }
 
-/// Microseconds between two looks at the memory, which takes some itself.
+/// Microseconds between two looks at the memory, as a look takes some itself.
 const BETWEEN: u64 = 1000;
 
 impl<'o> Budget<'o> {
@@ -46,7 +46,7 @@ impl<'o> Budget<'o> {
         resident_bytes().saturating_sub(self.resident).max(tables as u64)
     }
 
-    /// Why to give up now, if there is a reason that can be seen without knowing the memory.
+    /// The reason to give up now, if there is one that does not depend on the memory.
     pub(crate) fn check(&self) -> Option<Why> {
         let left = |left: u64| Some(left.saturating_sub(1));
         let last = self.looks.as_ref().is_some_and(|looks| {
@@ -58,7 +58,7 @@ impl<'o> Budget<'o> {
         self.options.time.is_some_and(|time| self.elapsed() >= time).then_some(Why::Time)
     }
 
-    /// Why to give up now, if there is a reason. Can be asked very often: the memory is looked at now and then.
+    /// The reason to give up now, if there is one. It is cheap to call often: the memory is looked at now and then.
     pub(crate) fn look(&self, tables: impl FnOnce() -> usize) -> Option<Why> {
         let given_up = self.check();
         if given_up.is_some() || self.options.memory.is_none() {
@@ -76,7 +76,7 @@ impl<'o> Budget<'o> {
         self.options.memory.is_some_and(|limit| self.memory(tables) > limit)
     }
 
-    /// Why to give up now, if there is a reason.
+    /// The reason to give up now, if there is one.
     pub(crate) fn check_all(&self, tables: usize) -> Option<Why> {
         self.check().or(self.is_full(tables).then_some(Why::Memory))
     }

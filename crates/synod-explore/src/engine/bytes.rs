@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes of the checksum.
 const CHECKSUM: u64 = 16;
-/// Read at a time to compute a checksum.
+/// The bytes read at a time to compute a checksum.
 const BLOCK: usize = 1 << 16;
 
 /// Writes numbers.

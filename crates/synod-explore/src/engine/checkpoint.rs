@@ -74,7 +74,7 @@ impl Due {
         Self::after(Duration::ZERO)
     }
 
-    /// After one was written, which took so long.
+    /// The due time after a checkpoint that took so long to write.
     pub(super) fn after(took: Duration) -> Self {
         Self { last: Instant::now(), took }
     }
@@ -96,7 +96,7 @@ pub(super) fn save(found: &mut Found, tables: &Tables, checkpoint: &Checkpoint<'
     write(found, tables, &mut out, checkpoint.identity)?;
     out.finish()?;
     new.persist(checkpoint.file).map_err(|error| error.error)?;
-    // That the name is the new file's has to reach the disk too.
+    // The new name of the file has to reach the disk too.
     File::open(folder)?.sync_all()
 }
 
@@ -248,7 +248,7 @@ fn are_vectors(found: &Found, tables: &Tables, states: Range<u32>) -> bool {
     })
 }
 
-/// Fills the tables in the order in which they were.
+/// Memoises the tables in their original order.
 fn replay(memoising: &mut Memoising<'_>, log: Vec<Change>, initial: &Whole) -> Result<Loaded, String> {
     memoising.tables.log = None;
     let mut loaded = Loaded { first: memoising.first_vector(initial), passes: 1 };

@@ -19,7 +19,7 @@ pub(super) enum Cause {
     Deliver(u32),
     /// The n-th of its timers runs out.
     Timeout(u32),
-    /// Of the n-th of its open choices, the m-th is made.
+    /// The m-th choice is made of the n-th open one.
     Random(u32, u32),
     Crash,
     Recover,
@@ -36,7 +36,7 @@ pub(super) struct Outcome {
     pub sends: Vec<u32>,
     /// The observer's note, if it made one.
     pub note: Option<u32>,
-    /// It was a no-op: no step at all, unless the note changes the history.
+    /// The handler did nothing: no step at all, unless the note changes the history.
     pub ignored: bool,
     /// The message of its panic, or of that of the bound on locals.
     pub failure: Option<String>,
@@ -47,7 +47,7 @@ pub(super) struct Outcome {
 pub(super) struct Standing {
     /// The actor is down.
     pub down: bool,
-    /// It is within the bounds.
+    /// The local is within the bounds.
     pub within: bool,
 }
 

@@ -48,7 +48,7 @@ impl Candidate {
     }
 }
 
-/// Everything found while expanding some states, in order.
+/// All candidates found while expanding some states, in order.
 pub(super) struct Candidates<K> {
     /// The keys, apart from the rest: most are looked up and nothing else comes of them.
     pub keys: Vec<K>,

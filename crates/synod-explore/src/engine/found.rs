@@ -49,7 +49,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Nothing yet.
+    /// The results before anything was found.
     pub(super) fn new(plan: &Plan, options: &Options<'_>, width: usize) -> Self {
         let (seen, layout) = empty(options.table, width);
         Self {
@@ -154,7 +154,7 @@ fn frontier(layout: Layout, options: &Options<'_>) -> Frontier {
     Frontier::new((layout, hash), 0, spill_file(options), frontier_bytes(options))
 }
 
-/// Half as many again, so that it does not come often to making room.
+/// Adds half of each count, so that making room is rare.
 fn roomy(counts: &[u64]) -> Vec<u64> {
     counts.iter().map(|count| count + count / 2 + 1).collect()
 }

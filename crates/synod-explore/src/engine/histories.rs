@@ -71,7 +71,7 @@ pub(super) struct Histories {
     whole: Pairs,
     /// The facts about each note, if histories have components.
     notes: Vec<Noted>,
-    /// Of each note, whether it ever changed a history.
+    /// One flag per note: true if it ever changed a history.
     loud: Vec<bool>,
     /// Per component, the actors that have steps whose notes are about it, as bits.
     touching: [u32; MOST],
@@ -127,7 +127,7 @@ impl Histories {
         self.loud[note as usize]
     }
 
-    /// More is known of a note: some actor has a step with it, or it took the whole history.
+    /// Updates the facts about a note: some actor has a step with it, or it needed the whole history.
     fn learn(&mut self, note: u32, more: impl FnOnce(&mut Noted)) {
         let noted = &mut self.notes[note as usize];
         more(noted);
@@ -164,7 +164,7 @@ impl Histories {
         self.updates.iter().map(Pairs::len).sum::<usize>() + self.whole.len()
     }
 
-    /// Every update that is known, in no order that means anything.
+    /// Every memoised update, in arbitrary order.
     pub(super) fn updates(&self) -> impl Iterator<Item = Update> {
         let components =
             self.updates.iter().enumerate().map(|(component, updates)| (Some(component), updates));
@@ -191,7 +191,7 @@ impl Histories {
     }
 
     fn updated_apart(&self, history: u32, note: u32) -> Option<u32> {
-        // A history that is only remembered may come from a file.
+        // A memoised history may come from a file.
         if history as usize >= self.len() {
             return None;
         }

@@ -40,7 +40,7 @@ impl Inboxes {
         self.ends.push(ends);
     }
 
-    /// Whom an envelope goes to.
+    /// The receiver of an envelope.
     pub(super) fn receiver(&self, envelope: u32) -> u32 {
         self.ends[envelope as usize].1
     }

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub places: Vec<Place>,
-    /// Of each word, the columns in it and how far they are shifted.
+    /// The columns in each word, with their shifts.
     fields: Vec<Vec<(u16, u8)>>,
     pub words: usize,
     /// The counts that the layout has room for.
@@ -30,13 +30,13 @@ impl Place {
     }
 }
 
-/// Bits that hold every number below `count`.
+/// The number of bits that hold every number below `count`.
 fn width_of(count: u64) -> u8 {
     (u64::BITS - count.saturating_sub(1).leading_zeros()) as u8
 }
 
 impl Layout {
-    /// Room for these many numbers in each column, in words of `bits` bits. One bit of the first word stays set, so that
+    /// A layout with room for these counts, in words of `bits` bits. One bit of the first word stays set, so that
     /// no state vector is packed into nothing but zeros.
     pub(super) fn new(counts: &[u64], bits: u8) -> Self {
         let mut order: Vec<usize> = (0..counts.len()).collect();
@@ -64,7 +64,7 @@ impl Layout {
         Self { places, fields, words: used.len(), counts: counts.to_vec() }
     }
 
-    /// Room for these many numbers and more, in as many words.
+    /// A layout with room for these counts and more, in the same number of words.
     pub(super) fn roomy(counts: &[u64]) -> Self {
         let layout = Self::new(counts, u64::BITS as u8);
         let words = layout.words;
@@ -121,7 +121,7 @@ impl Layout {
 
     /// Packs a state vector.
     pub(super) fn pack_into(&self, vector: &[u32], to: &mut [u64]) {
-        // Word by word, in registers.
+        // Each word is put together in a register.
         let mut packed = 1;
         for (word, fields) in to.iter_mut().zip(&self.fields) {
             for &(column, shift) in fields {
@@ -159,7 +159,7 @@ impl Layout {
 /// A key of the table; all zeros means that there is none.
 pub(super) trait Key: Copy + PartialEq + Send + Sync + 'static {
     const EMPTY: Self;
-    /// All of it, in words.
+    /// The whole key as words.
     fn as_words(&self) -> &[u64];
     fn as_words_mut(&mut self) -> &mut [u64];
     /// The key that starts with these words, followed by zeros.

@@ -79,7 +79,7 @@ fn image(source: &mut impl Source, column: usize, number: u32, by: usize) -> Res
     }
 }
 
-/// Puts the least state vector of all that are alike in the place of a state vector.
+/// Replaces a state vector by the least one of its orbit.
 pub(super) fn canonical(source: &mut impl Source, vector: &mut [u32]) -> Result<(), Miss> {
     let Some(group) = source.tables().plan.symmetry.clone() else { return Ok(()) };
     group.least(vector, |column, number, by| image(source, column, number, by))
@@ -168,7 +168,7 @@ impl Memoising<'_> {
         }
     }
 
-    /// Finds out how a view or a history looks after a permutation.
+    /// Memoises a view or a history after a permutation.
     fn memoise_image(&mut self, column: usize, number: u32, by: usize) {
         let Some(group) = self.tables.plan.symmetry.clone() else { return };
         let at = number as usize * group.len() + by;
@@ -424,7 +424,7 @@ impl Receivers for Memoising<'_> {
     }
 
     fn ignores(&mut self, actor: u32, local: u32, envelope: u32) -> bool {
-        // Nothing is delivered to an actor that is down.
+        // An actor that is down receives no messages.
         self.tables.locals[local as usize].down || self.deliver(actor, local, envelope).is_none()
     }
 }

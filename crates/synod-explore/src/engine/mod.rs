@@ -64,7 +64,7 @@ pub fn explore<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Opti
     explore_at(system, options, Pace::default(), &Budget::start(options))
 }
 
-/// The same, so much at a time.
+/// Explores with given sizes of units of work.
 fn explore_at<A: Subject, O: Observer<A>>(
     system: &System<A, O>,
     options: &Options<'_>,

@@ -7,12 +7,12 @@ use std::io;
 
 /// A number that did not fit into a byte.
 const LARGE: u8 = u8::MAX;
-/// Children are counted up to here once for so many parents.
+/// Sums of children are kept for every parent that is a multiple of this.
 const STRIDE: usize = 1 << 12;
 /// Bytes are kept in chunks of so many, so that growing never copies them.
 const CHUNK: usize = 1 << 16;
 
-/// Small numbers, by index; the few that are large are kept aside.
+/// Numbers by index, most of them small; the few large ones are kept in a map.
 #[derive(Default)]
 struct Bytes {
     chunks: Vec<Vec<u8>>,
@@ -160,7 +160,7 @@ impl Origins {
         if state == 0 {
             return (0, step);
         }
-        // So many states, apart from the first, were found before this one.
+        // The number of states that were found before this one, apart from the first.
         let rank = state - 1;
         if rank >= self.finder.2 {
             return (self.finder.0, step);
@@ -210,7 +210,7 @@ mod tests {
             draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let children = match draw >> 24 {
                 0..60 => 0,
-                // Too many for a byte, and steps beyond one, too.
+                // Too many for one byte, with steps beyond one byte, too.
                 255 => 700,
                 _ => 2,
             };

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 
 /// States that are read together, or packed.
 const WINDOW: usize = 32;
-/// Fewer views than these are at hand anyway.
+/// Fewer views than these are in the cache anyway.
 const LARGE: usize = 1 << 11;
 
 /// Some of the states that are being expanded, read ahead.

@@ -1,7 +1,7 @@
 //! A map from pairs of numbers to numbers that is read far more often than written. One load finds most entries, and it can be started
 //! ahead of time.
 
-/// Numbers by pairs of numbers. Nothing is ever taken out.
+/// A map from pairs of numbers to numbers, from which nothing is removed.
 pub(super) struct Pairs {
     slots: Vec<Slot>,
     len: usize,
@@ -78,7 +78,7 @@ impl Pairs {
     }
 
     fn make_room(&mut self) {
-        // At most half of them are taken, as searches are to be short.
+        // At most half of the slots are taken, so that probing is short.
         if 2 * (self.len + 1) > self.slots.len() {
             let size = self.slots.len() * 2;
             let old = std::mem::replace(&mut self.slots, vec![EMPTY; size]);
@@ -90,7 +90,7 @@ impl Pairs {
         }
     }
 
-    /// All that is there, in no order that means anything.
+    /// All entries, in arbitrary order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         self.slots.iter().filter(|slot| slot.is_taken).map(|slot| (slot.key, slot.value))
     }

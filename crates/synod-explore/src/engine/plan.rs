@@ -38,14 +38,14 @@ pub(super) enum Of {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asks {
     pub of: Of,
-    /// Something it must never find.
+    /// An error that it must never find.
     pub always: bool,
 }
 
 /// The condition under which the search stops early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopAt {
-    /// Never.
+    /// The search never stops early.
     Exhausted,
     FirstViolation,
     /// The property of this index is decided.
@@ -70,11 +70,11 @@ pub(super) struct World {
 /// Open questions about the functions of a stateright model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubtful {
-    /// Nothing: it is no such model.
+    /// None: the system comes from no such model.
     Nothing,
     /// Their inputs. Some states are looked at closely.
     Functions,
-    /// That, and whether its boundary is one. It was taken for none and may yet refuse a state, so that each state is shown to it.
+    /// Their inputs, and the boundary, which was taken for none and may yet refuse a state, so that each state is shown to it.
     Boundary,
 }
 
@@ -122,7 +122,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Nothing is reduced, and everything is explored.
+    /// A plan without reductions.
     pub(super) fn whole<A: Subject, O: Observer<A>>(system: &System<A, O>, bounded: bool) -> Self {
         let asks = system.properties.iter().map(|property| Asks {
             of: match property.check {

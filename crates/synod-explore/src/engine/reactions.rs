@@ -15,9 +15,9 @@ pub(super) struct Reaction {
     pub next: u32,
     /// The envelopes sent, a list.
     pub sends: u32,
-    /// Those of them that it sent to itself, a list.
+    /// The envelopes that it sent to itself, a list.
     pub own: u32,
-    /// Those that it sent to others: a range of [`Reactions::posts`].
+    /// The envelopes that it sent to others: a range of [`Reactions::posts`].
     pub posts: (u32, u32),
     /// Its term in a key that sums locals and messages: the local afterwards less the one before, and the messages sent less the one that
     /// was taken.
@@ -37,12 +37,12 @@ impl Reaction {
     }
 }
 
-/// All reactions that are known.
+/// All memoised reactions.
 pub(super) struct Reactions {
     pub all: Vec<Reaction>,
     /// (actor, local) to its reactions to causes without a message, as a range.
     pub inner: FxHashMap<u64, (u32, u32)>,
-    /// (local, envelope) to the reaction, or to [`NONE`] if that is nothing.
+    /// (local, envelope) to the reaction, or to [`NONE`] if it is no step.
     pub outer: Pairs,
     /// A column, and the list of envelopes that goes to its inbox.
     pub posts: Vec<(u32, u32)>,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Several blocks a level, several portions a block, and several looks while states are asked about.
+/// Several blocks per level, several portions per block, and several looks while states are asked about.
 const PACE: Pace = Pace { block: 7, portion: 3, chunk: 1, always_due: false };
 
 /// Goes up by one or two, and sends its height to the others. An actor that receives more than its height goes up by one, and ignores the rest.
@@ -112,7 +112,7 @@ fn climbers(count: usize, top: u8) -> System<Climber, Heard> {
     system
 }
 
-/// Two that are together above so much: found at a depth that a bound can be near to.
+/// A property of two actors together: it falls at a depth close to a bound.
 fn below(sum: u8) -> Property<Climber, Heard> {
     Property::always_locals("low", move |locals: &[Arc<Local<Climber>>]| {
         let all: u8 = locals.iter().filter_map(|local| local.state.as_deref()).sum();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// The most scouting passes that correct which messages are dropped.
 const SCOUTS: usize = 16;
-/// So many states are enough for a scout: a system may have no end, and yet a fall that is near.
+/// The most states that a scout visits: a system may be infinite, and yet have a violation nearby.
 const SCOUTED: u32 = 1 << 16;
 /// The longest time without a look at the limits while states are asked about, unless one takes longer.
 const LONG: Duration = Duration::from_millis(40);
@@ -45,7 +45,7 @@ impl Default for Pace {
 pub(super) struct Tempo {
     /// The number of states whose successors are taken in together.
     pub taken: u32,
-    /// So many states each thread is asked about together.
+    /// The number of states that each thread is asked about together.
     chunk: u32,
 }
 
@@ -58,7 +58,7 @@ impl Tempo {
 /// The end of a search.
 #[derive(Default)]
 pub(super) struct Ended {
-    /// Why it gave up.
+    /// The reason why it gave up.
     pub incomplete: Option<Why>,
     /// Everything within the bounds was explored.
     pub exhausted: bool,
@@ -77,7 +77,7 @@ pub(super) struct Search<'e> {
     pub found: Found,
     /// The state vector of the initial state.
     pub first: Vec<u32>,
-    /// Of each actor, the views that were met; only while scouting.
+    /// Per actor, the views that were met; only while scouting.
     pub scouting: Option<Vec<Vec<bool>>>,
     pub tempo: Tempo,
     /// The number of passes, scouting passes included.
@@ -213,7 +213,7 @@ impl<'e> Search<'e> {
             let (ended, _) = self.pass();
             let refuted = ended.incomplete.is_none() && self.memoising().refute();
             self.scouting = None;
-            // A panic comes up again, and then it counts.
+            // A panic comes up again in the full pass, and counts there.
             if ended.incomplete.is_some() {
                 return ended.incomplete;
             }
@@ -383,7 +383,7 @@ impl<'e> Search<'e> {
     }
 
     fn report_progress(&self) {
-        // Scouting takes so little that its counts would only be confusing.
+        // Scouting is so short that its counts would only confuse.
         if let (None, Some(progress)) = (&self.scouting, self.options.progress) {
             progress(&Progress {
                 unique: self.found.origins.len().into(),

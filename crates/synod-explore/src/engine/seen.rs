@@ -7,7 +7,7 @@ use super::scheme::Scheme;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Keys that are looked at together, so that the memory fetches them at the same time.
+/// The number of keys that are looked up together, so that their loads overlap.
 const WINDOW: usize = 64;
 /// Bytes that memory is mapped by, or fewer.
 const PAGE: usize = 1 << 12;
@@ -65,7 +65,7 @@ impl<K: Key> Shard<K> {
     fn grow(&mut self, spread_of: impl Fn(&K) -> u64) {
         let size = self.slots.len() + self.slots.len() / 2;
         let old = std::mem::replace(&mut self.slots, vec![K::EMPTY; size]);
-        // Memory that is read before it is written to is mapped twice, and the second time every other thread is interrupted for that.
+        // Memory that is read before it is written is mapped twice, and the second time interrupts every other thread.
         for slot in self.slots.iter_mut().step_by(PAGE / size_of::<K>()) {
             *std::hint::black_box(slot) = K::EMPTY;
         }
@@ -155,7 +155,7 @@ impl<S: Scheme> Table<S> {
         Ok(())
     }
 
-    /// Every key, in no order that means anything; the table is empty afterwards, shard by shard.
+    /// Every key, in arbitrary order; the table is emptied, shard by shard.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = S::Key> {
         self.shards.drain(..).enumerate().flat_map(|(number, shard)| {
             let taken = shard.slots.into_iter().filter(|slot| *slot != S::Slot::EMPTY);
@@ -178,7 +178,7 @@ fn insert_some<'k, S: Scheme>(
     S::Key: 'k,
 {
     static NOBODY: AtomicBool = AtomicBool::new(false);
-    // One more than are looked at together, for the one that may turn out not to belong here.
+    // One more than are looked up together, for the one that may turn out not to belong here.
     let mut window = [(S::Slot::EMPTY, 0, 0, &NOBODY); WINDOW + 1];
     let (count, mut held) = (shards.len(), 0);
     for (keys, new) in runs {
@@ -205,11 +205,11 @@ fn insert_window<S: Scheme>(
 ) {
     for (_, spread, at, _) in window.iter_mut() {
         let shard = &mut shards[*at];
-        // Even if all of them are new and belong here.
+        // Room for all of them, even if all are new and belong here.
         shard.reserve(WINDOW, |slot| S::spread_in_shard(slot));
         *spread = shard.slot(*spread) as u64;
     }
-    // The first look at each slot waits for memory. With nothing else in between they all wait together.
+    // The first load of each slot waits for memory. Loads that follow each other directly wait together.
     let first = |(_, slot, at, _): &(S::Slot, u64, usize, &AtomicBool)| {
         shards[*at].slots[*slot as usize].as_words()[0]
     };

@@ -101,7 +101,7 @@ impl Seen {
         with_set!(self, set => set.bytes())
     }
 
-    /// Puts all its state vectors into another set; fingerprints have none.
+    /// Moves all its state vectors into another set. Fingerprints have none.
     pub(super) fn pour(&mut self, columns: &[Column], width: usize, into: &mut Seen) {
         macro_rules! pour {
             ($($variant:ident),*) => {

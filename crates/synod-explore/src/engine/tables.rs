@@ -14,7 +14,7 @@ use super::views::{Column, Steps};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// Something that is not known yet.
+/// An entry that is missing.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Miss {
     /// The steps of a view.
@@ -25,11 +25,11 @@ pub(super) enum Miss {
     Update { history: u32, note: u32 },
     /// A number of a column after a permutation.
     Image { column: usize, number: u32, by: usize },
-    /// Something that has to be found out anew each time.
+    /// A result that is not memoised, and has to be computed each time.
     Rest,
 }
 
-/// Something that changed the tables.
+/// A change of the tables, for checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Change {
     Memoise(Miss),
@@ -45,7 +45,7 @@ pub(super) struct Tables {
     pub inboxes: Inboxes,
     pub histories: Histories,
     pub reactions: Reactions,
-    /// One an actor, and one for the stray inbox.
+    /// One per actor, and one for the stray inbox.
     pub columns: Vec<Column>,
     pub steps: Steps,
     pub dead: DeadMessages,
@@ -53,12 +53,12 @@ pub(super) struct Tables {
     pub images: Vec<u32>,
     /// The most crashes that any state vector has.
     pub most_crashes: u32,
-    /// Everything that changed the tables after the first state vector, if that is noted down.
+    /// All changes of the tables after the first state vector, if checkpoints need them.
     pub log: Option<Vec<Change>>,
 }
 
 impl Tables {
-    /// Nothing is known yet.
+    /// Tables without any entry.
     pub(super) fn new(plan: Arc<Plan>) -> Self {
         Self {
             locals: Vec::new(),
@@ -85,7 +85,7 @@ impl Tables {
         }
     }
 
-    /// Notes down something that changes the tables, if that is wanted.
+    /// Records a change of the tables, if checkpoints need it.
     pub(super) fn note_down(&mut self, change: Change) {
         if let Some(log) = &mut self.log {
             log.push(change);
@@ -109,7 +109,7 @@ impl Tables {
         self.plan.world.actors
     }
 
-    /// Column of an actor, or of the stray inbox for anybody else.
+    /// The column of an actor, or that of the stray inbox for any other receiver.
     pub(super) fn column(&self, actor: u32) -> usize {
         (actor as usize).min(self.actors())
     }

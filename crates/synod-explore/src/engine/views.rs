@@ -24,7 +24,7 @@ pub(super) struct Effect {
     pub view: u32,
     /// The messages to others: a range of [`Reactions::posts`](super::reactions::Reactions).
     pub posts: (u32, u32),
-    /// Its actor and those it sends to, as bits. See [`Asleep`](super::reductions::sleep::Asleep).
+    /// Its actor and the receivers of its messages, as bits. See [`Asleep`](super::reductions::sleep::Asleep).
     pub wakes: u32,
 }
 

@@ -119,7 +119,7 @@ impl DeadMessages {
     }
 }
 
-/// Of each local, the locals that follow it.
+/// The successors of each local.
 struct Edges {
     starts: Vec<u32>,
     to: Vec<u32>,
@@ -144,7 +144,7 @@ impl Edges {
     }
 }
 
-/// Locals that were marked since the last time all marks were taken away.
+/// A set of locals that is cleared in constant time.
 struct Marks {
     now: u32,
     when: Vec<u32>,
@@ -163,7 +163,7 @@ impl Marks {
         self.when[local as usize] == self.now
     }
 
-    /// Marks a local; false if it was.
+    /// Marks a local; false if it was marked already.
     fn set(&mut self, local: u32) -> bool {
         std::mem::replace(&mut self.when[local as usize], self.now) != self.now
     }

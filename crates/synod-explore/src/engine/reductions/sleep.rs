@@ -40,9 +40,9 @@ use crate::engine::views::{Step, bit};
 
 /// The words of a sleep set.
 pub(crate) const WORDS: usize = 2;
-/// Actors beyond so many are always awake.
+/// The number of actors that can sleep. Later ones are always awake.
 const ACTORS: u32 = 16;
-/// As many bits as there are such actors.
+/// One bit per such actor.
 const ALL: u64 = (1 << ACTORS) - 1;
 
 /// The sleep set of a state, in compact form.
@@ -59,9 +59,9 @@ pub(crate) struct Asleep {
 pub(crate) struct Sleeper {
     /// The steps that change no history.
     quiet: bool,
-    /// Those that sleep if the histories are the same in both orders.
+    /// The steps that sleep if the histories are the same in both orders.
     others: bool,
-    /// All steps.
+    /// All steps sleep.
     pub all: bool,
     /// The envelopes that came with the last step, a list. Steps that take one of these are awake.
     came: u32,

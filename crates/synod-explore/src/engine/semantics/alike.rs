@@ -17,7 +17,7 @@ use crate::{Subject, panics, step};
 use stateright::actor::{Envelope, Id};
 use std::collections::BTreeSet;
 
-/// So many updates and histories at most are looked at again with actors exchanged, evenly spread.
+/// The most updates and histories that are looked at again with actors exchanged, evenly spread.
 const SAMPLE: usize = 1 << 14;
 
 /// A finished exploration, whose steps can be run again with actors exchanged.

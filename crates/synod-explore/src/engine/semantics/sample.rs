@@ -14,7 +14,7 @@ use crate::{Action, Subject, panics, step};
 use stateright::actor::{Envelope, Id};
 use std::fmt::Debug;
 
-/// So many calls of a kind are run again at the end at least, if there are so many.
+/// The least number of repeated calls of each kind, if there are so many.
 const SAMPLE: u64 = 1 << 12;
 /// One handler call per so many steps is repeated, which costs next to nothing beside them. If handlers run seldom, all are.
 const STEPS_A_CALL: u64 = 1 << 6;
@@ -257,7 +257,7 @@ fn in_order_or_not<M: PartialEq>(first: &[&Envelope<M>], again: &[Envelope<M>]) 
 
 /// The difference between two runs of one handler call.
 enum Difference {
-    /// It does something else.
+    /// The results differ.
     Outcome(String),
     /// The results are equal, but their `Debug` texts differ.
     Words(String),

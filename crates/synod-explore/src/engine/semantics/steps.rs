@@ -52,7 +52,7 @@ pub(crate) struct Steps<'s, A: Subject, O: Observer<A>> {
     index: HashTable<(u64, u32)>,
     origins: Origins,
     found: Candidates<[u64; 1]>,
-    /// Nothing: whether a state was seen is looked up here, whole.
+    /// An empty table: seen states are looked up here as whole vectors.
     seen: Table<Hashed<1>>,
 }
 
