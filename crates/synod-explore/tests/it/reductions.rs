@@ -71,14 +71,14 @@ pub(crate) fn dead<'a>(dead_messages: bool) -> Options<'a> {
 
 #[test]
 fn a_message_that_matters_again_later_is_kept() {
-    // While nothing is read `a` is ignored, and yet it must not be left out.
+    // `a` is ignored before anything is read, and yet it must not be dropped.
     let system = letters("ab");
     let (whole, reduced) = (explore(&system, &dead(false)), explore(&system, &dead(true)));
     assert_eq!(whole.finding("reads c last").map(|f| f.status), Some(Status::Violated));
     assert_eq!(status(&whole), status(&reduced));
 }
 
-/// Someone sends letters, a runner takes some of them at some places, and someone counts what the runner says.
+/// A writer sends letters, a runner takes some of them at some places, and a counter counts the runner's messages.
 #[derive(Clone)]
 enum Lap {
     Writer(&'static str),
@@ -117,7 +117,7 @@ impl Actor for Lap {
 
 #[test]
 fn a_message_that_matters_on_the_next_lap_is_kept() {
-    // That `a` has to be kept before `y` is found out when nobody has been at `z`, from where there is a way back to there.
+    // The check finds that `a` has to be kept before `y` when the runner has not been at `z` yet, from where a path leads back to `y`.
     let system = System::new(vec![Lap::Writer("sgabga"), Lap::Runner, Lap::Counter], ()).property(
         Property::sometimes_local("two laps", |who, local: &Local<Lap>| {
             who == 2 && local.state.as_deref() == Some(&'2')
