@@ -216,7 +216,8 @@ fn types_have_few_fields_and_methods_in_few_files_or_say_why() {
 #[test]
 fn a_large_struct_and_scattered_methods_are_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let fields: String = (0..13).map(|n| format!("    pub(crate) field{n}: Vec<(u8, u8)>,\n")).collect();
+    let fields: Vec<String> = (0..13).map(|n| format!("    pub(crate) field{n}: Vec<(u8, u8)>,\n")).collect();
+    let fields = fields.concat();
     let large = format!("#[derive(Debug)]\npub struct Large<T> {{\n{fields}}}\n");
     let mut text =
         format!("{large}\n/// Doc.\n// Fields: one for each setting.\n{}", large.replace("Large", "Fine"));

@@ -43,7 +43,10 @@ impl Shape {
 }
 
 /// A type by the file that defines it and its name.
-pub(crate) type Types = BTreeMap<(PathBuf, String), Shape>;
+type Key = (PathBuf, String);
+
+/// The types of a crate.
+pub(crate) type Types = BTreeMap<Key, Shape>;
 
 /// The types that some files of one crate define.
 pub(crate) fn shapes(root: &Path, files: &[PathBuf]) -> Types {
@@ -76,7 +79,9 @@ pub(crate) fn shapes(root: &Path, files: &[PathBuf]) -> Types {
 
 /// Adds the structs and enums of a file.
 fn define(file: &Path, text: &str, types: &mut Types) {
-    let (mut comments, mut open): (String, Option<((PathBuf, String), String)>) = (String::new(), None);
+    let mut comments = String::new();
+    // The struct whose fields come next, and its indentation.
+    let mut open: Option<(Key, String)> = None;
     for line in text.lines() {
         let indent = &line[..line.len() - line.trim_start().len()];
         let words = line.trim_start();
