@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `machine` | the contract of a machine: same commands, same state, same outputs |
 //! | `bank`, `kv`, `lock` | three machines that keep it |
+//! | `store` | keys, locks and accounts in one, with transactions, times to live and changes to follow: the machine that is to be served |
 //! | `sessions` | a command takes effect once, however often it is in the log; what is remembered for that is bounded |
 //! | `chain` | replicas that executed different things have different checksums from there on |
 //! | `sealed` | a snapshot is restored as it was taken, or not at all |
@@ -27,6 +28,7 @@ mod machine;
 mod sealed;
 mod sessions;
 mod sorted;
+mod store;
 
 pub use bank::{Bank, BankCommand, BankOutput};
 pub use blob::Blob;
@@ -38,3 +40,4 @@ pub use machine::{NotRestored, StateMachine};
 pub use sealed::Snapshot;
 pub use sessions::{Limits, LimitsError, Reply, Session, SessionCommand, SessionOutput, Sessions};
 pub use sorted::Sorted;
+pub use store::{Change, Condition, Item, Lives, Operation, Outcome, Store, StoreCommand, StoreOutput};

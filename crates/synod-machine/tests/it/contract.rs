@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use synod_machine::{Bank, Kv, Locks, NotRestored, Sessions, StateMachine, decode, encode};
+use synod_machine::{Bank, Kv, Locks, NotRestored, Sessions, StateMachine, Store, decode, encode};
 
 /// Runs a log on a replica that is never disturbed and on one that is restored from a snapshot at these positions, taken
 /// from either, into a machine that has seen other commands.
@@ -97,6 +97,7 @@ fn machines_keep_the_contract() {
     keeps_the_contract::<Bank>("bank");
     keeps_the_contract::<Kv>("store");
     keeps_the_contract::<Locks>("locks");
+    keeps_the_contract::<Store>("everything");
 }
 
 #[test]
@@ -104,6 +105,7 @@ fn machines_with_sessions_keep_the_contract() {
     keeps_the_contract::<Sessions<Bank>>("bank with sessions");
     keeps_the_contract::<Sessions<Kv>>("store with sessions");
     keeps_the_contract::<Sessions<Locks>>("locks with sessions");
+    keeps_the_contract::<Sessions<Store>>("everything with sessions");
 }
 
 #[test]

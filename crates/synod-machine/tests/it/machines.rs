@@ -3,7 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use synod_machine::{
-    BankCommand, Blob, Expect, KvCommand, Limits, LockCommand, SessionCommand, Sessions, StateMachine,
+    BankCommand, Blob, Condition, Expect, KvCommand, Limits, Lives, LockCommand, Operation, SessionCommand,
+    Sessions, StateMachine, StoreCommand,
 };
 
 /// A machine with commands to try it with.
@@ -63,6 +64,54 @@ impl Tried for synod_machine::Kv {
             }),
             (name(), proptest::option::of(expect))
                 .prop_map(|(key, expect)| KvCommand::Delete { key, expect }),
+        ]
+        .boxed()
+    }
+}
+
+/// Times so short that the ticks of a log pass them.
+fn lives() -> BoxedStrategy<Lives> {
+    prop_oneof![Just(Lives::Forever), Just(Lives::AsBefore), (0..6u64).prop_map(Lives::For)].boxed()
+}
+
+fn operation() -> BoxedStrategy<Operation> {
+    let value = prop_oneof![name(), (-2..2i64).prop_map(|number| Blob::from(number.to_string().as_str()))];
+    let few = 0..4u32;
+    prop_oneof![
+        name().prop_map(|key| Operation::Get { key }),
+        (name(), proptest::option::of(name()), few.clone())
+            .prop_map(|(prefix, after, limit)| Operation::List { prefix, after, limit }),
+        (name(), value, lives()).prop_map(|(key, value, lives)| Operation::Put { key, value, lives }),
+        (name(), prop_oneof![-2..3i64, Just(i64::MAX)]).prop_map(|(key, by)| Operation::Add { key, by }),
+        (name(), lives()).prop_map(|(key, lives)| Operation::Live { key, lives }),
+        name().prop_map(|key| Operation::Delete { key }),
+        name().prop_map(|lock| Operation::Holder { lock }),
+        (name(), name(), lives()).prop_map(|(lock, owner, lives)| Operation::Acquire { lock, owner, lives }),
+        (name(), 0..4u64).prop_map(|(lock, token)| Operation::Release { lock, token }),
+        synod_machine::Bank::commands().prop_map(Operation::Bank),
+        (name(), 0..9u64, few).prop_map(|(prefix, after, limit)| Operation::Changes { prefix, after, limit }),
+    ]
+    .boxed()
+}
+
+impl Tried for synod_machine::Store {
+    fn fresh() -> Self {
+        Self::default()
+    }
+    fn commands() -> BoxedStrategy<StoreCommand> {
+        let expect = prop_oneof![
+            Just(Expect::Absent),
+            (0..9u64).prop_map(Expect::Version),
+            name().prop_map(Expect::Value)
+        ];
+        let condition = prop_oneof![
+            (name(), expect).prop_map(|(key, expect)| Condition::Key { key, expect }),
+            (name(), 0..4u64).prop_map(|(lock, token)| Condition::Lock { lock, token }),
+        ];
+        prop_oneof![
+            5 => (prop_oneof![4 => Just(Vec::new()), 1 => vec(condition, 1..3)], vec(operation(), 1..4))
+                .prop_map(|(when, then)| StoreCommand::Transact { when, then }),
+            1 => (0..20u64).prop_map(|now| StoreCommand::Tick { now }),
         ]
         .boxed()
     }

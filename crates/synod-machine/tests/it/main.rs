@@ -2,6 +2,7 @@
 
 mod contract;
 mod machines;
+mod naive_store;
 mod sessions;
 mod sessions_mutants;
 mod snapshots;

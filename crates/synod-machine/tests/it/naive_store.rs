@@ -1,0 +1,214 @@
+//! The store against one that is written without any care for its cost: nothing indexed, nothing dropped, nothing removed before
+//! somebody asks.
+
+use crate::holds;
+use crate::machines::Tried;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use synod_machine::{
+    Bank, Blob, Change, Condition, Entry, Held, Item, Lives, Operation, Outcome, StateMachine, Store,
+    StoreCommand, StoreOutput,
+};
+
+/// A value, a version and an end; or an owner, a token and an end.
+type Kept = (Blob, u64, Option<u64>);
+
+#[derive(Default)]
+struct Naive {
+    clock: u64,
+    version: u64,
+    token: u64,
+    keys: BTreeMap<Blob, Kept>,
+    locks: BTreeMap<Blob, Kept>,
+    bank: Bank,
+    /// All changes there ever were.
+    changes: Vec<Change>,
+}
+
+impl Naive {
+    fn is_there(&self, ends: Option<u64>) -> bool {
+        ends.is_none_or(|ends| self.clock < ends)
+    }
+
+    fn end(&self, lives: Lives, before: Option<u64>) -> Option<u64> {
+        match lives {
+            Lives::Forever => None,
+            Lives::For(time) => Some(self.clock + time),
+            Lives::AsBefore => before,
+        }
+    }
+
+    fn find(&self, among: &BTreeMap<Blob, Kept>, name: &Blob) -> Option<Kept> {
+        among.get(name).filter(|kept| self.is_there(kept.2)).cloned()
+    }
+
+    fn item(&self, (value, version, ends): Kept) -> Item {
+        Item { value, version, left: ends.map(|ends| ends - self.clock) }
+    }
+
+    fn held(&self, (owner, token, ends): Kept) -> Outcome {
+        Outcome::Held { grant: Held { owner, token }, left: ends.map(|ends| ends - self.clock) }
+    }
+
+    fn change(&mut self, version: u64, key: &Blob, value: Option<Blob>) {
+        self.version = version;
+        self.changes.retain(|change| change.version != version || change.key != *key);
+        self.changes.push(Change { version, key: key.clone(), value });
+        self.changes.sort();
+    }
+
+    fn apply(&mut self, command: &StoreCommand) -> StoreOutput {
+        match command {
+            StoreCommand::Tick { now } => {
+                self.clock = self.clock.max(*now);
+                let version = self.version + 1;
+                let over = |kept: &Kept| kept.2.is_some_and(|ends| ends <= self.clock);
+                let gone: Vec<Blob> =
+                    self.keys.iter().filter(|(_, kept)| over(kept)).map(|(key, _)| key.clone()).collect();
+                for key in gone {
+                    self.keys.remove(&key);
+                    self.change(version, &key, None);
+                }
+                StoreOutput::Time { now: self.clock, waiting: 0 }
+            }
+            StoreCommand::Transact { when, then } => {
+                for (condition, one) in (0..).zip(when) {
+                    match one {
+                        Condition::Key { key, expect } => {
+                            let found = self.find(&self.keys, key);
+                            let entry = found.clone().map(|(value, version, _)| Entry { value, version });
+                            if !expect.is_met_by(entry.as_ref()) {
+                                return StoreOutput::NotMet {
+                                    condition,
+                                    found: found.map(|kept| self.item(kept)),
+                                };
+                            }
+                        }
+                        Condition::Lock { lock, token } => {
+                            let found = self.find(&self.locks, lock);
+                            if found.as_ref().map(|kept| kept.1) != Some(*token) {
+                                let holder = found.map(|(owner, token, _)| Held { owner, token });
+                                return StoreOutput::Fenced { condition, holder };
+                            }
+                        }
+                    }
+                }
+                let version = self.version + 1;
+                StoreOutput::Done(then.iter().map(|operation| self.operate(operation, version)).collect())
+            }
+        }
+    }
+
+    fn operate(&mut self, operation: &Operation, version: u64) -> Outcome {
+        match operation {
+            Operation::Get { key } => {
+                self.find(&self.keys, key).map_or(Outcome::Absent, |kept| Outcome::Found(self.item(kept)))
+            }
+            Operation::List { prefix, after, limit } => {
+                let mut all = Vec::new();
+                for key in self.keys.keys() {
+                    let is_listed = key.starts_with(prefix) && after.as_ref().is_none_or(|after| key > after);
+                    if let Some(kept) = self.find(&self.keys, key).filter(|_| is_listed) {
+                        all.push((key.clone(), self.item(kept)));
+                    }
+                }
+                let most = (*limit as usize).max(1);
+                let more = all.len() > most;
+                all.truncate(most);
+                Outcome::Listed { items: all, more }
+            }
+            Operation::Put { key, value, lives } => {
+                let ends = self.end(*lives, self.find(&self.keys, key).and_then(|kept| kept.2));
+                self.keys.insert(key.clone(), (value.clone(), version, ends));
+                self.change(version, key, Some(value.clone()));
+                Outcome::Stored { version }
+            }
+            Operation::Add { key, by } => {
+                let found = self.find(&self.keys, key);
+                let text = found
+                    .as_ref()
+                    .map_or("0".to_owned(), |kept| String::from_utf8_lossy(&kept.0).into_owned());
+                match text.parse::<i64>().ok().and_then(|number| number.checked_add(*by)) {
+                    None => Outcome::NoNumber,
+                    Some(sum) => {
+                        let value = Blob::from(sum.to_string().as_str());
+                        self.keys
+                            .insert(key.clone(), (value.clone(), version, found.and_then(|kept| kept.2)));
+                        self.change(version, key, Some(value));
+                        Outcome::Sum { sum, version }
+                    }
+                }
+            }
+            Operation::Live { key, lives } => match self.find(&self.keys, key) {
+                None => Outcome::Absent,
+                Some((value, old, ends)) => {
+                    let ends = self.end(*lives, ends);
+                    self.keys.insert(key.clone(), (value, old, ends));
+                    Outcome::Lives
+                }
+            },
+            Operation::Delete { key } => {
+                let found = self.find(&self.keys, key);
+                if self.keys.remove(key).is_some() {
+                    self.change(version, key, None);
+                }
+                found.map_or(Outcome::Absent, |_| Outcome::Deleted)
+            }
+            Operation::Holder { lock } => {
+                self.find(&self.locks, lock).map_or(Outcome::Free, |kept| self.held(kept))
+            }
+            Operation::Acquire { lock, owner, lives } => match self.find(&self.locks, lock) {
+                Some((holder, token, ends)) if holder == *owner => {
+                    let ends = self.end(*lives, ends);
+                    self.locks.insert(lock.clone(), (holder, token, ends));
+                    Outcome::AlreadyYours { token }
+                }
+                Some(kept) => self.held(kept),
+                None => {
+                    self.token += 1;
+                    let ends = self.end(*lives, None);
+                    self.locks.insert(lock.clone(), (owner.clone(), self.token, ends));
+                    Outcome::Granted { token: self.token }
+                }
+            },
+            Operation::Release { lock, token } => match self.find(&self.locks, lock) {
+                None => Outcome::Free,
+                Some(kept) if kept.1 != *token => self.held(kept),
+                Some(_) => {
+                    self.locks.remove(lock);
+                    Outcome::Released
+                }
+            },
+            Operation::Bank(command) => Outcome::Bank(self.bank.apply(command)),
+            Operation::Changes { prefix, after, limit } => {
+                let mut told: Vec<Change> = Vec::new();
+                for change in self.changes.iter().filter(|change| change.version > *after) {
+                    let is_new = told.last().is_none_or(|last| last.version != change.version);
+                    if told.len() >= (*limit as usize).max(1) && is_new {
+                        let last = told.last().map_or(0, |last| last.version);
+                        let between = self.changes.iter().map(|change| change.version);
+                        let last = between.filter(|at| *at < change.version).max().unwrap_or(last);
+                        return Outcome::Changed { changes: told, last };
+                    }
+                    if change.key.starts_with(prefix) {
+                        told.push(change.clone());
+                    }
+                }
+                Outcome::Changed { changes: told, last: self.version.max(*after) }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_does_what_one_without_care_for_its_cost_does() {
+    holds("a store beside a naive one", 2000, &Store::log(), |log| {
+        let (mut store, mut naive) = (Store::fresh(), Naive::default());
+        for (at, command) in log.iter().enumerate() {
+            prop_assert_eq!(store.query(command).is_some(), command.only_asks());
+            prop_assert_eq!(store.apply(command), naive.apply(command), "command {}", at);
+            prop_assert_eq!((store.clock(), store.version()), (naive.clock, naive.version));
+        }
+        Ok(())
+    });
+}
