@@ -3,10 +3,13 @@
 //!
 //! `cargo bench -p synod-linear --bench linear [-- --quick --rounds N]`
 
+#[path = "../crates/synod-linear/tests/objects/mod.rs"]
+mod objects;
 #[path = "../crates/synod-linear/tests/it/worlds.rs"]
 mod worlds;
 
 use fastrand::Rng;
+use objects::{KvKey, OfMachine};
 use rustix::time::{ClockId, clock_gettime};
 use stateright::semantics::register::{
     Register as TheirRegister, RegisterOp as TheirOp, RegisterRet as TheirRet,
@@ -15,9 +18,7 @@ use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
-use synod_linear::{
-    History, KvKey, MANY, OfMachine, Register, RegisterOp, RegisterRet, Tester, check, check_register,
-};
+use synod_linear::{History, MANY, Register, RegisterOp, RegisterRet, Tester, check, check_register};
 use synod_machine::{Bank, BankCommand, Expect, Kv, KvCommand};
 use worlds::World;
 

@@ -55,7 +55,10 @@ fn crates_do_not_know_what_they_must_not() {
             "synod-machine",
             &["synod", "stateright", "synod-explore", "synod-model", "synod-runtime", "synod-linear"],
         ),
-        ("synod-linear", &["synod", "stateright", "synod-explore", "synod-model", "synod-runtime"]),
+        (
+            "synod-linear",
+            &["synod", "synod-machine", "stateright", "synod-explore", "synod-model", "synod-runtime"],
+        ),
         ("synod-apply", &["stateright", "synod-explore", "synod-model", "synod-runtime", "synod-linear"]),
         ("synod-admission", &["stateright", "synod", "synod-runtime", "synod-model", "synod-explore"]),
         ("synod-runtime", &["synod", "synod-model", "synod-explore", "synod-replay", "synod-server"]),

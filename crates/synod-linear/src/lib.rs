@@ -2,14 +2,17 @@
 //!
 //! A history is linearizable (Herlihy and Wing, *Linearizability*, 1990) if its operations can be put into an order that meets two conditions. In that order an object that
 //! nobody shares would have given the same answers, and no operation comes before one that had returned when it began.
-//! The crate knows no Paxos, and its histories need not come from a model: [`check()`] is for records of real runs, with 10^5 operations per
-//! key, and [`Tester`] for the states of a model. Both use one notion of an object, [`Spec`].
+//! The crate knows no Paxos and no machine. The caller gives the object, as a [`Spec`]. [`check()`] is for records of real runs, with 10^5
+//! operations per key, and [`Tester`] is for the states of a model.
+//!
+//! `synod-model` and `synod-explore` use [`Tester`]. [`check()`] and its kin are called by tests and by the bench until a log is served,
+//! whose clients' records they are to judge.
 //!
 //! An operation without an answer may have taken effect at any time from its invocation on, or never.
 //!
 //! | file | guarantees |
 //! |---|---|
-//! | `spec`, `register`, `machines` | what an object does when nobody shares it |
+//! | `spec`, `register` | what an object does when nobody shares it |
 //! | `history` | of two operations one precedes the other exactly if it had returned before the other began |
 //! | `search`, `sets` | the right verdict on any history, by search |
 //! | `zones` | the right verdict on a register with values that are written once, without one |
@@ -20,7 +23,6 @@
 mod check;
 mod explain;
 mod history;
-mod machines;
 mod register;
 mod search;
 mod sets;
@@ -31,7 +33,6 @@ mod zones;
 pub use check::{MANY, Verdict, check, check_by_key, check_register, explains};
 pub use explain::Explanation;
 pub use history::{History, OpId, Operation};
-pub use machines::{KeyState, KvKey, OfMachine};
 pub use register::{Register, RegisterOp, RegisterRet};
 pub use spec::{Measured, Object, Spec, step_of};
 pub use tester::Tester;

@@ -2,9 +2,13 @@
 //! it is the process that is measured.
 #![cfg(target_os = "linux")]
 
+#[path = "objects/machine.rs"]
+mod machine;
+
+use machine::OfMachine;
 use std::process::Command;
 use std::{env, fs};
-use synod_linear::{History, Measured, OfMachine, Spec, Verdict, check};
+use synod_linear::{History, Measured, Spec, Verdict, check};
 use synod_machine::{Bank, BankCommand, BankOutput, Blob, Entry, Kv, KvCommand, KvOutput};
 
 const LIMIT: usize = 64 << 20;

@@ -1,12 +1,13 @@
 //! Histories of 10⁵ operations on one key. What they cost is counted in bytes, which no load of the machine changes.
 
 use crate::dice;
+use crate::objects::{KvKey, OfMachine};
 use crate::worlds::World;
 use fastrand::Rng;
 use std::collections::BTreeSet;
 use synod_linear::{
-    History, KvKey, Measured, OfMachine, Operation, Register, RegisterOp, RegisterRet, Verdict, check,
-    check_by_key, check_register, explains,
+    History, Measured, Operation, Register, RegisterOp, RegisterRet, Verdict, check, check_by_key,
+    check_register, explains,
 };
 use synod_machine::{Bank, BankCommand, Expect, Kv, KvCommand, KvOutput};
 

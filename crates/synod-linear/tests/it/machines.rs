@@ -1,11 +1,11 @@
 //! The specification of one key, beside the store that it is written apart from, and what it promises the search.
 
+use crate::objects::kv::KeyState;
+use crate::objects::{KvKey, OfMachine};
 use crate::worlds::World;
 use crate::{dice, naive};
 use fastrand::Rng;
-use synod_linear::{
-    History, KeyState, KvKey, MANY, Object, OfMachine, Spec, Verdict, check, check_by_key, explains,
-};
+use synod_linear::{History, MANY, Object, Spec, Verdict, check, check_by_key, explains};
 use synod_machine::{Entry, Expect, Kv, KvCommand, KvOutput};
 
 fn command(rng: &mut Rng, keys: u8) -> KvCommand {

@@ -6,6 +6,8 @@ mod explaining;
 mod large;
 mod machines;
 mod naive;
+#[path = "../objects/mod.rs"]
+mod objects;
 mod random;
 mod small;
 mod worlds;

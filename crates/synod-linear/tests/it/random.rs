@@ -1,12 +1,13 @@
 //! Random histories that are too long to go through all of them, and short enough for the definition.
 
+use crate::objects::OfMachine;
 use crate::worlds::World;
 use crate::{dice, naive};
 use fastrand::Rng;
 use std::fmt::Debug;
 use synod_linear::{
-    History, MANY, Measured, Object, OfMachine, Register, RegisterOp, RegisterRet, Spec, Tester, Verdict,
-    check, check_register, explains,
+    History, MANY, Measured, Object, Register, RegisterOp, RegisterRet, Spec, Tester, Verdict, check,
+    check_register, explains,
 };
 use synod_machine::{Bank, BankCommand, LockCommand, Locks};
 
