@@ -362,7 +362,7 @@ fn every_requirement_is_accounted_for() {
 #[test]
 fn the_matrix_of_mutants_shows_every_one() {
     let matrix = read("proofs-notes/mutants.md");
-    for mutant in &MUTANTS {
+    for mutant in MUTANTS.iter().filter(|mutant| mutant.rule().is_some()) {
         assert!(matrix.contains(&format!("`{}`", mutant.name)), "{} is in the matrix", mutant.name);
     }
 }

@@ -27,7 +27,7 @@ fn every_lasso_is_a_fair_cycle_of_the_actors() {
         let trace = parse(&text).expect("a trace");
         let same = match model.build() {
             Built::Plain(system) => comes_back(&system, &trace),
-            Built::Mutant(system) => comes_back(&system, &trace),
+            Built::Decorated(system) => comes_back(&system, &trace),
             Built::Admission(_) => unreachable!("it has no liveness"),
         };
         assert!(same, "{}", model.name);
@@ -173,7 +173,9 @@ where
 #[test]
 fn the_duel_goes_on_among_the_processes_as_they_are() {
     let model = find("liveness/duel").expect("it is in the catalogue");
-    let (Built::Mutant(lowered), proposer) = (model.build(), 2) else { unreachable!("ballots are lowered") };
+    let (Built::Decorated(lowered), proposer) = (model.build(), 2) else {
+        unreachable!("ballots are lowered")
+    };
     let lasso = model.file.expect.lasso.as_deref().expect("it falls");
     let run = parse(&format!("# synod trace 1\n{lasso}")).expect("a trace").resolve(&lowered).expect("a run");
     let entry = run.cycle.expect("there is a cycle");

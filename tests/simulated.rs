@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use synod::{Answer, Asking, Client, Instance, Pace, Process, Value, Want};
 use synod_explore::{Status, Subject};
-use synod_model::mutants::{MUTANTS, Mutant};
+use synod_model::mutants::{Decorated, MUTANTS};
 use synod_replay::{Explained, Records, Replayable, Replayed, Verdict};
 use synod_runtime::Stopped;
 use synod_runtime::changes::{Changes, Whole};
@@ -498,12 +498,13 @@ fn copy(disk: &SimDisk) -> SimDisk {
 }
 
 fn broken(name: &str) -> synod_model::mutants::Rule {
-    MUTANTS.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("no mutant {name}")).rule
+    let mutant = MUTANTS.iter().find(|mutant| mutant.name == name);
+    mutant.and_then(|mutant| mutant.rule()).unwrap_or_else(|| panic!("no mutant {name} of the roles"))
 }
 
-type MutantSim = Sim<Mutant, Whole>;
+type MutantSim = Sim<Decorated, Whole>;
 
-fn mutant_answer(state: &synod_model::mutants::MutantState) -> Option<&Answer> {
+fn mutant_answer(state: &synod_model::mutants::DecoratedState) -> Option<&Answer> {
     synod_model::Inside::inside(state).client()?.answer.as_ref()
 }
 
@@ -511,8 +512,8 @@ macro_rules! mutant {
     ($test:ident, $name:literal) => {
         #[test]
         fn $test() {
-            fn make(process: Process) -> Mutant {
-                Mutant { process, rule: broken($name), draws: false }
+            fn make(process: Process) -> Decorated {
+                Decorated { process, rule: broken($name), draws: false }
             }
             let (claim, explained) = falls($name, make);
             eprintln!("{} falls, explained in {} steps", claim, explained.steps);
@@ -535,19 +536,19 @@ mutant!(an_acceptor_that_forgets_is_found_in_its_records, "amnesia");
 
 /// Runs broken servers until a claim falls in the replay of their records, with the broken handlers; and shows that with the
 /// right handlers the records of the very same run do not even replay.
-fn falls(name: &str, make: fn(Process) -> Mutant) -> (&'static str, Explained) {
+fn falls(name: &str, make: fn(Process) -> Decorated) -> (&'static str, Explained) {
     for seed in 1..200 {
         let mut sim = MutantSim::new(seed, 3, make, mutant_answer);
         // A broken cluster may give two answers, or stop answering; the claims are what is to notice.
         sim.trusted = false;
         sim.storm(120, 4);
-        let replayed = sim.replay_as::<Mutant, Whole>(make);
+        let replayed = sim.replay_as::<Decorated, Whole>(make);
         let Some(Verdict::Violated(violation)) = &replayed.verdict else { continue };
         let records = sim.records();
         let lives = || records.lives().expect("they were read before");
         let wiring = sim.wiring.clone();
         eprintln!("{name} seed {seed}: {violation}");
-        let explained = synod_replay::explain::<Mutant, Whole>(
+        let explained = synod_replay::explain::<Decorated, Whole>(
             lives(),
             |id| make(wiring.server(id)),
             violation,
@@ -564,22 +565,23 @@ fn falls(name: &str, make: fn(Process) -> Mutant) -> (&'static str, Explained) {
 
 #[test]
 fn right_handlers_do_not_replay_what_broken_ones_did() {
-    fn broken_one(process: Process) -> Mutant {
-        Mutant { process, rule: broken("any-value"), draws: false }
+    fn broken_one(process: Process) -> Decorated {
+        Decorated { process, rule: broken("any-value"), draws: false }
     }
     // The same decorator around the right handlers, so that only what they do can differ.
-    fn right_one(process: Process) -> Mutant {
-        Mutant { process, rule: broken("control"), draws: false }
+    fn right_one(process: Process) -> Decorated {
+        Decorated { process, rule: broken("control"), draws: false }
     }
     let (mut differ, mut shown) = (0, 0);
     for seed in 1..20 {
         let mut sim = MutantSim::new(seed, 3, right_one, mutant_answer);
         sim.storm(120, 4);
-        assert_eq!(sim.replay_as::<Mutant, Whole>(right_one).verdict, None, "seed {seed}");
+        assert_eq!(sim.replay_as::<Decorated, Whole>(right_one).verdict, None, "seed {seed}");
         let mut sim = MutantSim::new(seed, 3, broken_one, mutant_answer);
         sim.trusted = false;
         sim.storm(120, 4);
-        let Some(Verdict::Differs { place, what }) = sim.replay_as::<Mutant, Whole>(right_one).verdict else {
+        let Some(Verdict::Differs { place, what }) = sim.replay_as::<Decorated, Whole>(right_one).verdict
+        else {
             continue;
         };
         differ += 1;
@@ -587,7 +589,7 @@ fn right_handlers_do_not_replay_what_broken_ones_did() {
         let wiring = sim.wiring.clone();
         let actor = |id| right_one(wiring.server(id));
         // The way there can be looked at, unless it is longer than anybody would.
-        match synod_replay::show::<Mutant, Whole>(&sim.records(), &actor, "model.toml", Some("control")) {
+        match synod_replay::show::<Decorated, Whole>(&sim.records(), &actor, "model.toml", Some("control")) {
             Ok(way) => {
                 let model = synod_model::Model::read("model.toml", &way.model).expect("it is a model");
                 synod_model::replay(&model, &way.trace).expect("it is a trace of it");

@@ -43,7 +43,7 @@ pub fn run(args: &Explore) -> Result<u8, String> {
     line(&format!("{}: {}", model.name, model.file.about));
     match model.build() {
         Built::Plain(system) => serve(system, &model, text.as_deref(), listen),
-        Built::Mutant(system) => serve(system, &model, text.as_deref(), listen),
+        Built::Decorated(system) => serve(system, &model, text.as_deref(), listen),
         Built::Admission(system) => serve(system, &model, text.as_deref(), listen),
     }
 }

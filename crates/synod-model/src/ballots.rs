@@ -3,7 +3,7 @@
 //!
 //! No handler asks more of a ballot than how it compares with another and whose it is. So two states that differ in the numbers
 //! alone, and agree in their order and owners, can do the same, provided that a proposer may draw its next ballot at any height
-//! above its last (PMS §2.5 asks for no more); [`Mutant::draws`] sees to that. What is bounded is then not how high ballots
+//! above its last (PMS §2.5 asks for no more); [`Decorated::draws`] sees to that. What is bounded is then not how high ballots
 //! get but how many are *live*: named by a process, by a message on its way or by the history.
 //!
 //! A live ballot is renamed by its place: the lowest gets round 2, the next round 4, and so on, so that between any two, below
@@ -19,7 +19,7 @@ use crate::file::{DeliveryFile, Layout, ModelError, ModelFile, RetryFile};
 use crate::history::History;
 use crate::judge::Judge;
 use crate::leads;
-use crate::mutants::{Mutant, MutantTimer};
+use crate::mutants::{Decorated, DecoratedTimer};
 use crate::observer::{Ghost, Inside};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ const CHECKED: [&str; 7] = ["B0", "P1", "P1a", "P2", "P2a", "P2b", "V3"];
 const SEEN: [&str; 7] = ["chosen", "learned", "served", "adopted", "bound", "informed", "two_led"];
 
 /// The state of a whole system.
-pub(crate) type Whole = State<Mutant, Ghost>;
+pub(crate) type Whole = State<Decorated, Ghost>;
 
 /// Which rules are applied, beyond renaming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ struct Forgets {
 pub struct LiveBallots {
     most: usize,
     cluster: Arc<Cluster>,
-    actors: Vec<Mutant>,
+    actors: Vec<Decorated>,
     claims: Vec<&'static Claim>,
     forgets: Forgets,
 }
@@ -62,7 +62,7 @@ impl LiveBallots {
     pub fn new(
         most: usize,
         cluster: Arc<Cluster>,
-        actors: Vec<Mutant>,
+        actors: Vec<Decorated>,
         claims: Vec<&'static Claim>,
     ) -> LiveBallots {
         // Of a broken acceptor it is not known what a promise it does not keep will do to others; and where a nack tells of
@@ -132,7 +132,7 @@ impl LiveBallots {
 
     /// By how much all rounds are lowered.
     fn lowered(state: &Whole, live: &BTreeSet<Ballot>) -> u64 {
-        let is_new = |local: &Arc<Local<Mutant>>| proposer(local).is_some_and(|p| p.phase == Phase::Idle);
+        let is_new = |local: &Arc<Local<Decorated>>| proposer(local).is_some_and(|p| p.phase == Phase::Idle);
         let lowest = live.iter().map(|ballot| ballot.round).min().unwrap_or(1);
         // The first ballot of one that has begun none is in round 1, however far others are.
         if state.locals.iter().any(is_new) { 0 } else { lowest.saturating_sub(1) }
@@ -144,9 +144,9 @@ impl LiveBallots {
         for local in &mut state.locals {
             let tried = local.state.as_deref().and_then(|s| s.inside().proposer()).map_or(0, |p| p.tried);
             let above = (live as u64).saturating_sub(tried / 2);
-            let ready = local.timers.contains(&MutantTimer::Above(0));
-            let is_draw = |timer: &MutantTimer| matches!(timer, MutantTimer::Above(_));
-            let heights = (0..=above).filter(|_| ready).map(MutantTimer::Above);
+            let ready = local.timers.contains(&DecoratedTimer::Above(0));
+            let is_draw = |timer: &DecoratedTimer| matches!(timer, DecoratedTimer::Above(_));
+            let heights = (0..=above).filter(|_| ready).map(DecoratedTimer::Above);
             let timers: BTreeSet<_> =
                 local.timers.iter().copied().filter(|timer| !is_draw(timer)).chain(heights).collect();
             if timers != local.timers {
@@ -156,7 +156,7 @@ impl LiveBallots {
     }
 }
 
-impl Normal<Mutant, Ghost> for LiveBallots {
+impl Normal<Decorated, Ghost> for LiveBallots {
     fn bound(&self) -> String {
         let most = self.most;
         if self.cluster.nacks {
@@ -222,12 +222,12 @@ impl Normal<Mutant, Ghost> for LiveBallots {
 }
 
 /// The proposer's share of a running actor's state.
-fn proposer(local: &Local<Mutant>) -> Option<&ProposerState> {
+fn proposer(local: &Local<Decorated>) -> Option<&ProposerState> {
     local.state.as_deref().and_then(|state| state.inside().proposer())
 }
 
 /// Whether a proposer knows that its proposal is chosen and will do nothing more.
-fn is_done(local: &Local<Mutant>) -> bool {
+fn is_done(local: &Local<Decorated>) -> bool {
     proposer(local).is_some_and(|proposer| {
         matches!(&proposer.phase, Phase::Accepting { issued, .. } if !issued.is_empty())
             && proposer.wanted.is_empty()

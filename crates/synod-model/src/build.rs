@@ -10,7 +10,7 @@ use crate::leads;
 use crate::liveness::{self, Progress, Rings};
 use crate::log_file::{self, Before};
 use crate::merged::{Forgets, Merged};
-use crate::mutants::{self, Mutant, MutantStable, Rule};
+use crate::mutants::{self, Decorated, DecoratedStable, Rule};
 use crate::near::meant;
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
@@ -62,7 +62,7 @@ pub enum Built {
     /// The processes as they run.
     Plain(System<Process, Ghost>),
     /// Processes with one rule or machine broken.
-    Mutant(System<Mutant, Ghost>),
+    Decorated(System<Decorated, Ghost>),
     /// Members that start, with the rule of admission as it serves or broken.
     Admission(System<Member, Watch>),
 }
@@ -188,8 +188,10 @@ impl Model {
             stranger::admit(&judge, &file, &cluster, Id::from(names.len() - 1), &mut before)?;
             down[names.len() - 1] = true;
         }
-        if let Some(mutant) = file.mutant.as_ref().filter(|m| mutants::find(m.get_ref()).is_none()) {
-            let names: Vec<_> = mutants::MUTANTS.iter().map(|m| m.name).collect();
+        let rule = |name: &str| mutants::find(name).and_then(mutants::Mutant::rule);
+        if let Some(mutant) = file.mutant.as_ref().filter(|name| rule(name.get_ref()).is_none()) {
+            let of_roles = mutants::MUTANTS.iter().filter(|mutant| mutant.rule().is_some());
+            let names: Vec<_> = of_roles.map(|mutant| mutant.name).collect();
             let message = format!(
                 "no mutant is named {:?}; there are {}{}",
                 mutant.get_ref(),
@@ -243,7 +245,7 @@ impl Model {
     }
 
     /// The broken rule or machine, if the model has one.
-    pub fn mutant(&self) -> Option<&'static mutants::Entry> {
+    pub fn mutant(&self) -> Option<&'static mutants::Mutant> {
         self.file.mutant.as_ref().and_then(|name| mutants::find(name.get_ref()))
     }
 
@@ -262,7 +264,7 @@ impl Model {
         if let Some(admission) = &self.admission {
             return Built::Admission(admission.system());
         }
-        let rule = match (self.mutant(), self.live_ballots) {
+        let rule = match (self.mutant().and_then(mutants::Mutant::rule), self.live_ballots) {
             (None, None) => {
                 let mut system = self.system(self.processes.clone());
                 system.saved.clone_from(&self.before.saved);
@@ -270,27 +272,27 @@ impl Model {
             }
             // Where ballots are drawn the processes are decorated, also if nothing is broken.
             (None, Some(_)) => Rule::Control,
-            (Some(entry), _) => entry.rule,
+            (Some(rule), _) => rule,
         };
         let draws = self.draws();
-        let decorated = |process: &Process| Mutant {
+        let decorated = |process: &Process| Decorated {
             process: log_file::doctored(process, rule, &self.file),
             rule,
             draws,
         };
-        let actors: Vec<Mutant> = self.processes.iter().map(decorated).collect();
+        let actors: Vec<Decorated> = self.processes.iter().map(decorated).collect();
         let normal = self.live_ballots.map(|most| {
             let normal =
                 LiveBallots::new(most, Arc::clone(&self.cluster), actors.clone(), self.claims.clone());
             if self.progress.is_some() { normal.exact() } else { normal }
         });
         let mut system = self.system(actors);
-        let disk = |now: &Option<Stable>| now.clone().map(|now| MutantStable { now, before: None });
+        let disk = |now: &Option<Stable>| now.clone().map(|now| DecoratedStable { now, before: None });
         system.saved = self.before.saved.iter().map(disk).collect();
         if let Some(normal) = normal {
             system.normal = Some(Arc::new(normal));
         }
-        Built::Mutant(system)
+        Built::Decorated(system)
     }
 
     fn system<A>(&self, actors: Vec<A>) -> System<A, Ghost>
@@ -331,7 +333,7 @@ impl Model {
         let piles_up = self.cluster.election.is_some() && system.network.delivery == Delivery::Multiset;
         let log = self.progress.as_ref().filter(|_| self.cluster.log.is_some()).map(|progress| Forgets {
             cluster: Arc::clone(&self.cluster),
-            dead: self.mutant().is_none_or(|entry| entry.rule.leaves_roles()),
+            dead: self.mutant().and_then(mutants::Mutant::rule).is_none_or(Rule::leaves_roles),
             answered: progress.asks_for_answers_alone(),
             deaf: progress.deaf(),
         });

@@ -3,20 +3,14 @@
 use crate::admission;
 use crate::catalogue::catalogue;
 use crate::claims::{CLAIMS, Claim};
-use crate::mutants::{Entry, MUTANTS};
+use crate::mutants::{MUTANTS, Mutant};
 use crate::near::meant;
 use crate::witnesses::{WITNESSES, Witness};
 use crate::{Model, Verdict};
 
 /// Where the keys of model files are declared, with their documentation.
-const SOURCES: [&str; 4] = [
-    include_str!("file.rs"),
-    include_str!("liveness.rs"),
-    include_str!("admission/file.rs"),
-    include_str!("admission/rules.rs"),
-];
-/// The section in which broken lines of the rule of admission are found.
-const BROKEN: &str = "mutant";
+const SOURCES: [&str; 3] =
+    [include_str!("file.rs"), include_str!("liveness.rs"), include_str!("admission/file.rs")];
 
 /// A key of a model file.
 #[derive(PartialEq, Eq)]
@@ -78,7 +72,7 @@ fn explain_claim(claim: &Claim, models: &[Model]) -> String {
     )
 }
 
-fn explain_mutant(mutant: &Entry, models: &[Model]) -> String {
+fn explain_mutant(mutant: &Mutant, models: &[Model]) -> String {
     let has = |model: &&Model| model.file.mutant.as_ref().is_some_and(|it| it.get_ref() == mutant.name);
     let told = models.iter().filter(has).map(|model| {
         let expect = &model.file.expect;
@@ -117,7 +111,6 @@ fn explain_witness(witness: &Witness, models: &[Model]) -> String {
 
 fn explain_key(key: &Key) -> String {
     let place = match key.section.as_str() {
-        BROKEN => return format!("{} is a mutant of the rule of admission.\n  {}", key.name, key.says),
         "" => "at the top of a model file".to_owned(),
         section => format!("[{section}]"),
     };
@@ -126,7 +119,7 @@ fn explain_key(key: &Key) -> String {
 
 /// The keys that model files may have, read from the declarations: fields, and variants of enums.
 fn keys() -> Vec<Key> {
-    let top = [("ModelFile", ""), ("AdmissionFile", ""), ("Rule", BROKEN)];
+    let top = [("ModelFile", ""), ("AdmissionFile", "")];
     let mut sections: Vec<_> = top.iter().map(|(of, at)| ((*of).to_owned(), (*at).to_owned())).collect();
     let mut keys = Vec::new();
     for source in SOURCES {
@@ -229,9 +222,7 @@ mod tests {
         says("tier", &["at the top of a model file"]);
         says("cut", &["is a key, [admission]"]);
         says("never-behind", &["is a claim about admission"]);
-        for (rule, _) in admission::RULES {
-            says(rule, &["is a mutant of the rule of admission"]);
-        }
+        says("nobody-asked", &["is a mutant", "takes away admission: a directory asks", "admission/"]);
         assert!(explain("P2d").is_err_and(|error| error.contains("no claim, mutant, witness or key")));
         assert!(explain("acceptor").is_err_and(|error| error.contains("did you mean \"acceptors\"?")));
     }

@@ -24,7 +24,7 @@ use crate::history::{Happened, Note};
 use crate::judge::Judge;
 use crate::leads::{self, Assumed};
 use crate::merged;
-use crate::mutants::MutantTimer;
+use crate::mutants::DecoratedTimer;
 use crate::observer::{Ghost, Inside};
 use serde::Deserialize;
 use stateright::actor::Id;
@@ -247,25 +247,25 @@ impl Rings for Timer {
     }
 }
 
-impl Rings for MutantTimer {
+impl Rings for DecoratedTimer {
     fn begins_a_ballot(&self) -> bool {
-        matches!(self, MutantTimer::Real(Timer::Retry) | MutantTimer::Above(_))
+        matches!(self, DecoratedTimer::Real(Timer::Retry) | DecoratedTimer::Above(_))
     }
     fn asks_again(&self) -> bool {
-        matches!(self, MutantTimer::Real(Timer::Resend))
+        matches!(self, DecoratedTimer::Real(Timer::Resend))
     }
     fn catches_up(&self) -> bool {
-        matches!(self, MutantTimer::Real(Timer::CatchUp))
+        matches!(self, DecoratedTimer::Real(Timer::CatchUp))
     }
     fn elects(&self) -> Option<ElectionTimer> {
         match self {
-            MutantTimer::Real(timer) => timer.elects(),
+            DecoratedTimer::Real(timer) => timer.elects(),
             _ => None,
         }
     }
     fn height(&self) -> Option<u64> {
         match self {
-            MutantTimer::Above(height) => Some(*height),
+            DecoratedTimer::Above(height) => Some(*height),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@
 
 use crate::file::{Layout, ModelFile};
 use crate::history::{Call, Evidence, Happened, History, Note};
-use crate::mutants::{self, Mutant, MutantStable, MutantState, MutantTimer};
+use crate::mutants::{self, Decorated, DecoratedStable, DecoratedState, DecoratedTimer};
 use crate::observer::{Ghost, Inside};
 use crate::sequential::Asked;
 use stateright::actor::Id;
@@ -281,12 +281,12 @@ impl Permute<Process, Ghost> for Exchange {
 }
 
 /// As for plain processes: what a broken machine knows besides is stable storage.
-impl Permute<Mutant, Ghost> for Exchange {
-    fn state(&self, by: &Permutation, state: &MutantState) -> MutantState {
+impl Permute<Decorated, Ghost> for Exchange {
+    fn state(&self, by: &Permutation, state: &DecoratedState) -> DecoratedState {
         state.with(self.process(by, state.inside()))
     }
 
-    fn storage(&self, _: &Permutation, storage: &MutantStable) -> MutantStable {
+    fn storage(&self, _: &Permutation, storage: &DecoratedStable) -> DecoratedStable {
         storage.clone()
     }
 
@@ -294,7 +294,7 @@ impl Permute<Mutant, Ghost> for Exchange {
         message.clone()
     }
 
-    fn timer(&self, _: &Permutation, timer: &MutantTimer) -> MutantTimer {
+    fn timer(&self, _: &Permutation, timer: &DecoratedTimer) -> DecoratedTimer {
         *timer
     }
 
@@ -368,10 +368,10 @@ fn acceptors(file: &ModelFile, cluster: &Cluster) -> Result<Vec<usize>, String> 
         return Err(format!("quorums tell acceptors apart: {breach}"));
     }
     let mutant = file.mutant.as_ref().and_then(|name| mutants::find(name.get_ref()));
-    if let Some(entry) = mutant.filter(|entry| entry.rule.picks_acceptors()) {
+    if let Some(mutant) = mutant.filter(|mutant| mutant.rule().is_some_and(mutants::Rule::picks_acceptors)) {
         return Err(format!(
             "the mutant {:?} counts the first acceptors for others, so that they cannot change places with later ones",
-            entry.name
+            mutant.name
         ));
     }
     Ok(indices(&cluster.acceptors))

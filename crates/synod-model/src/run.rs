@@ -137,7 +137,7 @@ pub struct Found {
 pub fn check(model: &Model, settings: &Settings<'_>) -> Outcome {
     match model.build() {
         Built::Plain(system) => check_system(model, system, settings),
-        Built::Mutant(system) => check_system(model, system, settings),
+        Built::Decorated(system) => check_system(model, system, settings),
         Built::Admission(system) => explored(model, system, settings, false, |_, _, _| {}, |_| None),
     }
 }
@@ -409,7 +409,7 @@ type CycleTold = (Option<&'static str>, String);
 pub fn replay(model: &Model, text: &str) -> Result<Replay, String> {
     match model.build() {
         Built::Plain(system) => replay_system(model, &system, text, progress::replay),
-        Built::Mutant(system) => replay_system(model, &system, text, progress::replay),
+        Built::Decorated(system) => replay_system(model, &system, text, progress::replay),
         Built::Admission(system) => replay_system(model, &system, text, |_, _| Ok(None)),
     }
 }

@@ -73,7 +73,7 @@ where
 fn compared_in(name: &str, depth: Option<usize>) -> Compared {
     match find(name).expect("a model of the catalogue").build() {
         Built::Plain(system) => explore_all(system, depth),
-        Built::Mutant(system) => explore_all(system, depth),
+        Built::Decorated(system) => explore_all(system, depth),
         Built::Admission(_) => panic!("{name} has no clients"),
     }
 }

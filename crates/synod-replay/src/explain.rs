@@ -17,7 +17,7 @@ use synod::{Ask, Instance, Msg, PerInstance, Process, Proposal, Value};
 use synod_explore::trace::TraceText;
 use synod_explore::walk;
 use synod_explore::{Action, Subject, System};
-use synod_model::mutants::Mutant;
+use synod_model::mutants::Decorated;
 use synod_model::{Built, Ghost, Inside, Model};
 use synod_runtime::changes::Changes;
 use synod_runtime::node::FIRST_CLIENT;
@@ -42,10 +42,10 @@ impl Replayable for Process {
     }
 }
 
-impl Replayable for Mutant {
+impl Replayable for Decorated {
     fn system(built: Built) -> Option<System<Self, Ghost>> {
         match built {
-            Built::Mutant(system) => Some(system),
+            Built::Decorated(system) => Some(system),
             _ => None,
         }
     }

@@ -1,13 +1,14 @@
 //! Model files of admission: what may stand in one, and what makes no sense.
 
 use super::claims::{CLAIMS, WITNESSES, Witness};
-use super::rules::{RULES, Rule};
+use super::rules::Rule;
 use super::scene::Scene;
 use crate::file::{
     BoundsFile, CheckFile, Expect, Layout, ModelError, ModelFile, NetworkFile, ReduceFile, RetryFile,
     SystemFile, Tier, parsed,
 };
 use crate::judge::Judge;
+use crate::mutants::{Breaks, MUTANTS, find};
 use crate::sense;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -139,10 +140,11 @@ pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
     }
     let rule = match &file.mutant {
         None => None,
-        Some(name) => match RULES.iter().find(|(known, _)| known == name.get_ref()) {
-            Some((_, rule)) => Some(*rule),
-            None => {
-                let names: Vec<_> = RULES.iter().map(|(name, _)| *name).collect();
+        Some(name) => match find(name.get_ref()).map(|mutant| mutant.breaks) {
+            Some(Breaks::Admission(rule)) => Some(rule),
+            _ => {
+                let all = MUTANTS.iter().filter(|mutant| mutant.rule().is_none());
+                let names: Vec<_> = all.map(|mutant| mutant.name).collect();
                 let message = format!(
                     "no mutant of admission is named {:?}; there are {}",
                     name.get_ref(),

@@ -12,7 +12,7 @@ mod watch;
 pub use claims::{CLAIMS, Claim, WITNESSES, Witness};
 pub use member::Member;
 pub use process::{Alive, Drive, Fate, Life, Process, Say};
-pub use rules::{RULES, Rule};
+pub use rules::Rule;
 pub use scene::Scene;
 pub use watch::{Note, Past, View, Watch};
 
@@ -114,9 +114,7 @@ impl Admission {
             (!ids.is_empty()).then(|| format!("{} {what}", names.join(" ")))
         };
         let crashing = (!crash.is_empty()).then(|| format!("{crashes} crash"));
-        let broken = RULES.iter().find(|(_, rule)| Some(*rule) == self.rule);
-        let broken = broken.map(|(name, _)| format!("mutant {name}"));
-        [crashing, some("cut", cut), some("wiped", wiped), some("alone", alone), broken]
+        [crashing, some("cut", cut), some("wiped", wiped), some("alone", alone)]
             .into_iter()
             .flatten()
             .collect()

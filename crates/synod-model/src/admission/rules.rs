@@ -1,4 +1,4 @@
-//! The rule of admission with one line of it broken, by name.
+//! The rule of admission with one line of it broken. The table of mutants has their names.
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,27 +44,3 @@ pub enum Rule {
     /// A directory may be started with another list.
     ListNotBound,
 }
-
-/// All of them, by the names that model files use.
-pub const RULES: [(&str, Rule); 20] = [
-    ("start-not-durable", Rule::StartNotDurable),
-    ("knowledge-not-durable", Rule::KnowledgeNotDurable),
-    ("forgets-owed", Rule::ForgetsOwed),
-    ("answers-durable-only", Rule::AnswersDurableOnly),
-    ("greeting-taken-over", Rule::GreetingTakenOver),
-    ("answers-before-session", Rule::AnswersBeforeSession),
-    ("steps-earlier-starts", Rule::StepsEarlierStarts),
-    ("speaks-unanswered", Rule::SpeaksUnanswered),
-    ("majority-records", Rule::MajorityRecords),
-    ("records-later", Rule::RecordsLater),
-    ("records-another", Rule::RecordsAnother),
-    ("anyone-answers", Rule::AnyoneAnswers),
-    ("nobody-asked", Rule::NobodyAsked),
-    ("directory-not-compared", Rule::DirectoryNotCompared),
-    ("start-not-compared", Rule::StartNotCompared),
-    ("process-not-compared", Rule::ProcessNotCompared),
-    ("base-not-compared", Rule::BaseNotCompared),
-    ("judges-at-start-only", Rule::JudgesAtStartOnly),
-    ("lists-talk", Rule::ListsTalk),
-    ("list-not-bound", Rule::ListNotBound),
-];

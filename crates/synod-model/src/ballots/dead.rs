@@ -7,7 +7,7 @@
 
 use super::{LiveBallots, Whole, flying, is_done, proposer};
 use crate::history::History;
-use crate::mutants::{Mutant, MutantState};
+use crate::mutants::{Decorated, DecoratedState};
 use crate::observer::Inside;
 use stateright::actor::{Actor, Envelope, Id, Out, is_no_op};
 use std::borrow::Cow;
@@ -51,7 +51,7 @@ impl LiveBallots {
     }
 
     /// Whether a message is ignored for ever by whom it is for.
-    pub(super) fn is_dead(&self, locals: &[Arc<Local<Mutant>>], envelope: &Envelope<Msg>) -> bool {
+    pub(super) fn is_dead(&self, locals: &[Arc<Local<Decorated>>], envelope: &Envelope<Msg>) -> bool {
         let receiver = usize::from(envelope.dst);
         let Some(local) = locals.get(receiver) else { return true };
         // Whoever is down has never started and never will.
@@ -72,23 +72,23 @@ impl LiveBallots {
     ///
     /// Not exact, as it would raise a promise. Whatever comes about when it arrives also comes about when it is lost, together with
     /// all that the higher promise makes the acceptor ignore: but for promises that are lower then, nothing differs.
-    fn is_abandoned(locals: &[Arc<Local<Mutant>>], envelope: &Envelope<Msg>) -> bool {
+    fn is_abandoned(locals: &[Arc<Local<Decorated>>], envelope: &Envelope<Msg>) -> bool {
         let Msg::Prepare { ballot, .. } = &envelope.msg else { return false };
         let owner = locals.get(usize::from(envelope.src)).and_then(|local| proposer(local));
         !owner.is_some_and(|owner| matches!(&owner.phase, Phase::Preparing { ballot: b, .. } if b == ballot))
     }
 
     /// Whether the sender of a refused message would hear of that, and not ignore it.
-    fn is_heard(&self, locals: &[Arc<Local<Mutant>>], envelope: &Envelope<Msg>, ballot: Ballot) -> bool {
+    fn is_heard(&self, locals: &[Arc<Local<Decorated>>], envelope: &Envelope<Msg>, ballot: Ballot) -> bool {
         self.cluster.nacks
             && locals.get(usize::from(envelope.src)).is_some_and(|local| waits_in(local, ballot))
     }
 
     fn is_ignored_for_ever(
         &self,
-        locals: &[Arc<Local<Mutant>>],
-        local: &Local<Mutant>,
-        state: &MutantState,
+        locals: &[Arc<Local<Decorated>>],
+        local: &Local<Decorated>,
+        state: &DecoratedState,
         envelope: &Envelope<Msg>,
     ) -> bool {
         let inside = state.inside();
@@ -137,7 +137,7 @@ impl LiveBallots {
     }
 
     /// Asks the process itself.
-    fn is_ignored_now(&self, receiver: usize, state: &MutantState, envelope: &Envelope<Msg>) -> bool {
+    fn is_ignored_now(&self, receiver: usize, state: &DecoratedState, envelope: &Envelope<Msg>) -> bool {
         let (mut state, mut out) = (Cow::Borrowed(state), Out::new());
         self.actors[receiver].on_msg(envelope.dst, &mut state, envelope.src, envelope.msg.clone(), &mut out);
         is_no_op(&state, &out)
@@ -181,7 +181,7 @@ impl LiveBallots {
     }
 
     /// Forgets what one process keeps and will not use.
-    fn forget_in(&self, index: usize, local: &Arc<Local<Mutant>>, facts: &Facts, state: &mut Whole) {
+    fn forget_in(&self, index: usize, local: &Arc<Local<Decorated>>, facts: &Facts, state: &mut Whole) {
         // Nobody crashes, so nobody reads what was saved.
         if local.storage.is_some() {
             Arc::make_mut(&mut state.locals[index]).storage = None;
@@ -380,7 +380,7 @@ fn forget_vote(state: &mut Whole, index: usize, instance: Instance, ballot: Ball
 }
 
 /// Whether a proposer has come to a ballot and is not done.
-fn waits_in(local: &Local<Mutant>, ballot: Ballot) -> bool {
+fn waits_in(local: &Local<Decorated>, ballot: Ballot) -> bool {
     proposer(local).is_some_and(|proposer| {
         let (Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. }) =
             &proposer.phase
@@ -392,7 +392,7 @@ fn waits_in(local: &Local<Mutant>, ballot: Ballot) -> bool {
 }
 
 /// A wrong rule: a proposal of the very ballot that was promised would be accepted.
-fn is_planted(state: &MutantState, msg: &Msg) -> bool {
+fn is_planted(state: &DecoratedState, msg: &Msg) -> bool {
     let promised = state.inside().acceptor().and_then(|acceptor| acceptor.promised);
     matches!(msg, Msg::Accept { ballot, .. } if promised == Some(*ballot))
 }

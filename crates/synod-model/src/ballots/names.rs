@@ -3,7 +3,7 @@
 
 use super::{LiveBallots, Whole, flying};
 use crate::history::History;
-use crate::mutants::{MutantStable, MutantState};
+use crate::mutants::{DecoratedStable, DecoratedState};
 use std::sync::Arc;
 use synod::{
     AcceptorState, Ballot, LearnerState, Msg, PerInstance, Phase, ProcessState, Proposal, ProposerState,
@@ -22,7 +22,7 @@ impl LiveBallots {
             if let Some(state) = &mut local.state {
                 in_state(Arc::make_mut(state), number, each);
             }
-            if let Some(MutantStable { now, before }) = &mut local.storage {
+            if let Some(DecoratedStable { now, before }) = &mut local.storage {
                 in_stable(now, number, each);
                 if let Some(before) = before {
                     in_stable(before, number, each);
@@ -39,8 +39,8 @@ impl LiveBallots {
     }
 }
 
-fn in_state(state: &mut MutantState, number: u16, each: Each<'_>) {
-    let MutantState { inner, unsaved, saved } = state;
+fn in_state(state: &mut DecoratedState, number: u16, each: Each<'_>) {
+    let DecoratedState { inner, unsaved, saved } = state;
     for stable in [unsaved, saved].into_iter().flatten() {
         in_stable(stable, number, each);
     }

@@ -38,8 +38,8 @@ verdict = "holds-within-bound"
 }
 
 /// The system, and what rewrites its states, with other rules.
-fn system(model: &Model, forgets: Forgets) -> (System<Mutant, Ghost>, Arc<LiveBallots>) {
-    let Built::Mutant(mut system) = model.build() else {
+fn system(model: &Model, forgets: Forgets) -> (System<Decorated, Ghost>, Arc<LiveBallots>) {
+    let Built::Decorated(mut system) = model.build() else {
         unreachable!("ballots are drawn by decorated ones")
     };
     let claims = crate::claims::CLAIMS.iter().filter(|claim| CHECKED.contains(&claim.name)).collect();
@@ -47,7 +47,7 @@ fn system(model: &Model, forgets: Forgets) -> (System<Mutant, Ghost>, Arc<LiveBa
     let mut normal = LiveBallots::new(most, Arc::clone(&model.cluster), system.actors.clone(), claims);
     normal.forgets = forgets;
     let normal = Arc::new(normal);
-    system.normal = Some(Arc::clone(&normal) as Arc<dyn Normal<Mutant, Ghost>>);
+    system.normal = Some(Arc::clone(&normal) as Arc<dyn Normal<Decorated, Ghost>>);
     (system, normal)
 }
 
@@ -58,14 +58,14 @@ fn hash(state: &Whole) -> u64 {
 }
 
 /// All that can come next, itself left out.
-fn next(system: &System<Mutant, Ghost>, from: &Whole, to: impl Fn(Whole) -> Whole) -> HashSet<u64> {
+fn next(system: &System<Decorated, Ghost>, from: &Whole, to: impl Fn(Whole) -> Whole) -> HashSet<u64> {
     let here = hash(&to(from.clone()));
     let steps = system.possible(from).into_iter().filter_map(|action| system.step(from, &action));
     steps.map(|state| hash(&to(state))).filter(|state| *state != here).collect()
 }
 
 /// A run by chance, in which most messages arrive and ballots are abandoned now and then.
-fn run(system: &System<Mutant, Ghost>, seed: u64, mut look: impl FnMut(&Whole) -> bool) {
+fn run(system: &System<Decorated, Ghost>, seed: u64, mut look: impl FnMut(&Whole) -> bool) {
     let mut dice = Dice::new(seed);
     let mut state = system.initial();
     for _ in 0..60 {
@@ -75,7 +75,7 @@ fn run(system: &System<Mutant, Ghost>, seed: u64, mut look: impl FnMut(&Whole) -
         let mut possible = system.possible(&state);
         let abandons = dice.below(6) == 0;
         possible.retain(|action| {
-            !matches!(action, Action::<Mutant>::Timeout(..)) || abandons || waits(&state, action)
+            !matches!(action, Action::<Decorated>::Timeout(..)) || abandons || waits(&state, action)
         });
         if possible.is_empty() {
             return;
@@ -86,8 +86,8 @@ fn run(system: &System<Mutant, Ghost>, seed: u64, mut look: impl FnMut(&Whole) -
 }
 
 /// Whether an action begins a proposer's first ballot.
-fn waits(state: &Whole, action: &Action<Mutant>) -> bool {
-    let Action::<Mutant>::Timeout(id, _) = action else { return false };
+fn waits(state: &Whole, action: &Action<Decorated>) -> bool {
+    let Action::<Decorated>::Timeout(id, _) = action else { return false };
     proposer(&state.locals[usize::from(*id)]).is_some_and(|proposer| proposer.phase == Phase::Idle)
 }
 
@@ -168,7 +168,7 @@ fn a_state_is_rewritten_once_and_by_order_alone() {
 fn falls(mutant: &str, live: usize, most: usize) -> (Vec<&'static str>, usize, usize) {
     let claims = r#"claims = ["B0", "P2", "P2a", "P2b"]"#;
     let model = Model::read("test", &text(mutant, 0, live, claims)).expect("a model");
-    let Built::Mutant(system) = model.build() else { unreachable!("ballots are drawn by decorated ones") };
+    let Built::Decorated(system) = model.build() else { unreachable!("ballots are drawn by decorated ones") };
     let mut seen = HashSet::new();
     let mut layer = vec![system.initial()];
     for steps in 0.. {
@@ -226,7 +226,7 @@ fn what_does_not_go_with_it_is_refused_where_it_stands() {
         assert!(error.starts_with("test:") && error.contains(says), "{error}");
     }
     let model = Model::read("test", &good).expect("a model");
-    let Built::Mutant(system) = model.build() else { unreachable!("ballots are drawn by decorated ones") };
+    let Built::Decorated(system) = model.build() else { unreachable!("ballots are drawn by decorated ones") };
     let bound = system.normal.expect("states are rewritten").bound();
     assert_eq!(bound, "at most 3 live ballots, any number of retries");
 }

@@ -15,11 +15,11 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::time::Duration;
 use synod::{Msg, Phase, Process, ProcessState, Stable, Timer};
-pub use table::{Entry, MUTANTS, find};
+pub use table::{Breaks, MUTANTS, Mutant, find};
 
 /// A process with one rule broken.
 #[derive(Clone, Debug)]
-pub struct Mutant {
+pub struct Decorated {
     /// The real process.
     pub process: Process,
     /// What is broken.
@@ -31,7 +31,7 @@ pub struct Mutant {
 
 /// The real state, and what a broken machine knows besides.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MutantState {
+pub struct DecoratedState {
     pub(crate) inner: ProcessState,
     /// What was told to others and is not on the disk yet.
     pub(crate) unsaved: Option<Stable>,
@@ -39,18 +39,18 @@ pub struct MutantState {
     pub(crate) saved: Option<Stable>,
 }
 
-impl Inside for MutantState {
+impl Inside for DecoratedState {
     fn inside(&self) -> &ProcessState {
         &self.inner
     }
-    fn with(&self, inner: ProcessState) -> MutantState {
-        MutantState { inner, ..self.clone() }
+    fn with(&self, inner: ProcessState) -> DecoratedState {
+        DecoratedState { inner, ..self.clone() }
     }
 }
 
 /// What a disk holds: the last save, and for a stale one the save before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct MutantStable {
+pub struct DecoratedStable {
     /// The last save.
     pub now: Stable,
     /// The one before it, for a stale disk.
@@ -59,7 +59,7 @@ pub struct MutantStable {
 
 /// The real timers, and the moment at which a slow disk gets round to saving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum MutantTimer {
+pub enum DecoratedTimer {
     /// One of the process's own.
     Real(Timer),
     /// The save happens.
@@ -68,9 +68,9 @@ pub enum MutantTimer {
     Above(u64),
 }
 
-impl Mutant {
+impl Decorated {
     /// Translates what the real process wants done, and breaks the machine on the way if that is the mutant's rule.
-    fn flush(&self, real: Out<Process>, state: &mut Cow<'_, MutantState>, out: &mut Out<Self>) {
+    fn flush(&self, real: Out<Process>, state: &mut Cow<'_, DecoratedState>, out: &mut Out<Self>) {
         let mut commands: Vec<_> = real.into_iter().collect();
         self.rule.doctor_commands(&mut commands);
         self.rule.doctor_leading(&mut commands);
@@ -79,16 +79,18 @@ impl Mutant {
                 Command::Send(to, msg) => out.send(to, msg),
                 // At which other heights it may ring depends on the ballots that are live, and is not for one process to know.
                 Command::SetTimer(Timer::Retry, after) if self.draws => {
-                    out.set_timer(MutantTimer::Above(0), after);
+                    out.set_timer(DecoratedTimer::Above(0), after);
                 }
-                Command::CancelTimer(Timer::Retry) if self.draws => out.cancel_timer(MutantTimer::Above(0)),
-                Command::SetTimer(timer, after) => out.set_timer(MutantTimer::Real(timer), after),
-                Command::CancelTimer(timer) => out.cancel_timer(MutantTimer::Real(timer)),
+                Command::CancelTimer(Timer::Retry) if self.draws => {
+                    out.cancel_timer(DecoratedTimer::Above(0))
+                }
+                Command::SetTimer(timer, after) => out.set_timer(DecoratedTimer::Real(timer), after),
+                Command::CancelTimer(timer) => out.cancel_timer(DecoratedTimer::Real(timer)),
                 Command::ChooseRandom(_, never) => debug_assert!(never.is_empty()),
                 // What is saved is the state as the mutant left it, which need not be what the real process meant.
                 Command::Save(_) if self.rule == Rule::SendsBeforeSave => {
                     state.to_mut().unsaved = Some(rules::stable(&state.inner));
-                    out.set_timer(MutantTimer::Flush, Duration::ZERO..Duration::ZERO);
+                    out.set_timer(DecoratedTimer::Flush, Duration::ZERO..Duration::ZERO);
                 }
                 Command::Save(_) => {
                     let now = rules::stable(&state.inner);
@@ -96,7 +98,7 @@ impl Mutant {
                         Rule::StaleDisk => state.to_mut().saved.replace(now.clone()),
                         _ => None,
                     };
-                    out.save(MutantStable { now, before });
+                    out.save(DecoratedStable { now, before });
                 }
             }
         }
@@ -121,14 +123,14 @@ fn postpone(before: &ProcessState, after: &mut ProcessState, out: &mut Out<Proce
     }
 }
 
-impl Actor for Mutant {
+impl Actor for Decorated {
     type Msg = Msg;
-    type Timer = MutantTimer;
-    type State = MutantState;
-    type Storage = MutantStable;
+    type Timer = DecoratedTimer;
+    type State = DecoratedState;
+    type Storage = DecoratedStable;
     type Random = Infallible;
 
-    fn on_start(&self, me: Id, saved: &Option<MutantStable>, out: &mut Out<Self>) -> MutantState {
+    fn on_start(&self, me: Id, saved: &Option<DecoratedStable>, out: &mut Out<Self>) -> DecoratedState {
         let mut found = saved.as_ref().map(|disk| match self.rule {
             Rule::StaleDisk => disk.before.clone().unwrap_or_default(),
             _ => disk.now.clone(),
@@ -137,12 +139,12 @@ impl Actor for Mutant {
         let mut real = Out::new();
         let inner = self.process.on_start(me, &found, &mut real);
         let saved = found.filter(|_| self.rule == Rule::StaleDisk);
-        let mut state = Cow::Owned(MutantState { inner, unsaved: None, saved });
+        let mut state = Cow::Owned(DecoratedState { inner, unsaved: None, saved });
         self.flush(real, &mut state, out);
         state.into_owned()
     }
 
-    fn on_msg(&self, me: Id, state: &mut Cow<'_, MutantState>, src: Id, msg: Msg, out: &mut Out<Self>) {
+    fn on_msg(&self, me: Id, state: &mut Cow<'_, DecoratedState>, src: Id, msg: Msg, out: &mut Out<Self>) {
         let (mut inner, mut src, mut msg) = (state.inner.clone(), src, msg);
         let (asker, heard) = (src, msg.clone());
         let mut real = Out::new();
@@ -165,21 +167,27 @@ impl Actor for Mutant {
         self.flush(real, state, out);
     }
 
-    fn on_timeout(&self, me: Id, state: &mut Cow<'_, MutantState>, timer: &MutantTimer, out: &mut Out<Self>) {
+    fn on_timeout(
+        &self,
+        me: Id,
+        state: &mut Cow<'_, DecoratedState>,
+        timer: &DecoratedTimer,
+        out: &mut Out<Self>,
+    ) {
         let mut inner = state.inner.clone();
         let timer = match timer {
-            MutantTimer::Real(timer) => timer,
-            MutantTimer::Above(passed) => {
+            DecoratedTimer::Real(timer) => timer,
+            DecoratedTimer::Above(passed) => {
                 // Live ballots are two rounds apart, and the real handler adds the one that leads into the gap.
                 if let Some(proposer) = rules::proposer_of(&mut inner) {
                     proposer.tried = proposer.tried.saturating_add(2 * passed);
                 }
-                out.cancel_timer(MutantTimer::Above(0));
+                out.cancel_timer(DecoratedTimer::Above(0));
                 &Timer::Retry
             }
-            MutantTimer::Flush => {
+            DecoratedTimer::Flush => {
                 if let Some(now) = state.to_mut().unsaved.take() {
-                    out.save(MutantStable { now, before: None });
+                    out.save(DecoratedStable { now, before: None });
                 }
                 return;
             }

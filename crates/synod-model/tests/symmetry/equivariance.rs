@@ -228,7 +228,7 @@ fn checked(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<(
             let symmetry = system.symmetry.clone().expect("it is declared");
             equivariant(&system, &symmetry, seeds, steps)
         }
-        Built::Mutant(mut system) => {
+        Built::Decorated(mut system) => {
             system.assert_contract = false;
             let symmetry = system.symmetry.clone().expect("it is declared");
             equivariant(&system, &symmetry, seeds, steps)
@@ -251,7 +251,7 @@ fn forced(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<()
     }
     match model.build() {
         Built::Plain(system) => equivariant(&system, &alike(&system), seeds, steps),
-        Built::Mutant(mut system) => {
+        Built::Decorated(mut system) => {
             system.assert_contract = false;
             equivariant(&system, &alike(&system), seeds, steps)
         }
