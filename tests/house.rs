@@ -139,17 +139,12 @@ fn imports_of(name: &str) -> Imports {
     Imports::of_crate(&root().join(&src), &rust_files(&src))
 }
 
-/// Crates in which modules still import each other in circles.
-const IN_CIRCLES: [&str; 2] = ["synod-model", "synod-replay"];
-
 #[test]
 fn modules_import_each_other_in_one_direction_only() {
     for entry in fs::read_dir(root().join("crates")).expect("a folder of the project") {
         let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        if !IN_CIRCLES.contains(&name.as_str()) {
-            let circle = imports_of(&name).circle();
-            assert_eq!(circle, None, "modules of {name} import each other");
-        }
+        let circle = imports_of(&name).circle();
+        assert_eq!(circle, None, "modules of {name} import each other");
     }
 }
 

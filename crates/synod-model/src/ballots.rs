@@ -36,10 +36,10 @@ const SEEN: [&str; 7] = ["chosen", "learned", "served", "adopted", "bound", "inf
 /// The state of a whole system.
 pub(crate) type Whole = State<Decorated, Ghost>;
 
-/// Which rules are applied, beyond renaming.
+/// The rules that are applied, beyond renaming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Forgets {
-    /// What is dead is forgotten, exactly.
+    /// Dead things are forgotten, exactly.
     dead: bool,
     /// So are prepares of ballots that have left phase 1, which is sound for safety, and not exact.
     abandoned: bool,
@@ -65,8 +65,8 @@ impl LiveBallots {
         actors: Vec<Decorated>,
         claims: Vec<&'static Claim>,
     ) -> LiveBallots {
-        // Of a broken acceptor it is not known what a promise it does not keep will do to others; and where a nack tells of
-        // a promise, an abandoned prepare that raises it is no different from any other.
+        // A broken acceptor may not keep its promise, and it is not known what that does to others. If a nack tells of
+        // a promise, an abandoned prepare that raises it is like any other prepare.
         let whole = actors.iter().all(|actor| actor.rule.leaves_roles()) && !cluster.nacks;
         LiveBallots {
             most,
@@ -85,7 +85,7 @@ impl LiveBallots {
         self
     }
 
-    /// Whether a claim is among those that are checked.
+    /// True if a claim is among those that are checked.
     fn checks(&self, claim: &str) -> bool {
         self.claims.iter().any(|known| known.name == claim)
     }
@@ -118,9 +118,9 @@ impl LiveBallots {
         live
     }
 
-    /// Where the code's own ballots are kept, right above what it heard of, not only their order counts but how far they are
-    /// apart, and nothing else: rounds are compared, and one is added. So all are lowered by as much; but not while a proposer
-    /// has yet to begin its first, which does not move with the others. False if they are too far apart.
+    /// Lowers all rounds by as much, where proposers draw their ballots as the code does: right above what they heard of. The code compares rounds
+    /// and adds one, so only their order and distances count. Rounds stay as they are while a proposer has yet to begin its first
+    /// ballot, which does not move with the others. Returns false if they are too far apart.
     fn shift(&self, state: &mut Whole, live: &BTreeSet<Ballot>) -> bool {
         let highest = live.iter().map(|ballot| ballot.round).max().unwrap_or(1);
         let by = Self::lowered(state, live);
@@ -205,7 +205,7 @@ impl Normal<Decorated, Ghost> for LiveBallots {
             .map(|(ballot, round)| (ballot, Ballot { round, ..ballot }))
             .filter(|(old, new)| old != new)
             .collect();
-        // What was heard of bears no proposer's number, and is in no message.
+        // A ballot that a proposer only heard of bears no proposer's number, and is in no message.
         let told = names.iter().filter(|(old, _)| old.proposer != u16::MAX);
         let words = told.map(|(old, new)| format!("{old:?} is now {new:?}")).collect::<Vec<_>>().join(", ");
         (!names.is_empty()).then(|| Renaming {
@@ -226,7 +226,7 @@ fn proposer(local: &Local<Decorated>) -> Option<&ProposerState> {
     local.state.as_deref().and_then(|state| state.inside().proposer())
 }
 
-/// Whether a proposer knows that its proposal is chosen and will do nothing more.
+/// True if a proposer knows that its proposal is chosen and will do nothing more.
 fn is_done(local: &Local<Decorated>) -> bool {
     proposer(local).is_some_and(|proposer| {
         matches!(&proposer.phase, Phase::Accepting { issued, .. } if !issued.is_empty())
@@ -243,12 +243,12 @@ fn flying(state: &mut Whole) -> &mut BTreeMap<stateright::actor::Envelope<synod:
     }
 }
 
-/// Whether a claim can be checked in this model.
+/// True if a claim can be checked in this model.
 pub(crate) fn can_check(file: &ModelFile, claim: &str) -> bool {
     file.bounds.live_ballots.is_none() || CHECKED.contains(&claim)
 }
 
-/// How many live ballots a model file allows, if it bounds them, and everything that does not go with that refused.
+/// The number of live ballots that a model file allows, if it bounds them. Refuses everything that does not go with that.
 pub(crate) fn admit(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<usize>, ModelError> {
     let Some(given) = &file.bounds.live_ballots else { return Ok(None) };
     let most = judge.count("live_ballots", given, 1, 16)?;

@@ -1,4 +1,4 @@
-//! Turns a model file into a system to explore, or says what in it makes no sense, and where.
+//! A model file becomes a system to explore, or an error with its place.
 
 use crate::admission::{self, Admission, Member, Watch};
 use crate::ballots::{self, LiveBallots};
@@ -7,7 +7,7 @@ use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, par
 use crate::history::{History, Note};
 use crate::judge::Judge;
 use crate::leads;
-use crate::liveness::{self, Progress, Rings};
+use crate::liveness::{self, Progress};
 use crate::log_file::{self, Before};
 use crate::merged::{Forgets, Merged};
 use crate::mutants::{self, Decorated, DecoratedStable, Rule};
@@ -15,13 +15,14 @@ use crate::near::meant;
 use crate::observer::{Ghost, Inside};
 use crate::permute::{self, Exchange};
 use crate::premises;
+use crate::rings::Rings;
 use crate::roster::{listed, numbers, processes, quorums};
 use crate::sense;
 use crate::stranger;
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
 use stateright::actor::Id;
 use std::sync::Arc;
-use synod::{Cluster, Learning, Msg, Process, Quorums, Stable};
+use synod::{Cluster, Learning, Msg, Process, QuorumRule, Quorums, Stable};
 use synod_explore::Subject;
 use synod_explore::{Bounds, Delivery, Faults, Network, Permute, Property, Symmetry, System};
 use toml::Spanned;
@@ -41,7 +42,7 @@ pub struct Model {
     pub file: ModelFile,
     /// Names of the processes, in the order of their ids.
     pub names: Vec<String>,
-    /// Who is who.
+    /// The ids and numbers of all processes.
     pub cluster: Arc<Cluster>,
     pub(crate) processes: Vec<Process>,
     pub(crate) claims: Vec<&'static Claim>,
@@ -53,22 +54,22 @@ pub struct Model {
     pub(crate) alike: Vec<Vec<usize>>,
     pub(crate) progress: Option<Progress>,
     pub(crate) before: Before,
-    /// What a model of admission is of. It has no processes, and none of the claims about them.
+    /// The scene, if the model is about admission. Such a model has no processes of the protocol, and none of the claims about them.
     pub admission: Option<Admission>,
 }
 
-/// A system to explore: of plain processes, or of a broken sort of them.
+/// A system to explore: of plain processes, of decorated ones, or of members that start.
 pub enum Built {
     /// The processes as they run.
     Plain(System<Process, Ghost>),
-    /// Processes with one rule or machine broken.
+    /// Decorated processes: one rule or machine is broken, or ballots are drawn at any height.
     Decorated(System<Decorated, Ghost>),
     /// Members that start, with the rule of admission as it serves or broken.
     Admission(System<Member, Watch>),
 }
 
 impl Model {
-    /// Whether its exploration can go on from a checkpoint: not where ballots are renumbered, since that is found out anew at
+    /// True if its exploration can go on from a checkpoint. It cannot where ballots are renumbered, since that is found out anew at
     /// every step.
     pub fn has_checkpoints(&self) -> bool {
         self.live_ballots.is_none()
@@ -80,8 +81,8 @@ impl Model {
     /// For anything in the file that cannot be read or makes no sense, with its line and column.
     pub fn read(name: &str, text: &str) -> Result<Model, ModelError> {
         let judge = Judge { name, text };
-        if let Some(model) = admission::model(&judge)? {
-            return Ok(model);
+        if let Some((admission, file)) = admission::read(&judge)? {
+            return Ok(of_admission(&judge, admission, file));
         }
         let file: ModelFile = parsed(name, text)?;
         let system = &file.system;
@@ -249,7 +250,7 @@ impl Model {
         self.file.mutant.as_ref().and_then(|name| mutants::find(name.get_ref()))
     }
 
-    /// Whether anything is taken for one while exploring, so that states are counted once for all of their like.
+    /// True if a reduction is in use, so that states are counted once for all of their like.
     pub fn reduces(&self) -> bool {
         !self.alike.is_empty() || self.file.reduce.dead_messages
     }
@@ -270,7 +271,7 @@ impl Model {
                 system.saved.clone_from(&self.before.saved);
                 return Built::Plain(system);
             }
-            // Where ballots are drawn the processes are decorated, also if nothing is broken.
+            // Processes that draw their ballots are decorated, also if nothing is broken.
             (None, Some(_)) => Rule::Control,
             (Some(rule), _) => rule,
         };
@@ -380,7 +381,7 @@ impl Model {
         system
     }
 
-    /// Whether proposers begin ballots at any height. Those that answer nacks begin theirs as the code does.
+    /// True if proposers begin ballots at any height. Those that answer nacks begin theirs as the code does.
     fn draws(&self) -> bool {
         self.live_ballots.is_some() && !self.file.system.nacks
     }
@@ -422,7 +423,7 @@ impl Model {
         parts.join(" ")
     }
 
-    /// What can go wrong in it, in a few words, for tables.
+    /// The faults in it, in a few words, for tables.
     pub fn troubles(&self) -> String {
         let mut parts = vec![match self.file.network.delivery {
             DeliveryFile::Set => "set".to_owned(),
@@ -437,5 +438,44 @@ impl Model {
         parts.extend(self.mutant().map(|m| format!("mutant {}", m.name)));
         parts.extend(self.admission.iter().flat_map(Admission::troubles));
         parts.join(", ")
+    }
+}
+
+/// A model of admission. It has no processes of the protocol.
+fn of_admission(judge: &Judge<'_>, admission: Admission, file: ModelFile) -> Model {
+    let members = admission.scene.members;
+    let ids: Vec<Id> = (0..members).map(Id::from).collect();
+    let quorums = Quorums::new(members, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
+    Model {
+        name: judge.name.to_owned(),
+        text: judge.text.to_owned(),
+        file,
+        names: (1..=members).map(|id| format!("M{id}")).collect(),
+        cluster: Arc::new(Cluster {
+            acceptors: ids.clone(),
+            proposers: Vec::new(),
+            learners: ids,
+            clients: Vec::new(),
+            waiting_limit: 0,
+            quorums,
+            learning: Learning::Everyone,
+            nacks: false,
+            report: usize::MAX,
+            max_value: usize::MAX,
+            keeps: usize::MAX,
+            log: None,
+            election: None,
+        }),
+        processes: Vec::new(),
+        claims: Vec::new(),
+        witnesses: Vec::new(),
+        never: Vec::new(),
+        live_ballots: None,
+        crashable: Vec::new(),
+        down: Vec::new(),
+        alike: Vec::new(),
+        progress: None,
+        before: Before::default(),
+        admission: Some(admission),
     }
 }

@@ -20,17 +20,17 @@ use synod::{Ballot, Cluster, Instance, Quorums, Value};
 pub struct Claim {
     /// The name used in model files, reports and tables.
     pub name: &'static str,
-    /// Where it comes from.
+    /// Its source.
     pub source: &'static str,
-    /// What it says, in one sentence.
+    /// Its sentence.
     pub says: &'static str,
     /// Judges a history.
     pub judge: fn(&Quorums, &History) -> Result<(), String>,
-    /// What it speaks about, in words: where that never occurred, the claim was not put to the test.
+    /// Its premise, in words. If the premise never occurred, the claim was not put to the test.
     pub about: &'static str,
     /// The name of the property that this occurred.
     pub premise: &'static str,
-    /// How it is recognised.
+    /// The sign by which it is recognised.
     pub occurs: Occurs,
 }
 
@@ -44,7 +44,7 @@ impl Claim {
     }
 }
 
-/// How it is recognised that what a claim speaks about occurred.
+/// The sign that what a claim speaks about occurred.
 #[derive(Clone, Copy, Debug)]
 pub enum Occurs {
     /// By something that happens in a step.
@@ -183,7 +183,7 @@ pub const CLAIMS: [Claim; 14] = [
     },
 ];
 
-/// Whether a proposal was chosen, and another one, of a higher ballot in the same instance, is among these.
+/// True if a proposal was chosen, and another one, of a higher ballot in the same instance, is among these.
 fn above<'a>(
     quorums: &Quorums,
     history: &History,
@@ -193,30 +193,30 @@ fn above<'a>(
     chosen.any(|(instance, m, _)| others.clone().any(|(i, n)| *i == instance && *n > m))
 }
 
-/// What P2 speaks about.
+/// The premise of P2.
 fn chosen_above(quorums: &Quorums, history: &History) -> bool {
     let chosen: Vec<_> = history.chosen(quorums).map(|(instance, ballot, _)| (instance, ballot)).collect();
     above(quorums, history, &chosen.iter())
 }
 
-/// What P2a speaks about.
+/// The premise of P2a.
 fn accepted_above(quorums: &Quorums, history: &History) -> bool {
     let votes: Vec<_> = history.votes.keys().map(|(instance, ballot, _)| (*instance, *ballot)).collect();
     above(quorums, history, &votes.iter())
 }
 
-/// What P2b speaks about.
+/// The premise of P2b.
 fn issued_above(quorums: &Quorums, history: &History) -> bool {
     above(quorums, history, &history.issued.keys())
 }
 
-/// What V2 speaks about.
+/// The premise of V2.
 fn issued_beside(quorums: &Quorums, history: &History) -> bool {
     let mut chosen = history.chosen(quorums);
     chosen.any(|(instance, m, _)| history.issued.keys().any(|(i, n)| *i == instance && *n != m))
 }
 
-/// What V3 speaks about.
+/// The premise of V3.
 fn issued_after_votes(_: &Quorums, history: &History) -> bool {
     history.issued.iter().any(|((instance, n), values)| {
         let mut members = values.values().flat_map(|quorum| quorum.iter());
@@ -224,19 +224,19 @@ fn issued_after_votes(_: &Quorums, history: &History) -> bool {
     })
 }
 
-/// What P2c and V1 speak about.
+/// The premise of P2c and V1.
 fn issued(_: &Cluster, happened: &Happened) -> bool {
     matches!(happened, Happened::Issued { .. })
 }
 
-/// What W1 speaks about.
+/// The premise of W1.
 fn issued_beyond_window(cluster: &Cluster, happened: &Happened) -> bool {
     let alpha = cluster.log.as_ref().map_or(u64::MAX, |log| log.alpha);
     matches!(happened, Happened::Issued { instance, .. } if instance.0 >= alpha)
 }
 
-/// A proposal that is bound by what an earlier ballot accepted: what is left of the premises of P2, P2a, P2b and V3 where what is
-/// settled is forgotten at once (see [`crate::ballots`]), so that no history shows a choice and a higher ballot side by side.
+/// A proposal that is bound by what an earlier ballot accepted. It stands for the premises of P2, P2a, P2b and V3 where redundant votes are
+/// forgotten at once (see [`crate::ballots`]), so that no history shows a choice and a higher ballot side by side.
 pub(crate) fn bound(_: &Cluster, happened: &Happened) -> bool {
     matches!(happened, Happened::Issued { reported: true, .. })
 }
@@ -244,7 +244,7 @@ pub(crate) fn bound(_: &Cluster, happened: &Happened) -> bool {
 /// B0 (PMS §2.1): only a proposed value is chosen; only one value is chosen an instance; nobody learns any other.
 pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
     for (instance, ballot, value) in history.chosen(quorums) {
-        // Where a log is kept, commands are not for one instance, and whoever fills gaps may do so with no-ops.
+        // Commands of a log are not for one instance, and gaps may be filled with no-ops.
         let in_log = history.proposed.is_empty() && (history.submitted.contains(value) || value.is_no_op());
         if !in_log && !history.proposed.contains(&(instance, value.clone())) {
             return Err(format!("{value:?} was chosen in {instance:?} and nobody proposed it"));
@@ -501,7 +501,7 @@ pub fn l1(_: &Quorums, history: &History) -> Result<(), String> {
     Ok(())
 }
 
-/// What clients asked and were told.
+/// The calls that were answered, in words.
 fn words_of(calls: &BTreeMap<Asked, Call>) -> String {
     let told =
         calls.values().filter_map(|call| Some(format!("{:?} {:?}", call.command, call.output.as_ref()?)));

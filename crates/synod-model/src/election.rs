@@ -1,4 +1,4 @@
-//! Who leads, by itself: electors that crash and come back, with assumptions about their timers, each a switch.
+//! The election alone: electors that crash and come back, with assumptions about their timers, each a switch.
 //!
 //! Two heartbeats on the same way are one here: a network may lose the second, and none says more than another.
 
@@ -10,26 +10,26 @@ use synod::{Election, ElectionState, ElectionTimer, Elector, Pace, QuorumRule, Q
 use synod_explore::liveness::{Assumption, Fairness, LiveProperty};
 use synod_explore::{Action, Faults, InFlight, Normal, State, System};
 
-/// What there is, and what is assumed.
+/// The electors, and the assumptions.
 #[allow(clippy::struct_excessive_bools, reason = "each assumption is a switch of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Electors {
-    /// How many there are.
+    /// The number of electors.
     pub members: usize,
-    /// How many crashes there are in a run.
+    /// The number of crashes in a run.
     pub crashes: u32,
-    /// How often the time before a suspicion can be doubled: two or three times is no different from often, as durations mean
+    /// The most times that the wait before a suspicion is doubled. Two or three are as good as many, as durations mean
     /// nothing here.
     pub doublings: u32,
     /// From some point on nobody suspects one that is up.
     pub accurate: bool,
-    /// Whoever waits for one that is down suspects it in the end.
+    /// An elector that waits for one that is down suspects it in the end.
     pub complete: bool,
     /// Heartbeats are sent again and again.
     pub beats: bool,
     /// Heartbeats arrive.
     pub arrive: bool,
-    /// Whether a leader may begin ballots only as long as a majority follows it.
+    /// True if a leader may begin ballots only as long as a majority follows it.
     pub backed: bool,
 }
 
@@ -65,7 +65,7 @@ impl Normal<Elector, ()> for Merged {
     }
 }
 
-/// What a member that is up believes.
+/// The belief of a member that is up.
 fn belief(state: &Whole, member: usize) -> Option<&ElectionState> {
     state.locals.get(member).and_then(|local| local.state.as_deref())
 }
@@ -76,7 +76,7 @@ fn followed(state: &Whole, member: usize) -> Option<usize> {
 }
 
 impl Electors {
-    /// Whether all that are up follow one of them that may begin ballots, and nobody else may.
+    /// True if all that are up follow one of them that may begin ballots, and nobody else may.
     fn is_led(self, state: &Whole) -> bool {
         let up: Vec<usize> = (0..self.members).filter(|member| belief(state, *member).is_some()).collect();
         up.iter().any(|leader| {
@@ -87,7 +87,7 @@ impl Electors {
         })
     }
 
-    /// Whether a step is somebody's suspicion, and whether that one has not deserved it: it is up, and where leaders are backed it leads, with a majority
+    /// True if a step is somebody's suspicion, and whether that one has not deserved it: it is up, and where leaders are backed it leads, with a majority
     /// if it is who suspects. A leader that looks who has answered, and finds a majority, suspects nobody.
     fn suspicion(self, state: &Whole, action: &Action<Elector>) -> Option<bool> {
         let Action::<Elector>::Timeout(id, ElectionTimer::Suspect) = action else { return None };

@@ -1,8 +1,8 @@
-//! What came out, compared with what a model's file expects.
+//! The result of a model compared with what its file expects.
 
 use crate::build::Model;
+use crate::outcome::{Found, Outcome, Settings};
 use crate::progress;
-use crate::run::{Found, Outcome, Settings};
 use crate::verdict::Verdict;
 use synod_explore::Status;
 

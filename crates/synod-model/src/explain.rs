@@ -1,4 +1,4 @@
-//! What a name means: of a claim, a witness, a mutant, or a key of a model file.
+//! The meaning of a name: a claim, a witness, a mutant, or a key of a model file.
 
 use crate::admission;
 use crate::catalogue::catalogue;
@@ -8,9 +8,9 @@ use crate::near::meant;
 use crate::witnesses::{WITNESSES, Witness};
 use crate::{Model, Verdict};
 
-/// Where the keys of model files are declared, with their documentation.
+/// The sources that declare the keys of model files, with their documentation.
 const SOURCES: [&str; 3] =
-    [include_str!("file.rs"), include_str!("liveness.rs"), include_str!("admission/file.rs")];
+    [include_str!("file.rs"), include_str!("liveness_file.rs"), include_str!("admission/file.rs")];
 
 /// A key of a model file.
 #[derive(PartialEq, Eq)]
@@ -158,7 +158,7 @@ fn declared(line: &str) -> Option<&str> {
     rest.strip_suffix(" {")
 }
 
-/// Whether a type stands for a section of a file, or for a choice in one.
+/// True if a type stands for a section of a file, or for a choice in one.
 fn is_section(kind: &str) -> bool {
     kind.ends_with("File") || kind == "Expect"
 }

@@ -2,7 +2,6 @@
 
 use crate::plain::plain;
 use crate::sequential::Sequential;
-use crate::stranger::StrangerFile;
 use crate::verdict::Verdict;
 use serde::Deserialize;
 use std::fmt;
@@ -14,46 +13,46 @@ use toml::Spanned;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// What the model shows, in a sentence or two.
+    /// The purpose of the model, in a sentence or two.
     pub about: String,
-    /// How long one must be willing to wait for it.
+    /// The tier, by the time that the model takes.
     pub tier: Tier,
     /// The numbered requirements it is evidence for.
     #[serde(default)]
     pub spec: Vec<String>,
     /// A broken rule or machine, by name.
     pub mutant: Option<Spanned<String>>,
-    /// Who takes part.
+    /// The processes.
     pub system: SystemFile,
-    /// What a quorum is; majorities if left out.
+    /// The quorums; majorities if left out.
     pub quorums: Option<QuorumsFile>,
-    /// What the network does; by default messages are never removed.
+    /// The network; by default messages are never removed.
     #[serde(default)]
     pub network: NetworkFile,
-    /// Where servers keep a log; by default every instance stands for itself.
+    /// The log that servers keep; by default every instance stands for itself.
     pub log: Option<Spanned<LogFile>>,
-    /// Where proposers or servers elect who begins ballots; by default all that are asked do.
+    /// The election of the one who begins ballots; by default everybody who is asked begins them.
     pub election: Option<Spanned<ElectionFile>>,
-    /// What crashes; by default nothing.
+    /// The faults; by default there are none.
     pub faults: Option<FaultsFile>,
-    /// What is not explored; by default everything is.
+    /// The bounds; by default everything is explored.
     #[serde(default)]
     pub bounds: BoundsFile,
-    /// What is taken for one while exploring; by default nothing, so that every state is looked at.
+    /// The reductions; by default there are none, so that every state is looked at.
     #[serde(default)]
     pub reduce: ReduceFile,
-    /// What is checked; by default every claim and no witness.
+    /// The claims and witnesses; by default every claim and no witness.
     #[serde(default)]
     pub check: CheckFile,
-    /// What must come about, and under what assumptions; by default nothing.
-    pub liveness: Option<crate::liveness::LivenessFile>,
+    /// The properties that must come about, and the assumptions; by default there are none.
+    pub liveness: Option<crate::liveness_file::LivenessFile>,
     /// One run of the system, to be replayed step by step.
     pub scenario: Option<ScenarioFile>,
-    /// What must come out.
+    /// The expected result.
     pub expect: Expect,
 }
 
-/// How long a model takes.
+/// The tiers of models, by the time that they take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
@@ -75,7 +74,7 @@ impl fmt::Display for Tier {
     }
 }
 
-/// Whether each role is a process of its own.
+/// The layout: roles as processes of their own, or together in servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
@@ -85,40 +84,40 @@ pub enum Layout {
     CoLocated,
 }
 
-/// Who takes part.
+/// The processes.
 // Fields: one for each key that the table can have.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemFile {
     /// One process a role, or all roles in one.
     pub layout: Layout,
-    /// How many acceptors; in a co-located layout, servers.
+    /// The number of acceptors; in a co-located layout, of servers.
     pub acceptors: Spanned<i64>,
-    /// How many proposers; separate layout only.
+    /// The number of proposers; separate layout only.
     pub proposers: Option<Spanned<i64>>,
-    /// How many learners; separate layout only, none if left out.
+    /// The number of learners; separate layout only, none if left out.
     pub learners: Option<Spanned<i64>>,
     /// One client a value, each asking for its own.
     pub values: Spanned<Vec<String>>,
-    /// Whom client *i* asks: the names of proposers or servers. By default client *i* asks proposer *i*, cyclically.
+    /// The proposers or servers that client *i* asks, by name. By default client *i* asks proposer *i*, cyclically.
     pub asks: Option<Spanned<Vec<Vec<String>>>>,
     /// About which instance each client asks, readers after the others; by default all about the first. Not where a log is kept.
     pub instances: Option<Spanned<Vec<u64>>>,
     /// Clients that ask what was chosen, without a value: the names of the servers that each asks. Co-located layout only.
     /// Their servers answer everyone who asks.
     pub readers: Option<Spanned<Vec<Vec<String>>>>,
-    /// Whether a client asks again, at any moment, as long as it was not answered. Equal questions on their way are one then.
+    /// True if a client asks again, at any moment, as long as it was not answered. Equal questions on their way are one then.
     #[serde(default)]
     pub resend: bool,
-    /// Whether learners answer the clients.
+    /// True if learners answer the clients.
     #[serde(default)]
     pub responses: bool,
-    /// How learners learn; by default from every acceptor.
+    /// The way in which learners learn; by default from every acceptor.
     pub learning: Option<Spanned<LearningFile>>,
-    /// Whether a refused proposer is told so.
+    /// True if a refused proposer is told so.
     #[serde(default = "yes")]
     pub nacks: bool,
-    /// How many bytes of values a message reports at most; by default as many as there are.
+    /// The most bytes of values that a message reports; by default as many as there are.
     pub report: Option<usize>,
     /// When a proposer tries again; by default never.
     #[serde(default)]
@@ -131,7 +130,7 @@ fn yes() -> bool {
     true
 }
 
-/// How learners learn.
+/// The ways in which learners learn.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LearningFile {
@@ -158,7 +157,7 @@ pub enum RetryFile {
     OnEither,
 }
 
-/// What a quorum is.
+/// The rules for quorums.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuorumsFile {
@@ -192,36 +191,36 @@ pub enum RuleFile {
     },
     /// A full row of a grid with this many columns.
     Row {
-        /// How many columns.
+        /// The number of columns.
         columns: usize,
     },
     /// A full column.
     Column {
-        /// How many columns.
+        /// The number of columns.
         columns: usize,
     },
     /// A full row and a full column.
     RowAndColumn {
-        /// How many columns.
+        /// The number of columns.
         columns: usize,
     },
     /// One of these sets, acceptors counted from 1.
     Listed(Vec<Vec<usize>>),
 }
 
-/// What the network does.
+/// The network.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkFile {
-    /// How messages travel.
+    /// The delivery of messages.
     #[serde(default)]
     pub delivery: DeliveryFile,
-    /// Whether a message can be dropped as a step of its own.
+    /// True if a message can be dropped as a step of its own.
     #[serde(default)]
     pub loss: bool,
 }
 
-/// How messages travel.
+/// The delivery of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryFile {
@@ -243,21 +242,21 @@ pub struct LogFile {
     /// The machine: `register` (see `ledger.rs`), which it is if left out, or `bank`, `kv`, `lock` (see `spoken.rs`).
     #[serde(default)]
     pub machine: Sequential,
-    /// What readers ask of any other machine than a register.
+    /// The questions of readers, for any other machine than a register.
     pub question: Option<String>,
-    /// Whether a server that sees another's Accept holds its own submissions back.
+    /// True if a server that sees another's Accept holds its own submissions back.
     #[serde(default)]
     pub hold_off: bool,
-    /// Whether servers ask, at any moment, what they have missed.
+    /// True if servers ask, at any moment, what they have missed.
     #[serde(default)]
     pub catch_up: bool,
     /// When servers take snapshots, and forget the log below them; if left out, never.
     pub truncate: Option<TruncateFile>,
-    /// Whether clients hang up once they have asked, which makes fewer states: their questions are on their way from the first
+    /// True if clients hang up once they have asked, which makes fewer states: their questions are on their way from the first
     /// state on, and nobody receives the answers. What clients are told is judged where an answer leaves, so nothing is lost.
     #[serde(default)]
     pub hang_up: bool,
-    /// What was before the first state.
+    /// The past of the first state.
     pub before: Option<BeforeFile>,
 }
 
@@ -267,10 +266,10 @@ pub struct LogFile {
 pub struct TruncateFile {
     /// At every instance that is a multiple of this.
     pub every: u64,
-    /// How many instances below are kept all the same.
+    /// The number of instances below that are kept all the same.
     #[serde(default)]
     pub spare: u64,
-    /// How many bytes of a snapshot a message holds; by default all.
+    /// The number of bytes of a snapshot that a message holds; by default all.
     pub part: Option<usize>,
 }
 
@@ -278,44 +277,54 @@ pub struct TruncateFile {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ElectionFile {
-    /// How often at most the time before a suspicion is doubled: what is remembered of suspicions that were wrong.
+    /// The most times that the wait before a suspicion is doubled. A wrong suspicion doubles it.
     #[serde(default)]
     pub doublings: u32,
-    /// Whether a leader may begin ballots only as long as a quorum of servers follows it, as is served.
+    /// True if a leader may begin ballots only as long as a quorum of servers follows it, as is served.
     #[serde(default)]
     pub backed: bool,
 }
 
-/// What was before the first state: a reign of the first proposer, in its first ballot, that ends in the middle.
+/// The past of the first state: the first proposer led, in its first ballot, and broke off in the middle.
 /// Instances are written as `0-134 138`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BeforeFile {
     /// Instances in which every acceptor accepted, so that their values are chosen.
     pub chosen: Spanned<String>,
-    /// Who accepted in which instances besides, by name.
+    /// The acceptors, by name, that accepted in other instances.
     pub accepted: std::collections::BTreeMap<String, Spanned<String>>,
-    /// Who is told of what is chosen in a message that is on its way: from whom, to whom.
+    /// Messages on their way that tell of what is chosen: from whom, to whom.
     pub told: Spanned<Vec<(String, String)>>,
 }
 
-/// What crashes. A crashed process may come back at any moment.
+/// The messages of a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrangerFile {
+    /// Anything, but that it asks nothing: then there are as many states as without it.
+    Statements,
+    /// Anything.
+    Any,
+}
+
+/// The faults. A crashed process may come back at any moment.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultsFile {
-    /// Who may crash: processes by name, or `acceptors`, `proposers`, `learners`, `servers`.
+    /// The processes that may crash, by name, or `acceptors`, `proposers`, `learners`, `servers`.
     pub crash: Option<Spanned<Vec<String>>>,
-    /// Who is down from the start and never comes up.
+    /// The processes that are down from the start and never come up.
     pub down: Option<Spanned<Vec<String>>>,
     /// Somebody who is no process of the system, and may say anything to anyone.
     pub stranger: Option<Spanned<StrangerFile>>,
-    /// How many may be down at once; one if left out.
+    /// The number that may be down at once; one if left out.
     pub at_once: Option<usize>,
-    /// How many crashes a run has; one if left out.
+    /// The number of crashes in a run; one if left out.
     pub in_all: Option<u32>,
 }
 
-/// What is not explored.
+/// The bounds: what lies beyond is not explored.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoundsFile {
@@ -327,18 +336,18 @@ pub struct BoundsFile {
     pub live_ballots: Option<Spanned<i64>>,
 }
 
-/// What is taken for one. No verdict depends on it, only the number of states.
+/// The reductions. No verdict depends on them, only the number of states.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReduceFile {
-    /// Who may change places: `acceptors`, `learners`.
+    /// The roles whose processes may change places: `acceptors`, `learners`.
     pub symmetry: Option<Spanned<Vec<String>>>,
-    /// Whether messages go that nobody will ever react to.
+    /// True if messages are dropped to which nobody will ever react.
     #[serde(default)]
     pub dead_messages: bool,
 }
 
-/// What is checked.
+/// The claims and witnesses that are checked.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckFile {
@@ -358,7 +367,7 @@ pub struct CheckFile {
 pub struct ScenarioFile {
     /// The run, in the trace grammar.
     pub steps: Spanned<String>,
-    /// What is chosen at its end, as proposals `ballot:value`, in order.
+    /// The proposals that are chosen at its end, as `ballot:value`, in order.
     pub chosen: Option<Vec<String>>,
 }
 
@@ -369,7 +378,7 @@ impl ScenarioFile {
     }
 }
 
-/// What must come out.
+/// The expected result.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
@@ -377,7 +386,7 @@ pub struct Expect {
     pub verdict: Verdict,
     /// The claim that must fall.
     pub property: Option<String>,
-    /// What the panic must say: a part of its message.
+    /// Words that the message of the panic must contain.
     pub message: Option<String>,
     /// The steps of the shortest trace to it; of a lasso, those of its stem.
     pub steps: Option<usize>,
@@ -393,14 +402,14 @@ pub struct Expect {
     pub depth: Option<usize>,
 }
 
-/// What is wrong with a model file, and where.
+/// An error in a model file, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelError {
     /// The file, or the catalogue name.
     pub file: String,
     /// Line and column, from 1.
     pub place: Option<(usize, usize)>,
-    /// What is wrong, and what to do.
+    /// The error, and what to do about it.
     pub message: String,
 }
 

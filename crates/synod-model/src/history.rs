@@ -1,4 +1,4 @@
-//! The ghost history: what really happened, kept outside the processes, so that no crash can make it forgotten.
+//! The ghost history records what really happened. It stands outside the processes, so that no crash makes it forgotten.
 //!
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
@@ -15,7 +15,7 @@ pub enum Happened {
     Begun(Ballot),
     /// An acceptor answered a prepare with a promise.
     Answered(usize, Ballot),
-    /// An acceptor was offered a proposal; the last part says whether it accepted.
+    /// An acceptor was offered a proposal; the last field is true if it accepted.
     Offered(usize, Instance, Ballot, Value, bool),
     /// An acceptor told somebody that it accepted a proposal.
     Voted(usize, Instance, Ballot, Value),
@@ -29,9 +29,9 @@ pub enum Happened {
         value: Value,
         /// The acceptors whose promises the proposer counted.
         quorum: AcceptorSet,
-        /// Whether the value was reported by a promise.
+        /// True if the value was reported by a promise.
         reported: bool,
-        /// Whether it is what this proposer's own client wants.
+        /// True if it is what this proposer's own client wants.
         own: bool,
     },
     /// A learner (by its id) learned a value.
@@ -106,11 +106,11 @@ pub type Note = Vec<Happened>;
 pub struct Call {
     /// The command.
     pub command: Value,
-    /// Whether it is to be answered without the log. Asked again, it may be answered anew.
+    /// True if it is to be answered without the log. Asked again, it may be answered anew.
     pub is_query: bool,
     /// The calls that had ended when it began.
     pub after: BTreeSet<Asked>,
-    /// What the client was told first.
+    /// The first answer that the client was told.
     pub output: Option<Value>,
 }
 
@@ -124,7 +124,7 @@ pub enum Evidence {
     Begun {
         /// The ballot.
         ballot: Ballot,
-        /// Whether it had been begun before.
+        /// True if it had been begun before.
         again: bool,
     },
     /// An acceptor was offered a proposal.
@@ -137,7 +137,7 @@ pub enum Evidence {
         ballot: Ballot,
         /// The value.
         value: Value,
-        /// Whether it was accepted.
+        /// True if it was accepted.
         accepted: bool,
         /// The highest prepare that this acceptor had answered.
         answered: Option<Ballot>,
@@ -148,9 +148,9 @@ pub enum Evidence {
     Told {
         /// The instance.
         instance: Instance,
-        /// What it was told.
+        /// The answer.
         value: Option<Value>,
-        /// What was chosen when its read arrived, if one had arrived and was not answered yet.
+        /// The value that was chosen when its read arrived, if a read had arrived and was not answered yet.
         asked: Option<Option<Value>>,
         /// The values that were chosen when it was told.
         chosen: BTreeSet<Value>,
@@ -161,7 +161,7 @@ pub enum Evidence {
         instance: Instance,
         /// The value.
         value: Value,
-        /// How many instances a leader may be ahead of what is chosen.
+        /// The window: a leader may be this many instances ahead of those that are chosen.
         alpha: u64,
         /// The instances in which something was chosen.
         chosen: BTreeSet<Instance>,
@@ -170,23 +170,23 @@ pub enum Evidence {
     Executed {
         /// All that its machine has executed, in order.
         executed: Vec<(Instance, Value)>,
-        /// What was chosen, up to the last instance of it.
+        /// The chosen values, up to the last instance that was executed.
         chosen: BTreeMap<Instance, Value>,
     },
     /// A client was told something else than the first time.
     ToldOtherwise {
         /// The call.
         call: Asked,
-        /// What it was told now.
+        /// The later answer.
         output: Value,
-        /// Whether the call changes nothing, so that it may be answered anew.
+        /// True if the call changes nothing, so that it may be answered anew.
         only_reads: bool,
         /// All calls up to then.
         calls: BTreeMap<Asked, Call>,
     },
 }
 
-/// What happened so far, as far as a claim needs it.
+/// Everything that happened so far, as far as a claim needs it.
 // Fields: one for each kind of fact; a claim reads the few that it is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
@@ -200,19 +200,19 @@ pub struct History {
     pub answered: BTreeMap<usize, Ballot>,
     /// The highest ballot in which each acceptor ever accepted anything.
     pub voted: BTreeMap<usize, Ballot>,
-    /// Who accepted which proposal.
+    /// The acceptors that accepted each proposal.
     pub votes: BTreeMap<(Instance, Ballot, Value), AcceptorSet>,
-    /// What was learned, and by whom.
+    /// The values that were learned, and by whom.
     pub learned: BTreeSet<(usize, Instance, Value)>,
     /// Reads that were not answered yet, by server, client and instance: what was chosen when each arrived.
     pub asked: BTreeMap<(usize, usize, Instance), Option<Value>>,
     /// Commands that clients asked for, in whatever instance.
     pub submitted: BTreeSet<Value>,
-    /// Where a log is kept: what each client asked and was told.
+    /// The calls of a log's clients, with their answers.
     pub calls: BTreeMap<Asked, Call>,
-    /// Where that is judged by the tester: what can still become of it.
+    /// The tester of a log's machine, if that is no register: what can still become of the calls.
     pub told: Option<Told>,
-    /// Who leads at present, by id, where leaders are elected.
+    /// The present leaders, by id, where leaders are elected.
     pub leading: BTreeSet<usize>,
     /// Steps by which a claim falls; of each claim the first.
     pub evidence: BTreeSet<Evidence>,
@@ -221,7 +221,7 @@ pub struct History {
 }
 
 impl History {
-    /// The history after one more thing happened, and the evidence that this is, if it is any. Whether a value was chosen depends on
+    /// Records one more thing that happened. Returns the evidence that it is, if it is any. Whether a value was chosen depends on
     /// what a quorum is.
     #[must_use]
     pub(crate) fn record(&mut self, quorums: &Quorums, happened: &Happened) -> Option<Evidence> {
@@ -269,7 +269,7 @@ impl History {
             }
             Happened::Leads(process) => drop(self.leading.insert(process)),
             Happened::Follows(process) => drop(self.leading.remove(&process)),
-            // What concerns a log is recorded in `log`, where it is known that one is kept.
+            // `log` records these, where it is known that a log is kept.
             Happened::Submitted(_)
             | Happened::Called(..)
             | Happened::Returned(..)
@@ -301,18 +301,18 @@ impl History {
     /// claim or one that stands before it in the table. P2c and V3 ask for the latest vote below a ballot; above m it is a
     /// vote for v, and in every quorum stands one for (m, v) in its place. This takes for granted that quorums intersect, that
     /// every proposal rests on one, and that votes are for what was issued: whoever forgets must see to that.
-    pub fn settle(&mut self, quorums: &Quorums) {
+    pub fn forget_redundant(&mut self, quorums: &Quorums) {
         let mut first: BTreeMap<Instance, (Ballot, Value)> = BTreeMap::new();
         for (instance, ballot, value) in self.chosen(quorums) {
             first.entry(instance).or_insert_with(|| (ballot, value.clone()));
         }
-        let settled = |instance: Instance, ballot: Ballot, value: &Value| {
+        let is_redundant = |instance: Instance, ballot: Ballot, value: &Value| {
             first.get(&instance).is_some_and(|(m, v)| ballot > *m && value == v)
         };
         self.issued.retain(|(instance, ballot), values| {
-            !(values.len() == 1 && values.keys().all(|value| settled(*instance, *ballot, value)))
+            !(values.len() == 1 && values.keys().all(|value| is_redundant(*instance, *ballot, value)))
         });
-        self.votes.retain(|(instance, ballot, value), _| !settled(*instance, *ballot, value));
+        self.votes.retain(|(instance, ballot, value), _| !is_redundant(*instance, *ballot, value));
     }
 
     /// The latest vote that an acceptor cast below a ballot, in one instance.
@@ -329,7 +329,7 @@ impl History {
             .max()
     }
 
-    /// What was chosen: every proposal that some phase-2 quorum accepted, at whatever times its members did.
+    /// The chosen proposals: those that some phase-2 quorum accepted, at whatever times its members did.
     pub fn chosen<'a>(
         &'a self,
         quorums: &'a Quorums,
@@ -403,7 +403,7 @@ mod tests {
                     *fallen.entry(claim).or_insert(0) += 1;
                     break;
                 }
-                short.settle(&quorums);
+                short.forget_redundant(&quorums);
                 forgotten += usize::from(short.votes.len() < whole.votes.len());
             }
         }

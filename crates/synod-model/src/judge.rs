@@ -7,7 +7,7 @@ use synod::Instance;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What is in hand while a file is being judged.
+/// The name and the text of a file that is being judged.
 pub(crate) struct Judge<'a> {
     pub(crate) name: &'a str,
     pub(crate) text: &'a str,
@@ -18,7 +18,7 @@ impl Judge<'_> {
         Err(ModelError::at(self.name, self.text, span, message))
     }
 
-    /// Where a key's value stands, such as that of `["faults", "down"]`; where it is left out, its section, or the section's place.
+    /// The place of a key's value, such as that of `["faults", "down"]`. If the key is left out, the place of its section, or where that would be.
     pub(crate) fn place(&self, path: &[&str]) -> Range<usize> {
         let Ok(table) = DeTable::parse(self.text) else { return 0..0 };
         let (mut table, mut found) = (table.get_ref(), 0..0);

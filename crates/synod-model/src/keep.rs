@@ -1,4 +1,4 @@
-//! What a history keeps: the evidence by which a claim falls, and what the claims of its model ask about.
+//! The contents of a history: the evidence by which a claim falls, and what the claims of its model ask about.
 //!
 //! A history records what happened and judges nothing; a claim judges a history and records nothing. The functions here stand above
 //! both. Evidence by which no claim falls is dropped at once: kept, it would tell apart states from which the same can become.

@@ -1,4 +1,4 @@
-//! Who leads, where proposers or servers elect: what a file may say of it, what must come about, and what is assumed instead of
+//! Elections of proposers or servers: the keys of a file, the property that must come about, and the assumptions in place of
 //! assumption 1 (see [`crate::liveness`]).
 //!
 //! Hold-offs end. `beats`: leaders send heartbeats again and again, and these arrive. `complete`: who is down is suspected by whoever
@@ -8,8 +8,8 @@
 use crate::file::{DeliveryFile, ElectionFile, Layout, ModelError, ModelFile, RetryFile};
 use crate::history::Note;
 use crate::judge::Judge;
-use crate::liveness::Rings;
 use crate::observer::{Ghost, Inside};
+use crate::rings::Rings;
 use stateright::actor::Id;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +157,7 @@ impl Assumed {
     }
 }
 
-/// What a member that is up believes.
+/// The belief of a member that is up.
 fn belief<A: Subject<Msg = Msg>>(state: &State<A, Ghost>, member: Id) -> Option<&ElectionState>
 where
     A::State: Inside,
@@ -166,7 +166,7 @@ where
     Some(&up.inside().proposer()?.election)
 }
 
-/// Whether the one that somebody waits for deserves no suspicion: it is up; and where leaders are to be backed it leads, with a quorum if it is itself who
+/// True if the one that somebody waits for deserves no suspicion: it is up; and where leaders are to be backed it leads, with a quorum if it is itself who
 /// waits. `None`: nobody is suspected, since a leader that looks who has answered finds a quorum.
 fn is_sound<A: Subject<Msg = Msg>>(
     election: &Election,

@@ -11,26 +11,26 @@ use synod_machine::Chain;
 /// A register, and everything that was executed on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// What was executed, in which instance, in order.
+    /// The executed commands with their instances, in order.
     pub executed: Vec<(Instance, Value)>,
-    /// Whether a command that comes again takes effect again, as if the table of sessions were not part of the machine.
+    /// True if a command that comes again takes effect again, as if the machine had no table of sessions.
     pub forgets_sessions: bool,
 }
 
-/// What an empty register is said to hold.
+/// The answer for an empty register.
 const NOTHING: &str = "nothing";
 
 fn is_read(command: &Value) -> bool {
     command.as_bytes().starts_with(b"get")
 }
 
-/// What a register that holds this holds after a command, and what the command is told.
+/// The contents of a register after a command, and the command's answer.
 pub(crate) fn alone(before: Option<&Value>, command: &Value) -> (Option<Value>, Value) {
     let after = if is_read(command) { before } else { Some(command) };
     (after.cloned(), before.cloned().unwrap_or_else(|| Value::from(NOTHING)))
 }
 
-/// What was executed, a line each.
+/// The executed commands, one per line.
 fn lines(executed: &[(Instance, Value)]) -> Vec<u8> {
     let line = |(instance, command): &(Instance, Value)| {
         format!("{} {}\n", instance.0, String::from_utf8_lossy(command.as_bytes()))
@@ -38,7 +38,7 @@ fn lines(executed: &[(Instance, Value)]) -> Vec<u8> {
     executed.iter().map(line).collect::<String>().into_bytes()
 }
 
-/// A checksum of what was executed.
+/// A checksum of the executed commands.
 fn sum(executed: &[(Instance, Value)]) -> u64 {
     let mut chain = Chain::new();
     chain.extend(&lines(executed), &[]);
@@ -51,7 +51,7 @@ impl Ledger {
         Arc::new(Ledger::default())
     }
 
-    /// What was executed, as a snapshot says it.
+    /// The executed commands that a snapshot lists.
     pub fn executed_in(snapshot: &[u8]) -> Vec<(Instance, Value)> {
         let entry = |line: &str| {
             let (instance, command) = line.split_once(' ')?;
@@ -61,7 +61,7 @@ impl Ledger {
         lines.lines().take_while(|line| !line.is_empty()).filter_map(entry).collect()
     }
 
-    /// What the register holds once so many entries are executed.
+    /// The contents of the register after this many commands.
     fn holds(&self, entries: usize) -> Value {
         let commands = self.executed[..entries].iter().rev().filter_map(|(_, value)| LogEntry::read(value));
         let mut written = commands.map(|entry| entry.command).filter(|command| !is_read(command));

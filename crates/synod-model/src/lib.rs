@@ -1,5 +1,5 @@
-//! What is checked of `synod`: the claims of *Paxos Made Simple* as properties of a ghost history, the faults that
-//! machines have, the mutants that break rules, and the catalogue of models.
+//! The checks of `synod`: the claims of *Paxos Made Simple* as properties of a ghost history, the faults of
+//! machines, the mutants that break rules, and the catalogue of models.
 //!
 //! Everything that could weaken the protocol lives here, outside of it: faults are settings of the environment and
 //! mutants are decorators around [`synod::Process`], which itself is never changed.
@@ -9,6 +9,7 @@ pub mod ballots;
 mod build;
 mod catalogue;
 pub mod claims;
+mod components;
 pub mod election;
 mod expected;
 mod explain;
@@ -19,17 +20,19 @@ mod keep;
 mod leads;
 mod ledger;
 pub mod liveness;
+mod liveness_file;
 mod log;
 mod log_file;
 mod merged;
 pub mod mutants;
 mod near;
 mod observer;
-mod parts;
+mod outcome;
 mod permute;
 mod plain;
 mod premises;
 mod progress;
+mod rings;
 mod roster;
 mod run;
 mod sense;
@@ -47,8 +50,9 @@ pub use history::{Call, Evidence, Happened, History, Note};
 pub use keep::record;
 pub use ledger::Ledger;
 pub use observer::{Ghost, Inside};
+pub use outcome::{Found, Outcome, Settings};
 pub use permute::Exchange;
 pub use plain::plain;
-pub use run::{Found, Outcome, Replay, Settings, check, checkpoint_file, replay};
+pub use run::{Replay, check, checkpoint_file, replay};
 pub use sequential::{Asked, Holds, Sequential, Told};
 pub use verdict::Verdict;

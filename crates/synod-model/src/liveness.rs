@@ -1,40 +1,41 @@
-//! Under what assumptions a distinguished proposer is enough (PMS §2.4): each a switch of a model file, each by its number.
+//! The assumptions under which a distinguished proposer is enough (PMS §2.4). Each has a number and is a switch of a model file.
 //!
 //! 1. `alone`: from some point on nobody else begins a ballot.
-//! 2. `retries`: it begins one when it has to. It comes back if it is down, and its timer, if it has one, runs out. A proposer without a timer begins its next ballot in the step in which it hears of a refusal, so that
-//!    there is nothing to assume; `retry = "never"` takes that away.
+//! 2. `retries`: it begins one when it has to. It comes back if it is down, and its timer, if it has one, runs out. A proposer without a
+//!    timer begins its next ballot in the step in which it hears of a refusal, so nothing need be assumed of it; `retry = "never"` takes
+//!    that away.
 //! 3. `asked`: what it sends to each member of one quorum arrives there: the members come back if they are down.
 //! 4. `answered`: what these answer arrives at the proposer; and whatever a learner is told, by whomever, at the learner.
 //!
-//! Besides, what clients ask of it arrives, as else there may be nothing to propose; where messages can be lost, nothing is due before
-//! it did. And where there is a timer, 5. `patient`: from some point on it does not run out while something about its ballot can
-//! still arrive at a member of the quorum or from one, which is to say that it is longer than the way there and back takes.
+//! Besides, clients' requests arrive at it, since otherwise there may be nothing to propose. Where messages can be lost, nothing is due before
+//! they did. If there is a timer, 5. `patient`: from some point on the timer does not run out while a message about its ballot can
+//! still arrive at a member of the quorum or from one. In other words, it is longer than a round trip.
 //!
 //! "Arrives" is weak fairness: of each kind of message, from each sender to each receiver, one arrives again and again as long as
 //! there always is one that its receiver would not ignore; and where messages can be lost, of these none is from some point on.
 //! Messages that nobody assumes to arrive may never do so.
 //!
-//! Where clients are to be answered, what they are told arrives, too. Whoever is `deaf` hears no other server.
+//! If clients are to be answered, their answers arrive, too. A server that is `deaf` hears no other server.
 //!
-//! Where leaders are elected nobody is distinguished: instead of 1 something is assumed of the election (see `leads`), 2 to 5
-//! are of all proposers, and who is down need not come back.
+//! If leaders are elected, nobody is distinguished. Assumptions about the election (see `leads`) then stand in place of 1. Assumptions 2 to 5
+//! are about all proposers, and a process that is down need not come back.
 
 use crate::file::{DeliveryFile, ModelError, ModelFile, RetryFile};
 use crate::history::{Happened, Note};
 use crate::judge::Judge;
 use crate::leads::{self, Assumed};
+use crate::liveness_file::LivenessFile;
 use crate::merged;
-use crate::mutants::DecoratedTimer;
 use crate::observer::{Ghost, Inside};
-use serde::Deserialize;
+use crate::rings::Rings;
 use stateright::actor::Id;
 use std::sync::Arc;
-use synod::{Ask, Ballot, Beat, Cluster, ElectionTimer, Msg, Phase, ProposerState, Timer};
+use synod::{Ask, Ballot, Beat, Cluster, Msg, Phase, ProposerState};
 use synod_explore::liveness::{Assumption, Fairness, Goal, LiveProperty, Shape};
 use synod_explore::{Action, Local, State, Subject, System};
 use toml::Spanned;
 
-/// What must come about, from every reachable state on.
+/// The properties that must come about, from every reachable state on.
 pub const COMES_ABOUT: [(&str, &str); 4] = [
     ("chosen", "eventually chosen"),
     ("learned", "eventually learned by all"),
@@ -42,55 +43,7 @@ pub const COMES_ABOUT: [(&str, &str); 4] = [
     ("answered", "eventually all are answered"),
 ];
 
-/// What must come about, and what is assumed; see [`crate::liveness`].
-// Fields: one for each key that the table can have.
-#[allow(clippy::struct_excessive_bools, reason = "each assumption is a switch of its own")]
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LivenessFile {
-    /// `chosen`: some value is; `learned`: every learner that is up knows which; `led`: all proposers that are up follow one of them,
-    /// which may begin ballots, and nobody else may, in the end and for ever; `answered`: every client has the answer to its command or question.
-    pub properties: Spanned<Vec<String>>,
-    /// Who is to be the distinguished proposer; the first one if left out.
-    pub distinguished: Option<Spanned<String>>,
-    /// Proposers for which 2 to 4 are assumed; the distinguished one alone if left out.
-    pub served: Option<Spanned<Vec<String>>>,
-    /// The quorum for which 3 and 4 are assumed; all acceptors if left out.
-    pub quorum: Option<Spanned<Vec<String>>>,
-    /// Assumption 1.
-    #[serde(default = "yes")]
-    pub alone: bool,
-    /// Assumption 2.
-    #[serde(default = "yes")]
-    pub retries: bool,
-    /// Assumption 3.
-    #[serde(default = "yes")]
-    pub asked: bool,
-    /// Assumption 4.
-    #[serde(default = "yes")]
-    pub answered: bool,
-    /// Assumption 5.
-    #[serde(default = "yes")]
-    pub patient: bool,
-    /// Instead of 1: from some point on nobody else begins a ballot while something about the distinguished proposer's can still
-    /// arrive.
-    #[serde(default)]
-    pub holds_off: bool,
-    /// Where leaders are elected: from some point on nobody suspects one that is up.
-    pub accurate: Option<Spanned<bool>>,
-    /// Where leaders are elected: who is down is suspected.
-    pub complete: Option<Spanned<bool>>,
-    /// Where leaders are elected: heartbeats are sent, and arrive.
-    pub beats: Option<Spanned<bool>>,
-    /// Servers that hear no other server, though they are heard.
-    pub deaf: Option<Spanned<Vec<String>>>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// What a `[liveness]` section means.
+/// The meaning of a `[liveness]` section.
 #[derive(Clone, Debug)]
 pub struct Progress {
     pub(crate) properties: Vec<&'static str>,
@@ -209,69 +162,10 @@ pub(crate) fn admit(
     }))
 }
 
-/// Whether a message, from somebody to somebody, is meant.
+/// True if a message from one process to another is meant.
 type Meant = Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>;
 
-/// Timers that make a proposer begin a ballot, or a client ask again.
-pub trait Rings {
-    /// Whether this is the timer.
-    fn begins_a_ballot(&self) -> bool;
-    /// Whether a client asks again.
-    fn asks_again(&self) -> bool;
-    /// Whether a server asks what it has missed.
-    fn catches_up(&self) -> bool;
-    /// What a member of an election waits for.
-    fn elects(&self) -> Option<ElectionTimer>;
-    /// Where ballots are drawn: how many live ballots the one to be begun is above.
-    fn height(&self) -> Option<u64>;
-}
-
-impl Rings for Timer {
-    fn begins_a_ballot(&self) -> bool {
-        *self == Timer::Retry
-    }
-    fn asks_again(&self) -> bool {
-        *self == Timer::Resend
-    }
-    fn catches_up(&self) -> bool {
-        *self == Timer::CatchUp
-    }
-    fn elects(&self) -> Option<ElectionTimer> {
-        match self {
-            Timer::Election(timer) => Some(*timer),
-            _ => None,
-        }
-    }
-    fn height(&self) -> Option<u64> {
-        None
-    }
-}
-
-impl Rings for DecoratedTimer {
-    fn begins_a_ballot(&self) -> bool {
-        matches!(self, DecoratedTimer::Real(Timer::Retry) | DecoratedTimer::Above(_))
-    }
-    fn asks_again(&self) -> bool {
-        matches!(self, DecoratedTimer::Real(Timer::Resend))
-    }
-    fn catches_up(&self) -> bool {
-        matches!(self, DecoratedTimer::Real(Timer::CatchUp))
-    }
-    fn elects(&self) -> Option<ElectionTimer> {
-        match self {
-            DecoratedTimer::Real(timer) => timer.elects(),
-            _ => None,
-        }
-    }
-    fn height(&self) -> Option<u64> {
-        match self {
-            DecoratedTimer::Above(height) => Some(*height),
-            _ => None,
-        }
-    }
-}
-
-/// What a message is called among those of its channel.
+/// The name of a message among those of its channel.
 fn kind(msg: &Msg) -> &'static str {
     match msg {
         Msg::Ask(Ask::Request { .. }) => "Request",
@@ -322,18 +216,18 @@ fn current(proposer: &ProposerState) -> Option<Ballot> {
     }
 }
 
-/// What is to arrive.
+/// The messages that are to arrive.
 #[derive(Clone)]
 struct Way {
     proposer: Id,
     quorum: Vec<Id>,
-    /// Whether what the proposer sends to the quorum is.
+    /// True if the proposer's messages to the quorum are.
     there: bool,
-    /// Whether the answers are.
+    /// True if the answers are.
     back: bool,
 }
 
-/// Whether something about a proposer's present ballot is still to arrive at a member of a quorum, or from one.
+/// True if a message about a proposer's present ballot is still on its way to a member of a quorum, or from one.
 fn goes_on<A: Subject<Msg = Msg>>(state: &State<A, Ghost>, way: &Way) -> bool
 where
     A::State: Inside,
@@ -351,13 +245,13 @@ where
     })
 }
 
-/// Whether a note says that somebody began a ballot who bears another number.
+/// True if a note says that a proposer of another number began a ballot.
 fn begun_by_another(note: &Note, number: u16) -> bool {
     note.iter().any(|happened| matches!(happened, Happened::Begun(ballot) if ballot.proposer != number))
 }
 
 impl Progress {
-    /// Whether nothing must come about but that clients are answered.
+    /// True if the only property is that clients are answered.
     pub(crate) fn asks_for_answers_alone(&self) -> bool {
         self.properties == [COMES_ABOUT[3].1]
     }
@@ -419,7 +313,7 @@ impl Progress {
                     !learners.contains(&Id::from(actor)) || local.state.as_deref().is_none_or(knows)
                 }))
             };
-            // What a client asks may be lost for good, and then nobody has anything to propose.
+            // A client's question may be lost for good, and then nobody has anything to propose.
             let shape =
                 if system.network.loss { Shape::LeadsTo(self.wants()) } else { Shape::FromEverywhere };
             system.liveness.properties.push(LiveProperty { name, shape, goal });
@@ -444,7 +338,7 @@ impl Progress {
             back: self.file.answered,
         };
         if self.elected.is_some() {
-            // Who begins ballots follows from what is assumed of the election.
+            // The assumptions on the election decide who begins ballots.
         } else if self.file.holds_off {
             let way = way(leader);
             let says = format!("nobody but {me} begins a ballot while {me}'s can go on");
@@ -522,7 +416,7 @@ impl Progress {
                 let rings = move |action: &Action<A>| matches!(action, Action::<A>::Timeout(who, timer) if *who == id && timer.begins_a_ballot());
                 let (way, patient) = (way(id), self.file.patient);
                 let assumption = Assumption::weak(&format!("2 {}'s timer runs out", name(id)), rings);
-                // Who is patient lets it run out only where nothing more is to arrive.
+                // A patient proposer lets it run out only where nothing more is to arrive.
                 assume(if patient {
                     assumption.when(move |state, _| !goes_on(state, &way))
                 } else {

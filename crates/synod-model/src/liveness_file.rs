@@ -4,6 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 /// The properties that must come about, and the assumptions; see [`crate::liveness`].
+// Fields: one for each key that the table can have.
 #[allow(clippy::struct_excessive_bools, reason = "each assumption is a switch of its own")]
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -1,11 +1,11 @@
-//! What is remembered of a log beyond its instances: what clients asked for and were told, and in what order.
+//! The record of a log beyond its instances: what clients asked for and were told, and in what order.
 //!
 //! A call begins when a question first arrives at a server and ends when an answer first leaves one. A client that asks just
 //! before the one and listens right after the other makes the same run, so that a breach of these orders is one that clients can see.
 //!
 //! Calls are told apart by who asks and which of its calls it is, never by their words: equal questions are different calls.
 //!
-//! Of a register the calls themselves are kept. Of any other machine a tester is, which knows what can still become of them.
+//! A history keeps the calls of a register themselves. For any other machine it keeps a tester, which knows what can still become of them.
 
 use crate::history::{Call, Evidence, Happened, History};
 use crate::sequential::Asked;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use synod::{Cluster, Log, Value};
 
 impl History {
-    /// What one more thing that happened means to a log, and the evidence that it is, if it is any.
+    /// Records what a step means to a log. Returns the evidence that the step is, if it is any.
     #[must_use]
     pub(crate) fn record_log(
         &mut self,
@@ -59,7 +59,7 @@ impl History {
     }
 
     fn record_output(&mut self, log: &Log, asked: Asked, output: &Value) -> Option<Evidence> {
-        // What answers no call that there was is for nobody.
+        // An answer to no call is for nobody.
         let call = self.calls.get_mut(&asked)?;
         // Not known to have been executed is not known to have not.
         if self.told.is_some() && leaves_open(output) {

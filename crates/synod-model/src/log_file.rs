@@ -1,4 +1,4 @@
-//! What a model file says of a log: the window, the machine, and what was before the first state.
+//! The log of a model file: the window, the machine, and the past of the first state.
 
 use crate::file::{BeforeFile, Layout, LogFile, ModelError, ModelFile};
 use crate::history::{Happened, History};
@@ -21,14 +21,14 @@ use toml::Spanned;
 /// The most instances that may have been before.
 const MOST: u64 = 10_000;
 
-/// What was before the first state.
+/// The past of the first state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Before {
-    /// What happened.
+    /// The history.
     pub(crate) history: History,
-    /// What each process had saved.
+    /// The saved state of each process.
     pub(crate) saved: Vec<Option<Stable>>,
-    /// What is on its way.
+    /// The messages on their way.
     pub(crate) told: Vec<Envelope<Msg>>,
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn doctored(process: &Process, rule: Rule, file: &ModelFile) -> Proce
     process
 }
 
-/// What was before the first state, as the file says.
+/// The past of the first state, as the file says.
 pub(crate) fn before(
     judge: &Judge<'_>,
     file: &ModelFile,
@@ -190,7 +190,7 @@ pub(crate) fn before(
         }
     }
     let ballot = Ballot { round: 1, proposer: 1 };
-    // Of a client that is not among the processes any more.
+    // The call of a client that is not among the processes any more.
     let value = |Instance(at): Instance| {
         let call = Call { client: Id::from(names.len()), number: at };
         LogEntry { call, command: Value::from(format!("c{at}").as_str()) }.value()

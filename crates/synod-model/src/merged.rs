@@ -1,9 +1,9 @@
-//! What is not told apart while liveness is explored, so that there is an end: what is asked, said and asked for again and again would else make an infinite
+//! The states that are taken for one while liveness is explored. Processes ask and answer again and again, which would otherwise make an infinite
 //! number of states.
 //!
-//! Of equal messages on their way one is kept where more of them say nothing new. In a log two things more are forgotten. A message that whoever it is for ignores
-//! for ever is as good as lost: nothing that fairness asks for depends on it. And once all clients have their answers, which they never lose, what must come about has come
-//! about, and the run may end there.
+//! One of several equal messages on their way is kept if more of them say nothing new. Of a log two more things are forgotten. A message that its receiver ignores
+//! for ever is as good as lost: nothing that fairness asks for depends on it. Clients never lose their answers. So once all have them, everything that must come about
+//! has come about, and the run may end.
 
 use crate::leads;
 use crate::observer::{Ghost, Inside};
@@ -19,16 +19,16 @@ use synod_explore::{InFlight, Local, Normal, State, Subject};
 /// Takes equal questions on their way for one, and heartbeats: who asks or beats again and again says nothing new, and any but one may
 /// be lost. In a log all messages, as servers say again what may have been lost.
 pub(crate) struct Merged {
-    /// Where a log is kept and liveness is asked for: what else is forgotten.
+    /// The rules for a log whose liveness is explored.
     pub(crate) log: Option<Forgets>,
 }
 
-/// What is forgotten of a log whose liveness is explored.
+/// The rules by which a log forgets while its liveness is explored.
 pub(crate) struct Forgets {
     pub(crate) cluster: Arc<Cluster>,
-    /// Whether guards of the roles are whole, so that what they ignore is known.
+    /// True if the guards of the roles are whole, so that it is known what they ignore.
     pub(crate) dead: bool,
-    /// Whether nothing is asked for but that clients are answered, so that there is nothing more to see once all are.
+    /// True if the only property is that clients are answered, so that there is nothing more to see once all are.
     pub(crate) answered: bool,
     /// Servers that hear no other.
     pub(crate) deaf: Vec<Id>,
@@ -85,10 +85,10 @@ where
     }
 }
 
-/// Who sends a message and who is to get it, if they are up.
+/// The sender and the receiver of a message, if they are up.
 type Ends<'s> = (Option<&'s ProcessState>, Option<&'s ProcessState>);
 
-/// Whether a process waits for no answer: a client that has its own, or anybody else.
+/// True if a process waits for no answer: a client that has its own, or any other process.
 pub(crate) fn is_answered<A: Subject>(local: &Local<A>) -> bool
 where
     A::State: Inside,
@@ -122,7 +122,7 @@ fn asked(server: &ServerState) -> Option<&Questions> {
     Some(&server.log.as_ref()?.questions)
 }
 
-/// Whether a question waits for this round of confirmation, or for any.
+/// True if a question waits for this round of confirmation, or for any.
 fn waits_for(questions: &Questions, round: Option<u64>) -> bool {
     let waits = |question: &Question| match question.needs {
         Needs::Round(needed, _) => round.is_none_or(|round| round == needed),
@@ -140,7 +140,7 @@ fn current(process: Option<&ProcessState>) -> Option<Ballot> {
 }
 
 impl Forgets {
-    /// Whether a message never arrives: whoever it is for is deaf; or, where leaders are backed, it says something about its sender's part in the election that is not so any
+    /// True if a message never arrives: whoever it is for is deaf; or, where leaders are backed, it says something about its sender's part in the election that is not so any
     /// more. Of what servers say of that, only the last is kept.
     fn is_lost(&self, (from, to): Ends<'_>, envelope: &Envelope<Msg>) -> bool {
         let (src, dst) = (envelope.src, envelope.dst);
@@ -157,7 +157,7 @@ impl Forgets {
         let followed = sender.followed(election.members.len()).map(|place| election.members[place]);
         match beat {
             Beat::Heartbeat { backed } => followed != Some(src) || sender.ready != *backed,
-            // Whoever has suspected itself has to hear of somebody before it tries again, also of one that follows it no more.
+            // A member that has suspected itself has to hear from somebody before it tries again, also from one that follows it no more.
             Beat::Follow => {
                 let receiver = to.and_then(ProcessState::proposer).map(|proposer| &proposer.election);
                 let place = election.members.iter().position(|member| *member == dst);
@@ -169,7 +169,7 @@ impl Forgets {
         }
     }
 
-    /// Whether whoever a message is for ignores it, now and for ever, whatever becomes of it. That rests on what only grows: an acceptor's promise, the
+    /// True if whoever a message is for ignores it, now and for ever, whatever becomes of it. That rests on what only grows: an acceptor's promise, the
     /// ballot that a proposer has come to, each of which it comes to once, and its rounds of confirmation. Who comes back from a crash has come to no ballot.
     fn is_ignored_for_ever(&self, (from, to): Ends<'_>, envelope: &Envelope<Msg>) -> bool {
         let phase = to.and_then(ProcessState::proposer).map(|proposer| &proposer.phase);
@@ -209,11 +209,11 @@ impl Forgets {
                     .is_some_and(|questions| counted(&questions.confirmed));
                 has_left(to, ballot) || has_counted || !waits(to, *round)
             }
-            // What is refused matters only to one that hears of it, and still is at it.
+            // A refusal matters only to a sender that hears of it and is still in that ballot.
             Msg::Prepare { ballot, .. } | Msg::Accept { ballot, .. } => {
                 is_refused(ballot) && (!self.cluster.nacks || has_left(from, ballot))
             }
-            // It changes nothing where it arrives, and its answer matters only to one that waits for it.
+            // It changes nothing where it arrives. Its answer matters only to a sender that waits for it.
             Msg::Confirm { ballot, round } => {
                 has_left(from, ballot) || !waits(from, *round) || is_refused(ballot) && !self.cluster.nacks
             }

@@ -1,4 +1,4 @@
-//! Watches single steps of processes and says what happened in them, in the words of the paper.
+//! The observer watches single steps of processes and says what happened in them, in the words of the paper.
 
 use crate::history::{Happened, History, Note};
 use crate::keep;
@@ -32,9 +32,9 @@ impl Inside for ProcessState {
 /// Keeps the ghost history of any system whose actors are processes, or decorated ones.
 #[derive(Clone, Debug)]
 pub struct Ghost {
-    /// Who is who.
+    /// The ids and numbers of all processes.
     pub cluster: Arc<Cluster>,
-    /// What happened before the first state.
+    /// The history before the first state.
     pub before: History,
     /// The claims that the history is kept for; `None`: for all. What no other needs is forgotten, which makes fewer states.
     pub claims: Option<Vec<&'static str>>,
@@ -67,7 +67,7 @@ where
         // A broadcast is one thing that happened, however many were told.
         let sent: BTreeSet<&Msg> = sent.collect();
         let acceptor = self.cluster.acceptors.iter().position(|id| *id == step.actor);
-        // Who offers a proposal is the proposer whose ballot it carries. Whoever else says the same offers nothing.
+        // The proposer whose ballot it carries offers a proposal. Anybody else who says the same offers nothing.
         if let (Some(me), Trigger::Deliver { src, msg: Msg::Accept { ballot, instance, value } }) =
             (acceptor, &step.trigger)
             && self.cluster.proposers.contains(&(*src, ballot.proposer))
@@ -133,7 +133,7 @@ where
 }
 
 impl Ghost {
-    /// What it means that a process said this.
+    /// The meaning of a message that a process sent.
     fn said(
         actor: Id,
         msg: &Msg,
@@ -193,7 +193,7 @@ impl Ghost {
         }
     }
 
-    /// What a client was told.
+    /// The answer that a client was told.
     fn told(actor: Id, client: Id, msg: &Msg) -> Option<Happened> {
         let (instance, value) = match msg {
             Msg::Response { instance, value } => (*instance, Some(value.clone())),
@@ -206,7 +206,7 @@ impl Ghost {
         Some(Happened::Told(actor.into(), client.into(), instance, value))
     }
 
-    /// Whether a process came to lead, or does not lead any more.
+    /// The change, if a process came to lead or does not lead any more.
     fn led(actor: Id, before: Option<&ProcessState>, after: Option<&ProcessState>) -> Option<Happened> {
         let leads = |state: Option<&ProcessState>| {
             state.and_then(ProcessState::proposer).is_some_and(|proposer| proposer.election.ready)
@@ -218,7 +218,7 @@ impl Ghost {
         }
     }
 
-    /// What a process knows now and did not know before.
+    /// The facts that a process knows now and did not know before.
     fn found_out<'a>(
         actor: Id,
         before: Option<&'a ProcessState>,
@@ -227,7 +227,7 @@ impl Ghost {
         let answer = |state: Option<&ProcessState>| {
             state.and_then(ProcessState::client).is_some_and(|client| client.answer.is_some())
         };
-        // What two copies share is skipped: a long run knows many values, and a step adds one at most.
+        // The diff skips what two copies share: a long run knows many values, and a step adds one at most.
         let none = PerInstance::new();
         let known =
             |state: Option<&'a ProcessState>| state.and_then(ProcessState::learner).map(|l| &l.learned);

@@ -54,6 +54,7 @@ impl Default for Settings<'_> {
 }
 
 /// The result of checking one model.
+// Fields: one for each figure or text that some report shows.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The model's name.

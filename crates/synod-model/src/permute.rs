@@ -1,4 +1,4 @@
-//! Which processes play the same part, and how the values of a system look once they have changed places.
+//! Processes that are alike, and the values of a system after these have changed places.
 //!
 //! Acceptors are known by two kinds of numbers, which both have to be exchanged: their ids, which say who sends and receives,
 //! and their places in [`Cluster::acceptors`], by which quorums and the history count them. Nothing else names an acceptor:
@@ -23,7 +23,7 @@ use synod_explore::{Permutation, Permute};
 /// Exchanges processes in all that a process or the history may hold.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// Who is who.
+    /// The ids and numbers of all processes.
     pub cluster: Arc<Cluster>,
 }
 
@@ -253,12 +253,12 @@ impl Permute<Process, Ghost> for Exchange {
         self.process(by, state)
     }
 
-    /// What is stable, promises, acceptances and a round, names nobody.
+    /// Stable state, which is promises, acceptances and a round, names nobody.
     fn storage(&self, _: &Permutation, storage: &Stable) -> Stable {
         storage.clone()
     }
 
-    /// Who sent a message says for whom it counts; the message itself does not.
+    /// A message does not name its sender; the envelope does.
     fn message(&self, _: &Permutation, message: &Msg) -> Msg {
         message.clone()
     }

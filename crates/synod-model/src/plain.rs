@@ -50,7 +50,7 @@ fn choice(rest: &str) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// What stands in the file.
+/// The value in the file, in words.
 fn thing(given: &str) -> String {
     let (what, value) = given.split_once(' ').unwrap_or((given, ""));
     let value = value.trim_start_matches("point ").trim_matches('`');
@@ -64,7 +64,7 @@ fn thing(given: &str) -> String {
     }
 }
 
-/// What must stand there.
+/// The kind of value that is wanted, in words.
 fn kind(wanted: &str) -> String {
     let most = |most: u64| format!("a whole number from 0 to {most}");
     match wanted {

@@ -1,4 +1,4 @@
-//! Whether what a claim speaks about ever occurred: a claim about what never did was not put to the test.
+//! The premise of a claim. A claim whose premise never occurred was not put to the test.
 
 use crate::claims::{self, Claim, Occurs};
 use crate::history::{Happened, Note};
@@ -10,15 +10,15 @@ use synod_explore::{Property, Subject};
 /// The property of a model whose claims are meant to be hollow, so that one at least holds.
 pub(crate) const MEANT: &str = "hollow as it is meant to be";
 
-/// That what a claim speaks about occurred. Where a model `settles` what is chosen, this is recognised by less.
-pub(crate) fn premise<A>(claim: &'static Claim, cluster: &Arc<Cluster>, settles: bool) -> Property<A, Ghost>
+/// The property that what a claim speaks about occurred. Less shows it in a model that `forgets` what is chosen.
+pub(crate) fn premise<A>(claim: &'static Claim, cluster: &Arc<Cluster>, forgets: bool) -> Property<A, Ghost>
 where
     A: Subject<Msg = Msg>,
     A::State: Inside,
 {
     let cluster = Arc::clone(cluster);
     let occurs = match claim.occurs {
-        Occurs::History(_) if settles && claim.name != "B0" => Occurs::Step(claims::bound),
+        Occurs::History(_) if forgets && claim.name != "B0" => Occurs::Step(claims::bound),
         occurs => occurs,
     };
     match occurs {
@@ -33,7 +33,7 @@ where
     }
 }
 
-/// Whether a claim speaks about anything that there is in a model: a log, or somebody who is answered.
+/// True if a claim speaks about anything that there is in a model: a log, or somebody who is answered.
 pub(crate) fn concerns(cluster: &Cluster, claim: &Claim) -> bool {
     match claim.name {
         "W1" | "X1" | "L1" => cluster.log.is_some(),

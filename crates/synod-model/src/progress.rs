@@ -1,8 +1,8 @@
-//! What a model's `[liveness]` comes to, beside its claims; and lassos, run again.
+//! The check of a model's `[liveness]` section, beside its claims; and the replay of lassos.
 
 use crate::build::Model;
 use crate::observer::{Ghost, Inside};
-use crate::run::{Found, Outcome, gave_up};
+use crate::outcome::{Found, Outcome, gave_up};
 use crate::verdict::Verdict;
 use synod::Msg;
 use synod_explore::liveness::{Breach, Lasso, LiveFinding, check, verify};
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// What is known of one property.
+/// The result for one property.
 fn found<A: Subject>(finding: &LiveFinding<A>) -> Found {
     Found {
         name: finding.property,
@@ -137,7 +137,7 @@ where
     let (stem, cycle) = run.actions.split_at(after);
     let mut comes_about = Vec::new();
     for property in &system.liveness.properties {
-        // What is asked for from everywhere is due at the latest where the cycle begins.
+        // A property that is asked for from everywhere is due where the cycle begins, at the latest.
         let (stem, cycle) = (stem.to_vec(), cycle.to_vec());
         let lasso = Lasso { due: stem.len(), stem, cycle, shortest: false, meets: Vec::new() };
         match verify(system, property, &lasso) {

@@ -1,4 +1,4 @@
-//! Who takes part in a model: its quorums, the numbers of its proposers, its processes, and those that a list names.
+//! The processes of a model: its quorums, the numbers of its proposers, and the processes that a list names.
 
 use crate::file::{Layout, ModelError, ModelFile, RetryFile, RuleFile};
 use crate::judge::Judge;

@@ -4,66 +4,20 @@ use crate::build::{Built, Model};
 use crate::claims::Claim;
 use crate::file::ScenarioFile;
 use crate::observer::{Ghost, Inside};
+use crate::outcome::{Found, Outcome, Settings, gave_up};
 use crate::verdict::Verdict;
 use crate::{expected, premises, progress};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use synod::Msg;
 use synod_explore::diagram::Diagram;
 use synod_explore::trace::{self, Resolved, TraceText};
 use synod_explore::{
-    Checkpoint, Observer, Options, Progress, Report, Status, Stop, Subject, System, Table,
-    Verdict as Explored, Why, explore, oracle,
+    Checkpoint, Observer, Options, Report, Status, Stop, Subject, System, Verdict as Explored, explore,
+    oracle,
 };
 
-/// How to check.
-pub struct Settings<'a> {
-    /// Threads to explore with.
-    pub threads: usize,
-    /// Time for one model.
-    pub time: Option<Duration>,
-    /// Memory for one model, in bytes.
-    pub memory: Option<u64>,
-    /// Explore with stateright's own breadth-first search instead of ours.
-    pub stateright: bool,
-    /// Never stop early: find the shortest fall of every claim.
-    pub exhaust: bool,
-    /// Make use of the reductions that the model declares. Without them the verdict must be the same.
-    pub reduce: bool,
-    /// What is remembered of the states that were seen.
-    pub table: Table,
-    /// A folder in which states wait that do not fit into memory.
-    pub spill: Option<&'a Path>,
-    /// A folder for checkpoints, one a model, and whether to go on from those that are there.
-    pub checkpoints: Option<(&'a Path, bool)>,
-    /// Set to stop.
-    pub interrupt: Option<&'a AtomicBool>,
-    /// Called now and then.
-    pub progress: Option<&'a (dyn Fn(&Progress) + Sync)>,
-}
-
-impl Default for Settings<'_> {
-    fn default() -> Self {
-        let (time, memory, interrupt, progress) = (None, None, None, None);
-        let (stateright, exhaust, reduce) = (false, false, true);
-        Settings {
-            threads: 1,
-            time,
-            memory,
-            stateright,
-            exhaust,
-            reduce,
-            table: Table::Exact,
-            spill: None,
-            checkpoints: None,
-            interrupt,
-            progress,
-        }
-    }
-}
-
-/// How long to wait at least between two checkpoints.
+/// The shortest time between two checkpoints.
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 
 /// The file for a model's checkpoint in a folder.
@@ -71,66 +25,6 @@ pub fn checkpoint_file(folder: &Path, model: &str) -> PathBuf {
     // Neither hidden nor in another folder, however the model's path begins.
     let name = model.trim_start_matches("./").replace("..", "up").replace(['/', '\\'], "__");
     folder.join(format!("{name}.checkpoint"))
-}
-
-/// What came out of one model.
-// Fields: one for each figure or text that some report shows.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The model's name.
-    pub model: String,
-    /// The verdict that its file expects.
-    pub expected: Verdict,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// More about the verdict, in words: the bound, what was not reached, what the panic said.
-    pub detail: Option<String>,
-    /// Whether all came out as the file expects.
-    pub ok: bool,
-    /// Whether nothing was explored, since what was asked for cannot be done: a checkpoint that is unusable, mostly.
-    pub refused: bool,
-    /// What did not.
-    pub complaints: Vec<String>,
-    /// Whether nothing but figures differs, counts of states and lengths of traces, so that it is a matter of writing them anew.
-    pub only_figures: bool,
-    /// Each property and what is known of it.
-    pub properties: Vec<Found>,
-    /// Claims that were not put to the test although they speak about something that there is in the model; of a model that was
-    /// explored to its end.
-    pub hollow: Vec<&'static str>,
-    /// Distinct states.
-    pub unique_states: u64,
-    /// Successors, repeats included.
-    pub generated_states: u64,
-    /// States on the longest shortest path.
-    pub depth: usize,
-    /// The odds that a state was missed.
-    pub missed_state_odds: f64,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// How much memory it took.
-    pub memory_bytes: u64,
-    /// The counterexample, in the trace grammar.
-    pub trace: Option<String>,
-    /// How many steps it has; of a lasso, to its cycle and around it once.
-    pub steps: Option<usize>,
-    /// Where the counterexample was written, if it was.
-    pub trace_file: Option<String>,
-}
-
-/// What is known of one property.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// Its name.
-    pub name: &'static str,
-    /// What is known of it.
-    pub status: Status,
-    /// What broke it, in words.
-    pub detail: Option<String>,
-    /// Steps of the shortest trace to it; of a lasso, those of its stem.
-    pub steps: Option<usize>,
-    /// Steps of the lasso's cycle.
-    pub cycle: Option<usize>,
 }
 
 /// Checks one model.
@@ -194,7 +88,7 @@ where
         model.name,
         model.text
     );
-    // Where ballots are renumbered there is none.
+    // A model whose ballots are renumbered has none.
     let checkpoints = settings.checkpoints.filter(|_| model.has_checkpoints());
     let file = checkpoints.map(|(folder, _)| checkpoint_file(folder, &model.name));
     // It goes when all is decided: what must come about, too, though the search for fair runs has no checkpoint of its own.
@@ -337,21 +231,7 @@ fn vacuous(model: &Model, missing: &[&'static str]) -> String {
     )
 }
 
-/// Why a search gave up, in words, and if no search could ever come to an end, what is missing.
-pub(crate) fn gave_up(model: &Model, why: Why) -> String {
-    let missing = model.has_no_end().map(|missing| format!("; {missing}")).unwrap_or_default();
-    match why {
-        Why::Time => format!("time ran out{missing}"),
-        Why::Memory => format!("memory ran out{missing}"),
-        Why::Width => "a state is too wide for an exact table; --table 128 has fingerprints".to_owned(),
-        Why::Interrupted => "it was interrupted".to_owned(),
-        Why::Disk(error) => format!("the disk on which states wait failed: {error}"),
-        Why::Stopped => "it stopped before all was decided".to_owned(),
-        Why::Liveness => "what must come about was not looked at".to_owned(),
-    }
-}
-
-/// Whether the claim that must fall is still undecided.
+/// True if the claim that must fall is still undecided.
 fn is_open<A: Subject>(model: &Model, report: &Report<A>) -> bool {
     let wanted = model.file.expect.property.as_deref();
     wanted.and_then(|name| report.finding(name)).is_some_and(|finding| finding.status == Status::Undecided)
@@ -385,13 +265,13 @@ where
     }
 }
 
-/// What replaying a trace on a model showed.
+/// The result of replaying a trace on a model.
 pub struct Replay {
     /// The trace as it was understood, rendered anew.
     pub text: String,
     /// Properties that fell or were witnessed: after which step, which, and the breach in words.
     pub judged: Vec<(usize, &'static str, Status, Option<String>)>,
-    /// What is to be said of the cycle, if the trace has one.
+    /// A remark on the cycle, if the trace has one.
     pub cycle: Option<String>,
     /// The diagram for a terminal.
     pub diagram: String,

@@ -7,7 +7,7 @@ use crate::liveness::Progress;
 use crate::verdict::Verdict;
 use crate::witnesses::{Sign, Witness};
 
-/// Who may crash and who is down, by index, as the file lists them.
+/// The processes that may crash and those that are down, by index, as the file lists them.
 pub(crate) struct Listed<'a> {
     pub(crate) names: &'a [String],
     pub(crate) crashable: &'a [bool],
@@ -126,7 +126,7 @@ pub(crate) fn faults(judge: &Judge<'_>, file: &ModelFile, listed: &Listed<'_>) -
     };
     let none_crashes = faults.crash.is_none();
     let bound = if at_once.is_some() { "at_once" } else { "in_all" };
-    // Whoever says that something is out of reach wants to see just that.
+    // A file that says that something is out of reach wants to see just that.
     let shows_nothing = file.check.never.as_ref().is_none_or(|never| never.get_ref().is_empty());
     let letter = if file.system.layout == Layout::Separate { ["A", "P"] } else { ["S", "S"] };
     let all_down = |letter: &str| {
@@ -209,7 +209,7 @@ pub(crate) fn faults(judge: &Judge<'_>, file: &ModelFile, listed: &Listed<'_>) -
     )
 }
 
-/// What a run can do again and again, each time in a new state, where no bound stops it; and which bound would.
+/// The step that a run can repeat for ever, each time in a new state, because no bound stops it; and the bound that would.
 pub(crate) fn has_no_end(file: &ModelFile) -> Option<&'static str> {
     let bounds = &file.bounds;
     if bounds.depth.is_some() || bounds.rounds.is_some() || bounds.live_ballots.is_some() {

@@ -1,5 +1,5 @@
-//! What the machine of a model is to its clients: the sequential object by which what they are told is judged. The judge is
-//! `synod-linear`'s, as it is for real runs.
+//! The machine of a model as its clients see it: the sequential object by which their answers are judged. The judge is that of
+//! `synod-linear`, as it is for real runs.
 
 use crate::ledger;
 use crate::spoken::{self, Spoken};
@@ -25,7 +25,7 @@ pub enum Sequential {
     Lock,
 }
 
-/// What it holds.
+/// The state of the object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holds {
     /// A register, what was written last.
@@ -84,7 +84,7 @@ impl Object for Sequential {
 }
 
 impl Sequential {
-    /// Whether the machine hears a command in these words.
+    /// True if the machine hears a command in these words.
     pub(crate) fn hears(self, command: &Value) -> bool {
         match self {
             Sequential::Register => true,
@@ -94,7 +94,7 @@ impl Sequential {
         }
     }
 
-    /// What can be said to it, in words.
+    /// The commands that it understands, in words.
     pub(crate) fn speech(self) -> String {
         let all = match self {
             Sequential::Register => {

@@ -17,7 +17,7 @@ use synod_machine::{
 
 /// A machine whose commands can be read.
 pub(crate) trait Spoken: StateMachine + Ord + Default {
-    /// What some words ask for, if they ask for anything.
+    /// The command that some words mean, if they mean one.
     fn heard(words: &[&str]) -> Option<Self::Command>;
 
     /// All that can be asked for, for whoever asked for something else.
@@ -49,7 +49,7 @@ impl Spoken for Bank {
     }
 }
 
-/// What must be there: `absent`, `#3` for a version, or a value.
+/// The expectation of a compare-and-swap: `absent`, `#3` for a version, or a value.
 fn expected(word: &str) -> Option<Expect> {
     Some(match word.strip_prefix('#') {
         Some(version) => Expect::Version(version.parse().ok()?),
@@ -121,7 +121,7 @@ impl<M: Spoken> Wording<M> for Words {
     }
 }
 
-/// What a machine said, in words.
+/// A machine's answer, in words.
 fn said(output: &impl Debug) -> Vec<u8> {
     format!("{output:?}").into_bytes()
 }
@@ -138,18 +138,18 @@ pub(crate) fn alone<M: Spoken>(machine: &M, command: &Value) -> (M, Value) {
     (next, Value::from(output.as_slice()))
 }
 
-/// Whether a command is about a session and not for the machine.
+/// True if a command is about a session and not for the machine.
 pub(crate) fn is_about_sessions(command: &Value) -> bool {
     let bytes = command.as_bytes();
     bytes.starts_with(b"open ") || bytes.starts_with(b"close ")
 }
 
-/// Whether a client is told that its session is over. That leaves open whether its command took effect before.
+/// True if a client is told that its session is over. That leaves open whether its command took effect before.
 pub(crate) fn leaves_open(output: &Value) -> bool {
     [&b"Expired"[..], b"Answered"].contains(&output.as_bytes())
 }
 
-/// Whether a machine hears something in these words.
+/// True if a machine hears something in these words.
 pub(crate) fn is_heard<M: Spoken>(command: &Value) -> bool {
     <Words as Wording<M>>::command(command.as_bytes()).is_some()
 }

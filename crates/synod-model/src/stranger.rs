@@ -1,28 +1,17 @@
-//! A stranger: somebody with an id that is no process's of the system, who may say anything to anyone at any time.
+//! A stranger: a sender whose id belongs to no process of the system, and which may say anything to anyone at any time.
 //!
-//! What it may say is finite: every message, with the values and the first instance of the model, a value that nobody asked for,
-//! and ballots of every proposer, one of them with a round that no proposer can have come to. All of it is on its way from the first state on,
-//! so that a run delivers any of it whenever it likes, or never. Whatever is not heard changes no state; so a model with a
-//! stranger has as many states as without one, but for what a stranger may rightly do, which is to ask.
+//! Its messages are finitely many: every kind of message, with the values and the first instance of the model, a value that nobody asked for,
+//! and ballots of every proposer, one of them with a round that no proposer can have come to. All are on their way from the first state on,
+//! so a run delivers any of them at any time, or never. A message that is ignored changes no state. So a model with a
+//! stranger has as many states as one without, apart from those that its questions make, which a stranger may rightly ask.
 
-use crate::file::{DeliveryFile, ModelError, ModelFile};
+use crate::file::{DeliveryFile, ModelError, ModelFile, StrangerFile};
 use crate::judge::Judge;
 use crate::log_file::Before;
-use serde::Deserialize;
 use stateright::actor::{Envelope, Id};
 use synod::{
     Ask, Asking, Ballot, Beat, Client, Cluster, Instance, Msg, PerInstance, Process, Proposal, Value, Want,
 };
-
-/// What a stranger says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StrangerFile {
-    /// Anything, but that it asks nothing: then there are as many states as without it.
-    Statements,
-    /// Anything.
-    Any,
-}
 
 /// The value that nobody asks for.
 const FORGED: &str = "forged";
@@ -30,7 +19,7 @@ const FORGED: &str = "forged";
 /// Rounds that a proposer may have come to in a small model, and one that none can have come to.
 const ROUNDS: [u64; 3] = [1, 2, Ballot::ROUNDS];
 
-/// Whether there is one.
+/// True if there is one.
 pub(crate) fn is_there(file: &ModelFile) -> bool {
     file.faults.as_ref().is_some_and(|faults| faults.stranger.is_some())
 }
@@ -74,7 +63,7 @@ pub(crate) fn admit(
     Ok(())
 }
 
-/// What only members may say.
+/// The messages that only members may send.
 fn statements(cluster: &Cluster, asked: &[Value]) -> Vec<Msg> {
     let instance = Instance::FIRST;
     let numbers = cluster.proposers.iter().map(|(_, number)| *number);
@@ -120,7 +109,7 @@ fn statements(cluster: &Cluster, asked: &[Value]) -> Vec<Msg> {
     said
 }
 
-/// What anybody may ask. Of a log a stranger only asks for what is no matter of a log.
+/// The questions that anybody may ask. A stranger asks a log only for what a log does not keep.
 fn questions(asked: &[Value]) -> impl Iterator<Item = Ask> {
     let instance = Instance::FIRST;
     let each = asked.iter().cloned().map(move |value| Ask::Request { instance, value });

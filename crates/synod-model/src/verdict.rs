@@ -1,9 +1,9 @@
-//! What a model comes to, in one word.
+//! The verdict on a model, in one word.
 
 use serde::Deserialize;
 use std::fmt;
 
-/// What a model comes to; [`Outcome::detail`](crate::Outcome::detail) says why. A model file expects one of them.
+/// The verdict on a model; [`Outcome::detail`](crate::Outcome::detail) says why. A model file expects one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Verdict {
@@ -43,7 +43,7 @@ impl Verdict {
         }
     }
 
-    /// Whether no property fell, in all that was to be explored.
+    /// True if no property fell, in all that was to be explored.
     pub fn holds(self) -> bool {
         matches!(self, Verdict::Holds | Verdict::HoldsWithinBound)
     }

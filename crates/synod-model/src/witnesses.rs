@@ -5,7 +5,7 @@ use crate::history::{Happened, History, Note};
 use std::collections::BTreeSet;
 use synod::{AcceptorSet, Ballot, Instance, Quorums};
 
-/// How a witness is recognised.
+/// The sign of a witness.
 #[derive(Clone, Copy, Debug)]
 pub enum Sign {
     /// By something that happens in a step.
@@ -29,9 +29,9 @@ pub fn never(witness: &Witness) -> &'static str {
 pub struct Witness {
     /// The name used in model files.
     pub name: &'static str,
-    /// What it means to have seen it.
+    /// The meaning of having seen it.
     pub says: &'static str,
-    /// How it is recognised.
+    /// The sign by which it is recognised.
     pub sign: Sign,
 }
 
@@ -173,7 +173,7 @@ pub const WITNESSES: [Witness; 25] = [
     },
 ];
 
-/// Whether some quorum's members all still hold, as their latest vote, one and the same ballot.
+/// True if all members of some quorum still hold one and the same ballot as their latest vote.
 fn held_at_present(quorums: &Quorums, history: &History) -> bool {
     let top = Ballot { round: u64::MAX, proposer: u16::MAX };
     let instances: BTreeSet<Instance> = history.votes.keys().map(|(instance, ..)| *instance).collect();
@@ -188,7 +188,7 @@ fn held_at_present(quorums: &Quorums, history: &History) -> bool {
     })
 }
 
-/// Whether a note shows a step witness.
+/// True if a note shows a step witness.
 pub fn shows(sign: fn(&Happened) -> bool, note: &Note) -> bool {
     note.iter().any(sign)
 }

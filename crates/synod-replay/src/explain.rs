@@ -4,10 +4,10 @@
 //! same cluster with that one instance. The schedule is followed leniently and shrunk, so the result is a run of the model that can be
 //! checked, shown and turned into a test like any other, or nothing, if the model does not fail by it.
 
-use crate::judge::Violation;
 use crate::member::Happening;
 use crate::merge::{Seen, follow};
 use crate::records::{Lives, Records};
+use crate::verdict::Violation;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::actor::Id;
@@ -179,7 +179,7 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
 }
 
 impl<A: Replayable> Schedule<A> {
-    /// What concerns one instance in a run.
+    /// The events of a run that concern one instance.
     fn of<C: Changes<A::Storage>>(
         lives: Lives<'_>,
         actor: impl Fn(u64) -> A,

@@ -2,9 +2,9 @@
 //! instances are judged of which the step said something.
 
 use crate::member::{Happening, Stepped};
+use crate::verdict::Violation;
 use rustc_hash::FxHashMap;
 use stateright::actor::Id;
-use std::fmt;
 use std::sync::Arc;
 use synod::{Ask, Cluster, Instance, Msg};
 use synod_explore::{self as explore, Observer, Step, Subject};
@@ -12,29 +12,9 @@ use synod_model::claims::CLAIMS;
 use synod_model::{Ghost, Happened, History, Inside};
 use synod_runtime::node::FIRST_CLIENT;
 
-/// A claim that fell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Its name.
-    pub claim: &'static str,
-    /// What broke it, in words.
-    pub breach: String,
-    /// The instance in which it fell.
-    pub instance: Instance,
-    /// The member whose step it was.
-    pub member: u64,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Violation { claim, breach, instance, member } = self;
-        write!(f, "{claim} falls in instance {} with a step of member {member}: {breach}", instance.0)
-    }
-}
-
 pub(crate) struct Judge {
     ghost: Ghost,
-    /// What is not of any one instance: ballots begun, promises given, the highest votes.
+    /// The facts that belong to no single instance: ballots begun, promises given, the highest votes.
     common: History,
     instances: FxHashMap<Instance, History>,
     touched: Vec<Instance>,
@@ -86,7 +66,7 @@ impl Judge {
         };
         let quorums = &self.ghost.cluster.quorums;
         let note: Vec<Happened> = self.ghost.note(&seen).into_iter().flatten().collect();
-        // Settled histories cannot tell which quorums a later proposal has to meet; so it must rest on one.
+        // A history from which redundant votes are forgotten cannot tell which quorums a later proposal has to meet. So the proposal must rest on one.
         let unfounded = note.iter().find_map(|happened| match happened {
             Happened::Issued { instance, ballot, value, quorum, .. } if !quorums.is_phase1(*quorum) => {
                 let breach =
@@ -111,7 +91,7 @@ impl Judge {
         }
         for instance in &self.touched {
             if let Some(history) = self.instances.get_mut(instance) {
-                history.settle(quorums);
+                history.forget_redundant(quorums);
             }
         }
         unfounded

@@ -1,8 +1,7 @@
 //! One member, run again: every recorded event through the same handler, every output compared.
 
-use crate::Unreadable;
-use crate::merge::Verdict;
 use crate::records::Life;
+use crate::verdict::{Unreadable, Verdict};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Command, Id, Out};
@@ -14,16 +13,16 @@ use synod_runtime::changes::{Changes, encode as encode_change};
 use synod_runtime::record::{self, Change, Entries, Output, Reader, Recorded, Trigger};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What an actor wants done.
+/// A command of an actor.
 type Wanted<A> = Command<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random, <A as Actor>::Storage>;
 
-/// What an actor's step was, for whoever watches.
+/// A step of an actor, for those who watch.
 pub(crate) struct Stepped<'s, A: Actor> {
     pub(crate) before: Option<&'s A::State>,
     pub(crate) event: Happening<A>,
     pub(crate) after: &'s A::State,
     pub(crate) outputs: &'s [Wanted<A>],
-    /// Whether it is the member's first start.
+    /// True if it is the member's first start.
     pub(crate) first: bool,
 }
 
@@ -51,7 +50,7 @@ pub(crate) struct Member<'a, A: Actor> {
     pub(crate) id: u64,
     actor: A,
     lives: std::vec::IntoIter<Life<'a>>,
-    /// How many saves the next start after this one found: what was saved beyond did not outlive this one.
+    /// The number of saves that the next start found. Later saves did not outlive this start.
     until: u64,
     file: &'a str,
     reader: Option<Reader<'a>>,
@@ -61,7 +60,7 @@ pub(crate) struct Member<'a, A: Actor> {
     saves: u64,
     started: bool,
     choices: BTreeMap<String, Vec<A::Random>>,
-    /// What the present step makes of it, to be compared.
+    /// The output of the present step, to be compared.
     again: Entries,
     scratch: Vec<u8>,
     pub(crate) steps: u64,
@@ -101,7 +100,7 @@ where
         self.next.as_ref()
     }
 
-    /// Where it is: file and byte.
+    /// Its place: file and byte.
     pub(crate) fn place(&self) -> String {
         match &self.next {
             Some(entry) => format!("{} at byte {}", self.file, entry.offset),
@@ -144,7 +143,7 @@ where
         }
     }
 
-    /// How many saves there are before this entry's own.
+    /// The number of saves before this one's own.
     fn saves_after(&self, entry: &Recorded<'_>) -> u64 {
         match entry.event {
             Trigger::Start { saves, .. } => saves,
@@ -210,7 +209,7 @@ where
         if self.again.bytes() != entry.outputs {
             let (now, then) = (told::<A>(self.again.bytes()), told::<A>(entry.outputs));
             let what = format!("of {happening}, the actor makes now: {now}; recorded is: {then}");
-            // Whoever follows along may want to see the step as it is made now.
+            // Those who watch may want to see the step as it is made now.
             watch(Stepped {
                 before: before.as_ref(),
                 event: happening,

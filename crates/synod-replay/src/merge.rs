@@ -3,15 +3,14 @@
 //! Every such order is a run the system could have had, and one in which each member saw exactly what it saw. So a
 //! claim that falls in it has fallen.
 
-use crate::Unreadable;
-use crate::judge::{Judge, Violation};
+use crate::judge::Judge;
 use crate::member::{Happening, Member, Stepped};
 use crate::records::Lives;
+use crate::verdict::{Unreadable, Verdict};
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::actor::Actor;
-use std::fmt;
 use synod::Msg;
 use synod_explore::Subject;
 use synod_model::Inside;
@@ -20,42 +19,7 @@ use synod_runtime::node::FIRST_CLIENT;
 use synod_runtime::record::{self, Output, Recorded, Trigger};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// What a replay came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// An event makes other outputs, or a start found something else than was saved.
-    Differs {
-        /// File and byte.
-        place: String,
-        /// What is different.
-        what: String,
-    },
-    /// Members took messages that nobody sent, or sent only after something that was lost.
-    Unsent {
-        /// File and byte, and the message, of every member that cannot go on.
-        waiting: Vec<String>,
-    },
-    /// A claim fell.
-    Violated(Violation),
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Verdict::Differs { place, what } => write!(f, "{place}: {what}"),
-            Verdict::Unsent { waiting } => {
-                write!(
-                    f,
-                    "no member can go on, since what each took next was sent by nobody: {}",
-                    waiting.join("; ")
-                )
-            }
-            Verdict::Violated(violation) => write!(f, "{violation}"),
-        }
-    }
-}
-
-/// What was replayed.
+/// The result of a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
     /// Events re-run.
@@ -64,7 +28,7 @@ pub struct Replayed {
     pub cut: u64,
     /// Instances in which a value was chosen.
     pub chosen: u64,
-    /// What is wrong with the run; `None` if nothing is.
+    /// The verdict on the run; `None` if nothing is wrong.
     pub verdict: Option<Verdict>,
 }
 
@@ -154,7 +118,7 @@ where
     Ok(done)
 }
 
-/// Whether what a member took next had been sent. Clients keep no records, so theirs always had.
+/// True if the message that a member took next had been sent. Clients keep no records, so theirs always had.
 fn is_possible(member: u64, entry: &Recorded<'_>, sent: &FxHashSet<u64>) -> bool {
     match entry.event {
         Trigger::Deliver { src, msg } if src < FIRST_CLIENT => sent.contains(&fingerprint(src, member, msg)),

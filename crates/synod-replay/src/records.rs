@@ -1,6 +1,6 @@
 //! The files: which belong together, and in which order they were written.
 
-use crate::Unreadable;
+use crate::verdict::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ pub struct Records {
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// What one member did between a start and its end.
+/// The record of one member between a start and its end.
 pub struct Life<'a> {
     /// The file.
     pub file: &'a str,
     /// Which start it was.
     pub boot: u64,
-    /// How many saves this start found; `None` if it ended before it took part.
+    /// The number of saves that this start found; `None` if it ended before it took part.
     pub found: Option<u64>,
     /// Reads the record from its beginning.
     pub bytes: &'a [u8],

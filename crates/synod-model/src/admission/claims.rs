@@ -1,10 +1,10 @@
-//! What is claimed of admission, and the hard cases that a scene must reach.
+//! The claims about admission, and the hard cases that a scene must reach.
 
 use super::member::Member;
 use super::watch::{Note, Past, Watch};
 use synod_explore::Property;
 
-/// What shows in a run, or in one step of it.
+/// A sign that shows in a run, or in one step of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shows {
     Past(fn(&Past) -> bool),
@@ -16,10 +16,10 @@ pub(super) enum Shows {
 pub struct Claim {
     /// Its name.
     pub name: &'static str,
-    /// What it says.
+    /// Its sentence.
     pub says: &'static str,
     holds: fn(&Past) -> Result<(), String>,
-    /// What it speaks about, by a name of its own, and where that shows.
+    /// Its premise, by a name of its own, and the sign of that.
     premise: (&'static str, Shows),
 }
 
@@ -28,7 +28,7 @@ pub struct Claim {
 pub struct Witness {
     /// Its name.
     pub name: &'static str,
-    /// What it is.
+    /// Its meaning.
     pub says: &'static str,
     shows: Shows,
 }

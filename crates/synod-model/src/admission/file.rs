@@ -30,19 +30,19 @@ struct AdmissionFile {
     expect: Expect,
 }
 
-/// Who there is, and what may happen to whom.
+/// The members, and what may happen to each.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SceneFile {
-    /// How many members.
+    /// The number of members.
     members: Spanned<i64>,
-    /// Whether all have long taken part, or nobody has a directory yet.
+    /// True if all have long taken part; otherwise nobody has a directory yet.
     begins: Begins,
     /// For which values clients ask each member; values are 1 and 2.
     asks: Spanned<Vec<Vec<u8>>>,
-    /// Who crashes.
+    /// The members that may crash.
     crash: Option<Spanned<Vec<String>>>,
-    /// How many crashes a run has at most.
+    /// The most crashes in a run.
     crashes: u32,
     /// Whose disk may fall back while its member is down, once.
     cut: Option<Spanned<Vec<String>>>,
@@ -50,7 +50,7 @@ struct SceneFile {
     back: Option<Spanned<i64>>,
     /// Whose disk may be wiped while its member is down, once.
     wiped: Option<Spanned<Vec<String>>>,
-    /// Who may be started with a list of itself alone.
+    /// The members that may be started with a list of themselves alone.
     alone: Option<Spanned<Vec<String>>>,
 }
 
@@ -61,7 +61,7 @@ enum Begins {
     New,
 }
 
-/// What is checked.
+/// The claims and witnesses that are checked.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -69,7 +69,7 @@ struct Asked {
     witnesses: Option<Spanned<Vec<String>>>,
 }
 
-/// What a file of admission says.
+/// The contents of a file of admission.
 pub(crate) struct Admission {
     pub(crate) scene: Scene,
     pub(crate) rule: Option<Rule>,
@@ -78,7 +78,7 @@ pub(crate) struct Admission {
     pub(crate) file: ModelFile,
 }
 
-/// Whether a text is of a model of admission.
+/// True if a text is a model of admission.
 pub(crate) fn is_it(judge: &Judge<'_>) -> bool {
     !judge.place(&["admission"]).is_empty()
 }
@@ -162,7 +162,7 @@ pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
     Ok(Admission { scene, rule, witnesses: witnesses.unwrap_or_default(), file })
 }
 
-/// What every model file has. A member is taken for a server of which nobody asks anything.
+/// The sections that every model file has. A member is taken for a server of which nobody asks anything.
 fn rest(file: AdmissionFile, members: usize) -> ModelFile {
     let nothing = |span: std::ops::Range<usize>| Spanned::new(span, Vec::new());
     let place = file.admission.span();

@@ -4,7 +4,7 @@
 //! nothing as long as its disks do not: a member votes once, durably, which is its one save, and whoever has voted for what it hears
 //! another vote for tells a client. So a vote that is forgotten may have two values told.
 //!
-//! What is left out of the loop, and why no claim depends on it:
+//! Left out of the loop, with the reason why no claim depends on it:
 //!
 //! - *A greeting says how many saves the start found*, none that it made since. Whoever hears of more can only stop the member
 //!   sooner; a member that stops is like one whose messages all take for ever.
@@ -33,7 +33,7 @@ use synod_admission::{
 pub struct Member {
     /// The scene it is in.
     pub scene: Arc<Scene>,
-    /// What is broken, if anything is.
+    /// The broken line, if one is.
     pub rule: Option<Rule>,
 }
 
@@ -111,7 +111,7 @@ impl Turn<'_> {
                 _ => None,
             };
         }
-        // What was known to them was judged by now.
+        // Their knowledge was judged by now.
         self.process.heard.extend(heard.map(|(peer, answer)| (peer, Answer { known: None, ..answer })));
         match self.member.verdict(&mut admittance, self.process.directory.mine.admitted) {
             Admission::Abstains(reason) => return Some(reason),
@@ -162,13 +162,13 @@ impl Member {
         (0..self.scene.members as u64).filter(move |peer| *peer != me && !alone)
     }
 
-    /// How many earlier contents of its disk matter.
+    /// The number of earlier contents of its disk that matter.
     fn keeps(&self, me: u64, drive: &Drive) -> usize {
         let may = self.scene.cut.contains(&(me as usize)) && drive.faults == 0;
         if may { self.scene.back } else { 0 }
     }
 
-    /// What a broken comparison makes of an answer.
+    /// An answer, after a broken comparison.
     fn doctored(&self, mine: &mut Mine, saves: u64, mut answer: Answer) -> Answer {
         answer.admitted |= self.is(Rule::AnyoneAnswers);
         let Some(known) = &mut answer.known else { return answer };
@@ -287,7 +287,7 @@ impl Member {
         Alive { life: Life::Up(Box::new(process)), drive }
     }
 
-    /// What the disk of a member may come to have.
+    /// The contents that the disk of a member may come to have.
     fn fates(&self, me: usize, drive: &Drive) -> Vec<Fate> {
         let mut fates = vec![Fate::Whole];
         let unfailed = drive.faults == 0 && drive.directory.is_some();
@@ -350,7 +350,7 @@ impl Member {
         }
     }
 
-    /// Whether a delivery is stepped by what the member is.
+    /// True if the member steps a delivery, as it is.
     pub(super) fn steps_vote(&self, life: &Life, peer: u64, say: &Say) -> Option<u8> {
         let (Life::Up(process), Say::Vote { from, to, vote, .. }) = (life, say) else { return None };
         process.steps(peer, *from, *to, self.rule).then_some(vote.1)

@@ -16,69 +16,32 @@ pub use rules::Rule;
 pub use scene::Scene;
 pub use watch::{Note, Past, View, Watch};
 
-use crate::build::Model;
-use crate::file::ModelError;
+use crate::file::{ModelError, ModelFile};
 use crate::judge::Judge;
-use crate::log_file::Before;
 use stateright::actor::{Envelope, Id};
 use std::sync::Arc;
-use synod::{Cluster, Learning, QuorumRule, Quorums};
 use synod_explore::{Delivery, Faults, Network, System};
 
-/// What a model of admission is of.
+/// A model of admission.
 #[derive(Clone, Debug)]
 pub struct Admission {
     /// The scene.
     pub scene: Arc<Scene>,
-    /// What is broken.
+    /// The broken rule.
     pub rule: Option<Rule>,
     witnesses: Vec<&'static Witness>,
 }
 
-/// The model that a text describes, if it is one of admission.
+/// Reads a model of admission, if a text is one. Returns it with its file.
 ///
 /// # Errors
 /// For anything in it that makes no sense, with its line and column.
-pub(crate) fn model(judge: &Judge<'_>) -> Result<Option<Model>, ModelError> {
+pub(crate) fn read(judge: &Judge<'_>) -> Result<Option<(Admission, ModelFile)>, ModelError> {
     if !file::is_it(judge) {
         return Ok(None);
     }
     let file::Admission { scene, rule, witnesses, file } = file::read(judge)?;
-    let members = scene.members;
-    let ids: Vec<Id> = (0..members).map(Id::from).collect();
-    let quorums = Quorums::new(members, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
-    Ok(Some(Model {
-        name: judge.name.to_owned(),
-        text: judge.text.to_owned(),
-        file,
-        names: (1..=members).map(|id| format!("M{id}")).collect(),
-        cluster: Arc::new(Cluster {
-            acceptors: ids.clone(),
-            proposers: Vec::new(),
-            learners: ids,
-            clients: Vec::new(),
-            waiting_limit: 0,
-            quorums,
-            learning: Learning::Everyone,
-            nacks: false,
-            report: usize::MAX,
-            max_value: usize::MAX,
-            keeps: usize::MAX,
-            log: None,
-            election: None,
-        }),
-        processes: Vec::new(),
-        claims: Vec::new(),
-        witnesses: Vec::new(),
-        never: Vec::new(),
-        live_ballots: None,
-        crashable: Vec::new(),
-        down: Vec::new(),
-        alike: Vec::new(),
-        progress: None,
-        before: Before::default(),
-        admission: Some(Admission { scene: Arc::new(scene), rule, witnesses }),
-    }))
+    Ok(Some((Admission { scene: Arc::new(scene), rule, witnesses }, file)))
 }
 
 impl Admission {
@@ -106,7 +69,7 @@ impl Admission {
         system
     }
 
-    /// What can go wrong in it, in a few words.
+    /// The faults in it, in a few words.
     pub(crate) fn troubles(&self) -> Vec<String> {
         let Scene { crash, crashes, cut, wiped, alone, .. } = &*self.scene;
         let some = |what: &str, ids: &std::collections::BTreeSet<usize>| {

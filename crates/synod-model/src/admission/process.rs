@@ -1,4 +1,4 @@
-//! What there is of a member: a disk, a process, and what they say to each other.
+//! A member: its disk, its process, and the messages between members.
 
 use super::rules::Rule;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use synod_admission::{Answer, Known, Memory, Mine, Order, Standing};
 /// A vote: the value, and which of all votes of its member it is.
 pub(super) type Vote = (u8, u8);
 
-/// What members and clients say.
+/// The messages of members and clients.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Say {
     /// A client asks for a value.
@@ -16,16 +16,16 @@ pub enum Say {
     Greet {
         /// Which of all starts of this member it is.
         start: u8,
-        /// What it is at.
+        /// The start that it is at.
         standing: Standing,
-        /// Whether it takes itself for the only member.
+        /// True if it takes itself for the only member.
         alone: bool,
     },
-    /// What is known of the receiver, to one start of it.
+    /// The sender's knowledge of the receiver, for one start of it.
     Answer {
         /// The receiver's start.
         start: u8,
-        /// What is known.
+        /// The knowledge.
         answer: Answer,
     },
     /// The sender has voted.
@@ -34,7 +34,7 @@ pub enum Say {
         from: u8,
         /// The receiver's start.
         to: u8,
-        /// What the sender is at.
+        /// The start that the sender is at.
         standing: Standing,
         /// The vote.
         vote: Vote,
@@ -43,28 +43,28 @@ pub enum Say {
     Told(u8),
 }
 
-/// What a member's data directory has.
+/// The contents of a member's data directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Directory {
     pub(super) mine: Mine,
     pub(super) known: BTreeMap<u64, Known>,
     pub(super) saves: u64,
     pub(super) vote: Option<Vote>,
-    /// Whether it was made for this member alone.
+    /// True if it was made for this member alone.
     pub(super) alone: bool,
 }
 
-/// What outlives a process: its directory, and what the world remembers of the member.
+/// The things that outlive a process: its directory, and what the world remembers of the member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Drive {
     pub(super) directory: Option<Directory>,
-    /// What was durable before, the last at the end; of a disk that may still fall back.
+    /// Earlier durable contents, the last at the end, if the disk may still fall back.
     pub(super) past: Vec<Directory>,
     /// Starts, directories and votes that there ever were.
     pub(super) starts: u8,
     pub(super) directories: u8,
     pub(super) votes: u8,
-    /// How often the disk was at fault.
+    /// The number of faults of the disk.
     pub(super) faults: u8,
 }
 
@@ -75,11 +75,11 @@ pub struct Process {
     pub(super) directory: Directory,
     pub(super) memory: Memory,
     pub(super) order: Order,
-    /// In which start of each peer it is in a session.
+    /// The start of each peer with which it is in a session.
     pub(super) links: BTreeMap<u64, u8>,
     /// The peers that answered this start: it may speak to them.
     pub(super) answered: BTreeSet<u64>,
-    /// What they said, as long as that decides whether it takes part.
+    /// Their answers, as long as these decide whether it takes part.
     pub(super) heard: BTreeMap<u64, Answer>,
     /// The votes of others that whatever is sent from now on rests on; of those that may be lost.
     pub(super) rests: BTreeSet<(u64, u8)>,
@@ -92,13 +92,13 @@ pub struct Process {
 /// A member's volatile state, and what is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Alive {
-    /// What it does.
+    /// The present activity.
     pub life: Life,
-    /// What it has saved.
+    /// The saved state.
     pub(super) drive: Drive,
 }
 
-/// What a member does.
+/// The activities of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Life {
     /// It is not decided yet what its disk has come to have.
@@ -109,12 +109,12 @@ pub enum Life {
     Away(bool),
 }
 
-/// What a disk comes to have between two starts.
+/// The contents that a disk may come to have between two starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// All that it had.
     Whole,
-    /// What it had so many flushes ago.
+    /// The contents of so many flushes ago.
     Back(u8),
     /// Nothing.
     Wiped,
@@ -123,14 +123,14 @@ pub enum Fate {
 }
 
 impl Alive {
-    /// How many votes its member ever cast.
+    /// The number of votes that its member ever cast.
     pub(super) fn votes(&self) -> u8 {
         self.drive.votes
     }
 }
 
 impl Process {
-    /// What may be said of it by others.
+    /// The knowledge that others may have of it.
     pub fn takes_part(&self) -> bool {
         self.takes_part
     }
@@ -140,17 +140,17 @@ impl Process {
         self.directory.vote.map(|(_, which)| which)
     }
 
-    /// Who has answered it.
+    /// The peers that have answered it.
     pub fn answered(&self) -> &BTreeSet<u64> {
         &self.answered
     }
 
-    /// What they said, as long as that decides whether it takes part.
+    /// Their answers, as long as these decide whether it takes part.
     pub fn heard(&self) -> &BTreeMap<u64, Answer> {
         &self.heard
     }
 
-    /// What it sends rests on these votes: whose, and which.
+    /// The votes on which its messages rest: whose, and which.
     pub fn rests(&self) -> &BTreeSet<(u64, u8)> {
         &self.rests
     }
@@ -160,7 +160,7 @@ impl Process {
         self.directory.mine.disk
     }
 
-    /// Whether its directory was ever admitted.
+    /// True if its directory was ever admitted.
     pub fn admitted(&self) -> bool {
         self.directory.mine.admitted
     }
@@ -169,7 +169,7 @@ impl Process {
         self.directory.mine.standing(self.directory.saves)
     }
 
-    /// Whether it stays away since a peer knows another directory of its member.
+    /// True if it stays away since a peer knows another directory of its member.
     pub fn abstains(&self) -> bool {
         self.abstains
     }
@@ -182,7 +182,7 @@ impl Process {
         links.map(|(peer, start)| (*peer, *start)).collect()
     }
 
-    /// Whether it steps what this start says to that one.
+    /// True if it steps messages from this start to that one.
     pub(super) fn steps(&self, peer: u64, from: u8, to: u8, rule: Option<Rule>) -> bool {
         let in_session = self.links.get(&peer) == Some(&from) || rule == Some(Rule::StepsEarlierStarts);
         self.start == to && self.takes_part && in_session

@@ -1,17 +1,17 @@
 //! The rule of admission with one line of it broken. The table of mutants has their names.
 
-/// What is broken.
+/// The broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A start greets before it was counted durably.
     StartNotDurable,
-    /// What was heard of a peer need not be durable before it has an effect.
+    /// News of a peer need not be durable before they have an effect.
     KnowledgeNotDurable,
-    /// What an earlier batch left unflushed does not make a later one wait.
+    /// A later batch does not wait for what an earlier one left unflushed.
     ForgetsOwed,
     /// Greetings are answered with what is durable, not with what was heard.
     AnswersDurableOnly,
-    /// What is known of an earlier start goes as soon as a later one greets.
+    /// Knowledge of an earlier start goes as soon as a later one greets.
     GreetingTakenOver,
     /// A greeting is answered while messages of an earlier start may still have an effect.
     AnswersBeforeSession,

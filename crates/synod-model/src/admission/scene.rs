@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-/// Who there is, and what may happen to whom.
+/// The members, and what may happen to each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scene {
-    /// How many members.
+    /// The number of members.
     pub members: usize,
-    /// Whether all begin with directories that took part.
+    /// True if all begin with directories that took part.
     pub running: bool,
-    /// What clients ask of whom: members and values.
+    /// The questions of clients: the member that is asked, and the value.
     pub asked: Vec<(usize, u8)>,
     /// Whose disk may fall back, once.
     pub cut: BTreeSet<usize>,
@@ -17,16 +17,16 @@ pub struct Scene {
     pub back: usize,
     /// Whose disk may be wiped, once.
     pub wiped: BTreeSet<usize>,
-    /// Who may be started with a list of itself alone.
+    /// The members that may be started with a list of themselves alone.
     pub alone: BTreeSet<usize>,
-    /// Who crashes.
+    /// The members that may crash.
     pub crash: BTreeSet<usize>,
-    /// How many crashes a run has at most.
+    /// The most crashes in a run.
     pub crashes: u32,
 }
 
 impl Scene {
-    /// Whether a vote of this member may be lost.
+    /// True if a vote of this member may be lost.
     pub fn may_fail(&self, member: usize) -> bool {
         self.cut.contains(&member) || self.wiped.contains(&member)
     }

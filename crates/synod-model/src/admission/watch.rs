@@ -1,4 +1,4 @@
-//! What is remembered of a run: who acted on whose votes, who takes part with what, and what clients were told.
+//! The history of a run: who acted on whose votes, who takes part with what, and what clients were told.
 
 use super::member::Member;
 use super::process::{Alive, Fate, Life, Process, Say};
@@ -11,27 +11,27 @@ use synod_explore::{Observer, Step, Trigger};
 /// The knower that never answers.
 const CLIENT: u64 = u64::MAX;
 
-/// What a member that takes part is seen to have lost.
+/// The votes that a member that takes part is seen to have lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct View {
     /// The votes that it cast and does not have; none if it does not take part.
     lost: BTreeSet<u8>,
-    /// Who has answered it, if there are any.
+    /// The peers that have answered it, if there are any.
     answered: BTreeSet<u64>,
 }
 
-/// What happened in a run.
+/// The history of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Past {
     views: Vec<View>,
-    /// Who had an effect that rests on which vote of whom. Only of votes that may be lost, and only as long as the disk of who acted
-    /// was not at fault since.
+    /// The effects that rest on votes: who acted, on whose vote, and on which. Only votes that may be lost are kept, and only as long as the disk of the member that
+    /// acted was not at fault since.
     acted: BTreeSet<(u64, u64, u8)>,
     /// The directories with which each member ever took part.
     took_part: Vec<BTreeSet<u64>>,
     faulty: Vec<bool>,
     told: BTreeSet<u8>,
-    /// What members were that took part without a vote of theirs, and are not up any more.
+    /// The views of members that took part without a vote of theirs and are not up any more.
     over: BTreeSet<(u64, View)>,
     /// A member took part without a vote that somebody acted on, before or after, who had not answered it.
     excused: bool,
@@ -43,7 +43,7 @@ pub struct Past {
     unheard: Option<u64>,
 }
 
-/// What one step means.
+/// The meaning of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Note {
     actor: u64,
@@ -79,7 +79,7 @@ impl Watch {
         let process = process(alive).filter(|process| process.takes_part() && self.scene.may_fail(actor));
         let Some((process, alive)) = process.zip(alive) else { return View::default() };
         let lost: BTreeSet<u8> = (1..=alive.votes()).filter(|which| process.vote() != Some(*which)).collect();
-        // Of one that has lost nothing nothing more is asked.
+        // Nothing more is asked about a member that has lost nothing.
         if lost.is_empty() { View::default() } else { View { lost, answered: process.answered().clone() } }
     }
 }
@@ -187,7 +187,7 @@ impl Observer<Member> for Watch {
 }
 
 impl Past {
-    /// Who acted on a vote of whom that a member which takes part does not have, and has answered it or not.
+    /// A member that acted on a vote and the member whose vote that was. The latter takes part and lacks the vote, and the former has `answered` it or not.
     fn behind(&self, answered: bool) -> Option<(u64, u64)> {
         self.acted.iter().find_map(|(who, whose, which)| {
             let view = &self.views[*whose as usize];
@@ -195,7 +195,7 @@ impl Past {
         })
     }
 
-    /// Whether somebody acted on a vote that a member did not have which took part, and had not answered it.
+    /// True if somebody acted on a vote that a member lacked when it took part, and had not answered it.
     fn was_behind(&self) -> bool {
         self.over.iter().any(|(of, view)| {
             let mut acted =

@@ -1,9 +1,9 @@
-//! What can matter no more, by rule. Each rule says why; that it is right is tested on every state of small systems in
-//! `tests`, and argued in `proofs-notes/ballots.md`.
+//! Rules for what can matter no more. Each rule says why. `tests` checks them on every state of small systems, and
+//! `proofs-notes/ballots.md` has the argument.
 //!
-//! All but one are exact: what is forgotten is ignored by whoever it is for, now and for ever, or changes only what is
-//! forgotten itself. They rest on three things that only ever grow: an acceptor's promise, the ballot that a proposer
-//! has come to, and what a learner knows.
+//! All but one are exact: a forgotten message is ignored by its receiver, now and for ever, or changes only what is
+//! forgotten itself. The rules rest on three things that only grow: an acceptor's promise, the ballot that a proposer
+//! has come to, and the values that a learner knows.
 
 use super::{LiveBallots, Whole, flying, is_done, proposer};
 use crate::history::History;
@@ -19,11 +19,11 @@ use synod_explore::Local;
 /// A proposal, and the instance it is for.
 type Vote = (Instance, Ballot, Value);
 
-/// What the rules look at.
+/// The facts that the rules look at.
 struct Facts {
-    /// What each acceptor has promised; no entry for one that is down for ever.
+    /// The promise of each acceptor; none for one that is down for ever.
     promised: BTreeMap<usize, Option<Ballot>>,
-    /// Who may still accept a proposal: an Accept is on its way, and the promise does not stand against it.
+    /// The acceptors that may still accept a proposal: an Accept is on its way, and the promise allows it.
     offered: BTreeMap<Vote, AcceptorSet>,
     /// For each ballot in phase 1, the acceptors whose promise has arrived or is on its way.
     promising: BTreeMap<Ballot, AcceptorSet>,
@@ -45,16 +45,16 @@ impl LiveBallots {
         self.cluster.acceptors.iter().position(|acceptor| *acceptor == id)
     }
 
-    /// Whether nothing is broken in the processes.
+    /// True if the processes are not broken.
     fn unbroken(&self) -> bool {
         self.actors.iter().all(|actor| actor.rule.leaves_roles())
     }
 
-    /// Whether a message is ignored for ever by whom it is for.
+    /// True if its receiver ignores a message from now on.
     pub(super) fn is_dead(&self, locals: &[Arc<Local<Decorated>>], envelope: &Envelope<Msg>) -> bool {
         let receiver = usize::from(envelope.dst);
         let Some(local) = locals.get(receiver) else { return true };
-        // Whoever is down has never started and never will.
+        // A process that is down has never started and never will.
         let Some(state) = local.state.as_deref() else { return true };
         if self.forgets.abandoned && Self::is_abandoned(locals, envelope) {
             return true;
@@ -63,7 +63,7 @@ impl LiveBallots {
         if planted {
             return true;
         }
-        // What a guard of the real code makes dead need not be so where that guard is broken.
+        // A message that a guard of the real code makes dead need not be dead where that guard is broken.
         self.is_ignored_for_ever(locals, local, state, envelope)
             && (self.unbroken() || self.is_ignored_now(receiver, state, envelope))
     }
@@ -78,7 +78,7 @@ impl LiveBallots {
         !owner.is_some_and(|owner| matches!(&owner.phase, Phase::Preparing { ballot: b, .. } if b == ballot))
     }
 
-    /// Whether the sender of a refused message would hear of that, and not ignore it.
+    /// True if the sender of a refused message would hear of that, and not ignore it.
     fn is_heard(&self, locals: &[Arc<Local<Decorated>>], envelope: &Envelope<Msg>, ballot: Ballot) -> bool {
         self.cluster.nacks
             && locals.get(usize::from(envelope.src)).is_some_and(|local| waits_in(local, ballot))
@@ -96,7 +96,7 @@ impl LiveBallots {
         match (&envelope.msg, inside.acceptor(), inside.proposer(), inside.learner()) {
             // A promise above is never taken back. A prepare of a ballot that was accepted in is an echo. One that only
             // equals the promise is answered again, and so must stay.
-            // Where its proposer hears of a refusal, be it one that is yet to come, it must stay.
+            // It must stay if its proposer hears of a refusal, be it one that is yet to come.
             (Msg::Prepare { ballot, .. }, Some(acceptor), ..) => {
                 (acceptor.promised.is_some_and(|promised| promised > *ballot)
                     || acceptor.accepted_in == Some(*ballot))
@@ -224,7 +224,7 @@ impl LiveBallots {
         }
     }
 
-    /// Whether a process may still count a phase-2 quorum for a proposal: those it has counted, those whose answer is on its
+    /// True if a process may still count a phase-2 quorum for a proposal: those it has counted, those whose answer is on its
     /// way to it, and those who may still accept. None joins them later, so what cannot be counted now never can.
     fn can_count(
         &self,
@@ -252,7 +252,7 @@ impl LiveBallots {
         found
     }
 
-    /// Forgets what breaks no claim any more by itself.
+    /// Forgets what breaks no claim by itself any more.
     fn forget_history(&self, facts: &Facts, history: &mut History) {
         let quorums = &self.cluster.quorums;
         history.begun.clear();
@@ -266,7 +266,7 @@ impl LiveBallots {
         history.issued.retain(|(instance, ballot), values| {
             values.keys().any(|value| contest.is_open(*instance, *ballot, value))
         });
-        // What a proposal rests on was looked at as it was issued.
+        // The quorum of a proposal was looked at when it was issued.
         for quorum in history.issued.values_mut().flat_map(BTreeMap::values_mut) {
             *quorum = AcceptorSet::EMPTY;
         }
@@ -298,7 +298,7 @@ impl LiveBallots {
     }
 }
 
-/// What may still be chosen, besides what is.
+/// The proposals that may still be chosen, besides those that are.
 struct Contest {
     may_win: BTreeSet<Vote>,
     /// Promises, the lowest first, with those that have made it or a lower one: below a ballot that is above enough of
@@ -322,7 +322,7 @@ impl Contest {
         Contest { may_win: may_win.cloned().collect(), free: free.collect() }
     }
 
-    /// Whether another value may be chosen below a proposal, or is.
+    /// True if another value may be chosen below a proposal, or is.
     fn is_open(&self, instance: Instance, ballot: Ballot, value: &Value) -> bool {
         let free_below = self.free.iter().any(|(limit, enough)| *enough && *limit < Some(ballot));
         free_below || self.may_win.iter().any(|(i, m, v)| *i == instance && *m < ballot && v != value)
@@ -352,7 +352,7 @@ fn edit(state: &mut Whole, index: usize) -> Option<&mut ProcessState> {
 fn finish(state: &mut Whole, index: usize, lost: bool, done: bool) {
     let Some(ProcessState::Proposer(proposer)) = edit(state, index) else { return };
     let Phase::Accepting { ballot, quorum, reports, accepted, .. } = &mut proposer.phase else { return };
-    // What is issued was decided by the reports, and is not decided again.
+    // Reports decided what is issued. It is not decided again.
     *quorum = AcceptorSet::EMPTY;
     reports.clear();
     if lost || done {
@@ -379,7 +379,7 @@ fn forget_vote(state: &mut Whole, index: usize, instance: Instance, ballot: Ball
     learner.votes.retain(|_, votes| !votes.is_empty());
 }
 
-/// Whether a proposer has come to a ballot and is not done.
+/// True if a proposer has come to a ballot and is not done.
 fn waits_in(local: &Local<Decorated>, ballot: Ballot) -> bool {
     proposer(local).is_some_and(|proposer| {
         let (Phase::Preparing { ballot: current, .. } | Phase::Accepting { ballot: current, .. }) =

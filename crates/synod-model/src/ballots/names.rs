@@ -10,7 +10,7 @@ use synod::{
     ServerState, Stable,
 };
 
-/// What is done with each ballot.
+/// The change to each ballot.
 type Each<'f> = &'f mut dyn FnMut(&mut Ballot);
 
 impl LiveBallots {
@@ -94,7 +94,7 @@ fn in_proposer(proposer: &mut ProposerState, number: u16, each: Each<'_>) {
     let ProposerState { tried, heard, wanted: _, queue: _, reads: _, phase, failed: _, election: _ } =
         proposer;
     in_round(tried, number, each);
-    // What was heard of has to be passed whoever owned it, so it stands for the highest ballot of its round.
+    // A round that was heard of has to be passed whoever owned it, so it stands for the highest ballot of that round.
     in_round(heard, u16::MAX, each);
     match phase {
         Phase::Idle => {}

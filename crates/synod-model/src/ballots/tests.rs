@@ -85,7 +85,7 @@ fn run(system: &System<Decorated, Ghost>, seed: u64, mut look: impl FnMut(&Whole
     }
 }
 
-/// Whether an action begins a proposer's first ballot.
+/// True if an action begins a proposer's first ballot.
 fn waits(state: &Whole, action: &Action<Decorated>) -> bool {
     let Action::<Decorated>::Timeout(id, _) = action else { return false };
     proposer(&state.locals[usize::from(*id)]).is_some_and(|proposer| proposer.phase == Phase::Idle)

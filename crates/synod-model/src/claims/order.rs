@@ -4,7 +4,7 @@ use crate::history::Call;
 use crate::sequential::{Asked, Sequential, Told};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Whether some order explains the calls to a register.
+/// True if some order explains the calls to a register.
 ///
 /// Which call ended before which began is all that counts. What had ended when a call began only grows from one call to the next, so
 /// the calls can be told to the tester in the order in which they began.

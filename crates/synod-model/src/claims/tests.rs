@@ -23,7 +23,7 @@ fn set(acceptors: &[usize]) -> AcceptorSet {
     acceptors.iter().copied().collect()
 }
 
-/// What was accepted: the round, the value and by whom.
+/// Accepted proposals: the round, the value and by whom.
 fn votes(votes: &[(u64, &str, &[usize])]) -> History {
     let vote = |(round, value, by): &(u64, &str, &[usize])| ((I, ballot(*round), v(value)), set(by));
     let proposed = ["x", "y"].map(|value| (I, v(value)));

@@ -1,4 +1,4 @@
-//! What is broken about who leads. None of it can hurt safety; each must cost some run its progress, or do no harm at all.
+//! The mutants of elections and leaders. None of them can hurt safety. Each must cost some run its progress, or do no harm at all.
 
 use super::rules::{ProcessCommand, Rule, cluster_of, proposer_of};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use synod::{Ask, Beat, ElectionTimer, Msg, Phase, Process, ProcessState, Timer};
 
 impl Rule {
-    /// Whether the roles' guards are left whole: only when ballots are begun may be another matter.
+    /// True if the roles' guards are left whole: only when ballots are begun may be another matter.
     pub(crate) fn leaves_roles(self) -> bool {
         matches!(
             self,
@@ -45,7 +45,7 @@ impl Rule {
                 let place = election.and_then(|e| e.members.iter().position(|member| *member == src));
                 place.is_none_or(|place| !proposer.election.suspected.contains(&place))
             }
-            // What it takes itself for is put right in undo_election.
+            // `undo_election` puts its own belief right.
             (Rule::BeginsAsFollower, Msg::Ask(Ask::Request { .. }) | Msg::Nack { .. }) => {
                 proposer.election.ready = true;
                 true
@@ -63,7 +63,7 @@ impl Rule {
         }
     }
 
-    /// Whether nothing comes of a timer that ran out but that it is set again.
+    /// True if a timer that ran out is set again and has no other effect.
     pub(super) fn stays(
         self,
         process: &Process,

@@ -17,25 +17,25 @@ use std::time::Duration;
 use synod::{Msg, Phase, Process, ProcessState, Stable, Timer};
 pub use table::{Breaks, MUTANTS, Mutant, find};
 
-/// A process with one rule broken.
+/// A process with what a model changes of it: a rule is broken, or ballots are drawn at any height, or both.
 #[derive(Clone, Debug)]
 pub struct Decorated {
     /// The real process.
     pub process: Process,
-    /// What is broken.
+    /// The broken rule.
     pub rule: Rule,
-    /// Whether a proposer may begin each of its ballots at any height, its first one included, and not only right above
+    /// True if a proposer may begin each of its ballots at any height, its first one included, and not only right above
     /// those it knows of. That breaks nothing: ballots need only be its own, and rise (PMS §2.5). See [`crate::ballots`].
     pub draws: bool,
 }
 
-/// The real state, and what a broken machine knows besides.
+/// The real state, and what else a broken machine knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DecoratedState {
     pub(crate) inner: ProcessState,
-    /// What was told to others and is not on the disk yet.
+    /// The state that others were told of and that is not on the disk yet.
     pub(crate) unsaved: Option<Stable>,
-    /// What the disk holds, as far as a broken disk needs to know.
+    /// The contents of the disk, as far as a broken disk needs to know.
     pub(crate) saved: Option<Stable>,
 }
 
@@ -48,7 +48,7 @@ impl Inside for DecoratedState {
     }
 }
 
-/// What a disk holds: the last save, and for a stale one the save before.
+/// The contents of a disk: the last save, and for a stale disk the save before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DecoratedStable {
     /// The last save.
@@ -87,7 +87,7 @@ impl Decorated {
                 Command::SetTimer(timer, after) => out.set_timer(DecoratedTimer::Real(timer), after),
                 Command::CancelTimer(timer) => out.cancel_timer(DecoratedTimer::Real(timer)),
                 Command::ChooseRandom(_, never) => debug_assert!(never.is_empty()),
-                // What is saved is the state as the mutant left it, which need not be what the real process meant.
+                // The mutant's state is saved, which need not be the state that the real process meant.
                 Command::Save(_) if self.rule == Rule::SendsBeforeSave => {
                     state.to_mut().unsaved = Some(rules::stable(&state.inner));
                     out.set_timer(DecoratedTimer::Flush, Duration::ZERO..Duration::ZERO);

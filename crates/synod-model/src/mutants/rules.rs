@@ -1,4 +1,4 @@
-//! What each mutant doctors: the state and message before the real handler, and the state and outputs after it.
+//! Each mutant doctors the state and the message before the real handler runs, or the state and the outputs after it.
 
 use stateright::actor::{Command, Id, Out};
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ pub enum Rule {
 pub(super) type ProcessCommand = Command<Msg, Timer, Infallible, Stable>;
 
 impl Rule {
-    /// Whether it takes the first acceptors, in their order, for others: then they do not all play the same part.
+    /// True if it takes the first acceptors, in their order, for others: then acceptors are not alike.
     pub(crate) fn picks_acceptors(self) -> bool {
         matches!(
             self,
@@ -138,7 +138,7 @@ impl Rule {
             }
             return true;
         };
-        // Whoever counts messages instead of acceptors takes a repeated one for that of the next acceptor.
+        // A mutant that counts messages instead of acceptors takes a repeated one for that of the next acceptor.
         let mut counted = None;
         if let Some(proposer) = proposer_of(state) {
             counted = self.doctor_proposer(cluster, proposer, index, msg);
@@ -178,7 +178,7 @@ impl Rule {
         }
     }
 
-    /// Of a server that keeps a log.
+    /// The log of a server that keeps one.
     fn doctor_log(self, server: &mut ServerState, msg: &Msg) {
         let ServerState { learner, log: Some(log), .. } = server else { return };
         match (self, msg) {
@@ -194,7 +194,7 @@ impl Rule {
                 }
             }
             (Rule::ExecutesOutOfOrder, _) => {
-                // What was executed already is not to be executed again when its turn comes.
+                // A command that was executed already is not to be executed again when its turn comes.
                 let early = learner.learned.range(log.next..).next().is_some_and(|(i, _)| *i == log.next);
                 if early {
                     log.next = log.next.plus(1);
@@ -213,7 +213,7 @@ impl Rule {
             (Rule::EchoesPrepare, Msg::Prepare { .. }) => acceptor.accepted_in = None,
             // So does where the log begins.
             (Rule::PromiseHidesTruncation, Msg::Prepare { .. }) => acceptor.log_start = Instance::FIRST,
-            // What was promised comes back in doctor_state.
+            // `doctor_state` restores the promise.
             (Rule::ConfirmsAnyway, Msg::Confirm { .. }) => acceptor.promised = None,
             (Rule::RejectsFirst, Msg::Accept { .. }) => {
                 return acceptor.promised.is_some() || !acceptor.accepted.is_empty();
@@ -282,7 +282,7 @@ impl Rule {
         None
     }
 
-    /// What a process is made with where configuration is what is broken.
+    /// The configuration of a process, if that is what the mutant breaks.
     pub(crate) fn doctor_log_of(self, log: &Log) -> Log {
         let mut log = log.clone();
         if self == Rule::ExceedsWindow {
@@ -452,7 +452,7 @@ impl Rule {
     }
 }
 
-/// Whatever was learned is executed as soon as it is known.
+/// A command is executed as soon as it was learned.
 fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
     let Some(log) = &mut server.log else { return };
     let knew = |instance: &Instance| before.learner().is_some_and(|l| l.learned.contains_key(instance));
@@ -465,7 +465,7 @@ fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
     }
 }
 
-/// Whoever waits for the same words as those of an entry that was executed just now is told what that was told.
+/// A client that waits for a command in the same words as one that was executed just now gets that one's answer.
 fn answer_by_words(old: &ServerState, new: &ServerState, out: &mut Out<Process>) {
     let (Some(old), Some(new_log)) = (&old.log, &new.log) else { return };
     let mut machine = old.replica.machine().copy();
@@ -556,7 +556,7 @@ fn learner_of(state: &mut ProcessState) -> Option<&mut LearnerState> {
     }
 }
 
-/// What the real process would have to save in this state.
+/// The stable state that the real process would have to save in this state.
 pub(super) fn stable(state: &ProcessState) -> Stable {
     Stable {
         acceptor: state.acceptor().cloned().unwrap_or_default(),

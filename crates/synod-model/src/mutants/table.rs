@@ -7,9 +7,9 @@ use crate::admission::Rule as AdmissionRule;
 pub struct Mutant {
     /// The name used in model files.
     pub name: &'static str,
-    /// The guard or rule that it takes away, and where that stands.
+    /// The guard or rule that it takes away, and its place.
     pub guard: &'static str,
-    /// What it does instead.
+    /// The wrong behaviour.
     pub does: &'static str,
     /// The code that it breaks.
     pub breaks: Breaks,
@@ -25,7 +25,7 @@ pub enum Breaks {
 }
 
 impl Mutant {
-    /// What it breaks of the roles, if that is what it breaks.
+    /// The broken rule of the roles, if it breaks one.
     pub fn rule(&self) -> Option<Rule> {
         match self.breaks {
             Breaks::Roles(rule) => Some(rule),
