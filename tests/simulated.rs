@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use synod::{Answer, Asking, Client, Instance, Pace, Process, Value, Want};
 use synod_explore::{Status, Subject};
-use synod_model::mutants::{Decorated, MUTANTS};
+use synod_model::mutants::{Decorated, DecoratedState, Mutant, Rule, find};
 use synod_replay::{Explained, Records, Replayable, Replayed, Verdict};
 use synod_runtime::Stopped;
 use synod_runtime::changes::{Changes, Whole};
@@ -497,14 +497,13 @@ fn copy(disk: &SimDisk) -> SimDisk {
     other
 }
 
-fn broken(name: &str) -> synod_model::mutants::Rule {
-    let mutant = MUTANTS.iter().find(|mutant| mutant.name == name);
-    mutant.and_then(|mutant| mutant.rule()).unwrap_or_else(|| panic!("no mutant {name} of the roles"))
+fn broken(name: &str) -> Rule {
+    find(name).and_then(Mutant::rule).unwrap_or_else(|| panic!("no mutant {name} of the roles"))
 }
 
 type MutantSim = Sim<Decorated, Whole>;
 
-fn mutant_answer(state: &synod_model::mutants::DecoratedState) -> Option<&Answer> {
+fn mutant_answer(state: &DecoratedState) -> Option<&Answer> {
     synod_model::Inside::inside(state).client()?.answer.as_ref()
 }
 
@@ -565,13 +564,9 @@ fn falls(name: &str, make: fn(Process) -> Decorated) -> (&'static str, Explained
 
 #[test]
 fn right_handlers_do_not_replay_what_broken_ones_did() {
-    fn broken_one(process: Process) -> Decorated {
-        Decorated { process, rule: broken("any-value"), draws: false }
-    }
+    let broken_one = |process| Decorated { process, rule: broken("any-value"), draws: false };
     // The same decorator around the right handlers, so that only what they do can differ.
-    fn right_one(process: Process) -> Decorated {
-        Decorated { process, rule: broken("control"), draws: false }
-    }
+    let right_one = |process| Decorated { process, rule: broken("control"), draws: false };
     let (mut differ, mut shown) = (0, 0);
     for seed in 1..20 {
         let mut sim = MutantSim::new(seed, 3, right_one, mutant_answer);

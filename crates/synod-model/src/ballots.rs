@@ -1,13 +1,13 @@
-//! Guarantees that a model whose live ballots are bounded speaks of any number of retries: of ballots only order and owner are
+//! A model whose live ballots are bounded speaks of any number of retries. Only the order and the owners of ballots are
 //! kept, and what can matter no more is forgotten. The argument in full is in `proofs-notes/ballots.md`.
 //!
-//! No handler asks more of a ballot than how it compares with another and whose it is. So two states that differ in the numbers
-//! alone, and agree in their order and owners, can do the same, provided that a proposer may draw its next ballot at any height
-//! above its last (PMS §2.5 asks for no more); [`Decorated::draws`] sees to that. What is bounded is then not how high ballots
-//! get but how many are *live*: named by a process, by a message on its way or by the history.
+//! A handler only compares ballots and asks whose they are. So two states whose ballots differ in their numbers, and agree in their order
+//! and owners, can do the same. This takes for granted that a proposer may draw its next ballot at any height
+//! above its last (PMS §2.5 asks for no more); [`Decorated::draws`] sees to that. The bound is then not on the height of ballots
+//! but on the number of *live* ones, which are named by a process, by a message on its way or by the history.
 //!
-//! A live ballot is renamed by its place: the lowest gets round 2, the next round 4, and so on, so that between any two, below
-//! and above all there is room for one more. What is not live is forgotten by the rules of `dead`.
+//! A live ballot is renamed by its place: the lowest gets round 2, the next round 4, and so on. So there is room for one more below all of
+//! them, above all of them, and between any two. The rules of `dead` forget what is not live.
 
 mod dead;
 mod names;

@@ -1,7 +1,7 @@
 //! The claims of PMS §2.2 and the constraints of *The Part-Time Parliament* (PTP), each as one function of the history.
 //!
-//! Each function is the claim's sentence in Rust; an error says in words what broke it. None looks at the network or
-//! at what processes remember at present.
+//! Each function is the claim's sentence in Rust, and decides by itself. An error says in words what broke the claim. No function looks at the network
+//! or at what processes remember at present.
 
 #![allow(clippy::missing_errors_doc, reason = "for every claim alike: the error is the breach, in words")]
 

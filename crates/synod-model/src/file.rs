@@ -1,4 +1,4 @@
-//! Model files: what may stand in one, and one clear error, at line and column, for whatever may not.
+//! The sections and keys of model files. Anything else in one gets one clear error, at line and column.
 
 use crate::plain::plain;
 use crate::sequential::Sequential;

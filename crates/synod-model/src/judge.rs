@@ -1,4 +1,4 @@
-//! Judging a model file: every complaint has its place.
+//! The errors of a model file. Each has its place.
 
 use crate::file::{ModelError, ModelFile};
 use crate::near::meant;

@@ -1,7 +1,7 @@
 //! The contents of a history: the evidence by which a claim falls, and what the claims of its model ask about.
 //!
-//! A history records what happened and judges nothing; a claim judges a history and records nothing. The functions here stand above
-//! both. Evidence by which no claim falls is dropped at once: kept, it would tell apart states from which the same can become.
+//! A history records and does not judge. A claim judges and does not record. The functions here stand above
+//! both. They drop evidence by which no claim falls at once, since it would tell apart states with the same future.
 
 use crate::claims::{self, CLAIMS};
 use crate::history::{Evidence, Happened, History};

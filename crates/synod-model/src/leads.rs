@@ -1,9 +1,9 @@
 //! Elections of proposers or servers: the keys of a file, the property that must come about, and the assumptions in place of
 //! assumption 1 (see [`crate::liveness`]).
 //!
-//! Hold-offs end. `beats`: leaders send heartbeats again and again, and these arrive. `complete`: who is down is suspected by whoever
-//! waits for it. `accurate`: from some point on nobody suspects one that is up, which is to say that timers are longer than
-//! heartbeats take.
+//! Hold-offs end. `beats`: leaders send heartbeats again and again, and these arrive. `complete`: a process that is down is suspected by all that
+//! wait for it. `accurate`: from some point on nobody suspects a process that is up. In other words, timers are longer than the way of a
+//! heartbeat.
 
 use crate::file::{DeliveryFile, ElectionFile, Layout, ModelError, ModelFile, RetryFile};
 use crate::history::Note;

@@ -1,8 +1,8 @@
-//! The machine that models of a log run: one register and the table of what was said to whom.
+//! The machine that models of a log run: one register, and the table of answers.
 //!
-//! A command is a word. One that begins with `get` reads the register; any other puts itself there. Both are told what was there before, so that
-//! a command that takes effect twice, or in another order, is seen in what clients are told. The call stands for the session and the
-//! number in it: the same word of another call is another command.
+//! A command is a word. A word that begins with `get` reads the register, and any other word is written. The answer to both is what was there before. So
+//! the answers show a command that took effect twice or in another order. The call stands for a session and a
+//! number: the same word in another call is another command.
 
 use std::sync::Arc;
 use synod::{Instance, LogEntry, Machine, Value};

@@ -4,16 +4,16 @@
 //! 2. `retries`: it begins one when it has to. It comes back if it is down, and its timer, if it has one, runs out. A proposer without a
 //!    timer begins its next ballot in the step in which it hears of a refusal, so nothing need be assumed of it; `retry = "never"` takes
 //!    that away.
-//! 3. `asked`: what it sends to each member of one quorum arrives there: the members come back if they are down.
-//! 4. `answered`: what these answer arrives at the proposer; and whatever a learner is told, by whomever, at the learner.
+//! 3. `asked`: its messages to each member of one quorum arrive, and the members come back if they are down.
+//! 4. `answered`: their answers arrive at the proposer, and all messages to learners arrive.
 //!
 //! Besides, clients' requests arrive at it, since otherwise there may be nothing to propose. Where messages can be lost, nothing is due before
 //! they did. If there is a timer, 5. `patient`: from some point on the timer does not run out while a message about its ballot can
 //! still arrive at a member of the quorum or from one. In other words, it is longer than a round trip.
 //!
-//! "Arrives" is weak fairness: of each kind of message, from each sender to each receiver, one arrives again and again as long as
-//! there always is one that its receiver would not ignore; and where messages can be lost, of these none is from some point on.
-//! Messages that nobody assumes to arrive may never do so.
+//! "Arrives" is weak fairness, for each kind of message, each sender and each receiver. A message arrives again and again as long as
+//! there always is one that its receiver would not ignore. If messages can be lost, none of these is lost from some point on.
+//! Other messages may never arrive.
 //!
 //! If clients are to be answered, their answers arrive, too. A server that is `deaf` hears no other server.
 //!

@@ -1,9 +1,9 @@
 //! The record of a log beyond its instances: what clients asked for and were told, and in what order.
 //!
-//! A call begins when a question first arrives at a server and ends when an answer first leaves one. A client that asks just
-//! before the one and listens right after the other makes the same run, so that a breach of these orders is one that clients can see.
+//! A call begins when a question first arrives at a server, and ends when an answer first leaves one. A client may ask right
+//! before the one and listen right after the other, and the run is the same. So clients can see any breach of these orders.
 //!
-//! Calls are told apart by who asks and which of its calls it is, never by their words: equal questions are different calls.
+//! A client and a number tell calls apart, and never their words: equal questions are different calls.
 //!
 //! A history keeps the calls of a register themselves. For any other machine it keeps a tester, which knows what can still become of them.
 

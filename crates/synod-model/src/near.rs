@@ -1,4 +1,4 @@
-//! Names that somebody may have meant.
+//! Known names that are like a wrong one, for "did you mean".
 
 /// The likeness of two names, from 0 to 1, above which one is offered for the other.
 const LIKE: f64 = 0.7;

@@ -1,9 +1,9 @@
 //! Processes that are alike, and the values of a system after these have changed places.
 //!
-//! Acceptors are known by two kinds of numbers, which both have to be exchanged: their ids, which say who sends and receives,
-//! and their places in [`Cluster::acceptors`], by which quorums and the history count them. Nothing else names an acceptor:
-//! no message, timer or save does, and a ballot carries the number of a proposer. Ballots order proposers, so that
-//! these are never alike, and no more are servers, each of which is a proposer too.
+//! An acceptor has two numbers, and both have to be exchanged: its id, which envelopes carry,
+//! and its place in [`Cluster::acceptors`], by which quorums and the history count it. Nothing else names an acceptor:
+//! no message, timer or save does, and a ballot carries the number of a proposer. Ballots order proposers, so
+//! proposers are never alike. Nor are servers, each of which is a proposer too.
 
 use crate::file::{Layout, ModelFile};
 use crate::history::{Call, Evidence, Happened, History, Note};

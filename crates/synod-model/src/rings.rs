@@ -1,4 +1,4 @@
-//! What a timer is for, whether it is a process's own or that of a decorated one.
+//! The uses of timers, of processes and of decorated ones.
 
 use crate::mutants::DecoratedTimer;
 use synod::{ElectionTimer, Timer};

@@ -1,4 +1,4 @@
-//! Files that would check nothing, or ask for what cannot be, are refused at the line that says so.
+//! The refusal of files that would check nothing or ask for what cannot be, at the line that says so.
 
 use crate::claims::{CLAIMS, Claim};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile};

@@ -1,7 +1,7 @@
-//! The bank, the store and the locks in words that people can read: what commands of models that run them look like.
+//! The commands of the bank, the store and the locks in words that people can read.
 //!
-//! `1.2 deposit a 5` is the command number 2 of session 1. Sessions are opened before the first state, one a client, client *i* having
-//! session *i*; so `open 9` and `close 1` are there for whoever wants to see what becomes of them. A command without a session is a
+//! `1.2 deposit a 5` is command number 2 of session 1. One session per client is opened before the first state: client *i* has
+//! session *i*. A model may open and close more, as in `open 9` and `close 1`. A command without a session is a
 //! question: `balance a`, `get k`, `holder l`.
 
 use crate::ledger::Recorded;

@@ -1,4 +1,4 @@
-//! Hard cases that a model must have reached before its verdict means anything; a model that names one and never
+//! Witnesses: hard cases that a model must reach before its verdict means anything. A model that names one and never
 //! reaches it is vacuous.
 
 use crate::history::{Happened, History, Note};

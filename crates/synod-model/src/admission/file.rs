@@ -1,4 +1,4 @@
-//! Model files of admission: what may stand in one, and what makes no sense.
+//! Model files of admission: their keys, and their errors.
 
 use super::claims::{CLAIMS, WITNESSES, Witness};
 use super::rules::Rule;

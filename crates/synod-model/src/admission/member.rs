@@ -1,21 +1,21 @@
-//! A member as an actor: a disk that may be at fault, sessions, what is remembered and said, and a vote that a restart must not lose.
+//! A member as an actor: a disk that may be at fault, sessions, its knowledge of peers, and a vote that a restart must not lose.
 //!
-//! The rule itself is `synod-admission`, called as the loop of `synod-runtime` calls it. Around it is a register that forgets
-//! nothing as long as its disks do not: a member votes once, durably, which is its one save, and whoever has voted for what it hears
-//! another vote for tells a client. So a vote that is forgotten may have two values told.
+//! The rule itself is `synod-admission`, called as the loop of `synod-runtime` calls it. Around the rule is a register that forgets
+//! nothing as long as its disks do not. A member votes once, durably, which is its one save. A member that has voted for a value and hears of
+//! another vote for it tells a client. So clients may be told two values if a vote is forgotten.
 //!
 //! Left out of the loop, with the reason why no claim depends on it:
 //!
-//! - *A greeting says how many saves the start found*, none that it made since. Whoever hears of more can only stop the member
-//!   sooner; a member that stops is like one whose messages all take for ever.
-//! - *A greeting need not name the receiver's session*, so that one of a start that is over may still begin a session. Nothing is ever
-//!   said in it, since whoever is spoken to has been heard.
-//! - *An answer is given when a session begins, and again when `recorded` or `admitted` in it changes*, not once a second. What
-//!   else changes in it was said by the very start that it is for, of saves that this start has.
-//! - *Whoever was answered by one start of a peer speaks to the next one at once*; the loop waits until that has answered, too. So a member
-//!   says more here, and with it flushes sooner what it still owes: that it owes something then is explored where it comes back itself.
-//! - *One event a batch.* A crash before the flush of a longer batch leaves what came before its first event that waits.
-//! - *What was heard of a start after it takes part* is forgotten, as far as nothing was missing.
+//! - *A greeting names the saves that the start found*, and none that it made since. A peer that hears of more can only stop the member
+//!   sooner, and a stopped member is like one whose messages all take for ever.
+//! - *A greeting need not name the receiver's session*, so a greeting of a start that is over may still open a session. Nothing is ever
+//!   said in that session, since a member speaks only to peers that it has heard.
+//! - *A member answers when a session opens, and again when `recorded` or `admitted` in its answer changes*, not once per second. The rest of an
+//!   answer comes from the very start that it is for, and is about saves that this start has.
+//! - *A member that one start of a peer has answered speaks to the next start at once.* The loop waits until that start has answered, too. So a
+//!   member says more here, and flushes sooner what it still owes. Scenes in which it comes back itself explore that it owes something then.
+//! - *A batch has one event.* A crash before the flush of a longer batch leaves what came before its first event that waits.
+//! - *News of a start that takes part* are forgotten, as far as nothing was missing.
 
 use super::process::{Alive, Directory, Drive, Fate, Life, Process, Say, Vote};
 use super::rules::Rule;

@@ -1,5 +1,5 @@
-//! The rule of admission as a system to explore: disks, starts, sessions, what is remembered and said, faults of disks, and
-//! a register around them. The functions of `synod-admission` are those that serve; what is broken on purpose is broken here.
+//! The rule of admission as a system to explore: disks and their faults, starts, sessions, the knowledge of peers, and
+//! a register around them. The functions of `synod-admission` are those that serve. Mutants of the rule live here.
 
 mod claims;
 mod file;

@@ -1,5 +1,5 @@
-//! Every place in a state where a ballot stands. Seeing them all is what makes renaming right, so the patterns here name
-//! every field: a new one does not compile until somebody has said whether a ballot stands in it.
+//! Every place of a ballot in a state. Renaming is right only if it sees them all. So the patterns here name
+//! every field, and a new field does not compile until somebody has said whether a ballot stands in it.
 
 use super::{LiveBallots, Whole, flying};
 use crate::history::History;

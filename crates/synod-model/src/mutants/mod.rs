@@ -1,7 +1,7 @@
-//! Mutants: processes with one rule or one machine broken, each to show what breaks without a guard.
+//! Mutants: one rule or one machine is broken, to show what breaks without a guard.
 //!
-//! A mutant is a decorator around the real [`Process`]: it doctors what the real handler is given, or what it gives
-//! back, and never repeats the handler's code. So a mutant dies for the one thing that it changes.
+//! A mutant decorates the real [`Process`]. It doctors the inputs of the real handler or its outputs,
+//! and never repeats the handler's code. So a mutant dies for the one thing that it changes.
 
 mod leading;
 mod rules;
@@ -82,7 +82,7 @@ impl Decorated {
                     out.set_timer(DecoratedTimer::Above(0), after);
                 }
                 Command::CancelTimer(Timer::Retry) if self.draws => {
-                    out.cancel_timer(DecoratedTimer::Above(0))
+                    out.cancel_timer(DecoratedTimer::Above(0));
                 }
                 Command::SetTimer(timer, after) => out.set_timer(DecoratedTimer::Real(timer), after),
                 Command::CancelTimer(timer) => out.cancel_timer(DecoratedTimer::Real(timer)),
