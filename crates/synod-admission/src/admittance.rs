@@ -128,8 +128,8 @@ mod tests {
 
     fn mine(admitted: bool) -> Mine {
         let mut mine = Mine { disk: 7, admitted, ..Mine::default() };
-        mine.begin(Begun { nonce: 1, saves: 0 });
-        mine.begin(Begun { nonce: 2, saves: 100 });
+        mine.count_start(Begun { nonce: 1, saves: 0 });
+        mine.count_start(Begun { nonce: 2, saves: 100 });
         mine
     }
 

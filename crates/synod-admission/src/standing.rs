@@ -107,7 +107,7 @@ pub enum Lack {
 
 impl Mine {
     /// Counts a start, with the saves that it found.
-    pub fn begin(&mut self, begun: Begun) {
+    pub fn count_start(&mut self, begun: Begun) {
         self.first = self.first.max(1);
         self.starts.push(begun);
         if self.starts.len() > MOST_STARTS {
@@ -161,7 +161,7 @@ mod tests {
     fn mine() -> Mine {
         let mut mine = Mine { disk: 7, admitted: true, ..Mine::default() };
         for (nonce, saves) in [(31, 0), (32, 10), (33, 20), (34, 50)] {
-            mine.begin(Begun { nonce, saves });
+            mine.count_start(Begun { nonce, saves });
         }
         mine
     }
@@ -219,7 +219,7 @@ mod tests {
     fn of_starts_long_ago_only_the_saves_are_compared() {
         let mut mine = Mine { disk: 7, ..Mine::default() };
         for boot in 1..=MOST_STARTS as u64 + 10 {
-            mine.begin(Begun { nonce: boot, saves: boot * 10 });
+            mine.count_start(Begun { nonce: boot, saves: boot * 10 });
         }
         assert_eq!((mine.first, mine.starts.len(), mine.boot()), (11, MOST_STARTS, 1034));
         let known = |saves| Known { disk: 7, boot: 3, nonce: 99, saves };

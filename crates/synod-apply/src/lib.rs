@@ -84,13 +84,13 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
         said
     }
 
-    /// Answers from the table of sessions: see [`Sessions::settled`]. The call decides who is told. The session and its number decide whether a
+    /// Answers from the table of sessions: see [`Sessions::final_answer`]. The call decides who is told. The session and its number decide whether a
     /// command is the same as an earlier one, so a client that comes back with another id takes its session with it.
     fn said(&self, entry: &LogEntry) -> Option<Value> {
         let SessionCommand::Apply { session, number, .. } = W::command(entry.command.as_bytes())? else {
             return None;
         };
-        self.machine.settled(session, number).map(|output| Self::say(Some(&output)))
+        self.machine.final_answer(session, number).map(|output| Self::say(Some(&output)))
     }
 
     fn query(&self, command: &Value) -> Option<Value> {

@@ -1,7 +1,7 @@
 //! Writes into the catalogue's files what their models come to: verdict counts, and the steps of a fall.
 //!
 //! `cargo run --release -p synod-model --example bless -- [NAME...]`: the models whose names contain one of the texts.
-//! What a model must come to, its verdict and the claim that falls, is never changed; look at the diff.
+//! A model's verdict and the claim that falls are never changed; look at the diff.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

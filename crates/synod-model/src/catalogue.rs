@@ -6,16 +6,16 @@ use crate::near::meant;
 use std::path::Path;
 
 /// A model file of the catalogue: its name and its text.
-pub type Entry = (&'static str, &'static str);
+type Embedded = (&'static str, &'static str);
 
-const CATALOGUE: &[Entry] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+const CATALOGUE: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 /// All models of the catalogue, in the order of their names.
 ///
 /// # Panics
 /// If a file of the catalogue is wrong; a test keeps them right.
 pub fn catalogue() -> Vec<Model> {
-    let read = |(name, text): &Entry| Model::read(name, text).unwrap_or_else(|error| panic!("{error}"));
+    let read = |(name, text): &Embedded| Model::read(name, text).unwrap_or_else(|error| panic!("{error}"));
     CATALOGUE.iter().map(read).collect()
 }
 
@@ -49,7 +49,7 @@ pub fn from_path(path: &str) -> Result<Vec<Model>, Vec<ModelError>> {
     if !at.is_dir() {
         // A folder of the catalogue, such as `mutants`, stands for all that is in it.
         let folder = format!("{}/", path.trim_end_matches('/'));
-        let below: Vec<&Entry> = CATALOGUE.iter().filter(|(name, _)| name.starts_with(&folder)).collect();
+        let below: Vec<&Embedded> = CATALOGUE.iter().filter(|(name, _)| name.starts_with(&folder)).collect();
         let models: Result<Vec<Model>, ModelError> = match below.as_slice() {
             [] => find(path).map(|model| vec![model]),
             below => below.iter().map(|(name, text)| Model::read(name, text)).collect(),

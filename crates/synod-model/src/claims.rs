@@ -409,7 +409,7 @@ pub fn v3(_: &Quorums, history: &History) -> Result<(), String> {
     Ok(())
 }
 
-/// R1 (our own): whoever is told a value is told a chosen one; whoever is told that nothing was chosen is told the truth
+/// R1 (our own): a client that is told a value is told a chosen one. A client that is told that nothing was chosen is told the truth
 /// about some moment after its question arrived. With B0 it makes every instance a linearizable write-once register.
 pub fn r1(_: &Quorums, history: &History) -> Result<(), String> {
     for evidence in &history.evidence {

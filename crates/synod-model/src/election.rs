@@ -87,7 +87,7 @@ impl Electors {
         })
     }
 
-    /// True if a step is somebody's suspicion, and whether that one has not deserved it: it is up, and where leaders are backed it leads, with a majority
+    /// Tells if a step is somebody's suspicion, and if the suspected one has not deserved it: it is up, and where leaders are backed it leads, with a majority
     /// if it is who suspects. A leader that looks who has answered, and finds a majority, suspects nobody.
     fn suspicion(self, state: &Whole, action: &Action<Elector>) -> Option<bool> {
         let Action::<Elector>::Timeout(id, ElectionTimer::Suspect) = action else { return None };

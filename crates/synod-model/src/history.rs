@@ -40,7 +40,7 @@ pub enum Happened {
     Asked(usize, usize, Instance),
     /// A server or learner told a client what was chosen, or that nothing was.
     Told(usize, usize, Instance, Option<Value>),
-    /// A client asked for a command, in whatever instance.
+    /// A client asked for a command, in any instance.
     Submitted(Value),
     /// A client's command arrived at a server; whether it is to be answered without the log.
     Called(Asked, Value, bool),
@@ -206,7 +206,7 @@ pub struct History {
     pub learned: BTreeSet<(usize, Instance, Value)>,
     /// Reads that were not answered yet, by server, client and instance: what was chosen when each arrived.
     pub asked: BTreeMap<(usize, usize, Instance), Option<Value>>,
-    /// Commands that clients asked for, in whatever instance.
+    /// Commands that clients asked for, in any instance.
     pub submitted: BTreeSet<Value>,
     /// The calls of a log's clients, with their answers.
     pub calls: BTreeMap<Asked, Call>,
@@ -296,11 +296,11 @@ impl History {
 
     /// Forgets what cannot break a claim any more by itself, so that a run may be as long as it likes.
     ///
-    /// Let (m, v) be the first proposal chosen in an instance. A proposal (n, v) above m, and the votes for it, may go: whatever
-    /// contradicts it later is another value above m or chosen below it, and contradicts (m, v) as well, under the same
-    /// claim or one that stands before it in the table. P2c and V3 ask for the latest vote below a ballot; above m it is a
-    /// vote for v, and in every quorum stands one for (m, v) in its place. This takes for granted that quorums intersect, that
-    /// every proposal rests on one, and that votes are for what was issued: whoever forgets must see to that.
+    /// Let (m, v) be the first proposal chosen in an instance. A proposal (n, v) above m, and the votes for it, may go. If
+    /// something contradicts it later, that is another value above m or chosen below it. It contradicts (m, v) as well, under the same
+    /// claim or one that stands before it in the table. P2c and V3 ask for the latest vote below a ballot. Above m that is a
+    /// vote for v, and every quorum has a vote for (m, v) in its place. The argument takes for granted that quorums intersect, that
+    /// every proposal rests on one, and that votes are for what was issued. The caller must see to that.
     pub fn forget_redundant(&mut self, quorums: &Quorums) {
         let mut first: BTreeMap<Instance, (Ballot, Value)> = BTreeMap::new();
         for (instance, ballot, value) in self.chosen(quorums) {

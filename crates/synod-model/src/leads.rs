@@ -195,7 +195,7 @@ where
     Some(is_up && follows(leader) == Some(followed) && !deaf.contains(id))
 }
 
-/// All that are up follow one that is up and may begin ballots, and nobody else may. Whoever hears nobody follows whomever it likes.
+/// The goal of an election: all that are up follow one that is up and may begin ballots, and nobody else may. A process that hears nobody may follow anybody.
 pub(crate) fn is_led<A>(election: &Election, deaf: &[Id]) -> Goal<A, Ghost>
 where
     A: Subject<Msg = Msg>,

@@ -43,7 +43,7 @@ mod verdict;
 pub mod witnesses;
 
 pub use build::{Built, Model};
-pub use catalogue::{Entry, catalogue, find, from_path};
+pub use catalogue::{catalogue, find, from_path};
 pub use explain::explain;
 pub use file::{Expect, Layout, ModelError, ModelFile, RetryFile, ScenarioFile, Tier};
 pub use history::{Call, Evidence, Happened, History, Note};

@@ -162,7 +162,7 @@ pub(crate) fn admit(
     }))
 }
 
-/// True if a message from one process to another is meant.
+/// A choice of messages, by sender, receiver and content.
 type Meant = Box<dyn Fn(Id, Id, &Msg) -> bool + Send + Sync>;
 
 /// The name of a message among those of its channel.

@@ -140,8 +140,8 @@ fn current(process: Option<&ProcessState>) -> Option<Ballot> {
 }
 
 impl Forgets {
-    /// True if a message never arrives: whoever it is for is deaf; or, where leaders are backed, it says something about its sender's part in the election that is not so any
-    /// more. Of what servers say of that, only the last is kept.
+    /// True if a message never arrives. Its receiver is deaf; or leaders are backed and it says something about its sender's place in the election that is not so any
+    /// more. Only the last message about that is kept.
     fn is_lost(&self, (from, to): Ends<'_>, envelope: &Envelope<Msg>) -> bool {
         let (src, dst) = (envelope.src, envelope.dst);
         if src != dst && self.deaf.contains(&dst) && self.cluster.acceptors.contains(&src) {
@@ -169,8 +169,8 @@ impl Forgets {
         }
     }
 
-    /// True if whoever a message is for ignores it, now and for ever, whatever becomes of it. That rests on what only grows: an acceptor's promise, the
-    /// ballot that a proposer has come to, each of which it comes to once, and its rounds of confirmation. Who comes back from a crash has come to no ballot.
+    /// True if the receiver of a message ignores it from now on, whatever happens. That rests on three things that only grow: an acceptor's promise, the
+    /// ballot that a proposer has come to, each of which it comes to once, and its rounds of confirmation. A process that comes back from a crash has come to no ballot.
     fn is_ignored_for_ever(&self, (from, to): Ends<'_>, envelope: &Envelope<Msg>) -> bool {
         let phase = to.and_then(ProcessState::proposer).map(|proposer| &proposer.phase);
         let index = self.cluster.acceptors.iter().position(|acceptor| *acceptor == envelope.src);

@@ -146,7 +146,7 @@ impl Ghost {
                 Some(Happened::Proposed(*instance, value.clone()))
             }
             (Msg::Prepare { ballot, from }, _) => {
-                // Nor does one that asks for the rest of a long report.
+                // A prepare that asks for the rest of a long report begins nothing.
                 let rest = |state: &ProcessState| {
                     let phase = state.proposer().map(|proposer| &proposer.phase);
                     matches!(phase, Some(Phase::Preparing { ballot: b, from: first, .. }) if b == ballot && from > first)

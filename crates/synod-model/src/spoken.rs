@@ -20,7 +20,7 @@ pub(crate) trait Spoken: StateMachine + Ord + Default {
     /// The command that some words mean, if they mean one.
     fn heard(words: &[&str]) -> Option<Self::Command>;
 
-    /// All that can be asked for, for whoever asked for something else.
+    /// All commands, in words, for the error about any other.
     const SPEECH: &'static str;
 }
 

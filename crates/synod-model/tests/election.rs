@@ -1,4 +1,4 @@
-//! Who leads (spec F3): in the end one leads for ever, after crashes too, and each assumption is needed.
+//! Elections (spec F3): in the end one leads for ever, after crashes too, and each assumption is needed.
 
 use synod::ElectionTimer;
 use synod_explore::liveness::{LiveReport, check, verify};

@@ -9,14 +9,14 @@ use synod_explore::{Options, Property, Subject, System, Verdict, explore};
 use synod_model::claims::l1;
 use synod_model::{Asked, Built, Call, Ghost, History, Inside, find};
 
-/// How many histories were compared, and how many of them have no order.
+/// The number of histories that were compared, and of those that have no order.
 #[derive(Default)]
 struct Compared {
     all: AtomicUsize,
     broken: AtomicUsize,
 }
 
-/// Whether the calls that are not placed can be placed one by one, each after those that had ended when it began, so that a register
+/// True if the calls that are not placed can be placed one by one, each after those that had ended when it began, so that a register
 /// says what clients were told. A call without an answer may have taken effect or not.
 fn has_order(calls: &BTreeMap<Asked, Call>, holds: Option<&Value>, placed: &BTreeSet<Asked>) -> bool {
     let open = || calls.iter().filter(|(asked, _)| !placed.contains(asked));

@@ -88,7 +88,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         let durable_saves = facts.saves;
         let mut store = Self { journal, facts, state, durable_saves, way: PhantomData };
         store.facts.mine.disk = store.journal.disk_id();
-        store.facts.mine.begin(Begun { nonce: fresh, saves: durable_saves });
+        store.facts.mine.count_start(Begun { nonce: fresh, saves: durable_saves });
         store.add(Record::Boot(store.boot(), fresh));
         store.commit()?;
         let opened = Opened { journal: found, boot: store.boot(), saves: store.facts.saves };

@@ -140,11 +140,11 @@ impl<M: StateMachine> Sessions<M> {
         self.table.now()
     }
 
-    /// The answer to a copy of a command, if it is settled: this server need not put it into the log again.
+    /// The answer to a copy of a command, if it is final: this server need not put it into the log again.
     ///
     /// What this replica has applied may be old, but such an answer cannot change: a command that was executed stays so, and a
-    /// session that is over does not come back. ([`SessionOutput::Unknown`] is not settled; others may know the session.)
-    pub fn settled(&self, session: u64, number: u64) -> Option<SessionOutput<M::Output>> {
+    /// session that is over does not come back. ([`SessionOutput::Unknown`] is not final; others may know the session.)
+    pub fn final_answer(&self, session: u64, number: u64) -> Option<SessionOutput<M::Output>> {
         let Some(open) = self.table.get(session) else {
             return self.table.was_opened(session).then_some(SessionOutput::Expired);
         };
@@ -169,7 +169,7 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
                 self.table.touch(*session);
                 // Enforces D8: what was executed, or was answered and forgotten, is not executed again; nor is anything of
                 // a session that is over.
-                if let Some(answer) = self.settled(*session, *number) {
+                if let Some(answer) = self.final_answer(*session, *number) {
                     return answer;
                 }
                 if self.table.get(*session).is_none() {

@@ -32,12 +32,12 @@ fn a_command_takes_effect_once_however_often_it_comes() {
     assert_eq!(bank.apply(&open(7)), SessionOutput::Opened { session: 1 });
     assert_eq!(bank.apply(&open(7)), SessionOutput::Opened { session: 1 }, "a copy of the request");
     assert_eq!(bank.apply(&deposit(1, 1)), done(1));
-    assert_eq!(bank.settled(1, 1), Some(done(1)));
+    assert_eq!(bank.final_answer(1, 1), Some(done(1)));
     assert_eq!(bank.apply(&deposit(1, 1)), done(1), "the answer of the first time");
     assert_eq!(bank.apply(&deposit(1, 2)), done(2));
     assert_eq!(bank.apply(&deposit(1, 1)), SessionOutput::Answered);
-    assert_eq!(bank.settled(1, 1), Some(SessionOutput::Answered));
-    assert_eq!(bank.settled(1, 3), None, "this one has to be executed");
+    assert_eq!(bank.final_answer(1, 1), Some(SessionOutput::Answered));
+    assert_eq!(bank.final_answer(1, 3), None, "this one has to be executed");
     assert_eq!(bank.machine().balance(1), 2);
 }
 
@@ -45,13 +45,13 @@ fn a_command_takes_effect_once_however_often_it_comes() {
 fn a_session_that_is_over_executes_nothing_and_says_so() {
     let mut bank = bank(limits(1, 1));
     assert_eq!(bank.apply(&deposit(1, 1)), SessionOutput::Unknown);
-    assert_eq!(bank.settled(1, 1), None, "another replica may know it");
+    assert_eq!(bank.final_answer(1, 1), None, "another replica may know it");
     bank.apply(&open(7));
     bank.apply(&deposit(1, 1));
     assert_eq!(bank.apply(&open(8)), SessionOutput::Opened { session: 2 }, "the table has room for one");
     assert_eq!(bank.apply(&deposit(1, 1)), SessionOutput::Expired);
     assert_eq!(bank.apply(&deposit(1, 2)), SessionOutput::Expired);
-    assert_eq!(bank.settled(1, 1), Some(SessionOutput::Expired));
+    assert_eq!(bank.final_answer(1, 1), Some(SessionOutput::Expired));
     assert_eq!(bank.apply(&open(7)), SessionOutput::Opened { session: 3 }, "a new number, with no past");
     assert_eq!(bank.apply(&SessionCommand::Close { session: 2 }), SessionOutput::Expired);
     assert_eq!(bank.apply(&SessionCommand::Close { session: 3 }), SessionOutput::Ended);
@@ -127,7 +127,7 @@ fn an_answer_too_long_to_keep_is_given_once_and_the_command_executed_once() {
     bank.apply(&open(7));
     assert_eq!(bank.apply(&deposit(1, 1)), done(1), "three bytes");
     assert_eq!(bank.apply(&deposit(1, 1)), SessionOutput::NotKept);
-    assert_eq!(bank.settled(1, 1), Some(SessionOutput::NotKept));
+    assert_eq!(bank.final_answer(1, 1), Some(SessionOutput::NotKept));
     assert_eq!(bank.machine().balance(1), 1);
 }
 

@@ -46,7 +46,7 @@ pub(crate) type Output = SessionOutput<(u32, Blob)>;
 
 /// A replica: [`Sessions`], or one that is broken.
 pub(crate) trait Replica: StateMachine<Command = Command, Output = Output> {
-    /// Whether [`Sessions::settled`] is to be believed of it.
+    /// Whether [`Sessions::final_answer`] is to be believed of it.
     const SETTLES: bool = true;
     fn sessions(&self) -> &Sessions<Tally>;
     /// Something that happens to one replica and not to others.
@@ -131,9 +131,11 @@ impl<R: Replica> World<R> {
     /// Puts a command into the log: both replicas apply it.
     fn log(&mut self, command: &Command) -> Result<Output, TestCaseError> {
         let settled: Vec<_> = match command {
-            SessionCommand::Apply { session, number, .. } if R::SETTLES => {
-                self.replicas.iter().map(|replica| replica.sessions().settled(*session, *number)).collect()
-            }
+            SessionCommand::Apply { session, number, .. } if R::SETTLES => self
+                .replicas
+                .iter()
+                .map(|replica| replica.sessions().final_answer(*session, *number))
+                .collect(),
             _ => Vec::new(),
         };
         let [one, two] = &mut self.replicas;

@@ -216,7 +216,7 @@ impl Member {
             return Alive { life: Life::Away(false), drive };
         }
         drive.starts += 1;
-        directory.mine.begin(Begun { nonce: u64::from(drive.starts), saves: directory.saves });
+        directory.mine.count_start(Begun { nonce: u64::from(drive.starts), saves: directory.saves });
         if !self.is(Rule::StartNotDurable) || before.is_none() {
             let keeps = self.keeps(me, &drive);
             drive.replace(directory.clone(), keeps);
@@ -260,11 +260,11 @@ impl Member {
             known,
             ..Directory::default()
         };
-        directory.mine.begin(Begun { nonce: 1, saves: 0 });
+        directory.mine.count_start(Begun { nonce: 1, saves: 0 });
         let mut drive = Drive { starts: 2, directories: 1, ..Drive::default() };
         let keeps = self.keeps(me, &drive);
         drive.replace(directory.clone(), keeps);
-        directory.mine.begin(Begun { nonce: 2, saves: 0 });
+        directory.mine.count_start(Begun { nonce: 2, saves: 0 });
         drive.replace(directory.clone(), keeps);
         out.save(drive.clone());
         let process = Process {

@@ -51,7 +51,7 @@ impl Admission {
         let actors = vec![Member { scene: Arc::clone(scene), rule: *rule }; scene.members];
         let mut system = System::new(actors, Watch { scene: Arc::clone(scene) });
         system.names = (1..=scene.members).map(|id| format!("M{id}")).collect();
-        // Repeated, reordered, late or never: whatever a claim survives here it survives on any network.
+        // Messages may be repeated, reordered, late or lost. A claim that survives this survives any network.
         system.network = Network { delivery: Delivery::Set, loss: false };
         let ask = |(member, value): &(usize, u8)| {
             let id = Id::from(*member);

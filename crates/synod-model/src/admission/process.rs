@@ -12,7 +12,7 @@ pub(super) type Vote = (u8, u8);
 pub enum Say {
     /// A client asks for a value.
     Ask(u8),
-    /// A start says what it is at, and whom it takes for members.
+    /// A greeting: the start that the sender is at, and the list of members that it has.
     Greet {
         /// Which of all starts of this member it is.
         start: u8,
@@ -81,7 +81,7 @@ pub struct Process {
     pub(super) answered: BTreeSet<u64>,
     /// Their answers, as long as these decide whether it takes part.
     pub(super) heard: BTreeMap<u64, Answer>,
-    /// The votes of others that whatever is sent from now on rests on; of those that may be lost.
+    /// The votes of others, among those that may be lost, on which all later messages rest.
     pub(super) rests: BTreeSet<(u64, u8)>,
     pub(super) takes_part: bool,
     /// A peer knows another directory of this member: it stays away, and is heard of.

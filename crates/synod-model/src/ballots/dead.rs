@@ -70,8 +70,8 @@ impl LiveBallots {
 
     /// A prepare of a ballot that has left phase 1.
     ///
-    /// Not exact, as it would raise a promise. Whatever comes about when it arrives also comes about when it is lost, together with
-    /// all that the higher promise makes the acceptor ignore: but for promises that are lower then, nothing differs.
+    /// Forgetting it is not exact, as it would raise a promise. Let a run deliver it. Let another run lose it, together with
+    /// all messages that the acceptor ignores because of the higher promise. The two runs differ only in that promise.
     fn is_abandoned(locals: &[Arc<Local<Decorated>>], envelope: &Envelope<Msg>) -> bool {
         let Msg::Prepare { ballot, .. } = &envelope.msg else { return false };
         let owner = locals.get(usize::from(envelope.src)).and_then(|local| proposer(local));

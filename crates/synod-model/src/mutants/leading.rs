@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use synod::{Ask, Beat, ElectionTimer, Msg, Phase, Process, ProcessState, Timer};
 
 impl Rule {
-    /// True if the roles' guards are left whole: only when ballots are begun may be another matter.
+    /// True if the guards of the roles are left whole. Only the moments at which ballots begin may be others.
     pub(crate) fn leaves_roles(self) -> bool {
         matches!(
             self,

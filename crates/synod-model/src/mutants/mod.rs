@@ -105,8 +105,8 @@ impl Decorated {
     }
 }
 
-/// A first ballot is begun as soon as a client asks, right above nothing. Whoever draws its ballots gets only as far as the
-/// timer that begins one: everything else that was done about the ballot is undone, and nobody has heard of it.
+/// Undoes the first ballot of a proposer that draws its ballots. The code begins one as soon as a client asks. Here only the
+/// timer that begins a ballot stays set, and nobody has heard of the ballot.
 fn postpone(before: &ProcessState, after: &mut ProcessState, out: &mut Out<Process>) {
     let idle = before.proposer().filter(|proposer| proposer.phase == Phase::Idle);
     let (Some(idle), Some(begun)) = (idle, rules::proposer_of(after)) else { return };

@@ -64,7 +64,7 @@ where
     }
 }
 
-/// What the observer notes of an action.
+/// The observer's note of an action.
 fn noted<A>(system: &System<A, Ghost>, state: &State<A, Ghost>, action: &Action<A>) -> Option<Note>
 where
     A: Subject<Msg = Msg>,
@@ -113,7 +113,7 @@ fn same<T: PartialEq + Debug>(what: &str, after: &T, before: &T) -> Result<(), S
     }
 }
 
-/// Whether properties see the same before and after an exchange.
+/// True if properties see the same before and after an exchange.
 fn judged_alike<A>(
     system: &System<A, Ghost>,
     states: [&State<A, Ghost>; 2],
@@ -213,7 +213,7 @@ pub(crate) fn declared(model: &Model, groups: &str) -> Result<Model, String> {
     Model::read(&model.name, &text).map_err(|error| error.to_string())
 }
 
-/// Whether nothing else in a model stands against a symmetry: renumbered ballots and left out messages do, whoever is alike.
+/// True if nothing else in a model stands against a symmetry: renumbered ballots and left out messages do, whoever is alike.
 fn may_declare(model: &Model) -> bool {
     let reduces =
         model.admission.is_none() && !model.text.contains("[liveness]") && !model.file.reduce.dead_messages;
@@ -237,7 +237,7 @@ fn checked(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<(
     }
 }
 
-/// What the model would be if all of its acceptors were declared to be alike.
+/// The model with all of its acceptors declared alike.
 fn forced(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<(), String> {
     fn alike<A>(system: &System<A, Ghost>) -> Symmetry<A, Ghost>
     where

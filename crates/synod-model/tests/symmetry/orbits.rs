@@ -1,4 +1,4 @@
-//! What a search must come to that takes states for one in which alike processes have changed places, counted without one.
+//! The orbits of states under exchanges of alike processes, counted without a search that makes use of them.
 
 use crate::equivariance::{declared, moved};
 use std::collections::HashSet;
@@ -57,7 +57,7 @@ where
     (seen, depth)
 }
 
-/// How many orbits there are in the full state space, each of which must lie in it whole.
+/// The number of orbits in the full state space. Each orbit must lie in it whole.
 fn orbits<A>(symmetry: &Symmetry<A, Ghost>, actors: usize, all: &HashSet<Member<A>>) -> usize
 where
     A: Subject<Msg = Msg>,

@@ -8,7 +8,7 @@ use synod::{Msg, Process, ProcessState, Stable, Timer};
 use synod_explore::{Permutation, Permute, Symmetry, System};
 use synod_model::{Built, Exchange, Ghost, History, Model, Note};
 
-/// What is left as it was.
+/// The values that a wrong exchange leaves as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forgets {
     Nothing,

@@ -1,4 +1,4 @@
-//! Where processes are not alike, the model is refused at the place where it says so, with the reason.
+//! A model that declares processes alike that are not is refused at that place, with the reason.
 
 use synod_model::{Model, ModelFile};
 

@@ -202,7 +202,7 @@ impl<S, C: Changes<S>> Replay<S, C> {
             }
             _ if self.awaited.is_some() => Err("a snapshot that is not whole".into()),
             Record::Boot(boot, nonce) if boot == facts.mine.boot() + 1 => {
-                facts.mine.begin(Begun { nonce, saves: facts.saves });
+                facts.mine.count_start(Begun { nonce, saves: facts.saves });
                 Ok(())
             }
             Record::Boot(boot, _) => Err(format!("boot {boot} after boot {}", facts.mine.boot())),
