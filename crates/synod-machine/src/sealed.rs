@@ -9,10 +9,10 @@ use crate::{decode, encode};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// What takes the place of the log's beginning.
+/// A snapshot, which replaces the log's beginning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// What was executed: everything below `chain.next`.
+    /// The checksum of what was executed: everything below `chain.next`.
     pub chain: Chain,
     /// The machine's own snapshot.
     pub machine: Blob,

@@ -88,7 +88,7 @@ const MOST_SHOWN: usize = 2_000;
 /// actors have one.
 ///
 /// # Errors
-/// Why there is no explanation: nobody asked for a value in that instance, the run is too long to be shrunk, or the model
+/// The reason why there is no explanation: nobody asked for a value in that instance, the run is too long to be shrunk, or the model
 /// does not fail by the same schedule.
 pub fn explain<A, C>(
     lives: Lives<'_>,
@@ -124,7 +124,7 @@ where
 /// client wanted a value and a step spoke last. What the records say beyond it is not in it.
 ///
 /// # Errors
-/// Why it cannot be shown: nobody asked for a value, or the run is too long to look at.
+/// The reason why it cannot be shown: nobody asked for a value, or the run is too long to look at.
 pub fn show<A, C>(
     records: &Records,
     actor: &dyn Fn(u64) -> A,

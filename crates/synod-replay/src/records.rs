@@ -17,7 +17,7 @@ pub struct Records {
 pub struct Life<'a> {
     /// The file.
     pub file: &'a str,
-    /// Which start it was.
+    /// The number of the start.
     pub boot: u64,
     /// The number of saves that this start found; `None` if it ended before it took part.
     pub found: Option<u64>,

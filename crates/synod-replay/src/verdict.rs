@@ -58,7 +58,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Why a run cannot be replayed: something is wrong with the records, not (yet) with the run.
+/// The reason why a run cannot be replayed: something is wrong with the records, not (yet) with the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// The file.

@@ -297,7 +297,7 @@ mod tests {
         let all = [temporary.path().to_owned(), at("a"), at("a/b")];
         assert_eq!(flushed(&at("a/b/data")), all, "made here");
         assert_eq!(flushed(&at("a/b/data")), all, "made before");
-        // What may not even be read cannot have been written to; what was just made must be flushed.
+        // A file that may not even be read cannot have been written to. One that was just made must be flushed.
         let denied = |_: &Path| Err(io::Error::from(PermissionDenied));
         make_directory(&at("a/b/data"), &mut { denied }).unwrap();
         let failed = |directory: &Path| if directory.ends_with("a/b") { denied(directory) } else { Ok(()) };

@@ -28,7 +28,7 @@ struct Scene {
     world: World<Process, PaxosChanges>,
     disks: Vec<SimDisk>,
     wiring: Wiring,
-    /// Where a member is thought to be, if not at the place of its id.
+    /// The place at which a member is thought to be, if not that of its id.
     moved: BTreeMap<usize, usize>,
 }
 

@@ -29,7 +29,7 @@ enum Party {
     Asks { at_a_time: u32 },
 }
 
-/// What it has heard or asked, and who asked a server, in the order in which it was served.
+/// The questions that it has heard or asked, and who asked a server, in the order in which they were served.
 type Course = (u32, Vec<u64>);
 
 impl Actor for Party {
@@ -70,7 +70,7 @@ impl Actor for Party {
 #[test]
 fn a_client_that_asks_without_a_pause_does_not_keep_another_waiting() {
     let mut world: World<Party, Whole> = World::new(1);
-    // What is on the way takes as long as a turn, so that waiting is waiting at the member.
+    // A message takes as long as a turn on its way, so that waiting is waiting at the member.
     let turn = Duration::from_micros(1);
     world.net(|net| net.weather = Weather { delay: turn..turn, ..Weather::default() });
     let few = Limits { batch: 4, ..Limits::default() };
@@ -95,7 +95,7 @@ fn a_client_that_asks_without_a_pause_does_not_keep_another_waiting() {
     let course = world.node(0).and_then(|node| node.state().cloned()).expect("it takes part").1;
     let turns: Vec<usize> = (0..course.len()).filter(|at| course[*at] == ids[1]).collect();
     assert!(turns.len() > 100 && course.len() > 1000, "{} of {} turns", turns.len(), course.len());
-    // Where everyone is served in the order of arrival, 3000 others come between two.
+    // Under service in the order of arrival, 3000 others would come between two.
     let longest = turns.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(usize::MAX);
     assert!(longest <= 40, "{longest} others were served between two questions of one client");
     let counts = world.node(0).expect("it runs").counts();

@@ -46,7 +46,7 @@ pub(crate) enum Do {
 /// Does what it is told. A client tells its server one thing after another.
 #[derive(Clone, Debug)]
 pub(crate) struct Scripted {
-    /// What a client sends, all at once, and to whom.
+    /// The orders that a client sends, all at once, and their receivers.
     pub(crate) script: Vec<(Id, Do)>,
     /// Breaks down at its start.
     pub(crate) panics: bool,

@@ -116,7 +116,7 @@ fn every_flipped_bit_of_what_was_written_is_refused() {
             Err(refusal) => panic!("{refusal}"),
         }
     }
-    // What follows was never said to be written.
+    // The bytes that follow were never said to be written.
     for bit in end * 8..(end + 64).min(written.bytes.len()) * 8 {
         let mut bytes = written.bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);

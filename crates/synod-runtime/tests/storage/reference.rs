@@ -66,7 +66,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// What a store that has just been opened says, of the peers that the tests use.
+    /// The account of a store that has just been opened, of the peers that the tests use.
     pub(crate) fn of<D: Disk>(store: &Stored<D>) -> Self {
         Self {
             boot: store.boot(),

@@ -29,7 +29,7 @@ fn greetings_get_through_a_network_that_loses_doubles_and_reorders() {
             rounds += 1;
             assert!(rounds < 2000, "they never get together");
         }
-        // Whatever comes at all comes once.
+        // A message that comes at all comes once.
         let mut heard = Vec::new();
         for number in 0..100_u32 {
             a.send(1, &number.to_le_bytes()).expect("there is a session");
