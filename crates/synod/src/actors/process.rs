@@ -5,13 +5,12 @@ use crate::actors::client::Client;
 use crate::actors::log_server::LogServer;
 use crate::actors::register_server;
 use crate::actors::stable::Stable;
-use crate::actors::state::{ProcessState, as_client, as_proposer};
-use crate::actors::wiring::{acceptor_hears, learner_hears, proposer_hears, take_turn};
+use crate::actors::state::{ProcessState, as_client};
+use crate::actors::wiring::{acceptor_hears, learner_hears, proposer_hears, proposer_rings};
 use crate::cluster::Cluster;
 use crate::effects::Effects;
 use crate::log::state::{LogState, ServerState};
 use crate::message::{Msg, Timer};
-use crate::progress::lead;
 use crate::progress::retry::{self, Context, Retry};
 use crate::roles::learner::LearnerState;
 use crate::roles::proposer::ProposerState;
@@ -153,18 +152,22 @@ impl Actor for Process {
     fn on_timeout(&self, me: Id, state: &mut Cow<'_, ProcessState>, timer: &Timer, out: &mut Out<Self>) {
         let mut fx = Effects::default();
         let ran = *timer != Timer::Retry && self.owes(me, state);
-        if let (Process::Client(client), Timer::Resend) = (self, timer) {
-            client.on_timeout(as_client(state), &mut fx);
-        } else if let Some(context) = self.context(me) {
-            match (log_server(context).filter(|_| matches!(self, Process::Server { .. })), timer) {
-                (Some(server), _) => server.on_timeout(state, *timer, &mut fx),
-                (None, Timer::Retry) => retry::on_timeout(context, as_proposer(state), &mut fx),
-                (None, Timer::Election(timer)) => {
-                    let turn = lead::on_timer(context, as_proposer(state), *timer, &mut fx);
-                    take_turn(context, state, turn, &mut fx);
-                }
-                _ => {}
+        match self {
+            Process::Client(client) if *timer == Timer::Resend => {
+                client.on_timeout(as_client(state), &mut fx);
             }
+            Process::Proposer { cluster, number, retry } => {
+                let context = Context { cluster, me, number: *number, retry };
+                proposer_rings(context, state, *timer, &mut fx);
+            }
+            Process::Server { cluster, number, retry } => {
+                let context = Context { cluster, me, number: *number, retry };
+                match log_server(context) {
+                    Some(server) => server.on_timeout(state, *timer, &mut fx),
+                    None => proposer_rings(context, state, *timer, &mut fx),
+                }
+            }
+            Process::Acceptor(_) | Process::Learner(_) | Process::Client(_) => {}
         }
         self.end(me, ran, state, fx, out);
     }

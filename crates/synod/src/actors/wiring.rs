@@ -4,7 +4,7 @@ use crate::actors::state::{ProcessState, as_acceptor, as_learner, as_proposer};
 use crate::ballot::Proposal;
 use crate::cluster::{Cluster, Learning};
 use crate::effects::Effects;
-use crate::message::{Ask, Msg};
+use crate::message::{Ask, Msg, Timer};
 use crate::progress::lead::{self, Turn};
 use crate::progress::retry::{self, Context};
 use crate::roles::proposer::{self, Phase, Promise};
@@ -98,14 +98,26 @@ pub(crate) fn proposer_hears(
     }
 }
 
-/// A process that comes to lead begins a ballot for what is wanted. One that no longer leads begins none, but the ballot that is
-/// under way may go on.
-pub(crate) fn take_turn(
+/// Tells the proposer that a timer has run out, where each instance stands for itself.
+pub(crate) fn proposer_rings(
     context: Context<'_>,
     state: &mut Cow<'_, ProcessState>,
-    turn: Option<Turn>,
+    timer: Timer,
     fx: &mut Effects,
 ) {
+    match timer {
+        Timer::Retry => retry::on_timeout(context, as_proposer(state), fx),
+        Timer::Election(timer) => {
+            let turn = lead::on_timer(context, as_proposer(state), timer, fx);
+            take_turn(context, state, turn, fx);
+        }
+        Timer::Resend | Timer::HoldOff | Timer::CatchUp | Timer::Snapshot => {}
+    }
+}
+
+/// A process that comes to lead begins a ballot for what is wanted. One that no longer leads begins none, but the ballot that is
+/// under way may go on.
+fn take_turn(context: Context<'_>, state: &mut Cow<'_, ProcessState>, turn: Option<Turn>, fx: &mut Effects) {
     if turn == Some(Turn::Leads) && as_proposer(state).is_busy() {
         let from = as_proposer(state).lowest();
         retry::begin_ballot(context, as_proposer(state), from, fx);
