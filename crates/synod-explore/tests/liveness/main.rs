@@ -1,5 +1,7 @@
 //! Liveness: known answers, and random graphs against a decision that tries every set of nodes.
 
+#[path = "../common/climbers.rs"]
+mod climbers;
 mod eventually;
 mod graphs;
 mod known;

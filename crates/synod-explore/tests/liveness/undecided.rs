@@ -1,43 +1,11 @@
 //! If runs leave the bounds, or none meets the assumptions, nothing is reported to hold without being shown.
 
+use crate::climbers::{Climber, climbers};
 use stateright::Expectation;
-use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
-use std::borrow::Cow;
+use stateright::actor::ActorModel;
 use synod_explore::actor_model::with_liveness;
 use synod_explore::liveness::{Assumption, LiveProperty, check};
 use synod_explore::{Options, Status, Verdict, Why, explore};
-
-/// Counts its timer up to a top.
-#[derive(Clone)]
-struct Climber {
-    top: u32,
-}
-
-impl Actor for Climber {
-    type Msg = ();
-    type State = u32;
-    type Timer = ();
-    type Random = ();
-    type Storage = ();
-
-    fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> u32 {
-        o.set_timer((), model_timeout());
-        0
-    }
-
-    fn on_timeout(&self, _: Id, at: &mut Cow<'_, u32>, (): &(), o: &mut Out<Self>) {
-        if **at < self.top {
-            *at.to_mut() += 1;
-            o.set_timer((), model_timeout());
-        }
-    }
-}
-
-fn climbers(count: usize, top: u32) -> ActorModel<Climber, (), ()> {
-    ActorModel::new((), ())
-        .actors(vec![Climber { top }; count])
-        .init_network(Network::new_unordered_nonduplicating([]))
-}
 
 fn bounded() -> ActorModel<Climber, (), ()> {
     climbers(1, 100).within_boundary(|(), state| *state.actor_states[0] <= 3)

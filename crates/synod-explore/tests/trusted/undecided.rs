@@ -1,43 +1,10 @@
 //! A pass takes a decision on every property: a property that was not asked, or not to the end, does not hold.
 
+use crate::climbers::climbers;
 use crate::erased::{explore, stateright_bfs};
 use stateright::Expectation;
-use stateright::actor::{Actor, ActorModel, Id, Network, Out, model_timeout};
-use std::borrow::Cow;
 use synod_explore::actor_model::{from_actor_model, with_liveness};
 use synod_explore::{Options, Property, Status, Stop, Verdict, Why};
-
-/// Counts its timer up to a top.
-#[derive(Clone)]
-struct Climber {
-    top: u32,
-}
-
-impl Actor for Climber {
-    type Msg = ();
-    type State = u32;
-    type Timer = ();
-    type Random = ();
-    type Storage = ();
-
-    fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> u32 {
-        o.set_timer((), model_timeout());
-        0
-    }
-
-    fn on_timeout(&self, _: Id, at: &mut Cow<'_, u32>, (): &(), o: &mut Out<Self>) {
-        if **at < self.top {
-            *at.to_mut() += 1;
-            o.set_timer((), model_timeout());
-        }
-    }
-}
-
-fn climbers(count: usize, top: u32) -> ActorModel<Climber, (), ()> {
-    ActorModel::new((), ())
-        .actors(vec![Climber { top }; count])
-        .init_network(Network::new_unordered_nonduplicating([]))
-}
 
 #[test]
 fn stopping_at_a_witness_decides_nothing_else() {
