@@ -173,7 +173,7 @@ pub struct Check {
     /// Time for the whole run, such as 90s or 10m
     #[arg(long, value_parser = words::duration)]
     pub time: Option<Duration>,
-    /// Memory for each model, one after the other, such as 8GiB [default: three quarters of what the machine has]
+    /// Memory for the models that are explored at a time, such as 8GiB [default: three quarters of what the machine has]
     #[arg(long, value_parser = words::bytes)]
     pub memory: Option<ByteSize>,
     /// What explores

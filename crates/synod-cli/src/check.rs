@@ -139,6 +139,14 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
+    /// The memory of a model on so many of the run's threads. Models beside each other share it; one that this is too little for
+    /// is checked again by itself.
+    fn memory(&self, threads: usize) -> Option<u64> {
+        let beside = if threads < self.threads { self.threads as u64 } else { 1 };
+        let whole = self.args.memory.map(|size| size.as_u64()).or_else(|| memory::share(self.threads));
+        whole.map(|bytes| bytes / beside)
+    }
+
     /// Checks one model with what is left of the time, on so many of the threads.
     fn check(&self, index: usize, threads: usize) -> Outcome {
         let Run { args, live, .. } = self;
@@ -146,7 +154,7 @@ impl Run<'_> {
         let settings = Settings {
             threads,
             time: args.time.map(|time| time.saturating_sub(self.started.elapsed())),
-            memory: args.memory.map(|size| size.as_u64()).or_else(|| memory::share(self.threads)),
+            memory: self.memory(threads),
             stateright: args.engine == Engine::Stateright,
             reduce: !args.no_reductions,
             table: match args.table {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use synod_model::{Model, Outcome, Verdict};
+use synod_model::{Model, Outcome, Tier, Verdict};
 
 /// A model with at least so many states is checked by itself.
 const LARGE: u64 = 1_000_000;
@@ -58,13 +58,18 @@ pub fn check(
     alone.into_iter().try_for_each(|index| shown.take(index, each(index, threads)))
 }
 
-/// Of a model whose file names no count, nobody knows the size.
+/// True for a model that is explored beside others. The count in its file says how large it is. A fast model that falls has none,
+/// and only states up to its fall; of others without a count nobody knows the size.
 fn is_small(model: &Model) -> bool {
-    model.file.expect.unique_states.is_some_and(|states| states < LARGE)
+    match model.file.expect.unique_states {
+        Some(states) => states < LARGE,
+        None => model.file.tier == Tier::Fast && model.file.expect.property.is_some(),
+    }
 }
 
+/// The time that a model takes, in states. One of unknown size begins early: it may be the longest.
 fn effort(model: &Model) -> u64 {
-    let states = model.file.expect.unique_states.unwrap_or(0);
+    let states = model.file.expect.unique_states.unwrap_or(LARGE);
     if model.file.liveness.is_some() { states.saturating_mul(LIVENESS) } else { states }
 }
 
@@ -90,7 +95,7 @@ impl<F: FnMut(usize, Outcome) -> Result<(), String>> InOrder<F> {
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use synod_model::{Settings, Tier};
+    use synod_model::Settings;
 
     /// Some of each size: a few with a count, and one without.
     fn models() -> Vec<Model> {
