@@ -153,9 +153,8 @@ impl Actor for Process {
         let mut fx = Effects::default();
         let ran = *timer != Timer::Retry && self.owes(me, state);
         match self {
-            Process::Client(client) if *timer == Timer::Resend => {
-                client.on_timeout(as_client(state), &mut fx);
-            }
+            // A client sets no timer but the one to send again.
+            Process::Client(client) => client.on_timeout(as_client(state), &mut fx),
             Process::Proposer { cluster, number, retry } => {
                 let context = Context { cluster, me, number: *number, retry };
                 proposer_rings(context, state, *timer, &mut fx);
@@ -167,7 +166,7 @@ impl Actor for Process {
                     None => proposer_rings(context, state, *timer, &mut fx),
                 }
             }
-            Process::Acceptor(_) | Process::Learner(_) | Process::Client(_) => {}
+            Process::Acceptor(_) | Process::Learner(_) => {}
         }
         self.end(me, ran, state, fx, out);
     }
