@@ -5,7 +5,7 @@ use crate::front::{Front, Known};
 use crate::output::{DIM, line, paint, seconds};
 use crate::words;
 use stateright::{Expectation, Model as _, Path};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 use synod_explore::browse::{Browsed, Seen};
@@ -94,7 +94,14 @@ where
     }
     anstream::eprintln!("{}", paint(DIM, "Ctrl-C ends it"));
     let behind = free((Ipv4Addr::LOCALHOST, 0).into())?;
-    thread::spawn(move || browsed.checker().serve(behind));
+    let server = thread::spawn(move || drop(browsed.checker().serve(behind)));
+    // Who asks before stateright's server listens would be told that it does not answer.
+    while TcpStream::connect(behind).is_err() {
+        if server.is_finished() {
+            return Err(format!("the Explorer's server did not start on {behind}"));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
     Front { behind, model: format!("{}: {}", model.name, model.file.about), known }.serve(listen)?;
     Ok(crate::status::OK)
 }
