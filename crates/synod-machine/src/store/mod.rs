@@ -6,7 +6,8 @@
 //!
 //! **Time comes from the log.** No replica looks at its own clock: [`StoreCommand::Tick`] moves the store's clock, and what has a
 //! time ends by that. An entry is gone for all who ask as soon as the clock has passed its end; it is removed, and that
-//! counts as a change, by the ticks, a bounded number at a time.
+//! counts as a change, by the ticks, a bounded number at a time. Nothing ends early: the clock may stand still for long before
+//! an entry is written, so its time runs from the first tick of which the teller knew the entry (`times`).
 //!
 //! **Versions.** Each command that changes a key draws the next number of one counter, and all its changes have that version. A version
 //! never comes back, not even of a key that was deleted in between.
@@ -14,6 +15,7 @@
 mod changes;
 #[cfg(test)]
 mod tests;
+mod times;
 mod words;
 
 use crate::bank::Bank;
@@ -26,6 +28,7 @@ use crate::{decode, encode};
 use changes::Changes;
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
+use times::{End, Name, Times};
 
 pub use words::{Change, Condition, Item, Lives, Operation, Outcome, StoreCommand, StoreOutput};
 
@@ -34,14 +37,11 @@ const MOST_LISTED: usize = 1000;
 const MOST_TOLD: u64 = 256 << 10;
 /// The most entries and grants that one tick removes.
 const SWEEP: usize = 1000;
-/// The longest time that an entry or a grant may have, in milliseconds: a hundred years. Longer ones are cut.
-const LONGEST: u64 = 100 * 366 * 24 * 3600 * 1000;
 
 /// Keys with values, locks and accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
-    /// Milliseconds since the Unix epoch, as the log said last.
-    clock: u64,
+    times: Times,
     keys: Sorted<Blob, Ending<Entry>>,
     /// The version drawn last.
     latest: u64,
@@ -50,29 +50,19 @@ pub struct Store {
     /// The token of the latest grant.
     token: u64,
     bank: Bank,
-    /// All that ends by itself, by its end. It follows from the rest.
-    ends: Sorted<(u64, Name), ()>,
 }
 
 /// Something that may end by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Ending<T> {
     what: T,
-    /// The time of the store's clock at which it is gone.
-    ends: Option<u64>,
-}
-
-/// A key or a lock.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Name {
-    Key(Blob),
-    Lock(Blob),
+    end: Option<End>,
 }
 
 /// A store in a snapshot.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    clock: u64,
+    times: times::Saved,
     keys: Sorted<Blob, Ending<Entry>>,
     latest: u64,
     changes: Changes,
@@ -81,20 +71,10 @@ struct Saved {
     bank: Blob,
 }
 
-impl<T> Ending<T> {
-    fn is_there(&self, clock: u64) -> bool {
-        self.ends.is_none_or(|ends| ends > clock)
-    }
-
-    fn left(&self, clock: u64) -> Option<u64> {
-        self.ends.map(|ends| ends.saturating_sub(clock))
-    }
-}
-
 impl Store {
     /// The store's clock, in milliseconds since the Unix epoch; zero before the first tick.
     pub fn clock(&self) -> u64 {
-        self.clock
+        self.times.clock()
     }
 
     /// The latest version.
@@ -113,16 +93,24 @@ impl Store {
     }
 
     /// The end of something that begins now.
-    fn end(&self, lives: Lives, before: Option<u64>) -> Option<u64> {
+    fn end(&mut self, lives: Lives, before: Option<End>) -> Option<End> {
         match lives {
             Lives::Forever => None,
-            Lives::For(time) => Some(self.clock.saturating_add(time.min(LONGEST))),
+            Lives::For(time) => Some(self.times.give(time)),
             Lives::AsBefore => before,
         }
     }
 
+    fn is_there<T>(&self, kept: &Ending<T>) -> bool {
+        kept.end.is_none_or(|end| !self.times.is_over(end))
+    }
+
+    fn left<T>(&self, kept: &Ending<T>) -> Option<u64> {
+        kept.end.map(|end| self.times.left(end))
+    }
+
     fn entry(&self, key: &Blob) -> Option<&Ending<Entry>> {
-        self.keys.get(key).filter(|entry| entry.is_there(self.clock))
+        self.keys.get(key).filter(|entry| self.is_there(entry))
     }
 
     fn item(&self, key: &Blob) -> Option<Item> {
@@ -131,49 +119,40 @@ impl Store {
 
     fn told(&self, entry: &Ending<Entry>) -> Item {
         let Entry { value, version } = entry.what.clone();
-        Item { value, version, left: entry.left(self.clock) }
+        Item { value, version, left: self.left(entry) }
     }
 
     fn grant(&self, lock: &Blob) -> Option<&Ending<Held>> {
-        self.locks.get(lock).filter(|grant| grant.is_there(self.clock))
+        self.locks.get(lock).filter(|grant| self.is_there(grant))
     }
 
     fn held(&self, grant: &Ending<Held>) -> Outcome {
-        Outcome::Held { grant: grant.what.clone(), left: grant.left(self.clock) }
+        Outcome::Held { grant: grant.what.clone(), left: self.left(grant) }
     }
 
     /// Keeps an entry, and its end among all ends.
     fn keep(&mut self, key: &Blob, entry: Ending<Entry>) {
-        let ends = entry.ends;
-        let before = self.keys.insert(key.clone(), entry).and_then(|entry| entry.ends);
-        self.end_moves(&Name::Key(key.clone()), before, ends);
+        let end = entry.end;
+        let before = self.keys.insert(key.clone(), entry).and_then(|entry| entry.end);
+        self.times.moves(&Name::Key(key.clone()), before, end);
     }
 
     /// Keeps a grant, and its end among all ends.
     fn keep_grant(&mut self, lock: &Blob, grant: Ending<Held>) {
-        let ends = grant.ends;
-        let before = self.locks.insert(lock.clone(), grant).and_then(|grant| grant.ends);
-        self.end_moves(&Name::Lock(lock.clone()), before, ends);
-    }
-
-    fn end_moves(&mut self, name: &Name, before: Option<u64>, after: Option<u64>) {
-        if let Some(before) = before {
-            self.ends.remove(&(before, name.clone()));
-        }
-        if let Some(after) = after {
-            self.ends.insert((after, name.clone()), ());
-        }
+        let end = grant.end;
+        let before = self.locks.insert(lock.clone(), grant).and_then(|grant| grant.end);
+        self.times.moves(&Name::Lock(lock.clone()), before, end);
     }
 
     fn remove(&mut self, key: &Blob) -> bool {
         let Some(entry) = self.keys.remove(key) else { return false };
-        self.end_moves(&Name::Key(key.clone()), entry.ends, None);
+        self.times.moves(&Name::Key(key.clone()), entry.end, None);
         true
     }
 
     fn remove_grant(&mut self, lock: &Blob) {
         if let Some(grant) = self.locks.remove(lock) {
-            self.end_moves(&Name::Lock(lock.clone()), grant.ends, None);
+            self.times.moves(&Name::Lock(lock.clone()), grant.end, None);
         }
     }
 
@@ -205,6 +184,9 @@ impl Store {
                 self.changes.after(prefix, *after, limit, self.latest, MOST_TOLD)
             }
             Operation::Bank(command) => Outcome::Bank(self.bank.query(command)?),
+            Operation::Clock => {
+                Outcome::Clock { now: self.clock(), runs: self.times.runs(), given: self.times.given() }
+            }
             _ => return None,
         })
     }
@@ -216,7 +198,7 @@ impl Store {
         };
         let below = self.keys.range((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix));
         let (mut items, mut bytes) = (Vec::new(), 0);
-        for (key, entry) in below.filter(|(_, entry)| entry.is_there(self.clock)) {
+        for (key, entry) in below.filter(|(_, entry)| self.is_there(entry)) {
             if items.len() >= (limit as usize).clamp(1, MOST_LISTED) || bytes >= MOST_TOLD {
                 return Outcome::Listed { items, more: true };
             }
@@ -233,24 +215,33 @@ impl Store {
         }
         match operation {
             Operation::Put { key, value, lives } => {
-                let before = self.entry(key).and_then(|entry| entry.ends);
-                self.put(key, value.clone(), self.end(*lives, before), version);
+                let before = self.entry(key).and_then(|entry| entry.end);
+                let end = self.end(*lives, before);
+                self.put(key, value.clone(), end, version);
                 Outcome::Stored { version }
             }
+            Operation::PutIf { key, value, lives, exists } => match self.item(key) {
+                None if *exists => Outcome::Absent,
+                Some(item) if !*exists => Outcome::Found(item),
+                _ => {
+                    let put = Operation::Put { key: key.clone(), value: value.clone(), lives: *lives };
+                    self.operate(&put, version)
+                }
+            },
             Operation::Add { key, by } => {
                 let entry = self.entry(key);
                 let number = entry.map_or(Some(0), |entry| number(&entry.what.value));
                 let Some(sum) = number.and_then(|number| number.checked_add(*by)) else {
                     return Outcome::NoNumber;
                 };
-                let ends = entry.and_then(|entry| entry.ends);
-                self.put(key, Blob::from(sum.to_string().as_str()), ends, version);
+                let end = entry.and_then(|entry| entry.end);
+                self.put(key, Blob::from(sum.to_string().as_str()), end, version);
                 Outcome::Sum { sum, version }
             }
             Operation::Live { key, lives } => {
                 let Some(entry) = self.entry(key).cloned() else { return Outcome::Absent };
-                let ends = self.end(*lives, entry.ends);
-                self.keep(key, Ending { ends, ..entry });
+                let end = self.end(*lives, entry.end);
+                self.keep(key, Ending { end, ..entry });
                 Outcome::Lives
             }
             Operation::Delete { key } => {
@@ -274,15 +265,16 @@ impl Store {
             Operation::Get { .. }
             | Operation::List { .. }
             | Operation::Holder { .. }
-            | Operation::Changes { .. } => {
+            | Operation::Changes { .. }
+            | Operation::Clock => {
                 unreachable!("it was answered above")
             }
         }
     }
 
-    fn put(&mut self, key: &Blob, value: Blob, ends: Option<u64>, version: u64) {
+    fn put(&mut self, key: &Blob, value: Blob, end: Option<End>, version: u64) {
         self.change(key, Some(&value), version);
-        self.keep(key, Ending { what: Entry { value, version }, ends });
+        self.keep(key, Ending { what: Entry { value, version }, end });
     }
 
     fn change(&mut self, key: &Blob, value: Option<&Blob>, version: u64) {
@@ -293,40 +285,54 @@ impl Store {
     fn acquire(&mut self, lock: &Blob, owner: &Blob, lives: Lives) -> Outcome {
         match self.grant(lock).cloned() {
             Some(grant) if grant.what.owner == *owner => {
-                let (token, ends) = (grant.what.token, self.end(lives, grant.ends));
-                self.keep_grant(lock, Ending { ends, ..grant });
+                let (token, end) = (grant.what.token, self.end(lives, grant.end));
+                self.keep_grant(lock, Ending { end, ..grant });
                 Outcome::AlreadyYours { token }
             }
             Some(grant) => self.held(&grant),
             None => {
                 self.token += 1;
                 let what = Held { owner: owner.clone(), token: self.token };
-                self.keep_grant(lock, Ending { what, ends: self.end(lives, None) });
+                let end = self.end(lives, None);
+                self.keep_grant(lock, Ending { what, end });
                 Outcome::Granted { token: self.token }
             }
         }
     }
 
-    /// Moves the clock, and removes some of what is over.
-    fn tick(&mut self, now: u64) -> StoreOutput {
-        // A time beyond all times would end everything, and nothing that begins later could end.
-        if plausible("the time", now.saturating_add(LONGEST)).is_ok() {
-            self.clock = self.clock.max(now);
+    /// Moves the clock, says when times end that run from now on, and removes some of what is over.
+    fn tick(&mut self, now: u64, given: u64) -> StoreOutput {
+        self.times.tick(now, given);
+        for _ in 0..SWEEP {
+            match self.times.awaited() {
+                None => break,
+                Some(Name::Key(key)) => {
+                    if let Some(entry) = self.keys.get(&key).cloned() {
+                        let end = self.times.noted(entry.end);
+                        self.keep(&key, Ending { end, ..entry });
+                    }
+                }
+                Some(Name::Lock(lock)) => {
+                    if let Some(grant) = self.locks.get(&lock).cloned() {
+                        let end = self.times.noted(grant.end);
+                        self.keep_grant(&lock, Ending { end, ..grant });
+                    }
+                }
+            }
         }
+        self.times.forget_starts();
         let version = self.latest + 1;
         for _ in 0..SWEEP {
-            let over = self.ends.get_min().filter(|((ends, _), ())| *ends <= self.clock);
-            let Some(((_, name), ())) = over.cloned() else { break };
-            match name {
-                Name::Key(key) => {
+            match self.times.over() {
+                None => break,
+                Some(Name::Key(key)) => {
                     self.remove(&key);
                     self.change(&key, None, version);
                 }
-                Name::Lock(lock) => self.remove_grant(&lock),
+                Some(Name::Lock(lock)) => self.remove_grant(&lock),
             }
         }
-        let waiting = self.ends.iter().take_while(|((ends, _), ())| *ends <= self.clock).take(SWEEP).count();
-        StoreOutput::Time { now: self.clock, waiting: waiting as u64 }
+        StoreOutput::Time { now: self.clock(), waiting: self.times.waiting(SWEEP) as u64 }
     }
 }
 
@@ -343,7 +349,7 @@ impl StateMachine for Store {
 
     fn apply(&mut self, command: &StoreCommand) -> StoreOutput {
         match command {
-            StoreCommand::Tick { now } => self.tick(*now),
+            StoreCommand::Tick { now, given } => self.tick(*now, *given),
             StoreCommand::Transact { when, then } => self.not_met(when).unwrap_or_else(|| {
                 let version = self.latest + 1;
                 StoreOutput::Done(then.iter().map(|operation| self.operate(operation, version)).collect())
@@ -361,13 +367,20 @@ impl StateMachine for Store {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let Self { clock, keys, latest, changes, locks, token, bank, ends: _ } = self.clone();
-        encode(&Saved { clock, keys, latest, changes, locks, token, bank: bank.snapshot().into() })
+        let Self { times, keys, latest, changes, locks, token, bank } = self.clone();
+        encode(&Saved {
+            times: times.saved(),
+            keys,
+            latest,
+            changes,
+            locks,
+            token,
+            bank: bank.snapshot().into(),
+        })
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), NotRestored> {
-        let Saved { clock, keys, latest, changes, locks, token, bank: saved } = decode(snapshot)?;
-        plausible("the clock", clock.saturating_add(LONGEST))?;
+        let Saved { times, keys, latest, changes, locks, token, bank: saved } = decode(snapshot)?;
         plausible("the latest version", latest)?;
         plausible("the latest token", token)?;
         changes.check(latest)?;
@@ -384,17 +397,12 @@ impl StateMachine for Store {
         if is_twice || tokens.first() == Some(&0) || tokens.last().is_some_and(|last| *last > token) {
             return Err(NotRestored::because(format!("{token} grants had the tokens {tokens:?}")));
         }
-        let of_keys = keys.iter().filter_map(|(key, entry)| Some((entry.ends?, Name::Key(key.clone()))));
-        let of_locks = locks.iter().filter_map(|(lock, grant)| Some((grant.ends?, Name::Lock(lock.clone()))));
-        let ends: Sorted<(u64, Name), ()> = of_keys.chain(of_locks).map(|end| (end, ())).collect();
-        if let Some(((end, name), ())) =
-            ends.get_max().filter(|((end, _), ())| *end > clock.saturating_add(LONGEST))
-        {
-            return Err(NotRestored::because(format!("{name:?} ends at {end}, and it is {clock}")));
-        }
+        let of_keys = keys.iter().filter_map(|(key, entry)| Some((Name::Key(key.clone()), entry.end?)));
+        let of_locks = locks.iter().filter_map(|(lock, grant)| Some((Name::Lock(lock.clone()), grant.end?)));
+        let times = Times::restored(times, of_keys.chain(of_locks))?;
         let mut bank = Bank::default();
         bank.restore(&saved)?;
-        *self = Self { clock, keys, latest, changes, locks, token, bank, ends };
+        *self = Self { times, keys, latest, changes, locks, token, bank };
         Ok(())
     }
 }

@@ -20,6 +20,9 @@ pub enum StoreCommand {
     Tick {
         /// Milliseconds since the Unix epoch.
         now: u64,
+        /// The number of times that had been given, as [`Outcome::Clock`] told the teller *before* it read its clock. These run from
+        /// `now` at the latest; a tick that was long under way starts none that was given since.
+        given: u64,
     },
 }
 
@@ -43,11 +46,14 @@ pub enum Condition {
 }
 
 /// The time that an entry or a grant has left, by the store's clock.
+///
+/// A time that is given has this much left until a tick starts it; so it is over late, by up to the distance of two ticks, but not
+/// early, however long the clock stood still before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Lives {
     /// It does not end by itself.
     Forever,
-    /// It ends after so many milliseconds.
+    /// It ends after so many milliseconds: at least 1, and at most a hundred years.
     For(u64),
     /// As long as the entry that was there before; for ever if there was none.
     AsBefore,
@@ -78,6 +84,18 @@ pub enum Operation {
         value: Blob,
         /// The time that the entry has.
         lives: Lives,
+    },
+    /// Stores if the key has a value already, or only if it has none. Unlike a [`Condition`], this one stops no other operation: if it
+    /// is not met, the outcome is the entry that is there, or [`Outcome::Absent`].
+    PutIf {
+        /// The key.
+        key: Blob,
+        /// The value.
+        value: Blob,
+        /// The time that the entry has.
+        lives: Lives,
+        /// True if the key must have a value, false if it must have none.
+        exists: bool,
     },
     /// Adds to a number, written in decimal digits; a key without a value counts as 0. The entry lives as long as before.
     Add {
@@ -130,6 +148,8 @@ pub enum Operation {
         /// The most changes. Those of one version are never told apart, however many they are.
         limit: u32,
     },
+    /// Asks for the store's clock.
+    Clock,
 }
 
 /// The output of a command.
@@ -155,7 +175,8 @@ pub enum StoreOutput {
     Time {
         /// Milliseconds since the Unix epoch.
         now: u64,
-        /// Entries and grants whose time is over and which are not removed yet.
+        /// Entries and grants whose time is over, or whose end was to be noted, and which were too many for one tick; the next
+        /// goes on. Not counted further than two thousand.
         waiting: u64,
     },
 }
@@ -249,6 +270,15 @@ pub enum Outcome {
         /// The oldest version after which changes can be asked for.
         oldest: u64,
     },
+    /// The store's clock.
+    Clock {
+        /// Milliseconds since the Unix epoch; zero before the first tick.
+        now: u64,
+        /// True if something ends by itself, so that somebody should tell the time.
+        runs: bool,
+        /// The number of times that were given so far.
+        given: u64,
+    },
 }
 
 impl Operation {
@@ -258,9 +288,11 @@ impl Operation {
             Operation::Get { .. }
             | Operation::List { .. }
             | Operation::Holder { .. }
-            | Operation::Changes { .. } => true,
+            | Operation::Changes { .. }
+            | Operation::Clock => true,
             Operation::Bank(command) => matches!(command, BankCommand::Balance { .. }),
             Operation::Put { .. }
+            | Operation::PutIf { .. }
             | Operation::Add { .. }
             | Operation::Live { .. }
             | Operation::Delete { .. }

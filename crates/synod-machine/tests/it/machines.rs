@@ -81,7 +81,9 @@ fn operation() -> BoxedStrategy<Operation> {
         name().prop_map(|key| Operation::Get { key }),
         (name(), proptest::option::of(name()), few.clone())
             .prop_map(|(prefix, after, limit)| Operation::List { prefix, after, limit }),
-        (name(), value, lives()).prop_map(|(key, value, lives)| Operation::Put { key, value, lives }),
+        (name(), value.clone(), lives()).prop_map(|(key, value, lives)| Operation::Put { key, value, lives }),
+        (name(), value, lives(), proptest::bool::ANY)
+            .prop_map(|(key, value, lives, exists)| { Operation::PutIf { key, value, lives, exists } }),
         (name(), prop_oneof![-2..3i64, Just(i64::MAX)]).prop_map(|(key, by)| Operation::Add { key, by }),
         (name(), lives()).prop_map(|(key, lives)| Operation::Live { key, lives }),
         name().prop_map(|key| Operation::Delete { key }),
@@ -90,6 +92,7 @@ fn operation() -> BoxedStrategy<Operation> {
         (name(), 0..4u64).prop_map(|(lock, token)| Operation::Release { lock, token }),
         synod_machine::Bank::commands().prop_map(Operation::Bank),
         (name(), 0..9u64, few).prop_map(|(prefix, after, limit)| Operation::Changes { prefix, after, limit }),
+        Just(Operation::Clock),
     ]
     .boxed()
 }
@@ -111,7 +114,7 @@ impl Tried for synod_machine::Store {
         prop_oneof![
             5 => (prop_oneof![4 => Just(Vec::new()), 1 => vec(condition, 1..3)], vec(operation(), 1..4))
                 .prop_map(|(when, then)| StoreCommand::Transact { when, then }),
-            1 => (0..20u64).prop_map(|now| StoreCommand::Tick { now }),
+            1 => (0..20u64, 0..9u64).prop_map(|(now, given)| StoreCommand::Tick { now, given }),
         ]
         .boxed()
     }

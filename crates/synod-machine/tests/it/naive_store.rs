@@ -11,11 +11,15 @@ use synod_machine::{
 };
 
 /// A value, a version and an end; or an owner, a token and an end.
-type Kept = (Blob, u64, Option<u64>);
+type Kept = (Blob, u64, Option<End>);
+
+/// A time that somebody gave something, by its number, and the time at which it is over once it runs.
+type End = (u64, u64, Option<u64>);
 
 #[derive(Default)]
 struct Naive {
     clock: u64,
+    given: u64,
     version: u64,
     token: u64,
     keys: BTreeMap<Blob, Kept>,
@@ -26,14 +30,21 @@ struct Naive {
 }
 
 impl Naive {
-    fn is_there(&self, ends: Option<u64>) -> bool {
-        ends.is_none_or(|ends| self.clock < ends)
+    fn is_there(&self, end: Option<End>) -> bool {
+        self.left(end).is_none_or(|left| left > 0)
     }
 
-    fn end(&self, lives: Lives, before: Option<u64>) -> Option<u64> {
+    fn left(&self, end: Option<End>) -> Option<u64> {
+        end.map(|(_, time, over)| over.map_or(time, |over| over.saturating_sub(self.clock)))
+    }
+
+    fn end(&mut self, lives: Lives, before: Option<End>) -> Option<End> {
         match lives {
             Lives::Forever => None,
-            Lives::For(time) => Some(self.clock + time),
+            Lives::For(time) => {
+                self.given += 1;
+                Some((self.given, time.max(1), None))
+            }
             Lives::AsBefore => before,
         }
     }
@@ -43,11 +54,11 @@ impl Naive {
     }
 
     fn item(&self, (value, version, ends): Kept) -> Item {
-        Item { value, version, left: ends.map(|ends| ends - self.clock) }
+        Item { value, version, left: self.left(ends) }
     }
 
     fn held(&self, (owner, token, ends): Kept) -> Outcome {
-        Outcome::Held { grant: Held { owner, token }, left: ends.map(|ends| ends - self.clock) }
+        Outcome::Held { grant: Held { owner, token }, left: self.left(ends) }
     }
 
     fn change(&mut self, version: u64, key: &Blob, value: Option<Blob>) {
@@ -59,16 +70,30 @@ impl Naive {
 
     fn apply(&mut self, command: &StoreCommand) -> StoreOutput {
         match command {
-            StoreCommand::Tick { now } => {
+            StoreCommand::Tick { now, given } => {
                 self.clock = self.clock.max(*now);
+                let clock = self.clock;
+                for end in self.keys.values_mut().chain(self.locks.values_mut()).flat_map(|kept| &mut kept.2)
+                {
+                    if end.0 <= *given && end.2.is_none() {
+                        end.2 = Some(clock + end.1);
+                    }
+                }
                 let version = self.version + 1;
-                let over = |kept: &Kept| kept.2.is_some_and(|ends| ends <= self.clock);
-                let gone: Vec<Blob> =
-                    self.keys.iter().filter(|(_, kept)| over(kept)).map(|(key, _)| key.clone()).collect();
+                let gone: Vec<Blob> = self
+                    .keys
+                    .iter()
+                    .filter(|(_, kept)| !self.is_there(kept.2))
+                    .map(|(key, _)| key.clone())
+                    .collect();
                 for key in gone {
                     self.keys.remove(&key);
                     self.change(version, &key, None);
                 }
+                // What they had given ends at the ticks as well.
+                let there: Vec<bool> = self.locks.values().map(|kept| self.is_there(kept.2)).collect();
+                let mut there = there.into_iter();
+                self.locks.retain(|_, _| there.next() == Some(true));
                 StoreOutput::Time { now: self.clock, waiting: 0 }
             }
             StoreCommand::Transact { when, then } => {
@@ -123,6 +148,14 @@ impl Naive {
                 self.change(version, key, Some(value.clone()));
                 Outcome::Stored { version }
             }
+            Operation::PutIf { key, value, lives, exists } => {
+                let found = self.find(&self.keys, key);
+                if found.is_some() == *exists {
+                    let put = Operation::Put { key: key.clone(), value: value.clone(), lives: *lives };
+                    return self.operate(&put, version);
+                }
+                found.map_or(Outcome::Absent, |kept| Outcome::Found(self.item(kept)))
+            }
             Operation::Add { key, by } => {
                 let found = self.find(&self.keys, key);
                 let text = found
@@ -142,8 +175,8 @@ impl Naive {
             Operation::Live { key, lives } => match self.find(&self.keys, key) {
                 None => Outcome::Absent,
                 Some((value, old, ends)) => {
-                    let ends = self.end(*lives, ends);
-                    self.keys.insert(key.clone(), (value, old, ends));
+                    let end = self.end(*lives, ends);
+                    self.keys.insert(key.clone(), (value, old, end));
                     Outcome::Lives
                 }
             },
@@ -195,6 +228,10 @@ impl Naive {
                     }
                 }
                 Outcome::Changed { changes: told, last: self.version.max(*after) }
+            }
+            Operation::Clock => {
+                let ends = self.keys.values().chain(self.locks.values()).any(|kept| kept.2.is_some());
+                Outcome::Clock { now: self.clock, runs: ends, given: self.given }
             }
         }
     }

@@ -1,4 +1,7 @@
+mod times;
+
 use super::changes::MOST_CHANGES;
+use super::times::LONGEST;
 use super::*;
 use crate::{BankCommand, BankOutput, Expect};
 
@@ -51,8 +54,10 @@ fn one(store: &mut Store, operation: Operation) -> Outcome {
     run(store, &[operation]).remove(0)
 }
 
+/// Tells the time with what was given up to now.
 fn tick(store: &mut Store, now: u64) -> u64 {
-    match store.apply(&StoreCommand::Tick { now }) {
+    let given = store.times.given();
+    match store.apply(&StoreCommand::Tick { now, given }) {
         StoreOutput::Time { waiting, .. } => waiting,
         other => panic!("it is told the time: {other:?}"),
     }
@@ -99,73 +104,34 @@ fn all_operations_happen_or_none_and_what_is_missing_is_said() {
 }
 
 #[test]
-fn what_has_a_time_ends_by_the_clock_of_the_log_and_by_nothing_else() {
+fn an_operation_with_a_condition_of_its_own_leaves_the_others_alone() {
     let mut store = Store::default();
-    tick(&mut store, 1000);
-    run(&mut store, &[put("a", "x", Lives::For(10)), acquire("me", Lives::For(20))]);
-    assert_eq!(one(&mut store, get("a")), Outcome::Found(item("x", 1, Some(10))));
-    tick(&mut store, 1009);
-    assert_eq!(one(&mut store, get("a")), Outcome::Found(item("x", 1, Some(1))));
-    tick(&mut store, 900);
-    assert_eq!(store.clock(), 1009, "it never goes back");
-    tick(&mut store, 1010);
-    assert_eq!((one(&mut store, get("a")), store.len()), (Outcome::Absent, 0));
-    let gone = Change { version: 2, key: "a".into(), value: None };
-    assert_eq!(one(&mut store, changes("", 1, 9)), Outcome::Changed { changes: vec![gone], last: 2 });
-    assert!(matches!(one(&mut store, acquire("you", Lives::Forever)), Outcome::Held { left: Some(10), .. }));
-    tick(&mut store, 1020);
-    assert_eq!(one(&mut store, acquire("you", Lives::Forever)), Outcome::Granted { token: 2 });
-    for now in [u64::MAX, u64::MAX - LONGEST] {
-        tick(&mut store, now);
-        assert_eq!(store.clock(), 1020, "that is no time");
-    }
-}
-
-#[test]
-fn an_entry_whose_time_is_over_is_gone_before_it_is_removed() {
-    let mut store = Store::default();
-    let many: Vec<Operation> = (0..2 * SWEEP).map(|i| put(&format!("k{i:05}"), "v", Lives::For(5))).collect();
-    run(&mut store, &many);
-    assert_eq!(tick(&mut store, 5), SWEEP as u64);
-    assert_eq!(store.len(), SWEEP);
-    let late = format!("k{:05}", 2 * SWEEP - 1);
-    assert_eq!(one(&mut store, get(&late)), Outcome::Absent);
-    assert_eq!(keys(&one(&mut store, list("k", None, 9))), (String::new(), false));
-    let again = transact(&[when(&late, Expect::Absent)], &[put(&late, "w", Lives::AsBefore)]);
-    assert!(matches!(store.apply(&again), StoreOutput::Done(_)));
-    assert_eq!(tick(&mut store, 6), 0);
-    assert_eq!(store.len(), 1, "the new one has no end");
-}
-
-#[test]
-fn a_time_can_be_changed_and_a_sum_keeps_it() {
-    let mut store = Store::default();
-    let live = |key: &str, lives| Operation::Live { key: key.into(), lives };
-    assert_eq!(one(&mut store, live("n", Lives::For(9))), Outcome::Absent);
-    run(&mut store, &[put("n", "41", Lives::For(9)), add("n", 1)]);
-    assert_eq!(one(&mut store, get("n")), Outcome::Found(item("42", 1, Some(9))));
-    one(&mut store, live("n", Lives::Forever));
-    tick(&mut store, 10);
-    assert_eq!(one(&mut store, get("n")), Outcome::Found(item("42", 1, None)));
-    one(&mut store, live("n", Lives::For(u64::MAX)));
-    assert_eq!(one(&mut store, get("n")), Outcome::Found(item("42", 1, Some(LONGEST))));
-    assert_eq!(one(&mut store, add("new", -3)), Outcome::Sum { sum: -3, version: 2 });
-    for text in ["", "x", "+1", "01", "1 ", "9223372036854775808"] {
-        one(&mut store, put("n", text, Lives::Forever));
-        assert_eq!(one(&mut store, add("n", 1)), Outcome::NoNumber, "{text:?}");
-    }
-    one(&mut store, put("n", &i64::MAX.to_string(), Lives::Forever));
-    assert_eq!(one(&mut store, add("n", 1)), Outcome::NoNumber);
+    let put_if = |key: &str, value: &str, exists| Operation::PutIf {
+        key: key.into(),
+        value: value.into(),
+        lives: Lives::Forever,
+        exists,
+    };
+    let outcomes = run(
+        &mut store,
+        &[put_if("a", "1", true), put_if("a", "2", false), put_if("a", "3", false), put_if("a", "4", true)],
+    );
+    let stored = Outcome::Stored { version: 1 };
+    let found = Outcome::Found(item("2", 1, None));
+    assert_eq!(outcomes, [Outcome::Absent, stored.clone(), found, stored]);
+    assert_eq!(one(&mut store, get("a")), Outcome::Found(item("4", 1, None)));
 }
 
 #[test]
 fn a_write_with_the_token_of_an_ended_grant_is_refused() {
     let mut store = Store::default();
     assert_eq!(one(&mut store, acquire("me", Lives::For(5))), Outcome::Granted { token: 1 });
+    tick(&mut store, 0);
     let guarded =
         |token| transact(&[Condition::Lock { lock: "l".into(), token }], &[put("k", "v", Lives::Forever)]);
     assert!(matches!(store.apply(&guarded(1)), StoreOutput::Done(_)));
     assert_eq!(one(&mut store, acquire("me", Lives::For(9))), Outcome::AlreadyYours { token: 1 });
+    tick(&mut store, 0);
     tick(&mut store, 8);
     assert!(matches!(store.apply(&guarded(1)), StoreOutput::Done(_)), "the grant was prolonged");
     tick(&mut store, 9);
@@ -284,22 +250,38 @@ fn keys_locks_and_accounts_have_names_of_their_own() {
     );
 }
 
+/// Gives the last key another end.
+fn end_of(store: &mut Store, end: End) {
+    store.keys.get_mut(&Blob::from("later")).expect("a key").end = Some(end);
+}
+
 #[test]
 fn a_snapshot_that_no_store_wrote_is_refused() {
     let mut store = Store::default();
     tick(&mut store, 7);
     run(&mut store, &[put("k", "v", Lives::For(5)), acquire("me", Lives::For(5))]);
+    tick(&mut store, 8);
+    run(&mut store, &[put("late", "v", Lives::For(5)), put("later", "v", Lives::For(5))]);
     let mut other = Store::default();
     other.restore(&store.snapshot()).expect("it is one");
     assert_eq!(other, store);
     for forge in [
         |store: &mut Store| store.latest = 0,
         |store: &mut Store| store.latest = u64::MAX,
-        |store: &mut Store| store.clock = u64::MAX,
+        |store: &mut Store| store.times.saved_mut().clock = u64::MAX,
+        |store: &mut Store| store.times.saved_mut().given = 3,
+        |store: &mut Store| store.times.saved_mut().given = u64::MAX,
+        |store: &mut Store| store.times.saved_mut().started = 3,
+        |store: &mut Store| store.times.saved_mut().starts.extend([(2u64, 8u64)]),
+        |store: &mut Store| store.times.saved_mut().starts.extend([(3u64, 8u64)]),
+        |store: &mut Store| end_of(store, End::After { number: 5, time: 1 }),
+        |store: &mut Store| end_of(store, End::After { number: 0, time: 1 }),
+        |store: &mut Store| end_of(store, End::After { number: 3, time: 0 }),
+        |store: &mut Store| end_of(store, End::After { number: 3, time: LONGEST + 1 }),
         |store: &mut Store| store.token = 0,
         |store: &mut Store| store.token = u64::MAX,
         |store: &mut Store| store.keys.get_mut(&Blob::from("k")).expect("a key").what.version = 0,
-        |store: &mut Store| store.keys.get_mut(&Blob::from("k")).expect("a key").ends = Some(u64::MAX),
+        |store: &mut Store| end_of(store, End::At(u64::MAX)),
         |store: &mut Store| store.locks.get_mut(&Blob::from("l")).expect("a lock").what.token = 0,
         |store: &mut Store| store.changes.note(9, &Blob::from("k"), None),
     ] {
