@@ -20,7 +20,7 @@ use synod_explore::{Action, Subject, System};
 use synod_model::mutants::Decorated;
 use synod_model::{Built, Ghost, Inside, Model};
 use synod_runtime::changes::Changes;
-use synod_runtime::node::FIRST_CLIENT;
+use synod_runtime::node::LOCAL_CLIENT;
 
 /// Actors of which there are models.
 pub trait Replayable: Subject<Msg = Msg, State: Inside, Timer: Serialize + DeserializeOwned> {
@@ -243,7 +243,7 @@ impl<A: Subject<Msg = Msg>> Schedule<A> {
             }
             Happening::Deliver(src, msg) => {
                 let src = usize::from(*src) as u64;
-                let from = if src >= FIRST_CLIENT { self.client(src, msg, me) } else { self.place(src) };
+                let from = if src >= LOCAL_CLIENT { self.client(src, msg, me) } else { self.place(src) };
                 if let (Some(from), Some(msg)) = (from, self.translate(msg)) {
                     self.actions.push(Action::<A>::Deliver { src: from, dst: me, msg });
                 }

@@ -10,7 +10,7 @@ use synod::{Ask, Cluster, Instance, Msg};
 use synod_explore::{self as explore, Observer, Step, Subject};
 use synod_model::claims::CLAIMS;
 use synod_model::{Ghost, Happened, History, Inside};
-use synod_runtime::node::FIRST_CLIENT;
+use synod_runtime::node::LOCAL_CLIENT;
 
 pub(crate) struct Judge {
     ghost: Ghost,
@@ -45,7 +45,7 @@ impl Judge {
         self.touched.clear();
         // Clients keep no record; that one asked for a value shows where the question arrives.
         if let Some((src, Msg::Ask(Ask::Request { instance, value }))) = step.delivered()
-            && src >= FIRST_CLIENT
+            && src >= LOCAL_CLIENT
         {
             self.record(&Happened::Proposed(*instance, value.clone()));
         }

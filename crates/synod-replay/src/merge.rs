@@ -15,7 +15,7 @@ use synod::Msg;
 use synod_explore::Subject;
 use synod_model::Inside;
 use synod_runtime::changes::Changes;
-use synod_runtime::node::FIRST_CLIENT;
+use synod_runtime::node::LOCAL_CLIENT;
 use synod_runtime::record::{self, Output, Recorded, Trigger};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -90,7 +90,7 @@ where
                 let Some(entry) = member.next() else { break };
                 for output in record::outputs(entry.outputs) {
                     if let Output::Send { to, msg } = output
-                        && to < FIRST_CLIENT
+                        && to < LOCAL_CLIENT
                     {
                         sent.insert(fingerprint(member.id, to, msg));
                     }
@@ -121,7 +121,7 @@ where
 /// True if the message that a member took next had been sent. Clients keep no records, so theirs always had.
 fn is_possible(member: u64, entry: &Recorded<'_>, sent: &FxHashSet<u64>) -> bool {
     match entry.event {
-        Trigger::Deliver { src, msg } if src < FIRST_CLIENT => sent.contains(&fingerprint(src, member, msg)),
+        Trigger::Deliver { src, msg } if src < LOCAL_CLIENT => sent.contains(&fingerprint(src, member, msg)),
         _ => true,
     }
 }

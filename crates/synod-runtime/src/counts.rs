@@ -15,7 +15,7 @@ pub struct Counts {
     pub sends: u64,
     /// Messages dropped because the inbox was full; clients were told so.
     pub inbox_full: u64,
-    /// Messages to itself dropped because too many waited.
+    /// Messages to itself or to local clients dropped because too many waited.
     pub local_full: u64,
     /// Authentic messages that the actor cannot decode.
     pub undecodable: u64,

@@ -72,9 +72,9 @@ pub struct Limits {
     pub inbox_bytes: usize,
     /// Messages of clients that may wait. Each weighs a few bytes more than its length.
     pub clients: Room,
-    /// Messages to itself that may wait.
+    /// Messages to itself that may wait. As many of local clients may, and as many answers to them.
     pub local: usize,
-    /// The most bytes of these messages.
+    /// The most bytes of these messages, of each of the three kinds.
     pub local_bytes: usize,
 }
 
@@ -104,6 +104,11 @@ pub(crate) struct Queues<A: Actor> {
     clients: Lines<Trigger<A>>,
     local: VecDeque<Trigger<A>>,
     local_bytes: usize,
+    /// Messages of local clients.
+    told: VecDeque<Trigger<A>>,
+    told_bytes: usize,
+    /// True if a local client had the last turn of clients.
+    told_last: bool,
     random: Vec<Trigger<A>>,
     turn: usize,
     /// Events since a client last had its turn.
@@ -121,6 +126,9 @@ impl<A: Actor> Default for Queues<A> {
             clients: Lines::default(),
             local: VecDeque::new(),
             local_bytes: 0,
+            told: VecDeque::new(),
+            told_bytes: 0,
+            told_last: false,
             random: Vec::new(),
             turn: 0,
             since_client: 0,
@@ -130,7 +138,8 @@ impl<A: Actor> Default for Queues<A> {
 
 impl<A: Actor> Queues<A> {
     pub(crate) fn pending(&self) -> bool {
-        !(self.inbox.is_empty() && self.clients.is_empty() && self.local.is_empty() && self.random.is_empty())
+        let is_quiet = self.inbox.is_empty() && self.local.is_empty() && self.random.is_empty();
+        !(is_quiet && self.clients.is_empty() && self.told.is_empty())
     }
 
     /// Takes a message from another process. Returns the senders of messages that were dropped for lack of room. Bytes that are no `K`
@@ -183,6 +192,16 @@ impl<A: Actor> Queues<A> {
         }
     }
 
+    /// Takes a message of a local client. Returns false if there is no room for it.
+    pub(crate) fn tell(&mut self, src: u64, msg: A::Msg, bytes: Box<[u8]>, limits: &Limits) -> bool {
+        let is_room = self.told.len() < limits.local && self.told_bytes + bytes.len() <= limits.local_bytes;
+        if is_room {
+            self.told_bytes += bytes.len();
+            self.told.push_back(Trigger::Deliver { src, msg, bytes });
+        }
+        is_room
+    }
+
     /// Draws one of the choices. The draw is an event of its own, and a later draw of the same name replaces it.
     pub(crate) fn choose(&mut self, key: String, mut choices: Vec<A::Random>, rng: &mut fastrand::Rng) {
         self.random.retain(|event| !matches!(event, Trigger::Random { key: other, .. } if *other == key));
@@ -201,7 +220,17 @@ impl<A: Actor> Queues<A> {
             return Some(event);
         }
         self.since_client = 0;
-        self.clients.pop().or_else(|| self.next_of_others(timers, now))
+        self.next_of_clients().or_else(|| self.next_of_others(timers, now))
+    }
+
+    /// Local clients, all together, and clients elsewhere take turns.
+    fn next_of_clients(&mut self) -> Option<Trigger<A>> {
+        self.told_last = !self.told.is_empty() && (!self.told_last || self.clients.is_empty());
+        if self.told_last {
+            self.told.pop_front().inspect(|event| self.told_bytes -= event.len())
+        } else {
+            self.clients.pop()
+        }
     }
 
     fn next_of_others(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Trigger<A>> {
@@ -224,6 +253,7 @@ impl<A: Actor> Queues<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::LOCAL_CLIENT;
     use stateright::actor::{Id, Out};
 
     struct Nobody;
@@ -245,6 +275,7 @@ mod tests {
         let next = std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1)));
         next.map(|event| match event {
             Trigger::Deliver { src, .. } if src >= FIRST_CLIENT => 'c',
+            Trigger::Deliver { src: LOCAL_CLIENT, .. } => 'p',
             Trigger::Deliver { src: 0, .. } => 'l',
             Trigger::Deliver { .. } => 'm',
             Trigger::Timeout { .. } => 't',
@@ -277,6 +308,23 @@ mod tests {
             assert_eq!(first.matches(other).count(), 10, "{turns}");
         }
         assert_eq!(rest, "c".repeat(98));
+    }
+
+    #[test]
+    fn local_clients_and_others_take_turns_and_wait_in_bounded_room() {
+        let (mut queues, mut timers) = (Queues::<Nobody>::default(), Timers::new());
+        let (limits, mut counts) = (Limits { local: 5, ..Limits::default() }, Counts::default());
+        let taken = (0..9).filter(|n| queues.tell(LOCAL_CLIENT, *n, Box::new([*n as u8]), &limits)).count();
+        assert_eq!(taken, 5, "five may wait");
+        for n in 0..3 {
+            assert_eq!(queues.receive::<u16>(CLIENT, &[n], &limits, &mut counts), [0_u64; 0]);
+        }
+        assert!(queues.pending());
+        assert_eq!(turns(&mut queues, &mut timers), "pcpcpcpp");
+        assert!(!queues.pending());
+        let limits = Limits { local_bytes: 3, ..limits };
+        let taken = (0..9).filter(|n| queues.tell(LOCAL_CLIENT, *n, Box::new([0, 0]), &limits)).count();
+        assert_eq!(taken, 1, "of two bytes each");
     }
 
     #[test]

@@ -19,12 +19,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use crate::ids::FIRST_CLIENT;
+pub use crate::ids::{FIRST_CLIENT, LOCAL_CLIENT, is_local_client};
 
 /// One actor with its disk, its wire and its timers.
 pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
@@ -41,6 +42,9 @@ pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
     recorder: Option<Recorder>,
     rng: fastrand::Rng,
     batch: Batch,
+    /// Encoded messages to local clients that their owner has not taken yet.
+    outlet: VecDeque<(u64, Box<[u8]>)>,
+    outlet_bytes: usize,
     counts: Counts,
     /// The first member heard with another list of members, and its list.
     strange: Option<(u64, Vec<u64>)>,
@@ -93,6 +97,8 @@ where
             recorder,
             rng,
             batch: Batch::default(),
+            outlet: VecDeque::new(),
+            outlet_bytes: 0,
             counts: Counts::default(),
             strange: None,
         };
@@ -142,10 +148,31 @@ where
         self.store.as_ref()
     }
 
+    /// Hands the actor a message of a local client, or of the owner of a client's node in the client's own name. It waits for its turn
+    /// like a message that was received, and is recorded like one. Returns false, and does nothing, if too much is waiting already or
+    /// nobody may speak so.
+    ///
+    /// A member's own name is not for its owner: everything that a member says to itself follows from its record.
+    pub fn tell(&mut self, src: u64, msg: &A::Msg) -> bool {
+        let is_own = src == self.transport.me() && src >= FIRST_CLIENT;
+        if !is_own && !is_local_client(src) {
+            return false;
+        }
+        self.queues.tell(src, msg.clone(), encode(msg).into(), &self.limits)
+    }
+
+    /// Takes the messages that the actor sent to local clients, in their order. Each was handed out only when everything that
+    /// it follows from was durable. If nobody takes them, later ones are dropped and counted.
+    pub fn told(&mut self) -> impl Iterator<Item = (u64, A::Msg)> + use<A, C, D, W> {
+        self.outlet_bytes = 0;
+        let taken = std::mem::take(&mut self.outlet);
+        taken.into_iter().filter_map(|(to, bytes)| Some((to, postcard::from_bytes(&bytes).ok()?)))
+    }
+
     /// The time at which there will be something to do even if nothing comes, in the wire's time.
     pub fn wakes(&mut self) -> Duration {
         let starts = self.state.is_none() && self.admittance.verdict() == Admission::Admitted;
-        if starts || self.queues.pending() {
+        if starts || (self.state.is_some() && self.queues.pending()) {
             return Duration::ZERO;
         }
         let greeting = self.transport.next_greeting();
@@ -168,7 +195,8 @@ where
             return Err(Stopped::Older(reason));
         }
         for _ in 0..self.limits.batch {
-            if self.staged() >= self.limits.batch_bytes {
+            // What was told before the start waits for it.
+            if self.state.is_none() || self.staged() >= self.limits.batch_bytes {
                 break;
             }
             let Some(event) = self.queues.next(&mut self.timers, now) else { break };
@@ -192,7 +220,7 @@ where
         let received = wire.receive(until, &mut |now, from, datagram| {
             transport.receive(now, from, datagram, &mut |event| match event {
                 transport::Arrival::Hello { from, standing, answer, begins } => {
-                    if begins && from < FIRST_CLIENT {
+                    if begins && from < LOCAL_CLIENT {
                         // The peer may have less now than it had, and is told how much was heard of it. So nothing that it
                         // said before may have an effect from here on.
                         counts.outdated += queues.forget(from);
@@ -417,8 +445,17 @@ where
     }
 
     fn send(&mut self, which: Range<usize>) {
-        let Node { batch, transport, wire, counts, .. } = self;
+        let Node { batch, transport, wire, counts, outlet, outlet_bytes, limits, .. } = self;
         for (to, range) in &batch.sends[which] {
+            if is_local_client(*to) {
+                if outlet.len() >= limits.local || *outlet_bytes + range.len() > limits.local_bytes {
+                    counts.local_full += 1;
+                } else {
+                    *outlet_bytes += range.len();
+                    outlet.push_back((*to, batch.bytes[range.clone()].into()));
+                }
+                continue;
+            }
             counts.sends += 1;
             if let Err(refused) = transport.send(*to, &batch.bytes[range.clone()]) {
                 counts.refuse(&refused);

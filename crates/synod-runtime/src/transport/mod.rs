@@ -25,7 +25,7 @@ pub use arrivals::{Arrival, Refused};
 pub use counts::{Counts, Dropped};
 
 use crate::admission::Answer;
-use crate::ids::FIRST_CLIENT;
+use crate::ids::{FIRST_CLIENT, LOCAL_CLIENT, is_local_client};
 use crate::keys::{ClientKeys, Keys};
 use crate::standing::{Known, Standing};
 use frames::Frame;
@@ -102,16 +102,17 @@ impl Transport {
     /// A transport that knows nobody yet.
     ///
     /// # Panics
-    /// When the longest datagram is not from 508 to 65,507 bytes, a peer is a client or this process itself, or there are more
-    /// members, or larger ids, than any configuration may have.
+    /// When the longest datagram is not from 508 to 65,507 bytes, a peer is a client or this process itself, this process is a local
+    /// client, or there are more members, or larger ids, than any configuration may have.
     pub fn new(config: Config, rng: fastrand::Rng) -> Transport {
         assert!((508..=65_507).contains(&config.datagram), "a datagram of {} bytes", config.datagram);
         let peers: BTreeMap<u64, Peer> =
             config.peers.into_iter().map(|(id, address)| (id, Peer::at(address))).collect();
         assert!(
-            peers.keys().all(|id| *id < FIRST_CLIENT && *id != config.me),
+            peers.keys().all(|id| *id < LOCAL_CLIENT && *id != config.me),
             "a peer is a member, and another"
         );
+        assert!(!is_local_client(config.me), "a local client needs no transport");
         let guest = config.client_keys.as_ref().filter(|_| config.me >= FIRST_CLIENT);
         let guest = guest.map(|keys| Guest::new(keys, config.me, &config.session));
         let me = Some(config.me).filter(|me| *me < FIRST_CLIENT);
@@ -253,6 +254,10 @@ impl Transport {
         }
         if header.to != self.me {
             return Err(Dropped::OtherReceiver);
+        }
+        // A local client speaks in its own program alone.
+        if is_local_client(header.from) {
+            return Err(Dropped::UnknownSender);
         }
         // Clients talk to members only.
         if header.from == self.me || (self.me >= FIRST_CLIENT && header.from >= FIRST_CLIENT) {

@@ -2,6 +2,7 @@
 
 mod contract;
 mod fairness;
+mod local;
 mod recording;
 mod serving;
 mod world;

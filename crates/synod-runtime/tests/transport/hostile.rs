@@ -3,13 +3,39 @@
 use crate::ends::{
     CLIENT, CLIENT_KEY, Clock, End, Flying, Heard, MAX, address, client, member, messages, pair, seeded,
 };
+use std::time::Duration;
 use synod_runtime::keys::Keys;
+use synod_runtime::node::{FIRST_CLIENT, LOCAL_CLIENT};
 use synod_runtime::standing::Standing;
 use synod_runtime::transport::{Config, Dropped, Refused, Transport};
 
 /// Messages that were heard, among greetings.
 fn said(heard: &[Heard]) -> usize {
     heard.iter().filter(|heard| matches!(heard, Heard::Message { .. })).count()
+}
+
+#[test]
+fn nobody_speaks_in_the_name_of_a_local_client() {
+    let (mut a, mut b, clock) = pair();
+    a.transport.tick(clock.0 + Duration::from_secs(9));
+    a.send(1, b"said").expect("there is a session");
+    let before = b.transport.counts().dropped(Dropped::UnknownSender);
+    let mut sent = 0;
+    for mut one in a.flush() {
+        for local in [LOCAL_CLIENT, LOCAL_CLIENT | 1, FIRST_CLIENT - 1] {
+            one.bytes[16..24].copy_from_slice(&local.to_le_bytes());
+            assert_eq!(b.take(clock.0, &one), []);
+            sent += 1;
+        }
+    }
+    assert!(sent >= 6, "a greeting and a message");
+    assert_eq!(b.transport.counts().dropped(Dropped::UnknownSender) - before, sent, "whatever the kind");
+}
+
+#[test]
+#[should_panic(expected = "needs no transport")]
+fn a_local_client_has_no_transport() {
+    End::new(member(LOCAL_CLIENT | 3, 1));
 }
 
 #[test]
