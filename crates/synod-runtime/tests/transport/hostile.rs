@@ -21,7 +21,8 @@ fn nobody_speaks_in_the_name_of_a_local_client() {
     a.send(1, b"said").expect("there is a session");
     let before = b.transport.counts().dropped(Dropped::UnknownSender);
     let mut sent = 0;
-    for mut one in a.flush().into_iter().filter(|one| one.to == b.address) {
+    let member = b.address;
+    for mut one in a.flush().into_iter().filter(|one| one.to == member) {
         for local in [LOCAL_CLIENT, LOCAL_CLIENT | 1, FIRST_CLIENT - 1] {
             one.bytes[16..24].copy_from_slice(&local.to_le_bytes());
             assert_eq!(b.take(clock.0, &one), []);
