@@ -1,0 +1,78 @@
+//! The settings of a client: the cluster that it talks to, and the limits that the two share.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of a client. All but the members and the key have defaults, which are those of a cluster's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The cluster's name. Members of another cluster do not answer.
+    pub cluster: String,
+    /// The file of the client key.
+    pub client_key: PathBuf,
+    /// The members' ids, which are below 65,536, and their addresses. All addresses are IPv4, or all are IPv6.
+    pub members: Vec<(u64, SocketAddr)>,
+    /// The longest command that the cluster takes, in bytes, with about 100 bytes that a command needs beside its keys and values.
+    pub max_value: usize,
+    /// The longest datagram, in bytes of UDP payload: from 508 to 65,507.
+    pub datagram: usize,
+    /// The most commands that may be without an answer at a time, from 1. The cluster has a limit of its own for this, and this one must
+    /// not be above it. Further calls wait for their turn.
+    pub window: u32,
+    /// The time after which a message without an answer is sent again, the second time that it is over.
+    pub resend: Range<Duration>,
+}
+
+impl Config {
+    /// A cluster without members so far, and the defaults for everything else.
+    pub fn new(cluster: impl Into<String>, client_key: impl Into<PathBuf>) -> Config {
+        let ms = Duration::from_millis;
+        Config {
+            cluster: cluster.into(),
+            client_key: client_key.into(),
+            members: Vec::new(),
+            max_value: 64 << 10,
+            datagram: 1200,
+            window: 16,
+            resend: ms(100)..ms(150),
+        }
+    }
+
+    /// Adds a member.
+    #[must_use]
+    pub fn member(mut self, id: u64, address: SocketAddr) -> Config {
+        self.members.push((id, address));
+        self
+    }
+
+    /// The number that stands for the cluster in datagrams.
+    pub(crate) fn tag(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(self.cluster.as_bytes())
+    }
+
+    /// The complaint about settings under which no client can run.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let ids: std::collections::BTreeSet<u64> = self.members.iter().map(|(id, _)| *id).collect();
+        let is_v4 = self.members.iter().filter(|(_, address)| address.is_ipv4()).count();
+        let complaint = if self.members.is_empty() {
+            "there are no members; give the id and the address of each".to_owned()
+        } else if ids.len() < self.members.len() {
+            "two members have the same id; give each its own".to_owned()
+        } else if let Some(id) = ids.iter().find(|id| **id > u64::from(u16::MAX)) {
+            format!("a member has the id {id}; ids are from 0 to {}", u16::MAX)
+        } else if is_v4 != 0 && is_v4 != self.members.len() {
+            "some addresses of members are IPv4 and some IPv6; give all of one kind".to_owned()
+        } else if !(508..=65_507).contains(&self.datagram) {
+            format!("datagram = {}: must be from 508 to 65507", self.datagram)
+        } else if self.window == 0 {
+            "window = 0: no command could ever be sent; give at least 1".to_owned()
+        } else if self.resend.is_empty() || self.resend.start.is_zero() {
+            "resend: needs two times, the second longer, neither 0".to_owned()
+        } else {
+            return None;
+        };
+        Some(complaint)
+    }
+}
