@@ -53,6 +53,8 @@ pub enum Command {
     Serve(Serve),
     /// Runs all members of a cluster on this machine, for trying out
     Cluster(Cluster),
+    /// Says how the members of a cluster are
+    Status(Status),
     /// Has a value chosen for an instance, unless another one was
     Put(Put),
     /// Says which value was chosen for an instance
@@ -333,6 +335,8 @@ Every member has the same configuration file:
   id = 0                               # bound to its data directory, as is the list of ids
   address = \"127.0.0.1:7100\"
   data = \"data/0\"
+  # http = \"127.0.0.1:9100\"          # metrics, status and a page for people; off without it. Anyone who reaches it reads
+                                       # it; `http-anywhere = true` above allows an address that is not loopback
 
 Signals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew.")]
 pub struct Serve {
@@ -341,9 +345,54 @@ pub struct Serve {
     /// Which member this is
     #[arg(long, value_parser = words::number)]
     pub id: u64,
+    /// How to print what the member says of itself on stderr
+    #[arg(long, value_enum, default_value = "human")]
+    pub log_format: LogFormat,
+    /// What to print: this, and all that is graver
+    #[arg(long, value_enum, default_value = "info")]
+    pub log_level: LogLevel,
     /// Stops when standard input ends
     #[arg(long, hide = true)]
     pub attached: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Asks each member at its `http` address in the configuration. At the same address there are a page for people, Prometheus
+metrics (/metrics), the status (/status.json) and whether the member is ready (/ready).
+Exit status: 0 some member told of itself, 2 none did.
+
+Examples:
+  synod status
+  synod status --member 1 --json")]
+pub struct Status {
+    #[command(flatten)]
+    pub cluster: Where,
+    /// Only this member
+    #[arg(long, value_name = "N", value_parser = words::number)]
+    pub member: Option<u64>,
+    /// One JSON object a line, a line per member
+    #[arg(long)]
+    pub json: bool,
+    /// How long to wait for a member
+    #[arg(long, value_parser = words::duration, default_value = "2s")]
+    pub timeout: Duration,
 }
 
 #[derive(ClapArgs)]

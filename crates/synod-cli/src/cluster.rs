@@ -5,7 +5,7 @@ use crate::output::{DIM, YELLOW, line, paint};
 use crate::{serve, words};
 use std::fmt::Write;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -74,7 +74,8 @@ pub fn run(args: &Cluster) -> Result<u8, String> {
             return Err(format!("a member cannot be started: {error}"));
         }
     }
-    line(&told(&members, &file, args.data.as_deref()));
+    let page = config.members.iter().find_map(|member| member.http);
+    line(&told(&members, &file, args.data.as_deref(), page));
     while !STOP.load(Ordering::Relaxed) {
         sleep(LOOK);
         for member in &mut members {
@@ -91,23 +92,31 @@ fn make(folder: &Path, file: &Path, nodes: u16) -> io::Result<()> {
     // They are all held until the last one is chosen, so that no two are the same.
     let sockets: Vec<UdpSocket> =
         (0..nodes).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+    let listeners: Vec<TcpListener> =
+        (0..nodes).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
     let mut text = "# Made by `synod cluster`. `synod serve --help` says what may stand here.\n\
                     cluster = \"local\"\ncluster-key = \"cluster.key\"\nclient-key = \"client.key\"\n"
         .to_owned();
-    for (id, socket) in sockets.iter().enumerate() {
-        let address = socket.local_addr()?;
-        let _ = write!(text, "\n[[member]]\nid = {id}\naddress = \"{address}\"\ndata = \"member-{id}\"\n");
+    for (id, (socket, listener)) in sockets.iter().zip(&listeners).enumerate() {
+        let (address, http) = (socket.local_addr()?, listener.local_addr()?);
+        let _ = write!(
+            text,
+            "\n[[member]]\nid = {id}\naddress = \"{address}\"\ndata = \"member-{id}\"\nhttp = \"{http}\"\n"
+        );
     }
     std::fs::write(file, text)
 }
 
 /// What can be done with the cluster.
-fn told(members: &[Member], file: &Path, data: Option<&Path>) -> String {
+fn told(members: &[Member], file: &Path, data: Option<&Path>, page: Option<SocketAddr>) -> String {
     let mut text =
         format!("{} members, data in {}\n", members.len(), file.parent().unwrap_or(file).display());
     for Member { id, address, running, .. } in members {
         let process = running.as_ref().map_or(0, Child::id);
         let _ = write!(text, "\n  member {id}   {address:<21}   process {process}");
+    }
+    if let Some(page) = page {
+        let _ = write!(text, "\n\nA page about them: http://{page}/");
     }
     let first = members.first().and_then(|member| member.running.as_ref()).map_or(0, Child::id);
     let kept = data.map_or_else(
@@ -116,7 +125,7 @@ fn told(members: &[Member], file: &Path, data: Option<&Path>) -> String {
     );
     let _ = write!(
         text,
-        "\n\nIn another terminal:\n\n  export SYNOD_CONFIG={}\n  synod put 1 hello\n  synod get 1\n\n\
+        "\n\nIn another terminal:\n\n  export SYNOD_CONFIG={}\n  synod put 1 hello\n  synod get 1\n  synod status\n\n\
          A member that ends is started again: try `kill -9 {first}`.\nCtrl-C ends all, {kept}.",
         file.display()
     );

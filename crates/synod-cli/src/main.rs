@@ -11,6 +11,8 @@ mod flight;
 mod formats;
 mod front;
 mod list;
+mod log;
+mod members;
 mod memory;
 mod output;
 mod progress;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Keygen(args) => serve::keygen(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Cluster(args) => cluster::run(&args),
+        Command::Status(args) => members::run(&args),
         Command::Put(args) => register::put(&args),
         Command::Get(args) => register::get(&args),
     };

@@ -1,9 +1,9 @@
 //! `synod serve` and `synod keygen`: one member of a cluster, and the keys it needs.
 
+use crate::args::LogFormat;
 use crate::args::{Keygen, Serve};
-use crate::output::{DIM, GREEN, RED, YELLOW, grouped, line, paint};
+use crate::output::{grouped, line};
 use crate::words;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,23 +12,42 @@ use synod_runtime::keys::{self, ClientKeys, Keys};
 use synod_runtime::refusal::{LOST, ids};
 use synod_runtime::transport::Dropped;
 use synod_runtime::wire::Waker;
+use synod_server::status::Board;
 use synod_server::{Config, Notice, Orders};
 use zeroize::Zeroizing;
 
 /// Runs a member until a signal stops it.
 pub fn run(args: &Serve) -> Result<u8, String> {
+    crate::log::start(args.log_format, args.log_level);
+    let done = serve(args);
+    if args.log_format == LogFormat::Json
+        && let Err(error) = &done
+    {
+        tracing::error!(member = args.id, "{error}");
+        return Ok(crate::status::UNUSABLE);
+    }
+    done
+}
+
+fn serve(args: &Serve) -> Result<u8, String> {
     let config = words::config(&args.cluster.config)?;
     let orders = Orders::default();
     let id = args.id;
+    let board = Board::default();
     let mut unheard = None;
+    let http = synod_status::serve(&config, id, &board).map_err(|error| error.to_string())?;
     let (counts, datagrams) = synod_server::run(
         &config,
         id,
         &orders,
+        &board,
         &mut |node| {
             let address =
                 node.wire().address().map_or_else(|_| "?".to_owned(), |address| address.to_string());
             say(id, &format!("listens on UDP {address}"));
+            if let Some(address) = http {
+                say(id, &format!("tells of itself at http://{address}/"));
+            }
             unheard = synod_server::obey_signals(&orders, node.wire().waker()).err();
             if args.attached {
                 stop_with_stdin(orders.clone(), node.wire().waker());
@@ -69,49 +88,40 @@ fn stop_with_stdin(orders: Orders, waker: Arc<Waker>) {
     });
 }
 
-/// Says a line in one write, so that members that share a terminal do not write into each other's lines.
 fn say(id: u64, text: &str) {
-    let choice = anstream::AutoStream::choice(&std::io::stderr());
-    let mut line = anstream::AutoStream::new(Vec::new(), choice);
-    // Memory takes everything; and when whoever reads stderr has gone, there is nobody to tell.
-    let _ = writeln!(line, "{} {text}", paint(DIM, &format!("member {id}")));
-    let _ = std::io::stderr().write_all(&line.into_inner());
+    tracing::info!(member = id, "{text}");
 }
 
 fn tell(id: u64, notice: &Notice) {
-    say(
-        id,
-        &match notice {
-            Notice::Cut(bytes) => {
-                format!("cut {bytes} bytes off its journal: a batch that was never acknowledged")
-            }
-            Notice::Waiting(silent) => paint(
-                YELLOW,
-                &format!("waits to hear from member {} that its disk is not behind", ids(silent)),
-            ),
-            Notice::TakesPart => paint(GREEN, "takes part"),
-            Notice::Abstains(reason) => paint(RED, &format!("abstains: {reason}; {LOST}")),
-            Notice::OtherMembers { from, theirs, ours } => paint(
-                RED,
-                &format!(
-                    "does not talk with member {from}: the members are {} there and {} here. Changing them is not possible \
-                     yet; start each with those that its data directory was made for",
-                    ids(theirs),
-                    ids(ours)
-                ),
-            ),
-            Notice::KeysRead => "has read its keys anew".to_owned(),
-            Notice::TooLarge(most) => paint(
-                RED,
-                &format!(
-                    "could not send a message of more than {} bytes. Values may be longer at another member: is `max-value` the \
-                     same everywhere?",
-                    grouped(*most as u64)
-                ),
-            ),
-            Notice::KeysKept(error) => paint(RED, &format!("keeps its old keys: {error}")),
-        },
-    );
+    match notice {
+        Notice::Cut(bytes) => {
+            say(id, &format!("cut {bytes} bytes off its journal: a batch that was never acknowledged"));
+        }
+        Notice::Waiting(silent) => {
+            tracing::warn!(
+                member = id,
+                "waits to hear from member {} that its disk is not behind",
+                ids(silent)
+            );
+        }
+        Notice::TakesPart => say(id, "takes part"),
+        Notice::Abstains(reason) => tracing::error!(member = id, "abstains: {reason}; {LOST}"),
+        Notice::OtherMembers { from, theirs, ours } => tracing::error!(
+            member = id,
+            "does not talk with member {from}: the members are {} there and {} here. Changing them is not possible yet; start each \
+             with those that its data directory was made for",
+            ids(theirs),
+            ids(ours)
+        ),
+        Notice::KeysRead => say(id, "has read its keys anew"),
+        Notice::TooLarge(most) => tracing::error!(
+            member = id,
+            "could not send a message of more than {} bytes. Values may be longer at another member: is `max-value` the same \
+             everywhere?",
+            grouped(*most as u64)
+        ),
+        Notice::KeysKept(error) => tracing::error!(member = id, "keeps its old keys: {error}"),
+    }
 }
 
 /// Makes the key files that a configuration names, or prints a key.

@@ -316,6 +316,11 @@ impl<D: Disk> Journal<D> {
         self.counts
     }
 
+    /// The length of the live file as far as it is written, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.tail.end
+    }
+
     /// Adds a record to the batch, as `fill` writes it. Returns the place of its bytes for [`Journal::batched`].
     pub fn record(&mut self, fill: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         self.records += 1;

@@ -25,9 +25,11 @@ pub mod standing;
 mod stopped;
 pub mod store;
 mod timers;
+mod timings;
 pub mod transport;
 mod varint;
 pub mod wire;
 
 pub use counts::Counts;
 pub use stopped::Stopped;
+pub use timings::{Durations, Timings};

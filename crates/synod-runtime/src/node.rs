@@ -12,6 +12,7 @@ use crate::inbox::{Limits, Queues, Trigger};
 use crate::record::{self, Change, Output, Recorder};
 use crate::store::Store;
 use crate::timers::Timers;
+use crate::timings::Timings;
 use crate::transport::{self, Transport};
 use crate::wire::Wire;
 use crate::{Counts, Stopped};
@@ -46,6 +47,7 @@ pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
     outlet: VecDeque<(u64, Box<[u8]>)>,
     outlet_bytes: usize,
     counts: Counts,
+    timings: Timings,
     /// The first member heard with another list of members, and its list.
     strange: Option<(u64, Vec<u64>)>,
 }
@@ -100,6 +102,7 @@ where
             outlet: VecDeque::new(),
             outlet_bytes: 0,
             counts: Counts::default(),
+            timings: Timings::default(),
             strange: None,
         };
         for peer in peers {
@@ -126,6 +129,11 @@ where
     /// Counts of the work done so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// The durations of the work done so far.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
     }
 
     /// The transport, which handles its datagrams.
@@ -194,6 +202,7 @@ where
             // The peer that knew better was silent until now.
             return Err(Stopped::Older(reason));
         }
+        let before = self.counts.steps;
         for _ in 0..self.limits.batch {
             // What was told before the start waits for it.
             if self.state.is_none() || self.staged() >= self.limits.batch_bytes {
@@ -202,7 +211,16 @@ where
             let Some(event) = self.queues.next(&mut self.timers, now) else { break };
             self.step(now, event)?;
         }
-        self.commit()
+        if self.counts.steps > before {
+            let took = self.wire.now().saturating_sub(now);
+            self.timings.steps.add(took);
+        }
+        self.commit()?;
+        if self.timings.is_waited_for() {
+            let now = self.wire.now();
+            self.timings.sent(now);
+        }
+        Ok(())
     }
 
     /// Bytes of the batch so far, to be saved or to be sent.
@@ -213,7 +231,18 @@ where
     /// Takes what the network has: messages into the inbox, and the peers' words about this member into its admittance.
     fn receive(&mut self, until: Duration) -> Result<(), Stopped<A>> {
         let Node {
-            wire, transport, queues, limits, admittance, state, counts, store, batch, strange, ..
+            wire,
+            transport,
+            queues,
+            limits,
+            admittance,
+            state,
+            counts,
+            store,
+            batch,
+            strange,
+            timings,
+            ..
         } = self;
         let saves = store.as_ref().map_or(0, Store::saves);
         let mut busy = Vec::new();
@@ -242,6 +271,7 @@ where
                 // Before the start there is no actor to hear it. The sender will send it again.
                 transport::Arrival::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Arrival::Message { from, bytes } => {
+                    timings.heard(from, now);
                     let dropped = queues.receive::<C::Ask>(from, bytes, limits, counts);
                     busy.extend(dropped.into_iter().filter(|sender| *sender >= FIRST_CLIENT));
                 }
@@ -375,6 +405,7 @@ where
                     if to == usize::from(self.me) as u64 {
                         self.queues.local(to, msg.clone(), bytes, &self.limits, &mut self.counts);
                     } else {
+                        self.timings.answers(to);
                         self.batch.sends.push((to, range.clone()));
                     }
                     last = Some((msg, range));
@@ -424,7 +455,11 @@ where
                         store.memory_mut().greet(*peer, &standing);
                     }
                 }
+                let (before, flushes) = (self.wire.now(), store.counts().flushes);
                 store.commit().map_err(Stopped::Disk)?;
+                if store.counts().flushes > flushes {
+                    self.timings.flush.add(self.wire.now().saturating_sub(before));
+                }
                 self.counts.flushes += 1;
                 self.transport.set_standing(store.standing());
             }

@@ -165,6 +165,11 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.journal.counts()
     }
 
+    /// The length of the journal file as far as it is written, in bytes.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal.bytes()
+    }
+
     /// The data directory.
     pub fn disk(&self) -> &D {
         self.journal.disk()

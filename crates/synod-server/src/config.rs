@@ -41,6 +41,8 @@ pub struct Member {
     pub address: SocketAddr,
     /// Its data directory, on its machine.
     pub data: PathBuf,
+    /// The TCP address at which it tells of itself over HTTP, if it does.
+    pub http: Option<SocketAddr>,
 }
 
 /// An error in a configuration file, with its place.
@@ -80,6 +82,8 @@ struct ConfigFile {
     datagram: Option<Spanned<i64>>,
     #[serde(default)]
     record: bool,
+    #[serde(default)]
+    http_anywhere: bool,
 }
 
 fn yes() -> bool {
@@ -92,6 +96,7 @@ struct MemberFile {
     id: Spanned<i64>,
     address: Spanned<String>,
     data: Option<PathBuf>,
+    http: Option<Spanned<String>>,
 }
 
 /// The most members: quorums cannot count more.
@@ -185,7 +190,24 @@ impl Config {
                 return Err(at(span, format!("address = \"{address}\" {message}")));
             }
             let data = member.data.clone().unwrap_or_else(|| PathBuf::from(format!("data/{id}")));
-            members.push(Member { id, address, data: folder.join(data) });
+            let http = match &member.http {
+                Some(given) => {
+                    let http = http(given.get_ref(), file.http_anywhere).and_then(|http| {
+                        match members
+                            .iter()
+                            .find(|other| other.http == Some(http) && other.address.ip() == address.ip())
+                        {
+                            Some(other) => Err(format!("member {} has it", other.id)),
+                            None => Ok(http),
+                        }
+                    });
+                    let wrong =
+                        |message| at(given.span(), format!("http = {:?}: {message}", given.get_ref()));
+                    Some(http.map_err(wrong)?)
+                }
+                None => None,
+            };
+            members.push(Member { id, address, data: folder.join(data), http });
         }
         Ok(Config {
             cluster: file.cluster.into_inner(),
@@ -209,6 +231,22 @@ impl Config {
     pub fn member(&self, id: u64) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
     }
+}
+
+/// The address at which a member tells of itself. What it tells is for everyone who can reach it.
+fn http(text: &str, anywhere: bool) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| {
+        "must be an IP address and a port, such as \"127.0.0.1:9100\" or \"[::1]:9100\"".to_owned()
+    })?;
+    if address.port() == 0 {
+        return Err("needs a port".to_owned());
+    }
+    if !address.ip().is_loopback() && !anywhere {
+        return Err("is not a loopback address, and whoever reaches it reads the member's status; set http-anywhere = true above \
+                    the members if that is meant"
+            .to_owned());
+    }
+    Ok(address)
 }
 
 #[cfg(test)]
@@ -262,6 +300,20 @@ data = "/var/lib/one"
         refused("[[member]]\nid = 0", "retry = [5, 5]\n[[member]]\nid = 0", (5, 9), "the second larger");
         refused("[[member]]\nid = 0", "max-value = 0\n[[member]]\nid = 0", (5, 13), "must be from 1 to");
         refused("[[member]]\nid = 0", "datagram = 100\n[[member]]\nid = 0", (5, 12), "must be from 508");
+        let at_member = "[[member]]\nid = 0";
+        refused(
+            at_member,
+            "[[member]]\nhttp = \"localhost:1\"\nid = 0",
+            (6, 8),
+            "must be an IP address and a port",
+        );
+        refused(at_member, "[[member]]\nhttp = \"127.0.0.1:0\"\nid = 0", (6, 8), "needs a port");
+        refused(
+            at_member,
+            "[[member]]\nhttp = \"10.0.0.1:9100\"\nid = 0",
+            (6, 8),
+            "set http-anywhere = true",
+        );
         refused("[[member]]\nid = 0", "colour = 1\n[[member]]\nid = 0", (5, 1), "unknown field");
         refused("cluster-key = \"keys/cluster\"", "cluster-key = 7", (2, 15), "invalid type");
         let none = "cluster = \"a\"\ncluster-key = \"k\"\nclient-key = \"c\"\n";

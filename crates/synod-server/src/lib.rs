@@ -7,6 +7,7 @@ mod config;
 mod door;
 mod serve;
 mod stable;
+pub mod status;
 mod wiring;
 
 pub use ask::{Answer, AskError, Question, ask};

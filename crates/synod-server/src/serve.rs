@@ -2,13 +2,13 @@
 
 use crate::config::{Config, Member};
 use crate::stable::PaxosChanges;
+use crate::status::{Board, Watch};
 use crate::wiring::Wiring;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use synod::{Process, Stable};
 use synod_runtime::admission::{Admission, Reason};
 use synod_runtime::disk::DirDisk;
@@ -173,7 +173,7 @@ fn recorder(config: &Config, member: &Member, store: &MemberStore<DirDisk>) -> R
         .map_err(|error| ServeError(format!("{}: {error}", path.display())))
 }
 
-/// Runs a member until it is told to stop.
+/// Runs a member until it is told to stop. It puts its status on the board.
 ///
 /// # Errors
 /// One clear message, for any reason to stop. If the actor went wrong, the event at which it did is written into
@@ -182,6 +182,7 @@ pub fn run(
     config: &Config,
     id: u64,
     orders: &Orders,
+    board: &Board,
     ready: &mut dyn FnMut(&UdpMember),
     notice: &mut dyn FnMut(Notice),
 ) -> Result<(Counts, transport::Counts), ServeError> {
@@ -190,6 +191,7 @@ pub fn run(
         notice(one);
     }
     ready(&node);
+    let mut watch = Watch::new(config, id, board.clone());
     let (mut last, mut too_large, mut strange) = (None, false, false);
     while !orders.stop.load(Ordering::Relaxed) {
         if orders.read_keys.swap(false, Ordering::Relaxed) {
@@ -206,9 +208,10 @@ pub fn run(
                 last = Some(now);
             }
         }
-        if let Err(stopped) = node.turn(Duration::MAX) {
+        if let Err(stopped) = node.turn(watch.wakes()) {
             return Err(explain(config, id, &node, &stopped));
         }
+        watch.look(&mut node);
         if !strange && let Some((from, theirs)) = node.other_members() {
             strange = true;
             let (theirs, ours) = (theirs.to_vec(), node.transport().members().to_vec());

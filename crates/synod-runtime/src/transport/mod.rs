@@ -176,6 +176,16 @@ impl Transport {
         self.peers.get(&id).filter(|peer| peer.link.is_some()).map(|peer| peer.standing)
     }
 
+    /// The last time that a member was heard in the present session with it.
+    pub fn heard(&self, id: u64) -> Option<Duration> {
+        self.peers.get(&id).filter(|peer| peer.link.is_some()).map(|peer| peer.heard)
+    }
+
+    /// The number of clients with which there is a session.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
     /// Bytes held for messages of which some pieces are missing. Bounded: four messages of the longest kind per member, and
     /// sixteen for all clients together.
     pub fn in_pieces(&self) -> usize {

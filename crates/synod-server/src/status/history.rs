@@ -1,0 +1,115 @@
+//! The last minutes of a member's loop, as far as a status tells of them.
+
+use super::told::{BallotTold, ELECTIONS, ElectionTold, Latencies, Latency, SECONDS, SecondTold};
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use synod_runtime::{Durations, Timings};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The time between two marks from which recent durations are counted, and the number of marks.
+const MARK: Duration = Duration::from_secs(10);
+const MARKS: usize = 6;
+
+/// Durations of the three kinds at one moment.
+#[derive(Clone, Default)]
+struct Mark {
+    flush: Durations,
+    steps: Durations,
+    answer: Durations,
+}
+
+/// The last minutes.
+pub(super) struct History {
+    marks: VecDeque<Mark>,
+    next_mark: Duration,
+    seconds: VecDeque<SecondTold>,
+    next_second: Duration,
+    /// The flushes, and what was executed, up to the last second.
+    second: (Durations, u64),
+    elections: VecDeque<ElectionTold>,
+    memory: Option<u64>,
+}
+
+impl History {
+    pub(super) fn new() -> History {
+        History {
+            marks: VecDeque::from([Mark::default()]),
+            next_mark: MARK,
+            seconds: VecDeque::new(),
+            next_second: SECOND,
+            second: (Durations::default(), 0),
+            elections: VecDeque::new(),
+            memory: memory(),
+        }
+    }
+
+    /// Ends seconds and marks when they are over. `done` is the number of instances executed so far.
+    pub(super) fn go_on(&mut self, timings: &Timings, done: u64, now: Duration) {
+        if now >= self.next_second {
+            self.next_second = now + SECOND;
+            let (before, was_done) = &self.second;
+            let flushes = timings.flush.since(before);
+            let second = SecondTold {
+                flushes: flushes.count(),
+                flush_p99_seconds: flushes.quantile(0.99).map(|it| it.as_secs_f64()),
+                executed: done.saturating_sub(*was_done),
+            };
+            self.second = (timings.flush.clone(), done);
+            push(&mut self.seconds, second, SECONDS);
+            self.memory = memory();
+        }
+        if now >= self.next_mark {
+            self.next_mark = now + MARK;
+            let Timings { flush, steps, answer, .. } = timings;
+            let mark = Mark { flush: flush.clone(), steps: steps.clone(), answer: answer.clone() };
+            push(&mut self.marks, mark, MARKS);
+        }
+    }
+
+    pub(super) fn elected(&mut self, leader: Option<u64>, ballot: Option<BallotTold>) {
+        push(&mut self.elections, ElectionTold { unix_ms: unix_ms(), leader, ballot }, ELECTIONS);
+    }
+
+    pub(super) fn latencies(&self, timings: &Timings) -> Latencies {
+        let none = Mark::default();
+        let mark = self.marks.front().unwrap_or(&none);
+        let latency = |all: &Durations, mark: &Durations| Latency::of(all, &all.since(mark));
+        Latencies {
+            flush: latency(&timings.flush, &mark.flush),
+            steps: latency(&timings.steps, &mark.steps),
+            answer: latency(&timings.answer, &mark.answer),
+        }
+    }
+
+    pub(super) fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    pub(super) fn elections(&self) -> Vec<ElectionTold> {
+        self.elections.iter().cloned().collect()
+    }
+
+    pub(super) fn seconds(&self) -> Vec<SecondTold> {
+        self.seconds.iter().cloned().collect()
+    }
+}
+
+/// Adds an item, and lets the oldest go where there would be more than `most`.
+fn push<T>(items: &mut VecDeque<T>, item: T, most: usize) {
+    items.push_back(item);
+    if items.len() > most {
+        items.pop_front();
+    }
+}
+
+/// Milliseconds since the Unix epoch. A clock before it counts as 0.
+pub(super) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The memory of this process that is in RAM, in bytes, where the kernel tells as Linux does.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}

@@ -1,0 +1,17 @@
+//! What a member tells of itself: plain data, read from outside the protocol. The roles know nothing of it.
+//!
+//! The loop fills a [`Status`] in now and then and puts it on a [`Board`]. Whoever serves or prints it takes it from there, so
+//! that no reader can delay the loop.
+
+mod board;
+mod history;
+mod read;
+mod told;
+mod watch;
+
+pub use board::Board;
+pub use told::{
+    BallotTold, DiskTold, ELECTIONS, ElectionTold, Latencies, Latency, LimitsTold, LogTold, PeerTold, Role,
+    SECONDS, SecondTold, Status, StoreTold, WaitingTold, WorkTold,
+};
+pub(crate) use watch::Watch;

@@ -1,0 +1,301 @@
+//! The words of a status.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use synod_runtime::Durations;
+
+/// The number of seconds that [`Status::seconds`] goes back.
+pub const SECONDS: usize = 120;
+/// The most changes of the leader that [`Status::elections`] holds.
+pub const ELECTIONS: usize = 24;
+
+/// A ballot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BallotTold {
+    /// The round.
+    pub round: u64,
+    /// The member whose ballot it is.
+    pub member: u64,
+}
+
+impl From<synod::Ballot> for BallotTold {
+    fn from(ballot: synod::Ballot) -> Self {
+        BallotTold { round: ballot.round, member: ballot.proposer.into() }
+    }
+}
+
+impl std::fmt::Display for BallotTold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.round, self.member)
+    }
+}
+
+/// What a member does in the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It does not take part: see [`Status::because`].
+    #[default]
+    Outside,
+    /// It begins no ballots.
+    Follower,
+    /// Its ballot is in phase 1.
+    Preparing,
+    /// Its ballot is in phase 2, or it may begin one at any time, since a quorum follows it.
+    Leader,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Role::Outside => "outside",
+            Role::Follower => "follower",
+            Role::Preparing => "preparing",
+            Role::Leader => "leader",
+        })
+    }
+}
+
+/// What a member knows of the log. Instances count from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTold {
+    /// The number of instances up to the highest that it knows to be chosen, this one included.
+    pub chosen: u64,
+    /// The number of instances whose commands it has executed. `None` if it keeps no log.
+    pub executed: Option<u64>,
+    /// The number of instances that its snapshot on the disk stands for.
+    pub snapshot: Option<u64>,
+    /// The first instance that is not forgotten.
+    pub start: u64,
+    /// The instances up to the highest chosen one whose values it does not know.
+    pub gaps: u64,
+    /// The instances in which it has issued and which are not known to be chosen.
+    pub open: u64,
+    /// The most instances that may be open: alpha. `None` if it keeps no log.
+    pub window: Option<u64>,
+    /// Another member's snapshot on its way here: the bytes that came and those of the whole.
+    pub arriving: Option<(u64, u64)>,
+    /// The members that are known to have executed something else.
+    pub differ: Vec<u64>,
+}
+
+/// Those who wait at a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingTold {
+    /// Commands that have no instance yet.
+    pub queue: u64,
+    /// Commands of clients without an answer.
+    pub commands: u64,
+    /// Questions of clients without an answer.
+    pub questions: u64,
+    /// Clients that the transport has a session with.
+    pub clients: u64,
+}
+
+/// The sizes of the machine that a member runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreTold {
+    /// Keys.
+    pub keys: u64,
+    /// Open sessions.
+    pub sessions: u64,
+    /// The machine's clock, in milliseconds since the Unix epoch; it moves by the log alone.
+    pub clock_ms: u64,
+}
+
+/// What a member wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskTold {
+    /// Bytes in the journal file.
+    pub journal_bytes: u64,
+    /// Bytes in the snapshot on the disk.
+    pub snapshot_bytes: u64,
+    /// Bytes written to the journal since the start.
+    pub written_bytes: u64,
+    /// Compactions of the journal since the start.
+    pub compactions: u64,
+}
+
+/// Counts of the work done since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkTold {
+    /// Events stepped through the actor.
+    pub steps: u64,
+    /// Saves.
+    pub saves: u64,
+    /// Flushes.
+    pub flushes: u64,
+    /// Messages sent.
+    pub messages_sent: u64,
+    /// Messages received.
+    pub messages_received: u64,
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Clients that were told that this member is busy.
+    pub told_busy: u64,
+    /// Clients that were forgotten to make room for others.
+    pub forgotten_clients: u64,
+}
+
+/// Durations of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Their number since the start.
+    pub count: u64,
+    /// All of them together, in seconds.
+    pub sum_seconds: f64,
+    /// The longest since the start, in seconds.
+    pub longest_seconds: f64,
+    /// The median of the last minute, in seconds; `None` if there were none.
+    pub p50_seconds: Option<f64>,
+    /// The duration that 99 of 100 did not exceed in the last minute, in seconds; `None` if there were none.
+    pub p99_seconds: Option<f64>,
+    /// Bounds in seconds, and the number of durations below each since the start.
+    pub below: Vec<(f64, u64)>,
+}
+
+impl Latency {
+    pub(super) fn of(all: &Durations, recent: &Durations) -> Latency {
+        let seconds = |duration: Duration| duration.as_secs_f64();
+        Latency {
+            count: all.count(),
+            sum_seconds: seconds(all.sum()),
+            longest_seconds: seconds(all.longest()),
+            p50_seconds: recent.quantile(0.5).map(seconds),
+            p99_seconds: recent.quantile(0.99).map(seconds),
+            below: all.below().map(|(bound, count)| (seconds(bound), count)).collect(),
+        }
+    }
+}
+
+/// Durations since the start, and those of the last minute.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latencies {
+    /// Writes of a batch to the disk, each with its flush.
+    pub flush: Latency,
+    /// The steps of one round of the loop.
+    pub steps: Latency,
+    /// The time from a client's message to the next message to that client.
+    pub answer: Latency,
+}
+
+/// Another member, as this one hears it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerTold {
+    /// The member.
+    pub member: u64,
+    /// True if the two can talk.
+    pub connected: bool,
+    /// The milliseconds since it was heard last; `None` if it was not heard in the present session.
+    pub heard_ms: Option<u64>,
+}
+
+/// A change of the leader, as one member saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElectionTold {
+    /// Milliseconds since the Unix epoch, by the member's clock.
+    pub unix_ms: u64,
+    /// The leader from then on; `None` if there was none.
+    pub leader: Option<u64>,
+    /// The highest ballot that the member knew then.
+    pub ballot: Option<BallotTold>,
+}
+
+/// One second of a member's life.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecondTold {
+    /// Flushes.
+    pub flushes: u64,
+    /// The duration that 99 of 100 flushes did not exceed, in seconds; `None` without flushes.
+    pub flush_p99_seconds: Option<f64>,
+    /// Instances executed; without a log, instances chosen.
+    pub executed: u64,
+}
+
+/// Limits in the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsTold {
+    /// The longest value in bytes.
+    pub max_value: u64,
+    /// The longest message in bytes.
+    pub max_message: u64,
+    /// The longest datagram in bytes.
+    pub datagram: u64,
+}
+
+/// All that a member tells of itself.
+// Fields: they are the keys of one JSON object.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The member's id.
+    pub member: u64,
+    /// The ids of all members.
+    pub members: Vec<u64>,
+    /// The version of the program.
+    pub version: String,
+    /// The time of this status: milliseconds since the Unix epoch, by the member's clock.
+    pub unix_ms: u64,
+    /// Seconds since the start of the process.
+    pub uptime_seconds: f64,
+    /// What it does.
+    pub role: Role,
+    /// The reason why it does not take part.
+    pub because: Option<String>,
+    /// The highest ballot that it knows.
+    pub ballot: Option<BallotTold>,
+    /// The member that it takes for the leader.
+    pub leader: Option<u64>,
+    /// The log.
+    pub log: LogTold,
+    /// Those who wait.
+    pub waiting: WaitingTold,
+    /// The machine, if it tells.
+    pub store: Option<StoreTold>,
+    /// The disk.
+    pub disk: DiskTold,
+    /// Counts.
+    pub work: WorkTold,
+    /// What was dropped, by reason; reasons for which nothing was are left out.
+    pub dropped: BTreeMap<String, u64>,
+    /// Durations.
+    pub latency: Latencies,
+    /// The other members.
+    pub peers: Vec<PeerTold>,
+    /// Bytes of memory that the operating system has given it; `None` where that is not known.
+    pub memory_bytes: Option<u64>,
+    /// Limits.
+    pub limits: LimitsTold,
+    /// The last changes of the leader, oldest first.
+    pub elections: Vec<ElectionTold>,
+    /// The last seconds, oldest first.
+    pub seconds: Vec<SecondTold>,
+}
+
+/// A member that lacks more than this many instances which it knows to be chosen is not ready.
+const LAGS: u64 = 1024;
+
+impl Status {
+    /// The instances that it knows to be chosen and has not executed.
+    pub fn lag(&self) -> u64 {
+        self.log.executed.map_or(0, |executed| self.log.chosen.saturating_sub(executed))
+    }
+
+    /// The reason why the member should not be asked now, if there is one.
+    pub fn not_ready(&self) -> Option<String> {
+        if let Some(because) = &self.because {
+            return Some(because.clone());
+        }
+        if self.leader.is_none() {
+            return Some("it knows no leader".to_owned());
+        }
+        if let Some((came, whole)) = self.log.arriving {
+            return Some(format!("a snapshot is on its way to it: {came} of {whole} bytes came"));
+        }
+        (self.lag() > LAGS).then(|| format!("it lacks {} instances that were chosen", self.lag()))
+    }
+}

@@ -1,0 +1,273 @@
+//! The watcher of one member's loop: it tells what changes, and fills the board in.
+
+use super::board::Board;
+use super::history::{History, unix_ms};
+use super::read::{self, Facts};
+use super::told::{DiskTold, LimitsTold, PeerTold, Role, Status, WorkTold};
+use crate::config::Config;
+use crate::stable::PaxosChanges;
+use crate::wiring::Wiring;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use synod::{Process, Stable};
+use synod_runtime::Timings;
+use synod_runtime::admission::Admission;
+use synod_runtime::disk::DirDisk;
+use synod_runtime::node::Node;
+use synod_runtime::refusal::ids;
+use synod_runtime::store::Store;
+use synod_runtime::transport::Dropped;
+use synod_runtime::wire::UdpWire;
+
+/// A member over real sockets and a real disk.
+type Member = Node<Process, PaxosChanges, DirDisk, UdpWire>;
+
+/// The time between two statuses, while there is something to do.
+const BETWEEN: Duration = Duration::from_millis(100);
+/// The longest time between two statuses.
+const IDLE: Duration = Duration::from_millis(500);
+/// A flush that takes longer is told.
+const SLOW: Duration = Duration::from_millis(100);
+/// The least time between two lines of one kind that may come often.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// The watcher of one member's loop.
+pub(crate) struct Watch {
+    board: Board,
+    config: Config,
+    wiring: Wiring,
+    me: u64,
+    facts: Facts,
+    history: History,
+    next_status: Duration,
+    /// True if nothing has happened since the last status.
+    is_told: bool,
+    /// The steps so far.
+    steps: u64,
+    flushes: Flushes,
+    drops: Drops,
+}
+
+/// The flushes so far, and the time before which no slow one is told.
+#[derive(Default)]
+struct Flushes {
+    count: u64,
+    sum: Duration,
+    quiet: Duration,
+}
+
+/// The drops that were told, and the time before which no others are.
+#[derive(Default)]
+struct Drops {
+    told: BTreeMap<String, u64>,
+    quiet: Duration,
+}
+
+impl Watch {
+    pub(crate) fn new(config: &Config, me: u64, board: Board) -> Watch {
+        Watch {
+            board,
+            wiring: Wiring::from(config),
+            config: config.clone(),
+            me,
+            facts: Facts::OUTSIDE,
+            history: History::new(),
+            next_status: Duration::ZERO,
+            is_told: false,
+            steps: 0,
+            flushes: Flushes::default(),
+            drops: Drops::default(),
+        }
+    }
+
+    /// The time at which the loop should come back here even if nothing happens, in the wire's time.
+    pub(crate) fn wakes(&self) -> Duration {
+        if self.is_told { self.next_status.saturating_add(IDLE - BETWEEN) } else { self.next_status }
+    }
+
+    /// Looks at a member after a round of its loop.
+    pub(crate) fn look(&mut self, node: &mut Member) {
+        let now = node.now();
+        self.tell_changes(node);
+        self.tell_slow_flush(node.timings(), now);
+        let steps = node.counts().steps;
+        self.is_told &= std::mem::replace(&mut self.steps, steps) == steps;
+        if now < self.next_status {
+            return;
+        }
+        (self.next_status, self.is_told) = (now + BETWEEN, true);
+        let done = self.facts.executed.unwrap_or_else(|| node.counts().saves);
+        self.history.go_on(node.timings(), done, now);
+        let status = self.status(node, now);
+        if now >= self.drops.quiet && status.dropped != self.drops.told {
+            self.drops.quiet = now + QUIET;
+            self.tell_drops(&status);
+            self.drops.told.clone_from(&status.dropped);
+        }
+        self.board.put(status);
+    }
+
+    fn tell_changes(&mut self, node: &Member) {
+        let new = Facts::of(node.state(), &self.wiring, self.me);
+        if new == self.facts {
+            return;
+        }
+        let old = std::mem::replace(&mut self.facts, new.clone());
+        let (instance, me) = (new.executed.unwrap_or(0), self.me);
+        let ballot = new.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
+        if new.leader != old.leader {
+            match new.leader {
+                Some(leader) if leader == me => tracing::info!(member = self.me, instance, ballot, "leads"),
+                Some(leader) => {
+                    tracing::info!(member = self.me, instance, ballot, leader, "follows member {leader}")
+                }
+                None => tracing::info!(member = self.me, instance, ballot, "knows no leader"),
+            }
+            self.history.elected(new.leader, new.ballot);
+        }
+        if new.own != old.own {
+            match (old.own, new.own) {
+                (_, Some(own)) => tracing::debug!(member = self.me, instance, ballot, "begins ballot {own}"),
+                (Some(own), None) => {
+                    tracing::debug!(member = self.me, instance, ballot, "gives up ballot {own}")
+                }
+                (None, None) => {}
+            }
+        }
+        if new.role == Role::Leader && old.role != Role::Leader {
+            tracing::debug!(member = self.me, instance, ballot, "has a phase-1 quorum");
+        }
+        if new.snapshot != old.snapshot
+            && let Some(snapshot) = new.snapshot
+        {
+            if old.is_arriving && !new.is_arriving {
+                tracing::info!(
+                    member = self.me,
+                    instance,
+                    ballot,
+                    snapshot,
+                    "went on from another member's snapshot"
+                );
+            } else if old.role != Role::Outside {
+                tracing::info!(member = self.me, instance, ballot, snapshot, "took a snapshot");
+            }
+        }
+        if new.is_arriving && !old.is_arriving {
+            tracing::info!(
+                member = self.me,
+                instance,
+                ballot,
+                "is behind the others' logs, and fetches a snapshot"
+            );
+        }
+        if new.differ > old.differ {
+            tracing::error!(member = self.me, instance, ballot, "other members have executed something else");
+        }
+    }
+
+    fn tell_slow_flush(&mut self, timings: &Timings, now: Duration) {
+        let (count, sum) = (timings.flush.count(), timings.flush.sum());
+        let took = sum.saturating_sub(std::mem::replace(&mut self.flushes.sum, sum));
+        let is_new = std::mem::replace(&mut self.flushes.count, count) != count;
+        if is_new && took >= SLOW && now >= self.flushes.quiet {
+            self.flushes.quiet = now + QUIET;
+            let instance = self.facts.executed.unwrap_or(0);
+            let ballot = self.facts.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
+            let took_ms = took.as_millis() as u64;
+            tracing::warn!(member = self.me, instance, ballot, took_ms, "waited {took_ms} ms for its disk");
+        }
+    }
+
+    fn tell_drops(&self, status: &Status) {
+        let more = status.dropped.iter().filter_map(|(reason, count)| {
+            let more = count - self.drops.told.get(reason).unwrap_or(&0);
+            (more > 0).then(|| format!("{more} {reason}"))
+        });
+        let reasons = more.collect::<Vec<_>>().join(", ");
+        let instance = status.log.executed.unwrap_or(0);
+        let ballot = status.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
+        tracing::debug!(member = self.me, instance, ballot, reasons, "dropped {reasons}");
+    }
+
+    fn status(&self, node: &mut Member, now: Duration) -> Status {
+        let because = match node.admission() {
+            Admission::Waiting { silent, .. } => {
+                Some(format!("it waits to hear from member {} that its disk is not behind", ids(&silent)))
+            }
+            Admission::Admitted => None,
+            Admission::Abstains(reason) => Some(format!("it abstains: {reason}")),
+        };
+        let peers: Vec<u64> = node.transport().peers().collect();
+        let peer = |member: u64| {
+            let transport = node.transport();
+            let heard = transport.heard(member).map(|heard| now.saturating_sub(heard).as_millis() as u64);
+            PeerTold { member, connected: transport.connected(member), heard_ms: heard }
+        };
+        let peers = peers.into_iter().map(peer).collect();
+        let (clients, datagrams) = (node.transport().clients(), node.transport().counts().clone());
+        let counts = node.counts();
+        let mut dropped: BTreeMap<String, u64> =
+            Dropped::ALL.iter().map(|why| (why.to_string(), datagrams.dropped(*why))).collect();
+        for (reason, count) in [
+            ("messages without room in the inbox", counts.inbox_full),
+            ("messages to itself without room", counts.local_full),
+            ("messages that cannot be decoded", counts.undecodable),
+            ("messages of a member's earlier start", counts.outdated),
+            ("messages before it took part", counts.early),
+            ("messages too long to be sent", counts.too_large),
+            ("messages to processes that were not there", counts.unreachable),
+        ] {
+            dropped.insert(reason.to_owned(), count);
+        }
+        dropped.retain(|_, count| *count > 0);
+        let server = node.state().and_then(|state| state.server());
+        let window = self.wiring.cluster().log.as_ref().map(|log| log.alpha);
+        let store = node.store();
+        let written = store.map(Store::<Stable, PaxosChanges, DirDisk>::counts).unwrap_or_default();
+        let disk = DiskTold {
+            journal_bytes: store.map_or(0, Store::<Stable, PaxosChanges, DirDisk>::journal_bytes),
+            snapshot_bytes: server.map_or(0, read::snapshot_bytes),
+            written_bytes: written.bytes,
+            compactions: written.compactions,
+        };
+        let work = WorkTold {
+            steps: counts.steps,
+            saves: counts.saves,
+            flushes: counts.flushes,
+            messages_sent: datagrams.messages_sent,
+            messages_received: datagrams.messages_received,
+            datagrams_sent: datagrams.sent,
+            datagrams_received: datagrams.received,
+            told_busy: datagrams.refusals,
+            forgotten_clients: datagrams.forgotten_clients,
+        };
+        Status {
+            cluster: self.config.cluster.clone(),
+            member: self.me,
+            members: self.wiring.members.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            unix_ms: unix_ms(),
+            uptime_seconds: now.as_secs_f64(),
+            role: if because.is_some() { Role::Outside } else { self.facts.role },
+            because,
+            ballot: self.facts.ballot,
+            leader: self.facts.leader,
+            log: server.map(|server| read::log(server, window)).unwrap_or_default(),
+            waiting: server.map(|server| read::waiting(server, clients)).unwrap_or_default(),
+            store: None,
+            disk,
+            work,
+            dropped,
+            latency: self.history.latencies(node.timings()),
+            peers,
+            memory_bytes: self.history.memory(),
+            limits: LimitsTold {
+                max_value: self.config.max_value as u64,
+                max_message: self.config.max_message() as u64,
+                datagram: self.config.datagram as u64,
+            },
+            elections: self.history.elections(),
+            seconds: self.history.seconds(),
+        }
+    }
+}
