@@ -12,6 +12,7 @@ mod imports;
 mod leading;
 mod liveness;
 mod local;
+mod observed;
 mod planted;
 mod proxy;
 mod reductions;

@@ -25,7 +25,9 @@ pub fn run(args: &Args) -> Result<u8, String> {
     }
     let told = ask_all(&config, asked, args.timeout);
     if args.json {
-        told.iter().for_each(|(id, told)| line(&object(*id, told)));
+        for (id, told) in &told {
+            line(&object(*id, told));
+        }
     } else {
         table(&told);
     }
@@ -137,5 +139,7 @@ fn details(status: &Status) {
     if !dropped.is_empty() {
         lines.push(format!("dropped {}", dropped.join(", ")));
     }
-    lines.iter().for_each(|text| line(&format!("        {}", paint(DIM, text))));
+    for text in lines {
+        line(&format!("        {}", paint(DIM, &text)));
+    }
 }

@@ -36,8 +36,11 @@ struct Desk {
     config: Config,
     me: u64,
     board: Board,
-    others: Mutex<Option<(Instant, Arc<Vec<(u64, Told)>>)>>,
+    others: Mutex<Option<(Instant, Words)>>,
 }
+
+/// The words of the other members.
+type Words = Arc<Vec<(u64, Told)>>;
 
 /// Serves the status of a member at its `http` address, until the process ends. Returns the address, or `None` if the member
 /// has none in its configuration.
@@ -162,7 +165,7 @@ impl Desk {
     }
 
     /// The words of the other members, asked for once for all pages of a moment.
-    async fn others(&self) -> Arc<Vec<(u64, Told)>> {
+    async fn others(&self) -> Words {
         let mut others = self.others.lock().await;
         if let Some((at, told)) = &*others
             && at.elapsed() < FRESH

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 /// The place where a member's loop puts its status, for readers on other threads.
 #[derive(Clone, Debug, Default)]
-pub struct Board(Arc<Mutex<Option<(Instant, Arc<Status>)>>>);
+pub struct Board(Arc<Mutex<Option<Latest>>>);
+
+/// A status and the time when it came.
+type Latest = (Instant, Arc<Status>);
 
 /// A loop that has not told anything for so long hangs.
 const HANGS: Duration = Duration::from_secs(5);

@@ -24,8 +24,8 @@ type Member = Node<Process, PaxosChanges, DirDisk, UdpWire>;
 
 /// The time between two statuses, while there is something to do.
 const BETWEEN: Duration = Duration::from_millis(100);
-/// The longest time between two statuses.
-const IDLE: Duration = Duration::from_millis(500);
+/// The further time while there is nothing to do.
+const IDLE: Duration = Duration::from_millis(400);
 /// A flush that takes longer is told.
 const SLOW: Duration = Duration::from_millis(100);
 /// The least time between two lines of one kind that may come often.
@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     config: Config,
     wiring: Wiring,
     me: u64,
+    /// The most instances that may be open.
+    window: Option<u64>,
     facts: Facts,
     history: History,
     next_status: Duration,
@@ -65,9 +67,11 @@ struct Drops {
 
 impl Watch {
     pub(crate) fn new(config: &Config, me: u64, board: Board) -> Watch {
+        let wiring = Wiring::from(config);
         Watch {
             board,
-            wiring: Wiring::from(config),
+            window: wiring.cluster().log.as_ref().map(|log| log.alpha),
+            wiring,
             config: config.clone(),
             me,
             facts: Facts::OUTSIDE,
@@ -82,7 +86,7 @@ impl Watch {
 
     /// The time at which the loop should come back here even if nothing happens, in the wire's time.
     pub(crate) fn wakes(&self) -> Duration {
-        if self.is_told { self.next_status.saturating_add(IDLE - BETWEEN) } else { self.next_status }
+        if self.is_told { self.next_status.saturating_add(IDLE) } else { self.next_status }
     }
 
     /// Looks at a member after a round of its loop.
@@ -109,17 +113,18 @@ impl Watch {
 
     fn tell_changes(&mut self, node: &Member) {
         let new = Facts::of(node.state(), &self.wiring, self.me);
-        if new == self.facts {
+        let old = std::mem::replace(&mut self.facts, new.clone());
+        // Nothing is to be told of an instance alone, so most rounds end here.
+        if new == (Facts { ballot: new.ballot, executed: new.executed, ..old.clone() }) {
             return;
         }
-        let old = std::mem::replace(&mut self.facts, new.clone());
         let (instance, me) = (new.executed.unwrap_or(0), self.me);
         let ballot = new.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
         if new.leader != old.leader {
             match new.leader {
                 Some(leader) if leader == me => tracing::info!(member = self.me, instance, ballot, "leads"),
                 Some(leader) => {
-                    tracing::info!(member = self.me, instance, ballot, leader, "follows member {leader}")
+                    tracing::info!(member = self.me, instance, ballot, leader, "follows member {leader}");
                 }
                 None => tracing::info!(member = self.me, instance, ballot, "knows no leader"),
             }
@@ -129,7 +134,7 @@ impl Watch {
             match (old.own, new.own) {
                 (_, Some(own)) => tracing::debug!(member = self.me, instance, ballot, "begins ballot {own}"),
                 (Some(own), None) => {
-                    tracing::debug!(member = self.me, instance, ballot, "gives up ballot {own}")
+                    tracing::debug!(member = self.me, instance, ballot, "gives up ballot {own}");
                 }
                 (None, None) => {}
             }
@@ -221,7 +226,6 @@ impl Watch {
         }
         dropped.retain(|_, count| *count > 0);
         let server = node.state().and_then(|state| state.server());
-        let window = self.wiring.cluster().log.as_ref().map(|log| log.alpha);
         let store = node.store();
         let written = store.map(Store::<Stable, PaxosChanges, DirDisk>::counts).unwrap_or_default();
         let disk = DiskTold {
@@ -252,7 +256,7 @@ impl Watch {
             because,
             ballot: self.facts.ballot,
             leader: self.facts.leader,
-            log: server.map(|server| read::log(server, window)).unwrap_or_default(),
+            log: server.map(|server| read::log(server, self.window)).unwrap_or_default(),
             waiting: server.map(|server| read::waiting(server, clients)).unwrap_or_default(),
             store: None,
             disk,

@@ -1,0 +1,280 @@
+//! What members tell of themselves over HTTP, on stderr and to `synod status`: it moves with what they do, and nobody who asks can
+//! hurt them.
+
+use crate::cluster::{Cluster, synod};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+use synod_server::{Answer, Config};
+
+/// How long anything may take before a test is given up; never how long something should take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A cluster whose members tell of themselves, at addresses that were free a moment ago.
+fn observed(members: usize) -> Cluster {
+    let mut cluster = Cluster::new(members, None, "");
+    let listeners: Vec<TcpListener> =
+        (0..members).map(|_| TcpListener::bind("127.0.0.1:0").expect("a loopback socket")).collect();
+    let files = (0..members).map(|id| format!("member-{id}.toml")).chain(["cluster.toml".to_owned()]);
+    for file in files {
+        let path = cluster.folder.path().join(file);
+        let mut text = fs::read_to_string(&path).expect("a configuration");
+        for (id, listener) in listeners.iter().enumerate() {
+            let http = listener.local_addr().expect("its address");
+            text = text.replace(&format!("id = {id}\n"), &format!("id = {id}\nhttp = \"{http}\"\n"));
+        }
+        fs::write(&path, text).expect("a configuration");
+    }
+    cluster.config = Config::load(&cluster.folder.path().join("cluster.toml")).expect("it is right");
+    cluster
+}
+
+fn http(cluster: &Cluster, id: usize) -> SocketAddr {
+    cluster.config.members[id].http.expect("it has one")
+}
+
+/// The status and the body of an answer; `None` if there was none.
+fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(10)))
+        .build();
+    let mut answer =
+        ureq::Agent::new_with_config(config).get(format!("http://{address}{path}")).call().ok()?;
+    let status = answer.status().as_u16();
+    Some((status, answer.body_mut().read_to_string().ok()?))
+}
+
+fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = is_so() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The samples of a member without labels, by name; and the names that have a text for people.
+fn metrics(address: SocketAddr) -> (BTreeMap<String, f64>, BTreeSet<String>) {
+    let (status, text) = get(address, "/metrics").expect("an answer");
+    assert_eq!(status, 200, "{text}");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let helped = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let (name, value) = line.rsplit_once(' ')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    });
+    (samples.collect(), helped.map(str::to_owned).collect())
+}
+
+fn status(cluster: &Cluster, args: &[&str]) -> Output {
+    let ran = synod().arg("status").args(args).current_dir(cluster.folder.path()).output();
+    ran.expect("synod runs")
+}
+
+/// What `synod status --json` says, a member each.
+fn told(cluster: &Cluster) -> Vec<Value> {
+    let ran = status(cluster, &["--json"]);
+    let text = String::from_utf8(ran.stdout).expect("text");
+    text.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
+}
+
+#[test]
+fn what_members_tell_moves_with_what_they_do() {
+    let mut cluster = observed(3);
+    cluster.start_all();
+    let ready =
+        || (0..3).all(|id| get(http(&cluster, id), "/ready").is_some_and(|(status, _)| status == 200));
+    until("all are ready", || ready().then_some(()));
+    let before: Vec<_> = (0..3).map(|id| metrics(http(&cluster, id)).0).collect();
+    for instance in 0..20 {
+        assert_eq!(cluster.put(instance, b"x"), Answer::Value(b"x".to_vec()));
+    }
+    for (id, before) in before.iter().enumerate() {
+        let moved = |name: &str, by: f64| {
+            let after = metrics(http(&cluster, id)).0;
+            (after[name] >= before[name] + by).then_some(())
+        };
+        for name in ["synod_saves_total", "synod_flushes_total", "synod_flush_duration_seconds_count"] {
+            until(&format!("{name} of member {id} moves"), || moved(name, 20.0));
+        }
+        until("chosen instances", || moved("synod_chosen_instances", 19.0));
+        until("datagrams", || moved("synod_datagrams_received_total", 20.0));
+    }
+    let answered = |id| metrics(http(&cluster, id)).0["synod_answer_duration_seconds_count"];
+    until("answers are timed", || ((0..3).map(answered).sum::<f64>() >= 20.0).then_some(()));
+    // Every sample belongs to a metric with a text for people.
+    let (samples, helped) = metrics(http(&cluster, 0));
+    for name in samples.keys() {
+        let name = name.split('{').next().expect("a name");
+        let of = helped.iter().any(|help| {
+            name.strip_prefix(help.as_str())
+                .is_some_and(|rest| ["", "_total", "_sum", "_count", "_bucket", "_info"].contains(&rest))
+        });
+        assert!(of, "{name} has no # HELP");
+    }
+    let told = told(&cluster);
+    assert_eq!(told.len(), 3);
+    for (id, status) in told.iter().enumerate() {
+        assert_eq!(status["member"], id);
+        assert!(status["log"]["chosen"].as_u64() >= Some(20), "{status}");
+        assert!(status["memory_bytes"].as_u64() > Some(1 << 20), "{status}");
+        assert!(status["latency"]["flush"]["p99_seconds"].as_f64() > Some(0.0), "{status}");
+    }
+    let table = status(&cluster, &[]);
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.status.success() && text.lines().count() >= 4 && text.contains("leader"), "{text}");
+    let one = status(&cluster, &["--member", "1", "--json"]);
+    assert_eq!(String::from_utf8_lossy(&one.stdout).lines().count(), 1);
+    // One that does not run is said to be silent; the others are told.
+    cluster.kill(2);
+    let text = String::from_utf8_lossy(&status(&cluster, &[]).stdout).into_owned();
+    assert!(text.contains("2  silent: "), "{text}");
+    cluster.stop(0);
+    cluster.stop(1);
+    assert_eq!(status(&cluster, &[]).status.code(), Some(2), "nobody is there");
+}
+
+#[test]
+fn an_election_shows_wherever_one_looks() {
+    let mut cluster = observed(3);
+    cluster.start_all();
+    let leads = |cluster: &Cluster, but: Option<u64>| {
+        let told = told(cluster);
+        let leader =
+            told.iter().find(|status| status["role"] == "leader" && status["member"].as_u64() != but);
+        leader.and_then(|status| status["member"].as_u64())
+    };
+    let first = until("someone leads", || leads(&cluster, None));
+    cluster.kill(first as usize);
+    let second = until("another leads", || leads(&cluster, Some(first)));
+    let page = until("the page shows it", || {
+        let (_, page) = get(http(&cluster, second as usize), "/")?;
+        page.contains(&format!("<span class=\"good\">member {second} leads</span>")).then_some(page)
+    });
+    let elections = page.split("Recent elections").nth(1).expect("they are on the page");
+    let places = [second, first].map(|member| elections.find(&format!("<span>member {member} leads</span>")));
+    assert!(places[0].is_some() && places[0] < places[1], "the newest comes first: {elections}");
+    assert!(page.contains("2 of 3 members ready") && page.contains(">silent<"), "{page}");
+    let (_, ready) = get(http(&cluster, second as usize), "/ready").expect("an answer");
+    assert_eq!(ready, "ready\n");
+    // Without the others there is no leader for long.
+    let other = (0..3).find(|id| ![first, second].contains(id)).expect("there are three");
+    cluster.kill(other as usize);
+    let not = until("it is not ready alone", || {
+        get(http(&cluster, second as usize), "/ready").filter(|(status, _)| *status == 503)
+    });
+    assert!(not.1.contains("knows no leader"), "{not:?}");
+}
+
+#[test]
+fn nobody_who_asks_can_hurt_a_member() {
+    let mut cluster = observed(1);
+    cluster.start_all();
+    let address = http(&cluster, 0);
+    assert!(address.ip().is_loopback());
+    until("it is ready", || get(address, "/ready").filter(|(status, _)| *status == 200));
+    for (path, status) in [("/nothing", 404), ("/page.css", 200), ("/page.js", 200)] {
+        assert_eq!(get(address, path).expect("an answer").0, status, "{path}");
+    }
+    let say = |text: &[u8]| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        // A connection that is closed before all was said, was closed.
+        let _ = stream.write_all(text);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    assert!(say(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").contains(" 405 "));
+    let long = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 1 << 20], b"\r\n\r\n"].concat();
+    let refused = say(&long);
+    assert!(refused.is_empty() || refused.contains(" 431 "), "{refused}");
+    assert!(!say(b"\0\xff\x16\x03garbage\r\n\r\n").contains(" 200 "));
+    // Hundreds that say nothing, and some that never end their request.
+    let idle: Vec<_> = (0..400)
+        .map(|index| {
+            let mut stream = TcpStream::connect(address).expect("it listens");
+            if index % 3 == 0 {
+                let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost");
+            }
+            stream
+        })
+        .collect();
+    for instance in 0..50 {
+        assert_eq!(cluster.put(instance, b"x"), Answer::Value(b"x".to_vec()), "the member goes on");
+    }
+    let memory = cluster.memory(0).expect("it runs");
+    assert!(memory < 64 << 20, "{memory} bytes of memory");
+    // Their time ends although they hold on.
+    until("others are answered again", || get(address, "/ready").filter(|(status, _)| *status == 200));
+    drop(idle);
+    let (status, log) = cluster.stop(0);
+    assert_eq!(status, Some(0), "{log:?}");
+}
+
+#[test]
+fn a_cluster_that_tells_nothing_is_said_to() {
+    let mut cluster = Cluster::new(1, None, "");
+    let ran = status(&cluster, &[]);
+    assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    let error = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(error.contains("cluster.toml") && error.contains("http = "), "{error}");
+    let ran = status(&cluster, &["--member", "7"]);
+    assert!(
+        ran.status.code() == Some(2) && String::from_utf8_lossy(&ran.stderr).contains("no member has id 7")
+    );
+    // Its address is taken: it does not start half.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a loopback socket");
+    let path = cluster.folder.path().join("member-0.toml");
+    let text = fs::read_to_string(&path).expect("a configuration");
+    let line = format!("id = 0\nhttp = \"{}\"\n", taken.local_addr().expect("its address"));
+    fs::write(&path, text.replace("id = 0\n", &line)).expect("a configuration");
+    cluster.start(0);
+    let (status, log) = cluster.ended(0);
+    assert!(status == Some(2) && log.iter().any(|line| line.contains("cannot listen on TCP")), "{log:?}");
+}
+
+#[test]
+fn a_members_life_is_told_in_json_where_that_is_asked_for() {
+    let cluster = observed(1);
+    let mut member = synod()
+        .args(["serve", "--id", "0", "--attached", "--log-format", "json", "--log-level", "debug"])
+        .current_dir(cluster.folder.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("synod runs");
+    let (mut seen, mut took_part) = (Vec::new(), false);
+    for line in BufReader::new(member.stderr.take().expect("it is piped")).lines() {
+        let line = line.expect("text");
+        let told: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(told["member"], 0, "{line}");
+        assert!(told["timestamp"].is_string() && told["level"].is_string(), "{line}");
+        took_part |= told["message"] == "takes part";
+        let leads = told["message"] == "leads";
+        if leads {
+            assert!(told["instance"].is_u64() && told["ballot"].is_string(), "{line}");
+            // It ends with its input.
+            drop(member.stdin.take());
+        }
+        seen.push(line);
+    }
+    assert!(member.wait().expect("it ends").success(), "{seen:?}");
+    assert!(took_part && seen.last().is_some_and(|line| line.contains("stopped: ")), "{seen:?}");
+    // A reason not to start is told in the same way.
+    let ran = synod()
+        .args(["serve", "--id", "9", "--log-format", "json"])
+        .current_dir(cluster.folder.path())
+        .output()
+        .expect("synod runs");
+    let told: Value = serde_json::from_slice(&ran.stderr).expect("one object");
+    assert!(ran.status.code() == Some(2) && told["level"] == "ERROR", "{told}");
+}
