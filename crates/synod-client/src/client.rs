@@ -19,7 +19,7 @@ use synod_machine::{
 #[derive(Clone)]
 pub struct Client {
     pub(crate) running: Arc<Running>,
-    timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// A call that is under way.

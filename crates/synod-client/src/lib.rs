@@ -25,6 +25,7 @@
 //! | `message`, `outcome` | what the application and the actor say to each other |
 //! | `running` | the thread with the socket and the clock |
 //! | `client`, `requests`, `watch` | the front for threads |
+//! | `tasks` | the front for tasks, with the feature `tokio` |
 
 mod client;
 mod config;
@@ -34,6 +35,8 @@ mod outcome;
 pub mod requests;
 mod running;
 pub mod session;
+#[cfg(feature = "tokio")]
+mod tasks;
 mod watch;
 
 pub use client::{Client, Pending, lives};
@@ -41,4 +44,6 @@ pub use config::Config;
 pub use error::Error;
 pub use message::{Call, Message, Reading};
 pub use outcome::{Doubt, Outcome, Refusal};
+#[cfg(feature = "tokio")]
+pub use tasks::AsyncClient;
 pub use watch::{Watch, WatchError};
