@@ -82,6 +82,18 @@ impl Changes {
         Outcome::Changed { changes, last: latest.max(after) }
     }
 
+    /// True if a key is known not to have changed after a version. Takes the changes that it looks at off a budget; beyond that nothing is
+    /// known.
+    pub(super) fn leave(&self, key: &Blob, since: u64, budget: &mut usize) -> bool {
+        let from = (Bound::Included((since.saturating_add(1), Blob::from(""))), Bound::Unbounded);
+        since >= self.dropped
+            && self.kept.range(from).all(|((_, changed), _)| {
+                let is_known = *budget > 0;
+                *budget = budget.saturating_sub(1);
+                is_known && changed != key
+            })
+    }
+
     /// Checks what a snapshot says of itself.
     pub(super) fn check(&self, latest: u64) -> Result<(), NotRestored> {
         let first = self.kept.get_min().map(|((version, _), _)| *version);

@@ -35,6 +35,8 @@ pub use words::{Change, Condition, Item, Lives, Operation, Outcome, StoreCommand
 /// The most entries of one list, and about the most bytes of one answer.
 const MOST_LISTED: usize = 1000;
 const MOST_TOLD: u64 = 256 << 10;
+/// The most changes that the conditions of one transaction look at.
+const LOOKED_AT: usize = 50_000;
 /// The most entries and grants that one tick removes.
 const SWEEP: usize = 1000;
 
@@ -158,10 +160,20 @@ impl Store {
 
     /// The first condition that is not met, as the output that says so.
     fn not_met(&self, when: &[Condition]) -> Option<StoreOutput> {
+        let mut budget = LOOKED_AT;
         (0..).zip(when).find_map(|(condition, one)| match one {
             Condition::Key { key, expect } => {
                 let found = self.entry(key);
                 let is_met = expect.is_met_by(found.map(|entry| &entry.what));
+                (!is_met)
+                    .then(|| StoreOutput::NotMet { condition, found: found.map(|entry| self.told(entry)) })
+            }
+            Condition::Unchanged { key, since } => {
+                let found = self.entry(key);
+                let is_met = match found {
+                    Some(entry) => entry.what.version <= *since,
+                    None => self.changes.leave(key, *since, &mut budget),
+                };
                 (!is_met)
                     .then(|| StoreOutput::NotMet { condition, found: found.map(|entry| self.told(entry)) })
             }
@@ -187,6 +199,7 @@ impl Store {
             Operation::Clock => {
                 Outcome::Clock { now: self.clock(), runs: self.times.runs(), given: self.times.given() }
             }
+            Operation::Latest => Outcome::Latest { version: self.latest },
             _ => return None,
         })
     }
@@ -266,7 +279,8 @@ impl Store {
             | Operation::List { .. }
             | Operation::Holder { .. }
             | Operation::Changes { .. }
-            | Operation::Clock => {
+            | Operation::Clock
+            | Operation::Latest => {
                 unreachable!("it was answered above")
             }
         }

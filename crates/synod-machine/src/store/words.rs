@@ -36,6 +36,14 @@ pub enum Condition {
         /// The expectation.
         expect: Expect,
     },
+    /// The key has not changed since a version: it has a value from then or before, or it has none and no change of it is kept. What
+    /// cannot be known any more, since too many changes came after, counts as changed.
+    Unchanged {
+        /// The key.
+        key: Blob,
+        /// The version, as [`Outcome::Latest`] told it.
+        since: u64,
+    },
     /// The lock is held under this fencing token: the grant that the asker relies on has not ended.
     Lock {
         /// The lock.
@@ -150,6 +158,8 @@ pub enum Operation {
     },
     /// Asks for the store's clock.
     Clock,
+    /// Asks for the latest version.
+    Latest,
 }
 
 /// The output of a command.
@@ -270,6 +280,11 @@ pub enum Outcome {
         /// The oldest version after which changes can be asked for.
         oldest: u64,
     },
+    /// The latest version: that of the last change.
+    Latest {
+        /// The version.
+        version: u64,
+    },
     /// The store's clock.
     Clock {
         /// Milliseconds since the Unix epoch; zero before the first tick.
@@ -289,7 +304,8 @@ impl Operation {
             | Operation::List { .. }
             | Operation::Holder { .. }
             | Operation::Changes { .. }
-            | Operation::Clock => true,
+            | Operation::Clock
+            | Operation::Latest => true,
             Operation::Bank(command) => matches!(command, BankCommand::Balance { .. }),
             Operation::Put { .. }
             | Operation::PutIf { .. }

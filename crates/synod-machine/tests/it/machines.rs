@@ -92,7 +92,7 @@ fn operation() -> BoxedStrategy<Operation> {
         (name(), 0..4u64).prop_map(|(lock, token)| Operation::Release { lock, token }),
         synod_machine::Bank::commands().prop_map(Operation::Bank),
         (name(), 0..9u64, few).prop_map(|(prefix, after, limit)| Operation::Changes { prefix, after, limit }),
-        Just(Operation::Clock),
+        prop_oneof![Just(Operation::Clock), Just(Operation::Latest)],
     ]
     .boxed()
 }
@@ -110,6 +110,7 @@ impl Tried for synod_machine::Store {
         let condition = prop_oneof![
             (name(), expect).prop_map(|(key, expect)| Condition::Key { key, expect }),
             (name(), 0..4u64).prop_map(|(lock, token)| Condition::Lock { lock, token }),
+            (name(), 0..9u64).prop_map(|(key, since)| Condition::Unchanged { key, since }),
         ];
         prop_oneof![
             5 => (prop_oneof![4 => Just(Vec::new()), 1 => vec(condition, 1..3)], vec(operation(), 1..4))

@@ -109,6 +109,17 @@ impl Naive {
                                 };
                             }
                         }
+                        Condition::Unchanged { key, since } => {
+                            let found = self.find(&self.keys, key);
+                            let version = found.as_ref().map_or(0, |kept| kept.1);
+                            let was_changed = |change: &Change| change.key == *key && change.version > *since;
+                            if version > *since || found.is_none() && self.changes.iter().any(was_changed) {
+                                return StoreOutput::NotMet {
+                                    condition,
+                                    found: found.map(|kept| self.item(kept)),
+                                };
+                            }
+                        }
                         Condition::Lock { lock, token } => {
                             let found = self.find(&self.locks, lock);
                             if found.as_ref().map(|kept| kept.1) != Some(*token) {
@@ -229,6 +240,7 @@ impl Naive {
                 }
                 Outcome::Changed { changes: told, last: self.version.max(*after) }
             }
+            Operation::Latest => Outcome::Latest { version: self.version },
             Operation::Clock => {
                 let ends = self.keys.values().chain(self.locks.values()).any(|kept| kept.2.is_some());
                 Outcome::Clock { now: self.clock, runs: ends, given: self.given }

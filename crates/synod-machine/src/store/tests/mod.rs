@@ -123,6 +123,44 @@ fn an_operation_with_a_condition_of_its_own_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_key_that_came_and_went_has_changed() {
+    let mut store = Store::default();
+    run(&mut store, &[put("a", "1", Lives::Forever)]);
+    assert_eq!(one(&mut store, Operation::Latest), Outcome::Latest { version: 1 });
+    let unchanged = |key: &str, since| {
+        let when = [Condition::Unchanged { key: key.into(), since }];
+        transact(&when, &[])
+    };
+    let done = StoreOutput::Done(Vec::new());
+    assert_eq!(
+        store.apply(&unchanged("a", 0)),
+        StoreOutput::NotMet { condition: 0, found: Some(item("1", 1, None)) }
+    );
+    assert_eq!(store.apply(&unchanged("a", 1)), done);
+    assert_eq!(store.apply(&unchanged("b", 0)), done);
+    one(&mut store, put("b", "1", Lives::Forever));
+    one(&mut store, delete("b"));
+    for since in [0, 1, 2] {
+        assert_eq!(store.apply(&unchanged("b", since)), StoreOutput::NotMet { condition: 0, found: None });
+    }
+    assert_eq!(store.apply(&unchanged("b", 3)), done);
+    for i in 0..MOST_CHANGES {
+        one(&mut store, put("c", &i.to_string(), Lives::Forever));
+    }
+    assert_eq!(store.apply(&unchanged("b", 3)), done, "all changes since then are kept");
+    let many: Vec<Condition> =
+        (0..6).map(|i| Condition::Unchanged { key: format!("d{i}").as_str().into(), since: 3 }).collect();
+    assert_eq!(
+        store.apply(&transact(&many, &[])),
+        StoreOutput::NotMet { condition: 5, found: None },
+        "one transaction looks at so many changes"
+    );
+    one(&mut store, put("c", "", Lives::Forever));
+    assert_eq!(store.apply(&unchanged("b", 3)), StoreOutput::NotMet { condition: 0, found: None });
+    assert_eq!(store.apply(&unchanged("a", 3)), done, "its value is from then");
+}
+
+#[test]
 fn a_write_with_the_token_of_an_ended_grant_is_refused() {
     let mut store = Store::default();
     assert_eq!(one(&mut store, acquire("me", Lives::For(5))), Outcome::Granted { token: 1 });
