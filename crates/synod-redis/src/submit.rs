@@ -1,0 +1,33 @@
+//! The way to the cluster, as the connections need it. The module itself guarantees nothing.
+
+use crate::reply::Reply;
+use std::future::Future;
+use synod_machine::{StoreCommand, StoreOutput};
+
+/// Something that has commands done.
+pub trait Submit: Clone + Send + Sync + 'static {
+    /// Has a command done, once at most. A command that only asks is answered with all that was acknowledged before.
+    fn submit(&self, command: StoreCommand) -> impl Future<Output = Result<StoreOutput, SubmitError>> + Send;
+}
+
+/// The reasons for which there is no output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubmitError {
+    /// The outcome is not known: the command may have taken effect, or may yet.
+    Unknown(String),
+    /// It was not done, for the moment there is too much to do.
+    Busy(String),
+    /// It was not done.
+    Refused(String),
+}
+
+impl SubmitError {
+    /// The reply that says so.
+    pub(crate) fn reply(&self) -> Reply {
+        Reply::Error(match self {
+            SubmitError::Unknown(why) => format!("UNKNOWN the command may have taken effect: {why}"),
+            SubmitError::Busy(why) => format!("BUSY nothing was done: {why}"),
+            SubmitError::Refused(why) => format!("ERR nothing was done: {why}"),
+        })
+    }
+}

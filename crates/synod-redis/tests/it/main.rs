@@ -1,0 +1,6 @@
+//! Tests of the front against a store in this process.
+
+mod local;
+mod oracle;
+mod served;
+mod spoken;
