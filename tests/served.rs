@@ -32,11 +32,11 @@ fn served() -> BTreeSet<&'static str> {
         panic!("a member is a server")
     };
     let mut options = BTreeSet::from(["many instances", "a crash"]);
-    let (hold_off, catch_up, truncate) = match log {
-        Some(Log { alpha: _, machine: _, hold_off, catch_up, truncate }) => {
-            (hold_off.is_some(), catch_up.is_some(), truncate.is_some())
+    let (batches, hold_off, catch_up, truncate) = match log {
+        Some(Log { alpha: _, batch, machine: _, hold_off, catch_up, truncate }) => {
+            (batch > 1, hold_off.is_some(), catch_up.is_some(), truncate.is_some())
         }
-        None => (false, false, false),
+        None => (false, false, false, false),
     };
     options.extend(
         [
@@ -47,6 +47,7 @@ fn served() -> BTreeSet<&'static str> {
             (after.is_some(), "tries again on a timer"),
             (report < usize::MAX, "reports in parts"),
             (election.is_some(), "an election"),
+            (batches, "batches"),
             (hold_off, "holds off"),
             (catch_up, "catches up"),
             (truncate, "snapshots"),
@@ -73,6 +74,7 @@ fn modelled(model: &Model) -> BTreeSet<&'static str> {
         (matches!(system.retry, RetryFile::OnTimeout | RetryFile::OnEither), "tries again on a timer"),
         (cluster.report < usize::MAX, "reports in parts"),
         (cluster.election.is_some(), "an election"),
+        (log.is_some_and(|log| log.batch > 1), "batches"),
         (log.is_some_and(|log| log.hold_off.is_some()), "holds off"),
         (log.is_some_and(|log| log.catch_up.is_some()), "catches up"),
         (log.is_some_and(|log| log.truncate.is_some()), "snapshots"),
@@ -86,7 +88,7 @@ fn modelled(model: &Model) -> BTreeSet<&'static str> {
 fn each_option_that_is_served_is_modelled_together_with_each_other() {
     let mut options = served();
     assert!(options.len() >= 9, "{options:?}");
-    options.extend(["questions", "snapshots"]);
+    options.extend(["questions", "snapshots", "batches"]);
     let models: Vec<BTreeSet<&str>> = catalogue()
         .iter()
         .filter(|model| model.file.system.layout == Layout::CoLocated && model.mutant().is_none())
@@ -97,8 +99,8 @@ fn each_option_that_is_served_is_modelled_together_with_each_other() {
     for one in &options {
         for other in options.iter().filter(|other| *other > one) {
             // What reads a log is a question, and only a log has snapshots.
-            if *one == "reads" && ["questions", "snapshots"].contains(other)
-                || *other == "reads" && ["questions", "snapshots"].contains(one)
+            if *one == "reads" && ["questions", "snapshots", "batches"].contains(other)
+                || *other == "reads" && ["questions", "snapshots", "batches"].contains(one)
             {
                 continue;
             }

@@ -245,7 +245,8 @@ pub(crate) fn bound(_: &Cluster, happened: &Happened) -> bool {
 pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
     for (instance, ballot, value) in history.chosen(quorums) {
         // Commands of a log are not for one instance, and gaps may be filled with no-ops.
-        let in_log = history.proposed.is_empty() && (history.submitted.contains(value) || value.is_no_op());
+        let in_log = history.proposed.is_empty()
+            && synod::commands(value).iter().all(|command| history.submitted.contains(command));
         if !in_log && !history.proposed.contains(&(instance, value.clone())) {
             return Err(format!("{value:?} was chosen in {instance:?} and nobody proposed it"));
         }
@@ -457,8 +458,10 @@ pub fn x1(_: &Quorums, history: &History) -> Result<(), String> {
             let Some(value) = chosen.get(&instance) else {
                 return Err(format!("{last:?} was executed, and nothing is chosen in {instance:?}"));
             };
-            if !value.is_no_op() && due.iter().all(|(_, earlier)| earlier != value) {
-                due.push((instance, value.clone()));
+            for command in synod::commands(value) {
+                if due.iter().all(|(_, earlier)| *earlier != command) {
+                    due.push((instance, command));
+                }
             }
         }
         if due != *executed {

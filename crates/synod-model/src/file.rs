@@ -233,12 +233,19 @@ pub enum DeliveryFile {
     Ordered,
 }
 
+fn one() -> usize {
+    1
+}
+
 /// Servers that keep a log, and run a machine on it. Values are then commands, and readers ask without the log.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LogFile {
     /// The window.
     pub alpha: u64,
+    /// The most commands that share an instance. Only commands that wait while the window is full do.
+    #[serde(default = "one")]
+    pub batch: usize,
     /// The machine: `register` (see `ledger.rs`), which it is if left out, or `bank`, `kv`, `lock` (see `spoken.rs`).
     #[serde(default)]
     pub machine: Sequential,

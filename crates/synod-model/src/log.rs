@@ -98,7 +98,14 @@ pub(crate) mod tests {
 
     pub(crate) fn cluster() -> (Cluster, Log) {
         let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
-        let log = Log { alpha: 2, machine: Ledger::shared(), hold_off: None, catch_up: None, truncate: None };
+        let log = Log {
+            alpha: 2,
+            batch: 1,
+            machine: Ledger::shared(),
+            hold_off: None,
+            catch_up: None,
+            truncate: None,
+        };
         let cluster = Cluster {
             acceptors: Vec::new(),
             proposers: Vec::new(),

@@ -44,6 +44,10 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
         let place = judge.place(&["log", "alpha"]);
         return judge.error(place, "alpha = 0: nothing could ever be proposed; it must be 1 or more");
     }
+    if log.batch == 0 {
+        let place = judge.place(&["log", "batch"]);
+        return judge.error(place, "batch = 0: nothing could ever be proposed; it must be 1 or more");
+    }
     if log.truncate.as_ref().is_some_and(|truncate| truncate.every == 0 || truncate.part == Some(0)) {
         let place = judge.place(&["log", "truncate"]);
         return judge.error(place, "truncate: `every` and `part` must be 1 or more");
@@ -89,6 +93,7 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
     let any = || Duration::ZERO..Duration::ZERO;
     Ok(Some(Log {
         alpha: log.alpha,
+        batch: log.batch,
         machine,
         hold_off: log.hold_off.then(any),
         catch_up: log.catch_up.then(any),

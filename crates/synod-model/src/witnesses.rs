@@ -3,7 +3,7 @@
 
 use crate::history::{Happened, History, Note};
 use std::collections::BTreeSet;
-use synod::{AcceptorSet, Ballot, Instance, Quorums};
+use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
 
 /// The sign of a witness.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 25] = [
+pub const WITNESSES: [Witness; 26] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -152,8 +152,16 @@ pub const WITNESSES: [Witness; 25] = [
         name: "chosen_twice",
         says: "a command was chosen in two instances",
         sign: Sign::History(|q, h, _| {
-            h.chosen(q).any(|(i, _, value)| h.chosen(q).any(|(j, _, other)| i != j && value == other))
+            let both = |value: &Value, other: &Value| {
+                synod::commands(value).iter().any(|command| synod::commands(other).contains(command))
+            };
+            h.chosen(q).any(|(i, _, value)| h.chosen(q).any(|(j, _, other)| i != j && both(value, other)))
         }),
+    },
+    Witness {
+        name: "batched",
+        says: "commands were issued that share an instance",
+        sign: Sign::Step(|e| matches!(e, Happened::Issued { value, .. } if synod::commands(value).len() > 1)),
     },
     Witness {
         name: "gap_filled",

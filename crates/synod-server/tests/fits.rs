@@ -131,6 +131,7 @@ fn cluster(log: bool, max_value: usize, report: usize) -> Cluster {
     let any = Duration::ZERO..Duration::ZERO;
     let log = log.then(|| Log {
         alpha: 64,
+        batch: 1,
         machine: Arc::new(Silent),
         hold_off: None,
         catch_up: Some(any),

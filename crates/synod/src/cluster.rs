@@ -75,6 +75,8 @@ pub struct Cluster {
 pub struct Log {
     /// The window: instance i + alpha may be proposed in once 1 to i are known to be chosen (PMS §3). At least 1.
     pub alpha: u64,
+    /// The most commands that share an instance. Only commands that wait while the window is full do. 1: each has its own.
+    pub batch: usize,
     /// The machine before the first command.
     pub machine: Arc<dyn Machine>,
     /// The time for which a server that has seen another's Accept holds back its own submissions. `None`: it does not hold them

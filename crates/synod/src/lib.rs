@@ -16,6 +16,7 @@
 //! | | `quorum` | every phase-1 quorum meets every phase-2 quorum, or the system is refused |
 //! | | `per_instance` | a map by instance is cheap to copy and to compare with an earlier copy |
 //! | | `call` | a command in the log is told from every other by the call that it belongs to |
+//! | | `batch` | a value that stands for several commands is read as those, in their order |
 //! | | `cluster`, `election`, `machine`, `message` | nothing: configuration and messages |
 //! | | `heard` | a message is heard only from those who may say it |
 //! | | `effects` | the step contract: at most one save, before every send |
@@ -37,6 +38,7 @@
 
 mod actors;
 mod ballot;
+mod batch;
 mod call;
 mod cluster;
 mod effects;
@@ -60,6 +62,7 @@ pub use actors::process::Process;
 pub use actors::stable::Stable;
 pub use actors::state::ProcessState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
+pub use batch::commands;
 pub use call::{Call, LogEntry};
 pub use cluster::{Cluster, Learning, Log, Truncate};
 pub use election::{Beat, Election, ElectionState, ElectionTimer, Pace};

@@ -81,6 +81,7 @@ impl Hand {
         let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: 0 };
         let log = Log {
             alpha: 4,
+            batch: 1,
             machine: Arc::new(Count::default()),
             hold_off: served.hold_off.then(any),
             catch_up: served.log.then(any),

@@ -110,6 +110,7 @@ fn member(folder: &Path, members: &[(u64, SocketAddr)], id: u64, limits: Limits)
     let sessions = Sessions::new(Store::default(), limits).expect("there is room");
     cluster.log = Some(Log {
         alpha: 1024,
+        batch: 1,
         machine: Arc::new(Applied::<Store, Compact>::new(sessions)),
         hold_off: None,
         catch_up: Some(ms(50)..ms(100)),

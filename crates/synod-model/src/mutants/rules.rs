@@ -54,6 +54,8 @@ pub enum Rule {
     ExceedsWindow,
     ExecutesPastGap,
     ExecutesOutOfOrder,
+    ExecutesFirstOfBatch,
+    AnswersBatchAlike,
     ForgetsSessions,
     TruncatesUnchosen,
     ForgetsWithoutSnapshot,
@@ -324,8 +326,12 @@ impl Rule {
     /// After the real handler: what it should not have changed, or should have.
     pub(super) fn doctor_state(self, msg: &Msg, before: &ProcessState, after: &mut ProcessState) {
         self.undo_election(msg, before, after);
-        if let (ProcessState::Server(server), Rule::ExecutesOutOfOrder) = (&mut *after, self) {
-            execute_at_once(before, server);
+        if let ProcessState::Server(server) = &mut *after {
+            match self {
+                Rule::ExecutesOutOfOrder => execute_at_once(before, server),
+                Rule::ExecutesFirstOfBatch => execute_firsts(before, server),
+                _ => {}
+            }
         }
         if let (Some(old), ProcessState::Server(server)) = (before.learner(), &mut *after) {
             let knows_more = server.learner.learned.len() > old.learned.len();
@@ -440,6 +446,14 @@ impl Rule {
     pub(super) fn doctor_commands(self, commands: &mut [ProcessCommand]) {
         match self {
             Rule::SavesLast => commands.sort_by_key(|command| matches!(command, Command::Save(_))),
+            Rule::AnswersBatchAlike => {
+                let mut first = None;
+                for command in commands {
+                    if let Command::Send(_, Msg::Output { output, .. }) = command {
+                        *output = first.get_or_insert_with(|| output.clone()).clone();
+                    }
+                }
+            }
             Rule::ReportsNothing => {
                 for command in commands {
                     if let Command::Send(_, Msg::Promise { accepted, .. }) = command {
@@ -462,6 +476,21 @@ fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
             machine.execute(*instance, &entry);
             log.replica = Replica::new(Arc::from(machine));
         }
+    }
+}
+
+/// Of the commands that share an instance, only the first is executed.
+fn execute_firsts(before: &ProcessState, server: &mut ServerState) {
+    let Some(old) = before.server().and_then(|server| server.log.as_ref()) else { return };
+    let Some(log) = &mut server.log else { return };
+    let mut machine = old.replica.machine().copy();
+    for (instance, value) in server.learner.learned.range(old.next..log.next) {
+        if let Some(entry) = synod::commands(value).first().and_then(LogEntry::read) {
+            machine.execute(*instance, &entry);
+        }
+    }
+    if log.next > old.next {
+        log.replica = Replica::new(Arc::from(machine));
     }
 }
 

@@ -45,7 +45,7 @@ const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, do
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Mutant; 87] = [
+pub const MUTANTS: [Mutant; 89] = [
     roles(
         "last-value",
         Rule::LastValue,
@@ -275,6 +275,18 @@ pub const MUTANTS: [Mutant; 87] = [
         Rule::ExecutesOutOfOrder,
         "sequence: the next instance and no other (X1)",
         "executes commands as it learns them",
+    ),
+    roles(
+        "executes-first-of-batch",
+        Rule::ExecutesFirstOfBatch,
+        "sequence: every command of a batch, in its order (X1)",
+        "executes only the first of the commands that share an instance",
+    ),
+    roles(
+        "answers-batch-alike",
+        Rule::AnswersBatchAlike,
+        "sequence: each call gets the output of its own command (L1)",
+        "gives all commands that share an instance the output of the first",
     ),
     roles(
         "forgets-sessions",

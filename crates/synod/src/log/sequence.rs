@@ -4,6 +4,7 @@
 //! The value of a proposal is still decided in `proposer::issue` alone. This module decides the instance.
 
 use crate::ballot::{Instance, Value};
+use crate::batch;
 use crate::call::{Call, LogEntry};
 use crate::cluster::{Cluster, Log};
 use crate::effects::{Effects, Share};
@@ -12,6 +13,7 @@ use crate::log::state::{LogState, ServerState};
 use crate::message::{Msg, Timer};
 use crate::roles::proposer::{self, Phase};
 use stateright::actor::Id;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Takes a client's command. One that has taken effect is answered at once. Any other waits to be given an instance. Returns true
@@ -50,7 +52,16 @@ pub(crate) fn on_submit(
 /// True if this server does not know a command to be chosen in an instance that is yet to be executed. As long as its call waits,
 /// a command is in one place: of the queue, or of the instances in which something is wanted.
 fn here_is_new(server: &ServerState, command: &Value) -> bool {
-    !server.learner.learned.range(server.log().next..).any(|(_, learned)| learned == command)
+    !server.learner.learned.range(server.log().next..).any(|(_, learned)| batch::holds(learned, command))
+}
+
+/// Puts the commands of a value back to the head of the queue, in their order, except those that are known to be chosen elsewhere.
+fn put_back(server: &mut ServerState, value: &Value) {
+    for command in batch::commands(value).into_iter().rev() {
+        if here_is_new(server, &command) {
+            server.proposer.queue.push_front(command);
+        }
+    }
 }
 
 /// Gives up what was issued or wanted in particular instances, since a new ballot decides anew what goes where. Commands of
@@ -60,10 +71,8 @@ pub(crate) fn reclaim(mut server: Share<'_, ServerState>) {
         return;
     }
     let server = server.edit();
-    for (_, command) in std::mem::take(&mut server.proposer.wanted).into_iter().rev() {
-        if !command.is_no_op() && here_is_new(server, &command) {
-            server.proposer.queue.push_front(command);
-        }
+    for (_, value) in std::mem::take(&mut server.proposer.wanted).into_iter().rev() {
+        put_back(server, &value);
     }
     server.log_mut().questions.put_off();
 }
@@ -73,9 +82,7 @@ pub(crate) fn requeue_unchosen(mut server: Share<'_, ServerState>, instance: Ins
     let Some(wanted) = server.proposer.wanted.get(&instance).cloned() else { return };
     let server = server.edit();
     server.proposer.wanted.remove(&instance);
-    if !wanted.is_no_op() && here_is_new(server, &wanted) {
-        server.proposer.queue.push_front(wanted);
-    }
+    put_back(server, &wanted);
 }
 
 /// Executes every command that can be executed, and then issues in the instances for which the window has room.
@@ -96,20 +103,25 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
     loop {
         // Enforces X1: only the next instance is executed, however many are known beyond it.
         let next = server.log().next;
-        let (Some(command), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else {
+        let (Some(value), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else {
             break;
         };
         let state = server.log_mut();
         state.next = Instance(after);
-        // A value that is no client's command, such as a no-op, leaves the machine as it is.
-        if let Some(logged) = LogEntry::read(&command) {
+        let commands = batch::commands(&value);
+        for command in &commands {
+            // A value that is no client's command leaves the machine as it is.
+            let Some(logged) = LogEntry::read(command) else { continue };
             let output = state.replica.execute(next, &logged);
             // Enforces L1: only the call that this command is of is answered, and no other call with the same words.
-            if state.asked.get(&logged.call) == Some(&command) {
+            if state.asked.get(&logged.call) == Some(command) {
                 state.asked.remove(&logged.call);
                 fx.send(logged.call.client, Msg::Output { number: logged.call.number, output });
             }
-            server.proposer.queue.retain(|queued| *queued != command);
+        }
+        if !server.proposer.queue.is_empty() {
+            let executed: BTreeSet<Value> = commands.into_iter().collect();
+            server.proposer.queue.retain(|queued| !executed.contains(queued));
         }
         mark(log, server.log_mut(), fx);
     }
@@ -153,16 +165,14 @@ pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
     let below = server.proposer.wanted.range(..next).map(|(instance, wanted)| (*instance, wanted.clone()));
     for (instance, wanted) in below.collect::<Vec<_>>().into_iter().rev() {
         server.proposer.wanted.remove(&instance);
-        if !wanted.is_no_op() && here_is_new(server, &wanted) {
-            server.proposer.queue.push_front(wanted);
-        }
+        put_back(server, &wanted);
     }
     server.proposer.queue.retain(|queued| said(queued).is_none());
     close(server);
 }
 
 /// Issues in every instance that the window has open: the value that binds there; a no-op in a gap below the highest instance in
-/// which something may be chosen; and above that clients' commands in their order.
+/// which something may be chosen; and above that clients' commands in their order, as many in one value as wait and may share one.
 fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects) {
     let top = server.top();
     // Enforces W1: nothing is proposed in an instance before all instances alpha or more below it are known to be chosen.
@@ -172,8 +182,9 @@ fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects
         let Phase::Accepting { reports, issued, .. } = &server.proposer.phase else { return };
         if !issued.contains_key(&at) && !server.learner.learned.contains_key(&at) {
             if top.is_none_or(|top| at > top) {
-                let Some(command) = server.proposer.queue.pop_front() else { return };
-                server.proposer.wanted.insert(at, command);
+                let queue = &mut server.proposer.queue;
+                let Some(value) = batch::take(queue, log.batch, cluster.max_value) else { return };
+                server.proposer.wanted.insert(at, value);
             } else if !reports.contains_key(&at) {
                 server.proposer.wanted.insert(at, Value::no_op());
             }

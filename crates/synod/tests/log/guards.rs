@@ -31,6 +31,7 @@ pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
         keeps: usize::MAX,
         log: Some(Log {
             alpha: 4,
+            batch: 1,
             machine: Arc::new(Tape::default()),
             hold_off: None,
             catch_up: Some(any),

@@ -126,6 +126,7 @@ impl World {
         let ids: Vec<Id> = (0..settings.servers).map(Id::from).collect();
         let log = Log {
             alpha: settings.alpha,
+            batch: 1,
             machine: Arc::new(Tape::default()),
             hold_off: settings.hold_off.then(|| any.clone()),
             catch_up: settings.catch_up.then(|| any.clone()),
