@@ -1,4 +1,5 @@
-//! A real browser follows the link that `synod explore` prints, and sees the last step of the counterexample.
+//! A real browser follows the link that `synod explore` prints, and sees the last step of the counterexample. It shows the page of a
+//! running cluster, too.
 //!
 //! Needs Chromium; `.ci/run` installs it and turns the `browser` feature on.
 
@@ -38,10 +39,15 @@ fn browse(url: &str, profile: &std::path::Path, more: &[&str]) -> std::process::
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            "--window-size=1280,1100",
+            "--hide-scrollbars",
             "--virtual-time-budget=8000",
         ])
         .arg(format!("--user-data-dir={}", profile.display()))
+        .args(if more.iter().any(|it| it.starts_with("--window-size")) {
+            &[][..]
+        } else {
+            &["--window-size=1280,1100"]
+        })
         .args(more)
         .arg(url)
         .stderr(Stdio::null())
@@ -94,4 +100,48 @@ fn the_link_opens_the_last_step_of_the_counterexample() {
     let size = fs::metadata(&shot).expect("the screenshot is taken").len();
     assert!(size > 20_000, "{} has {size} bytes: more than an empty page", shot.display());
     println!("screenshot: {}", shot.display());
+}
+
+#[test]
+fn the_page_of_a_cluster_shows_its_members_and_keeps_up() {
+    let mut cluster = Command::new(env!("CARGO_BIN_EXE_synod"))
+        .args(["cluster", "--nodes", "3"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Ends)
+        .expect("the command can be started");
+    let stdout = cluster.0.stdout.take().expect("it was asked for");
+    let mut lines = BufReader::new(stdout).lines().map(|line| line.expect("text"));
+    let link = lines
+        .find_map(|line| line.strip_prefix("A page about them: ").map(str::to_owned))
+        .expect("the address of the page");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    // The members may need a moment; the browser is asked a bounded number of times.
+    let page = (0..20)
+        .map(|_| String::from_utf8_lossy(&browse(&link, folder.path(), &["--dump-dom"]).stdout).into_owned())
+        .find(|page| page.contains("3 of 3 members ready"))
+        .expect("the page shows members that are ready");
+    assert_eq!(page.matches("<td data-label=\"member\">").count(), 3, "{page}");
+    assert!(page.contains(" leads</span>") && page.contains("Recent elections"), "{page}");
+    assert!(
+        page.contains("id=\"lost\" hidden") && page.contains("data-told=\""),
+        "the script brings it up to date: {page}"
+    );
+    let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    for (name, size, scheme) in
+        [("wide", "1280,1150", "1"), ("dark", "1280,1150", "0"), ("narrow", "500,2100", "1")]
+    {
+        let shot = shots.join(format!("status-{name}.png"));
+        let _ = fs::remove_file(&shot);
+        let more = [
+            format!("--window-size={size}"),
+            format!("--blink-settings=preferredColorScheme={scheme}"),
+            format!("--screenshot={}", shot.display()),
+        ];
+        browse(&link, folder.path(), &more.each_ref().map(String::as_str));
+        let size = fs::metadata(&shot).expect("the screenshot is taken").len();
+        assert!(size > 20_000, "{} has {size} bytes: more than an empty page", shot.display());
+        println!("screenshot: {}", shot.display());
+    }
 }

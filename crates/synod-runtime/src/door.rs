@@ -11,6 +11,12 @@ use stateright::actor::Actor;
 pub trait Door<A: Actor> {
     /// All that a client's datagram may say, encoded as the message that it becomes. Bytes that are no such value are counted and dropped.
     type Ask: DeserializeOwned + Into<A::Msg>;
+
+    /// The number by which a client's question and its answer belong together, if the message is one of the two. Only
+    /// [`Timings::answer`](crate::Timings::answer) depends on it.
+    fn call(_: &A::Msg) -> Option<u64> {
+        None
+    }
 }
 
 /// Lets clients say whatever members say. This is for actors whose messages commit nobody.

@@ -231,18 +231,7 @@ where
     /// Takes what the network has: messages into the inbox, and the peers' words about this member into its admittance.
     fn receive(&mut self, until: Duration) -> Result<(), Stopped<A>> {
         let Node {
-            wire,
-            transport,
-            queues,
-            limits,
-            admittance,
-            state,
-            counts,
-            store,
-            batch,
-            strange,
-            timings,
-            ..
+            wire, transport, queues, limits, admittance, state, counts, store, batch, strange, ..
         } = self;
         let saves = store.as_ref().map_or(0, Store::saves);
         let mut busy = Vec::new();
@@ -271,7 +260,6 @@ where
                 // Before the start there is no actor to hear it. The sender will send it again.
                 transport::Arrival::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Arrival::Message { from, bytes } => {
-                    timings.heard(from, now);
                     let dropped = queues.receive::<C::Ask>(from, bytes, limits, counts);
                     busy.extend(dropped.into_iter().filter(|sender| *sender >= FIRST_CLIENT));
                 }
@@ -325,8 +313,13 @@ where
     fn step(&mut self, now: Duration, event: Trigger<A>) -> Result<(), Stopped<A>> {
         self.counts.steps += 1;
         match &event {
-            Trigger::Deliver { src, bytes, .. } => {
+            Trigger::Deliver { src, msg, bytes } => {
                 self.note_peer(*src);
+                if *src >= LOCAL_CLIENT
+                    && let Some(call) = C::call(msg)
+                {
+                    self.timings.heard(*src, call, now);
+                }
                 self.record(record::Trigger::Deliver { src: *src, msg: bytes });
             }
             Trigger::Timeout { timer } => {
@@ -405,7 +398,11 @@ where
                     if to == usize::from(self.me) as u64 {
                         self.queues.local(to, msg.clone(), bytes, &self.limits, &mut self.counts);
                     } else {
-                        self.timings.answers(to);
+                        if to >= LOCAL_CLIENT
+                            && let Some(call) = C::call(&msg)
+                        {
+                            self.timings.answers(to, call);
+                        }
                         self.batch.sends.push((to, range.clone()));
                     }
                     last = Some((msg, range));

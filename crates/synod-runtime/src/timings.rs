@@ -2,7 +2,6 @@
 //!
 //! They are for operators. Nothing that the process does depends on them.
 
-use crate::ids::FIRST_CLIENT;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -111,8 +110,8 @@ impl Durations {
     }
 }
 
-/// The most clients whose answers are timed at once.
-const CLIENTS: usize = 4096;
+/// The most calls that are timed at once.
+const CALLS: usize = 8192;
 
 /// How long the work of a process takes.
 #[derive(Clone, Debug, Default)]
@@ -121,33 +120,28 @@ pub struct Timings {
     pub flush: Durations,
     /// The steps of one round of the loop.
     pub steps: Durations,
-    /// The time from a client's message to the next message to that client, which leaves once it may. A client that sends
-    /// several is timed from the first of them.
+    /// The time from the step that takes a client's question to the moment at which the answer has left. A question that comes
+    /// again is timed from the first time. One that is answered elsewhere is not timed.
     pub answer: Durations,
-    /// The time of the first message of each client that has no answer yet.
-    asked: HashMap<u64, Duration>,
+    /// The time of each call without an answer, by client and number.
+    asked: HashMap<(u64, u64), Duration>,
     /// The times of those that this round of the loop answers.
     answered: Vec<Duration>,
 }
 
 impl Timings {
-    /// A message came from a process.
-    pub(crate) fn heard(&mut self, from: u64, now: Duration) {
-        if from < FIRST_CLIENT {
-            return;
-        }
-        if self.asked.len() >= CLIENTS && !self.asked.contains_key(&from) {
-            // Some never get an answer: the client has gone, or was told that this process is busy.
+    /// A client's question is to be stepped.
+    pub(crate) fn heard(&mut self, client: u64, call: u64, now: Duration) {
+        if self.asked.len() >= CALLS && !self.asked.contains_key(&(client, call)) {
+            // Some never get an answer here: the client has gone, or was sent to another process.
             self.asked.clear();
         }
-        self.asked.entry(from).or_insert(now);
+        self.asked.entry((client, call)).or_insert(now);
     }
 
-    /// A message is to be sent to a process at the end of this round.
-    pub(crate) fn answers(&mut self, to: u64) {
-        if to >= FIRST_CLIENT
-            && let Some(asked) = self.asked.remove(&to)
-        {
+    /// An answer is to be sent to a client at the end of this round.
+    pub(crate) fn answers(&mut self, client: u64, call: u64) {
+        if let Some(asked) = self.asked.remove(&(client, call)) {
             self.answered.push(asked);
         }
     }
@@ -208,22 +202,25 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_timed_from_its_first_message_to_its_next_answer_and_a_member_never() {
+    fn a_call_is_timed_from_its_first_copy_to_its_first_answer() {
         let mut timings = Timings::default();
-        let client = FIRST_CLIENT | 7;
-        timings.heard(client, us(0));
-        timings.heard(client, us(500));
-        timings.heard(3, us(0));
-        timings.answers(3);
-        timings.answers(client);
+        timings.heard(7, 1, us(0));
+        timings.heard(7, 2, us(300));
+        timings.heard(7, 1, us(500));
+        timings.answers(8, 1);
+        timings.answers(7, 3);
+        assert!(!timings.is_waited_for());
+        timings.answers(7, 1);
+        timings.answers(7, 1);
         assert!(timings.is_waited_for());
         timings.sent(us(1000));
-        timings.answers(client);
-        assert!(!timings.is_waited_for());
         assert_eq!((timings.answer.count(), timings.answer.sum()), (1, us(1000)));
-        for other in 0..3 * CLIENTS as u64 {
-            timings.heard(FIRST_CLIENT | other, us(0));
-            assert!(timings.asked.len() <= CLIENTS);
+        timings.answers(7, 2);
+        timings.sent(us(1000));
+        assert_eq!((timings.answer.count(), timings.answer.sum()), (2, us(1700)));
+        for call in 0..3 * CALLS as u64 {
+            timings.heard(1, call, us(0));
+            assert!(timings.asked.len() <= CALLS);
         }
     }
 }

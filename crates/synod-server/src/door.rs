@@ -20,6 +20,18 @@ impl From<Asked> for Msg {
 
 impl Door<Process> for PaxosChanges {
     type Ask = Asked;
+
+    fn call(msg: &Msg) -> Option<u64> {
+        match msg {
+            Msg::Ask(Ask::Submit { number, .. } | Ask::Query { number, .. }) | Msg::Output { number, .. } => {
+                Some(*number)
+            }
+            Msg::Ask(Ask::Request { instance, .. } | Ask::Read { instance })
+            | Msg::Response { instance, .. }
+            | Msg::Unset { instance } => Some(instance.0),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

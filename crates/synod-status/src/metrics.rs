@@ -184,7 +184,7 @@ impl Collector for Told {
             &latency.flush,
         )?;
         out.histogram("steps_duration", "The steps of one round of the loop", &latency.steps)?;
-        let help = "From a client's message to the next message to that client";
+        let help = "From taking a client's question until the answer has left";
         out.histogram("answer_duration", help, &latency.answer)
     }
 }

@@ -11,6 +11,7 @@
       const [here, there] = [document.getElementById("content"), next.getElementById("content")];
       if (here.innerHTML !== there.innerHTML) here.replaceWith(document.adoptNode(there));
       document.title = next.title;
+      document.documentElement.dataset.told = Date.now();
       lost.hidden = true;
     } catch {
       lost.hidden = false;

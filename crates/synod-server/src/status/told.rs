@@ -178,7 +178,7 @@ pub struct Latencies {
     pub flush: Latency,
     /// The steps of one round of the loop.
     pub steps: Latency,
-    /// The time from a client's message to the next message to that client.
+    /// The time from the step that takes a client's question to the moment at which the answer has left.
     pub answer: Latency,
 }
 
