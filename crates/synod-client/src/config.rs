@@ -14,8 +14,12 @@ pub struct Config {
     pub client_key: PathBuf,
     /// The members' ids, which are below 65,536, and their addresses. All addresses are IPv4, or all are IPv6.
     pub members: Vec<(u64, SocketAddr)>,
-    /// The longest command that the cluster takes, in bytes, with about 100 bytes that a command needs beside its keys and values.
+    /// The longest key, and the longest name of a lock or its owner, that the cluster takes, in bytes.
+    pub max_key: usize,
+    /// The longest value of a key that the cluster takes, in bytes.
     pub max_value: usize,
+    /// The longest command that the cluster takes, in bytes, with all its keys and values and some that stand beside them.
+    pub max_command: usize,
     /// The longest datagram, in bytes of UDP payload: from 508 to 65,507.
     pub datagram: usize,
     /// The most commands that may be without an answer at a time, from 1. The cluster has a limit of its own for this, and this one must
@@ -33,7 +37,9 @@ impl Config {
             cluster: cluster.into(),
             client_key: client_key.into(),
             members: Vec::new(),
+            max_key: 1024,
             max_value: 64 << 10,
+            max_command: 128 << 10,
             datagram: 1200,
             window: 16,
             resend: ms(100)..ms(150),
@@ -45,6 +51,11 @@ impl Config {
     pub fn member(mut self, id: u64, address: SocketAddr) -> Config {
         self.members.push((id, address));
         self
+    }
+
+    /// The longest message, in bytes: a command, or an answer, which is bounded by the cluster.
+    pub(crate) fn max_message(&self) -> usize {
+        self.max_command.saturating_add(64 << 10).max(4 << 20)
     }
 
     /// The number that stands for the cluster in datagrams.

@@ -14,9 +14,11 @@ pub enum Error {
     Busy,
     /// No member answered in time, not even a greeting. The command has no effect.
     NotReached,
-    /// The command is longer than the cluster takes. It was not sent.
+    /// Something in the command, or all of it, is longer than the cluster takes. It was not sent.
     TooLong {
-        /// Its length in bytes, with what it needs beside its keys and values.
+        /// The word for what is too long.
+        what: &'static str,
+        /// Its length in bytes.
         bytes: usize,
         /// The most that the cluster takes.
         most: usize,
@@ -88,10 +90,9 @@ impl fmt::Display for Error {
             Error::NotReached => {
                 f.write_str("no member answers; do they run, and is the client key that of the cluster?")
             }
-            Error::TooLong { bytes, most } => write!(
-                f,
-                "the command has {bytes} bytes, and this cluster takes {most} at most (max-value in its configuration)"
-            ),
+            Error::TooLong { what, bytes, most } => {
+                write!(f, "the {what} has {bytes} bytes, and this cluster takes {most} at most")
+            }
             Error::Stopped { why, is_sent: false } => f.write_str(why),
             Error::Stopped { why, is_sent: true } => write!(f, "{why}; the command may have taken effect"),
             Error::Unexpected(what) => write!(f, "the cluster gave an answer of another kind: {what}"),

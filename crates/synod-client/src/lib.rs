@@ -23,6 +23,7 @@
 //! |---|---|
 //! | `session` | a command takes effect at most once, and the outcome of its call is true: the actor that is explored and run |
 //! | `message`, `outcome` | what the application and the actor say to each other |
+//! | `lengths` | nothing is sent that the cluster would ignore for its length |
 //! | `running` | the thread with the socket and the clock |
 //! | `client`, `requests`, `watch` | the front for threads |
 //! | `tasks` | the front for tasks, with the feature `tokio` |
@@ -30,6 +31,7 @@
 mod client;
 mod config;
 mod error;
+mod lengths;
 mod message;
 mod outcome;
 pub mod requests;

@@ -239,3 +239,11 @@ pub fn changes(prefix: impl Into<Blob>, after: u64, limit: u32, reading: Reading
         outcome => other(outcome),
     })
 }
+
+/// The version of the last change of any key.
+pub fn latest() -> Request<u64> {
+    one(Kind::Query(Reading::Linearizable), Operation::Latest, |output| match only(output)? {
+        Outcome::Latest { version } => Ok(version),
+        outcome => other(outcome),
+    })
+}

@@ -5,6 +5,7 @@
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::lengths::Longest;
 use crate::message::{Call, Message, Reading};
 use crate::outcome::{Outcome, Refusal};
 use crate::session::SessionClient;
@@ -61,7 +62,7 @@ struct Shared {
     is_awake: AtomicBool,
     finish: AtomicBool,
     waker: Arc<Waker>,
-    max_value: usize,
+    longest: Longest,
 }
 
 /// A running client. It ends when the last handle is dropped.
@@ -70,8 +71,6 @@ pub(crate) struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The bytes that stand beside a command in a value of the log: the session, its number and their kind, and the call.
-const BESIDE: usize = 22 + synod::LogEntry::COSTS;
 /// The actor is told at the latest now that outcomes were taken.
 const MOST_KEPT: usize = 4096;
 /// The time that a client waits for its last message to be on its way when it ends.
@@ -111,9 +110,8 @@ impl Running {
 
     /// Hands a call to the loop.
     pub(crate) fn call(&self, kind: Kind, command: StoreCommand, timeout: Duration, then: Then) {
-        let (bytes, most) = (synod_machine::encoded_len(&command) + BESIDE, self.shared.max_value);
-        if bytes > most {
-            return then(Err(Error::TooLong { bytes, most }));
+        if let Err(error) = self.shared.longest.admit(&command) {
+            return then(Err(error));
         }
         if matches!(kind, Kind::Query(_)) && !command.only_asks() {
             return then(Err(Error::Refused(Refusal::NoQuestion)));
@@ -174,7 +172,7 @@ fn node(config: &Config) -> Result<UdpClient, Error> {
         cluster_keys: None,
         client_keys: Some(ClientKeys::load(&config.client_key).map_err(stopped)?),
         datagram: config.datagram,
-        max_message: config.max_value.saturating_mul(2).max(4 << 20),
+        max_message: config.max_message(),
         standing: Standing::default(),
         session: random()?,
     };
@@ -216,7 +214,7 @@ impl Turning {
             is_awake: AtomicBool::new(false),
             finish: AtomicBool::new(false),
             waker: node.wire().waker(),
-            max_value: config.max_value,
+            longest: Longest::of(config),
         });
         Ok(Turning {
             node,

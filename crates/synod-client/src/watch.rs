@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::requests::Changed;
+use crate::requests::{self, Changed};
 use std::time::{Duration, Instant};
 use synod_machine::{Blob, Change};
 
@@ -57,18 +57,8 @@ impl Watch {
     /// # Errors
     /// The cluster cannot be asked.
     pub fn from_now(client: Client, prefix: impl Into<Blob>) -> Result<Watch, Error> {
-        let mut watch = Watch::after(client, prefix, 0);
-        loop {
-            match watch.client.changes(watch.prefix.clone(), watch.after)? {
-                Changed::Truncated { oldest } => watch.after = oldest,
-                Changed::Changes { changes, last } => {
-                    watch.after = last;
-                    if changes.is_empty() {
-                        return Ok(watch);
-                    }
-                }
-            }
-        }
+        let version = client.run(requests::latest())?;
+        Ok(Watch::after(client, prefix, version))
     }
 
     /// The version up to which all changes were seen.

@@ -106,7 +106,7 @@ fn member(folder: &Path, members: &[(u64, SocketAddr)], id: u64, limits: Limits)
         "cluster = \"test\"\ncluster-key = \"a\"\nclient-key = \"b\"\nmember = [{{ id = 0, address = \"{address}\" }}]\n"
     );
     let config = synod_server::Config::read("cluster.toml", &text, folder).expect("it is right");
-    let mut cluster = Wiring { members: ids, ..Wiring::from(&config) }.cluster();
+    let mut cluster = Wiring { members: ids, max_value: 256 << 10, ..Wiring::from(&config) }.cluster();
     let sessions = Sessions::new(Store::default(), limits).expect("there is room");
     cluster.log = Some(Log {
         alpha: 1024,

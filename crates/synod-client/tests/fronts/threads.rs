@@ -146,7 +146,13 @@ fn an_error_says_what_is_certain() {
     let mut cluster = Cluster::start(Limits::default());
     let client = connect(&cluster);
     let long = client.put("long", vec![0; 70_000]).expect_err("it is too long");
-    assert!(long.to_string().contains("takes 65536 at most") && !long.may_have_taken_effect(), "{long}");
+    assert_eq!(long.to_string(), "the value has 70000 bytes, and this cluster takes 65536 at most");
+    let long = client.get(vec![0; 1025]).expect_err("it is too long");
+    assert_eq!(long.to_string(), "the key has 1025 bytes, and this cluster takes 1024 at most");
+    let put =
+        |n: u8| Operation::Put { key: vec![n].into(), value: vec![0; 60_000].into(), lives: Lives::Forever };
+    let long = client.transaction(Vec::new(), (0..3).map(put).collect()).expect_err("it is too long");
+    assert!(long.to_string().starts_with("the command has 180") && !long.may_have_taken_effect(), "{long}");
     let question = client.query(add("n"), Reading::Linearizable, PATIENCE);
     assert_eq!(question, Err(Error::Refused(Refusal::NoQuestion)));
     client.put("a", "one").expect("it is stored");
