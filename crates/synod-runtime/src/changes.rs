@@ -1,7 +1,9 @@
 //! Stable states as bytes: a difference from the state before, or the whole state.
 
+use crate::apart::Apart;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// A way of writing stable states of type `S` to a journal.
 ///
@@ -14,20 +16,29 @@ pub trait Changes<S> {
     /// Appends to `out` the difference that turns `old` into `new`.
     fn difference(new: &S, old: &S, out: &mut Vec<u8>);
 
-    /// Makes the change that [`Changes::difference`] wrote. After an error the state must not be used.
+    /// Makes the change that [`Changes::difference`] wrote. If it names bytes that stand apart, or says that none do any more, says so
+    /// in `apart`. After an error the state must not be used.
     ///
     /// # Errors
     /// Says what is wrong with bytes that are no change of this state.
-    fn apply(state: &mut S, bytes: &[u8]) -> Result<(), String>;
+    fn apply(state: &mut S, bytes: &[u8], apart: &mut Option<Apart>) -> Result<(), String>;
 
     /// Appends the whole state to `out`.
     fn snapshot(state: &S, out: &mut Vec<u8>);
 
-    /// The state that [`Changes::snapshot`] wrote.
+    /// The state that [`Changes::snapshot`] wrote. `apart` is as for [`Changes::apply`].
     ///
     /// # Errors
     /// Says what is wrong with bytes that are no such state.
-    fn restore(bytes: &[u8]) -> Result<S, String>;
+    fn restore(bytes: &[u8], apart: &mut Option<Apart>) -> Result<S, String>;
+
+    /// The bytes of a state that its changes only name, if it has such. They are kept in a file of their own.
+    fn apart(_: &S) -> Option<(Apart, Arc<[u8]>)> {
+        None
+    }
+
+    /// Gives a state that was read back the bytes that it names.
+    fn rejoin(_: &mut S, _: Arc<[u8]>) {}
 }
 
 /// Writes the whole state each time: right for every serde type, and cheap enough for small ones.
@@ -39,8 +50,8 @@ impl<S: Serialize + DeserializeOwned> Changes<S> for Whole {
         Self::snapshot(new, out);
     }
 
-    fn apply(state: &mut S, bytes: &[u8]) -> Result<(), String> {
-        *state = Self::restore(bytes)?;
+    fn apply(state: &mut S, bytes: &[u8], apart: &mut Option<Apart>) -> Result<(), String> {
+        *state = Self::restore(bytes, apart)?;
         Ok(())
     }
 
@@ -51,7 +62,7 @@ impl<S: Serialize + DeserializeOwned> Changes<S> for Whole {
         *out = postcard::to_extend(state, written).expect("a stable state can be serialised");
     }
 
-    fn restore(bytes: &[u8]) -> Result<S, String> {
+    fn restore(bytes: &[u8], _: &mut Option<Apart>) -> Result<S, String> {
         match postcard::take_from_bytes(bytes) {
             Ok((state, [])) => Ok(state),
             Ok((_, rest)) => Err(format!("{} bytes too many after a state", rest.len())),
@@ -77,17 +88,21 @@ pub fn encode<S, C: Changes<S>>(new: &S, old: Option<&S>, out: &mut Vec<u8>) {
     }
 }
 
-/// Makes a change that [`encode`] wrote. After an error the state must not be used.
+/// Makes a change that [`encode`] wrote. `apart` is as for [`Changes::apply`]. After an error the state must not be used.
 ///
 /// # Errors
 /// Says what is wrong with bytes that are no change of this state.
-pub fn decode<S, C: Changes<S>>(state: &mut Option<S>, bytes: &[u8]) -> Result<(), String> {
+pub fn decode<S, C: Changes<S>>(
+    state: &mut Option<S>,
+    bytes: &[u8],
+    apart: &mut Option<Apart>,
+) -> Result<(), String> {
     match (bytes, state) {
         ([WHOLE, whole @ ..], state) => {
-            *state = Some(C::restore(whole)?);
+            *state = Some(C::restore(whole, apart)?);
             Ok(())
         }
-        ([DIFFERENCE, change @ ..], Some(state)) => C::apply(state, change),
+        ([DIFFERENCE, change @ ..], Some(state)) => C::apply(state, change, apart),
         ([DIFFERENCE, ..], None) => Err("a difference from a state that there is not".into()),
         ([kind, ..], _) => Err(format!("a change of the unknown kind {kind}")),
         ([], _) => Err("an empty change".into()),
@@ -109,16 +124,22 @@ mod tests {
         let first = bytes.len();
         encode::<State, Whole>(&new, Some(&old), &mut bytes);
         let mut state = None;
-        decode::<State, Whole>(&mut state, &bytes[..first]).unwrap();
+        decode::<State, Whole>(&mut state, &bytes[..first], &mut None).unwrap();
         assert_eq!(state.as_ref(), Some(&old));
-        decode::<State, Whole>(&mut state, &bytes[first..]).unwrap();
+        decode::<State, Whole>(&mut state, &bytes[first..], &mut None).unwrap();
         assert_eq!(state.as_ref(), Some(&new));
         for cut in 0..bytes.len() - first {
-            assert!(decode::<State, Whole>(&mut state.clone(), &bytes[first..first + cut]).is_err(), "{cut}");
+            assert!(
+                decode::<State, Whole>(&mut state.clone(), &bytes[first..first + cut], &mut None).is_err(),
+                "{cut}"
+            );
         }
-        assert!(decode::<State, Whole>(&mut None, &bytes[first..]).is_err(), "there is no state before");
-        assert!(decode::<State, Whole>(&mut None, &[7, 0]).is_err());
+        assert!(
+            decode::<State, Whole>(&mut None, &bytes[first..], &mut None).is_err(),
+            "there is no state before"
+        );
+        assert!(decode::<State, Whole>(&mut None, &[7, 0], &mut None).is_err());
         bytes.push(0);
-        assert!(decode::<State, Whole>(&mut state, &bytes[first..]).is_err(), "a byte too many");
+        assert!(decode::<State, Whole>(&mut state, &bytes[first..], &mut None).is_err(), "a byte too many");
     }
 }

@@ -10,6 +10,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes that can be read at any place.
 pub trait ReadAt {
@@ -152,13 +153,14 @@ impl DiskFile for File {
 /// remove it would let two processes lock two files of that name.
 const LOCK: &str = "lock";
 
-/// A directory of the operating system.
-#[derive(Debug)]
+/// A directory of the operating system. A clone is for another thread of the process. The directory is in use until the last of them is
+/// dropped.
+#[derive(Debug, Clone)]
 pub struct DirDisk {
     path: PathBuf,
-    directory: File,
+    directory: Arc<File>,
     /// Locked as long as it is open, which the end of the process by any cause ends.
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 impl DirDisk {
@@ -183,7 +185,7 @@ impl DirDisk {
             .open(&lock)
             .map_err(|error| Refusal::io("open", &lock_shown, &error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, directory, _lock: lock }),
+            Ok(()) => Ok(Self { path, directory: Arc::new(directory), _lock: Arc::new(lock) }),
             Err(TryLockError::WouldBlock) => Err(Refusal::whole(shown, Why::InUse)),
             Err(TryLockError::Error(error)) => Err(Refusal::io("lock", lock_shown, &error)),
         }

@@ -349,6 +349,11 @@ impl<D: Disk> Journal<D> {
         self.disk.path(&name(self.header.file))
     }
 
+    /// Refuses every later call: something that the batch rests on could not be made durable.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
     fn refuse_if_stopped(&self) -> Result<(), Refusal> {
         if self.stopped { Err(Refusal::whole(self.path(), Why::Stopped)) } else { Ok(()) }
     }

@@ -6,6 +6,7 @@
 //! simulated world in which the same loop runs from a seed.
 
 pub mod admission;
+pub mod apart;
 pub mod changes;
 mod counts;
 pub mod disk;

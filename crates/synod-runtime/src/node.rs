@@ -5,6 +5,7 @@
 //! either in a batch do not wait, so a leader's proposal is on the wire while its own acceptance is being flushed.
 
 use crate::admission::{Admission, Admittance, Mine, Order};
+use crate::apart::Apart;
 use crate::changes::Changes;
 use crate::disk::Disk;
 use crate::door::Door;
@@ -175,6 +176,23 @@ where
         self.outlet_bytes = 0;
         let taken = std::mem::take(&mut self.outlet);
         taken.into_iter().filter_map(|(to, bytes)| Some((to, postcard::from_bytes(&bytes).ok()?)))
+    }
+
+    /// Has a timer wait for what its owner does beside the loop: from now on it rings only after [`Node::release`].
+    pub fn hold(&mut self, timer: A::Timer) {
+        self.timers.hold(timer);
+    }
+
+    /// Lets a timer ring once that is held and set.
+    pub fn release(&mut self, timer: &A::Timer) {
+        self.timers.release(timer);
+    }
+
+    /// Takes note that these bytes are durable in a file of their own. See [`Store::wrote`].
+    pub fn wrote(&mut self, apart: Apart) {
+        if let Some(store) = &mut self.store {
+            store.wrote(apart);
+        }
     }
 
     /// The time at which there will be something to do even if nothing comes, in the wire's time.

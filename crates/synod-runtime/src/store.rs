@@ -6,13 +6,16 @@
 
 mod record;
 
+use crate::apart::{self, Apart, Writing};
 use crate::changes::{Changes, encode};
 use crate::disk::Disk;
 use crate::journal::{self, Found, Journal, Opening};
 use crate::refusal::{Refusal, Why};
 use crate::standing::Standing;
 use record::{Facts, Record, Replay};
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use synod_admission::{Begun, Memory, Mine};
 
 pub use crate::journal::{Counts, Identity, Limits};
@@ -39,6 +42,14 @@ pub struct Store<S, C: Changes<S>, D: Disk> {
     facts: Facts,
     state: Option<S>,
     durable_saves: u64,
+    /// The bytes that the state saved last names.
+    named: Option<Apart>,
+    /// The files that are durable, named or not.
+    files: BTreeSet<Apart>,
+    /// The file that was made durable for a save to come.
+    ready: Option<Apart>,
+    /// The bytes that the batch names and that have no file yet.
+    unwritten: Vec<(Apart, Arc<[u8]>)>,
     way: PhantomData<C>,
 }
 
@@ -80,13 +91,28 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
             |opening| write_opening::<S, C, D>(opening, &new, None),
             &mut |bytes| replay.record(bytes),
         )?;
-        let (facts, state) = replay.finish().map_err(|what| Refusal::damaged(found.file.clone(), 0, what))?;
+        let (facts, mut state, named) =
+            replay.finish().map_err(|what| Refusal::damaged(found.file.clone(), 0, what))?;
         if facts.members != new.members {
             let why = Why::Members { found: facts.members, expected: new.members };
             return Err(Refusal::whole(found.file, why));
         }
+        if let (Some(state), Some(named)) = (&mut state, &named) {
+            C::rejoin(state, apart::read(journal.disk(), named)?);
+        }
+        apart::tidy(journal.disk(), named.as_ref())?;
         let durable_saves = facts.saves;
-        let mut store = Self { journal, facts, state, durable_saves, way: PhantomData };
+        let mut store = Self {
+            journal,
+            facts,
+            state,
+            durable_saves,
+            named,
+            files: named.into_iter().collect(),
+            ready: None,
+            unwritten: Vec::new(),
+            way: PhantomData,
+        };
         store.facts.mine.disk = store.journal.disk_id();
         store.facts.mine.count_start(Begun { nonce: fresh, saves: durable_saves });
         store.add(Record::Boot(store.boot(), fresh));
@@ -177,6 +203,13 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
 
     /// Adds a stable state to the batch. Returns the change as it is written, for [`crate::changes::decode`].
     pub fn save(&mut self, new: &S) -> &[u8] {
+        let apart = C::apart(new);
+        let named = apart.as_ref().map(|(named, _)| *named);
+        if named != self.named {
+            self.unwritten.extend(apart.filter(|(named, _)| !self.files.contains(named)));
+            self.ready = self.ready.filter(|ready| Some(*ready) != named);
+            self.named = named;
+        }
         self.facts.saves += 1;
         let (number, old) = (self.facts.saves, self.state.as_ref());
         let mut start = 0;
@@ -189,6 +222,18 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.journal.batched(start..range.end)
     }
 
+    /// Takes note that these bytes are durable in their file, since a save to come may name them. If another file was ready
+    /// before and no save has named it, none will.
+    pub fn wrote(&mut self, apart: Apart) {
+        self.files.insert(apart);
+        self.ready = Some(apart);
+    }
+
+    /// The bytes that the state saved last names.
+    pub fn named(&self) -> Option<&Apart> {
+        self.named.as_ref()
+    }
+
     /// Adds to the batch that this member may take part on this disk.
     pub fn admit(&mut self) {
         if !std::mem::replace(&mut self.facts.mine.admitted, true) {
@@ -196,7 +241,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         }
     }
 
-    /// Makes the batch durable with one write and one flush, and compacts the journal where it has become long.
+    /// Makes the batch durable with one write and one flush, after those of the files that it names and that are not durable yet. Compacts the journal where it has become long.
     ///
     /// # Errors
     /// When the batch is too large or something cannot be written or flushed. Nothing that the batch was for may be
@@ -205,10 +250,26 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         for (peer, known) in self.facts.memory.unwritten() {
             self.journal.record(|out| Record::Known(peer, known).encode(out));
         }
+        // A record must not name what a crash could still take.
+        for (apart, bytes) in std::mem::take(&mut self.unwritten) {
+            let disk = self.journal.disk();
+            let written = Writing::create(disk, apart, bytes).and_then(|writing| writing.finish(disk));
+            self.files.insert(written.inspect_err(|_| self.journal.stop())?);
+        }
         self.journal.commit()?;
         self.facts.memory.written();
         self.durable_saves = self.facts.saves;
+        self.remove_superseded()?;
         if self.journal.wants_compaction() { self.compact() } else { Ok(()) }
+    }
+
+    /// Removes the files that the durable state does not name and no save is waited for to name.
+    fn remove_superseded(&mut self) -> Result<(), Refusal> {
+        let kept = [self.named, self.ready];
+        for apart in self.files.extract_if(.., |apart| !kept.contains(&Some(*apart))) {
+            apart::remove(self.journal.disk(), &apart)?;
+        }
+        Ok(())
     }
 
     /// Moves on to a new journal file that holds no more than the present state.
@@ -260,14 +321,14 @@ pub struct Recovered<S> {
     pub saves: u64,
     /// True if the member was admitted.
     pub admitted: bool,
-    /// The stable state last saved.
+    /// The stable state last saved, without the bytes that stand apart.
     pub state: Option<S>,
     /// The length in bytes of a torn batch at the end.
     pub cut: u64,
 }
 
 fn recovered<S, C: Changes<S>>(replay: Replay<S, C>, cut: u64) -> Result<Recovered<S>, String> {
-    let (Facts { mine, saves, .. }, state) = replay.finish()?;
+    let (Facts { mine, saves, .. }, state, _) = replay.finish()?;
     Ok(Recovered { boot: mine.boot(), saves, admitted: mine.admitted, state, cut })
 }
 

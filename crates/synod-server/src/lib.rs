@@ -3,6 +3,7 @@
 //! knows no IO. They meet here.
 
 mod ask;
+mod beside;
 mod config;
 mod door;
 mod serve;
@@ -11,6 +12,7 @@ pub mod status;
 mod wiring;
 
 pub use ask::{Answer, AskError, Question, ask};
+pub use beside::{Beside, Due, Writer, WriterThread, Written};
 pub use config::{Config, ConfigError, Member};
 pub use door::Asked;
 pub use serve::{MemberStore, Notice, Orders, ServeError, UdpMember, obey_signals, open, run};

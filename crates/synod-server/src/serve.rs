@@ -1,5 +1,6 @@
 //! One member: its disk, its keys, its socket, and the loop until it is told to stop.
 
+use crate::beside::{Beside, WriterThread};
 use crate::config::{Config, Member};
 use crate::stable::PaxosChanges;
 use crate::status::{Board, Watch};
@@ -190,6 +191,7 @@ pub fn run(
     for one in notices {
         notice(one);
     }
+    let mut beside = beside(&mut node)?;
     ready(&node);
     let mut watch = Watch::new(config, id, board.clone());
     let (mut last, mut too_large, mut strange) = (None, false, false);
@@ -212,6 +214,7 @@ pub fn run(
             return Err(explain(config, id, &node, &stopped));
         }
         watch.look(&mut node);
+        beside.attend(&mut node).map_err(because)?;
         if !strange && let Some((from, theirs)) = node.other_members() {
             strange = true;
             let (theirs, ours) = (theirs.to_vec(), node.transport().members().to_vec());
@@ -223,6 +226,14 @@ pub fn run(
         }
     }
     Ok((node.counts().clone(), node.transport().counts().clone()))
+}
+
+/// Has a member's snapshots written by a thread of their own.
+fn beside(node: &mut UdpMember) -> Result<Beside<WriterThread>, ServeError> {
+    let disk = node.store().expect("a member has stable storage").disk().clone();
+    let thread = WriterThread::start(disk, node.wire().waker());
+    let thread = thread.map_err(|error| ServeError(format!("no thread to write snapshots: {error}")))?;
+    Ok(Beside::new(node, thread))
 }
 
 /// A member's keys. They must belong together.

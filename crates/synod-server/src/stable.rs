@@ -1,15 +1,20 @@
 //! The encoding of a member's stable state: the changes, not the whole (PMS §2.5 says what must be kept).
 
 use serde::{Deserialize, Serialize};
-use synod::{AcceptorState, Ballot, DiffItem, Instance, PerInstance, Proposal, Snapshot, Stable};
+use std::sync::Arc;
+use synod::{AcceptorState, Ballot, DiffItem, Instance, PerInstance, Proposal, Snapshot, Stable, Value};
+use synod_runtime::apart::Apart;
 use synod_runtime::changes::Changes;
 
 /// The strategy for [`Stable`]. Promises only ever rise, and acceptances are only added or replaced, except those below the
 /// log's start. So a difference names the new promise and the new acceptances.
 ///
 /// The data on snapshots comes last, and only where there is some. So data from a time without snapshots can
-/// be read, and a member that takes none writes what was written then.
+/// be read, and a member that takes none writes what was written then. A long snapshot stands apart: it is only named.
 pub struct PaxosChanges;
+
+/// The longest snapshot that stands among the changes, in bytes. A longer one has a file of its own.
+const LONGEST_AMONG: usize = 64 << 10;
 
 #[derive(Serialize, Deserialize)]
 struct Change {
@@ -32,7 +37,47 @@ struct Whole {
 #[derive(Serialize, Deserialize)]
 struct Truncated {
     log_start: Instance,
-    snapshot: Option<Snapshot>,
+    snapshot: Kept,
+}
+
+/// A snapshot as it is kept. The first two are written as an `Option` is, which this was when all snapshots stood among the changes.
+#[derive(Serialize, Deserialize)]
+enum Kept {
+    None,
+    Among(Snapshot),
+    Apart { next: Instance, sum: u64, length: u64 },
+}
+
+/// The name of a snapshot's bytes, if they stand apart.
+pub(crate) fn apart(snapshot: &Snapshot) -> Option<Apart> {
+    let length = snapshot.machine.as_bytes().len();
+    (length > LONGEST_AMONG).then_some(Apart {
+        place: snapshot.next.0,
+        sum: snapshot.sum,
+        length: length as u64,
+    })
+}
+
+impl Kept {
+    fn of(snapshot: Option<&Snapshot>) -> Kept {
+        let Some(snapshot) = snapshot else { return Kept::None };
+        match apart(snapshot) {
+            Some(Apart { length, .. }) => Kept::Apart { next: snapshot.next, sum: snapshot.sum, length },
+            None => Kept::Among(snapshot.clone()),
+        }
+    }
+
+    /// The snapshot, without the bytes that stand apart, and their name.
+    fn read(self) -> (Option<Snapshot>, Option<Apart>) {
+        match self {
+            Kept::None => (None, None),
+            Kept::Among(snapshot) => (Some(snapshot), None),
+            Kept::Apart { next, sum, length } => {
+                let apart = Apart { place: next.0, sum, length };
+                (Some(Snapshot { next, sum, machine: Value::no_op() }), Some(apart))
+            }
+        }
+    }
 }
 
 /// Stable states are plain data, and always encode.
@@ -80,11 +125,14 @@ impl Changes<Stable> for PaxosChanges {
         append(&change, out);
         let (log_start, taken) = (new.acceptor.log_start, new.snapshot != old.snapshot);
         if taken || log_start != old.acceptor.log_start {
-            append(&Truncated { log_start, snapshot: new.snapshot.clone().filter(|_| taken) }, out);
+            append(
+                &Truncated { log_start, snapshot: Kept::of(new.snapshot.as_ref().filter(|_| taken)) },
+                out,
+            );
         }
     }
 
-    fn apply(state: &mut Stable, change: &[u8]) -> Result<(), String> {
+    fn apply(state: &mut Stable, change: &[u8], apart: &mut Option<Apart>) -> Result<(), String> {
         let (change, truncated): (Change, _) = decode(change)?;
         if let Some(Truncated { log_start, snapshot }) = truncated {
             // Acceptances that come below the log's start after this stay until it moves again.
@@ -92,7 +140,10 @@ impl Changes<Stable> for PaxosChanges {
                 state.acceptor.log_start = log_start;
                 state.acceptor.accepted.retain(|instance, _| instance >= log_start);
             }
-            state.snapshot = snapshot.or(state.snapshot.take());
+            if let (Some(snapshot), named) = snapshot.read() {
+                state.snapshot = Some(snapshot);
+                *apart = named;
+            }
         }
         state.acceptor.promised = change.promised;
         state.acceptor.accepted_in = change.accepted_in;
@@ -107,15 +158,28 @@ impl Changes<Stable> for PaxosChanges {
         let AcceptorState { promised, accepted_in, accepted, log_start } = state.acceptor.clone();
         append(&Whole { promised, accepted_in, accepted, tried: state.tried }, out);
         if log_start > Instance::FIRST || state.snapshot.is_some() {
-            append(&Truncated { log_start, snapshot: state.snapshot.clone() }, out);
+            append(&Truncated { log_start, snapshot: Kept::of(state.snapshot.as_ref()) }, out);
         }
     }
 
-    fn restore(snapshot: &[u8]) -> Result<Stable, String> {
+    fn restore(snapshot: &[u8], apart: &mut Option<Apart>) -> Result<Stable, String> {
         let (Whole { promised, accepted_in, accepted, tried }, truncated) = decode(snapshot)?;
         let Truncated { log_start, snapshot } =
-            truncated.unwrap_or(Truncated { log_start: Instance::FIRST, snapshot: None });
+            truncated.unwrap_or(Truncated { log_start: Instance::FIRST, snapshot: Kept::None });
+        let (snapshot, named) = snapshot.read();
+        *apart = named;
         Ok(Stable { acceptor: AcceptorState { promised, accepted_in, accepted, log_start }, tried, snapshot })
+    }
+
+    fn apart(state: &Stable) -> Option<(Apart, Arc<[u8]>)> {
+        let snapshot = state.snapshot.as_ref()?;
+        apart(snapshot).map(|apart| (apart, snapshot.machine.shared()))
+    }
+
+    fn rejoin(state: &mut Stable, bytes: Arc<[u8]>) {
+        if let Some(snapshot) = &mut state.snapshot {
+            snapshot.machine = Value::from(bytes);
+        }
     }
 }
 
@@ -154,19 +218,19 @@ mod tests {
         for (old, new) in std::iter::once(&Stable::default()).chain(&run).zip(&run) {
             let mut bytes = Vec::new();
             PaxosChanges::difference(new, old, &mut bytes);
-            PaxosChanges::apply(&mut state, &bytes).expect("it was written");
+            PaxosChanges::apply(&mut state, &bytes, &mut None).expect("it was written");
             assert_eq!(&state, new);
             for cut in 0..bytes.len() {
                 let mut state = old.clone();
                 // A cut before the end leaves a difference without a snapshot; a shorter one is none.
-                let read = PaxosChanges::apply(&mut state, &bytes[..cut]);
+                let read = PaxosChanges::apply(&mut state, &bytes[..cut], &mut None);
                 assert!(read.is_err() || state.snapshot == old.snapshot, "cut at {cut}");
             }
             let mut bytes = Vec::new();
             PaxosChanges::snapshot(new, &mut bytes);
-            assert_eq!(PaxosChanges::restore(&bytes).as_ref(), Ok(new));
+            assert_eq!(PaxosChanges::restore(&bytes, &mut None).as_ref(), Ok(new));
             bytes.push(0);
-            assert!(PaxosChanges::restore(&bytes).is_err(), "a byte too many");
+            assert!(PaxosChanges::restore(&bytes, &mut None).is_err(), "a byte too many");
         }
     }
 
@@ -227,7 +291,7 @@ mod tests {
         let mut bytes = Vec::new();
         PaxosChanges::snapshot(&state, &mut bytes);
         assert_eq!(bytes, written);
-        assert_eq!(PaxosChanges::restore(&written), Ok(state));
+        assert_eq!(PaxosChanges::restore(&written, &mut None), Ok(state));
     }
 
     #[test]

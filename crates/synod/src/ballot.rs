@@ -3,6 +3,7 @@
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A proposal number (PMS §2.2): ordered by round, then by proposer, as the fields stand.
@@ -63,8 +64,21 @@ impl fmt::Debug for Instance {
 }
 
 /// A value that can be proposed: opaque bytes, cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Eq, PartialOrd, Ord)]
 pub struct Value(Arc<[u8]>);
+
+impl PartialEq for Value {
+    /// Clones are equal at once, however long they are.
+    fn eq(&self, other: &Value) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.hash(hasher);
+    }
+}
 
 impl Value {
     /// The command that leaves the machine as it is (PMS §3): the empty value.
@@ -80,6 +94,17 @@ impl Value {
     /// The bytes as they were proposed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The bytes, shared with this value.
+    pub fn shared(&self) -> Arc<[u8]> {
+        self.0.clone()
+    }
+}
+
+impl From<Arc<[u8]>> for Value {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Value(bytes)
     }
 }
 

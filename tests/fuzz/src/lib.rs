@@ -205,11 +205,14 @@ pub fn message(data: &[u8]) {
         let _ = format!("{msg:?}");
     }
     let mut state = Stable::default();
-    let _ = PaxosChanges::apply(&mut state, data);
-    if let Ok(state) = PaxosChanges::restore(data) {
+    let _ = PaxosChanges::apply(&mut state, data, &mut None);
+    let mut apart = None;
+    if let Ok(state) = PaxosChanges::restore(data, &mut apart)
+        && apart.is_none()
+    {
         let mut again = Vec::new();
         PaxosChanges::snapshot(&state, &mut again);
-        assert_eq!(PaxosChanges::restore(&again), Ok(state));
+        assert_eq!(PaxosChanges::restore(&again, &mut None), Ok(state));
     }
 }
 

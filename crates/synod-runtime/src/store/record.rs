@@ -1,5 +1,6 @@
 //! The records of a journal, and the state that they add up to.
 
+use crate::apart::Apart;
 use crate::changes::{Changes, decode};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -144,6 +145,8 @@ pub(super) struct Replay<S, C> {
     facts: Option<Facts>,
     known: BTreeMap<u64, Known>,
     state: Option<S>,
+    /// The bytes that the state names.
+    apart: Option<Apart>,
     snapshot: Vec<u8>,
     /// The length of the snapshot while it is being read.
     awaited: Option<u64>,
@@ -156,6 +159,7 @@ impl<S, C: Changes<S>> Replay<S, C> {
             facts: None,
             known: BTreeMap::new(),
             state: None,
+            apart: None,
             snapshot: Vec::new(),
             awaited: None,
             way: PhantomData,
@@ -212,7 +216,8 @@ impl<S, C: Changes<S>> Replay<S, C> {
             }
             Record::Save(number, change) if number == facts.saves + 1 => {
                 facts.saves = number;
-                decode::<S, C>(&mut self.state, change).map_err(|what| format!("save {number}: {what}"))
+                decode::<S, C>(&mut self.state, change, &mut self.apart)
+                    .map_err(|what| format!("save {number}: {what}"))
             }
             Record::Save(number, _) => Err(format!("save {number} after save {}", facts.saves)),
         }
@@ -223,16 +228,18 @@ impl<S, C: Changes<S>> Replay<S, C> {
         if self.awaited == Some(self.snapshot.len() as u64) {
             self.awaited = None;
             let snapshot = std::mem::take(&mut self.snapshot);
-            self.state = Some(C::restore(&snapshot).map_err(|what| format!("the snapshot: {what}"))?);
+            self.state =
+                Some(C::restore(&snapshot, &mut self.apart).map_err(|what| format!("the snapshot: {what}"))?);
         }
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<(Facts, Option<S>), String> {
+    /// The state still lacks the bytes that it names.
+    pub(super) fn finish(self) -> Result<(Facts, Option<S>, Option<Apart>), String> {
         match self.facts {
             None => Err("a journal without a base".into()),
             Some(_) if self.awaited.is_some() => Err("a snapshot that is not whole".into()),
-            Some(facts) => Ok((Facts { memory: Memory::read(self.known), ..facts }, self.state)),
+            Some(facts) => Ok((Facts { memory: Memory::read(self.known), ..facts }, self.state, self.apart)),
         }
     }
 }
@@ -252,7 +259,7 @@ mod tests {
             assert_eq!(Record::decode(&bytes).as_ref(), Ok(record));
             replay.record(&bytes)?;
         }
-        replay.finish()
+        replay.finish().map(|(facts, state, _)| (facts, state))
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
 fn mark(log: &Log, state: &mut LogState, fx: &mut Effects) {
     let (Some(truncate), Some(snapshots)) = (&log.truncate, &mut state.snapshots) else { return };
     if state.next.0.is_multiple_of(truncate.every) {
-        snapshots.due = Some((state.next, state.replica.clone()));
+        snapshots.due = Some((state.next, state.replica.set_aside()));
         fx.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
     }
 }

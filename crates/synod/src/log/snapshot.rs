@@ -55,8 +55,7 @@ impl Snapshot {
 pub(crate) fn take(truncate: &Truncate, mut server: Share<'_, ServerState>, others: &[Id], fx: &mut Effects) {
     let due = server.log().snapshots.as_ref().and_then(|snapshots| snapshots.due.clone());
     let Some((next, replica)) = due else { return };
-    let machine = Value::from(replica.machine().snapshot().as_slice());
-    let snapshot = Snapshot { next, sum: replica.machine().checksum(), machine };
+    let snapshot = Snapshot { next, sum: replica.machine().checksum(), machine: replica.snapshot() };
     fx.broadcast(others, &Msg::Checksum { below: next, sum: snapshot.sum });
     keep(truncate, server.edit(), snapshot, fx);
 }
@@ -121,38 +120,46 @@ pub(crate) fn on_chunk(
     if of <= state.next || length > truncate.most {
         return false;
     }
-    let mut arriving = match state.snapshots.as_ref().and_then(|snapshots| snapshots.arriving.as_ref()) {
+    let received = match state.snapshots.as_ref().and_then(|snapshots| snapshots.arriving.as_ref()) {
         Some(arriving) if (arriving.of, arriving.sum, arriving.length) == (of, sum, length) => {
-            arriving.clone()
+            arriving.received()
         }
         Some(arriving) if of <= arriving.of => return false,
-        _ => Arriving { of, sum, length, chunks: Vec::new(), asked_again: false },
+        _ => 0,
     };
     let size = bytes.as_bytes().len() as u64;
     let due = length.saturating_sub(at).min(truncate.chunk as u64);
-    if at != arriving.received() || size != due {
+    if at != received || size != due {
         return false;
     }
+    // The chunks that came are not copied: there may be thousands.
+    let snapshots = server.edit().log_mut().snapshots.get_or_insert_default();
+    let mut arriving = snapshots.arriving.take().filter(|_| at > 0).unwrap_or_else(|| Arriving {
+        of,
+        sum,
+        length,
+        chunks: Vec::new(),
+        asked_again: false,
+    });
     arriving.chunks.push(bytes.clone());
     arriving.asked_again = false;
     let received = at + size;
-    let snapshots = server.edit().log_mut().snapshots.get_or_insert_default();
     if received < length {
         snapshots.arriving = Some(arriving);
         fx.send(src, Msg::Fetch { of, sum, at: received });
         return false;
     }
-    snapshots.arriving = None;
     let whole = arriving.whole();
     // The bytes are no snapshot of this machine. It will be asked for again.
-    let restored = server.log().replica.restored(&whole).filter(|it| it.machine().checksum() == sum);
+    let restored =
+        server.log().replica.restored(whole.as_bytes()).filter(|it| it.machine().checksum() == sum);
     let Some(replica) = restored else { return false };
     let server = server.edit();
     // Enforces X1: the machine has executed all instances below, and goes on with the next one.
     server.log_mut().next = of;
     server.log_mut().replica = replica;
     sequence::skip(server, fx);
-    keep(truncate, server, Snapshot { next: of, sum, machine: Value::from(whole.as_slice()) }, fx);
+    keep(truncate, server, Snapshot { next: of, sum, machine: whole }, fx);
     true
 }
 

@@ -220,7 +220,9 @@ impl Arriving {
         self.chunks.iter().map(|chunk| chunk.as_bytes().len() as u64).sum()
     }
 
-    pub(crate) fn whole(&self) -> Vec<u8> {
-        self.chunks.iter().flat_map(Value::as_bytes).copied().collect()
+    pub(crate) fn whole(&self) -> Value {
+        let mut whole = Vec::with_capacity(self.received() as usize);
+        self.chunks.iter().for_each(|chunk| whole.extend_from_slice(chunk.as_bytes()));
+        Value::from(whole.as_slice())
     }
 }
