@@ -8,7 +8,7 @@ use synod_runtime::{Durations, Timings};
 const SECOND: Duration = Duration::from_secs(1);
 /// The time between two marks from which recent durations are counted, and the number of marks.
 const MARK: Duration = Duration::from_secs(10);
-const MARKS: usize = 6;
+const MARKS: usize = 7;
 
 /// Durations of the three kinds at one moment.
 #[derive(Clone, Default)]
@@ -112,4 +112,33 @@ fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_slow_a_minute_ago_is_slow_no_more_and_nothing_is_kept_for_ever() {
+        let (mut history, mut timings) = (History::new(), Timings::default());
+        for second in 1..=600 {
+            let slow = second <= 60;
+            timings.flush.add(Duration::from_millis(if slow { 100 } else { 1 }));
+            history.go_on(&timings, 2 * second, Duration::from_secs(second));
+            history.elected(Some(second % 3), None);
+            let flush = history.latencies(&timings).flush;
+            let (p50, p99) = flush.p50_seconds.zip(flush.p99_seconds).expect("there were flushes");
+            match second {
+                0..=60 => assert!(p50 > 0.099, "{second}: {p50}"),
+                61..=110 => assert!(p99 > 0.099, "{second}: {p99}"),
+                125.. => assert!(p99 < 0.002, "{second}: {p99}"),
+                _ => {}
+            }
+        }
+        let seconds = history.seconds();
+        assert_eq!((seconds.len(), history.elections().len()), (SECONDS, ELECTIONS));
+        assert!(seconds.iter().all(|second| (second.flushes, second.executed) == (1, 2)), "{seconds:?}");
+        assert!(history.marks.len() <= MARKS);
+        assert_eq!(history.latencies(&timings).flush.count, 600, "counts are since the start");
+    }
 }

@@ -299,3 +299,24 @@ impl Status {
         (self.lag() > LAGS).then(|| format!("it lacks {} instances that were chosen", self.lag()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_ready_if_it_takes_part_knows_a_leader_and_is_not_far_behind() {
+        let log = LogTold { chosen: 5000, executed: Some(5000), ..LogTold::default() };
+        let ready = Status { leader: Some(1), log: log.clone(), ..Status::default() };
+        assert_eq!((ready.not_ready(), ready.lag()), (None, 0));
+        let because = |status: Status| status.not_ready().unwrap_or_default();
+        assert!(because(Status { leader: None, ..ready.clone() }).contains("no leader"));
+        assert_eq!(because(Status { because: Some("it waits".to_owned()), ..ready.clone() }), "it waits");
+        let arriving = LogTold { arriving: Some((3, 10)), ..log.clone() };
+        assert!(because(Status { log: arriving, ..ready.clone() }).contains("3 of 10 bytes"));
+        let behind =
+            |by| Status { log: LogTold { executed: Some(5000 - by), ..log.clone() }, ..ready.clone() };
+        assert_eq!(behind(LAGS).not_ready(), None);
+        assert!(because(behind(LAGS + 1)).contains("lacks 1025 instances"));
+    }
+}
