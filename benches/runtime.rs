@@ -111,7 +111,7 @@ impl Load {
 /// The members of every cluster here.
 fn wiring() -> Wiring {
     let retry = Duration::from_millis(400)..Duration::from_millis(800);
-    Wiring { members: (0..MEMBERS as u64).collect(), retry, election: None, max_value: 64 << 10 }
+    Wiring { members: (0..MEMBERS as u64).collect(), retry, election: None, max_value: 64 << 10, log: None }
 }
 
 /// The same server under other ids: `spawn` takes them from addresses.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-use synod_server::{Answer, Config, Question, ask};
+use synod_client::{Client, Error};
+use synod_server::Config;
 
 /// A cluster and all that belongs to it; ends its processes when it goes.
 pub(crate) struct Cluster {
@@ -147,6 +148,18 @@ impl Cluster {
         }
     }
 
+    /// The member that said last that it leads, if it runs.
+    pub(crate) fn leader(&mut self) -> Option<usize> {
+        let mut latest = None;
+        for (id, member) in self.members.iter_mut().enumerate() {
+            let Some((_, lines)) = &member.running else { continue };
+            member.log.extend(lines.try_iter());
+            let round = |line: &String| line.split_once("leads in round ")?.1.parse::<u64>().ok();
+            latest = latest.max(member.log.iter().filter_map(round).max().map(|round| (round, id)));
+        }
+        latest.map(|(_, id)| id)
+    }
+
     /// Asks a member to stop, and waits until it has: its exit status and what it said.
     pub(crate) fn stop(&mut self, id: usize) -> (Option<i32>, Vec<String>) {
         let member = &mut self.members[id];
@@ -233,14 +246,25 @@ impl Cluster {
         self.folder.path().join(format!("data/{id}"))
     }
 
-    /// Has a value chosen, or learns which one was.
-    pub(crate) fn put(&self, instance: u64, value: &[u8]) -> Answer {
-        ask(&self.config, instance, &Question::Put(value.to_vec()), PATIENCE).expect("it can be asked")
+    /// A new client, whose calls take no longer than this.
+    pub(crate) fn client(&self, timeout: Duration) -> Client {
+        client(&self.config, timeout)
     }
 
-    /// Asks what was chosen.
-    pub(crate) fn get(&self, instance: u64) -> Answer {
-        ask(&self.config, instance, &Question::Get, PATIENCE).expect("it can be asked")
+    /// Stores a value.
+    pub(crate) fn put(&self, key: &str, value: &[u8]) {
+        self.client(PATIENCE).put(key, value).unwrap_or_else(|error| panic!("{key}: {error}"));
+    }
+
+    /// Tries to store a value for a while.
+    pub(crate) fn try_put(&self, key: &str, value: &[u8], timeout: Duration) -> Result<u64, Error> {
+        self.client(timeout).put(key, value)
+    }
+
+    /// Asks for a value.
+    pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let found = self.client(PATIENCE).get(key).unwrap_or_else(|error| panic!("{key}: {error}"));
+        found.map(|item| item.value.to_vec())
     }
 
     /// Stops what runs, and replays everything that was recorded.
@@ -269,6 +293,15 @@ impl Drop for Cluster {
             self.folder.disable_cleanup(true);
         }
     }
+}
+
+/// A client of the cluster of a configuration, whose calls take no longer than this.
+pub(crate) fn client(config: &Config, timeout: Duration) -> Client {
+    let mut settings = synod_client::Config::new(config.cluster.clone(), config.client_key.clone());
+    settings.members = config.members.iter().map(|member| (member.id, member.address)).collect();
+    (settings.max_key, settings.max_value) = (config.log.max_key, config.max_value);
+    (settings.max_command, settings.datagram) = (config.longest_command(), config.datagram);
+    Client::connect(&settings).expect("a client can be started").with_timeout(timeout)
 }
 
 /// Replays flight records, and expects nothing to be wrong with them.

@@ -1,11 +1,13 @@
 //! `synod cluster`: a whole cluster by one command, whose members come back, and which leaves nothing behind.
 
-use crate::cluster::synod;
+use crate::cluster::{client, synod};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Output, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
+use synod_client::Client;
+use synod_server::Config;
 
 /// How long anything may take before the test is given up; never how long something should take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -63,16 +65,15 @@ impl Local {
         self.said.lines().filter_map(process).map(pid).collect()
     }
 
-    /// Runs a client's command, which finds the configuration as it was told.
-    fn ask(&self, args: &[&str]) -> Output {
+    /// A client, which finds the configuration as it was told.
+    fn client(&self) -> Client {
         let config = self.said.lines().find_map(|line| line.trim().strip_prefix("export SYNOD_CONFIG="));
-        let config = config.expect("the path of the configuration");
-        synod()
-            .env("SYNOD_CONFIG", config)
-            .args(args)
-            .args(["--timeout", "60s"])
-            .output()
-            .expect("synod runs")
+        let config = Config::load(Path::new(config.expect("the path of the configuration")));
+        client(&config.expect("it is right"), PATIENCE)
+    }
+
+    fn put(&self, key: &str, value: &str) {
+        self.client().put(key, value).unwrap_or_else(|error| panic!("{key}: {error}"));
     }
 
     /// Ends it as Ctrl-C does.
@@ -95,16 +96,14 @@ fn a_cluster_of_one_command_brings_back_whoever_ends_and_goes_on_with_its_data()
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("demo").display().to_string();
     let local = Local::start(&["--nodes", "3", "--data", &data]);
-    let put = local.ask(&["put", "1", "hello"]);
-    assert!(put.status.success() && put.stdout == b"hello\n", "{put:?}");
+    local.put("1", "hello");
     let members = local.members();
     let [first, second, third] = members.as_slice() else { panic!("three members: {}", local.said) };
-    // Two of three: without them nothing is chosen. So a value says that one of them was started again.
+    // Two of three: without them nothing is chosen. So a put that is done says that one of them was started again.
     for member in [first, second] {
         kill_process(*member, Signal::KILL).expect("it runs");
     }
-    let put = local.ask(&["put", "2", "again"]);
-    assert!(put.status.success(), "{put:?}");
+    local.put("2", "again");
     assert!(!has_ended(*third), "the third one was left alone");
     local.end();
 
@@ -113,9 +112,9 @@ fn a_cluster_of_one_command_brings_back_whoever_ends_and_goes_on_with_its_data()
     assert!(other.status.code() == Some(2) && error.contains("a cluster of 3 members, and not 5"), "{error}");
 
     let local = Local::start(&["--data", &data]);
-    for (instance, value) in [("1", "hello\n"), ("2", "again\n")] {
-        let get = local.ask(&["get", instance]);
-        assert!(get.stdout == value.as_bytes(), "{get:?}");
+    for (key, value) in [("1", "hello"), ("2", "again")] {
+        let found = local.client().get(key).unwrap_or_else(|error| panic!("{key}: {error}"));
+        assert_eq!(found.map(|item| item.value.to_vec()), Some(value.as_bytes().to_vec()));
     }
     local.end();
 }
@@ -123,8 +122,7 @@ fn a_cluster_of_one_command_brings_back_whoever_ends_and_goes_on_with_its_data()
 #[test]
 fn members_end_with_whatever_started_them_and_a_folder_that_nobody_named_goes() {
     let mut local = Local::start(&["--nodes", "1"]);
-    let put = local.ask(&["put", "1", "alone"]);
-    assert!(put.status.success(), "{put:?}");
+    local.put("1", "alone");
     let members = local.members();
     local.process.kill().expect("it runs");
     local.process.wait().expect("it was killed");

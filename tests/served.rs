@@ -11,7 +11,8 @@ use synod_server::Wiring;
 fn served() -> BTreeSet<&'static str> {
     let ms = Duration::from_millis(1)..Duration::from_millis(2);
     let pace = Pace { beat: ms.clone(), suspect: ms.clone(), hold_off: ms.clone(), doublings: 1 };
-    let wiring = Wiring { members: vec![1, 2, 3], retry: ms, election: Some(pace), max_value: 64 << 10 };
+    let wiring =
+        Wiring { members: vec![1, 2, 3], retry: ms, election: Some(pace), max_value: 64 << 10, log: None };
     let Cluster {
         acceptors,
         proposers: _,

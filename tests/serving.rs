@@ -3,29 +3,27 @@
 
 use crate::cluster::{Cluster, synod};
 use rustix::process::Signal;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use synod_server::{Answer, Config, Question, ask};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-fn value(text: &str) -> Answer {
-    Answer::Value(text.as_bytes().to_vec())
+fn value(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
 }
 
 #[test]
 fn a_value_is_put_and_read_and_outlives_any_one_member() {
     let mut cluster = Cluster::new(3, None, "");
     cluster.start_all();
-    assert_eq!(cluster.get(7), Answer::Unset);
-    assert_eq!(cluster.put(7, b"x"), value("x"));
-    assert_eq!(cluster.put(7, b"y"), value("x"), "what is chosen stays");
+    assert_eq!(cluster.get("seven"), None);
+    cluster.put("seven", b"w");
+    cluster.put("seven", b"x");
     for id in 0..3 {
         cluster.kill(id);
-        assert_eq!(cluster.get(7), value("x"), "without member {id}");
-        assert_eq!(cluster.put(100 + id as u64, b"z"), value("z"), "without member {id}");
+        assert_eq!(cluster.get("seven"), Some(value("x")), "without member {id}");
+        cluster.put(&format!("without {id}"), b"z");
         cluster.start(id);
         cluster.wait_for(id, "takes part");
     }
@@ -34,8 +32,8 @@ fn a_value_is_put_and_read_and_outlives_any_one_member() {
         cluster.kill(id);
     }
     cluster.start_all();
-    assert_eq!(cluster.get(7), value("x"));
-    assert_eq!(cluster.get(101), value("z"));
+    assert_eq!(cluster.get("seven"), Some(value("x")));
+    assert_eq!(cluster.get("without 1"), Some(value("z")));
     let replayed = cluster.stop_and_replay();
     assert!(replayed.chosen >= 4 && replayed.events > 50, "{replayed:?}");
 }
@@ -49,8 +47,8 @@ fn the_same_over_ipv6() {
     }
     let mut cluster = Cluster::at("[::1]", 3, None, "");
     cluster.start_all();
-    assert_eq!(cluster.put(1, b"six"), value("six"));
-    assert_eq!(cluster.get(1), value("six"));
+    cluster.put("1", b"six");
+    assert_eq!(cluster.get("1"), Some(value("six")));
     cluster.stop_and_replay();
 }
 
@@ -59,12 +57,18 @@ fn large_values_travel_in_fragments_and_larger_ones_are_refused() {
     let mut cluster = Cluster::new(3, None, "max-value = 200000");
     cluster.start_all();
     let large: Vec<u8> = (0..200_000_u32).map(|i| (i % 251) as u8).collect();
-    assert_eq!(cluster.put(1, &large), Answer::Value(large.clone()));
-    assert_eq!(cluster.get(1), Answer::Value(large.clone()));
-    let too_large = [large, vec![0]].concat();
+    cluster.put("1", &large);
+    assert_eq!(cluster.get("1"), Some(large.clone()));
+    let too_large = [large.clone(), vec![0]].concat();
+    let error = cluster.try_put("1", &too_large, Duration::from_secs(30)).expect_err("it is too large");
+    assert!(!error.may_have_taken_effect(), "{error}");
     let error =
-        ask(&cluster.config, 2, &Question::Put(too_large), Duration::from_secs(1)).expect_err("it is");
-    assert!(error.to_string().contains("200001 bytes") && error.to_string().contains("200000"), "{error}");
+        cluster.try_put(&"k".repeat(1025), b"x", Duration::from_secs(30)).expect_err("the key is too long");
+    assert!(!error.may_have_taken_effect(), "{error}");
+    let far_too_large = vec![0; 1 << 20];
+    let error = cluster.try_put("1", &far_too_large, Duration::from_secs(30)).expect_err("it is too large");
+    assert!(error.to_string().contains("1048576 bytes") && error.to_string().contains("200000"), "{error}");
+    assert_eq!(cluster.get("1"), Some(large));
     cluster.stop_and_replay();
 }
 
@@ -73,28 +77,25 @@ fn large_values_travel_in_fragments_and_larger_ones_are_refused() {
 fn a_cluster_takes_far_more_than_a_message_holds() {
     let mut cluster = Cluster::new(3, None, "max-value = 1500000");
     cluster.start_all();
-    for instance in 0..12_u8 {
-        let value = vec![instance; 1_400_000];
-        let question = Question::Put(value.clone());
-        let answer = ask(&cluster.config, instance.into(), &question, Duration::from_mins(1));
-        assert_eq!(answer.expect("it can be asked"), Answer::Value(value));
+    for number in 0..12_u8 {
+        cluster.put(&number.to_string(), &vec![number; 1_400_000]);
     }
     // Whoever begins a ballot now has to be told of all of them.
     cluster.kill(0);
     cluster.start(0);
     cluster.wait_for(0, "takes part");
-    assert_eq!(cluster.get(3), Answer::Value(vec![3; 1_400_000]));
-    assert_eq!(cluster.put(12, b"x"), value("x"));
+    assert_eq!(cluster.get("3"), Some(vec![3; 1_400_000]));
+    cluster.put("12", b"x");
     cluster.stop_and_replay();
 }
 
 #[test]
 fn datagrams_from_anyone_cost_a_member_nothing_but_time() {
-    let seed = seed();
+    let seed = crate::soak::seed();
     let mut cluster = Cluster::new(3, Some(seed), "");
     cluster.proxy.as_ref().expect("there is one").weather(|weather| weather.doubled = 1.0);
     cluster.start_all();
-    assert_eq!(cluster.put(0, b"x"), value("x"));
+    cluster.put("0", b"x");
     let address = cluster.config.members[0].address;
     let stop = Arc::new(AtomicBool::new(false));
     let flood = {
@@ -112,9 +113,11 @@ fn datagrams_from_anyone_cost_a_member_nothing_but_time() {
             sent
         })
     };
-    for instance in 1..200 {
-        assert_eq!(cluster.put(instance, b"x"), value("x"));
+    let client = cluster.client(Duration::from_mins(1));
+    for number in 1..200 {
+        client.put(number.to_string().as_str(), "x").expect("it is stored in time");
     }
+    drop(client);
     let memory = cluster.memory(0).expect("it runs");
     stop.store(true, Ordering::Relaxed);
     let sent = flood.join().expect("it sends");
@@ -129,52 +132,31 @@ fn datagrams_from_anyone_cost_a_member_nothing_but_time() {
 }
 
 #[test]
-fn the_command_puts_and_gets_with_its_exit_statuses() {
+fn the_command_replays_what_members_recorded() {
     let mut cluster = Cluster::new(3, None, "");
     cluster.start_all();
-    let run = |args: &[&str]| {
-        let ran = synod().args(args).current_dir(cluster.folder.path()).output().expect("synod runs");
-        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
-    };
-    assert_eq!(run(&["get", "5"]), (Some(1), String::new()));
-    assert_eq!(run(&["put", "5", "hello"]), (Some(0), "hello\n".to_owned()));
-    assert_eq!(run(&["put", "5", "other"]), (Some(1), "hello\n".to_owned()));
-    assert_eq!(run(&["get", "5"]), (Some(0), "hello\n".to_owned()));
-    for instance in 10..20 {
-        cluster.put(instance, b"more");
+    for number in 10..20 {
+        cluster.put(&number.to_string(), b"more");
     }
     let (status, log) = cluster.stop(0);
     assert_eq!(status, Some(0), "{log:?}");
     assert!(log.last().is_some_and(|line| line.contains("stopped: ")), "{log:?}");
-    cluster.stop(1);
-    let ran = synod()
-        .args(["put", "6", "late", "--timeout", "1s"])
-        .current_dir(cluster.folder.path())
-        .output()
-        .expect("synod runs");
-    assert_eq!(ran.status.code(), Some(3), "{ran:?}");
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("1 of 3 members"), "{ran:?}");
     cluster.stop_and_replay();
-    let ran = synod().args(["trace", "replay", "data"]).current_dir(cluster.folder.path()).output();
-    let ran = ran.expect("synod runs");
+    let run =
+        |args: &[&str]| synod().args(args).current_dir(cluster.folder.path()).output().expect("synod runs");
+    let ran = run(&["trace", "replay", "data"]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
     assert!(String::from_utf8_lossy(&ran.stdout).contains("no claim fell"), "{ran:?}");
-    // Without the end of one member's record the others took what nobody sent; the way there becomes a model and a trace.
+    // Without the end of one member's record the others took what nobody sent.
     let record = cluster.data(1).join("flight-1.rec");
     let bytes = fs::read(&record).expect("it was there");
     fs::write(&record, &bytes[..bytes.len() / 2]).expect("it can be cut");
-    let run = |args: &[&str]| {
-        let ran = synod().args(args).current_dir(cluster.folder.path()).output().expect("synod runs");
-        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
-    };
-    let (status, said) = run(&["trace", "replay", "data", "--explain", "way"]);
-    assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("sent by nobody") && said.contains("synod explore"), "{said}");
-    let (status, said) = run(&["trace", "replay", "way/run.trace"]);
-    assert_eq!(status, Some(0), "{said}");
+    let ran = run(&["trace", "replay", "data"]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("sent by nobody") && said.contains("no model of it"), "{said}");
     fs::remove_file(&record).expect("it was there");
-    let ran = synod().args(["trace", "replay", "data"]).current_dir(cluster.folder.path()).output();
-    let ran = ran.expect("synod runs");
+    let ran = run(&["trace", "replay", "data"]);
     assert_eq!(ran.status.code(), Some(2), "{ran:?}");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("no record of member"), "{ran:?}");
 }
@@ -185,7 +167,7 @@ fn a_wiped_member_abstains_and_the_others_go_on() {
     cluster.start_all();
     // A majority without member 1: member 0 has acted on what member 2 said, so it remembers its disk.
     cluster.stop(1);
-    assert_eq!(cluster.put(1, b"x"), value("x"));
+    cluster.put("1", b"x");
     cluster.kill(2);
     cluster.start(1);
     cluster.wait_for(1, "takes part");
@@ -194,18 +176,18 @@ fn a_wiped_member_abstains_and_the_others_go_on() {
     cluster.wait_for(2, "abstains: ");
     // One more down, and the wiped one must not make up a majority.
     cluster.kill(1);
-    let answer = ask(&cluster.config, 2, &Question::Put(b"y".to_vec()), Duration::from_secs(2));
-    assert!(matches!(answer, Ok(Answer::Unknown { .. })), "{answer:?}");
+    let answer = cluster.try_put("2", b"y", Duration::from_secs(2));
+    assert!(answer.is_err(), "{answer:?}");
     cluster.start(1);
-    assert_eq!(cluster.put(2, b"y"), value("y"));
-    assert_eq!(cluster.get(1), value("x"));
+    cluster.put("2", b"y");
+    assert_eq!(cluster.get("1"), Some(value("x")));
 }
 
 #[test]
 fn an_older_copy_of_a_data_directory_is_refused() {
     let mut cluster = Cluster::new(3, None, "");
     cluster.start_all();
-    assert_eq!(cluster.put(1, b"x"), value("x"));
+    cluster.put("1", b"x");
     cluster.stop(2);
     let copy = cluster.folder.path().join("copy");
     copy_folder(&cluster.data(2), &copy);
@@ -213,8 +195,8 @@ fn an_older_copy_of_a_data_directory_is_refused() {
     cluster.wait_for(2, "takes part");
     // Whoever acts on what it says remembers the later start: member 0, without which there is no majority now.
     cluster.stop(1);
-    for instance in 10..20 {
-        assert_eq!(cluster.put(instance, b"later"), value("later"));
+    for number in 10..20 {
+        cluster.put(&number.to_string(), b"later");
     }
     cluster.stop(2);
     cluster.start(1);
@@ -242,8 +224,8 @@ fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
 fn a_damaged_or_foreign_journal_is_refused_with_its_place() {
     let mut cluster = Cluster::new(3, None, "");
     cluster.start_all();
-    for instance in 0..20 {
-        cluster.put(instance, b"x");
+    for number in 0..20 {
+        cluster.put(&number.to_string(), b"x");
     }
     cluster.stop(0);
     cluster.stop(1);
@@ -330,15 +312,13 @@ fn keys_change_without_anyone_stopping() {
         (&clients, vec![&new_client]),
         (&members, vec![&new]),
     ];
-    let mut instance = 0;
     for (step, (path, lines)) in steps.into_iter().enumerate() {
         let lines: Vec<&str> = lines.into_iter().map(String::as_str).collect();
         fs::write(path, lines.join("\n")).expect("a key file");
         for id in 0..3 {
             cluster.signal(id, Signal::HUP);
             // Between one member's change and the next everything goes on.
-            instance += 1;
-            assert_eq!(cluster.put(instance, b"x"), value("x"), "step {step}, member {id}");
+            cluster.put(&format!("step {step}, member {id}"), b"x");
             cluster.wait_for(id, "has read its keys anew");
         }
     }
@@ -348,9 +328,9 @@ fn keys_change_without_anyone_stopping() {
     cluster.wait_for(0, "no line is of this cluster's key");
     // A file of an earlier version is told from a right one, and what to do is said.
     fs::write(&clients, new_client.split_whitespace().next().expect("a half")).expect("a key file");
-    let ran = synod().args(["get", "1"]).current_dir(cluster.folder.path()).output().expect("synod runs");
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.code() == Some(2) && said.contains("client.key:1: this line lacks"), "{said}");
+    let settings = synod_client::Config::new("test", &clients).member(0, cluster.config.members[0].address);
+    let said = synod_client::Client::connect(&settings).map(drop).expect_err("the key is no key").to_string();
+    assert!(said.contains("client.key:1: this line lacks"), "{said}");
     assert!(said.contains("synod keygen --client"), "{said}");
     cluster.stop_and_replay();
 }
@@ -359,7 +339,7 @@ fn keys_change_without_anyone_stopping() {
 fn keys_that_were_taken_away_are_not_in_memory_any_more() {
     let mut cluster = Cluster::new(1, None, "");
     cluster.start_all();
-    assert_eq!(cluster.put(0, b"x"), value("x"));
+    cluster.put("0", b"x");
     let [members, clients] = [cluster.config.cluster_key.clone(), cluster.config.client_key.clone()];
     let print = |what: &str| {
         let config = cluster.folder.path().join("cluster.toml");
@@ -392,187 +372,7 @@ fn keys_that_were_taken_away_are_not_in_memory_any_more() {
     fs::write(&clients, print("--client")).expect("a key file");
     cluster.signal(0, Signal::HUP);
     cluster.wait_for(0, "has read its keys anew");
-    assert_eq!(cluster.put(1, b"x"), value("x"));
+    cluster.put("1", b"x");
     assert_eq!(seen(&cluster), Some(vec![0; 4]));
     cluster.stop_and_replay();
-}
-
-/// How long a test that hurts a cluster goes on, in seconds: short, unless `SYNOD_SOAK` says otherwise.
-fn soak_seconds() -> u64 {
-    std::env::var("SYNOD_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
-}
-
-/// A seed that is printed and can be given again.
-fn seed() -> u64 {
-    let seed = std::env::var("SYNOD_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("SYNOD_SEED={seed}");
-    seed
-}
-
-/// What clients were told: for each instance, every answer must be the same value.
-#[derive(Default)]
-struct Told {
-    values: Mutex<BTreeMap<u64, Vec<u8>>>,
-    answers: AtomicU64,
-    silent: AtomicU64,
-    unset: AtomicU64,
-}
-
-impl Told {
-    fn hear(&self, instance: u64, answer: Answer) {
-        match answer {
-            Answer::Value(value) => {
-                let mut values = self.values.lock().expect("no client panics with it");
-                let first = values.entry(instance).or_insert_with(|| value.clone());
-                assert_eq!(*first, value, "instance {instance} changed its value");
-                self.answers.fetch_add(1, Ordering::Relaxed);
-            }
-            Answer::Unset => {
-                self.unset.fetch_add(1, Ordering::Relaxed);
-            }
-            Answer::Unknown { .. } => {
-                self.silent.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-/// One client that puts and gets until it is told to stop; what was answered before must be answered again.
-fn client(config: &Config, told: &Told, stop: &AtomicBool, mut rng: fastrand::Rng, instances: u64) {
-    while !stop.load(Ordering::Relaxed) {
-        let instance = rng.u64(..instances);
-        let known = told.values.lock().expect("no client panics with it").get(&instance).cloned();
-        let question =
-            if rng.bool() { Question::Get } else { Question::Put(format!("{}", rng.u64(..)).into_bytes()) };
-        let answer = ask(config, instance, &question, Duration::from_secs(3)).expect("it can be asked");
-        // A value that was known before the question cannot have gone.
-        assert!(known.is_none() || answer != Answer::Unset, "instance {instance} lost its value");
-        told.hear(instance, answer);
-    }
-}
-
-/// Kills, holds, cuts off and rains on a cluster for a while, with clients at work; then lets it recover and looks.
-fn hurt(seed: u64, seconds: u64) -> String {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let size = if rng.bool() { 3 } else { 5 };
-    let mut cluster = Cluster::new(size, Some(rng.u64(..)), "retry = [30, 90]");
-    cluster.start_all();
-    let told = Arc::new(Told::default());
-    let stop = Arc::new(AtomicBool::new(false));
-    let instances = 40 + seconds * 4;
-    let clients: Vec<_> = (0..4)
-        .map(|_| {
-            let (config, told, stop) = (cluster.config.clone(), told.clone(), stop.clone());
-            let rng = rng.fork();
-            std::thread::spawn(move || client(&config, &told, &stop, rng, instances))
-        })
-        .collect();
-    let began = Instant::now();
-    let (mut kills, mut holds, mut cuts) = (0, 0, 0);
-    let mut most_memory = 0;
-    while began.elapsed() < Duration::from_secs(seconds) {
-        std::thread::sleep(Duration::from_millis(rng.u64(20..400)));
-        let id = rng.usize(..size);
-        let hurt = (0..size).filter(|id| !cluster.runs(*id) || cluster.is_held(*id)).count();
-        let may_hurt = hurt < (size - 1) / 2;
-        match rng.u8(..11) {
-            0..=2 if may_hurt && cluster.runs(id) => {
-                cluster.kill(id);
-                kills += 1;
-            }
-            // A whole minority at once.
-            10 if hurt == 0 => {
-                for other in 0..(size - 1) / 2 {
-                    cluster.kill((id + other) % size);
-                    kills += 1;
-                }
-            }
-            3 if may_hurt && cluster.runs(id) => {
-                cluster.signal(id, Signal::STOP);
-                holds += 1;
-            }
-            4..=6 => {
-                for id in 0..size {
-                    if !cluster.runs(id) {
-                        cluster.start(id);
-                    } else if cluster.is_held(id) {
-                        cluster.signal(id, Signal::CONT);
-                    }
-                }
-            }
-            7 => {
-                cuts += 1;
-                let (a, b, both) = (rng.usize(..size), rng.usize(..size), rng.bool());
-                let proxy = cluster.proxy.as_ref().expect("there is one");
-                proxy.weather(|weather| {
-                    weather.cuts.insert((a, b));
-                    if both {
-                        weather.cuts.insert((b, a));
-                    }
-                });
-            }
-            8 => cluster.proxy.as_ref().expect("there is one").weather(|weather| weather.cuts.clear()),
-            _ => {
-                let (loss, doubled, late) = (rng.f64() * 0.3, rng.f64() * 0.3, rng.u64(1..20_000));
-                cluster.proxy.as_ref().expect("there is one").weather(|weather| {
-                    weather.loss = loss;
-                    weather.doubled = doubled;
-                    weather.delay = 0..late;
-                });
-            }
-        }
-        most_memory = (0..size).filter_map(|id| cluster.memory(id)).max().unwrap_or(0).max(most_memory);
-    }
-    // The sky clears, everyone comes back, and every answer that was ever given still stands.
-    cluster
-        .proxy
-        .as_ref()
-        .expect("there is one")
-        .weather(|weather| *weather = crate::proxy::Weather::default());
-    for id in 0..size {
-        if !cluster.runs(id) {
-            cluster.start(id);
-        } else if cluster.is_held(id) {
-            cluster.signal(id, Signal::CONT);
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.join().expect("a client found something wrong");
-    }
-    for id in 0..size {
-        cluster.wait_for(id, "takes part");
-    }
-    let values = told.values.lock().expect("no client panics with it").clone();
-    for (instance, expected) in &values {
-        assert_eq!(cluster.get(*instance), Answer::Value(expected.clone()), "instance {instance}");
-    }
-    assert!(!values.is_empty(), "nothing was ever chosen");
-    assert!(most_memory < 512 << 20, "a member took {most_memory} bytes of memory");
-    let passed = cluster.proxy.as_ref().expect("there is one").passed();
-    let replayed = cluster.stop_and_replay();
-    format!(
-        "seed {seed}: {size} members, {kills} kills, {holds} holds, {cuts} cuts, {} values, {} answers, {} unset, {} \
-         without answer, {passed} datagrams, {} MiB at most, {} events replayed, {} starts cut short",
-        values.len(),
-        told.answers.load(Ordering::Relaxed),
-        told.unset.load(Ordering::Relaxed),
-        told.silent.load(Ordering::Relaxed),
-        most_memory >> 20,
-        replayed.events,
-        replayed.cut,
-    )
-}
-
-#[test]
-fn soak_real_processes() {
-    let mut seed = seed();
-    let began = Instant::now();
-    let whole = Duration::from_secs(soak_seconds());
-    while began.elapsed() < whole {
-        let left = whole.saturating_sub(began.elapsed()).as_secs().clamp(1, 60);
-        eprintln!("{}", hurt(seed, left));
-        seed = seed.wrapping_add(1);
-    }
 }

@@ -81,6 +81,7 @@ where
             retry: ms(20)..ms(60),
             election: None,
             max_value: 64 << 10,
+            log: None,
         };
         Sim {
             world: World::new(seed),

@@ -58,6 +58,21 @@ impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
         self.chain
     }
 
+    /// Answers a command that is not to be executed, as if its bytes held none. Nothing changes but the checksum.
+    pub fn refuse(&mut self, entry: &LogEntry) -> Value {
+        let said = Self::say(None);
+        self.chain.extend(entry.value().as_bytes(), said.as_bytes());
+        said
+    }
+
+    /// The machine that wrote a snapshot, if it is one of a machine like this. The bytes may be anything.
+    pub fn with_snapshot(&self, snapshot: &[u8]) -> Option<Self> {
+        let Snapshot { chain, machine } = Snapshot::unseal(snapshot)?;
+        let mut restored = Applied { chain, ..self.clone() };
+        restored.machine.restore(&machine).ok()?;
+        Some(restored)
+    }
+
     fn say(output: Option<&SessionOutput<M::Output>>) -> Value {
         Value::from(W::output(output).as_slice())
     }
@@ -104,10 +119,7 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
     }
 
     fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
-        let Snapshot { chain, machine } = Snapshot::unseal(snapshot)?;
-        let mut restored = Applied { chain, ..self.clone() };
-        restored.machine.restore(&machine).ok()?;
-        Some(Box::new(restored))
+        Some(Box::new(self.with_snapshot(snapshot)?))
     }
 
     fn checksum(&self) -> u64 {

@@ -25,8 +25,8 @@ Examples:
   synod explore mutants/any-value           a counterexample, step by step, in the browser
   synod cluster                             a whole cluster on this machine
   synod serve --config cluster.toml --id 0  one member of a cluster, over UDP
-  synod put 1 hello                         has a value chosen
-  synod get 1                               says what was chosen"
+  synod put greeting hello                  stores a value
+  synod get greeting                        says what is stored"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -55,10 +55,6 @@ pub enum Command {
     Cluster(Cluster),
     /// Says how the members of a cluster are
     Status(Status),
-    /// Has a value chosen for an instance, unless another one was
-    Put(Put),
-    /// Says which value was chosen for an instance
-    Get(Get),
     /// Prints completions for a shell
     Completions(Completions),
     /// Prints the manual pages
@@ -392,44 +388,6 @@ pub struct Status {
     pub json: bool,
     /// How long to wait for a member
     #[arg(long, value_parser = words::duration, default_value = "2s")]
-    pub timeout: Duration,
-}
-
-#[derive(ClapArgs)]
-#[command(after_help = "\
-Prints the value that was chosen. Exit status: 0 it is yours, 1 it is another one, 2 it could not be asked,
-3 no answer came in time (the value may yet be chosen; asking again is safe).")]
-pub struct Put {
-    #[command(flatten)]
-    pub cluster: Where,
-    /// The instance, from 0
-    #[arg(value_parser = words::number)]
-    pub instance: u64,
-    /// The value, or - for stdin
-    pub value: String,
-    #[command(flatten)]
-    pub patience: Patience,
-}
-
-#[derive(ClapArgs)]
-#[command(after_help = "\
-Prints the value that was chosen. Exit status: 0 there is one, 1 none had been chosen when it was asked,
-2 it could not be asked, 3 no answer came in time.")]
-pub struct Get {
-    #[command(flatten)]
-    pub cluster: Where,
-    /// The instance, from 0
-    #[arg(value_parser = words::number)]
-    pub instance: u64,
-    #[command(flatten)]
-    pub patience: Patience,
-}
-
-/// How long to wait.
-#[derive(ClapArgs)]
-pub struct Patience {
-    /// How long to wait for an answer, such as 500ms or 10s
-    #[arg(long, value_parser = words::duration, default_value = "10s")]
     pub timeout: Duration,
 }
 

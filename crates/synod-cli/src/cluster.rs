@@ -125,7 +125,7 @@ fn told(members: &[Member], file: &Path, data: Option<&Path>, page: Option<Socke
     );
     let _ = write!(
         text,
-        "\n\nIn another terminal:\n\n  export SYNOD_CONFIG={}\n  synod put 1 hello\n  synod get 1\n  synod status\n\n\
+        "\n\nIn another terminal:\n\n  export SYNOD_CONFIG={}\n  synod put greeting hello\n  synod get greeting\n  synod status\n\n\
          A member that ends is started again: try `kill -9 {first}`.\nCtrl-C ends all, {kept}.",
         file.display()
     );

@@ -16,7 +16,6 @@ mod members;
 mod memory;
 mod output;
 mod progress;
-mod register;
 mod report;
 mod serve;
 mod side_by_side;
@@ -45,8 +44,6 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Status(args) => members::run(&args),
-        Command::Put(args) => register::put(&args),
-        Command::Get(args) => register::get(&args),
     };
     ExitCode::from(done.unwrap_or_else(|error| {
         anstream::eprintln!("{}error{}: {error}", output::RED.render(), output::RED.render_reset());

@@ -98,7 +98,7 @@ where
             Command::Send(client, msg) => Self::told(step.actor, *client, msg),
             _ => None,
         }));
-        note.extend(Self::found_out(step.actor, before, after));
+        note.extend(self.found_out(step.actor, before, after));
         if let (Some(before), Some(after)) =
             (before.and_then(ProcessState::server), after.and_then(ProcessState::server))
         {
@@ -220,6 +220,7 @@ impl Ghost {
 
     /// The facts that a process knows now and did not know before.
     fn found_out<'a>(
+        &self,
         actor: Id,
         before: Option<&'a ProcessState>,
         after: Option<&'a ProcessState>,
@@ -243,7 +244,8 @@ impl Ghost {
                 .and_then(|server| server.log.as_ref())
                 .map(|log| &log.replica)
         };
-        if let (Some(new), Some(old)) = (machine(after), machine(before))
+        if self.cluster.log.is_some()
+            && let (Some(new), Some(old)) = (machine(after), machine(before))
             && new != old
         {
             found.push(Happened::Executed(actor.into(), Ledger::executed_in(&new.machine().snapshot())));

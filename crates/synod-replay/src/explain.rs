@@ -145,7 +145,8 @@ where
         last = instance_of(msg).filter(|instance| wanted.contains(instance)).or(last);
     })
     .map_err(|error| error.to_string())?;
-    let instance = last.ok_or("no client asked for a value")?;
+    let instance =
+        last.ok_or("no client asked for a value of a register, and runs of a log are not made into models")?;
     let schedule = Schedule::of::<C>(lives()?, actor, (instance, None), MOST_SHOWN)?;
     let (text, system) = schedule.build(name, mutant)?;
     let actions = walk::follow(&system, &schedule.actions).actions;
@@ -198,7 +199,10 @@ impl<A: Replayable> Schedule<A> {
         follow::<A, C>(lives, actor, &mut |seen| schedule.add(&seen)).map_err(|error| error.to_string())?;
         schedule.place_readers();
         if schedule.values.is_empty() {
-            return Err("no client asked for a value in that instance".to_owned());
+            return Err(
+                "no client asked for a value of a register there, and runs of a log are not made into models"
+                    .to_owned(),
+            );
         }
         let actions = schedule.actions.len();
         if actions > most {

@@ -1,6 +1,7 @@
 //! Evaluates the claims on a long run: the ghost history is kept apart for each instance, and after a step only those
 //! instances are judged of which the step said something.
 
+use crate::log::LogJudge;
 use crate::member::{Happening, Stepped};
 use crate::verdict::Violation;
 use rustc_hash::FxHashMap;
@@ -18,11 +19,17 @@ pub(crate) struct Judge {
     common: History,
     instances: FxHashMap<Instance, History>,
     touched: Vec<Instance>,
+    /// The judge of what concerns the log as a whole, if there is one.
+    log: Option<LogJudge>,
 }
 
 impl Judge {
     pub(crate) fn new(cluster: Cluster) -> Judge {
+        let log = LogJudge::new(&cluster);
+        // Here each instance is judged by itself.
+        let cluster = Cluster { log: None, ..cluster };
         Judge {
+            log,
             ghost: Ghost { cluster: Arc::new(cluster), before: History::default(), claims: None },
             common: History::default(),
             instances: FxHashMap::default(),
@@ -49,6 +56,9 @@ impl Judge {
         {
             self.record(&Happened::Proposed(*instance, value.clone()));
         }
+        if let Some(log) = &mut self.log {
+            log.hear(step);
+        }
         let trigger: explore::Trigger<'_, A> = match &step.event {
             Happening::Start if step.first => explore::Trigger::Start,
             Happening::Start => explore::Trigger::Recover,
@@ -65,7 +75,10 @@ impl Judge {
             outputs: step.outputs,
         };
         let quorums = &self.ghost.cluster.quorums;
-        let note: Vec<Happened> = self.ghost.note(&seen).into_iter().flatten().collect();
+        let mut note: Vec<Happened> = self.ghost.note(&seen).into_iter().flatten().collect();
+        // In instances that a snapshot stands for nothing is accepted any more, and nothing is forgotten there that matters.
+        let start = step.after.inside().acceptor().map_or(Instance::FIRST, |acceptor| acceptor.log_start);
+        note.retain(|happened| !matches!(happened, Happened::Offered(_, at, .., false) if *at < start));
         // A history from which redundant votes are forgotten cannot tell which quorums a later proposal has to meet. So the proposal must rest on one.
         let unfounded = note.iter().find_map(|happened| match happened {
             Happened::Issued { instance, ballot, value, quorum, .. } if !quorums.is_phase1(*quorum) => {
@@ -89,6 +102,16 @@ impl Judge {
                 return Some(Violation { claim: claim.name, breach, instance: Instance::FIRST, member });
             }
         }
+        if let Some(log) = &mut self.log {
+            let quorums = &self.ghost.cluster.quorums;
+            let chosen = |instance: Instance| {
+                let history = self.instances.get(&instance)?;
+                history.chosen(quorums).next().map(|(_, _, value)| value)
+            };
+            if let Some(violation) = log.step(member, step, &note, chosen) {
+                return Some(violation);
+            }
+        }
         for instance in &self.touched {
             if let Some(history) = self.instances.get_mut(instance) {
                 history.forget_redundant(quorums);
@@ -106,6 +129,9 @@ impl Judge {
         // A promise covers every instance, and so does the reason that a vote in another instance is.
         history.answered.clone_from(&self.common.answered);
         history.voted.clone_from(&self.common.voted);
+        if let Some(log) = &self.log {
+            log.know(history, happened);
+        }
         synod_model::record(&self.ghost.cluster, history, happened);
         self.common.voted.clone_from(&history.voted);
         if !self.touched.contains(&instance) {

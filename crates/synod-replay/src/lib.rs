@@ -8,6 +8,7 @@
 
 mod explain;
 mod judge;
+mod log;
 mod member;
 mod merge;
 mod records;

@@ -95,6 +95,12 @@ impl Records {
             if header.cluster != cluster.cluster || wiring.members != agreed.members {
                 return Err(wrong(format!("it is of another cluster than {other}")));
             }
+            if wiring.log != agreed.log || wiring.max_value != agreed.max_value {
+                return Err(wrong(format!("its log has other settings than in {other}")));
+            }
+            if let Some(complaint) = wiring.log.as_ref().and_then(|(log, _)| log.complaint()) {
+                return Err(wrong(format!("there is no such log: {complaint}")));
+            }
             // Only retry times may change from one start to the next; they are in what each output says.
             let distinct: BTreeSet<u64> = wiring.members.iter().copied().collect();
             let fits = |id: &u64| u16::try_from(*id).is_ok();

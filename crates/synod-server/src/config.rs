@@ -1,6 +1,7 @@
 //! The configuration file. One file serves the whole cluster, the same on every machine. Anything that may not stand in it gives one clear
 //! error, at line and column.
 
+use crate::settings::{LogFile, LogSettings, SessionsFile, StoreFile, milliseconds, number};
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,8 +25,10 @@ pub struct Config {
     pub retry: Range<Duration>,
     /// True if members elect the one that begins ballots.
     pub election: bool,
-    /// The longest value, in bytes.
+    /// The longest value of a key, in bytes.
     pub max_value: usize,
+    /// The log, its sessions and its store.
+    pub log: LogSettings,
     /// The longest datagram, in bytes of UDP payload: at most what the path carries without fragmentation.
     pub datagram: usize,
     /// True if each member keeps a flight record in its data directory.
@@ -69,6 +72,7 @@ impl std::error::Error for ConfigError {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+// Fields: the keys of the file.
 struct ConfigFile {
     cluster: Spanned<String>,
     cluster_key: PathBuf,
@@ -84,6 +88,11 @@ struct ConfigFile {
     record: bool,
     #[serde(default)]
     http_anywhere: bool,
+    #[serde(default)]
+    log: LogFile,
+    sessions: Option<Spanned<SessionsFile>>,
+    #[serde(default)]
+    store: StoreFile,
 }
 
 fn yes() -> bool {
@@ -135,27 +144,15 @@ impl Config {
         if file.cluster.get_ref().trim().is_empty() {
             return Err(at(file.cluster.span(), "cluster: needs a name".to_owned()));
         }
-        let number =
-            |what: &str, given: &Option<Spanned<i64>>, least: i64, most: i64, otherwise: i64| match given {
-                Some(given) if !(least..=most).contains(given.get_ref()) => Err(at(
-                    given.span(),
-                    format!("{what} = {}: must be from {least} to {most}", given.get_ref()),
-                )),
-                given => Ok(given.as_ref().map_or(otherwise, |given| *given.get_ref()) as usize),
-            };
-        let max_value = number("max-value", &file.max_value, 1, MOST_VALUE, 64 << 10)?;
-        let datagram = number("datagram", &file.datagram, 508, 65_507, 1200)?;
-        let retry = match &file.retry {
-            None => Duration::from_millis(100)..Duration::from_millis(300),
-            Some(given) => {
-                let [from, to] = *given.get_ref();
-                if from == 0 || to <= from {
-                    let message = "retry: needs two numbers of milliseconds, the second larger, neither 0";
-                    return Err(at(given.span(), message.to_owned()));
-                }
-                Duration::from_millis(from)..Duration::from_millis(to)
-            }
-        };
+        let wrong = |(span, message): (Range<usize>, String)| at(span, message);
+        let max_value = number("max-value", file.max_value.as_ref(), (1, MOST_VALUE), 64 << 10);
+        let max_value = max_value.map_err(wrong)? as usize;
+        let datagram =
+            number("datagram", file.datagram.as_ref(), (508, 65_507), 1200).map_err(wrong)? as usize;
+        let retry = Duration::from_millis(100)..Duration::from_millis(300);
+        let retry = milliseconds("retry", file.retry.as_ref(), retry).map_err(wrong)?;
+        let sessions = file.sessions.unwrap_or_else(|| Spanned::new(0..0, SessionsFile::default()));
+        let log = LogSettings::read(&file.log, &sessions, &file.store).map_err(wrong)?;
         let given = &file.member;
         if given.is_empty() || given.len() > MOST_MEMBERS {
             let message =
@@ -217,6 +214,7 @@ impl Config {
             retry,
             election: file.election,
             max_value,
+            log,
             datagram,
             record: file.record,
         })
@@ -225,6 +223,11 @@ impl Config {
     /// The number that stands for the cluster in datagrams and journals.
     pub fn tag(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64(self.cluster.as_bytes())
+    }
+
+    /// The longest command that a client may submit, in bytes.
+    pub fn longest_command(&self) -> usize {
+        self.log.longest_command(self.max_value) - synod::LogEntry::COSTS
     }
 
     /// A member.
@@ -283,6 +286,7 @@ data = "/var/lib/one"
         assert_eq!(config.members[1].data, Path::new("/var/lib/one"));
         assert_eq!((config.max_value, config.datagram, config.record), (65_536, 1200, false));
         assert!(config.election);
+        assert_eq!(config.log, LogSettings::default());
         let other = Config { cluster: "other".to_owned(), ..config.clone() };
         assert_ne!(config.tag(), other.tag());
     }
@@ -314,6 +318,27 @@ data = "/var/lib/one"
             (6, 8),
             "set http-anywhere = true",
         );
+        for (table, wrong, column, says) in [
+            ("log", "alpha = 0", 9, "alpha = 0: must be from 1 to 65536"),
+            ("log", "batch = 0", 9, "batch = 0: must be from 1 to 65536"),
+            ("log", "catch-up = [3, 2]", 12, "the second larger"),
+            ("log", "snapshot-every = 0", 18, "must be from 1"),
+            ("log", "keep = -1", 8, "must be from 0"),
+            ("log", "chunk = 1", 9, "must be from 1024"),
+            ("log", "longest-snapshot = 1", 20, "must be from 1048576"),
+            ("log", "colour = 1", 1, "unknown field"),
+            ("sessions", "most = 1", 8, "must be from 2"),
+            ("sessions", "window = 0", 10, "must be from 1"),
+            ("sessions", "reply-bytes = -1", 15, "must be from 0"),
+            ("sessions", "bytes = 0", 9, "must be from 1"),
+            ("sessions", "idle = 0", 8, "must be from 1"),
+            ("store", "max-key = 0", 11, "must be from 1 to 1048576"),
+        ] {
+            let text = format!("[{table}]\n{wrong}\n[[member]]\nid = 0");
+            refused("[[member]]\nid = 0", &text, (6, column), says);
+        }
+        let text = "[sessions]\nbytes = 1000\n[[member]]\nid = 0";
+        refused("[[member]]\nid = 0", text, (5, 1), "give `bytes` at least that");
         refused("[[member]]\nid = 0", "colour = 1\n[[member]]\nid = 0", (5, 1), "unknown field");
         refused("cluster-key = \"keys/cluster\"", "cluster-key = 7", (2, 15), "invalid type");
         let none = "cluster = \"a\"\ncluster-key = \"k\"\nclient-key = \"c\"\n";

@@ -4,12 +4,14 @@ use crate::beside::{Beside, WriterThread};
 use crate::config::{Config, Member};
 use crate::stable::PaxosChanges;
 use crate::status::{Board, Watch};
+use crate::ticks::Ticker;
 use crate::wiring::Wiring;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 use synod::{Process, Stable};
 use synod_runtime::admission::{Admission, Reason};
 use synod_runtime::disk::DirDisk;
@@ -37,6 +39,8 @@ pub enum Notice {
     Waiting(Vec<u64>),
     /// It takes part.
     TakesPart,
+    /// It leads: its ballot of this round has finished phase 1.
+    Leads(u64),
     /// It must not take part, ever.
     Abstains(Reason),
     /// The keys were read anew.
@@ -129,12 +133,13 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
 
 /// Checks that a message still has room for each value that the member has accepted, since it must be able to report it.
 fn reportable(config: &Config, member: &Member, found: Option<&Stable>) -> Result<(), ServeError> {
+    let most = config.log.longest_command(config.max_value);
     let accepted = found.into_iter().flat_map(|stable| &stable.acceptor.accepted);
     let longest = accepted.map(|(instance, proposal)| (proposal.value.as_bytes().len(), instance.0)).max();
-    match longest.filter(|(length, _)| *length > config.max_value) {
+    match longest.filter(|(length, _)| *length > most) {
         Some((length, instance)) => Err(ServeError(format!(
-            "{}: a value of {length} bytes was accepted in instance {instance}, and max-value = {} is less; set max-value in the \
-             configuration of every member to {length} or more",
+            "{}: a command of {length} bytes was accepted in instance {instance}, and max-value = {} allows {most}; set max-value \
+             in the configuration of every member to {length} or more",
             member.data.display(),
             config.max_value
         ))),
@@ -194,7 +199,9 @@ pub fn run(
     let mut beside = beside(&mut node)?;
     ready(&node);
     let mut watch = Watch::new(config, id, board.clone());
-    let (mut last, mut too_large, mut strange) = (None, false, false);
+    let boot = node.store().map_or(0, |store| store.standing().boot);
+    let mut ticker = Ticker::new(id, boot, u64::from_le_bytes(random()?));
+    let (mut last, mut too_large, mut strange, mut leads) = (None, false, false, None);
     while !orders.stop.load(Ordering::Relaxed) {
         if orders.read_keys.swap(false, Ordering::Relaxed) {
             notice(read_keys(config, &mut node));
@@ -210,11 +217,25 @@ pub fn run(
                 last = Some(now);
             }
         }
-        if let Err(stopped) = node.turn(watch.wakes()) {
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let tick = ticker.turn(&mut node, unix);
+        if let Err(stopped) = node.turn(watch.wakes().min(tick)) {
             return Err(explain(config, id, &node, &stopped));
+        }
+        for (to, msg) in node.told() {
+            if to == ticker.id() {
+                ticker.hear(&msg);
+            }
         }
         watch.look(&mut node);
         beside.attend(&mut node).map_err(because)?;
+        let ballot = node.state().and_then(leading);
+        if ballot != leads {
+            leads = ballot;
+            if let Some(ballot) = ballot {
+                notice(Notice::Leads(ballot.round));
+            }
+        }
         if !strange && let Some((from, theirs)) = node.other_members() {
             strange = true;
             let (theirs, ours) = (theirs.to_vec(), node.transport().members().to_vec());
@@ -234,6 +255,14 @@ fn beside(node: &mut UdpMember) -> Result<Beside<WriterThread>, ServeError> {
     let thread = WriterThread::start(disk, node.wire().waker());
     let thread = thread.map_err(|error| ServeError(format!("no thread to write snapshots: {error}")))?;
     Ok(Beside::new(node, thread))
+}
+
+/// The ballot in which a member leads.
+fn leading(state: &synod::ProcessState) -> Option<synod::Ballot> {
+    match state.proposer()?.phase {
+        synod::Phase::Accepting { ballot, .. } => Some(ballot),
+        _ => None,
+    }
 }
 
 /// A member's keys. They must belong together.

@@ -1,12 +1,14 @@
 //! The choice of the actor that a member or a client runs: the very functions that the models explore, with the ids of the configuration.
 
 use crate::config::Config;
+use crate::served::Served;
+use crate::settings::LogSettings;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use synod::{Cluster, Election, Learning, Pace, Process, QuorumRule, Quorums, Retry};
+use synod::{Cluster, Election, Learning, Log, Pace, Process, QuorumRule, Quorums, Retry, Truncate};
 
 /// The most instances that may be waited for at a member, and the most clients per instance.
 const WAITING_LIMIT: usize = 1024;
@@ -14,8 +16,7 @@ const WAITING_LIMIT: usize = 1024;
 /// The most bytes of values that a message reports, well below the longest message.
 const REPORT: usize = 1 << 20;
 
-/// The most bytes of long values that a member keeps for waiting clients, or one longer value. With short values it keeps at most twice that. A value
-/// of the default max-value is not long.
+/// The most bytes of long values that a member keeps for waiting clients, or one longer value. With short values it keeps at most twice that.
 const KEEPS: usize = 64 << 20;
 
 /// The settings that decide how the members of a cluster behave. They go into every flight record, so that a replay builds
@@ -28,8 +29,10 @@ pub struct Wiring {
     pub retry: Range<Duration>,
     /// The pace at which members elect the one that begins ballots. With `None` every member that is asked begins its own.
     pub election: Option<Pace>,
-    /// The longest value, in bytes, that is taken from a client and accepted from a proposer.
+    /// The longest value, in bytes, that is chosen in an instance.
     pub max_value: usize,
+    /// The log, with the longest value, in bytes, of a key in its store. With `None` each instance is a write-once register.
+    pub log: Option<(LogSettings, usize)>,
 }
 
 /// The most doublings of a retry's delay: up to half a minute, from the default range.
@@ -64,8 +67,26 @@ impl From<&Config> for Wiring {
             members: config.members.iter().map(|member| member.id).collect(),
             retry: config.retry.clone(),
             election: config.election.then(pace),
-            max_value: config.max_value,
+            max_value: config.log.longest_command(config.max_value),
+            log: Some((config.log.clone(), config.max_value)),
         }
+    }
+}
+
+/// The log as its servers know it. They elect who leads, so they need not hold off.
+fn log((settings, max_value): &(LogSettings, usize)) -> Log {
+    Log {
+        alpha: settings.alpha,
+        batch: settings.batch,
+        machine: Served::shared(settings, *max_value),
+        hold_off: None,
+        catch_up: Some(settings.catch_up.clone()),
+        truncate: Some(Truncate {
+            every: settings.snapshot_every,
+            spare: settings.keep,
+            chunk: settings.chunk,
+            most: settings.longest_snapshot,
+        }),
     }
 }
 
@@ -96,7 +117,7 @@ impl Wiring {
             report: REPORT,
             max_value: self.max_value,
             keeps: KEEPS,
-            log: None,
+            log: self.log.as_ref().map(log),
         }
     }
 

@@ -42,6 +42,7 @@ impl Scene {
             retry: ms(100)..ms(300),
             election: Some(pace),
             max_value: 64 << 10,
+            log: None,
         };
         let disks = IDS.map(|_| SimDisk::new()).to_vec();
         let mut scene = Scene { world: World::new(seed), disks, wiring, moved: BTreeMap::new() };
