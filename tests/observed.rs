@@ -120,6 +120,11 @@ fn what_members_tell_moves_with_what_they_do() {
         });
         assert!(of, "{name} has no # HELP");
     }
+    let has_all = |status: &Value| {
+        let log = &status["log"];
+        status["store"]["keys"] == 20 && log["executed"] == log["chosen"] && log["gaps"] == 0
+    };
+    until("all have executed all", || told(&cluster).iter().all(has_all).then_some(()));
     let told = told(&cluster);
     assert_eq!(told.len(), 3);
     for (id, status) in told.iter().enumerate() {

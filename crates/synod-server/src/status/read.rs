@@ -1,8 +1,9 @@
 //! The parts of a status that are read from the actor's state.
 
-use super::told::{BallotTold, LogTold, Role, WaitingTold};
+use super::told::{BallotTold, LogTold, Role, StoreTold, WaitingTold};
+use crate::served::SIZES;
 use crate::wiring::Wiring;
-use synod::{Phase, ProcessState, ServerState};
+use synod::{Phase, ProcessState, ServerState, Value};
 
 /// The most known instances above the first unknown one that are counted. More are not open at once.
 const COUNTED: usize = 1 << 16;
@@ -110,6 +111,13 @@ pub(super) fn snapshot_bytes(server: &ServerState) -> u64 {
     let snapshots = server.log.as_ref().and_then(|log| log.snapshots.as_ref());
     let saved = snapshots.and_then(|snapshots| snapshots.saved.as_ref());
     saved.map_or(0, |saved| saved.machine.as_bytes().len() as u64)
+}
+
+/// The sizes of the machine.
+pub(super) fn store(server: &ServerState) -> Option<StoreTold> {
+    let told = server.log.as_ref()?.replica.machine().query(&Value::from(SIZES))?;
+    let (keys, sessions, clock_ms) = postcard::from_bytes(told.as_bytes()).ok()?;
+    Some(StoreTold { keys, sessions, clock_ms })
 }
 
 pub(super) fn waiting(server: &ServerState, clients: usize) -> WaitingTold {

@@ -258,7 +258,7 @@ impl Watch {
             leader: self.facts.leader,
             log: server.map(|server| read::log(server, self.window)).unwrap_or_default(),
             waiting: server.map(|server| read::waiting(server, clients)).unwrap_or_default(),
-            store: None,
+            store: server.and_then(read::store),
             disk,
             work,
             dropped,
