@@ -333,6 +333,19 @@ Every member has the same configuration file:
   data = \"data/0\"
   # http = \"127.0.0.1:9100\"          # metrics, status and a page for people; off without it. Anyone who reaches it reads
                                        # it; `http-anywhere = true` above allows an address that is not loopback
+  # redis = \"127.0.0.1:6379\"         # for clients of Redis; off without it. Elsewhere than on loopback it needs, for all members:
+
+  # [redis]
+  # password-file = \"redis.password\" # its first line is the password
+  # tls-cert = \"redis.pem\"           # with tls-key: the certificate and its key, in PEM
+  # tls-key = \"redis.key\"
+  # connections = 10000                # a member's, as are all that follow
+  # request-bytes = 1048576            # of one request, and of all between MULTI and EXEC
+  # words = 4096                       # of one request
+  # queued = 4096                      # operations between MULTI and EXEC, or keys under WATCH
+  # buffered-bytes = 67108864          # long requests under way, and replies that clients do not take
+  # idle-seconds = 3600                # then a connection that sends nothing is closed
+  # stalled-seconds = 30               # then one is closed that sends half a request, or takes no replies
 
 Signals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew.")]
 pub struct Serve {

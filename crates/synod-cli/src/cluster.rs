@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use synod_server::Config;
 
 /// The number of members where nobody says another.
 const NODES: u16 = 3;
@@ -74,8 +75,7 @@ pub fn run(args: &Cluster) -> Result<u8, String> {
             return Err(format!("a member cannot be started: {error}"));
         }
     }
-    let page = config.members.iter().find_map(|member| member.http);
-    line(&told(&members, &file, args.data.as_deref(), page));
+    line(&told(&members, &file, args.data.as_deref(), &config));
     while !STOP.load(Ordering::Relaxed) {
         sleep(LOOK);
         for member in &mut members {
@@ -93,30 +93,34 @@ fn make(folder: &Path, file: &Path, nodes: u16) -> io::Result<()> {
     let sockets: Vec<UdpSocket> =
         (0..nodes).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
     let listeners: Vec<TcpListener> =
-        (0..nodes).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+        (0..2 * nodes).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
     let mut text = "# Made by `synod cluster`. `synod serve --help` says what may stand here.\n\
                     cluster = \"local\"\ncluster-key = \"cluster.key\"\nclient-key = \"client.key\"\n"
         .to_owned();
-    for (id, (socket, listener)) in sockets.iter().zip(&listeners).enumerate() {
-        let (address, http) = (socket.local_addr()?, listener.local_addr()?);
+    for (id, (socket, listeners)) in sockets.iter().zip(listeners.chunks(2)).enumerate() {
+        let (address, http) = (socket.local_addr()?, listeners[0].local_addr()?);
+        let redis = listeners[1].local_addr()?;
         let _ = write!(
             text,
-            "\n[[member]]\nid = {id}\naddress = \"{address}\"\ndata = \"member-{id}\"\nhttp = \"{http}\"\n"
+            "\n[[member]]\nid = {id}\naddress = \"{address}\"\ndata = \"member-{id}\"\nhttp = \"{http}\"\nredis = \"{redis}\"\n"
         );
     }
     std::fs::write(file, text)
 }
 
 /// What can be done with the cluster.
-fn told(members: &[Member], file: &Path, data: Option<&Path>, page: Option<SocketAddr>) -> String {
+fn told(members: &[Member], file: &Path, data: Option<&Path>, config: &Config) -> String {
     let mut text =
         format!("{} members, data in {}\n", members.len(), file.parent().unwrap_or(file).display());
     for Member { id, address, running, .. } in members {
         let process = running.as_ref().map_or(0, Child::id);
         let _ = write!(text, "\n  member {id}   {address:<21}   process {process}");
     }
-    if let Some(page) = page {
+    if let Some(page) = config.members.iter().find_map(|member| member.http) {
         let _ = write!(text, "\n\nA page about them: http://{page}/");
+    }
+    if let Some(redis) = config.members.iter().find_map(|member| member.redis) {
+        let _ = write!(text, "\nFor clients of Redis: redis-cli -h {} -p {}", redis.ip(), redis.port());
     }
     let first = members.first().and_then(|member| member.running.as_ref()).map_or(0, Child::id);
     let kept = data.map_or_else(

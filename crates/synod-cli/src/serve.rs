@@ -36,6 +36,7 @@ fn serve(args: &Serve) -> Result<u8, String> {
     let board = Board::default();
     let mut unheard = None;
     let http = synod_status::serve(&config, id, &board).map_err(|error| error.to_string())?;
+    let redis = synod_redis::serve(&config, id)?;
     let (counts, datagrams) = synod_server::run(
         &config,
         id,
@@ -47,6 +48,9 @@ fn serve(args: &Serve) -> Result<u8, String> {
             say(id, &format!("listens on UDP {address}"));
             if let Some(address) = http {
                 say(id, &format!("tells of itself at http://{address}/"));
+            }
+            if let Some(address) = redis {
+                say(id, &format!("serves clients of Redis at {address}"));
             }
             unheard = synod_server::obey_signals(&orders, node.wire().waker()).err();
             if args.attached {

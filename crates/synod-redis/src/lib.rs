@@ -12,11 +12,12 @@
 //! | `conversation` | a connection does what its client may do, in order |
 //! | `pipeline` | requests take effect in their order |
 //! | `password`, `tls`, `limits`, `server` | no client costs more than the limits say |
-//! | `submit` | the way to the cluster |
+//! | `submit`, `front` | the way to the cluster, and a front as the configuration has it |
 
 mod commands;
 mod conversation;
 mod cursors;
+mod front;
 mod glob;
 mod limits;
 mod password;
@@ -30,6 +31,7 @@ mod translate;
 
 pub use conversation::{Conversation, Shared, Step, Transaction, latest_version};
 pub use cursors::Cursors;
+pub use front::serve;
 pub use limits::Limits;
 pub use password::Password;
 pub use reply::{Reply, Version};

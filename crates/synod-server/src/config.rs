@@ -1,6 +1,7 @@
 //! The configuration file. One file serves the whole cluster, the same on every machine. Anything that may not stand in it gives one clear
 //! error, at line and column.
 
+use crate::redis::{RedisFile, RedisSettings};
 use crate::settings::{LogFile, LogSettings, SessionsFile, StoreFile, milliseconds, number};
 use serde::Deserialize;
 use std::fmt;
@@ -33,6 +34,8 @@ pub struct Config {
     pub datagram: usize,
     /// True if each member keeps a flight record in its data directory.
     pub record: bool,
+    /// The fronts for clients of Redis.
+    pub redis: RedisSettings,
 }
 
 /// One member.
@@ -46,6 +49,8 @@ pub struct Member {
     pub data: PathBuf,
     /// The TCP address at which it tells of itself over HTTP, if it does.
     pub http: Option<SocketAddr>,
+    /// The TCP address at which it serves clients of Redis, if it does.
+    pub redis: Option<SocketAddr>,
 }
 
 /// An error in a configuration file, with its place.
@@ -89,6 +94,8 @@ struct ConfigFile {
     #[serde(default)]
     http_anywhere: bool,
     #[serde(default)]
+    redis: RedisFile,
+    #[serde(default)]
     log: LogFile,
     sessions: Option<Spanned<SessionsFile>>,
     #[serde(default)]
@@ -106,6 +113,7 @@ struct MemberFile {
     address: Spanned<String>,
     data: Option<PathBuf>,
     http: Option<Spanned<String>>,
+    redis: Option<Spanned<String>>,
 }
 
 /// The most members: quorums cannot count more.
@@ -153,6 +161,7 @@ impl Config {
         let retry = milliseconds("retry", file.retry.as_ref(), retry).map_err(wrong)?;
         let sessions = file.sessions.unwrap_or_else(|| Spanned::new(0..0, SessionsFile::default()));
         let log = LogSettings::read(&file.log, &sessions, &file.store).map_err(wrong)?;
+        let redis = RedisSettings::read(file.redis, folder).map_err(wrong)?;
         let given = &file.member;
         if given.is_empty() || given.len() > MOST_MEMBERS {
             let message =
@@ -204,7 +213,12 @@ impl Config {
                 }
                 None => None,
             };
-            members.push(Member { id, address, data: folder.join(data), http });
+            let front = |given: &Spanned<String>| {
+                let wrong = |message| at(given.span(), format!("redis = {:?}: {message}", given.get_ref()));
+                redis.address(given.get_ref()).map_err(wrong)
+            };
+            let front = member.redis.as_ref().map(front).transpose()?;
+            members.push(Member { id, address, data: folder.join(data), http, redis: front });
         }
         Ok(Config {
             cluster: file.cluster.into_inner(),
@@ -217,6 +231,7 @@ impl Config {
             log,
             datagram,
             record: file.record,
+            redis,
         })
     }
 

@@ -5,6 +5,7 @@
 mod beside;
 mod config;
 mod door;
+mod redis;
 mod serve;
 mod served;
 mod settings;
@@ -16,6 +17,7 @@ mod wiring;
 pub use beside::{Beside, Due, Writer, WriterThread, Written};
 pub use config::{Config, ConfigError, Member};
 pub use door::Asked;
+pub use redis::RedisSettings;
 pub use serve::{MemberStore, Notice, Orders, ServeError, UdpMember, obey_signals, open, run};
 pub use served::Served;
 pub use settings::LogSettings;
