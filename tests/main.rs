@@ -16,6 +16,7 @@ mod local;
 mod observed;
 mod planted;
 mod proxy;
+mod redis;
 mod reductions;
 mod regressions;
 mod schedules;

@@ -65,7 +65,10 @@ fn client(config: &Config) -> synod_client::Config {
     for member in &config.members {
         client = client.member(member.id, member.address);
     }
+    client.max_key = config.log.max_key;
     client.max_value = config.max_value;
+    client.max_command = config.longest_command();
+    client.window = config.log.sessions.window;
     client.datagram = config.datagram;
     client
 }

@@ -2,5 +2,6 @@
 
 mod local;
 mod oracle;
+mod secret;
 mod served;
 mod spoken;

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 fn limits() -> Limits {
     Limits { stalled: Duration::from_millis(300), idle: Duration::from_mins(1), ..Limits::default() }
