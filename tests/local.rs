@@ -13,7 +13,7 @@ use synod_server::Config;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster that was started; killed with the test.
-struct Local {
+pub(crate) struct Local {
     process: Child,
     stdout: BufReader<ChildStdout>,
     /// What it said at its start.
@@ -46,7 +46,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 impl Local {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut process = synod();
         process.arg("cluster").args(args).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = process.spawn().expect("synod runs");
@@ -65,10 +65,14 @@ impl Local {
         self.said.lines().filter_map(process).map(pid).collect()
     }
 
-    /// A client, which finds the configuration as it was told.
-    fn client(&self) -> Client {
+    /// The path of the configuration, as it was told.
+    pub(crate) fn config(&self) -> &str {
         let config = self.said.lines().find_map(|line| line.trim().strip_prefix("export SYNOD_CONFIG="));
-        let config = Config::load(Path::new(config.expect("the path of the configuration")));
+        config.expect("the path of the configuration")
+    }
+
+    fn client(&self) -> Client {
+        let config = Config::load(Path::new(self.config()));
         client(&config.expect("it is right"), PATIENCE)
     }
 
@@ -77,7 +81,7 @@ impl Local {
     }
 
     /// Ends it as Ctrl-C does.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         kill_process(pid(self.process.id()), Signal::INT).expect("it runs");
         let mut status = None;
         until("it ends", || {

@@ -4,6 +4,7 @@
 mod catalogue;
 mod cli;
 mod cluster;
+mod commands;
 mod decoders;
 mod explorer;
 mod guards;

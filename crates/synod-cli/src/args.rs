@@ -1,5 +1,7 @@
 //! What can be asked of the command.
 
+use crate::client::args as client;
+use crate::which::Where;
 use crate::words;
 use bytesize::ByteSize;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -37,8 +39,8 @@ pub struct Args {
 pub enum Command {
     /// Checks models and compares what comes out with what their files expect
     Check(Check),
-    /// Lists the catalogue
-    List(Select),
+    /// Lists the catalogue, or a cluster's keys
+    List(List),
     /// Writes a commented model file to start from
     New(New),
     /// Says what a claim, a witness, a mutant or a key of a model file means
@@ -55,10 +57,56 @@ pub enum Command {
     Cluster(Cluster),
     /// Says how the members of a cluster are
     Status(Status),
+    /// Stores a value
+    Put(client::Put),
+    /// Prints the value of a key
+    Get(client::Get),
+    /// Stores a value if the expected one is there
+    Cas(client::Cas),
+    /// Deletes a key
+    Delete(client::Delete),
+    /// Prints the keys with a prefix and their values
+    Keys(client::Keys),
+    /// Follows the changes of the keys with a prefix
+    Watch(client::Watch),
+    /// Takes a lock
+    Lock(client::Lock),
+    /// Gives a lock back
+    Unlock(client::Unlock),
+    /// Adds to an account
+    Deposit(client::Paying),
+    /// Takes from an account, if there is enough
+    Withdraw(client::Paying),
+    /// Moves an amount from one account to another, if there is enough
+    Transfer(client::Transfer),
+    /// Prints the balance of an account
+    Balance(client::Balance),
     /// Prints completions for a shell
     Completions(Completions),
     /// Prints the manual pages
     Man,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Without an argument, and with arguments that name models, it lists models. One argument that names no model is a prefix of keys, if there is a
+configuration of a cluster: then it does what `synod keys` does.
+
+Examples:
+  synod list
+  synod list mutants/ --format json
+  synod list user/                   the keys that begin with user/, and their values")]
+pub struct List {
+    #[command(flatten)]
+    pub select: Select,
+    #[command(flatten)]
+    pub cluster: Where,
+    /// Of keys: takes the answers of any member, which may be old
+    #[arg(long)]
+    pub stale: bool,
+    /// Of keys: how long to wait for an answer, such as 500ms or 10s
+    #[arg(long, value_parser = words::duration, default_value = "10s")]
+    pub timeout: Duration,
 }
 
 #[derive(ClapArgs)]
@@ -269,14 +317,6 @@ pub struct Replay {
     /// Where a run that went wrong is written as a model and a trace
     #[arg(long, value_name = "DIR", default_value = "replay-failed")]
     pub explain: PathBuf,
-}
-
-/// Which cluster.
-#[derive(ClapArgs)]
-pub struct Where {
-    /// The configuration file of the cluster
-    #[arg(long, value_name = "FILE", default_value = "cluster.toml", env = "SYNOD_CONFIG")]
-    pub config: PathBuf,
 }
 
 #[derive(ClapArgs)]

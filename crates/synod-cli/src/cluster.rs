@@ -129,7 +129,7 @@ fn told(members: &[Member], file: &Path, data: Option<&Path>, config: &Config) -
     );
     let _ = write!(
         text,
-        "\n\nIn another terminal:\n\n  export SYNOD_CONFIG={}\n  synod put greeting hello\n  synod get greeting\n  synod status\n\n\
+        "\n\nIn another terminal:\n\n  export SYNOD_CONFIG={}\n  synod put greeting hello\n  synod get greeting\n  synod cas greeting --expect hello goodbye\n  synod lock door --ttl 1m\n  synod watch ''\n  synod status\n\n\
          A member that ends is started again: try `kill -9 {first}`.\nCtrl-C ends all, {kept}.",
         file.display()
     );

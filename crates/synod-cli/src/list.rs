@@ -1,17 +1,37 @@
 //! `synod list`: the catalogue at a glance.
 
-use crate::args::{Format, Select};
+use crate::args::{Format, List, Select};
+use crate::client;
+use crate::client::args::{Asking, Keys};
 use crate::output::{self, DIM, grouped, line, paint};
 use serde_json::json;
 use synod_model::{Model, Tier};
 
-/// Runs the command.
-pub fn run(args: &Select) -> Result<u8, String> {
+/// Runs the command: on models, or on the keys of a cluster.
+pub fn run(args: &List) -> Result<u8, String> {
+    if let [prefix] = args.select.paths.as_slice()
+        && args.cluster.config.exists()
+        && synod_model::from_path(prefix).is_err()
+    {
+        let format = match args.select.format {
+            Format::Human => client::args::Format::Human,
+            Format::Json => client::args::Format::Json,
+            Format::Junit | Format::Github => return Err(FORMATS.to_owned()),
+        };
+        let asking = Asking { cluster: args.cluster.clone(), timeout: args.timeout, format };
+        return client::keys(&Keys { prefix: prefix.clone(), stale: args.stale, asking });
+    }
+    models(&args.select)
+}
+
+const FORMATS: &str = "list prints --format human or json";
+
+fn models(args: &Select) -> Result<u8, String> {
     let models = args.models(Tier::Nightly)?;
     match args.format {
         Format::Human => table(&models),
         Format::Json => models.iter().for_each(|model| line(&object(model))),
-        Format::Junit | Format::Github => return Err("list prints --format human or json".to_owned()),
+        Format::Junit | Format::Github => return Err(FORMATS.to_owned()),
     }
     Ok(crate::status::OK)
 }

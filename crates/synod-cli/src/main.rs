@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod client;
 mod cluster;
 mod explore;
 mod flight;
@@ -24,6 +25,7 @@ mod sum;
 mod table;
 mod teach;
 mod trace;
+mod which;
 mod words;
 
 use args::{Args, Command};
@@ -44,6 +46,18 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Status(args) => members::run(&args),
+        Command::Put(args) => client::put(&args),
+        Command::Get(args) => client::get(&args),
+        Command::Cas(args) => client::cas(&args),
+        Command::Delete(args) => client::delete(&args),
+        Command::Keys(args) => client::keys(&args),
+        Command::Watch(args) => client::watch(&args),
+        Command::Lock(args) => client::lock(&args),
+        Command::Unlock(args) => client::unlock(&args),
+        Command::Deposit(args) => client::deposit(&args),
+        Command::Withdraw(args) => client::withdraw(&args),
+        Command::Transfer(args) => client::transfer(&args),
+        Command::Balance(args) => client::balance(&args),
     };
     ExitCode::from(done.unwrap_or_else(|error| {
         anstream::eprintln!("{}error{}: {error}", output::RED.render(), output::RED.render_reset());
