@@ -109,7 +109,7 @@ fn tell(id: u64, notice: &Notice) {
             );
         }
         Notice::TakesPart => say(id, "takes part"),
-        Notice::Leads(round) => say(id, &format!("leads in round {round}")),
+        Notice::Leads(round) => tracing::info!(member = id, round, "leads in round {round}"),
         Notice::Abstains(reason) => tracing::error!(member = id, "abstains: {reason}; {LOST}"),
         Notice::OtherMembers { from, theirs, ours } => tracing::error!(
             member = id,

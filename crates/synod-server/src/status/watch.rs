@@ -122,7 +122,8 @@ impl Watch {
         let ballot = new.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
         if new.leader != old.leader {
             match new.leader {
-                Some(leader) if leader == me => tracing::info!(member = self.me, instance, ballot, "leads"),
+                // Once it has a phase-1 quorum, a notice says so.
+                Some(leader) if leader == me => tracing::debug!(member = self.me, instance, ballot, "leads"),
                 Some(leader) => {
                     tracing::info!(member = self.me, instance, ballot, leader, "follows member {leader}");
                 }
