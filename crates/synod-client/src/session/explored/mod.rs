@@ -321,5 +321,6 @@ fn a_client_that_breaks_a_rule_is_found_out() {
     falls("begins numbers anew", &alone(), Some(Mutant::BeginsNumbersAnew), OWN);
     falls("sends again in a new session", &crowded(), Some(Mutant::SendsAgainInNewSession), ONCE);
     falls("calls what expired refused", &crowded(), Some(Mutant::CallsExpiredRefused), CERTAIN);
+    falls("keeps what was given up", &given_up(), Some(Mutant::KeepsGivenUp), ONE);
     falls("calls what was given up refused", &given_up(), Some(Mutant::CallsGivenUpRefused), CERTAIN);
 }

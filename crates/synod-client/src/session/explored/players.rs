@@ -36,6 +36,7 @@ pub(super) enum Mutant {
     TakesAnyAnswer,
     TakesOldAnswers,
     CallsGivenUpRefused,
+    KeepsGivenUp,
     CallsExpiredRefused,
     BeginsNumbersAnew,
 }
@@ -125,7 +126,10 @@ fn mislead(client: &Inner, mutant: Mutant, state: &mut InnerState, msg: &mut Msg
                 *was = None;
             }
         }
-        Mutant::RenumbersOnResend | Mutant::CallsGivenUpRefused | Mutant::CallsExpiredRefused => {}
+        Mutant::RenumbersOnResend
+        | Mutant::CallsGivenUpRefused
+        | Mutant::CallsExpiredRefused
+        | Mutant::KeepsGivenUp => {}
     }
 }
 
@@ -257,6 +261,9 @@ impl Actor for Player {
             }
         }
         let mut now = inner.into_owned();
+        if *mutant == Some(Mutant::KeepsGivenUp) && now.outcomes.len() > told {
+            now.commands.extend(was.commands.clone());
+        }
         distort(*mutant, matches!(timer, Rings::Client(_)), told, &mut now, out, o);
         *state = Cow::Owned(PlayerState::App { client: now, acted });
     }
