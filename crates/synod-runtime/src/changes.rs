@@ -32,6 +32,16 @@ pub trait Changes<S> {
     /// Says what is wrong with bytes that are no such state.
     fn restore(bytes: &[u8], apart: &mut Option<Apart>) -> Result<S, String>;
 
+    /// The next of the states that lead up to a state, from the one before: with about so many bytes more. The first has none before it,
+    /// and the last is the state itself; after it comes none. A long state is written in such pieces, so that other writes can come between.
+    fn part(state: &S, before: Option<&S>, bytes: usize) -> Option<S>
+    where
+        S: Clone,
+    {
+        let _ = bytes;
+        before.is_none().then(|| state.clone())
+    }
+
     /// The bytes of a state that its changes only name, if it has such. They are kept in a file of their own.
     fn apart(_: &S) -> Option<(Apart, Arc<[u8]>)> {
         None

@@ -2,7 +2,7 @@
 //!
 //! A data directory has one live file `journal-N`. It starts with an opening (the state that a snapshot needs) and goes on with
 //! batches. The journal fills space with zeros well ahead, so that most flushes leave the file's length and blocks as they
-//! are and only write the batch. Compaction writes `journal-(N+1)` under another name, flushes it, gives it its
+//! are and only write the batch. Compaction writes `journal-(N+1)` under another name, in pieces between the batches, flushes it, gives it its
 //! name, flushes the directory, and only then removes the old file. The journal does not know what records mean.
 //!
 //! The file `identity` says in words whose directory this is. It also says that there was a journal, so a journal that is gone is
@@ -104,24 +104,45 @@ pub struct Journal<D: Disk> {
 
 /// The start of a new journal file, while it is being written.
 #[derive(Debug)]
-pub struct Opening<'a, D: Disk> {
-    disk: &'a D,
+pub struct Opening<D: Disk> {
     name: String,
+    /// Its name in messages.
+    shown: String,
     file: D::File,
     header: Header,
     tail: Tail,
     batch: Vec<u8>,
 }
 
-impl<'a, D: Disk> Opening<'a, D> {
-    fn create(disk: &'a D, header: Header) -> Result<Self, Refusal> {
+impl<D: Disk> Opening<D> {
+    fn create(disk: &D, header: Header) -> Result<Self, Refusal> {
         let name = name(header.file) + NEW;
-        let file = disk.create(&name).map_err(|error| Refusal::io("create", disk.path(&name), &error))?;
-        Ok(Self { disk, name, file, header, tail: Tail::start(&header), batch: vec![0; HEAD] })
+        let shown = disk.path(&name);
+        let file = disk.create(&name).map_err(|error| Refusal::io("create", &shown, &error))?;
+        Ok(Self { name, shown, file, header, tail: Tail::start(&header), batch: vec![0; HEAD] })
     }
 
     fn failed(&self, doing: &'static str, error: &io::Error) -> Refusal {
-        Refusal::io(doing, self.disk.path(&self.name), error)
+        Refusal::io(doing, &self.shown, error)
+    }
+
+    /// The length so far, in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.tail.end + (self.batch.len() - HEAD) as u64
+    }
+
+    /// Adds the records of a batch, as [`Journal::payload`] gave them.
+    pub(crate) fn batch(&mut self, payload: &[u8]) -> Result<(), Refusal> {
+        self.batch.extend_from_slice(payload);
+        if self.batch.len() >= OPENING_FRAME { self.write() } else { Ok(()) }
+    }
+
+    /// Writes and flushes what came so far, so that the last flush has little to do.
+    pub(crate) fn flush(&mut self) -> Result<(), Refusal> {
+        if self.batch.len() > HEAD {
+            self.write()?;
+        }
+        self.file.sync().map_err(|error| self.failed("flush", &error))
     }
 
     /// Adds a record, of less than 4 GiB.
@@ -139,7 +160,7 @@ impl<'a, D: Disk> Opening<'a, D> {
             format::complete(&mut self.batch, self.tail.number, self.tail.seal, self.header.seed());
         self.file
             .write_all_at(&self.batch, self.tail.end)
-            .map_err(|error| Refusal::io("write", self.disk.path(&self.name), &error))?;
+            .map_err(|error| Refusal::io("write", &self.shown, &error))?;
         self.tail.last = self.tail.end;
         self.tail.end += self.batch.len() as u64;
         self.batch.clear();
@@ -148,7 +169,7 @@ impl<'a, D: Disk> Opening<'a, D> {
     }
 
     /// Makes the file durable under its name.
-    fn finish(mut self) -> Result<(D::File, Header, Tail), Refusal> {
+    fn finish(mut self, disk: &D) -> Result<(D::File, Header, Tail), Refusal> {
         if self.batch.len() > HEAD {
             self.write()?;
         }
@@ -156,8 +177,8 @@ impl<'a, D: Disk> Opening<'a, D> {
         self.file.write_all_at(&self.header.encode(), 0).map_err(|error| self.failed("write", &error))?;
         self.file.sync().map_err(|error| self.failed("flush", &error))?;
         let named = name(self.header.file);
-        self.disk.rename(&self.name, &named).map_err(|error| self.failed("rename", &error))?;
-        sync_directory(self.disk)?;
+        disk.rename(&self.name, &named).map_err(|error| self.failed("rename", &error))?;
+        sync_directory(disk)?;
         Ok((self.file, self.header, self.tail))
     }
 }
@@ -242,7 +263,7 @@ impl<D: Disk> Journal<D> {
         who: Identity,
         disk_id: u64,
         limits: Limits,
-        open: impl FnOnce(&mut Opening<'_, D>) -> Result<(), Refusal>,
+        open: impl FnOnce(&mut Opening<D>) -> Result<(), Refusal>,
         on_record: &mut dyn FnMut(&[u8]) -> Result<(), String>,
     ) -> Result<(Self, Found), Refusal> {
         assert!(limits.chunk > 0 && limits.batch <= format::MAX_PAYLOAD, "limits in bounds: {limits:?}");
@@ -259,7 +280,7 @@ impl<D: Disk> Journal<D> {
                 let header = Header { cluster, member, disk: disk_id, file: 1, opening: 0 };
                 let mut opening = Opening::create(&disk, header)?;
                 open(&mut opening)?;
-                opening.finish()?;
+                opening.finish(&disk)?;
                 1
             }
             [live] => live,
@@ -406,25 +427,33 @@ impl<D: Disk> Journal<D> {
         self.tail.end > self.limits.compact_above.max(2 * self.header.opening)
     }
 
-    /// Moves on to a new file that opens with what `open` writes, which must say all that the old file says.
+    /// The records of the batch that is not yet durable, for [`Opening::batch`].
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.batch[HEAD..]
+    }
+
+    /// Makes a new file, to move on to once it says all that the present one says.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(crate) fn next(&self) -> Result<Opening<D>, Refusal> {
+        self.refuse_if_stopped()?;
+        Opening::create(&self.disk, Header { file: self.header.file + 1, ..self.header })
+    }
+
+    /// Moves on to a new file.
     ///
     /// # Errors
     /// As the operating system says. Every later call is then refused; what was durable still is.
     ///
     /// # Panics
     /// When there is a batch that was not committed.
-    pub fn compact(
-        &mut self,
-        open: impl FnOnce(&mut Opening<'_, D>) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
-        self.refuse_if_stopped()?;
+    pub(crate) fn move_on(&mut self, opening: Opening<D>) -> Result<(), Refusal> {
         assert!(self.records == 0, "a compaction comes after a commit");
         // Only a run to the end without a failure takes this back.
         self.stopped = true;
         let old = name(self.header.file);
-        let mut opening = Opening::create(&self.disk, Header { file: self.header.file + 1, ..self.header })?;
-        open(&mut opening)?;
-        let (file, header, tail) = opening.finish()?;
+        let (file, header, tail) = opening.finish(&self.disk)?;
         self.counts.flushes += 1;
         (self.file, self.header, self.tail, self.allocated) = (file, header, tail, tail.end);
         remove(&self.disk, &old)?;

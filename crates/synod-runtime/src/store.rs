@@ -4,14 +4,16 @@
 //! durable with one flush. Nothing that depends on a batch may leave the process before its commit has returned.
 //! After a [`Refusal`] the process must stop.
 
+mod compaction;
 mod record;
 
 use crate::apart::{self, Apart, Writing};
 use crate::changes::{Changes, encode};
 use crate::disk::Disk;
-use crate::journal::{self, Found, Journal, Opening};
+use crate::journal::{self, Found, Journal};
 use crate::refusal::{Refusal, Why};
 use crate::standing::Standing;
+use compaction::Compaction;
 use record::{Facts, Record, Replay};
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -21,8 +23,8 @@ use synod_admission::{Begun, Memory, Mine};
 pub use crate::journal::{Counts, Identity, Limits};
 pub use record::Known;
 
-/// The length of the pieces that a snapshot is written in, in bytes.
-const PIECE: usize = 256 << 10;
+/// The bytes that a commit adds to a compaction under way, at least: so many more than a batch that the flush takes little longer.
+const COMPACTED: u64 = 1 << 20;
 
 /// The state in which a data directory was found when it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Store<S, C: Changes<S>, D: Disk> {
     ready: Option<Apart>,
     /// The bytes that the batch names and that have no file yet.
     unwritten: Vec<(Apart, Arc<[u8]>)>,
+    /// The compaction that is under way.
+    compaction: Option<Compaction<S, C, D>>,
     way: PhantomData<C>,
 }
 
@@ -88,7 +92,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
             who,
             fresh,
             limits,
-            |opening| write_opening::<S, C, D>(opening, &new, None),
+            |opening| Compaction::<S, C, D>::facts(opening, &new, None),
             &mut |bytes| replay.record(bytes),
         )?;
         let (facts, mut state, named) =
@@ -111,6 +115,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
             files: named.into_iter().collect(),
             ready: None,
             unwritten: Vec::new(),
+            compaction: None,
             way: PhantomData,
         };
         store.facts.mine.disk = store.journal.disk_id();
@@ -256,11 +261,19 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
             let written = Writing::create(disk, apart, bytes).and_then(|writing| writing.finish(disk));
             self.files.insert(written.inspect_err(|_| self.journal.stop())?);
         }
+        let length = self.journal.pending();
+        if let Some(compaction) = &mut self.compaction {
+            compaction.meanwhile(self.journal.payload());
+        }
         self.journal.commit()?;
         self.facts.memory.written();
         self.durable_saves = self.facts.saves;
         self.remove_superseded()?;
-        if self.journal.wants_compaction() { self.compact() } else { Ok(()) }
+        if self.compaction.is_none() && self.journal.wants_compaction() {
+            self.begin_compaction()?;
+        }
+        // The pieces are longer than what is added meanwhile, so they come to an end.
+        self.compact_for(COMPACTED.max(length.saturating_mul(2)))
     }
 
     /// Removes the files that the durable state does not name and no save is waited for to name.
@@ -280,36 +293,27 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
     /// # Panics
     /// When something was not committed.
     pub fn compact(&mut self) -> Result<(), Refusal> {
-        let (facts, state) = (&self.facts, self.state.as_ref());
-        self.journal.compact(|opening| write_opening::<S, C, D>(opening, facts, state))
+        if self.compaction.is_none() {
+            self.begin_compaction()?;
+        }
+        self.compact_for(u64::MAX)
     }
-}
 
-fn write_opening<S, C: Changes<S>, D: Disk>(
-    opening: &mut Opening<'_, D>,
-    facts: &Facts,
-    state: Option<&S>,
-) -> Result<(), Refusal> {
-    let mut snapshot = Vec::new();
-    if let Some(state) = state {
-        C::snapshot(state, &mut snapshot);
+    fn begin_compaction(&mut self) -> Result<(), Refusal> {
+        let begun = Compaction::begin(&self.journal, &self.facts, self.state.as_ref());
+        self.compaction = Some(begun.inspect_err(|_| self.journal.stop())?);
+        Ok(())
     }
-    let length = state.map(|_| snapshot.len() as u64);
-    let Mine { first, admitted, starts, .. } = &facts.mine;
-    opening.record(|out| Record::Base(*first, facts.saves, *admitted, length).encode(out))?;
-    for id in &facts.members {
-        opening.record(|out| Record::Member(*id).encode(out))?;
+
+    /// Goes on with the compaction that is under way, for about so many bytes.
+    fn compact_for(&mut self, bytes: u64) -> Result<(), Refusal> {
+        let Some(compaction) = &mut self.compaction else { return Ok(()) };
+        let is_whole = compaction.go_on(bytes).inspect_err(|_| self.journal.stop())?;
+        if is_whole && let Some(compaction) = self.compaction.take() {
+            self.journal.move_on(compaction.opening())?;
+        }
+        Ok(())
     }
-    for begun in starts {
-        opening.record(|out| Record::Past(begun.nonce, begun.saves).encode(out))?;
-    }
-    for (peer, known) in facts.memory.all() {
-        opening.record(|out| Record::Known(peer, known).encode(out))?;
-    }
-    for piece in snapshot.chunks(PIECE) {
-        opening.record(|out| Record::Piece(piece).encode(out))?;
-    }
-    Ok(())
 }
 
 /// The contents of a journal.

@@ -171,6 +171,27 @@ impl Changes<Stable> for PaxosChanges {
         Ok(Stable { acceptor: AcceptorState { promised, accepted_in, accepted, log_start }, tried, snapshot })
     }
 
+    fn part(state: &Stable, before: Option<&Stable>, bytes: usize) -> Option<Stable> {
+        let accepted = &state.acceptor.accepted;
+        if before.is_some_and(|before| before.acceptor.accepted.len() == accepted.len()) {
+            return None;
+        }
+        let mut part = before.cloned().unwrap_or_else(|| {
+            let acceptor = AcceptorState { accepted: PerInstance::new(), ..state.acceptor.clone() };
+            Stable { acceptor, ..state.clone() }
+        });
+        let last = part.acceptor.accepted.keys().next_back().copied();
+        let (rest, mut left) = (last.map_or(Instance::FIRST, |last| last.plus(1)), bytes);
+        for (instance, proposal) in accepted.range(rest..) {
+            part.acceptor.accepted.insert(*instance, proposal.clone());
+            left = left.saturating_sub(proposal.value.as_bytes().len() + size_of::<Proposal>());
+            if left == 0 {
+                break;
+            }
+        }
+        Some(part)
+    }
+
     fn apart(state: &Stable) -> Option<(Apart, Arc<[u8]>)> {
         let snapshot = state.snapshot.as_ref()?;
         apart(snapshot).map(|apart| (apart, snapshot.machine.shared()))

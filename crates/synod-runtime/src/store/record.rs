@@ -26,6 +26,8 @@ pub(super) enum Record<'a> {
     Known(u64, Known),
     /// The number of a save and its change.
     Save(u64, &'a [u8]),
+    /// A change from the snapshot towards the state that the file opens with.
+    Part(&'a [u8]),
 }
 
 const BASE: u8 = 1;
@@ -36,6 +38,7 @@ const KNOWN: u8 = 5;
 const SAVE: u8 = 6;
 const MEMBER: u8 = 7;
 const PAST: u8 = 8;
+const PART: u8 = 9;
 
 /// Writes the bytes of a save that stand before its change.
 pub(super) fn begin_save(number: u64, out: &mut Vec<u8>) {
@@ -65,6 +68,10 @@ impl<'a> Record<'a> {
             Self::Known(peer, Known { disk, boot, nonce, saves }) => {
                 words(KNOWN, &[peer, disk, boot, nonce, saves]);
             }
+            Self::Part(change) => {
+                words(PART, &[]);
+                out.extend_from_slice(change);
+            }
             Self::Save(number, change) => {
                 begin_save(number, out);
                 out.extend_from_slice(change);
@@ -84,6 +91,7 @@ impl<'a> Record<'a> {
                 Self::Base(first, saves, admitted == 1, (there == 1).then_some(length))
             }
             PIECE => Self::Piece(body),
+            PART => Self::Part(body),
             BOOT => {
                 let [boot, nonce] = words(body).ok_or_else(wrong)?;
                 Self::Boot(boot, nonce)
@@ -210,6 +218,8 @@ impl<S, C: Changes<S>> Replay<S, C> {
                 Ok(())
             }
             Record::Boot(boot, _) => Err(format!("boot {boot} after boot {}", facts.mine.boot())),
+            Record::Part(change) => decode::<S, C>(&mut self.state, change, &mut self.apart)
+                .map_err(|what| format!("a part: {what}")),
             Record::Admitted => {
                 facts.mine.admitted = true;
                 Ok(())
@@ -272,6 +282,7 @@ mod tests {
             Record::Past(40, 6),
             Record::Known(9, Known { saves: 0, ..KNOWN }),
             Record::Piece(&[5]),
+            Record::Part(&[1, 6]),
             Record::Boot(5, 50),
             Record::Known(9, KNOWN),
             Record::Admitted,
@@ -299,6 +310,8 @@ mod tests {
             (&[Record::Base(0, 0, false, Some(1)), Record::Piece(&[1, 2])], "more than"),
             (&[Record::Base(0, 0, false, Some(0))], "the snapshot"),
             (&[base, Record::Piece(&[])], "a piece of no snapshot"),
+            (&[base, Record::Part(&[1, 6])], "a part: a difference from a state that there is not"),
+            (&[Record::Base(0, 0, false, Some(2)), Record::Part(&[1, 6])], "not whole"),
             (&[base, Record::Boot(2, 0)], "boot 2 after boot 0"),
             (&[base, Record::Member(2), Record::Member(2)], "member 2 out of order"),
             (&[base, Record::Past(0, 1)], "cannot have been"),
@@ -321,7 +334,7 @@ mod tests {
         bytes[17] = 2;
         assert!(Record::decode(&bytes).is_err(), "neither yes nor no");
         for bytes in
-            [&[0][..], &[9], &[SAVE, 1], &[ADMITTED, 0], &[BOOT, 1], &[super::KNOWN; 32], &[MEMBER, 2]]
+            [&[0][..], &[10], &[SAVE, 1], &[ADMITTED, 0], &[BOOT, 1], &[super::KNOWN; 32], &[MEMBER, 2]]
         {
             assert!(Record::decode(bytes).is_err(), "{bytes:?}");
         }
