@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use synod_client::requests::Swap;
-use synod_client::{Client, Error};
+use synod_client::requests::{Swap, get};
+use synod_client::{Client, Error, Reading};
 use synod_linear::{History, MANY, Object, OpId, Register, RegisterOp, RegisterRet, Verdict, check_register};
 use synod_machine::{Expect, Item};
 
@@ -118,6 +118,33 @@ impl Histories {
             self.end(key, id, RegisterRet::Value(found.as_ref().map(value)));
         }
         keys.len()
+    }
+
+    /// Waits until the member that this client asks has executed all that was read last, by what it answers at once.
+    pub(crate) fn are_at(&self, client: &Client, member: u64) {
+        let last = |history: &OfKey| match history.operations().last().and_then(|op| op.returned.clone()) {
+            Some((_, RegisterRet::Value(value))) => value,
+            other => panic!("the last operation was a read: {other:?}"),
+        };
+        let keys = self.keys.lock().expect("nobody panics with it");
+        let expected: Vec<(String, Option<Written>)> =
+            keys.iter().map(|(key, history)| (key.clone(), last(history))).collect();
+        drop(keys);
+        let began = Instant::now();
+        for (key, expected) in expected {
+            loop {
+                let found = client.run(get(key.as_str(), Reading::Stale));
+                let found = found.unwrap_or_else(|error| panic!("{key} at member {member}: {error}"));
+                if found.as_ref().map(value) == expected {
+                    break;
+                }
+                assert!(
+                    began.elapsed() < Duration::from_mins(1),
+                    "member {member} has {found:?} for {key}, not {expected:?}"
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
     }
 
     /// Has both judges judge every key. Returns the number of operations that the second one judged: it takes a time that grows

@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
-use synod_client::Client;
+use synod_client::{Client, Reading};
+use synod_machine::{Operation, Outcome, StoreCommand, StoreOutput};
 use synod_server::Config;
 
 /// How long anything may take before the test is given up; never how long something should take.
@@ -145,4 +146,51 @@ fn members_end_with_whatever_started_them_and_a_folder_that_nobody_named_goes() 
     assert!(Path::new(&folder).join("cluster.toml").exists());
     local.end();
     assert!(!Path::new(&folder).exists(), "{folder}");
+}
+
+#[test]
+fn the_example_configuration_is_printed_as_it_is_deployed() {
+    let printed = synod().args(["serve", "--example-config"]).output().expect("synod runs");
+    assert!(printed.status.success(), "{printed:?}");
+    let deployed = std::fs::read(crate::synod::root().join("deploy/cluster.toml")).expect("it is there");
+    assert_eq!(printed.stdout, deployed);
+    let nobody = synod().arg("serve").output().expect("synod runs");
+    assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+}
+
+/// What the store's clock says, and if it runs.
+fn clock(client: &Client) -> (u64, bool) {
+    let question = StoreCommand::Transact { when: Vec::new(), then: vec![Operation::Clock] };
+    match client.query(question, Reading::Linearizable, PATIENCE) {
+        Ok(StoreOutput::Done(outcomes)) => match outcomes.as_slice() {
+            [Outcome::Clock { now, runs, .. }] => (*now, *runs),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_leader_tells_the_time_while_something_has_one_and_nobody_tells_it_else() {
+    let local = Local::start(&["--nodes", "1"]);
+    let client = local.client();
+    client.put("stays", "x").expect("it is stored in time");
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(clock(&client), (0, false), "nobody has told the time");
+    client.put_for("goes", "x", Duration::from_millis(700)).expect("it is stored in time");
+    assert!(client.get("goes").expect("it is answered in time").is_some(), "nothing ends early");
+    until("its time is over", || client.get("goes").expect("it is answered in time").is_none());
+    until("the clock stands still again", || !clock(&client).1);
+    let (now, _) = clock(&client);
+    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is later");
+    assert!(now > 0 && u128::from(now) <= unix.as_millis(), "{now}");
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(clock(&client), (now, false), "an idle store is told nothing");
+    // A client that says what time it is is not heard.
+    let tick = StoreCommand::Tick { now: now + 1, given: 0 };
+    let error = client.submit(tick, PATIENCE).expect_err("the time is not a client's to tell");
+    assert!(!error.may_have_taken_effect(), "{error}");
+    assert_eq!(clock(&client), (now, false));
+    drop(client);
+    local.end();
 }

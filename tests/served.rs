@@ -1,18 +1,17 @@
-//! What is served is modelled: every option of the served configuration, and of the logs to come, occurs in a model that holds, each together with
-//! each other.
+//! What is served is modelled: every option of the served configuration occurs in a model that holds, each together with each other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 use synod::{Cluster, Learning, Log, Pace, Process, Retry};
 use synod_model::{Layout, Model, catalogue};
-use synod_server::Wiring;
+use synod_server::{LogSettings, Wiring};
 
 /// What the server's wiring makes use of. Whoever adds an option is asked here what it is, and by the test for its models.
 fn served() -> BTreeSet<&'static str> {
     let ms = Duration::from_millis(1)..Duration::from_millis(2);
     let pace = Pace { beat: ms.clone(), suspect: ms.clone(), hold_off: ms.clone(), doublings: 1 };
-    let wiring =
-        Wiring { members: vec![1, 2, 3], retry: ms, election: Some(pace), max_value: 64 << 10, log: None };
+    let log = Some((LogSettings::default(), 64 << 10));
+    let wiring = Wiring { members: vec![1, 2, 3], retry: ms, election: Some(pace), max_value: 64 << 10, log };
     let Cluster {
         acceptors,
         proposers: _,
@@ -41,7 +40,7 @@ fn served() -> BTreeSet<&'static str> {
     };
     options.extend(
         [
-            (waiting_limit > 0, "reads"),
+            (waiting_limit > 0, "questions"),
             (learning == Learning::Everyone, "everyone learns"),
             (nacks, "nacks"),
             (on_nack, "tries again on a nack"),
@@ -67,7 +66,6 @@ fn modelled(model: &Model) -> BTreeSet<&'static str> {
     let instances: BTreeSet<u64> =
         system.instances.iter().flat_map(|given| given.get_ref().iter().copied()).collect();
     let options = [
-        (system.readers.is_some() && log.is_none(), "reads"),
         (system.readers.is_some() && log.is_some(), "questions"),
         (cluster.learning == Learning::Everyone, "everyone learns"),
         (cluster.nacks, "nacks"),
@@ -87,9 +85,8 @@ fn modelled(model: &Model) -> BTreeSet<&'static str> {
 
 #[test]
 fn each_option_that_is_served_is_modelled_together_with_each_other() {
-    let mut options = served();
-    assert!(options.len() >= 9, "{options:?}");
-    options.extend(["questions", "snapshots", "batches"]);
+    let options = served();
+    assert!(options.len() >= 12, "{options:?}");
     let models: Vec<BTreeSet<&str>> = catalogue()
         .iter()
         .filter(|model| model.file.system.layout == Layout::CoLocated && model.mutant().is_none())
@@ -99,12 +96,6 @@ fn each_option_that_is_served_is_modelled_together_with_each_other() {
         .collect();
     for one in &options {
         for other in options.iter().filter(|other| *other > one) {
-            // What reads a log is a question, and only a log has snapshots.
-            if *one == "reads" && ["questions", "snapshots", "batches"].contains(other)
-                || *other == "reads" && ["questions", "snapshots", "batches"].contains(one)
-            {
-                continue;
-            }
             assert!(
                 models.iter().any(|model| model.contains(one) && model.contains(other)),
                 "no model that holds has both: {one}; {other}. Add one to models/served"

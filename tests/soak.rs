@@ -60,6 +60,10 @@ impl Load {
             client.join().expect("a client found something wrong");
         }
         let keys = self.histories.read_all(&cluster.client(Duration::from_mins(1)));
+        for member in &cluster.config.members {
+            let alone = Config { members: vec![member.clone()], ..cluster.config.clone() };
+            self.histories.are_at(&client(&alone, Duration::from_mins(1)), member.id);
+        }
         let (all, both) = self.histories.judge();
         let count = |what: &std::sync::atomic::AtomicU64| what.load(Ordering::Relaxed);
         let histories = &self.histories;
@@ -87,7 +91,6 @@ fn recover_and_judge(cluster: &mut Cluster, size: usize, load: Load) -> String {
         cluster.wait_for(id, "takes part");
     }
     let said = load.end(cluster);
-    // Each member alone is needed for a majority once, so each has all that was acknowledged, or gets it from whoever has.
     let replayed = cluster.stop_and_replay();
     format!(
         "{said}; {} events replayed, {} chosen, {} starts cut short",

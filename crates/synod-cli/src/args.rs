@@ -355,45 +355,20 @@ pub struct Cluster {
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = "\
-Every member has the same configuration file:
-
-  cluster = \"demo\"                   # a name; members and journals of another are refused
-  cluster-key = \"cluster.key\"        # made by `synod keygen`; paths are relative to this file
-  client-key = \"client.key\"
-  record = true                        # keep flight records, for `synod trace replay`
-  # retry = [100, 300]                 # milliseconds before a proposer tries a higher ballot
-  # election = true                    # whether members elect who begins ballots
-  # max-value = 65536                  # bytes
-  # datagram = 1200                    # bytes of UDP payload that the path carries
-
-  [[member]]
-  id = 0                               # bound to its data directory, as is the list of ids
-  address = \"127.0.0.1:7100\"
-  data = \"data/0\"
-  # http = \"127.0.0.1:9100\"          # metrics, status and a page for people; off without it. Anyone who reaches it reads
-                                       # it; `http-anywhere = true` above allows an address that is not loopback
-  # redis = \"127.0.0.1:6379\"         # for clients of Redis; off without it. Elsewhere than on loopback it needs, for all members:
-
-  # [redis]
-  # password-file = \"redis.password\" # its first line is the password
-  # tls-cert = \"redis.pem\"           # with tls-key: the certificate and its key, in PEM
-  # tls-key = \"redis.key\"
-  # connections = 10000                # a member's, as are all that follow
-  # request-bytes = 1048576            # of one request, and of all between MULTI and EXEC
-  # words = 4096                       # of one request
-  # queued = 4096                      # operations between MULTI and EXEC, or keys under WATCH
-  # buffered-bytes = 67108864          # long requests under way, and replies that clients do not take
-  # idle-seconds = 3600                # then a connection that sends nothing is closed
-  # stalled-seconds = 30               # then one is closed that sends half a request, or takes no replies
-
-Signals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew.")]
+#[command(after_help = concat!(
+    "Every member has the same configuration file, such as this one, which `synod serve --example-config` prints:\n\n",
+    include_str!("../../../deploy/cluster.toml"),
+    "\nSignals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew."
+))]
 pub struct Serve {
     #[command(flatten)]
     pub cluster: Where,
     /// Which member this is
-    #[arg(long, value_parser = words::number)]
-    pub id: u64,
+    #[arg(long, value_parser = words::number, required_unless_present = "example_config")]
+    pub id: Option<u64>,
+    /// Prints a commented configuration file and ends
+    #[arg(long)]
+    pub example_config: bool,
     /// How to print what the member says of itself on stderr
     #[arg(long, value_enum, default_value = "human")]
     pub log_format: LogFormat,

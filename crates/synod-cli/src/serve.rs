@@ -16,23 +16,29 @@ use synod_server::status::Board;
 use synod_server::{Config, Notice, Orders};
 use zeroize::Zeroizing;
 
+/// The configuration file of an example, with comments.
+const EXAMPLE: &str = include_str!("../../../deploy/cluster.toml");
+
 /// Runs a member until a signal stops it.
 pub fn run(args: &Serve) -> Result<u8, String> {
+    let Some(id) = args.id.filter(|_| !args.example_config) else {
+        anstream::print!("{EXAMPLE}");
+        return Ok(crate::status::OK);
+    };
     crate::log::start(args.log_format, args.log_level);
-    let done = serve(args);
+    let done = serve(args, id);
     if args.log_format == LogFormat::Json
         && let Err(error) = &done
     {
-        tracing::error!(member = args.id, "{error}");
+        tracing::error!(member = id, "{error}");
         return Ok(crate::status::UNUSABLE);
     }
     done
 }
 
-fn serve(args: &Serve) -> Result<u8, String> {
+fn serve(args: &Serve, id: u64) -> Result<u8, String> {
     let config = words::config(&args.cluster.config)?;
     let orders = Orders::default();
-    let id = args.id;
     let board = Board::default();
     let mut unheard = None;
     let http = synod_status::serve(&config, id, &board).map_err(|error| error.to_string())?;

@@ -180,6 +180,7 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Unset { .. } => "Unset",
         Msg::Ask(Ask::Submit { .. }) => "Submit",
         Msg::Ask(Ask::Query { .. }) => "Query",
+        Msg::Ask(Ask::StaleQuery { .. }) => "StaleQuery",
         Msg::Output { .. } => "Output",
         Msg::Redirect { .. } => "Redirect",
         Msg::CatchUp { .. } => "CatchUp",

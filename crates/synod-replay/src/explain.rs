@@ -162,7 +162,7 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Chosen { instance, .. }
         | Msg::Response { instance, .. }
         | Msg::Unset { instance } => Some(*instance),
-        Msg::Ask(Ask::Submit { .. } | Ask::Query { .. })
+        Msg::Ask(Ask::Submit { .. } | Ask::Query { .. } | Ask::StaleQuery { .. })
         | Msg::Prepare { .. }
         | Msg::Promise { .. }
         | Msg::Nack { .. }

@@ -307,6 +307,26 @@ data = "/var/lib/one"
     }
 
     #[test]
+    fn the_example_shows_every_default() {
+        let example = include_str!("../../../deploy/cluster.toml");
+        let read = |text: &str| Config::read("cluster.toml", text, Path::new("")).expect("it is right");
+        let config = read(example);
+        assert_eq!((&config.log, config.members.len()), (&LogSettings::default(), 3));
+        let is_setting = |line: &str| {
+            let key = line.strip_prefix("# ").and_then(|line| line.split_once(" = "));
+            key.is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+        };
+        let shown: Vec<&str> = example.lines().filter(|line| is_setting(line)).collect();
+        assert_eq!(shown.len(), 26, "every key that has a default stands in it");
+        let without = |line: &&str| line.trim_start_matches("# ").to_owned();
+        let all: Vec<String> = example
+            .lines()
+            .map(|line| if is_setting(line) { without(&line) } else { line.to_owned() })
+            .collect();
+        assert_eq!(read(&all.join("\n")), config, "what it shows is what holds without it");
+    }
+
+    #[test]
     fn whatever_makes_no_sense_is_refused_at_its_place() {
         refused("cluster = \"demo\"", "cluster = \" \"", (1, 11), "needs a name");
         refused("id = 1", "id = 0", (10, 6), "another member has it");

@@ -23,9 +23,10 @@ impl Door<Process> for PaxosChanges {
 
     fn call(msg: &Msg) -> Option<u64> {
         match msg {
-            Msg::Ask(Ask::Submit { number, .. } | Ask::Query { number, .. }) | Msg::Output { number, .. } => {
-                Some(*number)
-            }
+            Msg::Ask(
+                Ask::Submit { number, .. } | Ask::Query { number, .. } | Ask::StaleQuery { number, .. },
+            )
+            | Msg::Output { number, .. } => Some(*number),
             Msg::Ask(Ask::Request { instance, .. } | Ask::Read { instance })
             | Msg::Response { instance, .. }
             | Msg::Unset { instance } => Some(instance.0),
@@ -56,6 +57,7 @@ mod tests {
             Ask::Read { instance },
             Ask::Submit { number, command: value.clone() },
             Ask::Query { number, command: value.clone() },
+            Ask::StaleQuery { number, command: value.clone() },
         ] {
             let msg = Msg::from(ask);
             assert_eq!(read(&msg), Some(msg));

@@ -52,7 +52,7 @@ impl Cluster {
             Ask::Submit { command, .. } => {
                 command.as_bytes().len().saturating_add(LogEntry::COSTS) <= self.max_value
             }
-            Ask::Query { command, .. } => self.fits(command),
+            Ask::Query { command, .. } | Ask::StaleQuery { command, .. } => self.fits(command),
         }
     }
 
@@ -124,6 +124,7 @@ mod tests {
             Msg::Ask(Ask::Read { .. }) => "Read",
             Msg::Ask(Ask::Submit { .. }) => "Submit",
             Msg::Ask(Ask::Query { .. }) => "Query",
+            Msg::Ask(Ask::StaleQuery { .. }) => "StaleQuery",
             Msg::Prepare { .. } => "Prepare",
             Msg::Promise { .. } => "Promise",
             Msg::Accept { .. } => "Accept",
@@ -154,6 +155,7 @@ mod tests {
             Ask::Read { instance }.into(),
             Ask::Submit { number, command: value.clone() }.into(),
             Ask::Query { number, command: value.clone() }.into(),
+            Ask::StaleQuery { number, command: value.clone() }.into(),
             Msg::Prepare { ballot, from: instance },
             Msg::Promise { ballot, accepted: PerInstance::new(), rest: None },
             Msg::Accept { ballot, instance, value: value.clone() },
@@ -297,6 +299,7 @@ mod tests {
                 Ask::Request { instance, value: value.clone() }.into(),
                 Ask::Submit { number, command }.into(),
                 Ask::Query { number, command: value.clone() }.into(),
+                Ask::StaleQuery { number, command: value.clone() }.into(),
                 Msg::Accept { ballot, instance, value: value.clone() },
             ] {
                 assert_eq!(cluster.hears(0.into(), &msg), expected, "{length}: {msg:?}");

@@ -36,6 +36,14 @@ pub enum Ask {
         /// The command.
         command: Value,
     },
+    /// To a server that keeps a log: please answer this command, which changes nothing, at once, from what you have executed. That may be
+    /// any beginning of the log.
+    StaleQuery {
+        /// The number of the call among the client's calls.
+        number: u64,
+        /// The command.
+        command: Value,
+    },
 }
 
 /// Every message of the protocol. A reply carries the ballot or the call that it answers, so that replies cannot be confused
@@ -201,6 +209,7 @@ impl fmt::Debug for Ask {
             Ask::Read { instance } => write!(f, "Read({instance:?})"),
             Ask::Submit { number, command } => write!(f, "Submit({number}: {command:?})"),
             Ask::Query { number, command } => write!(f, "Query({number}: {command:?})"),
+            Ask::StaleQuery { number, command } => write!(f, "StaleQuery({number}: {command:?})"),
         }
     }
 }

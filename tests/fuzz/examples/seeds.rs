@@ -64,6 +64,7 @@ fn main() {
         ("unset", Msg::Unset { instance }),
         ("submit", Ask::Submit { number: 1, command: value.clone() }.into()),
         ("query", Ask::Query { number: 1, command: value.clone() }.into()),
+        ("stale-query", Ask::StaleQuery { number: 1, command: value.clone() }.into()),
         ("output", Msg::Output { number: 1, output: value.clone() }),
         ("redirect", Msg::Redirect { leader: 2_usize.into() }),
         ("catch-up", Msg::CatchUp { from }),

@@ -296,8 +296,8 @@ impl Question {
     fn message<C>(&self, number: u64) -> Message<C> {
         let command = self.sent.command.clone();
         Message::Wire(Msg::Ask(match self.reading {
-            // A linearizable answer is as good as a stale one.
-            Reading::Linearizable | Reading::Stale => Ask::Query { number, command },
+            Reading::Linearizable => Ask::Query { number, command },
+            Reading::Stale => Ask::StaleQuery { number, command },
         }))
     }
 }

@@ -38,6 +38,9 @@ impl LogServer<'_> {
                 self.on_submit(state, (src, *number), command, fx);
             }
             Msg::Ask(Ask::Query { number, command }) => self.on_query(state, (src, *number), command, fx),
+            Msg::Ask(Ask::StaleQuery { number, command }) => {
+                confirm::answer_stale(&as_server(state), Call { client: src, number: *number }, command, fx);
+            }
             Msg::Prepare { from, .. } => {
                 acceptor_hears(c, state, src, msg, fx);
                 if *from < as_acceptor(state).log_start {

@@ -145,6 +145,13 @@ pub(crate) fn answer(server: &mut ServerState, fx: &mut Effects) {
     });
 }
 
+/// Answers at once a question whose client is content with any beginning of the log, of which this server has executed one.
+pub(crate) fn answer_stale(server: &ServerState, call: Call, command: &Value, fx: &mut Effects) {
+    if let Some(output) = server.log().replica.machine().query(command) {
+        fx.send(call.client, Msg::Output { number: call.number, output });
+    }
+}
+
 /// Asks the acceptors that have not confirmed once more.
 pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
     let (Phase::Accepting { ballot, .. }, questions) = (&server.proposer.phase, &server.log().questions)

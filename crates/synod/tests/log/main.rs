@@ -242,6 +242,27 @@ fn a_question_is_answered_after_one_round_and_never_by_one_who_is_overtaken() {
 }
 
 #[test]
+fn a_stale_question_is_answered_at_once_by_anyone_from_what_it_has_executed() {
+    let mut world = World::new(&Settings { hold_off: true, ..PLAIN });
+    let ask = |world: &mut World, at: usize, client: usize, command: &str| {
+        let since = world.sent.len();
+        let command = Value::from(command);
+        world.tell(at, client.into(), Ask::StaleQuery { number: 1, command }.into());
+        world.sent.len() - since
+    };
+    world.submit(0, "a");
+    world.run();
+    world.submit(0, "b");
+    world.run_losing(|_, dst, _| usize::from(dst) == 2);
+    assert_eq!((world.next(0), world.next(1), world.next(2)), (2, 2, 1));
+    for (at, expected) in [(0, "2"), (1, "2"), (2, "1")] {
+        assert_eq!(ask(&mut world, at, CLIENT + 10 + at, "length"), 1, "the answer, and nothing else");
+        assert_eq!(world.told(CLIENT + 10 + at), [expected]);
+    }
+    assert_eq!(ask(&mut world, 0, CLIENT + 20, "no question"), 0);
+}
+
+#[test]
 fn a_question_to_a_server_without_a_ballot_has_one_begun_or_is_sent_on() {
     let mut world = World::new(&Settings { hold_off: true, ..PLAIN });
     let query = || Msg::Ask(Ask::Query { number: 1, command: Value::from("length") });
