@@ -41,7 +41,7 @@ impl Config {
             max_value: 64 << 10,
             max_command: 128 << 10,
             datagram: 1200,
-            window: 16,
+            window: 64,
             resend: ms(100)..ms(150),
         }
     }

@@ -34,15 +34,16 @@ pub struct LogSettings {
 impl Default for LogSettings {
     fn default() -> LogSettings {
         LogSettings {
-            alpha: 256,
-            batch: 64,
+            // Few instances under way at a time, so that commands that wait share the next one.
+            alpha: 8,
+            batch: 256,
             catch_up: Duration::from_millis(100)..Duration::from_millis(300),
             snapshot_every: 50_000,
             keep: 10_000,
             chunk: 32 << 10,
             longest_snapshot: 4 << 30,
             max_key: 1024,
-            sessions: Limits::default(),
+            sessions: Limits { window: 64, ..Limits::default() },
         }
     }
 }
