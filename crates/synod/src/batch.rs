@@ -15,17 +15,12 @@ pub fn commands(value: &Value) -> Vec<Value> {
     if value.is_no_op() {
         return Vec::new();
     }
-    let several = || split(value).into_iter().flatten().map(Value::from).collect();
-    if is_several(value) { several() } else { vec![value.clone()] }
+    split(value).map_or_else(|| vec![value.clone()], |parts| parts.into_iter().map(Value::from).collect())
 }
 
 /// True if a command is in a value, alone or in a batch.
 pub(crate) fn holds(value: &Value, command: &Value) -> bool {
-    if is_several(value) {
-        split(value).is_some_and(|parts| parts.contains(&command.as_bytes()))
-    } else {
-        value == command
-    }
+    split(value).map_or(value == command, |parts| parts.contains(&command.as_bytes()))
 }
 
 /// Takes commands from the head of a queue as one value: at most this many, and no longer than `longest` bytes together. A single
@@ -59,11 +54,7 @@ fn join(commands: &[Value], length: usize) -> Value {
 /// The bytes that a command takes in a batch.
 fn costs(command: &Value) -> usize {
     let length = command.as_bytes().len();
-    length.checked_ilog10().unwrap_or(0) as usize + 1 + 1 + length
-}
-
-fn is_several(value: &Value) -> bool {
-    value.as_bytes().first() == Some(&MARK) && split(value).is_some()
+    length.to_string().len() + 1 + length
 }
 
 /// The parts of a batch. There are two or more, each a command and not a batch itself, and each length is written in one way.
@@ -71,7 +62,7 @@ fn split(value: &Value) -> Option<Vec<&[u8]>> {
     let mut rest = value.as_bytes().strip_prefix(&[MARK])?;
     let mut parts = Vec::new();
     while !rest.is_empty() {
-        let digits = rest.iter().take(20).position(|byte| *byte == b':')?;
+        let digits = rest.iter().position(|byte| *byte == b':')?;
         let text = std::str::from_utf8(&rest[..digits]).ok()?;
         let length: usize = text.parse().ok()?;
         let (part, after) = rest[digits + 1..].split_at_checked(length)?;
