@@ -2,6 +2,7 @@
 
 use crate::outcome::{Doubt, Refusal};
 use std::fmt;
+use synod_machine::TooLong;
 
 /// The reasons why a call has no output. [`Error::may_have_taken_effect`] tells the doubtful ones from the certain ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +16,7 @@ pub enum Error {
     /// No member answered in time, not even a greeting. The command has no effect.
     NotReached,
     /// Something in the command, or all of it, is longer than the cluster takes. It was not sent.
-    TooLong {
-        /// The word for what is too long.
-        what: &'static str,
-        /// Its length in bytes.
-        bytes: usize,
-        /// The most that the cluster takes.
-        most: usize,
-    },
+    TooLong(TooLong),
     /// The client cannot run, or had to stop. A command that was sent before it stopped may have taken effect.
     Stopped {
         /// The reason.
@@ -40,7 +34,7 @@ impl Error {
         match self {
             Error::MayHaveTakenEffect(_) | Error::Unexpected(_) => true,
             Error::Stopped { is_sent, .. } => *is_sent,
-            Error::Refused(_) | Error::Busy | Error::NotReached | Error::TooLong { .. } => false,
+            Error::Refused(_) | Error::Busy | Error::NotReached | Error::TooLong(_) => false,
         }
     }
 }
@@ -90,9 +84,7 @@ impl fmt::Display for Error {
             Error::NotReached => {
                 f.write_str("no member answers; do they run, and is the client key that of the cluster?")
             }
-            Error::TooLong { what, bytes, most } => {
-                write!(f, "the {what} has {bytes} bytes, and this cluster takes {most} at most")
-            }
+            Error::TooLong(what) => what.fmt(f),
             Error::Stopped { why, is_sent: false } => f.write_str(why),
             Error::Stopped { why, is_sent: true } => write!(f, "{why}; the command may have taken effect"),
             Error::Unexpected(what) => write!(f, "the cluster gave an answer of another kind: {what}"),

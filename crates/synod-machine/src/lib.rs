@@ -40,4 +40,6 @@ pub use machine::{NotRestored, StateMachine};
 pub use sealed::Snapshot;
 pub use sessions::{Limits, LimitsError, Reply, Session, SessionCommand, SessionOutput, Sessions};
 pub use sorted::Sorted;
-pub use store::{Change, Condition, Item, Lives, Operation, Outcome, Store, StoreCommand, StoreOutput};
+pub use store::{
+    Change, Condition, Item, Lengths, Lives, Operation, Outcome, Store, StoreCommand, StoreOutput, TooLong,
+};

@@ -19,7 +19,6 @@ pub use config::{Config, ConfigError, Member};
 pub use door::Asked;
 pub use redis::RedisSettings;
 pub use serve::{MemberStore, Notice, Orders, ServeError, UdpMember, obey_signals, open, run};
-pub use served::Served;
 pub use settings::LogSettings;
 pub use stable::PaxosChanges;
 pub use ticks::Ticker;

@@ -1,139 +1,38 @@
-//! The machine that is served: the store behind sessions, and the guards that look at who asks.
-//!
-//! A client may ask for anything but the time. What a member's own local client says of the time moves the clock of all: so a client's
-//! tick is refused at apply, by every replica alike, since who asks stands beside the command in the log.
+//! The machine that is served, as the settings have it.
 
 use crate::settings::LogSettings;
 use std::sync::Arc;
-use synod::{Instance, LogEntry, Machine, Value};
-use synod_apply::{Applied, Compact};
-use synod_machine::{Condition, Operation, SessionCommand, Sessions, Store, StoreCommand, decode};
+use synod::Machine;
+use synod_apply::Served;
+use synod_machine::Lengths;
 use synod_runtime::node::is_local_client;
 
-/// The question for the numbers of keys and of sessions, and for the store's clock. No command begins like it.
-pub(crate) const SIZES: &[u8] = b"\xff sizes";
-
-/// The store behind sessions, as servers execute it.
-#[derive(Clone, Debug)]
-pub struct Served {
-    applied: Applied<Store, Compact>,
-    max_key: usize,
-    max_value: usize,
+/// The machine before the first command, for values of at most so many bytes.
+///
+/// # Panics
+/// When the limits leave no room for a session; configurations and flight records are checked for that.
+pub(crate) fn machine(settings: &LogSettings, max_value: usize) -> Served {
+    let lengths = Lengths { key: settings.max_key, value: max_value };
+    Served::new(settings.sessions, lengths, |call| is_local_client(usize::from(call.client) as u64))
+        .expect("the limits were checked when they came")
 }
 
-impl Served {
-    /// The machine before the first command, for values of at most so many bytes.
-    ///
-    /// # Panics
-    /// When the limits leave no room for a session; configurations and flight records are checked for that.
-    pub fn new(settings: &LogSettings, max_value: usize) -> Served {
-        let sessions = Sessions::new(Store::default(), settings.sessions)
-            .expect("the limits were checked when they came");
-        Served { applied: Applied::new(sessions), max_key: settings.max_key, max_value }
-    }
-
-    /// The same, to be shared.
-    ///
-    /// # Panics
-    /// Like [`Served::new`].
-    pub fn shared(settings: &LogSettings, max_value: usize) -> Arc<dyn Machine> {
-        Arc::new(Served::new(settings, max_value))
-    }
-
-    /// The machine with its sessions.
-    pub fn sessions(&self) -> &Sessions<Store> {
-        self.applied.machine()
-    }
-
-    /// True if a command may be executed. Bytes that hold no command are for the machine to answer.
-    fn admits(&self, logged: &LogEntry) -> bool {
-        let Ok(SessionCommand::Apply { command, .. }) = decode(logged.command.as_bytes()) else {
-            return true;
-        };
-        match &command {
-            // Enforces that the time is a member's to tell.
-            StoreCommand::Tick { .. } => is_local_client(usize::from(logged.call.client) as u64),
-            StoreCommand::Transact { when, then } => {
-                when.iter().all(|condition| self.has_room(condition_lengths(condition)))
-                    && then.iter().all(|operation| self.has_room(lengths(operation)))
-            }
-        }
-    }
-
-    fn has_room(&self, (name, value): (usize, usize)) -> bool {
-        name <= self.max_key && value <= self.max_value
-    }
-}
-
-/// The lengths of the name and of the value in a condition. A value that is too long to be stored is just not there.
-fn condition_lengths(condition: &Condition) -> (usize, usize) {
-    match condition {
-        Condition::Key { key, .. } | Condition::Unchanged { key, .. } => (key.len(), 0),
-        Condition::Lock { lock, .. } => (lock.len(), 0),
-    }
-}
-
-/// The lengths of the longest name and of the value in an operation.
-fn lengths(operation: &Operation) -> (usize, usize) {
-    match operation {
-        Operation::Put { key, value, .. } | Operation::PutIf { key, value, .. } => (key.len(), value.len()),
-        Operation::Add { key, .. }
-        | Operation::Live { key, .. }
-        | Operation::Delete { key }
-        | Operation::Get { key } => (key.len(), 0),
-        Operation::Acquire { lock, owner, .. } => (lock.len().max(owner.len()), 0),
-        Operation::Release { lock, .. } | Operation::Holder { lock } => (lock.len(), 0),
-        Operation::Bank(_)
-        | Operation::List { .. }
-        | Operation::Changes { .. }
-        | Operation::Latest
-        | Operation::Clock => (0, 0),
-    }
-}
-
-impl Machine for Served {
-    /// A command that is not admitted is answered as bytes are that hold no command. It changes nothing but the checksum.
-    fn execute(&mut self, instance: Instance, logged: &LogEntry) -> Value {
-        if self.admits(logged) { self.applied.execute(instance, logged) } else { self.applied.refuse(logged) }
-    }
-
-    fn said(&self, logged: &LogEntry) -> Option<Value> {
-        self.applied.said(logged)
-    }
-
-    fn query(&self, command: &Value) -> Option<Value> {
-        if command.as_bytes() == SIZES {
-            let sessions = self.sessions();
-            let store = sessions.machine();
-            let sizes = (store.len() as u64, sessions.open().count() as u64, store.clock());
-            return postcard::to_allocvec(&sizes).ok().map(|bytes| Value::from(bytes.as_slice()));
-        }
-        self.applied.query(command)
-    }
-
-    fn snapshot(&self) -> Vec<u8> {
-        self.applied.snapshot()
-    }
-
-    fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {
-        let applied = self.applied.with_snapshot(snapshot)?;
-        Some(Box::new(Served { applied, ..self.clone() }))
-    }
-
-    fn checksum(&self) -> u64 {
-        self.applied.checksum()
-    }
-
-    fn copy(&self) -> Box<dyn Machine> {
-        Box::new(self.clone())
-    }
+/// The same, to be shared.
+///
+/// # Panics
+/// Like [`machine`].
+pub(crate) fn shared(settings: &LogSettings, max_value: usize) -> Arc<dyn Machine> {
+    Arc::new(machine(settings, max_value))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod::Call;
-    use synod_machine::{Blob, Expect, Lives, SessionOutput, StoreOutput, encode};
+    use synod::{Call, Instance, LogEntry, Value};
+    use synod_machine::{
+        Blob, Condition, Expect, Lives, Operation, SessionCommand, SessionOutput, StoreCommand, StoreOutput,
+        decode, encode,
+    };
     use synod_runtime::node::{FIRST_CLIENT, LOCAL_CLIENT};
 
     fn says(machine: &mut Served, client: u64, command: &SessionCommand<StoreCommand>) -> Said {
@@ -145,7 +44,7 @@ mod tests {
     type Said = Option<SessionOutput<StoreOutput>>;
 
     fn machine() -> (Served, u64) {
-        let mut machine = Served::new(&LogSettings { max_key: 5, ..LogSettings::default() }, 10);
+        let mut machine = super::machine(&LogSettings { max_key: 5, ..LogSettings::default() }, 10);
         match says(&mut machine, FIRST_CLIENT | 1, &SessionCommand::Open { client: 7 }) {
             Some(SessionOutput::Opened { session }) => (machine, session),
             other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 //! The choice of the actor that a member or a client runs: the very functions that the models explore, with the ids of the configuration.
 
 use crate::config::Config;
-use crate::served::Served;
+use crate::served;
 use crate::settings::LogSettings;
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
@@ -78,7 +78,7 @@ fn log((settings, max_value): &(LogSettings, usize)) -> Log {
     Log {
         alpha: settings.alpha,
         batch: settings.batch,
-        machine: Served::shared(settings, *max_value),
+        machine: served::shared(settings, *max_value),
         hold_off: None,
         catch_up: Some(settings.catch_up.clone()),
         truncate: Some(Truncate {

@@ -13,6 +13,7 @@
 //! never comes back, not even of a key that was deleted in between.
 
 mod changes;
+mod lengths;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 use times::{End, Name, Times};
 
+pub use lengths::{Lengths, TooLong};
 pub use words::{Change, Condition, Item, Lives, Operation, Outcome, StoreCommand, StoreOutput};
 
 /// The most entries of one list, and about the most bytes of one answer.

@@ -1,9 +1,9 @@
 //! The parts of a status that are read from the actor's state.
 
 use super::told::{BallotTold, LogTold, Role, StoreTold, WaitingTold};
-use crate::served::SIZES;
 use crate::wiring::Wiring;
 use synod::{Phase, ProcessState, ServerState, Value};
+use synod_apply::SIZES;
 
 /// The most known instances above the first unknown one that are counted. More are not open at once.
 const COUNTED: usize = 1 << 16;
