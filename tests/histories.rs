@@ -11,7 +11,7 @@ use synod_linear::{History, MANY, Object, OpId, Register, RegisterOp, RegisterRe
 use synod_machine::{Expect, Item};
 
 /// A value: each is written once.
-type Written = u64;
+pub(crate) type Written = u64;
 /// What was done with one key.
 type OfKey = History<RegisterOp<Written>, RegisterRet<Written>>;
 
@@ -27,19 +27,21 @@ pub(crate) struct Histories {
     pub(crate) longest: AtomicU64,
 }
 
-fn value(item: &Item) -> Written {
+pub(crate) fn value(item: &Item) -> Written {
     std::str::from_utf8(&item.value).ok().and_then(|text| text.parse().ok()).expect("clients write numbers")
 }
 
 impl Histories {
-    fn begin(&self, key: &str, op: RegisterOp<Written>) -> OpId {
+    /// A call begins.
+    pub(crate) fn begin(&self, key: &str, op: RegisterOp<Written>) -> OpId {
         // Every call has a process of its own: one whose outcome is unknown stays open, and its client goes on.
-        let process = self.next.fetch_add(1, Ordering::Relaxed);
+        let process = self.number();
         let mut keys = self.keys.lock().expect("no client panics with it");
         keys.entry(key.to_owned()).or_default().invoke(process, op)
     }
 
-    fn end(&self, key: &str, id: OpId, ret: RegisterRet<Written>) {
+    /// A call has its answer.
+    pub(crate) fn end(&self, key: &str, id: OpId, ret: RegisterRet<Written>) {
         let mut keys = self.keys.lock().expect("no client panics with it");
         keys.get_mut(key).expect("the call began").returned(id, ret);
     }
@@ -59,7 +61,7 @@ impl Histories {
 
     /// Has a client do something with a key, and records it.
     pub(crate) fn act(&self, client: &Client, key: &str, rng: &mut fastrand::Rng) {
-        let new = self.next.fetch_add(1, Ordering::Relaxed);
+        let new = self.number();
         let began = Instant::now();
         match rng.u8(..8) {
             0..=2 => {
@@ -98,20 +100,34 @@ impl Histories {
         }
     }
 
-    /// A call that certainly had no effect is taken to be a read that found out nothing.
     fn forget(&self, key: &str, id: OpId, error: &Error) {
         if !error.may_have_taken_effect() {
-            let mut keys = self.keys.lock().expect("no client panics with it");
-            let history = keys.get_mut(key).expect("the call began");
-            let mut operations = history.operations().to_vec();
-            operations[id].op = RegisterOp::Read;
-            *history = History::of(operations);
+            self.dismiss(key, id);
         }
+    }
+
+    /// A call that certainly had no effect is taken to be a read that found out nothing.
+    pub(crate) fn dismiss(&self, key: &str, id: OpId) {
+        let mut keys = self.keys.lock().expect("no client panics with it");
+        let history = keys.get_mut(key).expect("the call began");
+        let mut operations = history.operations().to_vec();
+        operations[id].op = RegisterOp::Read;
+        *history = History::of(operations);
+    }
+
+    /// A number that no other call has.
+    pub(crate) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Every key of which something is recorded.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.keys.lock().expect("nobody panics with it").keys().cloned().collect()
     }
 
     /// Reads every key once more: after this each history says what is there at the end.
     pub(crate) fn read_all(&self, client: &Client) -> usize {
-        let keys: Vec<String> = self.keys.lock().expect("nobody panics with it").keys().cloned().collect();
+        let keys = self.keys();
         for key in &keys {
             let id = self.begin(key, RegisterOp::Read);
             let found = client.get(key.as_str()).unwrap_or_else(|error| panic!("{key} at the end: {error}"));

@@ -115,3 +115,124 @@ impl LogJudge {
 fn log_of(state: &ProcessState) -> Option<&LogState> {
     state.server()?.log.as_deref()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::Happening;
+    use stateright::actor::{Actor, Id, Out};
+    use std::slice::from_ref;
+    use synod::{AcceptorSet, Ballot, Process, Replica, Timer};
+    use synod_runtime::node::FIRST_CLIENT;
+    use synod_server::{LogSettings, Wiring};
+
+    /// Three members with a window of 2, and the state in which one starts.
+    fn start() -> (LogJudge, ProcessState) {
+        let settings = LogSettings { alpha: 2, ..LogSettings::default() };
+        let wiring = Wiring {
+            members: vec![0, 1, 2],
+            retry: std::time::Duration::ZERO..std::time::Duration::from_millis(1),
+            election: None,
+            max_value: 1000,
+            log: Some((settings, 100)),
+        };
+        let state = wiring.server(0).on_start(Id::from(0), &None, &mut Out::new());
+        (LogJudge::new(&wiring.cluster()).expect("it keeps a log"), state)
+    }
+
+    fn logged(words: &str) -> Value {
+        let call = Call { client: (FIRST_CLIENT as usize).into(), number: 1 };
+        LogEntry { call, command: Value::from(words) }.value()
+    }
+
+    /// The state of a member that has learned and executed these values, and counts so many instances as executed.
+    fn executed(state: &ProcessState, values: &[Value], next: u64) -> ProcessState {
+        let mut state = state.clone();
+        let ProcessState::Server(server) = &mut state else { panic!("a server") };
+        let log = server.log.as_mut().expect("it keeps a log");
+        let mut machine = log.replica.machine().copy();
+        for (instance, value) in (0..).map(Instance).zip(values) {
+            server.learner.learned.insert(instance, value.clone());
+            machine.execute(instance, &LogEntry::read(value).expect("it is one"));
+        }
+        log.replica = Replica::new(machine.into());
+        log.next = Instance(next);
+        state
+    }
+
+    /// What the judge says of a step from one state to another, when these values are chosen in the first instances.
+    fn judged(
+        judge: &mut LogJudge,
+        member: u64,
+        (before, after): (&ProcessState, &ProcessState),
+        note: &[Happened],
+        chosen: &[Value],
+    ) -> Option<(&'static str, String)> {
+        let event = Happening::Timeout(Timer::CatchUp);
+        let step = Stepped::<Process> { before: Some(before), event, after, outputs: &[], first: false };
+        let chosen = |instance: Instance| chosen.get(usize::try_from(instance.0).expect("a small one"));
+        judge.step(member, &step, note, chosen).map(|found| (found.claim, found.breach))
+    }
+
+    #[test]
+    fn what_is_executed_must_be_chosen_with_all_below_and_the_same_everywhere() {
+        let (mut judge, first) = start();
+        let (a, b) = (logged("a"), logged("b"));
+        let right = executed(&first, from_ref(&a), 1);
+        assert_eq!(judged(&mut judge, 0, (&first, &right), &[], from_ref(&a)), None);
+        assert_eq!(judged(&mut judge, 1, (&first, &right), &[], from_ref(&a)), None);
+        // A machine that has executed something else than it should have.
+        let mut other = executed(&first, from_ref(&b), 1);
+        let ProcessState::Server(server) = &mut other else { panic!("a server") };
+        server.learner.learned.insert(Instance::FIRST, a.clone());
+        let (claim, breach) = judged(&mut judge, 2, (&first, &other), &[], from_ref(&a)).expect("it differs");
+        assert!(claim == "X1" && breach.contains("has the checksum"), "{breach}");
+        // A value that is not the chosen one.
+        let other = executed(&first, from_ref(&b), 1);
+        let (claim, breach) =
+            judged(&mut judge, 2, (&first, &other), &[], from_ref(&a)).expect("it is not chosen");
+        assert!(claim == "X1" && breach.contains("is not what is chosen there"), "{breach}");
+        // A gap.
+        let far = executed(&first, from_ref(&a), 3);
+        let (claim, breach) = judged(&mut judge, 0, (&right, &far), &[], &[a, b]).expect("it is a gap");
+        assert!(claim == "X1" && breach.contains("nothing is chosen in"), "{breach}");
+    }
+
+    #[test]
+    fn nothing_may_be_issued_beyond_the_window() {
+        let (mut judge, state) = start();
+        let issued = |instance| Happened::Issued {
+            instance: Instance(instance),
+            ballot: Ballot { round: 1, proposer: 0 },
+            value: logged("a"),
+            quorum: AcceptorSet::EMPTY,
+            reported: false,
+            own: true,
+        };
+        let still = (&state, &state);
+        assert_eq!(judged(&mut judge, 0, still, &[issued(0), issued(1)], &[]), None);
+        let (claim, _) = judged(&mut judge, 0, still, &[issued(1), issued(2)], &[]).expect("it is beyond");
+        assert_eq!(claim, "W1");
+        assert_eq!(judged(&mut judge, 0, still, &[issued(2)], &[logged("a")]), None);
+    }
+
+    #[test]
+    fn only_what_a_client_asked_for_is_known_as_asked_for() {
+        let (mut judge, state) = start();
+        let ask = |judge: &mut LogJudge, src: u64| {
+            let ask = Msg::Ask(Ask::Submit { number: 1, command: Value::from("a") });
+            let event = Happening::Deliver(Id::from(src as usize), ask);
+            let before = Some(&state);
+            judge.hear(&Stepped::<Process> { before, event, after: &state, outputs: &[], first: false });
+            let mut history = History::default();
+            for words in ["a", "b"] {
+                let ballot = Ballot { round: 1, proposer: 0 };
+                judge.know(&mut history, &Happened::Voted(0, Instance(0), ballot, logged(words)));
+            }
+            history.submitted.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(ask(&mut judge, 1), [], "a member asks for nothing");
+        assert_eq!(ask(&mut judge, FIRST_CLIENT | 1), [], "another client's call is another");
+        assert_eq!(ask(&mut judge, FIRST_CLIENT), [logged("a")]);
+    }
+}

@@ -1,14 +1,14 @@
 //! A simulated world for the very same loop: network, disks and time, all drawn from one seed.
 //!
 //! Nothing here imitates the loop. A [`World`] owns nodes whose wire is [`SimWire`] and whose disk is a
-//! [`SimDisk`](crate::sim_disk::SimDisk). It wakes each node when its time has come or a datagram arrived. What nodes send may be lost, delayed, doubled, reordered
+//! [`SimDisk`]. It wakes each node when its time has come or a datagram arrived. What nodes send may be lost, delayed, doubled, reordered
 //! or held back by cuts. The same seed gives the same run, byte for byte.
 
 use crate::Stopped;
 use crate::changes::Changes;
 use crate::door::Door;
 use crate::node::Node;
-use crate::sim_disk::SimDir;
+use crate::sim_disk::{SimDir, SimDisk};
 use crate::wire::Wire;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,7 +54,7 @@ pub struct Net {
 }
 
 impl Net {
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], late: Duration) {
         self.sent += 1;
         self.digest = xxhash_rust::xxh3::xxh3_64_with_seed(datagram, self.digest);
         if self.cuts.contains(&(from, to)) || self.rng.f64() < self.weather.loss {
@@ -64,7 +64,7 @@ impl Net {
         for copy in 0..copies {
             let Range { start, end } = self.weather.delay;
             let spread = u64::try_from(end.saturating_sub(start).as_nanos()).unwrap_or(u64::MAX).max(1);
-            let at = self.now + start + Duration::from_nanos(self.rng.u64(..spread));
+            let at = self.now + late + start + Duration::from_nanos(self.rng.u64(..spread));
             self.flying.insert((at, self.sent * 2 + copy), (from, to, datagram.to_vec()));
         }
     }
@@ -76,11 +76,32 @@ pub struct SimWire {
     address: SocketAddr,
     /// The time when the process began, at which its own clock starts.
     began: Duration,
+    /// The disk that the process waits for; its waits up to the present turn, and when that began.
+    disk: Option<(SimDisk, Duration, Duration)>,
+}
+
+impl SimWire {
+    /// The same wire for a process that waits for this disk: what it sends after a slow flush leaves later.
+    #[must_use]
+    pub fn behind(self, disk: &SimDisk) -> SimWire {
+        SimWire { disk: Some((disk.clone(), disk.waited(), Duration::MAX)), ..self }
+    }
+
+    /// The time that the disk has taken in the present turn.
+    fn late(&mut self) -> Duration {
+        let now = self.net.borrow().now;
+        let Some((disk, before, turn)) = &mut self.disk else { return Duration::ZERO };
+        if *turn != now {
+            (*before, *turn) = (disk.waited(), now);
+        }
+        disk.waited().saturating_sub(*before)
+    }
 }
 
 impl Wire for SimWire {
     fn now(&mut self) -> Duration {
-        self.net.borrow().now.saturating_sub(self.began)
+        let late = self.late();
+        (self.net.borrow().now + late).saturating_sub(self.began)
     }
 
     fn receive(
@@ -98,22 +119,66 @@ impl Wire for SimWire {
     }
 
     fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
-        self.net.borrow_mut().send(self.address, to, datagram);
+        let late = self.late();
+        self.net.borrow_mut().send(self.address, to, datagram, late);
     }
 
     fn flush(&mut self) {}
 }
 
+/// A process of a simulated world: a node, or a node with what its owner does before and after each turn.
+pub trait Living {
+    /// The reason why it ends.
+    type Stopped;
+
+    /// The time at which it wants a turn even if nothing arrives, by its own clock.
+    fn wakes(&mut self) -> Duration;
+
+    /// One turn.
+    ///
+    /// # Errors
+    /// The reason why it ends.
+    fn turn(&mut self) -> Result<(), Self::Stopped>;
+
+    /// The time that the last turn took, as with a slow disk. Nothing arrives meanwhile.
+    fn took(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A node in a simulated world.
+pub type SimNode<A, C> = Node<A, C, SimDir, SimWire>;
+
+impl<A, C> Living for SimNode<A, C>
+where
+    A: Actor,
+    A::Msg: Serialize + DeserializeOwned,
+    A::Timer: Serialize,
+    C: Changes<A::Storage> + Door<A>,
+{
+    type Stopped = Stopped<A>;
+
+    fn wakes(&mut self) -> Duration {
+        Node::wakes(self)
+    }
+
+    fn turn(&mut self) -> Result<(), Stopped<A>> {
+        Node::turn(self, Duration::ZERO)
+    }
+}
+
 /// Processes, their disks and the network between them.
-pub struct World<A: Actor, C: Changes<A::Storage>> {
+pub struct World<L> {
     net: Rc<RefCell<Net>>,
-    nodes: Vec<Option<Running<A, C>>>,
+    nodes: Vec<Option<Running<L>>>,
     rng: fastrand::Rng,
 }
 
-struct Running<A: Actor, C: Changes<A::Storage>> {
-    node: Node<A, C, SimDir, SimWire>,
+struct Running<L> {
+    node: L,
     began: Duration,
+    /// The end of its present turn.
+    until: Duration,
     address: SocketAddr,
 }
 
@@ -122,15 +187,9 @@ pub fn address(place: usize) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, (place >> 8) as u8, place as u8)), 7000)
 }
 
-impl<A, C> World<A, C>
-where
-    A: Actor,
-    A::Msg: Serialize + DeserializeOwned,
-    A::Timer: Serialize,
-    C: Changes<A::Storage> + Door<A>,
-{
+impl<L: Living> World<L> {
     /// An empty world.
-    pub fn new(seed: u64) -> World<A, C> {
+    pub fn new(seed: u64) -> World<L> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let net = Net {
             now: Duration::ZERO,
@@ -174,20 +233,20 @@ where
     pub fn wire(&self, place: usize) -> SimWire {
         let mut net = self.net.borrow_mut();
         net.arrived.entry(address(place)).or_default().clear();
-        SimWire { net: self.net.clone(), address: address(place), began: net.now }
+        SimWire { net: self.net.clone(), address: address(place), began: net.now, disk: None }
     }
 
     /// Puts a process at a place, which must be free. It must have been built with the place's [`World::wire`].
     ///
     /// # Panics
     /// When the place is taken.
-    pub fn start(&mut self, place: usize, node: Node<A, C, SimDir, SimWire>) {
+    pub fn start(&mut self, place: usize, node: L) {
         if self.nodes.len() <= place {
             self.nodes.resize_with(place + 1, || None);
         }
         assert!(self.nodes[place].is_none(), "place {place} is taken");
         let began = self.now();
-        self.nodes[place] = Some(Running { node, began, address: address(place) });
+        self.nodes[place] = Some(Running { node, began, until: began, address: address(place) });
     }
 
     /// Ends a process between two turns of its loop, without a word. The effect on its disk is a separate call:
@@ -197,7 +256,7 @@ where
     }
 
     /// The process at a place.
-    pub fn node(&mut self, place: usize) -> Option<&mut Node<A, C, SimDir, SimWire>> {
+    pub fn node(&mut self, place: usize) -> Option<&mut L> {
         self.nodes.get_mut(place)?.as_mut().map(|running| &mut running.node)
     }
 
@@ -205,27 +264,32 @@ where
     ///
     /// # Errors
     /// The place and the reason.
-    pub fn run(&mut self, until: Duration) -> Result<(), (usize, Stopped<A>)> {
+    pub fn run(&mut self, until: Duration) -> Result<(), (usize, L::Stopped)> {
         loop {
             let now = self.now();
             self.arrive(now);
             let mut next = until;
             for place in 0..self.nodes.len() {
                 let Some(running) = &mut self.nodes[place] else { continue };
+                if running.until > now {
+                    next = next.min(running.until);
+                    continue;
+                }
                 let inbox =
                     self.net.borrow().arrived.get(&running.address).is_some_and(|all| !all.is_empty());
                 let mut wakes = running.began.saturating_add(running.node.wakes());
                 if inbox || wakes <= now {
-                    if let Err(stopped) = running.node.turn(Duration::ZERO) {
+                    if let Err(stopped) = running.node.turn() {
                         self.nodes[place] = None;
                         return Err((place, stopped));
                     }
+                    running.until = now + running.node.took();
                     wakes = running.began.saturating_add(running.node.wakes());
                     if self.net.borrow().arrived.get(&running.address).is_some_and(|all| !all.is_empty()) {
                         wakes = now;
                     }
                     // A turn takes time: otherwise a process with endless work would stop the world.
-                    wakes = wakes.max(now + Duration::from_micros(1));
+                    wakes = wakes.max(now + Duration::from_micros(1)).max(running.until);
                 }
                 next = next.min(wakes);
             }

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// The unit, in bytes, that a disk writes wholly or not at all.
 pub const SECTOR: usize = 512;
@@ -17,7 +18,7 @@ pub const SECTOR: usize = 512;
 /// The operations that can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// Any of the others.
+    /// Any of those that change something.
     Any,
     /// [`DiskFile::write_all_at`]: half of the bytes are written before it fails.
     Write,
@@ -34,6 +35,8 @@ pub enum Op {
     Rename,
     /// [`Disk::remove`].
     Remove,
+    /// [`Disk::names`], [`Disk::open`], [`ReadAt::size`] and [`ReadAt::read_at`].
+    Read,
 }
 
 /// A failure to come.
@@ -52,7 +55,7 @@ pub struct Fault {
 /// Counts of the operations on a disk since it was made, failed ones included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All operations that [`Op`] names.
+    /// All operations that change something.
     pub operations: u64,
     /// Writes into files.
     pub writes: u64,
@@ -180,6 +183,8 @@ struct Inner {
     locked: bool,
     faults: Vec<Fault>,
     counts: Counts,
+    /// The time that a flush takes, and the time that all have taken.
+    flushes: (Duration, Duration),
 }
 
 impl Inner {
@@ -194,10 +199,13 @@ impl Inner {
     /// Counts an operation, and fails it if a failure is due.
     fn attempt(&mut self, life: u64, op: Op) -> io::Result<()> {
         self.alive(life)?;
-        self.counts.operations += 1;
+        self.counts.operations += u64::from(op != Op::Read);
+        if matches!(op, Op::Sync | Op::SyncDir) {
+            self.flushes.1 += self.flushes.0;
+        }
         let mut failed = None;
         self.faults.retain_mut(|fault| {
-            if failed.is_some() || (fault.op != op && fault.op != Op::Any) {
+            if failed.is_some() || (fault.op != op && (fault.op != Op::Any || op == Op::Read)) {
                 return true;
             }
             if fault.after > 0 {
@@ -298,6 +306,16 @@ impl SimDisk {
         self.inner().faults.clear();
     }
 
+    /// Makes each flush from now on take so long, for a process whose wire is [`behind`](crate::sim::SimWire::behind) this disk.
+    pub fn slow(&self, flush: Duration) {
+        self.inner().flushes.0 = flush;
+    }
+
+    /// The time that all flushes have taken.
+    pub fn waited(&self) -> Duration {
+        self.inner().flushes.1
+    }
+
     /// Counts of the operations so far.
     pub fn counts(&self) -> Counts {
         self.inner().counts
@@ -369,8 +387,8 @@ impl Disk for SimDir {
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
-        let inner = self.disk.inner();
-        inner.alive(self.life)?;
+        let mut inner = self.disk.inner();
+        inner.attempt(self.life, Op::Read)?;
         Ok(inner.names.keys().cloned().collect())
     }
 
@@ -389,8 +407,8 @@ impl Disk for SimDir {
     }
 
     fn open(&self, name: &str) -> io::Result<SimFile> {
-        let inner = self.disk.inner();
-        inner.alive(self.life)?;
+        let mut inner = self.disk.inner();
+        inner.attempt(self.life, Op::Read)?;
         let file = *inner.names.get(name).ok_or(ErrorKind::NotFound)?;
         Ok(self.file(file))
     }
@@ -429,13 +447,13 @@ impl Disk for SimDir {
 impl ReadAt for SimFile {
     fn size(&self) -> io::Result<u64> {
         let mut inner = self.disk.inner();
-        inner.alive(self.life)?;
+        inner.attempt(self.life, Op::Read)?;
         Ok(inner.content(self.file)?.current.len() as u64)
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut inner = self.disk.inner();
-        inner.alive(self.life)?;
+        inner.attempt(self.life, Op::Read)?;
         inner.content(self.file)?.current[..].read_at(bytes, offset)
     }
 }

@@ -9,7 +9,7 @@ use synod_runtime::admission::Admission;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
-use synod_runtime::sim::{World, address};
+use synod_runtime::sim::{SimNode, World, address};
 use synod_runtime::sim_disk::{SimDir, SimDisk};
 use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
@@ -25,7 +25,7 @@ fn ms(ms: u64) -> Duration {
 
 /// Three members, their disks, and where each is.
 struct Scene {
-    world: World<Process, PaxosChanges>,
+    world: World<SimNode<Process, PaxosChanges>>,
     disks: Vec<SimDisk>,
     wiring: Wiring,
     /// The place at which a member is thought to be, if not that of its id.

@@ -16,7 +16,7 @@ use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
 use synod_runtime::refusal::{Refusal, Why};
-use synod_runtime::sim::{World, address};
+use synod_runtime::sim::{SimNode, World, address};
 use synod_runtime::sim_disk::{Fault, Op, SimDir, SimDisk, SimFile};
 use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
@@ -229,7 +229,7 @@ impl Writer for Inline {
 
 /// One member that takes a snapshot at every second instance, and clients with a long command each.
 struct Scene {
-    world: World<Process, PaxosChanges>,
+    world: World<SimNode<Process, PaxosChanges>>,
     disk: SimDisk,
     beside: Option<Beside<Inline>>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use synod_runtime::changes::Whole;
 use synod_runtime::inbox::Limits;
 use synod_runtime::node::{FIRST_CLIENT, Node};
-use synod_runtime::sim::{Weather, World};
+use synod_runtime::sim::{SimNode, Weather, World};
 use synod_runtime::sim_disk::SimDisk;
 use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
@@ -69,7 +69,7 @@ impl Actor for Party {
 
 #[test]
 fn a_client_that_asks_without_a_pause_does_not_keep_another_waiting() {
-    let mut world: World<Party, Whole> = World::new(1);
+    let mut world: World<SimNode<Party, Whole>> = World::new(1);
     // A message takes as long as a turn on its way, so that waiting is waiting at the member.
     let turn = Duration::from_micros(1);
     world.net(|net| net.weather = Weather { delay: turn..turn, ..Weather::default() });

@@ -12,7 +12,7 @@ use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
 use synod_runtime::record::{Header, Recorder};
-use synod_runtime::sim::{World, address};
+use synod_runtime::sim::{SimNode, World, address};
 use synod_runtime::sim_disk::SimDisk;
 use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
@@ -142,7 +142,7 @@ impl Write for Tape {
     }
 }
 
-pub(crate) type Scene = World<Scripted, Whole>;
+pub(crate) type Scene = World<SimNode<Scripted, Whole>>;
 
 pub(crate) fn settings(me: u64, peers: &[u64], standing: Standing) -> Config {
     Config {
