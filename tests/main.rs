@@ -31,4 +31,5 @@ mod simulated;
 mod soak;
 mod storms;
 mod synod;
+mod unwelcome;
 mod world;

@@ -53,9 +53,9 @@ impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
         self.chain
     }
 
-    /// Answers a command that is not to be executed, as if its bytes held none. Nothing changes but the checksum.
+    /// Answers a command that is not to be executed: with [`SessionOutput::NotAdmitted`]. Nothing changes but the checksum.
     pub fn refuse(&mut self, entry: &LogEntry) -> Value {
-        let said = Self::say(None);
+        let said = Self::say(Some(&SessionOutput::NotAdmitted));
         self.chain.extend(entry.value().as_bytes(), said.as_bytes());
         said
     }
@@ -68,7 +68,8 @@ impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
         Some(restored)
     }
 
-    fn say(output: Option<&SessionOutput<M::Output>>) -> Value {
+    /// An output in this wording.
+    pub fn say(output: Option<&SessionOutput<M::Output>>) -> Value {
         Value::from(W::output(output).as_slice())
     }
 }

@@ -53,6 +53,12 @@ impl fmt::Display for Refusal {
             Refusal::NotUnderstood => {
                 "the cluster cannot read the command; give the client and the members the same version"
             }
+            Refusal::NotAdmitted => {
+                "a name or a value is longer than the cluster takes; give the client the cluster's limits, `max-key` and `max-value`"
+            }
+            Refusal::LongAnswer(bytes) => {
+                return write!(f, "the answer has {bytes} bytes, more than members send; ask for less at a time");
+            }
         })
     }
 }

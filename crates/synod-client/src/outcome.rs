@@ -24,6 +24,10 @@ pub enum Refusal {
     UnknownSession,
     /// The cluster cannot read the command, as one of another version may.
     NotUnderstood,
+    /// A name or a value in the command is longer than the cluster takes, or the command is not for clients to give.
+    NotAdmitted,
+    /// It is a question, and its answer is longer than members send: so many bytes.
+    LongAnswer(u64),
 }
 
 /// The reasons why nobody can say if a command took effect.

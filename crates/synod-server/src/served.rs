@@ -1,11 +1,14 @@
 //! The machine that is served, as the settings have it.
 
-use crate::settings::LogSettings;
+use crate::settings::{LONG_MESSAGE, LogSettings};
 use std::sync::Arc;
 use synod::Machine;
 use synod_apply::Served;
 use synod_machine::Lengths;
 use synod_runtime::node::is_local_client;
+
+/// The bytes that a message has beside an answer, at least.
+const MESSAGE: usize = 64;
 
 /// The machine before the first command, for values of at most so many bytes.
 ///
@@ -15,6 +18,7 @@ pub(crate) fn machine(settings: &LogSettings, max_value: usize) -> Served {
     let lengths = Lengths { key: settings.max_key, value: max_value };
     Served::new(settings.sessions, lengths, |call| is_local_client(usize::from(call.client) as u64))
         .expect("the limits were checked when they came")
+        .with_answers_up_to(settings.longest_command(max_value).max(LONG_MESSAGE) - MESSAGE)
 }
 
 /// The same, to be shared.
@@ -60,7 +64,8 @@ mod tests {
         };
         for other in [0, 2, FIRST_CLIENT, FIRST_CLIENT | 1, u64::MAX] {
             let (clock, sum) = (machine.sessions().machine().clock(), machine.checksum());
-            assert_eq!(says(&mut machine, other, &tick(1, 1000)), None, "{other:x}");
+            let said = says(&mut machine, other, &tick(1, 1000));
+            assert_eq!(said, Some(SessionOutput::NotAdmitted), "{other:x}");
             assert_eq!(machine.sessions().machine().clock(), clock);
             assert_ne!(machine.checksum(), sum, "it is in the log all the same");
         }
@@ -95,8 +100,44 @@ mod tests {
         for (number, (when, then, fits)) in (1..).zip(cases) {
             let command = StoreCommand::Transact { when: when.clone(), then: vec![then.clone()] };
             let said = says(&mut machine, FIRST_CLIENT, &SessionCommand::Apply { session, number, command });
-            assert_eq!(said.is_some(), fits, "{when:?} {then:?}");
+            assert_eq!(said != Some(SessionOutput::NotAdmitted), fits, "{when:?} {then:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_no_message_holds_is_said_to_be_too_long() {
+        let mut machine = super::machine(&LogSettings::default(), 1 << 20);
+        let Some(SessionOutput::Opened { session }) =
+            says(&mut machine, FIRST_CLIENT, &SessionCommand::Open { client: 7 })
+        else {
+            panic!("no session")
+        };
+        let key = Blob::from("k");
+        let put = Operation::Put { key: key.clone(), value: vec![7; 1 << 20].into(), lives: Lives::Forever };
+        let get = |times: usize| vec![Operation::Get { key: key.clone() }; times];
+        let command = |then| StoreCommand::Transact { when: Vec::new(), then };
+        let apply = |number, then| SessionCommand::Apply { session, number, command: command(then) };
+        let said = says(&mut machine, FIRST_CLIENT, &apply(1, vec![put]));
+        assert!(matches!(said, Some(SessionOutput::Output(_))), "{said:?}");
+        let add = Operation::Add { key: Blob::from("n"), by: 1 };
+        // The fourth copy and what stands around them is too much.
+        for (number, times, fits) in [(2, 3, true), (3, 4, false)] {
+            let asked = encode(&SessionCommand::Query(command(get(times))));
+            let answer = machine.query(&Value::from(asked.as_slice())).expect("a question");
+            assert!(answer.as_bytes().len() < LONG_MESSAGE);
+            let said: Said = decode(answer.as_bytes()).expect("an answer");
+            assert_eq!(matches!(said, Some(SessionOutput::Output(_))), fits);
+            assert_eq!(matches!(said, Some(SessionOutput::TooLong { bytes: 4_194_305.. })), !fits);
+            let said =
+                says(&mut machine, FIRST_CLIENT, &apply(number, [get(times), vec![add.clone()]].concat()));
+            assert_eq!(matches!(said, Some(SessionOutput::TooLong { .. })), !fits);
+        }
+        let sum = says(&mut machine, FIRST_CLIENT, &apply(4, vec![add]));
+        let Some(SessionOutput::Output(StoreOutput::Done(sum))) = sum else { panic!("{sum:?}") };
+        assert!(
+            matches!(sum[..], [synod_machine::Outcome::Sum { sum: 3, .. }]),
+            "both were executed: {sum:?}"
+        );
     }
 
     #[test]

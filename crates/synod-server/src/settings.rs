@@ -52,6 +52,9 @@ impl Default for LogSettings {
 /// and the time to live, four for lengths, and a few for the kinds of things. Tests hold it.
 const COMMAND_COSTS: usize = 96;
 
+/// The longest message, in bytes, unless values are so long that one may be longer.
+pub(crate) const LONG_MESSAGE: usize = 4 << 20;
+
 impl LogSettings {
     /// The longest value that stands in the log, in bytes, where a stored value has at most so many: a command that puts such a value in the
     /// place of another one, under a condition on another key.

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::served;
-use crate::settings::LogSettings;
+use crate::settings::{LONG_MESSAGE, LogSettings};
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::ops::Range;
@@ -57,7 +57,7 @@ fn number(id: u64) -> u16 {
 impl Config {
     /// The longest message, in bytes: whatever members may have to say about a value that they accept, and no less than 4 MiB.
     pub fn max_message(&self) -> usize {
-        Wiring::from(self).cluster().longest_message().max(4 << 20)
+        Wiring::from(self).cluster().longest_message().max(LONG_MESSAGE)
     }
 }
 

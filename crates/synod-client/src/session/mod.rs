@@ -217,7 +217,10 @@ impl<M: StateMachine> SessionClient<M> {
         if let Some(Command { call, place, .. }) = state.commands.remove(&number) {
             let outcome = match said {
                 Ok(Some(SessionOutput::Output(output))) => Outcome::Output(output),
-                Ok(Some(SessionOutput::NotKept)) => Outcome::Unknown(Doubt::NotKept),
+                Ok(Some(SessionOutput::NotKept | SessionOutput::TooLong { .. })) => {
+                    Outcome::Unknown(Doubt::NotKept)
+                }
+                Ok(Some(SessionOutput::NotAdmitted)) => Outcome::Refused(Refusal::NotAdmitted),
                 Ok(Some(SessionOutput::Answered)) => Outcome::Unknown(Doubt::Answered),
                 Ok(Some(SessionOutput::Expired)) => {
                     // Enforces D8: the command may have taken effect in that session, so it is not sent in another.
@@ -236,6 +239,7 @@ impl<M: StateMachine> SessionClient<M> {
             let outcome = match said {
                 Ok(Some(SessionOutput::Output(output))) => Outcome::Output(output),
                 Ok(Some(SessionOutput::NeedsSession)) => Outcome::Refused(Refusal::NoQuestion),
+                Ok(Some(SessionOutput::TooLong { bytes })) => Outcome::Refused(Refusal::LongAnswer(bytes)),
                 Ok(_) | Err(_) => Outcome::Refused(Refusal::NotUnderstood),
             };
             state.tell(call, outcome);

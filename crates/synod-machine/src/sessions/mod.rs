@@ -98,6 +98,14 @@ pub enum SessionOutput<O> {
     },
     /// This command may change something, so it needs a session. It was not executed.
     NeedsSession,
+    /// Servers do not execute such a command: something in it is too long, or it is not for a client to give. A machine with sessions never
+    /// says so by itself.
+    NotAdmitted,
+    /// The output is longer than servers send. A command that changes something was executed. A machine with sessions never says so by itself.
+    TooLong {
+        /// Its length in bytes.
+        bytes: u64,
+    },
 }
 
 impl<M: StateMachine> Sessions<M> {

@@ -186,6 +186,46 @@ fn long_requests_have_room_for_some_at_once_and_the_others_wait_their_turn() {
 }
 
 #[test]
+fn a_long_request_that_finds_no_room_in_time_is_told_busy() {
+    let stalled = Duration::from_secs(3);
+    let limits = Limits { request_bytes: 64 << 10, buffered_bytes: 128 << 10, stalled, ..limits() };
+    beside(limits, |address, _| async move {
+        let (head, long) = ("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$50000\r\n", "x".repeat(40_000));
+        // Its time runs from its first byte on. Those that come later hold the room for longer than it waits.
+        let mut first = connect(address).await;
+        first.write_all(head.as_bytes()).await.expect("it is sent");
+        tokio::time::sleep(stalled / 2).await;
+        let mut halves = Vec::new();
+        for _ in 0..2 {
+            let mut stream = connect(address).await;
+            stream.write_all(format!("{head}{long}").as_bytes()).await.expect("it is sent");
+            halves.push(stream);
+        }
+        tokio::time::sleep(stalled / 6).await;
+        first.write_all(long.as_bytes()).await.expect("it is sent");
+        assert_eq!(rest(&mut first).await, "-BUSY too many long requests are under way\r\n");
+        for half in &mut halves {
+            assert_eq!(rest(half).await, "", "it never ended and was closed");
+        }
+    });
+}
+
+#[test]
+fn who_says_nothing_is_closed_after_a_time_and_who_asks_now_and_then_is_not() {
+    let limits = Limits { idle: Duration::from_secs(1), ..limits() };
+    beside(limits, |address, _| async move {
+        let (mut silent, mut other) = (connect(address).await, connect(address).await);
+        ask(&mut silent, "ping\r\n", "+PONG\r\n").await;
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            ask(&mut other, "ping\r\n", "+PONG\r\n").await;
+        }
+        assert_eq!(rest(&mut silent).await, "");
+        ask(&mut other, "ping\r\n", "+PONG\r\n").await;
+    });
+}
+
+#[test]
 fn a_client_that_never_reads_is_not_read_either_and_then_closed() {
     beside(limits(), |address, local| async move {
         let mut good = connect(address).await;
