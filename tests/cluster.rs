@@ -196,6 +196,17 @@ impl Cluster {
         (status.code(), log)
     }
 
+    /// Whether a member that was started has ended by itself.
+    pub(crate) fn has_ended(&mut self, id: usize) -> bool {
+        let running = self.members[id].running.as_mut();
+        running.is_some_and(|(child, _)| child.try_wait().expect("it is ours").is_some())
+    }
+
+    /// The process id of a member that runs.
+    pub(crate) fn pid(&self, id: usize) -> u32 {
+        self.members[id].running.as_ref().expect("it runs").0.id()
+    }
+
     /// Whether a member runs.
     pub(crate) fn runs(&self, id: usize) -> bool {
         self.members[id].running.is_some()

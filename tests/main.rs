@@ -7,6 +7,7 @@ mod cli;
 mod cluster;
 mod commands;
 mod decoders;
+mod disks;
 mod explorer;
 mod faults;
 mod guards;

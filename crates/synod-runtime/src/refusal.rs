@@ -93,7 +93,11 @@ impl Refusal {
     pub fn advice(&self) -> &'static str {
         match &self.why {
             Why::InUse => "stop the other process first, or give this one a data directory of its own",
-            Why::Io { kind: io::ErrorKind::StorageFull, .. } => {
+            Why::Io { kind: io::ErrorKind::FileTooLarge, .. } => {
+                "raise the limit on the length of files (`ulimit -f`) and start again; \
+                 nothing that was acknowledged is lost"
+            }
+            Why::Io { kind: io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, .. } => {
                 "free some space and start again; nothing that was acknowledged is lost"
             }
             Why::Io { kind: io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied, .. } => {

@@ -309,11 +309,15 @@ fn keep(path: &Path, stopped: &Stopped<Process>) -> io::Result<()> {
 /// # Errors
 /// When the signals cannot be caught.
 pub fn obey_signals(orders: &Orders, waker: Arc<synod_runtime::wire::Waker>) -> io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGXFSZ])?;
     let orders = orders.clone();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in &mut signals {
+            // A file that is as long as it may be is an error of its write, which says more than the signal.
+            if signal == SIGXFSZ {
+                continue;
+            }
             let order = if signal == SIGHUP { &orders.read_keys } else { &orders.stop };
             order.store(true, Ordering::Relaxed);
             // Without a wake-up the order waits for the loop's next turn; nothing is lost.
