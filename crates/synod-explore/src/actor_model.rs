@@ -292,7 +292,7 @@ where
     let envelopes = state.network.all().into_iter().map(|envelope| envelope.to_cloned_msg());
     let network = match state.network {
         InFlight::Set(_) => PlainNetwork::new_unordered_duplicating(envelopes),
-        InFlight::Multiset(_) => PlainNetwork::new_unordered_nonduplicating(envelopes),
+        InFlight::Multiset(_) | InFlight::Timed(_) => PlainNetwork::new_unordered_nonduplicating(envelopes),
         InFlight::Ordered(_) => PlainNetwork::new_ordered(envelopes),
     };
     let locals = || state.locals.iter();

@@ -56,6 +56,8 @@ enum Mark {
     Choice,
     Crash,
     Recover,
+    /// Time passes for all lifelines.
+    Tick,
 }
 
 /// A place without a lifeline: a sender or a receiver that is no actor of the system.
@@ -112,6 +114,7 @@ impl Diagram {
                 Action::<A>::SelectRandom { actor, key, random } => {
                     (column(*actor), Mark::Choice, format!("{key} = {}", one_line(random)))
                 }
+                Action::<A>::Tick => (OUTSIDE, Mark::Tick, "a tick passes".to_owned()),
             };
             let ignored = taken.as_ref().is_some_and(Option::is_none);
             let mut renamed = None;

@@ -83,6 +83,7 @@
 
 pub mod actor_model;
 pub mod browse;
+pub mod clocks;
 pub mod diagram;
 mod doubt;
 pub mod engine;
@@ -111,6 +112,6 @@ pub use observer::{CommandOf, ComponentUpdate, Components, Observer, Step, Trigg
 pub use property::{Check, Expectation, LocalPredicate, LocalsPredicate, Predicate, Property};
 pub use report::{Checkpoint, Finding, Options, Progress, Report, Rerun, Status, Stop, Table, Verdict, Why};
 pub use state::{InFlight, Local, State};
-pub use subject::{Action, Subject};
+pub use subject::{Action, ActionOf, Subject};
 pub use symmetry::{Normal, Permutation, Permute, Renaming, Symmetry};
 pub use system::{Bound, Bounds, System};

@@ -68,7 +68,7 @@ impl<A: Subject, O: Observer<A>> Model for System<A, O> {
 
     fn format_step(&self, state: &Self::State, action: Self::Action) -> Option<String> {
         let (id, trigger) = match &action {
-            Action::<A>::Drop(_) => return Some(self.describe(&action)),
+            Action::<A>::Drop(_) | Action::<A>::Tick => return Some(self.describe(&action)),
             Action::<A>::Deliver { src, dst, msg } => (*dst, Trigger::Deliver { src: *src, msg }),
             Action::<A>::Timeout(id, timer) => (*id, Trigger::Timeout(timer)),
             Action::<A>::Crash(id) => (*id, Trigger::Crash),
@@ -137,6 +137,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             Action::<A>::SelectRandom { actor, key, random } => {
                 format!("{} chooses {key} {random:?}", self.name(*actor))
             }
+            Action::<A>::Tick => "a tick passes".to_owned(),
         }
     }
 
@@ -144,6 +145,9 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
     pub(crate) fn describe_command(&self, command: &CommandOf<A>) -> String {
         match command {
             Command::Send(dst, msg) => format!("send {msg:?} to {}", self.name(*dst)),
+            Command::SetTimer(timer, after) if self.clocks.is_some() => {
+                format!("set timer {timer:?} for {after:?}")
+            }
             Command::SetTimer(timer, _) => format!("set timer {timer:?}"),
             Command::CancelTimer(timer) => format!("cancel timer {timer:?}"),
             Command::ChooseRandom(key, choices) => format!("choose {key} from {choices:?}"),

@@ -3,6 +3,7 @@
 //! Equal situations are equal values with equal hashes: collections are ordered, a crashed actor keeps only
 //! its storage, and the network does not remember deliveries.
 
+use crate::clocks::Due;
 use crate::network::Delivery;
 use crate::observer::Observer;
 use crate::{Subject, panics};
@@ -19,6 +20,8 @@ pub struct Local<A: Actor> {
     pub state: Option<Arc<A::State>>,
     /// The timers that are set.
     pub timers: BTreeSet<A::Timer>,
+    /// The time that those timers have left whose durations are kept; see [`clocks`](crate::clocks).
+    pub dues: BTreeMap<A::Timer, Due>,
     /// The choices that are open, by their keys.
     pub randoms: BTreeMap<String, Vec<A::Random>>,
     /// The last saved storage.
@@ -28,7 +31,8 @@ pub struct Local<A: Actor> {
 impl<A: Actor> Local<A> {
     /// An actor that was never started.
     pub(crate) fn blank() -> Self {
-        Self { state: None, timers: BTreeSet::new(), randoms: BTreeMap::new(), storage: None }
+        let (timers, dues, randoms) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Self { state: None, timers, dues, randoms, storage: None }
     }
 
     /// True if the actor is down.
@@ -37,11 +41,26 @@ impl<A: Actor> Local<A> {
     }
 }
 
+impl<A: Subject> Local<A> {
+    /// True if a timer can run out now.
+    pub(crate) fn is_ripe(&self, timer: &A::Timer) -> bool {
+        self.timers.contains(timer) && self.dues.get(timer).is_none_or(|due| due.is_ripe())
+    }
+
+    /// The same after a tick; `None` if a timer has to run out first.
+    pub(crate) fn aged(&self) -> Option<Self> {
+        let aged = self.dues.iter().map(|(timer, due)| due.aged().map(|due| (timer.clone(), due)));
+        let dues = aged.collect::<Option<_>>()?;
+        Some(Self { dues, ..self.clone() })
+    }
+}
+
 impl<A: Subject> Clone for Local<A> {
     fn clone(&self) -> Self {
         Self {
             state: self.state.clone(),
             timers: self.timers.clone(),
+            dues: self.dues.clone(),
             randoms: self.randoms.clone(),
             storage: self.storage.clone(),
         }
@@ -52,6 +71,7 @@ impl<A: Subject> PartialEq for Local<A> {
     fn eq(&self, other: &Self) -> bool {
         self.state == other.state
             && self.timers == other.timers
+            && self.dues == other.dues
             && self.randoms == other.randoms
             && self.storage == other.storage
     }
@@ -61,6 +81,7 @@ impl<A: Subject> Hash for Local<A> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.state.hash(hasher);
         self.timers.hash(hasher);
+        self.dues.hash(hasher);
         self.randoms.hash(hasher);
         self.storage.hash(hasher);
     }
@@ -79,8 +100,10 @@ impl<A: Subject> Debug for Local<A> {
         if let Some(state) = &self.state {
             out.field("state", state);
         }
-        if !self.timers.is_empty() {
+        if !self.timers.is_empty() && self.dues.is_empty() {
             out.field("timers", &self.timers);
+        } else if !self.timers.is_empty() {
+            out.field("timers", &Timed(self));
         }
         if !self.randoms.is_empty() {
             out.field("open", &self.randoms);
@@ -92,6 +115,22 @@ impl<A: Subject> Debug for Local<A> {
     }
 }
 
+/// Timers with the time that they have left.
+struct Timed<'l, A: Actor>(&'l Local<A>);
+
+impl<A: Subject> Debug for Timed<'_, A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut set = f.debug_set();
+        for timer in &self.0.timers {
+            match self.0.dues.get(timer) {
+                Some(due) => set.entry(&format_args!("{timer:?} {due}")),
+                None => set.entry(timer),
+            };
+        }
+        set.finish()
+    }
+}
+
 /// The messages on their way.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum InFlight<M> {
@@ -99,6 +138,9 @@ pub enum InFlight<M> {
     Set(BTreeSet<Envelope<M>>),
     /// See [`Delivery::Multiset`]: the number of copies of each envelope, never zero.
     Multiset(BTreeMap<Envelope<M>, usize>),
+    /// A [`Delivery::Multiset`] with bounded delays: the number of copies of each envelope that have so much time left. One to a receiver that
+    /// does not exist never arrives, and its time is `None`.
+    Timed(BTreeMap<(Envelope<M>, Option<Due>), usize>),
     /// See [`Delivery::Ordered`]: the queue of each sender and receiver, never empty.
     Ordered(BTreeMap<(Id, Id), VecDeque<M>>),
 }
@@ -118,6 +160,12 @@ impl<M: Clone + Ord> InFlight<M> {
         match self {
             Self::Set(set) => set.iter().map(borrowed).collect(),
             Self::Multiset(counts) => counts.keys().map(borrowed).collect(),
+            Self::Timed(counts) => {
+                let ripe = counts.keys().filter(|(_, due)| due.is_none_or(Due::is_ripe));
+                let mut heads: Vec<_> = ripe.map(|(envelope, _)| borrowed(envelope)).collect();
+                heads.dedup();
+                heads
+            }
             Self::Ordered(queues) => queues
                 .iter()
                 .filter_map(|(&(src, dst), queue)| queue.front().map(|msg| Envelope { src, dst, msg }))
@@ -130,6 +178,9 @@ impl<M: Clone + Ord> InFlight<M> {
         match self {
             Self::Set(set) => set.contains(envelope),
             Self::Multiset(counts) => counts.contains_key(envelope),
+            Self::Timed(counts) => {
+                oldest(counts, envelope).is_some_and(|(_, due)| due.is_none_or(Due::is_ripe))
+            }
             Self::Ordered(queues) => {
                 let queue = queues.get(&(envelope.src, envelope.dst));
                 queue.and_then(VecDeque::front) == Some(&envelope.msg)
@@ -144,11 +195,46 @@ impl<M: Clone + Ord> InFlight<M> {
             Self::Multiset(counts) => {
                 counts.iter().flat_map(|(e, &n)| std::iter::repeat_n(borrowed(e), n)).collect()
             }
+            Self::Timed(counts) => {
+                counts.iter().flat_map(|((e, _), &n)| std::iter::repeat_n(borrowed(e), n)).collect()
+            }
             Self::Ordered(queues) => queues
                 .iter()
                 .flat_map(|(&(src, dst), queue)| queue.iter().map(move |msg| Envelope { src, dst, msg }))
                 .collect(),
         }
+    }
+
+    /// The time that each of [`all`](Self::all) has left, in that order.
+    pub(crate) fn dues(&self) -> Vec<Option<Due>> {
+        match self {
+            Self::Timed(counts) => {
+                counts.iter().flat_map(|((_, due), &n)| std::iter::repeat_n(*due, n)).collect()
+            }
+            _ => vec![None; self.all().len()],
+        }
+    }
+
+    /// A network without messages whose delays are bounded.
+    pub(crate) fn timed() -> Self {
+        Self::Timed(BTreeMap::new())
+    }
+
+    /// Lets a tick pass; false if some message has to arrive first.
+    pub(crate) fn age(&mut self) -> bool {
+        let Self::Timed(counts) = self else { return true };
+        let aged = counts.iter().map(|((envelope, due), count)| {
+            let due = due.map(|due| due.aged().ok_or(())).transpose().ok()?;
+            Some(((envelope.clone(), due), *count))
+        });
+        let Some(aged) = aged.collect::<Option<Vec<_>>>() else { return false };
+        // Times that differ still differ later, but for the least ones.
+        let mut all = BTreeMap::new();
+        for (key, count) in aged {
+            *all.entry(key).or_insert(0) += count;
+        }
+        *counts = all;
+        true
     }
 
     /// Adds a message.
@@ -159,7 +245,23 @@ impl<M: Clone + Ord> InFlight<M> {
     where
         M: Debug,
     {
+        self.send_due(envelope, None);
+    }
+
+    /// Adds a message that has so much time.
+    ///
+    /// # Panics
+    /// See [`send`](Self::send).
+    pub(crate) fn send_due(&mut self, envelope: Envelope<M>, due: Option<Due>)
+    where
+        M: Debug,
+    {
         match self {
+            Self::Timed(counts) => {
+                let known = counts.range((envelope.clone(), None)..).next().map(|((known, _), _)| known);
+                tell_apart("messages", known.filter(|known| known.cmp(&&envelope).is_eq()), &envelope);
+                *counts.entry((envelope, due)).or_insert(0) += 1;
+            }
             Self::Set(set) => {
                 tell_apart("messages", set.get(&envelope), &envelope);
                 set.insert(envelope);
@@ -181,18 +283,16 @@ impl<M: Clone + Ord> InFlight<M> {
         }
     }
 
-    /// Takes a message out. In a queue it is the first of its kind.
+    /// Takes a message out. In a queue it is the first of its kind; with bounded delays, the oldest.
     pub fn lose(&mut self, envelope: &Envelope<M>) {
         match self {
             Self::Set(set) => {
                 set.remove(envelope);
             }
-            Self::Multiset(counts) => {
-                if let Entry::Occupied(mut count) = counts.entry(envelope.clone()) {
-                    *count.get_mut() -= 1;
-                    if *count.get() == 0 {
-                        count.remove();
-                    }
+            Self::Multiset(counts) => take_one(counts, envelope.clone()),
+            Self::Timed(counts) => {
+                if let Some(oldest) = oldest(counts, envelope).cloned() {
+                    take_one(counts, oldest);
                 }
             }
             Self::Ordered(queues) => {
@@ -205,6 +305,25 @@ impl<M: Clone + Ord> InFlight<M> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The oldest of equal messages: all have the same bounds, so that it is the first in every respect.
+fn oldest<'c, M: Clone + Ord>(
+    counts: &'c BTreeMap<(Envelope<M>, Option<Due>), usize>,
+    envelope: &Envelope<M>,
+) -> Option<&'c (Envelope<M>, Option<Due>)> {
+    let first = counts.range((envelope.clone(), None)..).next().map(|(key, _)| key);
+    first.filter(|(known, _)| known == envelope)
+}
+
+/// Takes one copy away.
+fn take_one<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
         }
     }
 }
@@ -233,19 +352,25 @@ fn borrowed<M>(envelope: &Envelope<M>) -> Envelope<&M> {
 
 impl<M: Debug + Clone + Ord> Debug for InFlight<M> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        struct Line<'a, M>(Envelope<&'a M>, usize);
+        struct Line<'a, M>(Envelope<&'a M>, usize, Option<Due>);
         impl<M: Debug> Debug for Line<'_, M> {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
                 write!(f, "{} → {} ", usize::from(self.0.src), usize::from(self.0.dst))?;
                 // One line a message even in the pretty form: a network is read as a list.
                 write!(f, "{:?}", self.0.msg)?;
+                if let Some(due) = self.2 {
+                    write!(f, " {due}")?;
+                }
                 if self.1 > 1 { write!(f, " ×{}", self.1) } else { Ok(()) }
             }
         }
         let mut list = f.debug_list();
         match self {
-            Self::Multiset(counts) => list.entries(counts.iter().map(|(e, &n)| Line(borrowed(e), n))),
-            _ => list.entries(self.all().into_iter().map(|e| Line(e, 1))),
+            Self::Multiset(counts) => list.entries(counts.iter().map(|(e, &n)| Line(borrowed(e), n, None))),
+            Self::Timed(counts) => {
+                list.entries(counts.iter().map(|((e, due), &n)| Line(borrowed(e), n, *due)))
+            }
+            _ => list.entries(self.all().into_iter().map(|e| Line(e, 1, None))),
         };
         list.finish()
     }

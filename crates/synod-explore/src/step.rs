@@ -6,6 +6,7 @@
 //!
 //! Methods of [`System`] stand in three files: what it is (`system`), what a step does (here), and what stateright sees of it (`model`).
 
+use crate::clocks::Due;
 use crate::network::Delivery;
 use crate::observer::{CommandOf, Observer, Step, Trigger};
 use crate::state::{InFlight, Local, State, tell_apart};
@@ -63,6 +64,64 @@ pub(crate) struct Handled<'l, A: Subject> {
     pub ignored: bool,
 }
 
+impl<A: Subject, O: Observer<A>> Reaction<A, O> {
+    /// What happens in a step of no actor: nothing to any.
+    fn quiet() -> Self {
+        Self { local: None, sends: Vec::new(), note: None, ignored: false }
+    }
+}
+
+/// Time, as far as a step knows of it; see [`clocks`](crate::clocks).
+impl<A: Subject, O: Observer<A>> System<A, O> {
+    /// The reason why the system cannot be explored with its clocks, with messages dropped or not; `None` if it can.
+    pub(crate) fn refuses_time(&self, dead_messages: bool) -> Option<String> {
+        let clocks = self.clocks.as_ref()?;
+        if let Some(words) = clocks.refusal(self.network.delivery) {
+            return Some(words);
+        }
+        if dead_messages {
+            return Some(
+                "messages cannot be left out where time passes, as what a receiver ignores is checked on its own steps only, \
+                 and here time changes it too: switch that off"
+                    .to_owned(),
+            );
+        }
+        self.normal.is_some().then(|| {
+            "states are rewritten, and nobody could check that the time which timers and messages have left is rewritten \
+             with them: switch one of the two off"
+                .to_owned()
+        })
+    }
+
+    /// True if every message has a latest moment.
+    pub(crate) fn bounds_delays(&self) -> bool {
+        self.clocks.is_some_and(|clocks| clocks.delay.is_some())
+    }
+
+    /// A network before any message was sent.
+    pub(crate) fn no_messages(&self) -> InFlight<A::Msg> {
+        if self.bounds_delays() { InFlight::timed() } else { InFlight::new(self.network.delivery) }
+    }
+
+    /// The time that a message has when it is sent.
+    pub(crate) fn due_of(&self, envelope: &Envelope<A::Msg>) -> Option<Due> {
+        let arrives = usize::from(envelope.dst) < self.actors.len();
+        self.clocks.filter(|_| arrives).and_then(|clocks| clocks.of_message())
+    }
+
+    /// The state after a tick; `None` if something has to happen first, or if the system knows no time.
+    fn after_tick(&self, state: &State<A, O>) -> Option<State<A, O>> {
+        self.clocks?;
+        let mut next = state.clone();
+        for local in &mut next.locals {
+            if !local.dues.is_empty() {
+                *local = Arc::new(local.aged()?);
+            }
+        }
+        next.network.age().then_some(next)
+    }
+}
+
 impl<A: Subject, O: Observer<A>> System<A, O> {
     /// Runs the real handler of an actor once.
     ///
@@ -87,13 +146,16 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
                 let mut state = running();
                 actor.on_msg(id, &mut state, src, msg.clone(), &mut out);
                 // In an ordered network even a message that changes nothing unblocks the one behind it.
-                let ignored = self.network.delivery != Delivery::Ordered && is_no_op(&state, &out);
+                // One that has a latest moment is gone once it arrived.
+                let stays = self.network.delivery != Delivery::Ordered && !self.bounds_delays();
+                let ignored = stays && is_no_op(&state, &out);
                 (Some(state), ignored)
             }
             Trigger::Timeout(timer) => {
                 let mut state = running();
                 actor.on_timeout(id, &mut state, timer, &mut out);
-                let ignored = is_no_op_with_timer(&state, &out, timer);
+                // With time, a timer that is set again runs for as long again.
+                let ignored = self.clocks.is_none() && is_no_op_with_timer(&state, &out, timer);
                 (Some(state), ignored)
             }
             Trigger::Random { choice, .. } => {
@@ -132,6 +194,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         match trigger {
             Trigger::Timeout(timer) => {
                 next.timers.remove(timer);
+                next.dues.remove(timer);
             }
             Trigger::Random { key, .. } => {
                 next.randoms.remove(key);
@@ -145,13 +208,19 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         for command in out {
             match command {
                 Command::Send(dst, msg) => sends.push(Envelope { src: id, dst, msg }),
-                Command::SetTimer(timer, _) => {
+                Command::SetTimer(timer, after) => {
                     tell_apart("timers", next.timers.get(&timer), &timer);
+                    let due = self.clocks.as_ref().and_then(|clocks| {
+                        clocks.of_timer(&after).unwrap_or_else(|message| panics::reject(message))
+                    });
+                    next.dues.remove(&timer);
+                    next.dues.extend(due.map(|due| (timer.clone(), due)));
                     next.timers.insert(timer);
                 }
                 Command::CancelTimer(timer) => {
                     tell_apart("timers", next.timers.get(&timer), &timer);
                     next.timers.remove(&timer);
+                    next.dues.remove(&timer);
                 }
                 Command::ChooseRandom(key, choices) if choices.is_empty() => {
                     next.randoms.remove(&key);
@@ -172,12 +241,12 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
     pub fn initial(&self) -> State<A, O> {
         let mut state = State {
             locals: Vec::with_capacity(self.actors.len()),
-            network: InFlight::new(self.network.delivery),
+            network: self.no_messages(),
             history: self.observer.initial(),
             crashes: 0,
         };
         for envelope in &self.initial_envelopes {
-            state.network.send(envelope.clone());
+            state.network.send_due(envelope.clone(), self.due_of(envelope));
         }
         for index in 0..self.actors.len() {
             let storage = self.saved.get(index).cloned().flatten();
@@ -215,7 +284,8 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
         }
         let locals = || state.locals.iter().enumerate().map(|(index, local)| (Id::from(index), local));
         for (id, local) in locals() {
-            actions.extend(local.timers.iter().map(|timer| Action::<A>::Timeout(id, timer.clone())));
+            let ripe = local.timers.iter().filter(|timer| local.is_ripe(timer));
+            actions.extend(ripe.map(|timer| Action::<A>::Timeout(id, timer.clone())));
         }
         let down = state.locals.iter().filter(|local| local.is_down()).count();
         if self.faults.crash_fits(down, state.crashes) {
@@ -236,6 +306,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
                 }
             }
         }
+        actions.extend(self.after_tick(state).map(|_| Action::<A>::Tick));
         actions
     }
 
@@ -248,7 +319,8 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
                 let envelope = Envelope { src: *src, dst: *dst, msg: msg.clone() };
                 local(dst).is_some() && state.network.is_head(&envelope)
             }
-            Action::<A>::Timeout(id, timer) => local(id).is_some_and(|local| local.timers.contains(timer)),
+            Action::<A>::Timeout(id, timer) => local(id).is_some_and(|local| local.is_ripe(timer)),
+            Action::<A>::Tick => self.after_tick(state).is_some(),
             Action::<A>::SelectRandom { actor, key, random } => {
                 let choices = local(actor).and_then(|local| local.randoms.get(key));
                 choices.is_some_and(|choices| choices.contains(random))
@@ -293,10 +365,15 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
 
     /// The effect of an action, computed before it is taken.
     pub(crate) fn outcome(&self, state: &State<A, O>, action: &Action<A>) -> Outcome<A, O> {
+        let is_down = |id: Id| state.locals.get(usize::from(id)).is_some_and(|local| local.is_down());
         let (index, trigger) = match action {
-            Action::<A>::Drop(_) => {
-                let (local, sends, note) = (None, Vec::new(), None);
-                return Outcome::Change(Reaction { local, sends, note, ignored: false });
+            Action::<A>::Drop(_) => return Outcome::Change(Reaction::quiet()),
+            Action::<A>::Tick => {
+                let passes = self.after_tick(state).is_some();
+                return if passes { Outcome::Change(Reaction::quiet()) } else { Outcome::Nothing(None) };
+            }
+            Action::<A>::Deliver { dst, .. } if self.bounds_delays() && is_down(*dst) => {
+                return Outcome::Change(Reaction::quiet());
             }
             Action::<A>::Deliver { src, dst, msg } => {
                 (usize::from(*dst), Trigger::Deliver { src: *src, msg })
@@ -329,6 +406,12 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
                 state.network.lose(envelope);
                 return;
             }
+            Action::<A>::Tick => {
+                if let Some(next) = self.after_tick(state) {
+                    *state = next;
+                }
+                return;
+            }
             Action::<A>::Deliver { src, dst, msg } => {
                 state.network.deliver(&Envelope { src: *src, dst: *dst, msg: msg.clone() });
                 *dst
@@ -348,7 +431,8 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             state.locals[index] = Arc::new(local);
         }
         for envelope in reaction.sends {
-            state.network.send(envelope);
+            let due = self.due_of(&envelope);
+            state.network.send_due(envelope, due);
         }
         if let Some(note) = reaction.note
             && let Some(history) = self.observer.update(&state.history, &note)

@@ -1,9 +1,42 @@
 //! The bounds on actors that can be explored.
 
-use stateright::actor::{Actor, ActorModelAction};
+use stateright::actor::{Actor, Envelope, Id};
 
-/// An action of a whole system: stateright's own type.
-pub type Action<A> = ActorModelAction<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random>;
+/// An action of a whole system of actors of type `A`.
+pub type Action<A> = ActionOf<<A as Actor>::Msg, <A as Actor>::Timer, <A as Actor>::Random>;
+
+/// An action of a whole system: those of stateright's `ActorModelAction`, and the passing of time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ActionOf<Msg, Timer, Random> {
+    /// A message arrives.
+    Deliver {
+        /// The sender.
+        src: Id,
+        /// The receiver.
+        dst: Id,
+        /// The message.
+        msg: Msg,
+    },
+    /// A message is lost.
+    Drop(Envelope<Msg>),
+    /// A timer of an actor runs out.
+    Timeout(Id, Timer),
+    /// An actor loses everything but what it saved.
+    Crash(Id),
+    /// An actor starts again with what it saved.
+    Recover(Id),
+    /// One of an actor's open choices is made.
+    SelectRandom {
+        /// The actor.
+        actor: Id,
+        /// The key of the choice.
+        key: String,
+        /// The chosen value.
+        random: Random,
+    },
+    /// One tick of real time passes for all; see [`clocks`](crate::clocks).
+    Tick,
+}
 
 /// An actor that can be explored: its values can be ordered and shared between threads.
 ///

@@ -123,6 +123,7 @@ impl<A: Subject, O: Observer<A>> Symmetry<A, O> {
         Local {
             state: local.state.as_ref().map(|state| Arc::new(self.permute.state(by, state))),
             timers: local.timers.iter().map(|timer| self.permute.timer(by, timer)).collect(),
+            dues: local.dues.iter().map(|(timer, due)| (self.permute.timer(by, timer), *due)).collect(),
             randoms: local
                 .randoms
                 .iter()

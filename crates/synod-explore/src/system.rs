@@ -1,6 +1,7 @@
 //! A system is everything a verdict depends on: actors, network, faults, observer, properties and bounds.
 
 use crate::Subject;
+use crate::clocks::Clocks;
 use crate::doubt::Doubt;
 use crate::liveness::Liveness;
 use crate::network::{Delivery, Faults, Network};
@@ -66,6 +67,8 @@ pub struct System<A: Subject, O: Observer<A>> {
     pub names: Vec<String>,
     /// The network.
     pub network: Network,
+    /// The time that the system knows; `None` if timers run out and messages arrive at any moment.
+    pub clocks: Option<Clocks>,
     /// Messages on their way before the first actor starts.
     pub initial_envelopes: Vec<Envelope<A::Msg>>,
     /// The storage of each actor before its first start. Those beyond the end had none.
@@ -98,6 +101,7 @@ impl<A: Subject, O: Observer<A>> System<A, O> {
             names: default_names(&actors),
             actors,
             network: Network { delivery: Delivery::Multiset, loss: false },
+            clocks: None,
             initial_envelopes: Vec::new(),
             saved: Vec::new(),
             faults: Faults::none(),

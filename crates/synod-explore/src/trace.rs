@@ -7,6 +7,7 @@
 //! timeout P1  Retry
 //! crash A1
 //! recover A1
+//! tick
 //! drop P1 -> A2  Prepare(1.1)
 //! cycle
 //! random P1  key choice
@@ -193,12 +194,19 @@ fn check_grammar(text: &str) -> Result<(), (usize, String)> {
             let at = rest.ahead();
             rest.next().map_or(Ok(()), |word| Err((at, format!("nothing is expected here, but {word:?}"))))
         }
+        "tick" => {
+            let at = rest.ahead();
+            rest.next().map_or(Ok(()), |word| Err((at, format!("nothing is expected here, but {word:?}"))))
+        }
         "random" => {
             needs_actor(&mut rest)?;
             needs_more(&mut rest, "the key of the choice")?;
             needs_more(&mut rest, "the choice")
         }
-        _ => Err((0, format!("{verb:?} is no step: deliver, drop, timeout, crash, recover or random is"))),
+        _ => Err((
+            0,
+            format!("{verb:?} is no step: deliver, drop, timeout, crash, recover, random or tick is"),
+        )),
     }
 }
 
@@ -352,6 +360,7 @@ pub fn line_of<A: Subject, O: Observer<A>>(system: &System<A, O>, action: &Actio
         Action::<A>::Timeout(id, timer) => format!("timeout {}  {}", name(*id), words(&format!("{timer:?}"))),
         Action::<A>::Crash(id) => format!("crash {}", name(*id)),
         Action::<A>::Recover(id) => format!("recover {}", name(*id)),
+        Action::<A>::Tick => "tick".to_owned(),
         Action::<A>::SelectRandom { actor, key, random } => {
             format!("random {}  {} {}", name(*actor), words(key), words(&format!("{random:?}")))
         }

@@ -270,6 +270,7 @@ enum Lane {
     Timers(Id),
     Faults(Id),
     Choices(Id),
+    Time,
 }
 
 fn lane<A: Subject>(action: &Action<A>) -> Lane {
@@ -279,6 +280,7 @@ fn lane<A: Subject>(action: &Action<A>) -> Lane {
         Action::<A>::Timeout(id, _) => Lane::Timers(*id),
         Action::<A>::Crash(id) | Action::<A>::Recover(id) => Lane::Faults(*id),
         Action::<A>::SelectRandom { actor, .. } => Lane::Choices(*actor),
+        Action::<A>::Tick => Lane::Time,
     }
 }
 

@@ -4,11 +4,11 @@
 //! `cargo run --release -p synod-model --example learning`; with `--check` it writes nothing and fails if the file is
 //! not what the runs say.
 
-use stateright::actor::ActorModelAction;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use synod::Msg;
+use synod_explore::ActionOf;
 use synod_explore::walk::walk_by;
 use synod_model::{Built, Model, find};
 
@@ -84,8 +84,7 @@ fn counts(acceptors: usize, learning: &str) -> String {
     let mut to_learners = 0;
     let mut to_proposer = 0;
     for action in &run.actions {
-        if let ActorModelAction::Deliver { dst, msg: Msg::Accepted { .. } | Msg::Chosen { .. }, .. } = action
-        {
+        if let ActionOf::Deliver { dst, msg: Msg::Accepted { .. } | Msg::Chosen { .. }, .. } = action {
             *if usize::from(*dst) == proposer { &mut to_proposer } else { &mut to_learners } += 1;
         }
     }

@@ -288,6 +288,7 @@ impl Diagram {
                 y + 6
             ),
             Mark::Crash => cross(out, x, y),
+            Mark::Tick => Ok(()),
             Mark::Recover => writeln!(out, "<circle cx='{x}' cy='{y}' r='5' class='svg-recover'/>"),
         }
     }

@@ -12,7 +12,7 @@ use super::scheme::Scheme;
 use super::search::Search;
 use super::seen::Table;
 use super::sets::{Set, with_set};
-use super::views::How;
+use super::views::{How, Step};
 use crate::report::Why;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -307,8 +307,10 @@ impl Search<'_> {
                         let packed = &found.packed[at..*packed];
                         match self.admit(packed) {
                             Ok(()) => {
-                                let actor = self.tables.steps.hot[step as usize].column;
-                                self.add(packed, (one.parent, one.ordinal), Some(actor.into()));
+                                // A tick may be new to any actor.
+                                let Step { column, how, .. } = self.tables.steps.hot[step as usize];
+                                let actor = (how != How::Tick).then_some(column.into());
+                                self.add(packed, (one.parent, one.ordinal), actor);
                             }
                             Err(message) => self.fail(one, message),
                         }

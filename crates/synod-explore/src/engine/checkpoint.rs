@@ -32,6 +32,7 @@ impl Change {
             Self::Memoise(Miss::Update { history, note }) => (2, 0, history, note),
             Self::Memoise(Miss::Image { column, number, by }) => (3, column, number, by as u32),
             Self::Memoise(Miss::Rest) => (4, 0, 0, 0),
+            Self::Memoise(Miss::Age { column, view }) => (7, column, view, 0),
             Self::Refute => (5, 0, 0, 0),
             Self::Restart => (6, 0, 0, 0),
         };
@@ -50,6 +51,7 @@ impl Change {
             2 => Self::Memoise(Miss::Update { history: b, note: c }),
             3 => Self::Memoise(Miss::Image { column, number: b, by: c as usize }),
             4 => Self::Memoise(Miss::Rest),
+            7 => Self::Memoise(Miss::Age { column, view: b }),
             5 => Self::Refute,
             6 => Self::Restart,
             _ => {

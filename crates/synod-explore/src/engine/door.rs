@@ -25,6 +25,8 @@ pub(super) enum Cause {
     Recover,
     /// The envelope is lost; nothing happens to the actor itself.
     Drop(u32),
+    /// Time passes for all actors.
+    Tick,
 }
 
 /// The outcome of a handler call.
@@ -92,6 +94,13 @@ pub(super) trait Door: Send + Sync {
     fn standing(&self, local: u32) -> Option<Standing>;
     /// The indices of an envelope's sender and receiver, if it exists.
     fn ends(&self, envelope: u32) -> Option<(u32, u32)>;
+
+    /// True if an envelope can arrive or be lost next, as far as time goes, beside others with the same receiver.
+    fn arrives(&self, envelope: u32, among: &[u32]) -> bool;
+    /// A local after a tick; `None` if something has to happen first.
+    fn age_local(&mut self, local: u32) -> Option<u32>;
+    /// An envelope after a tick; `None` if it has to arrive first.
+    fn age_envelope(&mut self, envelope: u32) -> Option<u32>;
 
     /// The number of components of histories, once there is one; 0 if they are whole.
     fn component_count(&self) -> usize;

@@ -8,7 +8,7 @@ use super::reductions::sleep::Asleep;
 use super::scheme::Scheme;
 use super::seen::Table;
 use super::tables::Miss;
-use super::views::{Effect, How, Step};
+use super::views::{Effect, How, Step, TICK, URGENT};
 use std::sync::atomic::AtomicBool;
 
 /// A successor and its parent edge; or, with an empty key, a witness or a failure.
@@ -257,10 +257,56 @@ fn successors<S: Scheme>(
             }
         }
     }
+    if source.tables().plan.world.is_timed()
+        && let Some(next_key) = after_tick(source, known.scheme, vector, key)?
+    {
+        let from = (number, next_ordinal);
+        if known.with_vectors {
+            match successor_vector(source, (vector, TICK, history), known, next_key, found)? {
+                Some(Ok(key)) => found.push(key, from, Kind::Successor { step: TICK, history }),
+                Some(Err(failure)) => found.push(key, from, Kind::Failed(failure)),
+                None => {}
+            }
+        } else if next_key == key {
+            sleeping += 1;
+        } else {
+            found.push(next_key, from, Kind::Successor { step: TICK, history });
+        }
+    }
     if sleeping > 0 {
         found.asleep.push((number, sleeping));
     }
     Ok(())
+}
+
+/// The key after a tick; `None` if something has to happen first.
+fn after_tick<S: Scheme>(
+    source: &mut impl Source,
+    scheme: &S,
+    vector: &[u32],
+    mut key: S::Key,
+) -> Result<Option<S::Key>, Miss> {
+    for (column, &view) in vector.iter().enumerate().take(source.tables().columns.len()) {
+        let aged = aged(source, column, view)?;
+        if aged == URGENT {
+            return Ok(None);
+        }
+        if aged != view {
+            let term = |number| scheme.term(&source.tables().columns, column, number);
+            key = key.plus(term(aged)).minus(term(view));
+        }
+    }
+    Ok(Some(key))
+}
+
+/// A view after a tick, or [`URGENT`].
+pub(super) fn aged(source: &mut impl Source, column: usize, view: u32) -> Result<u32, Miss> {
+    loop {
+        match source.tables().columns[column].aged.get(view as usize) {
+            Some(&aged) if aged != NONE => return Ok(aged),
+            _ => source.memoise(Miss::Age { column, view })?,
+        }
+    }
 }
 
 /// The term that a step adds to a key by its messages to others.
@@ -327,6 +373,13 @@ fn successor_vector<S: Scheme>(
 fn step_vector(source: &mut impl Source, step: u32, history: u32, vector: &mut [u32]) -> Result<(), Miss> {
     let Step { column, how, .. } = source.tables().steps.hot[step as usize];
     let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
+    if how == How::Tick {
+        let columns = source.tables().columns.len();
+        for (column, view) in vector.iter_mut().enumerate().take(columns) {
+            *view = aged(source, column, *view)?;
+        }
+        return Ok(());
+    }
     vector[usize::from(column)] = view;
     for post in posts.0..posts.1 {
         let (column, envelopes) = source.tables().reactions.posts[post as usize];

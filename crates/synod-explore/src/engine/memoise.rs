@@ -6,7 +6,7 @@ use super::key::{Words, hash_of, minus, plus};
 use super::reactions::Reaction;
 use super::reductions::dead::Receivers;
 use super::tables::{Change, Miss, Tables};
-use super::views::{Effect, How, Step, bit};
+use super::views::{Effect, How, Step, URGENT, bit};
 use crate::network::Delivery;
 
 /// The offset of hashes of locals, beyond those of columns.
@@ -159,6 +159,12 @@ impl Memoising<'_> {
                 let appended = self.view(column, local, inbox);
                 self.tables.columns[column].appends.insert(pair(view, list), appended);
             }
+            Miss::Age { column, view } => {
+                let aged = self.age(column, view).unwrap_or(URGENT);
+                let known = &mut self.tables.columns[column].aged;
+                known.resize(known.len().max(view as usize + 1), NONE);
+                known[view as usize] = aged;
+            }
             Miss::Update { history, note } => {
                 let Tables { histories, reactions, .. } = &mut *self.tables;
                 histories.memoise(self.door, reactions, history, note);
@@ -166,6 +172,26 @@ impl Memoising<'_> {
             Miss::Image { column, number, by } => self.memoise_image(column, number, by),
             Miss::Rest => {}
         }
+    }
+
+    /// A view after a tick; `None` if something has to happen first.
+    fn age(&mut self, column: usize, view: u32) -> Option<u32> {
+        let (local, inbox) = self.tables.columns[column].of[view as usize];
+        if column == self.tables.actors() {
+            return Some(view);
+        }
+        let local = self.door.age_local(local)?;
+        self.tables.learn(self.door);
+        if !self.tables.plan.world.has_delays() {
+            return Some(self.view(column, local, inbox));
+        }
+        let mut aged = 0;
+        for envelope in self.tables.inboxes.lists.get(inbox).to_vec() {
+            let envelope = self.door.age_envelope(envelope)?;
+            self.tables.learn(self.door);
+            aged = self.tables.inboxes.with(aged, envelope);
+        }
+        Some(self.view(column, local, aged))
     }
 
     /// Memoises a view or a history after a permutation.
@@ -271,6 +297,14 @@ impl Memoising<'_> {
         let is_actor = column < self.tables.actors();
         for at in 0..self.tables.inboxes.lists.get(inbox).len() {
             let Some(envelope) = self.tables.inboxes.head(inbox, at) else { continue };
+            let delays = self.tables.plan.world.has_delays();
+            if delays && !self.door.arrives(envelope, self.tables.inboxes.lists.get(inbox)) {
+                continue;
+            }
+            if is_actor && delays && self.tables.locals[local as usize].down {
+                // It comes to nobody.
+                self.push_loss((column, from), (local, inbox), Cause::Deliver(envelope), envelope);
+            }
             if is_actor && !self.tables.locals[local as usize].down {
                 // The inbox without the message is made for steps only, as most deliveries are no step.
                 if let Some(reaction) = self.deliver(column as u32, local, envelope) {
@@ -280,13 +314,7 @@ impl Memoising<'_> {
                 }
             }
             if self.tables.plan.world.loss {
-                let inbox = self.tables.inboxes.without(inbox, envelope);
-                let view = self.view(column, local, inbox);
-                let delta =
-                    minus(self.tables.columns[column].hash(view), self.tables.columns[column].hash(from));
-                let step = Step { delta: 0, note: NONE, column: column as u16, how: How::Plain };
-                let effect = Effect { view, posts: (0, 0), wakes: bit(column) };
-                self.tables.steps.push(step, effect, delta, Cause::Drop(envelope));
+                self.push_loss((column, from), (local, inbox), Cause::Drop(envelope), envelope);
             }
         }
         if is_actor {
@@ -295,6 +323,22 @@ impl Memoising<'_> {
                 self.push_step(from, reaction, inbox);
             }
         }
+    }
+
+    /// Appends a step of a view that takes a message out of its inbox and does nothing else.
+    fn push_loss(
+        &mut self,
+        (column, from): (usize, u32),
+        (local, inbox): (u32, u32),
+        cause: Cause,
+        envelope: u32,
+    ) {
+        let inbox = self.tables.inboxes.without(inbox, envelope);
+        let view = self.view(column, local, inbox);
+        let delta = minus(self.tables.columns[column].hash(view), self.tables.columns[column].hash(from));
+        let step = Step { delta: 0, note: NONE, column: column as u16, how: How::Plain };
+        let effect = Effect { view, posts: (0, 0), wakes: bit(column) };
+        self.tables.steps.push(step, effect, delta, cause);
     }
 
     /// Appends a reaction as a step of a view whose inbox is `inbox` once the delivered message is taken.
@@ -311,7 +355,7 @@ impl Memoising<'_> {
         let mut delta = [0; 2];
         match how {
             How::Failed => step.note = failure,
-            How::Pruned | How::Nothing => {}
+            How::Pruned | How::Nothing | How::Tick => {}
             How::Plain | How::Ignored | How::Crash => {
                 let inbox = self.tables.inboxes.with_all(inbox, own);
                 let view = self.view(column, next, inbox);

@@ -2,7 +2,7 @@
 //! together.
 
 use super::door::Door;
-use super::expand::{Candidate, Candidates, Expanding, Kind, append};
+use super::expand::{Candidate, Candidates, Expanding, Kind, aged, append};
 use super::frontier::{Frontier, Reader};
 use super::intern::pair;
 use super::key::{Key, Layout};
@@ -209,6 +209,13 @@ impl<'f> Packing<'f> {
         let Kind::Successor { step, history } = one.kind() else { unreachable!("only rows are packed") };
         let Step { column, how, .. } = source.tables().steps.hot[step as usize];
         let Effect { view, posts, .. } = source.tables().steps.effects[step as usize];
+        if how == How::Tick {
+            for column in 0..source.tables().columns.len() {
+                let view = aged(source, column, layout.get(packed, column))?;
+                layout.set(packed, column, view);
+            }
+            return Ok(());
+        }
         layout.set(packed, column.into(), view);
         for post in posts.0..posts.1 {
             let (column, envelopes) = source.tables().reactions.posts[post as usize];

@@ -12,6 +12,8 @@
 //! | properties of all actors | yes | yes | refused: no check that they take like actors for alike | yes | yes | yes |
 //! | scouts (with dead messages) | off | | | | | before the first |
 //!
+//! With [`clocks`](crate::clocks), dead messages and rewritten states are refused; the reasons stand there.
+//!
 //! Hashed keys sum messages if adding a message has the same effect on every inbox (multisets), no message is dropped, and no state vector
 //! is rewritten ([`Plan::additive`]). Histories have components unless something rewrites or permutes whole ones ([`Plan::apart`]).
 
@@ -52,6 +54,14 @@ pub(super) enum StopAt {
     Property(usize),
 }
 
+/// Whatever has a time, in a system with clocks or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    None,
+    Timers,
+    TimersAndMessages,
+}
+
 /// Facts that follow from the system alone.
 #[derive(Clone, Debug)]
 pub(super) struct World {
@@ -61,10 +71,23 @@ pub(super) struct World {
     /// True if losing a message is a step.
     pub loss: bool,
     pub faults: Faults,
+    pub time: Time,
     /// States are rewritten.
     pub rewrites: bool,
     /// There are bounds of whole states, among them a doubtful boundary that refused a state.
     pub bounds_states: bool,
+}
+
+impl World {
+    /// True if the system has clocks.
+    pub(super) fn is_timed(&self) -> bool {
+        self.time != Time::None
+    }
+
+    /// True if messages have latest moments.
+    pub(super) fn has_delays(&self) -> bool {
+        self.time == Time::TimersAndMessages
+    }
 }
 
 /// Open questions about the functions of a stateright model.
@@ -140,6 +163,11 @@ impl Plan {
                 delivery: system.network.delivery,
                 loss: system.network.loss,
                 faults: system.faults.clone(),
+                time: match system.clocks {
+                    None => Time::None,
+                    Some(clocks) if clocks.delay.is_none() => Time::Timers,
+                    Some(_) => Time::TimersAndMessages,
+                },
                 rewrites: system.normal.is_some(),
                 bounds_states: system.bounds.state.is_some() || (bounded && system.doubt.is_some()),
             },
@@ -199,6 +227,9 @@ fn refusal<A: Subject, O: Observer<A>>(
     options: &Options<'_>,
     bounded: bool,
 ) -> Option<String> {
+    if let Some(words) = system.refuses_time(options.dead_messages) {
+        return Some(words);
+    }
     if let Some(checkpoint) = &options.checkpoint {
         if system.normal.is_some() {
             return Some(

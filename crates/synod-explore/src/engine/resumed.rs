@@ -6,6 +6,7 @@
 use super::budget::Budget;
 use super::explore_at;
 use super::search::Pace;
+use crate::clocks::{Clocks, Delay};
 use crate::{
     Checkpoint, Delivery, Local, Network, Observer, Options, Permutation, Permute, Progress, Property,
     Report, Step, Stop, Symmetry, System, Table, Trigger, Verdict, Why,
@@ -221,6 +222,15 @@ fn wherever_it_is_interrupted_with_like_actors() {
     let mut system = climbers(3, 2);
     system.symmetry = Some(Symmetry { alike: vec![vec![0, 1, 2]], permute: Arc::new(Alike) });
     system.bounds.depth = Some(6);
+    interrupt_everywhere(&system, &options());
+}
+
+#[test]
+fn wherever_it_is_interrupted_with_time() {
+    let mut system = climbers(2, 1);
+    system.network.delivery = Delivery::Multiset;
+    let delay = Some(Delay { least: 1, most: 2 });
+    system.clocks = Some(Clocks { delay, ..Clocks::new(Duration::from_secs(1)) });
     interrupt_everywhere(&system, &options());
 }
 

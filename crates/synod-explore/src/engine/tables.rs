@@ -4,13 +4,14 @@
 //! messages on their way to it, and a *view* is a local with an inbox: it has the same steps wherever it occurs. The
 //! *stray* inbox holds the messages to receivers that do not exist; it is the view of one more actor, in local 0.
 
-use super::door::{Door, Standing, Whole};
+use super::door::{Cause, Door, Standing, Whole};
 use super::histories::Histories;
 use super::inboxes::Inboxes;
+use super::intern::NONE;
 use super::plan::Plan;
 use super::reactions::Reactions;
 use super::reductions::dead::DeadMessages;
-use super::views::{Column, Steps};
+use super::views::{Column, Effect, How, Step, Steps, TICK, URGENT};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(super) enum Miss {
     Moves { column: usize, view: u32 },
     /// A view with some more envelopes in its inbox.
     Append { column: usize, view: u32, list: u32 },
+    /// A view after a tick.
+    Age { column: usize, view: u32 },
     /// A history after a note.
     Update { history: u32, note: u32 },
     /// A number of a column after a permutation.
@@ -57,6 +60,17 @@ pub(super) struct Tables {
     pub log: Option<Vec<Change>>,
 }
 
+/// No steps of views. With time, there is the step of no view.
+fn no_steps(plan: &Plan) -> Steps {
+    let mut steps = Steps::default();
+    if plan.world.is_timed() {
+        // It stands in the column of the stray inbox, which takes no steps with time.
+        let step = Step { delta: 0, note: NONE, column: plan.world.actors as u16, how: How::Tick };
+        steps.push(step, Effect { view: 0, posts: (0, 0), wakes: 0 }, [0; 2], Cause::Tick);
+    }
+    steps
+}
+
 impl Tables {
     /// Tables without any entry.
     pub(super) fn new(plan: Arc<Plan>) -> Self {
@@ -66,7 +80,7 @@ impl Tables {
             histories: Histories::new(),
             reactions: Reactions::new(),
             columns: std::iter::repeat_with(Column::new).take(plan.world.actors + 1).collect(),
-            steps: Steps::default(),
+            steps: no_steps(&plan),
             dead: DeadMessages::default(),
             images: Vec::new(),
             most_crashes: 0,
@@ -95,7 +109,7 @@ impl Tables {
     /// Forgets the views and everything made of them, and keeps the outcomes of handlers.
     pub(super) fn forget_views(&mut self) {
         self.columns = std::iter::repeat_with(Column::new).take(self.actors() + 1).collect();
-        self.steps.clear();
+        self.steps = no_steps(&self.plan);
         self.dead.forget_dropped();
         self.most_crashes = 0;
         // States are numbered again, so that the state of a handler's first run is unknown; the first state stands in for it.
@@ -164,7 +178,15 @@ impl Tables {
             }
             left -= end - start;
         }
-        None
+        (left == 0 && self.plan.world.is_timed()).then_some((self.actors(), TICK))
+    }
+
+    /// True if time can pass in an expanded state vector.
+    pub(super) fn tick_fits(&self, vector: &[u32]) -> bool {
+        let ages = |(column, view): (&Column, &u32)| {
+            column.aged.get(*view as usize).is_some_and(|aged| *aged < URGENT)
+        };
+        self.plan.world.is_timed() && self.columns.iter().zip(vector).all(ages)
     }
 
     /// The numbers of all actors' locals.
@@ -191,7 +213,9 @@ impl Tables {
         };
         let is_history = |history: u32| (history as usize) < self.histories.len();
         match change {
-            Change::Memoise(Miss::Moves { column, view }) => is_view(column, view),
+            Change::Memoise(Miss::Moves { column, view } | Miss::Age { column, view }) => {
+                is_view(column, view)
+            }
             Change::Memoise(Miss::Append { column, view, list }) => {
                 is_view(column, view) && (list as usize) < self.inboxes.lists.len()
             }

@@ -36,6 +36,8 @@ pub(super) enum How {
     Ignored,
     /// It is possible only if another crash fits.
     Crash,
+    /// Time passes: every view ages.
+    Tick,
     /// The actor would be out of bounds.
     Pruned,
     /// No step at all.
@@ -43,6 +45,11 @@ pub(super) enum How {
     /// The handler panicked.
     Failed,
 }
+
+/// With time, the number of the one step that is of no view.
+pub(super) const TICK: u32 = 0;
+/// In the place of the view after a tick: something has to happen first.
+pub(super) const URGENT: u32 = NONE - 1;
 
 /// The steps of all views, one list per field.
 #[derive(Default)]
@@ -65,13 +72,6 @@ impl Steps {
         self.effects.push(effect);
         self.wide.push(delta[1]);
         self.causes.push(cause);
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.hot.clear();
-        self.effects.clear();
-        self.wide.clear();
-        self.causes.clear();
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -98,6 +98,8 @@ pub(super) struct Column {
     pub appends: Pairs,
     /// Each view after each permutation; see `reductions::symmetry`.
     pub images: Vec<u32>,
+    /// Each view after a tick: [`NONE`] if that is missing, [`URGENT`] if there is none.
+    pub aged: Vec<u32>,
 }
 
 impl Column {
@@ -110,6 +112,7 @@ impl Column {
             wide: Vec::new(),
             appends: Pairs::new(),
             images: Vec::new(),
+            aged: Vec::new(),
         }
     }
 
@@ -132,7 +135,7 @@ impl Column {
         self.ids.bytes()
             + self.appends.bytes()
             + (self.steps.capacity() + self.of.capacity() + self.narrow.capacity() + self.wide.capacity()) * 8
-            + self.images.capacity() * 4
+            + (self.images.capacity() + self.aged.capacity()) * 4
     }
 }
 

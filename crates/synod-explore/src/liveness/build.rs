@@ -1,6 +1,6 @@
 //! Builds the graph of all states in little memory: the successor and the classes of each step.
 
-use super::fair::{Classes, Demands, Graph, Label};
+use super::fair::{Classes, Demands, Graph, Label, TICKS};
 use super::property::{Assumption, Fairness, Goal, Liveness, Shape};
 use crate::engine::budget::Budget;
 use crate::engine::semantics::retrace::Impure;
@@ -103,11 +103,10 @@ impl<'l, A: Subject, O: Observer<A>> Classing<'l, A, O> {
         if let Some(&id) = self.class_ids.get(&(assumption, name.clone())) {
             return Ok(id);
         }
-        if next == Classes::BITS {
+        if 1 << next == TICKS {
             let which = &self.liveness.assumptions[assumption].name;
             return Err(format!(
-                "assumptions have more than {} classes; {which:?} is one too many with {name:?}: name fewer classes",
-                Classes::BITS
+                "assumptions have more than {next} classes; {which:?} is one too many with {name:?}: name fewer classes"
             ));
         }
         self.class_ids.insert((assumption, name.clone()), next);
@@ -141,6 +140,9 @@ impl<'l, A: Subject, O: Observer<A>> Classing<'l, A, O> {
     fn kind(&mut self, steps: &Steps<'_, A, O>, state: u32, out: Out) -> Result<Kind, String> {
         let (action, note) = steps.action(state, out);
         let mut at_any_rate = Label::default();
+        if matches!(action, crate::Action::<A>::Tick) {
+            at_any_rate.classes = TICKS;
+        }
         let mut if_so = Vec::new();
         let liveness = self.liveness;
         for (index, Assumption { fairness, class, when, .. }) in liveness.assumptions.iter().enumerate() {
@@ -320,13 +322,16 @@ pub(super) fn build<'s, A: Subject, O: Observer<A>>(
                     None => cut = true,
                 }
             }
-            graph.enabled.push(enabled);
+            graph.enabled.push(enabled | if steps.is_timed() { TICKS } else { 0 });
             escapes.push(cut);
         }
         graph.starts.push(graph.to.len());
         state += 1;
     }
-    let demands = labels.demands();
+    let mut demands = labels.demands();
+    if steps.is_timed() {
+        demands.weak |= TICKS;
+    }
     graph.labels = labels.labels;
     let marks = goals.into_iter().map(|(from, to)| (from.map(|from| from.answers), to.answers));
     let marks = marks.collect();

@@ -5,6 +5,7 @@ use super::fair::{NOWHERE, components};
 use super::lasso::{Ask, Cycles, Due};
 use super::outcome::{Lasso, LiveFinding, LiveReport};
 use super::property::Shape;
+use super::time::stops;
 use super::verify::verify;
 use crate::engine::budget::Budget;
 use crate::engine::semantics::retrace::Impure;
@@ -64,6 +65,9 @@ fn refusal<A: Subject, O: Observer<A>>(system: &System<A, O>, options: &Options<
                 .to_owned(),
         );
     }
+    if let Some(words) = system.refuses_time(options.dead_messages) {
+        return Some(words);
+    }
     options.dead_messages.then(|| {
         "whether the delivery of a message is possible is what fairness asks, so that none can be left out: switch that off \
          to check liveness"
@@ -88,6 +92,11 @@ fn decide<A: Subject, O: Observer<A>>(
     }
     let steps = Steps::new(system, &initial, bounded).map_err(failed)?;
     let mut built = build(steps, &system.liveness, system.bounds.depth, options, budget)?;
+    if built.steps.is_timed()
+        && let Some(stops) = stops(&mut built)
+    {
+        return Err(NotBuilt::Panicked(stops));
+    }
     report.unique_states = built.graph.len() as u64;
     report.steps = built.graph.to.len() as u64;
     report.depth = built.depth;

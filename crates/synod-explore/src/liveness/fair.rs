@@ -18,6 +18,9 @@ use crate::report::Why;
 /// Classes of steps, as a set.
 pub(super) type Classes = u128;
 
+/// The class of ticks, in a system with time; see `time.rs`.
+pub(super) const TICKS: Classes = 1 << (Classes::BITS - 1);
+
 /// The graph: of each state its steps, one after the other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {

@@ -8,6 +8,9 @@
 //! - *strong* fairness: if steps of the class are possible again and again, one of them is taken again and again;
 //! - *ceases*: steps of the class are taken only finitely often.
 //!
+//! In a system with [`clocks`](crate::clocks) a run is one on which time passes without end. It never stands still, and what has a latest moment happens
+//! by then without any assumption. A model in which time can get stuck is reported as an error.
+//!
 //! A step that a bound cuts off is possible, and its successor is not known. So a run that may only go on beyond the
 //! bound is no counterexample, and the verdict names the bound. If no run meets the assumptions, as they exclude one another
 //! or because all that do leave the bound, the verdict is *vacuous*.
@@ -66,6 +69,7 @@ mod fair;
 mod lasso;
 mod outcome;
 mod property;
+mod time;
 mod verify;
 
 pub use check::check;

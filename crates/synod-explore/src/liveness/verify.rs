@@ -19,6 +19,8 @@ pub enum Breach {
     NoCycle,
     /// A fairness condition is not met: the assumption's name, the class's, and the fairness.
     Unfair(String, String, Fairness),
+    /// No time passes on the cycle of a timed system.
+    NoTick,
     /// The goal that is claimed never to come about is not due, or does come about after so many steps.
     ComesAbout(usize),
 }
@@ -34,6 +36,7 @@ impl Display for Breach {
             Self::Unfair(assumption, class, fairness) => {
                 write!(f, "the cycle is not fair: {assumption} [{class}], {fairness}")
             }
+            Self::NoTick => f.write_str("no time passes on the cycle"),
             Self::ComesAbout(step) => {
                 write!(f, "what must come about does, or is not due, after {step} steps")
             }
@@ -113,6 +116,9 @@ pub fn verify<A: Subject, O: Observer<A>>(
     let first = lasso.stem.len();
     if states.last() != states.get(first) {
         return Err(Breach::NoCycle);
+    }
+    if system.clocks.is_some() && !lasso.cycle.iter().any(|action| matches!(action, Action::<A>::Tick)) {
+        return Err(Breach::NoTick);
     }
     comes_about(property, lasso, &states)?;
     let cycle = &states[first..first + lasso.cycle.len().max(1)];

@@ -223,12 +223,15 @@ fn restore_trigger<A: Subject>(trigger: Trigger<'_, Anyone>) -> Trigger<'_, A> {
 fn restore_local<A: Subject>(local: &Local<Anyone>) -> Local<A> {
     let (mut timers, mut randoms) = (BTreeSet::new(), BTreeMap::new());
     local.timers.iter().for_each(|timer| _ = timers.insert(timer.of::<A::Timer>().clone()));
+    let mut dues = BTreeMap::new();
+    local.dues.iter().for_each(|(timer, due)| _ = dues.insert(timer.of::<A::Timer>().clone(), *due));
     for (key, all) in &local.randoms {
         randoms.insert(key.clone(), all.iter().map(|one| one.of::<A::Random>().clone()).collect());
     }
     Local {
         state: local.state.as_ref().map(|state| Arc::new(state.of::<A::State>().clone())),
         timers,
+        dues,
         randoms,
         storage: local.storage.as_ref().map(|storage| storage.of::<A::Storage>().clone()),
     }
@@ -239,6 +242,7 @@ fn erase_local<A: Subject>(local: &Local<A>) -> Local<Anyone> {
     Local {
         state: local.state.as_ref().map(|state| Arc::new(plain((**state).clone()))),
         timers: local.timers.iter().cloned().map(ordered).collect(),
+        dues: local.dues.iter().map(|(timer, due)| (ordered(timer.clone()), *due)).collect(),
         randoms: local.randoms.iter().map(|(key, all)| (key.clone(), choices(all))).collect(),
         storage: local.storage.clone().map(plain),
     }
@@ -264,6 +268,13 @@ fn in_flight<M: Ord, N: Ord>(network: &InFlight<M>, map: impl Fn(&M) -> N) -> In
                 mapped.insert(with_msg(one, &map), *count);
             }
             InFlight::Multiset(mapped)
+        }
+        InFlight::Timed(counts) => {
+            let mut mapped = BTreeMap::new();
+            for ((one, due), count) in counts {
+                mapped.insert((with_msg(one, &map), *due), *count);
+            }
+            InFlight::Timed(mapped)
         }
         InFlight::Ordered(queues) => {
             let mut mapped = BTreeMap::new();
@@ -478,6 +489,7 @@ where
         erased.normal = Some(Arc::new(Rewriting(normal)));
     }
     erased.assert_contract = system.assert_contract;
+    erased.clocks = system.clocks;
     // Exploring asks them nothing; that there are any is what it tells.
     let live = system.liveness.properties.iter();
     erased.liveness.properties =
@@ -494,6 +506,7 @@ fn restore_trace<A: Subject>(trace: Vec<Action<Anyone>>) -> Vec<Action<A>> {
             Action::<A>::Drop(with_msg(&envelope, |msg| msg.of::<A::Msg>().clone()))
         }
         Action::<Anyone>::Timeout(id, timer) => Action::<A>::Timeout(id, timer.of::<A::Timer>().clone()),
+        Action::<Anyone>::Tick => Action::<A>::Tick,
         Action::<Anyone>::Crash(id) => Action::<A>::Crash(id),
         Action::<Anyone>::Recover(id) => Action::<A>::Recover(id),
         Action::<Anyone>::SelectRandom { actor, key, random } => {

@@ -21,7 +21,7 @@ fn class(action: &Action<Machine>) -> usize {
         Action::<Machine>::Drop(_) => 3,
         Action::<Machine>::Crash(_) => 4,
         Action::<Machine>::Recover(_) => 5,
-        Action::<Machine>::SelectRandom { .. } => 6,
+        Action::<Machine>::SelectRandom { .. } | Action::<Machine>::Tick => 6,
     }
 }
 

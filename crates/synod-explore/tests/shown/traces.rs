@@ -110,7 +110,7 @@ fn errors_say_where_and_what() {
     let error = |line, column, message: &str| (line, column, message.to_owned());
     assert_eq!(
         at("hand over"),
-        error(2, 1, "\"hand\" is no step: deliver, drop, timeout, crash, recover or random is")
+        error(2, 1, "\"hand\" is no step: deliver, drop, timeout, crash, recover, random or tick is")
     );
     assert_eq!(
         at("\n  deliver left right 0"),

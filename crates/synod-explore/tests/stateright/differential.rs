@@ -13,7 +13,8 @@ use crate::searched::search;
 use crate::{actors, paxos};
 use proptest::prelude::*;
 use stateright::actor::{
-    Actor, ActorModel, ActorModelState, Envelope, Id, LossyNetwork, Network as PlainNetwork, Out,
+    Actor, ActorModel, ActorModelAction, ActorModelState, Envelope, Id, LossyNetwork,
+    Network as PlainNetwork, Out,
 };
 use stateright::{Expectation, Model, Property};
 use std::fmt::{self, Debug, Formatter};
@@ -86,7 +87,7 @@ where
     H: Clone + Debug + Hash + PartialEq,
 {
     type State = NormalState<A, H>;
-    type Action = synod_explore::Action<A>;
+    type Action = ActorModelAction<A::Msg, A::Timer, A::Random>;
 
     fn init_states(&self) -> Vec<Self::State> {
         self.model.init_states().into_iter().map(NormalState).collect()

@@ -30,6 +30,7 @@ where
         InFlight::Set(_) => InFlight::Set([].into()),
         InFlight::Multiset(_) => InFlight::Multiset([].into()),
         InFlight::Ordered(_) => InFlight::Ordered([].into()),
+        InFlight::Timed(_) => unreachable!("models of the protocol know no time"),
     };
     for envelope in state.network.all() {
         next.network.send(symmetry.envelope(by, &envelope.to_cloned_msg()));
@@ -54,6 +55,7 @@ where
         Action::<A>::Timeout(id, timer) => {
             Action::<A>::Timeout(by.id(*id), symmetry.permute.timer(by, timer))
         }
+        Action::<A>::Tick => Action::<A>::Tick,
         Action::<A>::Crash(id) => Action::<A>::Crash(by.id(*id)),
         Action::<A>::Recover(id) => Action::<A>::Recover(by.id(*id)),
         Action::<A>::SelectRandom { actor, key, random } => Action::<A>::SelectRandom {
@@ -75,7 +77,7 @@ where
         | Action::<A>::Timeout(id, _)
         | Action::<A>::Crash(id)
         | Action::<A>::Recover(id) => usize::from(*id),
-        Action::<A>::Drop(_) | Action::<A>::SelectRandom { .. } => return None,
+        Action::<A>::Drop(_) | Action::<A>::SelectRandom { .. } | Action::<A>::Tick => return None,
     };
     let (actor, id, local) = (&system.actors[index], Id::from(index), &state.locals[index]);
     if local.is_down() != matches!(action, Action::<A>::Recover(_)) {

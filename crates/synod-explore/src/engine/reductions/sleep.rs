@@ -26,6 +26,9 @@
 //! - any other step whose note changed a history sleeps only in s·b itself, and only if the histories are known to be the same in both
 //!   orders.
 //!
+//! A tick of a timed system is a step of all actors together: it commutes with none, never sleeps, and wakes everyone. Other steps take no time,
+//! and what they add to a state does not depend on what others have added, so that they commute as without time.
+//!
 //! Crashes never sleep, since the state of other actors decides whether one fits. A step from a state to itself sleeps as well.
 //!
 //! With dead messages dropped, a state s stands for all that differ from it in those, and s·a is the step's outcome without them. Once
@@ -36,7 +39,7 @@
 use crate::engine::door::Cause;
 use crate::engine::intern::{NONE, pair};
 use crate::engine::tables::Tables;
-use crate::engine::views::{Step, bit};
+use crate::engine::views::{How, Step, bit};
 
 /// The words of a sleep set.
 pub(crate) const WORDS: usize = 2;
@@ -90,7 +93,10 @@ impl Asleep {
     /// The sleep set after a step of a state with a history.
     #[inline]
     pub(crate) fn after(self, tables: &Tables, step: u32, history: u32) -> Self {
-        let Step { column, note, .. } = tables.steps.hot[step as usize];
+        let Step { column, note, how, .. } = tables.steps.hot[step as usize];
+        if how == How::Tick {
+            return Self::NOBODY;
+        }
         let wakes = tables.steps.effects[step as usize].wakes;
         let own = u64::from(bit(column.into()));
         let earlier = (1 << u32::from(column).min(ACTORS)) - 1;
@@ -152,7 +158,7 @@ impl Sleeper {
                 Cause::Deliver(envelope) | Cause::Drop(envelope) => {
                     !tables.inboxes.lists.get(self.came).contains(&envelope)
                 }
-                Cause::Timeout(_) | Cause::Random(..) | Cause::Crash | Cause::Recover => true,
+                Cause::Timeout(_) | Cause::Random(..) | Cause::Crash | Cause::Recover | Cause::Tick => true,
             }
     }
 }

@@ -77,7 +77,7 @@ impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
         let (timer, choice);
         let trigger = match (reaction.cause, self.semantics.trigger(local, reaction.cause)) {
             (Cause::Deliver(number) | Cause::Drop(number), _) => {
-                envelope = symmetry.envelope(by, self.semantics.envelopes.get(number));
+                envelope = symmetry.envelope(by, self.semantics.envelope(number));
                 Trigger::Deliver { src: envelope.src, msg: &envelope.msg }
             }
             (_, Trigger::Timeout(ring)) => {
@@ -126,7 +126,7 @@ impl<A: Subject, O: Observer<A>> Alike<'_, '_, A, O> {
             .then(|| symmetry.permute.note(by, self.semantics.notes.get(reaction.note)));
         let sends = self.tables.inboxes.lists.get(reaction.sends).iter();
         let mut sends: Vec<Envelope<A::Msg>> =
-            sends.map(|&envelope| symmetry.envelope(by, self.semantics.envelopes.get(envelope))).collect();
+            sends.map(|&envelope| symmetry.envelope(by, self.semantics.envelope(envelope))).collect();
         let mut others = other.sends.clone();
         // The order of messages matters only within one channel, and only if the network keeps order.
         if self.semantics.system.network.delivery == Delivery::Ordered {

@@ -2,6 +2,7 @@
 
 use super::ask::ask;
 use super::values::Semantics;
+use crate::clocks::Due;
 use crate::engine::door::{About, Answer, Cause, Door, Outcome, Standing, Whole};
 use crate::engine::intern::Interner;
 use crate::observer::{ComponentUpdate, Observer};
@@ -17,7 +18,13 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
             Ok(step::Reaction { local, sends, note, ignored }) => {
                 outcome.ignored = ignored;
                 outcome.note = note.map(|note| self.notes.intern(note));
-                outcome.sends = sends.into_iter().map(|envelope| self.envelopes.intern(envelope)).collect();
+                outcome.sends = sends
+                    .into_iter()
+                    .map(|envelope| {
+                        let due = self.system.due_of(&envelope);
+                        self.flights.intern((envelope, due))
+                    })
+                    .collect();
                 match local.map(|local| self.intern_local(Arc::new(local))) {
                     Some(Ok(next)) => outcome.next = next,
                     Some(Err(message)) => outcome.failure = Some(message),
@@ -31,7 +38,8 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
 
     fn causes(&self, actor: u32, local: u32) -> Vec<Cause> {
         let value = self.locals.get(local);
-        let mut causes: Vec<Cause> = (0..value.timers.len() as u32).map(Cause::Timeout).collect();
+        let timers = (0..).zip(&value.timers).filter(|(_, timer)| value.is_ripe(timer));
+        let mut causes: Vec<Cause> = timers.map(|(n, _)| Cause::Timeout(n)).collect();
         if value.is_down() {
             causes.extend((!self.system.faults.is_absent(actor as usize)).then_some(Cause::Recover));
         } else if self.system.faults.can_crash(actor as usize) {
@@ -48,11 +56,37 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
     }
 
     fn ends(&self, envelope: u32) -> Option<(u32, u32)> {
-        let known = (envelope as usize) < self.envelopes.len();
+        let known = (envelope as usize) < self.flights.len();
         known.then(|| {
-            let Envelope { src, dst, .. } = self.envelopes.get(envelope);
+            let Envelope { src, dst, .. } = self.envelope(envelope);
             (usize::from(*src) as u32, usize::from(*dst) as u32)
         })
+    }
+
+    fn arrives(&self, envelope: u32, among: &[u32]) -> bool {
+        let (body, due) = self.flights.get(envelope);
+        let is_older = |other: &u32| {
+            let (other, than) = self.flights.get(*other);
+            than < due && other == body
+        };
+        due.is_none_or(Due::is_ripe) && !among.iter().any(is_older)
+    }
+
+    fn age_local(&mut self, local: u32) -> Option<u32> {
+        let value = self.locals.get(local);
+        if value.dues.is_empty() {
+            return Some(local);
+        }
+        let aged = value.aged()?;
+        // The bound has seen this state of the actor before.
+        Some(self.intern_local(Arc::new(aged)).expect("a bound is a function of the state"))
+    }
+
+    fn age_envelope(&mut self, envelope: u32) -> Option<u32> {
+        let (body, due) = self.flights.get(envelope);
+        let Some(due) = due else { return Some(envelope) };
+        let aged = (body.clone(), Some(due.aged()?));
+        Some(self.flights.intern(aged))
     }
 
     fn component_count(&self) -> usize {
@@ -133,8 +167,9 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
 
     fn envelope_after(&mut self, by: usize, envelope: u32) -> u32 {
         let (symmetry, group) = self.permuted();
-        let image = symmetry.envelope(group.get(by), self.envelopes.get(envelope));
-        self.envelopes.intern(image)
+        let (envelope, due) = self.flights.get(envelope);
+        let image = (symmetry.envelope(group.get(by), envelope), *due);
+        self.flights.intern(image)
     }
 
     fn history_after(&mut self, by: usize, history: u32) -> u32 {
@@ -168,7 +203,7 @@ impl<A: Subject, O: Observer<A>> Door for Semantics<'_, A, O> {
     fn bytes(&self) -> usize {
         self.locals.bytes()
             + self.standings.capacity() * size_of::<Standing>()
-            + self.envelopes.bytes()
+            + self.flights.bytes()
             + self.notes.bytes()
             + self.values.iter().map(Interner::bytes).sum::<usize>()
     }

@@ -50,10 +50,11 @@ pub(super) fn action_of<A: Subject, O: Observer<A>>(
     let id = Id::from(actor as usize);
     match cause {
         Cause::Deliver(envelope) => {
-            let envelope = semantics.envelopes.get(envelope).clone();
+            let envelope = semantics.envelope(envelope).clone();
             Action::<A>::Deliver { src: envelope.src, dst: envelope.dst, msg: envelope.msg }
         }
-        Cause::Drop(envelope) => Action::<A>::Drop(semantics.envelopes.get(envelope).clone()),
+        Cause::Drop(envelope) => Action::<A>::Drop(semantics.envelope(envelope).clone()),
+        Cause::Tick => Action::<A>::Tick,
         Cause::Crash => Action::<A>::Crash(id),
         Cause::Recover => Action::<A>::Recover(id),
         Cause::Timeout(n) => {
@@ -83,6 +84,7 @@ fn exchange<A: Subject, O: Observer<A>>(
         Action::<A>::Timeout(id, timer) => {
             Action::<A>::Timeout(by.id(id), symmetry.permute.timer(by, &timer))
         }
+        Action::<A>::Tick => Action::<A>::Tick,
         Action::<A>::Crash(id) => Action::<A>::Crash(by.id(id)),
         Action::<A>::Recover(id) => Action::<A>::Recover(by.id(id)),
         Action::<A>::SelectRandom { actor, key, random } => Action::<A>::SelectRandom {
@@ -145,7 +147,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
             }
             left -= end - start;
         }
-        None
+        (left == 0 && self.tables.plan.world.is_timed()).then_some(Action::<A>::Tick)
     }
 
     /// The state vector that stands for a state and all that are like it; also the state vector of the state itself.

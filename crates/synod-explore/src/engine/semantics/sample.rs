@@ -183,7 +183,7 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
             .lists
             .get(first.sends)
             .iter()
-            .map(|&envelope| self.semantics.envelopes.get(envelope))
+            .map(|&envelope| self.semantics.envelope(envelope))
             .collect();
         let ordered = self.semantics.system.network.delivery == Delivery::Ordered;
         let same_sends = same_sends(&sent, &again.sends, ordered);
@@ -218,8 +218,8 @@ impl<A: Subject, O: Observer<A>> Again<'_, '_, A, O> {
 
 /// True if the order of messages and of timers distinguishes different ones, as the collections of a state rely on it.
 fn check_order<A: Subject, O: Observer<A>>(semantics: &Semantics<'_, A, O>) -> Result<(), String> {
-    let mut messages: Vec<u32> = (0..semantics.envelopes.len() as u32).collect();
-    let of = |number: u32| &semantics.envelopes.get(number).msg;
+    let mut messages: Vec<u32> = (0..semantics.flights.len() as u32).collect();
+    let of = |number: u32| &semantics.envelope(number).msg;
     panics::capture(|| {
         messages.sort_unstable_by(|a, b| of(*a).cmp(of(*b)));
         for pair in messages.windows(2) {

@@ -16,7 +16,7 @@ use crate::engine::reductions::sleep::Asleep;
 use crate::engine::scheme::{Hashed, Scheme};
 use crate::engine::seen::Table;
 use crate::engine::tables::Tables;
-use crate::engine::views::{How, Step};
+use crate::engine::views::{How, Step, TICK};
 use crate::observer::Observer;
 use crate::report::Rerun;
 use crate::state::{Local, State};
@@ -134,6 +134,19 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
                 ordinal += 1;
             }
         }
+        match candidates.next().map(|(candidate, key)| (candidate.kind(), key[0])) {
+            Some((Kind::Successor { .. }, hash)) => {
+                let vector = vectors.next().expect("each successor has a row");
+                let to = self.number(hash, vector, state, ordinal);
+                outs.push(Out { ordinal, kind: TICK, to: Some(to) });
+            }
+            Some((Kind::Failed(failure), _)) => {
+                let message = self.tables.reactions.failures[failure as usize].clone();
+                return Err(Failed { state, ordinal, message });
+            }
+            None if self.tables.tick_fits(&vector) => outs.push(Out { ordinal, kind: TICK, to: None }),
+            Some((Kind::Noted(_), _)) | None => {}
+        }
         self.found = found;
         Ok(())
     }
@@ -143,7 +156,7 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
         let Step { how, note, .. } = self.tables.steps.hot[kind as usize];
         let history = vector[self.tables.history_column()];
         match how {
-            How::Plain | How::Pruned => true,
+            How::Plain | How::Pruned | How::Tick => true,
             How::Crash => crash_fits,
             // It is a step if it changes the history.
             How::Ignored if note != NONE => self.tables.histories.updated(history, note) != Some(history),
@@ -176,6 +189,11 @@ impl<'s, A: Subject, O: Observer<A>> Steps<'s, A, O> {
     /// The state behind a number.
     pub(crate) fn state(&self, state: u32) -> State<A, O> {
         self.semantics.state(&self.tables.whole(self.vector(state)))
+    }
+
+    /// True if the system knows time.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.tables.plan.world.is_timed()
     }
 
     /// The number of actors.

@@ -1,12 +1,13 @@
 //! The values behind the numbers, and the calls of handlers that make them.
 
+use crate::clocks::Due;
 use crate::engine::door::{Cause, Standing, Whole};
 use crate::engine::histories::MOST;
 use crate::engine::intern::Interner;
 use crate::engine::plan::Plan;
 use crate::engine::reductions::symmetry::Group;
 use crate::observer::{Components, Observer, Trigger};
-use crate::state::{InFlight, Local, State};
+use crate::state::{Local, State};
 use crate::symmetry::Symmetry;
 use crate::system::System;
 use crate::{Subject, panics, step};
@@ -22,7 +23,8 @@ pub(in crate::engine) struct Semantics<'s, A: Subject, O: Observer<A>> {
     pub(super) group: Option<Arc<Group>>,
     pub locals: Interner<Arc<Local<A>>>,
     pub(super) standings: Vec<Standing>,
-    pub envelopes: Interner<Envelope<A::Msg>>,
+    /// Messages on their way, each with the time that it has left if delays are bounded.
+    pub(super) flights: Interner<(Envelope<A::Msg>, Option<Due>)>,
     pub notes: Interner<O::Note>,
     /// True if histories have components.
     pub(super) apart: bool,
@@ -38,7 +40,7 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
             group: plan.symmetry.clone(),
             locals: Interner::new(),
             standings: Vec::new(),
-            envelopes: Interner::new(),
+            flights: Interner::new(),
             notes: Interner::new(),
             apart: plan.apart() && system.observer.components().is_some(),
             values: vec![Interner::new()],
@@ -54,18 +56,19 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
     pub(in crate::engine) fn whole(&mut self, state: &State<A, O>) -> Result<Whole, String> {
         // The history comes first, so that the number of components is known before any handler is run.
         let history = self.number_of(state.history.clone())?;
-        let envelopes = state.network.all();
-        let envelopes = envelopes.into_iter().map(|envelope| self.envelopes.intern(envelope.to_cloned_msg()));
-        let envelopes = envelopes.collect();
+        let flights = state.network.all().into_iter().zip(state.network.dues());
+        let flights = flights.map(|(envelope, due)| self.flights.intern((envelope.to_cloned_msg(), due)));
+        let envelopes = flights.collect();
         let locals = state.locals.iter().map(|local| self.intern_local(Arc::clone(local)));
         Ok(Whole { locals: locals.collect::<Result<_, _>>()?, envelopes, history, crashes: state.crashes })
     }
 
     /// The state behind its numbers.
     pub(in crate::engine) fn state(&self, whole: &Whole) -> State<A, O> {
-        let mut network = InFlight::new(self.system.network.delivery);
-        for &envelope in &whole.envelopes {
-            network.send(self.envelopes.get(envelope).clone());
+        let mut network = self.system.no_messages();
+        for &flight in &whole.envelopes {
+            let (envelope, due) = self.flights.get(flight);
+            network.send_due(envelope.clone(), *due);
         }
         State {
             locals: whole.locals.iter().map(|local| Arc::clone(self.locals.get(*local))).collect(),
@@ -73,6 +76,11 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
             history: self.history(&whole.history).into_owned(),
             crashes: whole.crashes,
         }
+    }
+
+    /// A message by its number.
+    pub(super) fn envelope(&self, number: u32) -> &Envelope<A::Msg> {
+        &self.flights.get(number).0
     }
 
     /// A history by the numbers of its components.
@@ -136,7 +144,7 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
     pub(super) fn trigger<'e>(&'e self, local: &'e Local<A>, cause: Cause) -> Trigger<'e, A> {
         match cause {
             Cause::Deliver(envelope) | Cause::Drop(envelope) => {
-                let Envelope { src, msg, .. } = self.envelopes.get(envelope);
+                let Envelope { src, msg, .. } = self.envelope(envelope);
                 Trigger::Deliver { src: *src, msg }
             }
             Cause::Timeout(n) => {
@@ -147,6 +155,7 @@ impl<'s, A: Subject, O: Observer<A>> Semantics<'s, A, O> {
                     local.randoms.iter().nth(n as usize).expect("causes come from the local");
                 Trigger::Random { key, choice: &choices[m as usize] }
             }
+            Cause::Tick => unreachable!("no actor takes part in a tick"),
             Cause::Crash => Trigger::Crash,
             Cause::Recover => Trigger::Recover,
         }
