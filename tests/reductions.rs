@@ -123,7 +123,7 @@ impl Compared {
 
 /// Models of the roles: scenes of admission have too many states with all that will never be heard.
 fn of(tier: Tier) -> impl Iterator<Item = Model> {
-    catalogue().into_iter().filter(move |model| model.file.tier == tier && model.admission.is_none())
+    catalogue().into_iter().filter(move |model| model.file.tier == tier && model.is_of_protocol())
 }
 
 /// Takes minutes: `cargo test --release --test synod comes_out_of_the_fast_tier -- --ignored`, a step of `.ci/run`.

@@ -90,7 +90,7 @@ fn each_option_that_is_served_is_modelled_together_with_each_other() {
     let models: Vec<BTreeSet<&str>> = catalogue()
         .iter()
         .filter(|model| model.file.system.layout == Layout::CoLocated && model.mutant().is_none())
-        .filter(|model| model.admission.is_none())
+        .filter(|model| model.is_of_protocol())
         .filter(|model| model.file.expect.verdict.holds())
         .map(modelled)
         .collect();

@@ -44,6 +44,7 @@ pub fn run(args: &Explore) -> Result<u8, String> {
     match model.build() {
         Built::Plain(system) => serve(system, &model, text.as_deref(), listen),
         Built::Decorated(system) => serve(system, &model, text.as_deref(), listen),
+        Built::Timed(system) => serve(system, &model, text.as_deref(), listen),
         Built::Admission(system) => serve(system, &model, text.as_deref(), listen),
     }
 }

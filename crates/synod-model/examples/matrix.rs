@@ -16,7 +16,7 @@ const DEPTH: usize = 19;
 fn main() -> ExitCode {
     let models: Vec<Model> = catalogue()
         .into_iter()
-        .filter(|model| model.admission.is_none())
+        .filter(Model::is_of_protocol)
         .filter(|model| model.name.starts_with("mutants/") || model.mutant().is_some())
         // A symmetric twin must come to the same as its model. Where ballots are renumbered, not every claim can be asked. In
         // models of liveness no claim falls.

@@ -19,6 +19,7 @@ use crate::rings::Rings;
 use crate::roster::{listed, numbers, processes, quorums};
 use crate::sense;
 use crate::stranger;
+use crate::timed::{self, Player, Timed};
 use crate::witnesses::{self, Sign, WITNESSES, Witness, shows};
 use stateright::actor::Id;
 use std::sync::Arc;
@@ -56,9 +57,11 @@ pub struct Model {
     pub(crate) before: Before,
     /// The scene, if the model is about admission. Such a model has no processes of the protocol, and none of the claims about them.
     pub admission: Option<Admission>,
+    /// The timed system, if the model is of one. Such a model has no processes of the protocol either.
+    pub timed: Option<Timed>,
 }
 
-/// A system to explore: of plain processes, of decorated ones, or of members that start.
+/// A system to explore: of plain processes, of decorated ones, of members that start, or a timed one.
 pub enum Built {
     /// The processes as they run.
     Plain(System<Process, Ghost>),
@@ -66,6 +69,8 @@ pub enum Built {
     Decorated(System<Decorated, Ghost>),
     /// Members that start, with the rule of admission as it serves or broken.
     Admission(System<Member, Watch>),
+    /// A timed system.
+    Timed(System<Player, ()>),
 }
 
 impl Model {
@@ -83,6 +88,9 @@ impl Model {
         let judge = Judge { name, text };
         if let Some((admission, file)) = admission::read(&judge)? {
             return Ok(of_admission(&judge, admission, file));
+        }
+        if let Some((timed, file)) = timed::read(&judge)? {
+            return Ok(of_time(&judge, timed, file));
         }
         let file: ModelFile = parsed(name, text)?;
         let system = &file.system;
@@ -205,7 +213,8 @@ impl Model {
         sense::check(&judge, &file, &claims, [&witnesses, &never])?;
         let progress = liveness::admit(&judge, &file, &cluster, (&names, &proposer_ids))?;
         let named: Vec<_> = claims.iter().map(|claim| claim.name).collect();
-        sense::expect(&judge, &file, &named, progress.as_ref())?;
+        let comes_about = progress.as_ref().map_or(&[][..], |progress| &progress.properties);
+        sense::expect(&judge, &file, &named, comes_about)?;
         let live_ballots = ballots::admit(&judge, &file)?;
         let alike = match &file.reduce.symmetry {
             None => Vec::new(),
@@ -242,7 +251,13 @@ impl Model {
             progress,
             before,
             admission: None,
+            timed: None,
         })
+    }
+
+    /// True if the model is one of the protocol.
+    pub fn is_of_protocol(&self) -> bool {
+        self.admission.is_none() && self.timed.is_none()
     }
 
     /// The broken rule or machine, if the model has one.
@@ -264,6 +279,9 @@ impl Model {
     pub fn build(&self) -> Built {
         if let Some(admission) = &self.admission {
             return Built::Admission(admission.system());
+        }
+        if let Some(timed) = &self.timed {
+            return Built::Timed(timed.system());
         }
         let rule = match (self.mutant().and_then(mutants::Mutant::rule), self.live_ballots) {
             (None, None) => {
@@ -437,20 +455,33 @@ impl Model {
         }
         parts.extend(self.mutant().map(|m| format!("mutant {}", m.name)));
         parts.extend(self.admission.iter().flat_map(Admission::troubles));
+        parts.extend(self.timed.iter().flat_map(Timed::troubles));
         parts.join(", ")
     }
 }
 
-/// A model of admission. It has no processes of the protocol.
+/// A model of admission.
 fn of_admission(judge: &Judge<'_>, admission: Admission, file: ModelFile) -> Model {
     let members = admission.scene.members;
+    let names = (1..=members).map(|id| format!("M{id}")).collect();
+    Model { admission: Some(admission), ..without_processes(judge, members, names, file) }
+}
+
+/// A timed model.
+fn of_time(judge: &Judge<'_>, timed: Timed, file: ModelFile) -> Model {
+    let names = timed.system().names;
+    Model { timed: Some(timed), ..without_processes(judge, 1, names, file) }
+}
+
+/// A model without processes of the protocol.
+fn without_processes(judge: &Judge<'_>, members: usize, names: Vec<String>, file: ModelFile) -> Model {
     let ids: Vec<Id> = (0..members).map(Id::from).collect();
     let quorums = Quorums::new(members, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
     Model {
         name: judge.name.to_owned(),
         text: judge.text.to_owned(),
         file,
-        names: (1..=members).map(|id| format!("M{id}")).collect(),
+        names,
         cluster: Arc::new(Cluster {
             acceptors: ids.clone(),
             proposers: Vec::new(),
@@ -476,6 +507,7 @@ fn of_admission(judge: &Judge<'_>, admission: Admission, file: ModelFile) -> Mod
         alike: Vec::new(),
         progress: None,
         before: Before::default(),
-        admission: Some(admission),
+        admission: None,
+        timed: None,
     }
 }

@@ -5,12 +5,17 @@ use crate::catalogue::catalogue;
 use crate::claims::{CLAIMS, Claim};
 use crate::mutants::{MUTANTS, Mutant};
 use crate::near::meant;
+use crate::timed;
 use crate::witnesses::{WITNESSES, Witness};
 use crate::{Model, Verdict};
 
 /// The sources that declare the keys of model files, with their documentation.
-const SOURCES: [&str; 3] =
-    [include_str!("file.rs"), include_str!("liveness_file.rs"), include_str!("admission/file.rs")];
+const SOURCES: [&str; 4] = [
+    include_str!("file.rs"),
+    include_str!("liveness_file.rs"),
+    include_str!("admission/file.rs"),
+    include_str!("timed/file.rs"),
+];
 
 /// A key of a model file.
 #[derive(PartialEq, Eq)]
@@ -37,8 +42,16 @@ pub fn explain(name: &str) -> Result<String, String> {
     let cases = admission::WITNESSES.iter().filter(|it| it.name == name);
     let cases =
         cases.map(|it| format!("{} is a witness of models of admission.\nreached when {}", it.name, it.says));
-    let found: Vec<String> =
-        claims.chain(mutants).chain(witnesses).chain(admitted).chain(cases).chain(of_keys).collect();
+    let timed = timed::CLAIMS.iter().filter(|(claim, _)| *claim == name);
+    let timed = timed.map(|(name, says)| format!("{name} is a claim about a timed system.\n  {says}"));
+    let found: Vec<String> = timed
+        .chain(claims)
+        .chain(mutants)
+        .chain(witnesses)
+        .chain(admitted)
+        .chain(cases)
+        .chain(of_keys)
+        .collect();
     if !found.is_empty() {
         return Ok(found.join("\n\n"));
     }
@@ -119,7 +132,7 @@ fn explain_key(key: &Key) -> String {
 
 /// The keys that model files may have, read from the declarations: fields, and variants of enums.
 fn keys() -> Vec<Key> {
-    let top = [("ModelFile", ""), ("AdmissionFile", "")];
+    let top = [("ModelFile", ""), ("AdmissionFile", ""), ("TimedFile", "")];
     let mut sections: Vec<_> = top.iter().map(|(of, at)| ((*of).to_owned(), (*at).to_owned())).collect();
     let mut keys = Vec::new();
     for source in SOURCES {
@@ -220,6 +233,8 @@ mod tests {
         says("raced", &["is a witness", "acceptors/three-two-proposers"]);
         says("acceptors", &["is a key, [system]"]);
         says("tier", &["at the top of a model file"]);
+        says("hold", &["is a key, [timed.lease]"]);
+        says("one-master", &["is a claim about a timed system", "at most one"]);
         says("cut", &["is a key, [admission]"]);
         says("never-behind", &["is a claim about admission"]);
         says("nobody-asked", &["is a mutant", "takes away admission: a directory asks", "admission/"]);

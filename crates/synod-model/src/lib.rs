@@ -39,6 +39,7 @@ mod sense;
 mod sequential;
 mod spoken;
 mod stranger;
+pub mod timed;
 mod verdict;
 pub mod witnesses;
 

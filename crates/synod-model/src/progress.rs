@@ -1,25 +1,25 @@
 //! The check of a model's `[liveness]` section, beside its claims; and the replay of lassos.
 
 use crate::build::Model;
-use crate::observer::{Ghost, Inside};
 use crate::outcome::{Found, Outcome, gave_up};
 use crate::verdict::Verdict;
-use synod::Msg;
 use synod_explore::liveness::{Breach, Lasso, LiveFinding, check, verify};
 use synod_explore::trace::{Resolved, TraceText};
-use synod_explore::{Options, Status, Subject, System, Verdict as Explored};
+use synod_explore::{Observer, Options, Status, Subject, System, Verdict as Explored};
 
 /// Checks what must come about, once it is known that no claim falls, and adds it to the outcome.
-pub(crate) fn add<A>(model: &Model, system: &System<A, Ghost>, options: &Options<'_>, outcome: &mut Outcome)
-where
-    A: Subject<Msg = Msg>,
-    A::State: Inside,
-{
-    if system.liveness.properties.is_empty() {
+pub(crate) fn add<A: Subject, O: Observer<A>>(
+    model: &Model,
+    system: &System<A, O>,
+    options: &Options<'_>,
+    outcome: &mut Outcome,
+) {
+    // With time there is always one thing to look at: that it can pass.
+    if system.liveness.properties.is_empty() && system.clocks.is_none() {
         return;
     }
     if !outcome.verdict.holds() {
-        let unknown = |property: &synod_explore::liveness::LiveProperty<A, Ghost>| Found {
+        let unknown = |property: &synod_explore::liveness::LiveProperty<A, O>| Found {
             name: property.name,
             status: Status::Undecided,
             detail: None,
@@ -90,25 +90,22 @@ fn told<A: Subject>(lasso: &Lasso<A>) -> String {
     }
 }
 
-fn text<A>(
+fn text<A: Subject, O: Observer<A>>(
     model: &Model,
-    system: &System<A, Ghost>,
+    system: &System<A, O>,
     actions: &[synod_explore::Action<A>],
     breaks: &str,
-) -> TraceText
-where
-    A: Subject<Msg = Msg>,
-    A::State: Inside,
-{
+) -> TraceText {
     TraceText::record(system, actions).header("model", &model.name).header("breaks", breaks)
 }
 
 /// A lasso as a trace, with every assumption and how the cycle meets it.
-fn lasso_text<A>(model: &Model, system: &System<A, Ghost>, lasso: &Lasso<A>, detail: &str) -> String
-where
-    A: Subject<Msg = Msg>,
-    A::State: Inside,
-{
+fn lasso_text<A: Subject, O: Observer<A>>(
+    model: &Model,
+    system: &System<A, O>,
+    lasso: &Lasso<A>,
+    detail: &str,
+) -> String {
     let actions: Vec<_> = lasso.stem.iter().chain(&lasso.cycle).cloned().collect();
     let text = text(model, system, &actions, detail).with_cycle(Some(lasso.stem.len()));
     lasso.meets.iter().fold(text, |text, meets| text.header("assumed", meets.to_string())).to_string()
@@ -125,14 +122,10 @@ pub(crate) fn steps_of(trace: &str) -> Vec<String> {
 ///
 /// # Errors
 /// If the cycle is not fair though the model says what is.
-pub(crate) fn replay<A>(
-    system: &System<A, Ghost>,
-    run: &Resolved<A, Ghost>,
-) -> Result<Option<(Option<&'static str>, String)>, String>
-where
-    A: Subject<Msg = Msg>,
-    A::State: Inside,
-{
+pub(crate) fn replay<A: Subject, O: Observer<A>>(
+    system: &System<A, O>,
+    run: &Resolved<A, O>,
+) -> Result<Option<(Option<&'static str>, String)>, String> {
     let Some(after) = run.cycle else { return Ok(None) };
     let (stem, cycle) = run.actions.split_at(after);
     let mut comes_about = Vec::new();

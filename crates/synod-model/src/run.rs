@@ -5,6 +5,7 @@ use crate::claims::Claim;
 use crate::file::ScenarioFile;
 use crate::observer::{Ghost, Inside};
 use crate::outcome::{Found, Outcome, Settings, gave_up};
+use crate::timed::Player;
 use crate::verdict::Verdict;
 use crate::{expected, premises, progress};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,14 @@ pub fn check(model: &Model, settings: &Settings<'_>) -> Outcome {
         Built::Plain(system) => check_system(model, system, settings),
         Built::Decorated(system) => check_system(model, system, settings),
         Built::Admission(system) => explored(model, system, settings, false, |_, _, _| {}, |_| None),
+        Built::Timed(mut system) => {
+            let liveness = std::mem::take(&mut system.liveness);
+            let add = |system: &mut System<Player, ()>, options: &Options<'_>, outcome: &mut Outcome| {
+                system.liveness = liveness;
+                progress::add(model, system, options, outcome);
+            };
+            explored(model, system, settings, true, add, |_| None)
+        }
     }
 }
 
@@ -170,7 +179,7 @@ fn outcome<A: Subject, O: Observer<A>>(model: &Model, system: &System<A, O>, rep
         report.finding(claim.name).is_some_and(|finding| finding.status == Status::Hollow)
             && premises::concerns(&model.cluster, claim)
     };
-    let hollow = |f: &&synod_explore::Finding<A>| model.admission.is_some() && f.status == Status::Hollow;
+    let hollow = |f: &&synod_explore::Finding<A>| !model.is_of_protocol() && f.status == Status::Hollow;
     let hollow = report.findings.iter().filter(hollow).map(|finding| finding.property);
     let found = |f: &synod_explore::Finding<A>| Found {
         name: f.property,
@@ -291,6 +300,7 @@ pub fn replay(model: &Model, text: &str) -> Result<Replay, String> {
         Built::Plain(system) => replay_system(model, &system, text, progress::replay),
         Built::Decorated(system) => replay_system(model, &system, text, progress::replay),
         Built::Admission(system) => replay_system(model, &system, text, |_, _| Ok(None)),
+        Built::Timed(system) => replay_system(model, &system, text, progress::replay),
     }
 }
 

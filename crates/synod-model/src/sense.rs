@@ -3,7 +3,6 @@
 use crate::claims::{CLAIMS, Claim};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, RetryFile};
 use crate::judge::Judge;
-use crate::liveness::Progress;
 use crate::verdict::Verdict;
 use crate::witnesses::{Sign, Witness};
 
@@ -305,11 +304,11 @@ pub(crate) fn expect(
     judge: &Judge<'_>,
     file: &ModelFile,
     claims: &[&'static str],
-    progress: Option<&Progress>,
+    comes_about: &[&'static str],
 ) -> Result<(), ModelError> {
     let expect = &file.expect;
     let verdict = expect.verdict;
-    let live = |name: &str| progress.is_some_and(|progress| progress.properties.contains(&name));
+    let live = |name: &str| comes_about.contains(&name);
     let known = |name: &str| live(name) || claims.contains(&name);
     let property = expect.property.as_deref();
     let (violated, panicked) = (verdict == Verdict::Violated, verdict == Verdict::Panicked);

@@ -158,7 +158,7 @@ pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
         judge.known("witness", file.check.witnesses.as_ref(), &WITNESSES, |witness| witness.name)?;
     let file = rest(file, members);
     let names: Vec<_> = CLAIMS.iter().map(|claim| claim.name).collect();
-    sense::expect(judge, &file, &names, None)?;
+    sense::expect(judge, &file, &names, &[])?;
     Ok(Admission { scene, rule, witnesses: witnesses.unwrap_or_default(), file })
 }
 

@@ -218,7 +218,7 @@ pub(crate) fn declared(model: &Model, groups: &str) -> Result<Model, String> {
 /// True if nothing else in a model stands against a symmetry: renumbered ballots and left out messages do, whoever is alike.
 fn may_declare(model: &Model) -> bool {
     let reduces =
-        model.admission.is_none() && !model.text.contains("[liveness]") && !model.file.reduce.dead_messages;
+        model.is_of_protocol() && !model.text.contains("[liveness]") && !model.file.reduce.dead_messages;
     reduces && model.file.bounds.live_ballots.is_none()
 }
 
@@ -235,7 +235,7 @@ fn checked(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<(
             let symmetry = system.symmetry.clone().expect("it is declared");
             equivariant(&system, &symmetry, seeds, steps)
         }
-        Built::Admission(_) => Err("nobody is taken for alike".to_owned()),
+        Built::Admission(_) | Built::Timed(_) => Err("nobody is taken for alike".to_owned()),
     }
 }
 
@@ -257,7 +257,7 @@ fn forced(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<()
             system.assert_contract = false;
             equivariant(&system, &alike(&system), seeds, steps)
         }
-        Built::Admission(_) => Err("there are no acceptors".to_owned()),
+        Built::Admission(_) | Built::Timed(_) => Err("there are no acceptors".to_owned()),
     }
 }
 
