@@ -176,11 +176,14 @@ pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
 fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects) {
     let top = server.top();
     // Enforces W1: nothing is proposed in an instance before all instances alpha or more below it are known to be chosen.
-    let end = server.log().next.plus(log.alpha);
-    let mut at = server.log().next;
+    let (next, end) = (server.log().next, server.log().next.plus(log.alpha));
+    let Phase::Accepting { issued, .. } = &server.proposer.phase else { return };
+    // A ballot issues in the order of the instances: it has left out none below the last in which it issued. What it issued below the next
+    // one was dropped.
+    let mut at = issued.keys().next_back().map_or(next, |last| last.plus(1));
     while at < end {
-        let Phase::Accepting { reports, issued, .. } = &server.proposer.phase else { return };
-        if !issued.contains_key(&at) && !server.learner.learned.contains_key(&at) {
+        let Phase::Accepting { reports, .. } = &server.proposer.phase else { return };
+        if !server.learner.learned.contains_key(&at) {
             if top.is_none_or(|top| at > top) {
                 let queue = &mut server.proposer.queue;
                 let Some(value) = batch::take(queue, log.batch, cluster.max_value) else { return };
