@@ -3,9 +3,7 @@
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use synod::{Instance, LogEntry, Machine, Value};
-use synod_machine::{
-    Blob, Chain, SessionCommand, SessionOutput, Sessions, Snapshot, StateMachine, decode, encode,
-};
+use synod_machine::{Chain, SessionCommand, SessionOutput, Sessions, Snapshot, StateMachine, decode, encode};
 
 /// The encoding of commands and outputs of a machine with sessions. Outputs that differ must be written differently.
 pub trait Wording<M: StateMachine>: Send + Sync + 'static {
@@ -111,7 +109,7 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
 
     /// Holds a digest of the whole, since the snapshot may come in chunks from elsewhere.
     fn snapshot(&self) -> Vec<u8> {
-        Snapshot { chain: self.chain, machine: Blob::from(self.machine.snapshot()) }.seal()
+        Snapshot::seal_bytes(self.chain, &self.machine.snapshot())
     }
 
     fn restored(&self, snapshot: &[u8]) -> Option<Box<dyn Machine>> {

@@ -47,6 +47,22 @@ impl fmt::Debug for Blob {
     }
 }
 
+/// Bytes that are written as a [`Blob`] of them is, without a copy of them.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Borrowed<'a>(pub(crate) &'a [u8]);
+
+impl Serialize for Borrowed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Borrowed<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(Borrowed)
+    }
+}
+
 impl Serialize for Blob {
     /// As one run of bytes, which a compact format copies whole instead of visiting each.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -4,8 +4,7 @@
 //! The format is postcard's. Its reader believes no length beyond the bytes that are there, and serde's collections make
 //! room for a bounded number of entries before the first has come.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Bytes were not what was expected, and why.
@@ -41,7 +40,7 @@ pub fn encoded_len<T: Serialize>(data: &T) -> usize {
 ///
 /// # Errors
 /// The bytes are no such data, or there are more of them.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable> {
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Undecodable> {
     match postcard::take_from_bytes(bytes) {
         Ok((data, [])) => Ok(data),
         Ok((_, rest)) => Err(Undecodable(format!("{} bytes too many", rest.len()))),

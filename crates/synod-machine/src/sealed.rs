@@ -3,7 +3,7 @@
 //! Sealed bytes are written to disks and sent to other servers. How they are cut into chunks for that is decided in `synod`, which does
 //! not look into them.
 
-use crate::blob::Blob;
+use crate::blob::{Blob, Borrowed};
 use crate::chain::Chain;
 use crate::{decode, encode};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct Snapshot {
 
 /// A snapshot as it is written. The format has room for several pieces with a number each; there is always one, with number 0.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct Sealed {
+struct Sealed<B> {
     chain: Chain,
     /// The length of the content's bytes.
     length: u64,
@@ -28,27 +28,27 @@ struct Sealed {
     longest: u32,
     /// XXH3 with 128 bits, over the content's bytes.
     digest: u128,
-    content: Option<Content>,
+    content: Option<Content<B>>,
 }
 
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
-struct Content {
+struct Content<B> {
     digest: u128,
     number: u32,
     /// An encoded [`Snapshot`].
-    bytes: Blob,
+    bytes: B,
 }
 
-impl Sealed {
-    fn new(chain: Chain, bytes: Blob) -> Self {
-        let digest = xxh3_128(&bytes);
+impl<'a> Sealed<Borrowed<'a>> {
+    fn new(chain: Chain, bytes: &'a [u8]) -> Self {
+        let digest = xxh3_128(bytes);
         let length = bytes.len() as u64;
         Sealed {
             chain,
             length,
             longest: u32::MAX,
             digest,
-            content: Some(Content { digest, number: 0, bytes }),
+            content: Some(Content { digest, number: 0, bytes: Borrowed(bytes) }),
         }
     }
 }
@@ -56,15 +56,22 @@ impl Sealed {
 impl Snapshot {
     /// The snapshot as bytes that [`Snapshot::unseal`] reads. Equal snapshots have equal bytes.
     pub fn seal(&self) -> Vec<u8> {
-        encode(&Sealed::new(self.chain, Blob::from(encode(self))))
+        Snapshot::seal_bytes(self.chain, &self.machine)
+    }
+
+    /// The snapshot of a machine with this snapshot of its own, as [`Snapshot::seal`] writes it. Snapshots can be long, so no more
+    /// than two copies of one are in memory at a time.
+    pub fn seal_bytes(chain: Chain, machine: &[u8]) -> Vec<u8> {
+        let content = encode(&(chain, Borrowed(machine)));
+        encode(&Sealed::new(chain, &content))
     }
 
     /// The snapshot that was sealed; `None` if any byte is not as [`Snapshot::seal`] wrote it. The bytes may be anything, and no more is
     /// allocated than in proportion to them.
     pub fn unseal(bytes: &[u8]) -> Option<Snapshot> {
-        let sealed: Sealed = decode(bytes).ok()?;
-        let content = sealed.content.as_ref()?.bytes.clone();
-        let snapshot: Snapshot = decode(&content).ok()?;
-        (sealed == Sealed::new(snapshot.chain, content)).then_some(snapshot)
+        let sealed: Sealed<Borrowed<'_>> = decode(bytes).ok()?;
+        let content = sealed.content.as_ref()?.bytes.0;
+        let (chain, Borrowed(machine)) = decode(content).ok()?;
+        (sealed == Sealed::new(chain, content)).then(|| Snapshot { chain, machine: machine.into() })
     }
 }

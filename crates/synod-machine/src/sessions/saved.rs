@@ -3,25 +3,23 @@
 
 use super::Limits;
 use super::table::{Reply, Session, Table};
-use crate::blob::Blob;
+use crate::blob::Borrowed;
 use crate::machine::{NotRestored, StateMachine, plausible};
 use crate::sorted::Sorted;
 use crate::{decode, encode, encoded_len};
 use std::hash::Hash;
 
 /// Limits, commands applied, the next session's number, the sessions (number, client, last use, answers) and the machine.
-type Saved<O> = (Limits, u64, u64, Vec<Row<O>>, Blob);
+type Saved<'a, O> = (Limits, u64, u64, Vec<Row<O>>, Borrowed<'a>);
 type Row<O> = (u64, u64, u64, Sorted<u64, Reply<O>>);
 
 /// Everything that follows from the log.
 pub(super) fn snapshot<M: StateMachine>(machine: &M, table: &Table<M::Output>) -> Vec<u8> {
-    let rows = table
+    let rows: Vec<Row<M::Output>> = table
         .open()
         .map(|(id, Session { client, used, replies })| (id, *client, *used, replies.clone()))
         .collect();
-    let saved: Saved<M::Output> =
-        (table.limits(), table.now(), table.next(), rows, Blob::from(machine.snapshot()));
-    encode(&saved)
+    encode(&(table.limits(), table.now(), table.next(), rows, Borrowed(&machine.snapshot())))
 }
 
 /// Restores the machine, and gives back the table that was with it.
@@ -30,7 +28,7 @@ pub(super) fn restore<M: StateMachine>(
     limits: Limits,
     snapshot: &[u8],
 ) -> Result<Table<M::Output>, NotRestored> {
-    let (theirs, now, next, rows, inner): Saved<M::Output> = decode(snapshot)?;
+    let (theirs, now, next, rows, inner): Saved<'_, M::Output> = decode(snapshot)?;
     if theirs != limits {
         return Err(NotRestored::because(format!(
             "its sessions have the limits {theirs:?}, ours {limits:?}; give all members the same"
@@ -39,7 +37,7 @@ pub(super) fn restore<M: StateMachine>(
     plausible("the number of commands applied", now)?;
     plausible("the next session", next)?;
     let table = rebuild(limits, now, next, rows).map_err(NotRestored::because)?;
-    machine.restore(&inner)?;
+    machine.restore(inner.0)?;
     Ok(table)
 }
 
