@@ -94,6 +94,19 @@ fn a_wait_as_long_as_both_ways_may_not_be() {
 }
 
 #[test]
+fn a_timer_ends_with_a_crash() {
+    let mut system = timed(vec![metronome(2)]);
+    system.faults.crashable = vec![true];
+    (system.faults.max_down, system.faults.max_crashes) = (1, Some(1));
+    // While it is down, nothing is due. Once it is back, its timer is new.
+    let run = "# synod trace 1\ntick\ncrash 0\ntick\ntick\ntick\nrecover 0\ntick\ntick\ntimeout 0  0\n";
+    assert_eq!(trace::parse(run).unwrap().resolve(&system).unwrap().states.len(), 10);
+    let early = run.replacen("recover 0\ntick\n", "recover 0\n", 1);
+    let error = trace::parse(&early).unwrap().resolve(&system).err().unwrap();
+    assert!(error.message.contains("not possible here: timeout 0"), "{error}");
+}
+
+#[test]
 fn walks_take_ticks() {
     let run = walk(&asking(), |possible| possible - 1, 100);
     assert!(

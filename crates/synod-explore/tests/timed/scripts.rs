@@ -43,20 +43,24 @@ pub(crate) struct At {
 }
 
 impl Script {
-    fn react(at: &mut At, reaction: &Reaction, o: &mut Out<Self>) {
-        at.state = reaction.goes_to.unwrap_or(at.state);
+    /// Reacts, and leaves the state alone if it stays the same.
+    fn react(at: &mut Cow<'_, At>, reaction: &Reaction, o: &mut Out<Self>) {
+        let mut next = At { state: reaction.goes_to.unwrap_or(at.state), left: at.left };
         for one in &reaction.does {
             match one {
                 Do::Set(timer, after) => {
                     o.set_timer(*timer, Duration::from_secs(after.start)..Duration::from_secs(after.end));
                 }
                 Do::Cancel(timer) => o.cancel_timer(*timer),
-                Do::Send(to, msg) if at.left > 0 => {
-                    at.left -= 1;
+                Do::Send(to, msg) if next.left > 0 => {
+                    next.left -= 1;
                     o.send(Id::from(*to), *msg);
                 }
                 Do::Send(..) => {}
             }
+        }
+        if next != **at {
+            *at.to_mut() = next;
         }
     }
 }
@@ -69,22 +73,18 @@ impl Actor for Script {
     type Storage = ();
 
     fn on_start(&self, _: Id, _: &Option<()>, o: &mut Out<Self>) -> At {
-        let mut at = At { state: 0, left: self.messages_left };
+        let mut at = Cow::Owned(At { state: 0, left: self.messages_left });
         Self::react(&mut at, &self.start, o);
-        at
+        at.into_owned()
     }
 
     fn on_msg(&self, _: Id, at: &mut Cow<'_, At>, _: Id, msg: u8, o: &mut Out<Self>) {
         let reaction = &self.messages[usize::from(msg)][usize::from(at.state)];
-        if reaction.goes_to.is_some() || !reaction.does.is_empty() {
-            Self::react(at.to_mut(), reaction, o);
-        }
+        Self::react(at, reaction, o);
     }
 
     fn on_timeout(&self, _: Id, at: &mut Cow<'_, At>, timer: &u8, o: &mut Out<Self>) {
         let reaction = &self.timers[usize::from(*timer)][usize::from(at.state)];
-        if reaction.goes_to.is_some() || !reaction.does.is_empty() {
-            Self::react(at.to_mut(), reaction, o);
-        }
+        Self::react(at, reaction, o);
     }
 }
