@@ -10,8 +10,10 @@
 
 mod admittance;
 mod memory;
+mod order;
 mod standing;
 
 pub use admittance::{Admission, Admittance, Answer, Reason};
-pub use memory::{Memory, Order};
+pub use memory::Memory;
+pub use order::{Order, Owed, Rests};
 pub use standing::{Begun, Known, Lack, MOST_STARTS, Mine, Standing};

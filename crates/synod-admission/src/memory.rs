@@ -1,4 +1,4 @@
-//! The memory of a member about its peers, and the sends that must wait until that memory is durable.
+//! The memory of a member about its peers, and how much of it is durable.
 
 use crate::standing::{Known, Standing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,45 +73,6 @@ impl Memory {
     }
 }
 
-/// The order of a batch's sends and its flush: which sends may leave before it, and whether there must be one.
-///
-/// A send rests on everything that came before it in its batch, and on what earlier batches left unflushed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Order {
-    /// The index of the first send before which something must be durable.
-    from: Option<usize>,
-    /// True if the flush may not be put off even if no send waits for it.
-    due: bool,
-}
-
-impl Order {
-    /// Lets everything after the first `sends` of the batch wait for a flush.
-    pub fn wait(&mut self, sends: usize) {
-        self.from.get_or_insert(sends);
-    }
-
-    /// Demands a flush at the end of this batch, since somebody waits for it.
-    pub fn flush(&mut self) {
-        self.due = true;
-    }
-
-    /// The number of the batch's `sends` that may leave at once.
-    pub fn free(&self, sends: usize) -> usize {
-        self.from.map_or(sends, |from| from.min(sends))
-    }
-
-    /// True if the batch, with so many `sends` in all, needs a flush now.
-    pub fn needs_flush(&self, sends: usize) -> bool {
-        self.due || self.free(sends) < sends
-    }
-
-    /// Ends the batch. If it was not flushed, every send of the next batch waits.
-    pub fn end(&mut self, flushed: bool) {
-        let owed = self.from.is_some() && !flushed;
-        *self = Order { from: owed.then_some(0), due: false };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,23 +109,5 @@ mod tests {
         memory.greet(1, &Standing { disk: 8, boot: 9, saves: 99, ..AT });
         assert_eq!(memory.known(1), Some(Known::of(&AT)));
         assert!(memory.is_durable(1));
-    }
-
-    #[test]
-    fn sends_after_what_is_not_durable_wait_in_this_batch_and_in_later_ones() {
-        let mut order = Order::default();
-        assert_eq!((order.free(5), order.needs_flush(5)), (5, false));
-        order.wait(2);
-        order.wait(4);
-        assert_eq!((order.free(5), order.needs_flush(5)), (2, true));
-        // No send follows, so the flush can wait, and so does whatever is sent later.
-        assert_eq!((order.free(2), order.needs_flush(2)), (2, false));
-        order.end(false);
-        assert_eq!((order.free(0), order.needs_flush(0)), (0, false));
-        assert_eq!((order.free(3), order.needs_flush(3)), (0, true));
-        order.end(true);
-        assert_eq!((order.free(3), order.needs_flush(3)), (3, false));
-        order.flush();
-        assert_eq!((order.free(3), order.needs_flush(3)), (3, true));
     }
 }

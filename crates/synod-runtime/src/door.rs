@@ -1,5 +1,6 @@
 //! The messages that clients may send, as a type of their own: anything else that a client sends is no message at all.
 
+use crate::admission::Rests;
 use crate::changes::Whole;
 use serde::de::DeserializeOwned;
 use stateright::actor::Actor;
@@ -16,6 +17,17 @@ pub trait Door<A: Actor> {
     /// [`Timings::answer`](crate::Timings::answer) depends on it.
     fn call(_: &A::Msg) -> Option<u64> {
         None
+    }
+
+    /// True if the message of a member only adds a vote to those of its ballot. Messages that rest on no vote ([`Rests::OnNoVote`]) need
+    /// not wait until it is durable here that its sender had made the vote durable.
+    fn is_vote(_: &A::Msg) -> bool {
+        false
+    }
+
+    /// The durable things on which a message to another member rests.
+    fn rests(_: &A::Msg) -> Rests {
+        Rests::OnAll
     }
 }
 

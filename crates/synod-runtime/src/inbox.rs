@@ -1,8 +1,9 @@
 //! The queues of events that wait for a step. They are bounded and served in turn, so that no source starves another.
 //!
-//! Timers, messages to itself, choices and the members' messages take turns. Clients may be many and in a hurry: they come when
+//! Timers, choices and the members' messages take turns. Clients may be many and in a hurry: they come when
 //! nothing else is left, and after every few other events in any case. Clients take turns among themselves
-//! (`lines.rs`).
+//! (`lines.rs`). Messages to itself have a part of each batch for themselves, the last. An actor saves there what it has just
+//! proposed, so that all that it proposes in a batch leaves before the flush.
 
 use crate::counts::Counts;
 use crate::ids::FIRST_CLIENT;
@@ -62,7 +63,7 @@ impl<A: Actor> fmt::Debug for Trigger<A> {
 /// Limits of how much may wait, and how much one batch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most events per batch.
+    /// The most events per batch, and as many messages of the process to itself.
     pub batch: usize,
     /// A batch that has this many bytes to save or to send takes no further event.
     pub batch_bytes: usize,
@@ -211,7 +212,12 @@ impl<A: Actor> Queues<A> {
         }
     }
 
-    /// The next event: each source that has one gets its turn, and clients come after the others.
+    /// The next message to itself.
+    pub(crate) fn next_to_itself(&mut self) -> Option<Trigger<A>> {
+        self.local.pop_front().inspect(|event| self.local_bytes -= event.len())
+    }
+
+    /// The next event of another source: each that has one gets its turn, and clients come after the others.
     pub(crate) fn next(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Trigger<A>> {
         if self.since_client < OTHERS_FIRST
             && let Some(event) = self.next_of_others(timers, now)
@@ -234,12 +240,11 @@ impl<A: Actor> Queues<A> {
     }
 
     fn next_of_others(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Trigger<A>> {
-        for _ in 0..4 {
-            self.turn = (self.turn + 1) % 4;
+        for _ in 0..3 {
+            self.turn = (self.turn + 1) % 3;
             let event = match self.turn {
                 0 => timers.due(now).map(|timer| Trigger::Timeout { timer }),
-                1 => self.local.pop_front().inspect(|event| self.local_bytes -= event.len()),
-                2 => (!self.random.is_empty()).then(|| self.random.remove(0)),
+                1 => (!self.random.is_empty()).then(|| self.random.remove(0)),
                 _ => self.inbox.pop_front().inspect(|event| self.inbox_bytes -= event.len()),
             };
             if event.is_some() {
@@ -272,16 +277,18 @@ mod tests {
 
     /// The sources that had the next turns: `c` a client, `m` a member, `l` the process itself, `t` a timer.
     fn turns(queues: &mut Queues<Nobody>, timers: &mut Timers<u16>) -> String {
-        let next = std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1)));
-        next.map(|event| match event {
-            Trigger::Deliver { src, .. } if src >= FIRST_CLIENT => 'c',
-            Trigger::Deliver { src: LOCAL_CLIENT, .. } => 'p',
-            Trigger::Deliver { src: 0, .. } => 'l',
-            Trigger::Deliver { .. } => 'm',
-            Trigger::Timeout { .. } => 't',
-            Trigger::Random { .. } => 'r',
-        })
-        .collect()
+        let mut next: Vec<_> = std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1))).collect();
+        next.extend(std::iter::from_fn(|| queues.next_to_itself()));
+        next.into_iter()
+            .map(|event| match event {
+                Trigger::Deliver { src, .. } if src >= FIRST_CLIENT => 'c',
+                Trigger::Deliver { src: LOCAL_CLIENT, .. } => 'p',
+                Trigger::Deliver { src: 0, .. } => 'l',
+                Trigger::Deliver { .. } => 'm',
+                Trigger::Timeout { .. } => 't',
+                Trigger::Random { .. } => 'r',
+            })
+            .collect()
     }
 
     #[test]
@@ -302,12 +309,12 @@ mod tests {
             );
         }
         let turns = turns(&mut queues, &mut timers);
-        let (first, rest) = turns.split_at(32);
-        assert_eq!(first.matches('c').count(), 2, "{turns}: once in sixteen");
-        for other in ['m', 'l', 't'] {
+        let (first, rest) = turns.split_at(21);
+        assert_eq!(first.matches('c').count(), 1, "{turns}: once in sixteen");
+        for other in ['m', 't'] {
             assert_eq!(first.matches(other).count(), 10, "{turns}");
         }
-        assert_eq!(rest, "c".repeat(98));
+        assert_eq!(rest, "c".repeat(99) + &"l".repeat(10));
     }
 
     #[test]

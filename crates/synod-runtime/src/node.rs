@@ -1,10 +1,10 @@
 //! The loop: receive a batch, step each event through the actor, make what was saved durable with one flush, send.
 //!
-//! Nothing that follows from a save leaves before the save is durable (spec G1). Nothing that follows from a peer's message
-//! leaves before the number of saves that the peer had made is durable here. Both wait for the same flush. Messages sent before
-//! either in a batch do not wait, so a leader's proposal is on the wire while its own acceptance is being flushed.
+//! Nothing that follows from a save leaves before the save is durable (spec G1). Nothing that rests on a peer's message leaves for
+//! another member before the number of saves that the peer had made is durable here. Both wait for the same flush. Other messages do not
+//! wait, so a leader's proposal is on the wire while its own acceptance is being flushed ([`Rests`]).
 
-use crate::admission::{Admission, Admittance, Mine, Order};
+use crate::admission::{Admission, Admittance, Mine, Order, Owed, Rests};
 use crate::apart::Apart;
 use crate::changes::Changes;
 use crate::disk::Disk;
@@ -58,8 +58,11 @@ pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
 struct Batch {
     /// Encoded messages, one after another.
     bytes: Vec<u8>,
-    sends: Vec<(u64, Range<usize>)>,
-    /// The order of sends and saves: it says from which send on something durable must come first.
+    /// The messages that leave before the flush.
+    free: Vec<(u64, Range<usize>)>,
+    /// The messages that leave after it.
+    held: Vec<(u64, Range<usize>)>,
+    /// The order of sends and saves: it says before which sends something must be durable.
     order: Order,
 }
 
@@ -221,14 +224,8 @@ where
             return Err(Stopped::Older(reason));
         }
         let before = self.counts.steps;
-        for _ in 0..self.limits.batch {
-            // What was told before the start waits for it.
-            if self.state.is_none() || self.staged() >= self.limits.batch_bytes {
-                break;
-            }
-            let Some(event) = self.queues.next(&mut self.timers, now) else { break };
-            self.step(now, event)?;
-        }
+        self.steps(now, |node| node.queues.next(&mut node.timers, now))?;
+        self.steps(now, |node| node.queues.next_to_itself())?;
         if self.counts.steps > before {
             let took = self.wire.now().saturating_sub(now);
             self.timings.steps.add(took);
@@ -237,6 +234,23 @@ where
         if self.timings.is_waited_for() {
             let now = self.wire.now();
             self.timings.sent(now);
+        }
+        Ok(())
+    }
+
+    /// Steps events of one kind, as many as a batch may hold.
+    fn steps(
+        &mut self,
+        now: Duration,
+        next: impl Fn(&mut Self) -> Option<Trigger<A>>,
+    ) -> Result<(), Stopped<A>> {
+        for _ in 0..self.limits.batch {
+            // What was told before the start waits for it.
+            if self.state.is_none() || self.staged() >= self.limits.batch_bytes {
+                break;
+            }
+            let Some(event) = next(self) else { break };
+            self.step(now, event)?;
         }
         Ok(())
     }
@@ -332,7 +346,7 @@ where
         self.counts.steps += 1;
         match &event {
             Trigger::Deliver { src, msg, bytes } => {
-                self.note_peer(*src);
+                self.note_peer(*src, if C::is_vote(msg) { Owed::Vote } else { Owed::Peer });
                 if *src >= LOCAL_CLIENT
                     && let Some(call) = C::call(msg)
                 {
@@ -370,13 +384,13 @@ where
 
     /// Remembers how many saves the peer had made, before its message has any effect. Otherwise the peer could come
     /// back with less, and nobody would know.
-    fn note_peer(&mut self, src: u64) {
+    fn note_peer(&mut self, src: u64, owed: Owed) {
         let (Some(store), Some(standing)) = (&mut self.store, self.transport.peer_standing(src)) else {
             return;
         };
         store.memory_mut().rest_on(src, &standing);
         if !store.memory().is_durable(src) {
-            self.batch.order.wait(self.batch.sends.len());
+            self.batch.order.owe(owed);
         }
     }
 
@@ -400,7 +414,7 @@ where
                         recorder.entries.output(Output::Save { change: Change::of(change) });
                     }
                     self.counts.saves += 1;
-                    self.batch.order.wait(self.batch.sends.len());
+                    self.batch.order.owe(Owed::Save);
                     self.batch.order.flush();
                 }
                 Command::Send(to, msg) => {
@@ -421,7 +435,8 @@ where
                         {
                             self.timings.answers(to, call);
                         }
-                        self.batch.sends.push((to, range.clone()));
+                        let rests = if to >= LOCAL_CLIENT { Rests::OnSaves } else { C::rests(&msg) };
+                        self.batch.push(to, range.clone(), rests);
                     }
                     last = Some((msg, range));
                 }
@@ -458,9 +473,9 @@ where
         if let Some(recorder) = &mut self.recorder {
             recorder.write().map_err(Stopped::Record)?;
         }
-        let sends = self.batch.sends.len();
-        let (free, flush) = (self.batch.order.free(sends), self.batch.order.needs_flush(sends));
-        self.send(0..free);
+        let flush = self.batch.order.needs_flush();
+        let (free, held) = (std::mem::take(&mut self.batch.free), std::mem::take(&mut self.batch.held));
+        self.send(&free);
         if let Some(store) = self.store.as_mut() {
             let peers: Vec<u64> = self.transport.peers().collect();
             if flush {
@@ -482,8 +497,8 @@ where
                 self.tell_known(peer);
             }
         }
-        self.send(free..sends);
-        self.batch.clear(flush);
+        self.send(&held);
+        self.batch.clear(flush, free, held);
         Ok(())
     }
 
@@ -494,9 +509,9 @@ where
         }
     }
 
-    fn send(&mut self, which: Range<usize>) {
+    fn send(&mut self, which: &[(u64, Range<usize>)]) {
         let Node { batch, transport, wire, counts, outlet, outlet_bytes, limits, .. } = self;
-        for (to, range) in &batch.sends[which] {
+        for (to, range) in which {
             if is_local_client(*to) {
                 if outlet.len() >= limits.local || *outlet_bytes + range.len() > limits.local_bytes {
                     counts.local_full += 1;
@@ -530,9 +545,22 @@ impl Batch {
         start..self.bytes.len()
     }
 
-    fn clear(&mut self, flushed: bool) {
+    fn push(&mut self, to: u64, range: Range<usize>, rests: Rests) {
+        let sends = if self.order.holds(rests) { &mut self.held } else { &mut self.free };
+        sends.push((to, range));
+    }
+
+    /// Ends the batch. These lists were taken from it, and are used again.
+    fn clear(
+        &mut self,
+        flushed: bool,
+        mut free: Vec<(u64, Range<usize>)>,
+        mut held: Vec<(u64, Range<usize>)>,
+    ) {
         self.bytes.clear();
-        self.sends.clear();
+        free.clear();
+        held.clear();
+        (self.free, self.held) = (free, held);
         self.order.end(flushed);
     }
 }

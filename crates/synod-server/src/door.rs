@@ -3,6 +3,7 @@
 use crate::stable::PaxosChanges;
 use serde::{Deserialize, Serialize};
 use synod::{Ask, Msg, Process};
+use synod_runtime::admission::Rests;
 use synod_runtime::door::Door;
 
 /// A message as a client says it: the first variant of [`Msg`] and no other, so that its bytes are a message's.
@@ -33,6 +34,21 @@ impl Door<Process> for PaxosChanges {
             _ => None,
         }
     }
+
+    fn is_vote(msg: &Msg) -> bool {
+        matches!(msg, Msg::Accepted { .. })
+    }
+
+    fn rests(msg: &Msg) -> Rests {
+        match msg {
+            // A proposal rests on the promises of its ballot (P2c) and on what its proposer has issued in it (V1). Votes of the ballot
+            // open instances and end waits, and no value depends on them. A question for confirmation commits nobody to anything.
+            Msg::Accept { .. } | Msg::Confirm { .. } => Rests::OnNoVote,
+            // An acceptor confirms from its own promise.
+            Msg::Confirmed { .. } => Rests::OnSaves,
+            _ => Rests::OnAll,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -48,21 +64,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_client_may_ask_and_say_nothing_else() {
+    /// One of every message that members send.
+    fn of_members() -> Vec<Msg> {
         let (instance, value, number) = (Instance(3), Value::from("x"), 7);
         let ballot = Ballot { round: 1, proposer: 0 };
-        for ask in [
-            Ask::Request { instance, value: value.clone() },
-            Ask::Read { instance },
-            Ask::Submit { number, command: value.clone() },
-            Ask::Query { number, command: value.clone() },
-            Ask::StaleQuery { number, command: value.clone() },
-        ] {
-            let msg = Msg::from(ask);
-            assert_eq!(read(&msg), Some(msg));
-        }
-        for msg in [
+        vec![
             Msg::Prepare { ballot, from: instance },
             Msg::Promise { ballot, accepted: PerInstance::new(), rest: None },
             Msg::Accept { ballot, instance, value: value.clone() },
@@ -82,7 +88,35 @@ mod tests {
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),
             Msg::Beat(Beat::Follow),
+        ]
+    }
+
+    #[test]
+    fn every_message_but_these_rests_on_all_that_is_known_of_peers() {
+        let names = |is: &dyn Fn(&Msg) -> bool| -> Vec<String> {
+            let such = of_members().into_iter().filter(|msg| is(msg));
+            such.map(|msg| format!("{msg:?}").split('(').next().unwrap_or_default().to_owned()).collect()
+        };
+        let rest = |rests: Rests| names(&|msg| <PaxosChanges as Door<Process>>::rests(msg) == rests);
+        assert_eq!(names(&|msg| <PaxosChanges as Door<Process>>::is_vote(msg)), ["Accepted"]);
+        assert_eq!(rest(Rests::OnNoVote), ["Accept", "Confirm"]);
+        assert_eq!(rest(Rests::OnSaves), ["Confirmed"]);
+    }
+
+    #[test]
+    fn a_client_may_ask_and_say_nothing_else() {
+        let (instance, value, number) = (Instance(3), Value::from("x"), 7);
+        for ask in [
+            Ask::Request { instance, value: value.clone() },
+            Ask::Read { instance },
+            Ask::Submit { number, command: value.clone() },
+            Ask::Query { number, command: value.clone() },
+            Ask::StaleQuery { number, command: value.clone() },
         ] {
+            let msg = Msg::from(ask);
+            assert_eq!(read(&msg), Some(msg));
+        }
+        for msg in of_members() {
             assert_eq!(read(&msg), None, "{msg:?}");
         }
     }

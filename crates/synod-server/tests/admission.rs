@@ -247,16 +247,19 @@ fn a_lost_end(lose: fn(&SimDisk, &SimDisk) -> SimDisk) {
     scene.until("an answer", |scene| scene.answer(3).is_some());
     assert_eq!(scene.answer(3), Some(chosen("x")));
     let saves = scene.world.node(2).and_then(|node| node.store()).map(Store::saves);
-    let zero = scene.world.node(0).and_then(|node| node.store()).expect("it runs");
-    let known = zero.memory().known(2).map(|known| known.saves);
-    assert_eq!((known, zero.memory().is_durable(2)), (saves, true), "it acted on that");
+    let known = |scene: &mut Scene| {
+        let zero = scene.world.node(0).and_then(|node| node.store()).expect("it runs");
+        (zero.memory().known(2).map(|known| known.saves), zero.memory().is_durable(2))
+    };
+    assert_eq!(known(&mut scene), (saves, false), "it has told a client, and no member");
     scene.crash(2);
     scene.disks[2] = lose(&scene.disks[2], &before);
     scene.start(2);
     let stopped = scene.run(1500);
     let [(2, Stopped::Older(reason))] = stopped.as_slice() else { panic!("{stopped:?}") };
     assert!(reason.to_string().contains("lost its end"), "{reason}");
-    // The same if member 0 was down meanwhile and has only its disk to go by.
+    // The same if member 0 was down meanwhile and has only its disk to go by, once a heartbeat had it flush.
+    assert_eq!(known(&mut scene), (saves, true));
     scene.crash(0);
     for id in [0, 2] {
         scene.start(id);

@@ -74,7 +74,7 @@ pub static CLAIMS: [Claim; 6] = [
 ];
 
 /// The hard cases.
-pub static WITNESSES: [Witness; 6] = [
+pub static WITNESSES: [Witness; 7] = [
     Witness { name: "told", says: "a client is told", shows: Shows::Past(Past::told) },
     Witness {
         name: "lacks",
@@ -90,6 +90,11 @@ pub static WITNESSES: [Witness; 6] = [
         name: "excused",
         says: "somebody rests on that vote, and has not answered",
         shows: Shows::Past(Past::excused),
+    },
+    Witness {
+        name: "forgotten",
+        says: "a client was told what rests on a vote, and whoever told it crashed before that was durable",
+        shows: Shows::Past(Past::forgotten),
     },
     Witness {
         name: "two-values",

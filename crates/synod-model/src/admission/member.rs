@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use synod_admission::{
-    Admission, Admittance, Answer, Begun, Known, Lack, Memory, Mine, Order, Reason, Standing,
+    Admission, Admittance, Answer, Begun, Known, Lack, Memory, Mine, Order, Owed, Reason, Rests, Standing,
 };
 
 /// A member, as the file describes it.
@@ -77,7 +77,7 @@ impl Turn<'_> {
         let process = &mut self.process;
         process.directory.vote = Some((value, self.drive.votes));
         process.directory.saves += 1;
-        process.order.wait(0);
+        process.order.owe(Owed::Save);
         process.order.flush();
     }
 
@@ -124,9 +124,19 @@ impl Turn<'_> {
     /// Ends the batch: what has to be durable is flushed, and what is new is said.
     fn end(mut self, before: &BTreeSet<(u64, u8)>, out: &mut Out<Member>) -> Alive {
         let spoken_to = self.process.spoken_to(self.member.rule);
-        let sends: Vec<(u64, u8)> = spoken_to.difference(before).copied().collect();
-        let count = sends.len() + usize::from(self.told.is_some());
-        let flush = self.process.order.needs_flush(count);
+        let mut sends: Vec<(u64, u8)> = spoken_to.difference(before).copied().collect();
+        if !sends.is_empty() {
+            self.process.order.holds(Rests::OnAll);
+        }
+        if self.told.is_some() {
+            self.process.order.holds(Rests::OnSaves);
+        }
+        // The broken member crashes before the flush or goes on without it, and nothing else has left yet.
+        let is_early = self.told.is_some() && self.is(Rule::ToldBeforeSaved);
+        if is_early {
+            sends.clear();
+        }
+        let flush = self.process.order.needs_flush() && !is_early;
         if flush {
             self.flush();
         }
@@ -338,7 +348,7 @@ impl Member {
         }
         turn.process.memory.rest_on(peer, standing);
         if !turn.process.memory.is_durable(peer) && !self.is(Rule::KnowledgeNotDurable) {
-            turn.process.order.wait(0);
+            turn.process.order.owe(Owed::Peer);
         }
         match turn.process.directory.vote {
             None => {

@@ -155,6 +155,11 @@ impl Process {
         &self.rests
     }
 
+    /// True if all that it knows of a peer is durable.
+    pub(super) fn knows_durably(&self, peer: u64) -> bool {
+        self.memory.is_durable(peer)
+    }
+
     /// Its directory.
     pub fn directory(&self) -> u64 {
         self.directory.mine.disk

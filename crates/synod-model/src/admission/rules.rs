@@ -7,6 +7,8 @@ pub enum Rule {
     StartNotDurable,
     /// News of a peer need not be durable before they have an effect.
     KnowledgeNotDurable,
+    /// A client is told before what its member saved is durable.
+    ToldBeforeSaved,
     /// A later batch does not wait for what an earlier one left unflushed.
     ForgetsOwed,
     /// Greetings are answered with what is durable, not with what was heard.

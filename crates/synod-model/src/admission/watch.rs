@@ -10,6 +10,8 @@ use synod_explore::{Observer, Step, Trigger};
 
 /// The knower that never answers.
 const CLIENT: u64 = u64::MAX;
+/// A client too, told by a member that has forgotten since on whose vote that rests.
+const FORGOTTEN: u64 = u64::MAX - 1;
 
 /// The votes that a member that takes part is seen to have lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,9 @@ pub struct Past {
     /// The effects that rest on votes: who acted, on whose vote, and on which. Only votes that may be lost are kept, and only as long as the disk of the member that
     /// acted was not at fault since.
     acted: BTreeSet<(u64, u64, u8)>,
+    /// The same of members that have only told a client, and whose knowledge of the voter is not durable yet. A crash forgets that
+    /// they acted. Then only the client still does.
+    told_by: BTreeSet<(u64, u64, u8)>,
     /// The directories with which each member ever took part.
     took_part: Vec<BTreeSet<u64>>,
     faulty: Vec<bool>,
@@ -49,6 +54,10 @@ pub struct Note {
     actor: u64,
     view: View,
     acted: BTreeSet<(u64, u64, u8)>,
+    /// The effects of what it told a client.
+    told_by: BTreeSet<(u64, u64, u8)>,
+    /// The peers of which it knows more than is durable. None if it is not up.
+    unsure: Option<BTreeSet<u64>>,
     told: Option<u8>,
     /// Whose vote it stepped, and which.
     stepped: Option<(u64, u8)>,
@@ -105,6 +114,8 @@ impl Observer<Member> for Watch {
             actor,
             view: self.view(index, step.after),
             acted: BTreeSet::new(),
+            told_by: BTreeSet::new(),
+            unsure: None,
             told: None,
             stepped: None,
             at_fault: matches!(step.trigger, Trigger::Random { choice: Fate::Back(_) | Fate::Wiped, .. }),
@@ -140,10 +151,17 @@ impl Observer<Member> for Watch {
                 let own = after.and_then(Process::vote).filter(|_| self.scene.may_fail(index));
                 note.acted.extend(own.map(|which| (CLIENT, actor, which)));
             }
-            if let (Say::Told(_) | Say::Vote { .. }, Some(after)) = (say, after) {
-                note.acted.extend(after.rests().iter().map(|(whose, which)| (actor, *whose, *which)));
+            let rests = || after.into_iter().flat_map(Process::rests).map(|(of, which)| (actor, *of, *which));
+            match say {
+                Say::Told(_) => note.told_by.extend(rests()),
+                Say::Vote { .. } => note.acted.extend(rests()),
+                _ => {}
             }
         }
+        note.unsure = after.map(|after| {
+            let peers = after.rests().iter().map(|(peer, _)| *peer);
+            peers.filter(|peer| !after.knows_durably(*peer)).collect()
+        });
         Some(note)
     }
 
@@ -153,10 +171,11 @@ impl Observer<Member> for Watch {
             next.faulty[me] = true;
             next.acted.retain(|(who, _, _)| *who != note.actor);
         }
+        next.settle(note);
         if let Some((whose, which)) = note.stepped {
             let lost =
                 |(who, of, known): &(u64, u64, u8)| (*who, *of) == (note.actor, whose) && *known != which;
-            if next.acted.iter().any(lost) {
+            if next.all_acted().any(lost) {
                 next.heard_behind = Some((note.actor, whose));
             }
         }
@@ -172,8 +191,7 @@ impl Observer<Member> for Watch {
         if let Some((directory, said)) = &note.took_part {
             next.took_part[me].insert(*directory);
             let acted = next
-                .acted
-                .iter()
+                .all_acted()
                 .filter(|(_, whose, which)| *whose == note.actor && note.view.lost.contains(which));
             let acted: BTreeSet<u64> = acted.map(|(who, _, _)| *who).collect();
             let majority = said.difference(&acted).count() + 1 > self.scene.members / 2;
@@ -187,9 +205,24 @@ impl Observer<Member> for Watch {
 }
 
 impl Past {
+    /// All effects that rest on votes.
+    fn all_acted(&self) -> impl Iterator<Item = &(u64, u64, u8)> {
+        self.acted.iter().chain(&self.told_by)
+    }
+
+    /// Keeps what a member told a client apart for as long as a crash would forget on what it rests.
+    fn settle(&mut self, note: &Note) {
+        self.told_by.extend(&note.told_by);
+        let mine = self.told_by.extract_if(.., |(who, whose, _)| {
+            *who == note.actor && note.unsure.as_ref().is_none_or(|unsure| !unsure.contains(whose))
+        });
+        let who = if note.unsure.is_some() { note.actor } else { FORGOTTEN };
+        self.acted.extend(mine.map(|(_, whose, which)| (who, whose, which)));
+    }
+
     /// A member that acted on a vote and the member whose vote that was. The latter takes part and lacks the vote, and the former has `answered` it or not.
     fn behind(&self, answered: bool) -> Option<(u64, u64)> {
-        self.acted.iter().find_map(|(who, whose, which)| {
+        self.all_acted().find_map(|(who, whose, which)| {
             let view = &self.views[*whose as usize];
             (view.lost.contains(which) && view.answered.contains(who) == answered).then_some((*who, *whose))
         })
@@ -199,7 +232,7 @@ impl Past {
     fn was_behind(&self) -> bool {
         self.over.iter().any(|(of, view)| {
             let mut acted =
-                self.acted.iter().filter(|(_, whose, which)| whose == of && view.lost.contains(which));
+                self.all_acted().filter(|(_, whose, which)| whose == of && view.lost.contains(which));
             acted.any(|(who, _, _)| !view.answered.contains(who))
         })
     }
@@ -262,11 +295,15 @@ impl Past {
     }
 
     pub(super) fn acted(&self) -> bool {
-        !self.acted.is_empty()
+        self.all_acted().next().is_some()
     }
 
     pub(super) fn lost(&self) -> bool {
         self.views.iter().any(|view| !view.lost.is_empty())
+    }
+
+    pub(super) fn forgotten(&self) -> bool {
+        self.acted.iter().any(|(who, _, _)| *who == FORGOTTEN)
     }
 
     pub(super) fn excused(&self) -> bool {

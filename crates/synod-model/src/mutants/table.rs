@@ -45,7 +45,7 @@ const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, do
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Mutant; 89] = [
+pub const MUTANTS: [Mutant; 90] = [
     roles(
         "last-value",
         Rule::LastValue,
@@ -459,8 +459,14 @@ pub const MUTANTS: [Mutant; 89] = [
     admits(
         "knowledge-not-durable",
         AdmissionRule::KnowledgeNotDurable,
-        "admission: what was heard of a peer is durable before it has an effect",
+        "admission: what was heard of a peer is durable before it has an effect on a member",
         "lets it have an effect at once",
+    ),
+    admits(
+        "told-before-saved",
+        AdmissionRule::ToldBeforeSaved,
+        "admission: what a client is told rests on durable saves",
+        "tells a client before it flushes",
     ),
     admits(
         "forgets-owed",

@@ -27,7 +27,7 @@ fn a_local_client_is_heard_at_once_recorded_and_answered_through_the_outlet() {
     node.turn(Duration::ZERO).expect("it goes on");
     assert_eq!(told(&mut scene), [(local, Do::Said(2)), (LOCAL_CLIENT, Do::Said(3))]);
     assert_eq!(told(&mut scene), []);
-    let bytes = tape.0.borrow().clone();
+    let bytes = tape.bytes();
     let mut reader = Reader::open(&bytes).expect("it is a record");
     let mut heard = Vec::new();
     while let Some(entry) = reader.next() {

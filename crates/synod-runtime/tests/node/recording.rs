@@ -14,7 +14,7 @@ fn a_long_message_is_in_the_record_once_and_is_read_whenever_it_came() {
     client(&mut scene, &script);
     pass(&mut scene, 200).expect("nobody stops");
     assert!(!said(&mut scene).is_empty());
-    let bytes = tape.0.borrow().clone();
+    let bytes = tape.bytes();
     let mut reader = Reader::open(&bytes).expect("it is a record");
     let mut came = Vec::new();
     while let Some(entry) = reader.next() {

@@ -64,7 +64,7 @@ fn a_choice_is_one_of_those_offered_and_a_later_one_takes_its_place() {
     pass(&mut scene, 20).expect("nobody stops");
     assert_eq!(said(&mut scene), [4], "no choice, nothing drawn");
     // Each draw is an event of its own in the record, and more than one of the three came up.
-    let bytes = tape.0.borrow().clone();
+    let bytes = tape.bytes();
     let mut reader = Reader::open(&bytes).expect("it is a record");
     let mut drawn = BTreeSet::new();
     while let Some(entry) = reader.next() {

@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synod_runtime::changes::Whole;
 use synod_runtime::inbox::Limits;
@@ -23,6 +22,8 @@ use synod_runtime::transport::{Config, Transport};
 pub(crate) enum Do {
     /// Say this back.
     Echo(u32),
+    /// Say this to another member.
+    Pass(u64, u32),
     /// Save this, then say it.
     Save(u32),
     /// Say this, then save: against the contract.
@@ -85,6 +86,7 @@ impl Actor for Scripted {
         state.to_mut().asked_by = Some(src);
         match msg {
             Do::Echo(n) => out.send(src, Do::Said(n)),
+            Do::Pass(to, n) => out.send(Id::from(to as usize), Do::Said(n)),
             Do::Save(n) => {
                 out.save(n);
                 out.send(src, Do::Said(n));
@@ -129,11 +131,17 @@ impl Actor for Scripted {
 
 /// A record in memory.
 #[derive(Clone, Default)]
-pub(crate) struct Tape(pub(crate) Rc<RefCell<Vec<u8>>>);
+pub(crate) struct Tape(Arc<Mutex<Vec<u8>>>);
+
+impl Tape {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().expect("nobody panicked").clone()
+    }
+}
 
 impl Write for Tape {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
