@@ -1,9 +1,8 @@
 //! The very same loop, transport, journal and recorder in a simulated world: whole clusters, thousands of faults, one seed.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synod::{Answer, Asking, Client, Instance, Pace, Process, Value, Want};
 use synod_explore::{Status, Subject};
@@ -27,11 +26,17 @@ const CLUSTER: u64 = 0x5ca1_ab1e;
 
 /// A record in memory.
 #[derive(Clone, Default)]
-struct Tape(Rc<RefCell<Vec<u8>>>);
+struct Tape(Arc<Mutex<Vec<u8>>>);
+
+impl Tape {
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().expect("nobody panicked").clone()
+    }
+}
 
 impl Write for Tape {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -226,7 +231,7 @@ where
     fn records(&self) -> Records {
         let mut records = Records::default();
         for (member, boot, tape) in &self.tapes {
-            records.add(&format!("member {member} start {boot}"), tape.0.borrow().clone());
+            records.add(&format!("member {member} start {boot}"), tape.bytes());
         }
         records
     }

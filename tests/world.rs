@@ -3,11 +3,11 @@
 
 use crate::callers::{Book, Caller};
 use crate::simulated::ms;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synod::{LogState, Pace, Process, ProcessState, Stable};
 use synod_replay::{Records, Replayed};
@@ -33,11 +33,17 @@ pub(crate) const MAX_VALUE: usize = 4096;
 
 /// A record in memory.
 #[derive(Clone, Default)]
-struct Tape(Rc<RefCell<Vec<u8>>>);
+struct Tape(Arc<Mutex<Vec<u8>>>);
+
+impl Tape {
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().expect("nobody panicked").clone()
+    }
+}
 
 impl Write for Tape {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -437,7 +443,7 @@ impl Cluster {
     pub(crate) fn records(&self) -> Records {
         let mut records = Records::default();
         for (member, _, boot, tape) in &self.tapes {
-            let bytes = tape.0.borrow().clone();
+            let bytes = tape.bytes();
             let mut reader = synod_runtime::record::Reader::open(&bytes).expect("it was written just now");
             // A directory that was wiped or is behind is another one's, and has nothing to tell.
             if reader.next().is_some() || !self.lost.contains(&(*member as usize)) {
@@ -457,7 +463,7 @@ impl Cluster {
 
     /// A checksum of everything that was sent and recorded.
     pub(crate) fn digest(&self) -> (u64, u64, Vec<Vec<u8>>) {
-        let tapes = self.tapes.iter().map(|(.., tape)| tape.0.borrow().clone()).collect();
+        let tapes = self.tapes.iter().map(|(.., tape)| tape.bytes()).collect();
         (self.world.digest(), self.world.sent(), tapes)
     }
 }

@@ -59,7 +59,7 @@ impl Client {
     /// # Errors
     /// Any of [`Error`]. [`Error::may_have_taken_effect`] tells if the command may have taken effect.
     pub fn submit(&self, command: StoreCommand, timeout: Duration) -> Result<StoreOutput, Error> {
-        self.send(command, timeout).wait()
+        self.running.wait_for(Kind::Submit, command, timeout)
     }
 
     /// Has a command executed, and does not wait.
@@ -77,7 +77,7 @@ impl Client {
         reading: Reading,
         timeout: Duration,
     ) -> Result<StoreOutput, Error> {
-        self.ask(command, reading, timeout).wait()
+        self.running.wait_for(Kind::Query(reading), command, timeout)
     }
 
     /// Has a command answered that changes nothing, and does not wait.
@@ -100,7 +100,7 @@ impl Client {
     /// # Errors
     /// Any of [`Error`].
     pub fn run<T>(&self, request: Request<T>) -> Result<T, Error> {
-        let output = self.start(request.kind, request.command, self.timeout).wait()?;
+        let output = self.running.wait_for(request.kind, request.command, self.timeout)?;
         Request::result(request.read, output)
     }
 

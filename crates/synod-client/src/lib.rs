@@ -24,7 +24,7 @@
 //! | `session` | a command takes effect at most once, and the outcome of its call is true: the actor that is explored and run |
 //! | `message`, `outcome` | what the application and the actor say to each other |
 //! | `lengths` | nothing is sent that the cluster would ignore for its length |
-//! | `running` | the thread with the socket and the clock |
+//! | `running` | the loop with the socket and the clock, and who turns it |
 //! | `client`, `requests`, `watch` | the front for threads |
 //! | `tasks` | the front for tasks, with the feature `tokio` |
 

@@ -1,7 +1,11 @@
-//! The thread that runs a client: the only place with a socket and a clock.
+//! The loop of a client: the only place with a socket and a clock.
 //!
 //! Any thread leaves calls in a list and wakes the loop. The loop hands them to the actor, turns once, and passes the outcomes on. It sleeps
 //! until a datagram, a timer, a deadline or a call comes.
+//!
+//! One thread at a time turns the loop. A thread that waits for its call turns it itself, if nobody does, so that no other thread has to be woken
+//! for the question or for the answer. The client's own thread, its keeper, turns the loop for calls that nobody waits for here, and when a
+//! timer is due.
 
 use crate::config::Config;
 use crate::error::Error;
@@ -15,7 +19,7 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use synod_machine::{Store, StoreCommand, StoreOutput};
@@ -30,7 +34,7 @@ use synod_runtime::wire::{UdpWire, Waker};
 
 type UdpClient = Node<SessionClient<Store>, Whole, DirDisk, UdpWire>;
 
-/// The function that takes the result of a call. It runs in the client's own thread, so it must not wait for anything.
+/// The function that takes the result of a call. It runs in the thread that turns the loop, so it must not wait for anything.
 pub(crate) type Then = Box<dyn FnOnce(Result<StoreOutput, Error>) + Send>;
 
 /// The kinds of calls.
@@ -58,11 +62,16 @@ struct List {
 /// The state that callers and the loop share.
 struct Shared {
     list: Mutex<List>,
+    /// The loop, for whoever turns it. None once it has ended.
+    turning: Mutex<Option<Turning>>,
     /// True if the loop will look at the list without being woken.
     is_awake: AtomicBool,
     finish: AtomicBool,
     waker: Arc<Waker>,
     longest: Longest,
+    /// True if the keeper has to turn the loop now.
+    wanted: Mutex<bool>,
+    wants: Condvar,
 }
 
 /// A running client. It ends when the last handle is dropped.
@@ -73,6 +82,8 @@ pub(crate) struct Running {
 
 /// The actor is told at the latest now that outcomes were taken.
 const MOST_KEPT: usize = 4096;
+/// The longest time for which the keeper does not look after the loop.
+const UNATTENDED: Duration = Duration::from_secs(1);
 /// The time that a client waits for its last message to be on its way when it ends.
 const FAREWELL: Duration = Duration::from_millis(20);
 
@@ -91,25 +102,60 @@ impl Running {
         if let Some(complaint) = config.complaint() {
             return Err(stopped(complaint));
         }
-        // A node does not leave the thread that made it.
-        let ((said, hears), config) = (sync_channel(1), config.clone());
-        let thread = std::thread::Builder::new().name("synod-client".to_owned());
-        let thread = thread.spawn(move || match Turning::new(&config) {
-            Ok(mut turning) => {
-                let _ = said.send(Ok(turning.shared.clone()));
-                turning.run();
-            }
-            Err(error) => {
-                let _ = said.send(Err(error));
-            }
+        let turning = Turning::new(config)?;
+        let shared = Arc::new(Shared {
+            list: Mutex::default(),
+            is_awake: AtomicBool::new(false),
+            finish: AtomicBool::new(false),
+            waker: turning.node.wire().waker(),
+            longest: Longest::of(config),
+            turning: Mutex::new(Some(turning)),
+            wanted: Mutex::new(true),
+            wants: Condvar::new(),
         });
-        let thread = thread.map_err(stopped)?;
-        let shared = hears.recv().unwrap_or_else(|_| Err(stopped("the client's thread has gone")))?;
+        let keeps = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("synod-client".to_owned());
+        let thread = thread.spawn(move || keeps.keep()).map_err(stopped)?;
         Ok(Running { shared, thread: Some(thread) })
     }
 
-    /// Hands a call to the loop.
+    /// Hands a call to the loop, and does not wait for it.
     pub(crate) fn call(&self, kind: Kind, command: StoreCommand, timeout: Duration, then: Then) {
+        self.leave(kind, command, timeout, then);
+        self.shared.wake();
+        self.shared.call_keeper();
+    }
+
+    /// Hands a call to the loop, and waits for its result.
+    pub(crate) fn wait_for(
+        &self,
+        kind: Kind,
+        command: StoreCommand,
+        timeout: Duration,
+    ) -> Result<StoreOutput, Error> {
+        let (then, result) = sync_channel(1);
+        let then = Box::new(move |output| {
+            let _ = then.try_send(output);
+        });
+        self.leave(kind, command, timeout, then);
+        if let Some(place) = self.shared.place() {
+            let mut output = None;
+            self.shared.turn_until(place, || {
+                output = result.try_recv().ok();
+                output.is_some()
+            });
+            if let Some(output) = output {
+                return output;
+            }
+        }
+        self.shared.wake();
+        // The loop gives every call its result. Only a loop that was killed from outside would not.
+        let gone = |_| Error::Stopped { why: "the client has gone".to_owned(), is_sent: true };
+        result.recv().unwrap_or_else(|error| Err(gone(error)))
+    }
+
+    /// Leaves a call in the list. One that cannot be sent has its result at once.
+    fn leave(&self, kind: Kind, command: StoreCommand, timeout: Duration, then: Then) {
         if let Err(error) = self.shared.longest.admit(&command) {
             return then(Err(error));
         }
@@ -119,18 +165,97 @@ impl Running {
         let now = Instant::now();
         // A time beyond the clock's end is as good as none: a year.
         let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(365 * 24));
-        let mut list = self.shared.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.shared.list();
         if let Some(why) = list.ended.clone() {
             drop(list);
             return then(Err(stopped(why)));
         }
         list.calls.push(Asked { kind, command, deadline, then });
-        drop(list);
-        self.shared.wake();
     }
 }
 
 impl Shared {
+    /// The loop, unless another thread turns it.
+    fn place(&self) -> Option<MutexGuard<'_, Option<Turning>>> {
+        match self.turning.try_lock() {
+            Ok(place) => Some(place),
+            Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Turns the loop until something is done or the loop ends. Then the keeper goes on with whatever is open.
+    fn turn_until(&self, mut place: MutexGuard<'_, Option<Turning>>, mut is_done: impl FnMut() -> bool) {
+        while !is_done() {
+            let Some(turning) = &mut *place else { return };
+            let ended = match turning.turn(self, Duration::MAX) {
+                Ok(true) => continue,
+                Ok(false) => "the client was ended".to_owned(),
+                Err(why) => why,
+            };
+            place.take().expect("it was there").end(self, &ended);
+        }
+        let is_idle = place.as_ref().is_none_or(Turning::is_idle);
+        drop(place);
+        // A call that came before the loop was given back found it taken.
+        if !is_idle || !self.list().calls.is_empty() {
+            self.call_keeper();
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call_keeper(&self) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.wants.notify_one();
+    }
+
+    /// Turns the loop when nobody else does: as long as a call is open, and when a timer is due.
+    fn keep(&self) {
+        let mut rest = Duration::ZERO;
+        loop {
+            let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = self.wants.wait_timeout_while(wanted, rest, |wanted| !*wanted);
+            *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+            // Whoever turns the loop calls the keeper if it is needed.
+            rest = UNATTENDED;
+            if let Some(place) = self.place() {
+                let Some(next) = self.attend(place) else { return };
+                rest = next;
+            }
+        }
+    }
+
+    /// Turns the loop for as long as a call is open or something is due. Returns the time until something will be; none if the loop has ended.
+    fn attend(&self, mut place: MutexGuard<'_, Option<Turning>>) -> Option<Duration> {
+        let mut most = Duration::ZERO;
+        loop {
+            let turning = place.as_mut()?;
+            let ended = match turning.turn(self, most) {
+                Ok(true) if turning.is_idle() && self.list().calls.is_empty() => {
+                    let rest = turning.rest();
+                    if !rest.is_zero() {
+                        drop(place);
+                        let is_called = !self.list().calls.is_empty();
+                        return Some(if is_called { Duration::ZERO } else { rest.min(UNATTENDED) });
+                    }
+                    most = Duration::ZERO;
+                    continue;
+                }
+                Ok(true) => {
+                    most = Duration::MAX;
+                    continue;
+                }
+                Ok(false) => "the client was ended".to_owned(),
+                Err(why) => why,
+            };
+            place.take()?.end(self, &ended);
+            return None;
+        }
+    }
+
     fn wake(&self) {
         if !self.is_awake.swap(true, Ordering::AcqRel) {
             // A failure would leave the call to the loop's next turn, which a timer brings about soon.
@@ -145,6 +270,7 @@ impl Drop for Running {
         self.shared.finish.store(true, Ordering::Release);
         self.shared.is_awake.store(false, Ordering::Release);
         self.shared.wake();
+        self.shared.call_keeper();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
         {
@@ -194,7 +320,6 @@ struct Open {
 /// The loop.
 struct Turning {
     node: UdpClient,
-    shared: Arc<Shared>,
     members: Vec<u64>,
     /// Calls that the actor does not have yet, oldest first.
     new: VecDeque<Asked>,
@@ -208,17 +333,8 @@ struct Turning {
 
 impl Turning {
     fn new(config: &Config) -> Result<Turning, Error> {
-        let node = node(config)?;
-        let shared = Arc::new(Shared {
-            list: Mutex::default(),
-            is_awake: AtomicBool::new(false),
-            finish: AtomicBool::new(false),
-            waker: node.wire().waker(),
-            longest: Longest::of(config),
-        });
         Ok(Turning {
-            node,
-            shared,
+            node: node(config)?,
             members: config.members.iter().map(|(id, _)| *id).collect(),
             new: VecDeque::new(),
             next: 0,
@@ -228,34 +344,37 @@ impl Turning {
         })
     }
 
-    fn run(&mut self) {
-        let why = loop {
-            match self.turn() {
-                Ok(true) => {}
-                Ok(false) => break "the client was ended".to_owned(),
-                Err(why) => break why,
-            }
+    /// Gives all calls an outcome. None can be made any more.
+    fn end(mut self, shared: &Shared, why: &str) {
+        let unseen = {
+            let mut list = shared.list();
+            list.ended = Some(why.to_owned());
+            mem::take(&mut list.calls)
         };
-        let mut list = self.shared.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.ended = Some(why.clone());
-        let unseen = mem::take(&mut list.calls);
-        drop(list);
         for (_, open) in self.open.drain() {
-            (open.then)(Err(Error::Stopped { why: why.clone(), is_sent: true }));
+            (open.then)(Err(Error::Stopped { why: why.to_owned(), is_sent: true }));
         }
         for asked in self.new.drain(..).chain(unseen) {
-            (asked.then)(Err(stopped(&why)));
+            (asked.then)(Err(stopped(why)));
         }
     }
 
-    /// One turn. Returns false once the client is to end.
-    fn turn(&mut self) -> Result<bool, String> {
+    /// True if no call waits for an outcome.
+    fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.new.is_empty()
+    }
+
+    /// The time until there is something to do even if nothing comes.
+    fn rest(&mut self) -> Duration {
+        let wakes = self.node.wakes();
+        wakes.saturating_sub(self.node.now())
+    }
+
+    /// One turn, which waits no longer than until `most`, by the time of the wire. Returns false once the client is to end.
+    fn turn(&mut self, shared: &Shared, most: Duration) -> Result<bool, String> {
         // First the mark is taken away and then the list is read: a call that comes in between wakes the loop for nothing.
-        self.shared.is_awake.store(false, Ordering::Release);
-        let new = {
-            let mut list = self.shared.list.lock().unwrap_or_else(PoisonError::into_inner);
-            mem::take(&mut list.calls)
-        };
+        shared.is_awake.store(false, Ordering::Release);
+        let new = mem::take(&mut shared.list().calls);
         self.new.extend(new);
         if !self.new.is_empty() || self.kept() > MOST_KEPT {
             self.tell(Call::Taken { outcomes: self.taken });
@@ -273,7 +392,7 @@ impl Turning {
             }
             self.deadlines.pop_first();
         }
-        if self.shared.finish.load(Ordering::Acquire) {
+        if shared.finish.load(Ordering::Acquire) {
             return self.finish().map(|()| false);
         }
         let until = match self.deadlines.first() {
@@ -282,7 +401,7 @@ impl Turning {
             Some((at, _)) => self.node.now() + at.saturating_duration_since(now),
             None => Duration::MAX,
         };
-        self.node.turn(until).map_err(|stopped| format!("the client had to stop: {stopped}"))?;
+        self.node.turn(until.min(most)).map_err(|stopped| format!("the client had to stop: {stopped}"))?;
         self.take_outcomes();
         Ok(true)
     }

@@ -51,7 +51,7 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 
 /// Writes a record.
 pub struct Recorder {
-    sink: Box<dyn Write>,
+    sink: Box<dyn Write + Send>,
     /// The entries of the present batch, after room for the chunk's head.
     pub(crate) entries: Entries,
 }
@@ -61,7 +61,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the sink cannot be written.
-    pub fn create(mut sink: Box<dyn Write>, header: &Header) -> io::Result<Recorder> {
+    pub fn create(mut sink: Box<dyn Write + Send>, header: &Header) -> io::Result<Recorder> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
         let mut fields = Vec::new();

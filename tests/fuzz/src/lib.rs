@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synod::{Msg, Process, Stable};
 use synod_machine::{Bank, Kv, Limits, Locks, Sessions, Snapshot, StateMachine};
@@ -167,16 +168,16 @@ pub fn record(data: &[u8]) {
 pub fn header() -> Vec<u8> {
     let application = postcard::to_allocvec(&wiring()).expect("plain data");
     let header = Header { cluster: 1, member: 0, disk: 5, boot: 1, application };
-    let sink = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let sink = Arc::new(Mutex::new(Vec::new()));
     Recorder::create(Box::new(Tape(sink.clone())), &header).expect("memory takes everything");
-    sink.take()
+    std::mem::take(&mut sink.lock().expect("nobody panicked"))
 }
 
-struct Tape(std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
+struct Tape(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Tape {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
