@@ -54,7 +54,7 @@ impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
     /// Answers a command that is not to be executed: with [`SessionOutput::NotAdmitted`]. Nothing changes but the checksum.
     pub fn refuse(&mut self, entry: &LogEntry) -> Value {
         let said = Self::say(Some(&SessionOutput::NotAdmitted));
-        self.chain.extend(entry.value().as_bytes(), said.as_bytes());
+        self.extend(entry, &said);
         said
     }
 
@@ -64,6 +64,11 @@ impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
         let mut restored = Applied { chain, ..self.clone() };
         restored.machine.restore(&machine).ok()?;
         Some(restored)
+    }
+
+    /// Takes an entry and its output into the checksum.
+    fn extend(&mut self, entry: &LogEntry, said: &Value) {
+        self.chain.extend_with([entry.head().as_bytes(), entry.command.as_bytes()], said.as_bytes());
     }
 
     /// An output in this wording.
@@ -89,7 +94,7 @@ impl<M: StateMachine, W: Wording<M>> Machine for Applied<M, W> {
     fn execute(&mut self, _: Instance, entry: &LogEntry) -> Value {
         let output = W::command(entry.command.as_bytes()).map(|command| self.machine.apply(&command));
         let said = Self::say(output.as_ref());
-        self.chain.extend(entry.value().as_bytes(), said.as_bytes());
+        self.extend(entry, &said);
         said
     }
 

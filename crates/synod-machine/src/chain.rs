@@ -42,12 +42,20 @@ impl Chain {
 
     /// Executes the next instance: its value as it stands in the log, and its output as [`encode`](crate::encode)d.
     pub fn extend(&mut self, value: &[u8], output: &[u8]) {
+        self.extend_with([value, &[]], output);
+    }
+
+    /// The same of a value in two parts.
+    pub fn extend_with(&mut self, value: [&[u8]; 2], output: &[u8]) {
         let mut hash = Xxh3::new();
         // The length tells where the value ends.
-        for word in [self.sum.0, self.next, value.len() as u64] {
+        let length = value.iter().map(|part| part.len() as u64).sum();
+        for word in [self.sum.0, self.next, length] {
             hash.update(&word.to_le_bytes());
         }
-        hash.update(value);
+        for part in value {
+            hash.update(part);
+        }
         hash.update(output);
         *self = Chain { next: self.next + 1, sum: Checksum(hash.digest()) };
     }

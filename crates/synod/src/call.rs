@@ -41,8 +41,12 @@ impl LogEntry {
 
     /// The value that stands for it in the log.
     pub fn value(&self) -> Value {
-        let head = format!("{:?} ", self.call);
-        Value::from([head.as_bytes(), self.command.as_bytes()].concat().as_slice())
+        Value::from([self.head().as_bytes(), self.command.as_bytes()].concat().as_slice())
+    }
+
+    /// The part of that value that stands before the command.
+    pub fn head(&self) -> String {
+        format!("{:?} ", self.call)
     }
 
     /// The command and call that a value stands for, if it stands for any. No two values stand for the same.
@@ -53,7 +57,7 @@ impl LogEntry {
         let (client, number): (u64, u64) = (client.parse().ok()?, number.parse().ok()?);
         let call = Call { client: Id::from(usize::try_from(client).ok()?), number };
         let logged = LogEntry { call, command: Value::from(&bytes[space + 1..]) };
-        (logged.value() == *value).then_some(logged)
+        (logged.head().as_bytes() == &bytes[..=space]).then_some(logged)
     }
 }
 

@@ -230,7 +230,9 @@ impl Store {
         }
         match operation {
             Operation::Put { key, value, lives } => {
-                let before = self.entry(key).and_then(|entry| entry.end);
+                // To look for what was there costs as much as to store something, so it is done only where it counts.
+                let is_asked = *lives == Lives::AsBefore;
+                let before = if is_asked { self.entry(key).and_then(|entry| entry.end) } else { None };
                 let end = self.end(*lives, before);
                 self.put(key, value.clone(), end, version);
                 Outcome::Stored { version }
