@@ -1,14 +1,16 @@
 //! Puts of one member while it takes snapshots of a large store, and its next start from them.
 //!
-//! `cargo bench -p synod-server --bench snapshots [-- --keys N --every N --seconds N --spare N --size N --data DIR]`
+//! `cargo bench -p synod-server --bench snapshots [-- --keys N --size N --every N --bytes N --alpha N --batch N --rounds N --seconds N
+//! --data DIR]`
+//!
+//! A round is at least so many seconds of puts with at least one snapshot in them, and a start after it. What is not given is as in a
+//! configuration that says nothing of it.
 
 use stateright::actor::Id;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synod::{
-    Ask, Cluster, Instance, Learning, Log, Msg, Process, QuorumRule, Quorums, Retry, Truncate, Value,
-};
+use synod::{Ask, Cluster, Learning, Log, Msg, Process, QuorumRule, Quorums, Retry, Truncate, Value};
 use synod_apply::{Applied, Compact};
 use synod_machine::{
     Blob, Limits as SessionLimits, Lives, Operation, SessionCommand, SessionOutput, Sessions, Store as Kept,
@@ -21,7 +23,7 @@ use synod_runtime::node::{LOCAL_CLIENT, Node};
 use synod_runtime::store::{Identity, Store};
 use synod_runtime::transport::{Config, Transport};
 use synod_runtime::wire::UdpWire;
-use synod_server::{Beside, PaxosChanges, UdpMember, WriterThread};
+use synod_server::{Beside, LogSettings, PaxosChanges, UdpMember, WriterThread};
 
 const CLUSTER: u64 = 5;
 /// Sessions, and the puts that each has open.
@@ -34,17 +36,27 @@ struct Sizes {
     keys: u64,
     size: usize,
     every: u64,
-    spare: u64,
+    bytes: u64,
+    alpha: u64,
+    batch: usize,
 }
 
 fn server(sizes: Sizes) -> Process {
     let machine =
         Sessions::new(Kept::default(), SessionLimits::default()).expect("there is room for a session");
     let machine: Applied<Kept, Compact> = Applied::new(machine);
-    let truncate = Truncate { every: sizes.every, spare: sizes.spare, chunk: 1 << 20, most: 1 << 32 };
+    let settings = LogSettings::default();
+    let truncate = Truncate {
+        every: sizes.every,
+        every_bytes: sizes.bytes,
+        spare: settings.keep,
+        spare_bytes: settings.keep_bytes,
+        chunk: settings.chunk,
+        most: settings.longest_snapshot,
+    };
     let log = Log {
-        alpha: 1024,
-        batch: 1,
+        alpha: sizes.alpha,
+        batch: sizes.batch,
         machine: Arc::new(machine),
         hold_off: None,
         catch_up: None,
@@ -69,7 +81,7 @@ fn server(sizes: Sizes) -> Process {
     let retry = Retry {
         on_nack: true,
         after: Some(Duration::from_millis(50)..Duration::from_millis(90)),
-        doublings: 0,
+        doublings: 7,
     };
     Process::Server { cluster: Arc::new(cluster), number: 0, retry }
 }
@@ -80,6 +92,11 @@ struct Member {
     beside: Beside<WriterThread>,
     /// The longest turn.
     longest: Duration,
+    /// The longest turn, without its flush.
+    steps: Duration,
+    /// The longest turn that saved a snapshot, with its flush and without.
+    saving: Duration,
+    saving_steps: Duration,
 }
 
 impl Member {
@@ -117,15 +134,29 @@ impl Member {
         );
         let thread = WriterThread::start(writing, waker).expect("a thread");
         let beside = Beside::new(&mut node, thread);
-        Member { node, beside, longest: Duration::ZERO }
+        Member {
+            node,
+            beside,
+            longest: Duration::ZERO,
+            steps: Duration::ZERO,
+            saving: Duration::ZERO,
+            saving_steps: Duration::ZERO,
+        }
     }
 
     fn turn(&mut self) -> Vec<(u64, Msg)> {
-        let began = Instant::now();
+        let (began, saved) = (Instant::now(), self.saved().0);
+        let flushed = self.node.timings().flush.sum();
         self.node.turn(Duration::from_millis(1)).expect("it goes on");
+        let flushing = self.node.timings().flush.sum().saturating_sub(flushed);
+        self.steps = self.steps.max(began.elapsed().saturating_sub(flushing));
         let told = self.node.told().collect();
         self.beside.attend(&mut self.node).expect("snapshots can be written");
         self.longest = self.longest.max(began.elapsed());
+        if self.saved().0 > saved {
+            self.saving = self.saving.max(began.elapsed());
+            self.saving_steps = self.saving_steps.max(began.elapsed().saturating_sub(flushing));
+        }
         told
     }
 
@@ -252,20 +283,24 @@ fn tell(what: &str, load: &mut Load, member: &mut Member, took: Duration) {
     let (now, most) = memory();
     let counts = member.node.store().expect("it has one").counts();
     println!(
-        "{what}: {} puts in {took:.1?}, p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, longest {:.1?}; longest turn {:.1?}; snapshot below {} of {} \
-         MB; {} compactions; {now} MB of memory, at most {most} MB",
+        "{what}: {} puts in {took:.1?}, p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, longest {:.1?}; longest turn {:.1?}, without its flush {:.1?}, with a snapshot saved {:.1?} and {:.1?}; \
+         snapshot below {} of {} MB; {} compactions; {now} MB of memory, at most {most} MB",
         load.latencies.len(),
         at(0.5),
         at(0.99),
         at(0.999),
         load.latencies.last().copied().unwrap_or_default(),
         member.longest,
+        member.steps,
+        member.saving,
+        member.saving_steps,
         member.saved().0,
         member.saved().1 >> 20,
         counts.compactions,
     );
     load.latencies.clear();
-    member.longest = Duration::ZERO;
+    (member.longest, member.steps) = (Duration::ZERO, Duration::ZERO);
+    (member.saving, member.saving_steps) = (Duration::ZERO, Duration::ZERO);
 }
 
 fn main() {
@@ -274,13 +309,16 @@ fn main() {
     let number = |name: &str, otherwise: u64| {
         given(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} needs a number")))
     };
+    let settings = LogSettings::default();
     let sizes = Sizes {
         keys: number("--keys", 1_000_000),
         size: number("--size", 256) as usize,
-        every: number("--every", 1 << 17),
-        spare: number("--spare", 1 << 12),
+        every: number("--every", settings.snapshot_every),
+        bytes: number("--bytes", settings.snapshot_bytes),
+        alpha: number("--alpha", settings.alpha),
+        batch: number("--batch", settings.batch as u64) as usize,
     };
-    let seconds = number("--seconds", 10);
+    let (rounds, seconds) = (number("--rounds", 5), number("--seconds", 10));
     let temporary = tempfile::tempdir().expect("a directory");
     let data = given("--data").map_or_else(|| temporary.path().to_owned(), Into::into);
 
@@ -289,41 +327,50 @@ fn main() {
     let began = Instant::now();
     load.until(&mut member, |load, _| load.at >= sizes.keys);
     tell("filling", &mut load, &mut member, began.elapsed());
-    let began = Instant::now();
-    let quiet = sizes.every / 4;
-    let (saved, next) = (member.saved().0, member.next());
-    load.until(&mut member, |_, member| member.saved().0 > saved || member.next() > next + quiet);
-    tell("the next snapshot or a quarter of the way", &mut load, &mut member, began.elapsed());
-    let began = Instant::now();
-    load.until(&mut member, |_, _| began.elapsed() > Duration::from_secs(seconds));
-    tell("with snapshots", &mut load, &mut member, began.elapsed());
-    let (next, saved) = (member.next(), member.saved().0);
-    drop(member);
+    let (mut longest, mut starts) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let (began, saved) = (Instant::now(), member.saved().0);
+        load.until(&mut member, |_, member| {
+            began.elapsed() > Duration::from_secs(seconds) && member.saved().0 > saved
+        });
+        longest.extend(load.latencies.iter().max().copied());
+        tell("with snapshots", &mut load, &mut member, began.elapsed());
+        let next = member.next();
+        drop(member);
+        let (again, took) = start(&data, sizes, &mut load, next);
+        member = again;
+        starts.push(took);
+    }
+    let median = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    };
+    println!("medians: longest put {:.1?}, start {:.1?}", median(&mut longest), median(&mut starts));
+}
 
+/// Starts a member again, and returns it with the time until its first answer.
+fn start(data: &Path, sizes: Sizes, load: &mut Load, next: u64) -> (Member, Duration) {
     let began = Instant::now();
-    let mut member = Member::open(&data, sizes);
+    let mut member = Member::open(data, sizes);
     let opened = began.elapsed();
     while member.node.state().is_none() {
         member.turn();
     }
-    let started = began.elapsed();
+    let (started, saved) = (began.elapsed(), member.saved().0);
     let session = load.sessions[0];
     let command = StoreCommand::Transact { when: Vec::new(), then: vec![Operation::Get { key: key(0) }] };
-    let number = load.sent[0] + 1;
+    load.sent[0] += 1;
+    let number = load.sent[0];
     let told = member.ask(LOCAL_CLIENT, submit(number, &SessionCommand::Apply { session, number, command }));
     assert!(matches!(told, SessionOutput::Output(_)), "{told:?}");
+    let took = began.elapsed();
+    assert!(member.next() >= next, "everything is executed again");
+    (member.longest, member.steps) = (Duration::ZERO, Duration::ZERO);
     let (now, most) = memory();
     println!(
-        "start: journal and snapshot read in {opened:.1?}, machine restored after {started:.1?}, first answer after {:.1?} ({} instances \
+        "start: journal and snapshot read in {opened:.1?}, machine restored after {started:.1?}, first answer after {took:.1?} ({} instances \
          since the snapshot); {now} MB of memory, at most {most} MB",
-        began.elapsed(),
-        next - saved,
+        next.saturating_sub(saved),
     );
-    assert!(
-        member
-            .node
-            .state()
-            .and_then(synod::ProcessState::server)
-            .is_some_and(|server| { server.log.as_ref().is_some_and(|log| log.next >= Instance(next)) })
-    );
+    (member, took)
 }

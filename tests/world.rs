@@ -207,6 +207,7 @@ fn wiring(size: usize) -> Wiring {
             bytes: 1 << 20,
             idle: Some(300),
         },
+        ..LogSettings::default()
     };
     Wiring {
         members: (0..size as u64).collect(),

@@ -45,7 +45,7 @@ fn object(id: u64, told: &Told) -> String {
     }
 }
 
-const HEADING: [&str; 12] = [
+const HEADING: [&str; 13] = [
     "member",
     "role",
     "ballot",
@@ -54,6 +54,7 @@ const HEADING: [&str; 12] = [
     "executed",
     "lag",
     "snapshot",
+    "log kept",
     "flush p50/p99",
     "hears",
     "memory",
@@ -114,6 +115,7 @@ fn row(status: &Status, chosen: u64) -> Vec<String> {
         dash(executed.map(grouped)),
         dash(executed.map(|executed| grouped(chosen.saturating_sub(executed)))),
         dash(log.snapshot.map(grouped)),
+        bytes(log.bytes),
         format!("{}/{}", milliseconds(flush.p50_seconds), milliseconds(flush.p99_seconds)),
         format!("{hears} of {}", status.peers.len()),
         dash(status.memory_bytes.map(bytes)),

@@ -273,6 +273,8 @@ pub struct LogFile {
 pub struct TruncateFile {
     /// At every instance that is a multiple of this.
     pub every: u64,
+    /// And once the values that were executed since then cost so many bytes. If left out, however many they cost.
+    pub bytes: Option<u64>,
     /// The number of instances below that are kept all the same.
     #[serde(default)]
     pub spare: u64,

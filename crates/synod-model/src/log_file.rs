@@ -99,7 +99,9 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
         catch_up: log.catch_up.then(any),
         truncate: log.truncate.as_ref().map(|given| Truncate {
             every: given.every,
+            every_bytes: given.bytes.unwrap_or(u64::MAX),
             spare: given.spare,
+            spare_bytes: u64::MAX,
             chunk: given.part.unwrap_or(usize::MAX),
             most: u64::MAX,
         }),

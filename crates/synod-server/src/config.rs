@@ -317,7 +317,7 @@ data = "/var/lib/one"
             key.is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
         };
         let shown: Vec<&str> = example.lines().filter(|line| is_setting(line)).collect();
-        assert_eq!(shown.len(), 26, "every key that has a default stands in it");
+        assert_eq!(shown.len(), 28, "every key that has a default stands in it");
         let without = |line: &&str| line.trim_start_matches("# ").to_owned();
         let all: Vec<String> = example
             .lines()
@@ -358,7 +358,9 @@ data = "/var/lib/one"
             ("log", "batch = 0", 9, "batch = 0: must be from 1 to 65536"),
             ("log", "catch-up = [3, 2]", 12, "the second larger"),
             ("log", "snapshot-every = 0", 18, "must be from 1"),
+            ("log", "snapshot-bytes = 9", 18, "must be from 1024"),
             ("log", "keep = -1", 8, "must be from 0"),
+            ("log", "keep-bytes = -1", 14, "must be from 0"),
             ("log", "chunk = 1", 9, "must be from 1024"),
             ("log", "longest-snapshot = 1", 20, "must be from 1048576"),
             ("log", "colour = 1", 1, "unknown field"),

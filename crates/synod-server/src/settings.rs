@@ -17,10 +17,14 @@ pub struct LogSettings {
     pub batch: usize,
     /// The time between two questions of a member to the others about what it has missed.
     pub catch_up: Range<Duration>,
-    /// The number of instances between two snapshots.
+    /// The most instances between two snapshots.
     pub snapshot_every: u64,
-    /// The number of instances below a snapshot that are kept for members that are behind.
+    /// The bytes of executed values after which a snapshot is due before that.
+    pub snapshot_bytes: u64,
+    /// The most instances below a snapshot that are kept for members that are behind.
     pub keep: u64,
+    /// The most bytes of values that are kept of these.
+    pub keep_bytes: u64,
     /// The bytes of a snapshot that one message holds.
     pub chunk: usize,
     /// The longest snapshot, in bytes, that a member takes over from another.
@@ -39,7 +43,9 @@ impl Default for LogSettings {
             batch: 256,
             catch_up: Duration::from_millis(100)..Duration::from_millis(300),
             snapshot_every: 20_000,
+            snapshot_bytes: 128 << 20,
             keep: 5_000,
+            keep_bytes: 32 << 20,
             chunk: 32 << 10,
             longest_snapshot: 4 << 30,
             max_key: 1024,
@@ -70,7 +76,9 @@ pub(crate) struct LogFile {
     batch: Option<Spanned<i64>>,
     catch_up: Option<Spanned<[u64; 2]>>,
     snapshot_every: Option<Spanned<i64>>,
+    snapshot_bytes: Option<Spanned<i64>>,
     keep: Option<Spanned<i64>>,
+    keep_bytes: Option<Spanned<i64>>,
     chunk: Option<Spanned<i64>>,
     longest_snapshot: Option<Spanned<i64>>,
 }
@@ -128,7 +136,8 @@ pub(crate) fn milliseconds(
 impl LogSettings {
     /// The complaint about settings under which no log can be kept; they may come from a flight record.
     pub fn complaint(&self) -> Option<String> {
-        if self.alpha == 0 || self.batch == 0 || self.snapshot_every == 0 || self.chunk == 0 {
+        let snapshots = [self.snapshot_every, self.snapshot_bytes, self.chunk as u64];
+        if self.alpha == 0 || self.batch == 0 || snapshots.contains(&0) {
             return Some("a window, a batch, a distance of snapshots or a chunk is 0".to_owned());
         }
         self.sessions.check().err().map(|error| error.to_string())
@@ -153,7 +162,14 @@ impl LogSettings {
                 (1, 1 << 40),
                 or.snapshot_every,
             )?,
+            snapshot_bytes: number(
+                "snapshot-bytes",
+                log.snapshot_bytes.as_ref(),
+                (1024, 1 << 40),
+                or.snapshot_bytes,
+            )?,
             keep: number("keep", log.keep.as_ref(), (0, 1 << 40), or.keep)?,
+            keep_bytes: number("keep-bytes", log.keep_bytes.as_ref(), (0, 1 << 40), or.keep_bytes)?,
             chunk: number("chunk", log.chunk.as_ref(), (1024, 4 << 20), or.chunk as u64)? as usize,
             longest_snapshot: number(
                 "longest-snapshot",

@@ -138,7 +138,7 @@ impl Changes<Stable> for PaxosChanges {
             // Acceptances that come below the log's start after this stay until it moves again.
             if log_start > state.acceptor.log_start {
                 state.acceptor.log_start = log_start;
-                state.acceptor.accepted.retain(|instance, _| instance >= log_start);
+                state.acceptor.accepted.drop_below(log_start);
             }
             if let (Some(snapshot), named) = snapshot.read() {
                 state.snapshot = Some(snapshot);
@@ -319,5 +319,11 @@ mod tests {
     #[should_panic(expected = "has gone from the stable state")]
     fn an_acceptor_that_forgets_above_where_its_log_begins_is_stopped() {
         PaxosChanges::difference(&stable(&[1], 0, None), &stable(&[0, 1], 0, None), &mut Vec::new());
+    }
+
+    #[test]
+    #[should_panic(expected = "#2 has gone from the stable state")]
+    fn an_acceptor_that_forgets_too_much_with_a_snapshot_is_stopped() {
+        PaxosChanges::difference(&stable(&[3], 2, Some(2)), &stable(&[0, 1, 2, 3], 0, None), &mut Vec::new());
     }
 }

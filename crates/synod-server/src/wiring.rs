@@ -83,7 +83,9 @@ fn log((settings, max_value): &(LogSettings, usize)) -> Log {
         catch_up: Some(settings.catch_up.clone()),
         truncate: Some(Truncate {
             every: settings.snapshot_every,
+            every_bytes: settings.snapshot_bytes,
             spare: settings.keep,
+            spare_bytes: settings.keep_bytes,
             chunk: settings.chunk,
             most: settings.longest_snapshot,
         }),

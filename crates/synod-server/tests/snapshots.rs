@@ -285,7 +285,14 @@ impl Scene {
     }
 
     fn start(&mut self) {
-        let truncate = Truncate { every: 2, spare: 0, chunk: 1 << 10, most: 1 << 20 };
+        let truncate = Truncate {
+            every: 2,
+            every_bytes: u64::MAX,
+            spare: 0,
+            spare_bytes: u64::MAX,
+            chunk: 1 << 10,
+            most: 1 << 20,
+        };
         let log = Log {
             alpha: 4,
             batch: 1 << 16,

@@ -118,6 +118,7 @@ impl Collector for Told {
             out.gauge("lag_instances", "Instances known to be chosen and not executed", None, status.lag())?;
         }
         out.gauge("log_start_instance", "The first instance that is not forgotten", None, log.start)?;
+        out.gauge("log", "The values that are kept of the log", bytes, log.bytes)?;
         out.gauge(
             "gap_instances",
             "Instances below the highest chosen one whose value is unknown",

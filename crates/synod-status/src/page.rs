@@ -221,6 +221,7 @@ fn log(status: &Status) -> Markup {
         }
         dl {
             (pair("first instance kept", &grouped(log.start)))
+            (pair("kept of the log", &bytes(log.bytes)))
             (pair("gaps", &grouped(log.gaps)))
             (pair("commands in the queue", &grouped(waiting.queue)))
             (pair("commands without an answer", &grouped(waiting.commands)))

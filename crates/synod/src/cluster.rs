@@ -1,7 +1,7 @@
 //! The configuration that every process knows: which roles each process plays, what a quorum is, and how values are learned. It
 //! is fixed for a run.
 
-use crate::ballot::Value;
+use crate::ballot::{Instance, Value};
 use crate::election::Election;
 use crate::machine::Machine;
 use crate::per_instance::ITEM_COSTS;
@@ -92,15 +92,27 @@ pub struct Log {
 /// The instances at which servers take snapshots, and what they keep and send of them (spec D9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truncate {
-    /// Servers take a snapshot at every instance that is a multiple of this. At least 1.
+    /// Snapshots are due at every instance that is a multiple of this. At least 1.
     pub every: u64,
+    /// A snapshot is also due once the values that were executed since the last one was due cost so many bytes.
+    pub every_bytes: u64,
     /// The number of instances below a snapshot that are kept all the same. A server that is behind by no more catches up from
     /// the log.
     pub spare: u64,
+    /// The most bytes that the values of these instances cost. Of longer values fewer instances are kept.
+    pub spare_bytes: u64,
     /// The bytes of a snapshot that one message holds. At least 1.
     pub chunk: usize,
     /// The longest snapshot, in bytes, that is taken over from another server.
     pub most: u64,
+}
+
+impl Truncate {
+    /// True if a snapshot is due below an instance, where the values that were executed since the last one was due cost so many bytes. Both are
+    /// functions of the log, so all servers take their snapshots at the same instances.
+    pub(crate) fn is_due(&self, next: Instance, executed: u64) -> bool {
+        next.0.is_multiple_of(self.every) || executed >= self.every_bytes
+    }
 }
 
 impl Cluster {

@@ -35,8 +35,8 @@ impl<T: Clone> PerInstance<T> {
         }
     }
 
-    /// Removes all items below an instance.
-    pub(crate) fn drop_below(&mut self, next: Instance) {
+    /// Removes all items below an instance. Copies of the map keep what they had.
+    pub fn drop_below(&mut self, next: Instance) {
         while let Some(instance) = self.keys().next().copied().filter(|instance| *instance < next) {
             self.remove(&instance);
         }
@@ -186,6 +186,18 @@ mod tests {
         let mut kept = map(&[(1, 10), (2, 20), (3, 30)]);
         kept.retain(|instance, item| instance == Instance(2) || *item == 30);
         assert_eq!(kept, map(&[(2, 20), (3, 30)]));
+    }
+
+    #[test]
+    fn what_lies_below_is_dropped_however_little_stays_and_copies_keep_it() {
+        let items: Vec<(u64, u32)> = (0..10).map(|i| (3 * i, i as u32)).collect();
+        for next in 0..32 {
+            let whole = map(&items);
+            let mut rest = whole.clone();
+            rest.drop_below(Instance(next));
+            let stays = items.iter().copied().filter(|(i, _)| *i >= next).collect::<Vec<_>>();
+            assert_eq!((rest, whole), (map(&stays), map(&items)), "below {next}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and never repeats the handler's code. So a mutant dies for the one thing that it changes.
 
 mod leading;
+mod logs;
 mod rules;
 mod table;
 

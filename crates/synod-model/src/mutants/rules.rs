@@ -1,13 +1,13 @@
 //! Each mutant doctors the state and the message before the real handler runs, or the state and the outputs after it.
 
+use super::logs::{answer_by_words, due, execute_at_once, execute_firsts, forget_what_is_due};
 use stateright::actor::{Command, Id, Out};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ask, Cluster, Instance, LearnerState, Log, LogEntry, Msg, Needs, Phase,
-    Process, ProcessState, Proposal, ProposerState, Replica, ServerState, Stable, Timer, Value,
+    AcceptorSet, AcceptorState, Ask, Cluster, Instance, LearnerState, Log, Msg, Needs, Phase, Process,
+    ProcessState, Proposal, ProposerState, ServerState, Stable, Timer, Value,
 };
 
 /// The broken rule; see [`super::MUTANTS`] for what each does.
@@ -59,6 +59,7 @@ pub enum Rule {
     ForgetsSessions,
     TruncatesUnchosen,
     ForgetsWithoutSnapshot,
+    ForgetsBeforeSnapshot,
     PromiseHidesTruncation,
     ExecutesOtherwise,
     PromisePerInstance,
@@ -330,6 +331,7 @@ impl Rule {
             match self {
                 Rule::ExecutesOutOfOrder => execute_at_once(before, server),
                 Rule::ExecutesFirstOfBatch => execute_firsts(before, server),
+                Rule::ForgetsBeforeSnapshot => forget_what_is_due(server),
                 _ => {}
             }
         }
@@ -380,10 +382,6 @@ impl Rule {
         out: &mut Out<Process>,
     ) {
         let (Some(old), Some(new)) = (before.server(), after.server()) else { return };
-        let due = |server: &ServerState| {
-            let snapshots = server.log.as_ref().and_then(|log| log.snapshots.as_ref());
-            snapshots.and_then(|snapshots| snapshots.due.as_ref()).map(|(next, _)| *next)
-        };
         if self == Rule::AnswersByWords {
             answer_by_words(old, new, out);
         }
@@ -462,49 +460,6 @@ impl Rule {
                 }
             }
             _ => {}
-        }
-    }
-}
-
-/// A command is executed as soon as it was learned.
-fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
-    let Some(log) = &mut server.log else { return };
-    let knew = |instance: &Instance| before.learner().is_some_and(|l| l.learned.contains_key(instance));
-    for (instance, command) in server.learner.learned.range(log.next..) {
-        if let Some(entry) = LogEntry::read(command).filter(|_| !knew(instance)) {
-            let mut machine = log.replica.machine().copy();
-            machine.execute(*instance, &entry);
-            log.replica = Replica::new(Arc::from(machine));
-        }
-    }
-}
-
-/// Of the commands that share an instance, only the first is executed.
-fn execute_firsts(before: &ProcessState, server: &mut ServerState) {
-    let Some(old) = before.server().and_then(|server| server.log.as_ref()) else { return };
-    let Some(log) = &mut server.log else { return };
-    let mut machine = old.replica.machine().copy();
-    for (instance, value) in server.learner.learned.range(old.next..log.next) {
-        if let Some(entry) = synod::commands(value).first().and_then(LogEntry::read) {
-            machine.execute(*instance, &entry);
-        }
-    }
-    if log.next > old.next {
-        log.replica = Replica::new(Arc::from(machine));
-    }
-}
-
-/// A client that waits for a command in the same words as one that was executed just now gets that one's answer.
-fn answer_by_words(old: &ServerState, new: &ServerState, out: &mut Out<Process>) {
-    let (Some(old), Some(new_log)) = (&old.log, &new.log) else { return };
-    let mut machine = old.replica.machine().copy();
-    for (instance, value) in new.learner.learned.range(old.next..new_log.next) {
-        let Some(entry) = LogEntry::read(value) else { continue };
-        let output = machine.execute(*instance, &entry);
-        for (call, waits) in &new_log.asked {
-            if LogEntry::read(waits).is_some_and(|waits| waits.command == entry.command) {
-                out.send(call.client, Msg::Output { number: call.number, output: output.clone() });
-            }
         }
     }
 }

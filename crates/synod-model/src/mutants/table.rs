@@ -45,7 +45,7 @@ const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, do
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Mutant; 90] = [
+pub const MUTANTS: [Mutant; 91] = [
     roles(
         "last-value",
         Rule::LastValue,
@@ -305,6 +305,12 @@ pub const MUTANTS: [Mutant; 90] = [
         Rule::ForgetsWithoutSnapshot,
         "snapshot: what is forgotten is in one, on stable storage",
         "forgets the log, and comes back from a crash with a machine that has executed nothing of it",
+    ),
+    roles(
+        "forgets-before-snapshot",
+        Rule::ForgetsBeforeSnapshot,
+        "snapshot: nothing of the log is forgotten before the step that saves the snapshot",
+        "forgets the log as soon as a machine was set aside, before its snapshot is written",
     ),
     roles(
         "promise-hides-truncation",

@@ -98,12 +98,21 @@ pub(super) fn log(server: &ServerState, window: Option<u64>) -> LogTold {
         executed,
         snapshot: snapshots.and_then(|it| it.saved.as_ref()).map(|saved| saved.next.0),
         start: server.acceptor.log_start.0,
+        bytes: kept_bytes(server),
         gaps,
         open,
         window,
         arriving: arriving.map(|it| (came(&it.chunks), it.length)),
         differ: snapshots.into_iter().flat_map(|it| &it.differ).map(|id| usize::from(*id) as u64).collect(),
     }
+}
+
+/// The bytes of the values in the log. An instance has a value as the acceptor has it and one as it was learned, which are most often the same and in
+/// memory twice.
+fn kept_bytes(server: &ServerState) -> u64 {
+    let length = |value: &Value| value.as_bytes().len() as u64;
+    let accepted = server.acceptor.accepted.values().take(COUNTED).map(|proposal| length(&proposal.value));
+    accepted.chain(server.learner.learned.values().take(COUNTED).map(length)).sum()
 }
 
 /// The length in bytes of the snapshot on the disk.

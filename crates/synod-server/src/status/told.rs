@@ -68,6 +68,8 @@ pub struct LogTold {
     pub snapshot: Option<u64>,
     /// The first instance that is not forgotten.
     pub start: u64,
+    /// The bytes of the values that it keeps of the log: of the first 65,536 instances, if there are more.
+    pub bytes: u64,
     /// The instances up to the highest chosen one whose values it does not know.
     pub gaps: u64,
     /// The instances in which it has issued and which are not known to be chosen.

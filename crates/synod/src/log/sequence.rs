@@ -9,8 +9,10 @@ use crate::call::{Call, LogEntry};
 use crate::cluster::{Cluster, Log};
 use crate::effects::{Effects, Share};
 use crate::log::confirm;
+use crate::log::forgetting::{AT_EXECUTION, forget};
 use crate::log::state::{LogState, ServerState};
 use crate::message::{Msg, Timer};
+use crate::per_instance::cost;
 use crate::roles::proposer::{self, Phase};
 use stateright::actor::Id;
 use std::collections::BTreeSet;
@@ -123,15 +125,22 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
             let executed: BTreeSet<Value> = commands.into_iter().collect();
             server.proposer.queue.retain(|queued| !executed.contains(queued));
         }
-        mark(log, server.log_mut(), fx);
+        mark(log, server.log_mut(), &value, fx);
+        forget(server, AT_EXECUTION);
     }
     close(server);
 }
 
-/// Sets the machine aside if a snapshot is due at this instance.
-fn mark(log: &Log, state: &mut LogState, fx: &mut Effects) {
+/// Once a value was executed: sets the machine aside if a snapshot is due here, unless one that was set aside earlier still waits.
+fn mark(log: &Log, state: &mut LogState, value: &Value, fx: &mut Effects) {
     let (Some(truncate), Some(snapshots)) = (&log.truncate, &mut state.snapshots) else { return };
-    if state.next.0.is_multiple_of(truncate.every) {
+    snapshots.executed = snapshots.executed.saturating_add(cost(value) as u64);
+    if !truncate.is_due(state.next, snapshots.executed) {
+        return;
+    }
+    snapshots.executed = 0;
+    // Otherwise a server that executes faster than it writes would never end a snapshot, and never forget anything.
+    if snapshots.due.is_none() {
         snapshots.due = Some((state.next, state.replica.set_aside()));
         fx.set_timer(Timer::Snapshot, Duration::ZERO..Duration::ZERO);
     }

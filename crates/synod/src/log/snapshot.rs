@@ -1,16 +1,18 @@
 //! Guarantees that everything a server forgets of its log is in a snapshot on its stable storage, and that a server that is too
 //! far behind for the log starts from a whole snapshot or not at all (spec D9).
 //!
-//! All servers take their snapshots at the same instances, so equal replicas have equal snapshots. Any server can send any chunk
+//! Snapshots are due at the same instances at all servers, so equal replicas have equal snapshots. Any server can send any chunk
 //! of one, and servers that executed different things find out as soon as they compare checksums. A snapshot takes two steps: the
 //! step that executes its instance sets the machine aside, and a later step writes it.
 
 use crate::ballot::{Instance, Value};
 use crate::cluster::{Log, Truncate};
 use crate::effects::{Effects, Share};
+use crate::log::forgetting::{WITH_SNAPSHOT, forget};
 use crate::log::sequence;
 use crate::log::state::{Arriving, LogState, ServerState, Snapshot, Snapshots};
 use crate::message::Msg;
+use crate::per_instance::cost;
 use stateright::actor::Id;
 
 /// A chunk of another server's snapshot.
@@ -60,20 +62,29 @@ pub(crate) fn take(truncate: &Truncate, mut server: Share<'_, ServerState>, othe
     keep(truncate, server.edit(), snapshot, fx);
 }
 
-/// Keeps a snapshot of what was executed here, and forgets the log below it. `Truncate::spare` instances are kept for servers
-/// that are a little behind.
+/// The first instance that is kept beside a snapshot, for servers that are a little behind.
+fn log_start(truncate: &Truncate, server: &ServerState, next: Instance) -> Instance {
+    let first = Instance(next.0.saturating_sub(truncate.spare));
+    let mut bytes = 0;
+    for (instance, value) in server.learner.learned.range(first..next).rev() {
+        bytes += cost(value) as u64;
+        if bytes > truncate.spare_bytes {
+            return instance.plus(1);
+        }
+    }
+    first
+}
+
+/// Keeps a snapshot of what was executed here, and forgets the log below it but for what is spared.
 fn keep(truncate: &Truncate, server: &mut ServerState, snapshot: Snapshot, fx: &mut Effects) {
     // Enforces P2c, X1: all instances below were executed, so they were chosen; and they are in the snapshot, which this same
     // step saves.
-    let log_start = Instance(snapshot.next.0.saturating_sub(truncate.spare));
-    if server.acceptor.log_start < log_start {
-        server.acceptor.log_start = log_start;
-        server.acceptor.accepted.drop_below(log_start);
-        server.learner.learned.drop_below(log_start);
-        server.learner.votes.drop_below(log_start);
-    }
-    let differ = server.log().differ().cloned().unwrap_or_default();
-    server.log_mut().snapshots = Some(Snapshots { saved: Some(snapshot), differ, ..Snapshots::default() });
+    let forgotten = Some(log_start(truncate, server, snapshot.next));
+    let snapshots = server.log_mut().snapshots.get_or_insert_default();
+    let (differ, executed) = (std::mem::take(&mut snapshots.differ), snapshots.executed);
+    *snapshots =
+        Snapshots { saved: Some(snapshot), differ, executed, forget: forgotten, ..Snapshots::default() };
+    forget(server, WITH_SNAPSHOT);
     fx.save();
 }
 
@@ -156,8 +167,11 @@ pub(crate) fn on_chunk(
     let Some(replica) = restored else { return false };
     let server = server.edit();
     // Enforces X1: the machine has executed all instances below, and goes on with the next one.
-    server.log_mut().next = of;
-    server.log_mut().replica = replica;
+    let log = server.log_mut();
+    log.next = of;
+    log.replica = replica;
+    // A snapshot was due where this one was taken.
+    log.snapshots.get_or_insert_default().executed = 0;
     sequence::skip(server, fx);
     keep(truncate, server, Snapshot { next: of, sum, machine: whole }, fx);
     true
@@ -191,7 +205,7 @@ pub(crate) fn compare(
     src: Id,
     (below, theirs): (Instance, u64),
 ) {
-    let Some(Snapshots { saved, due, arriving, differ }) = &server.log().snapshots else { return };
+    let Some(Snapshots { saved, due, arriving, differ, .. }) = &server.log().snapshots else { return };
     let other = |(at, ours): (Instance, u64)| at == below && ours != theirs;
     let saved = saved.as_ref().map(|saved| (saved.next, saved.sum)).filter(|saved| other(*saved));
     let due = due.as_ref().map(|(next, replica)| (*next, replica.machine().checksum()));

@@ -191,8 +191,12 @@ pub struct Snapshot {
 pub struct Snapshots {
     /// The one on stable storage.
     pub saved: Option<Snapshot>,
-    /// The machine that is to be written next, and where it was.
+    /// The machine that is to be written next, and where it was. It waits until it is written, and no later one takes its place.
     pub due: Option<(Instance, Replica)>,
+    /// The bytes that the values cost which were executed since a snapshot was due.
+    pub executed: u64,
+    /// The instance below which the log may be forgotten, as long as that is not done yet.
+    pub forget: Option<Instance>,
     /// Another server's snapshot, as far as it has come.
     pub arriving: Option<Arriving>,
     /// Servers that are known to have executed something else. They stay in this set: once two histories differ, their checksums

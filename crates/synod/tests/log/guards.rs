@@ -11,7 +11,8 @@ use synod::{
     ProcessState, QuorumRule, Quorums, Retry, ServerState, Snapshot, Stable, Timer, Truncate, Value,
 };
 
-pub(crate) const EVERY: Truncate = Truncate { every: 4, spare: 0, chunk: 1024, most: 1 << 20 };
+pub(crate) const EVERY: Truncate =
+    Truncate { every: 4, every_bytes: u64::MAX, spare: 0, spare_bytes: u64::MAX, chunk: 1024, most: 1 << 20 };
 
 /// Four servers of a log. Any two promise, and three have to accept.
 pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {

@@ -1,5 +1,6 @@
 //! Costs and progress of a log, tested through `impl Actor` alone.
 
+mod due;
 mod guards;
 mod snapshots;
 mod unmoved;

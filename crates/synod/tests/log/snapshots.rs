@@ -3,7 +3,8 @@
 use crate::world::{CLIENT, PLAIN, Settings, World};
 use synod::{Ballot, Instance, Msg, Stable, Timer, Truncate, Value};
 
-const EVERY: Truncate = Truncate { every: 4, spare: 0, chunk: 16, most: 1 << 20 };
+const EVERY: Truncate =
+    Truncate { every: 4, every_bytes: u64::MAX, spare: 0, spare_bytes: u64::MAX, chunk: 16, most: 1 << 20 };
 
 fn truncating(truncate: Truncate) -> World {
     World::new(&Settings { truncate: Some(truncate), catch_up: true, ..PLAIN })
