@@ -1,7 +1,7 @@
 //! The catalogue: whatever it says comes out, and it holds what the project promises to check.
 
 use crate::synod::run;
-use synod_model::{Verdict, admission, catalogue, claims, mutants, witnesses};
+use synod_model::{Verdict, admission, catalogue, claims, clock, mutants, witnesses};
 
 #[test]
 #[ignore = "minutes; the main job, a step of its own in .ci/run, is the same"]
@@ -96,4 +96,19 @@ fn every_claim_about_admission_falls_in_a_model_and_only_with_a_mutant() {
             .filter(|model| model.mutant().is_none())
             .all(|model| model.file.expect.verdict == Verdict::Holds)
     );
+}
+
+#[test]
+fn every_claim_about_times_to_live_falls_by_a_mutant_and_one_by_clocks_that_disagree() {
+    let models: Vec<_> = catalogue().into_iter().filter(|model| model.clock.is_some()).collect();
+    let fallen = |model: &&synod_model::Model| model.file.expect.property.is_some();
+    for claim in &clock::CLAIMS {
+        let falls = models.iter().any(|model| {
+            model.mutant().is_some() && model.file.expect.property.as_deref() == Some(claim.name)
+        });
+        assert!(falls, "some mutant breaks {}", claim.name);
+    }
+    let without: Vec<&str> =
+        models.iter().filter(fallen).filter(|model| model.mutant().is_none()).map(|m| &*m.name).collect();
+    assert_eq!(without, ["clock/ahead"]);
 }

@@ -121,7 +121,7 @@ impl Compared {
     }
 }
 
-/// Models of the roles: scenes of admission have too many states with all that will never be heard.
+/// Models of the roles: scenes of something beside them have too many states with all that will never be heard.
 fn of(tier: Tier) -> impl Iterator<Item = Model> {
     catalogue().into_iter().filter(move |model| model.file.tier == tier && model.is_of_protocol())
 }

@@ -3,6 +3,7 @@
 use crate::admission::{self, Admission, Member, Watch};
 use crate::ballots::{self, LiveBallots};
 use crate::claims::{CLAIMS, Claim};
+use crate::clock::{self, Clock, Worlds};
 use crate::file::{DeliveryFile, Layout, LearningFile, ModelError, ModelFile, parsed};
 use crate::history::{History, Note};
 use crate::judge::Judge;
@@ -59,6 +60,8 @@ pub struct Model {
     pub admission: Option<Admission>,
     /// The timed system, if the model is of one. Such a model has no processes of the protocol either.
     pub timed: Option<Timed>,
+    /// The scene, if the model is about times to live. It has no processes of the protocol either.
+    pub clock: Option<Clock>,
 }
 
 /// A system to explore: of plain processes, of decorated ones, of members that start, or a timed one.
@@ -71,6 +74,8 @@ pub enum Built {
     Admission(System<Member, Watch>),
     /// A timed system.
     Timed(System<Player, ()>),
+    /// A world in which members tell the time.
+    Clock(System<Worlds, ()>),
 }
 
 impl Model {
@@ -88,6 +93,9 @@ impl Model {
         let judge = Judge { name, text };
         if let Some((admission, file)) = admission::read(&judge)? {
             return Ok(of_admission(&judge, admission, file));
+        }
+        if let Some((clock, file)) = clock::read(&judge)? {
+            return Ok(of_clock(&judge, clock, file));
         }
         if let Some((timed, file)) = timed::read(&judge)? {
             return Ok(of_time(&judge, timed, file));
@@ -252,12 +260,13 @@ impl Model {
             before,
             admission: None,
             timed: None,
+            clock: None,
         })
     }
 
     /// True if the model is one of the protocol.
     pub fn is_of_protocol(&self) -> bool {
-        self.admission.is_none() && self.timed.is_none()
+        self.admission.is_none() && self.timed.is_none() && self.clock.is_none()
     }
 
     /// The broken rule or machine, if the model has one.
@@ -282,6 +291,9 @@ impl Model {
         }
         if let Some(timed) = &self.timed {
             return Built::Timed(timed.system());
+        }
+        if let Some(clock) = &self.clock {
+            return Built::Clock(clock.system());
         }
         let rule = match (self.mutant().and_then(mutants::Mutant::rule), self.live_ballots) {
             (None, None) => {
@@ -456,6 +468,7 @@ impl Model {
         parts.extend(self.mutant().map(|m| format!("mutant {}", m.name)));
         parts.extend(self.admission.iter().flat_map(Admission::troubles));
         parts.extend(self.timed.iter().flat_map(Timed::troubles));
+        parts.extend(self.clock.iter().flat_map(Clock::troubles));
         parts.join(", ")
     }
 }
@@ -465,6 +478,12 @@ fn of_admission(judge: &Judge<'_>, admission: Admission, file: ModelFile) -> Mod
     let members = admission.scene.members;
     let names = (1..=members).map(|id| format!("M{id}")).collect();
     Model { admission: Some(admission), ..without_processes(judge, members, names, file) }
+}
+
+/// A model of times to live.
+fn of_clock(judge: &Judge<'_>, clock: Clock, file: ModelFile) -> Model {
+    let members = clock.scene.members;
+    Model { clock: Some(clock), ..without_processes(judge, members, vec!["World".to_owned()], file) }
 }
 
 /// A timed model.
@@ -509,5 +528,6 @@ fn without_processes(judge: &Judge<'_>, members: usize, names: Vec<String>, file
         before: Before::default(),
         admission: None,
         timed: None,
+        clock: None,
     }
 }

@@ -3,6 +3,7 @@
 use crate::admission;
 use crate::catalogue::catalogue;
 use crate::claims::{CLAIMS, Claim};
+use crate::clock;
 use crate::mutants::{MUTANTS, Mutant};
 use crate::near::meant;
 use crate::timed;
@@ -10,11 +11,12 @@ use crate::witnesses::{WITNESSES, Witness};
 use crate::{Model, Verdict};
 
 /// The sources that declare the keys of model files, with their documentation.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("file.rs"),
     include_str!("liveness_file.rs"),
     include_str!("admission/file.rs"),
     include_str!("timed/file.rs"),
+    include_str!("clock/file.rs"),
 ];
 
 /// A key of a model file.
@@ -44,6 +46,13 @@ pub fn explain(name: &str) -> Result<String, String> {
         cases.map(|it| format!("{} is a witness of models of admission.\nreached when {}", it.name, it.says));
     let timed = timed::CLAIMS.iter().filter(|(claim, _)| *claim == name);
     let timed = timed.map(|(name, says)| format!("{name} is a claim about a timed system.\n  {says}"));
+    let told = clock::CLAIMS.iter().filter(|it| it.name == name);
+    let told = told.map(|it| format!("{} is a claim about times to live.\n  {}", it.name, it.says));
+    let seen = clock::WITNESSES.iter().filter(|it| it.name == name);
+    let seen = seen
+        .map(|it| format!("{} is a witness of models of times to live.\nreached when {}", it.name, it.says));
+    let admitted = admitted.chain(told);
+    let cases = cases.chain(seen);
     let found: Vec<String> = timed
         .chain(claims)
         .chain(mutants)
@@ -132,7 +141,7 @@ fn explain_key(key: &Key) -> String {
 
 /// The keys that model files may have, read from the declarations: fields, and variants of enums.
 fn keys() -> Vec<Key> {
-    let top = [("ModelFile", ""), ("AdmissionFile", ""), ("TimedFile", "")];
+    let top = [("ModelFile", ""), ("AdmissionFile", ""), ("TimedFile", ""), ("ClockFile", "")];
     let mut sections: Vec<_> = top.iter().map(|(of, at)| ((*of).to_owned(), (*at).to_owned())).collect();
     let mut keys = Vec::new();
     for source in SOURCES {
@@ -237,6 +246,8 @@ mod tests {
         says("one-master", &["is a claim about a timed system", "at most one"]);
         says("cut", &["is a key, [admission]"]);
         says("never-behind", &["is a claim about admission"]);
+        says("not-early", &["is a claim about times to live"]);
+        says("ahead", &["is a key, [clock]"]);
         says("nobody-asked", &["is a mutant", "takes away admission: a directory asks", "admission/"]);
         assert!(explain("P2d").is_err_and(|error| error.contains("no claim, mutant, witness or key")));
         assert!(explain("acceptor").is_err_and(|error| error.contains("did you mean \"acceptors\"?")));

@@ -9,6 +9,7 @@ pub mod ballots;
 mod build;
 mod catalogue;
 pub mod claims;
+pub mod clock;
 mod components;
 pub mod election;
 mod expected;

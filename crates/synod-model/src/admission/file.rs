@@ -143,7 +143,7 @@ pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
         Some(name) => match find(name.get_ref()).map(|mutant| mutant.breaks) {
             Some(Breaks::Admission(rule)) => Some(rule),
             _ => {
-                let all = MUTANTS.iter().filter(|mutant| mutant.rule().is_none());
+                let all = MUTANTS.iter().filter(|mutant| matches!(mutant.breaks, Breaks::Admission(_)));
                 let names: Vec<_> = all.map(|mutant| mutant.name).collect();
                 let message = format!(
                     "no mutant of admission is named {:?}; there are {}",
@@ -156,21 +156,26 @@ pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
     };
     let witnesses =
         judge.known("witness", file.check.witnesses.as_ref(), &WITNESSES, |witness| witness.name)?;
-    let file = rest(file, members);
+    let AdmissionFile { about, tier, mutant, admission, reduce, expect, .. } = file;
+    let file = rest((about, tier, mutant), admission.span(), members, (reduce, expect));
     let names: Vec<_> = CLAIMS.iter().map(|claim| claim.name).collect();
     sense::expect(judge, &file, &names, &[])?;
     Ok(Admission { scene, rule, witnesses: witnesses.unwrap_or_default(), file })
 }
 
 /// The sections that every model file has. A member is taken for a server of which nobody asks anything.
-fn rest(file: AdmissionFile, members: usize) -> ModelFile {
+pub(crate) fn rest(
+    (about, tier, mutant): (String, Tier, Option<Spanned<String>>),
+    place: std::ops::Range<usize>,
+    members: usize,
+    (reduce, expect): (ReduceFile, Expect),
+) -> ModelFile {
     let nothing = |span: std::ops::Range<usize>| Spanned::new(span, Vec::new());
-    let place = file.admission.span();
     ModelFile {
-        about: file.about,
-        tier: file.tier,
+        about,
+        tier,
         spec: Vec::new(),
-        mutant: file.mutant,
+        mutant,
         system: SystemFile {
             layout: Layout::CoLocated,
             acceptors: Spanned::new(place.clone(), members as i64),
@@ -194,10 +199,10 @@ fn rest(file: AdmissionFile, members: usize) -> ModelFile {
         election: None,
         faults: None,
         bounds: BoundsFile::default(),
-        reduce: file.reduce,
+        reduce,
         check: CheckFile::default(),
         liveness: None,
         scenario: None,
-        expect: file.expect,
+        expect,
     }
 }

@@ -9,6 +9,8 @@ mod rules;
 mod scene;
 mod watch;
 
+pub(crate) use file::rest;
+
 pub use claims::{CLAIMS, Claim, WITNESSES, Witness};
 pub use member::Member;
 pub use process::{Alive, Drive, Fate, Life, Process, Say};

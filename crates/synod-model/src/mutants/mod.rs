@@ -3,12 +3,15 @@
 //! A mutant decorates the real [`Process`]. It doctors the inputs of the real handler or its outputs,
 //! and never repeats the handler's code. So a mutant dies for the one thing that it changes.
 
+mod kinds;
 mod leading;
 mod logs;
 mod rules;
 mod table;
+mod times;
 
 use crate::observer::Inside;
+pub use kinds::{Breaks, Mutant};
 pub use rules::Rule;
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Command, Id, Out};
@@ -16,7 +19,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::time::Duration;
 use synod::{Msg, Phase, Process, ProcessState, Stable, Timer};
-pub use table::{Breaks, MUTANTS, Mutant, find};
+pub use table::{MUTANTS, find};
 
 /// A process with what a model changes of it: a rule is broken, or ballots are drawn at any height, or both.
 #[derive(Clone, Debug)]

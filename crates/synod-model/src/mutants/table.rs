@@ -1,38 +1,8 @@
-//! The table of mutants: of the roles, and of the rule that admits disks.
+//! The table of mutants: of the roles, of the rule that admits disks, and of that of times to live.
 
-use super::Rule;
+use super::kinds::{Breaks, Mutant};
+use super::{Rule, times};
 use crate::admission::Rule as AdmissionRule;
-
-/// A broken rule or machine.
-pub struct Mutant {
-    /// The name used in model files.
-    pub name: &'static str,
-    /// The guard or rule that it takes away, and its place.
-    pub guard: &'static str,
-    /// The wrong behaviour.
-    pub does: &'static str,
-    /// The code that it breaks.
-    pub breaks: Breaks,
-}
-
-/// The code that a mutant breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breaks {
-    /// The roles, or a machine that runs them.
-    Roles(Rule),
-    /// The rule by which a member may take part after a start.
-    Admission(AdmissionRule),
-}
-
-impl Mutant {
-    /// The broken rule of the roles, if it breaks one.
-    pub fn rule(&self) -> Option<Rule> {
-        match self.breaks {
-            Breaks::Roles(rule) => Some(rule),
-            Breaks::Admission(_) => None,
-        }
-    }
-}
 
 /// A row of the table below.
 const fn roles(name: &'static str, rule: Rule, guard: &'static str, does: &'static str) -> Mutant {
@@ -45,7 +15,7 @@ const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, do
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Mutant; 91] = [
+pub const MUTANTS: [Mutant; 97] = [
     roles(
         "last-value",
         Rule::LastValue,
@@ -582,6 +552,12 @@ pub const MUTANTS: [Mutant; 91] = [
         "admission: a directory belongs to one list of members",
         "may be started with another list",
     ),
+    times::TELLS_ANYONE,
+    times::KNOWS_ALL,
+    times::STARTS_AT_ONCE,
+    times::CLOCK_GOES_BACK,
+    times::OWN_CLOCK,
+    times::ANSWERS_BY_OWN_CLOCK,
 ];
 
 /// The mutant with this name.
