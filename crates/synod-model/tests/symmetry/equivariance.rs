@@ -235,7 +235,9 @@ fn checked(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<(
             let symmetry = system.symmetry.clone().expect("it is declared");
             equivariant(&system, &symmetry, seeds, steps)
         }
-        Built::Admission(_) | Built::Timed(_) => Err("nobody is taken for alike".to_owned()),
+        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) => {
+            Err("nobody is taken for alike".to_owned())
+        }
     }
 }
 
@@ -257,7 +259,7 @@ fn forced(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<()
             system.assert_contract = false;
             equivariant(&system, &alike(&system), seeds, steps)
         }
-        Built::Admission(_) | Built::Timed(_) => Err("there are no acceptors".to_owned()),
+        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) => Err("there are no acceptors".to_owned()),
     }
 }
 

@@ -1,3 +1,4 @@
+mod follow;
 mod times;
 
 use super::changes::MOST_CHANGES;
