@@ -121,7 +121,7 @@ fn not_early(world: &World) -> Result<(), String> {
                 given.time, given.since, world.now
             ));
         }
-        let grant = world.grants.iter().filter(|(_, given)| given.place < member.executed).next_back();
+        let grant = world.grants.iter().rfind(|(_, given)| given.place < member.executed);
         if let Some((token, given)) = grant.filter(|(_, given)| is_early(given))
             && member.view.token != Some(*token)
         {
