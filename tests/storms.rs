@@ -4,7 +4,6 @@
 use crate::callers::places;
 use crate::simulated::ms;
 use crate::world::{Cluster, copy};
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 use synod_replay::Replayed;
@@ -23,11 +22,11 @@ fn fail(cluster: &mut Cluster, place: usize) {
     cluster.disks[place].fail(fault);
 }
 
-/// A disk comes back without all that it had: empty, or as it was some time ago.
-fn lose(cluster: &mut Cluster, place: usize, older: &BTreeMap<usize, SimDisk>) {
+/// A disk comes back with other contents.
+fn lose(cluster: &mut Cluster, place: usize, contents: SimDisk) {
     cluster.kill(place);
     cluster.lost.insert(place);
-    cluster.disks[place] = older.get(&place).map_or_else(SimDisk::new, copy);
+    cluster.disks[place] = contents;
     cluster.start(place).unwrap_or_else(|refusal| panic!("member {place}: {refusal}"));
 }
 
@@ -36,7 +35,6 @@ fn storm(cluster: &mut Cluster, rounds: usize) {
     let size = cluster.size;
     let minority = (size - 1) / 2;
     let callers = places(size);
-    let mut older: BTreeMap<usize, SimDisk> = BTreeMap::new();
     cluster.start_all();
     for place in callers.clone() {
         cluster.call(place, None);
@@ -56,10 +54,7 @@ fn storm(cluster: &mut Cluster, rounds: usize) {
             0..=4 if room => cluster.kill(place),
             5..=9 if room => fail(cluster, place),
             10 if loses && round > rounds / 2 && cluster.lost.is_empty() && room => {
-                lose(cluster, place, &older);
-            }
-            11 => {
-                older.insert(place, copy(&cluster.disks[place]));
+                lose(cluster, place, SimDisk::new());
             }
             12 if cluster.failing.is_empty() && cluster.world.rng().u8(..4) == 0 => {
                 // The power of the whole house.
@@ -154,4 +149,28 @@ fn a_seed_replays_a_run_byte_for_byte() {
     let (once, again, other) = (run(42), run(42), run(43));
     assert!(once == again, "the same seed gave two different runs");
     assert!(once.0.0 != other.0.0, "another seed gave the same run");
+}
+
+#[test]
+fn an_older_copy_of_a_disk_does_not_take_part_in_the_log() {
+    for seed in 1..4 {
+        let mut cluster = Cluster::new(seed, 3);
+        cluster.book.widen(if seed == 1 { 3000 } else { 8 });
+        cluster.book.slow_down(20);
+        cluster.start_all();
+        for place in places(3) {
+            cluster.call(place, None);
+        }
+        cluster.run(ms(400));
+        let older = copy(&cluster.disks[1]);
+        // The others act on what it says meanwhile.
+        cluster.run(ms(400));
+        lose(&mut cluster, 1, older);
+        let before = cluster.book.answered();
+        cluster.run(ms(600));
+        let words: Vec<_> = cluster.words.iter().filter(|(place, _)| *place == 1).collect();
+        assert!(matches!(words[..], [(_, said)] if said.contains("older copy")), "seed {seed}: {words:?}");
+        assert!(cluster.book.answered() > before + 5, "seed {seed}: the others go on");
+        cluster.settle(places(3));
+    }
 }
