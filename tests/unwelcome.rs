@@ -346,7 +346,8 @@ fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out_of_the_log() {
     setrlimit(Resource::Nofile, raised).expect("up to the hard limit");
     let room = files.maximum.unwrap_or(u64::MAX).saturating_sub(500);
     let connections = usize::try_from(room.min(10_000)).expect("a small number");
-    let (mut cluster, redis) = with_redis(&format!("[redis]\nconnections = {connections}\n"));
+    let (mut cluster, redis) =
+        with_redis(&format!("[redis]\nconnections = {connections}\nstalled-seconds = 3600\n"));
     cluster.start_all();
     cluster.put("k", b"1");
     let before = cluster.memory(0).expect("it runs");
