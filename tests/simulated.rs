@@ -1,8 +1,8 @@
 //! The very same loop, transport, journal and recorder in a simulated world: whole clusters, thousands of faults, one seed.
 
+use crate::world::Tape;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::io::ErrorKind;
 use std::time::Duration;
 use synod::{Answer, Asking, Client, Instance, Pace, Process, Value, Want};
 use synod_explore::{Status, Subject};
@@ -23,27 +23,6 @@ use synod_runtime::transport::{self, Transport};
 use synod_server::{PaxosChanges, Wiring};
 
 const CLUSTER: u64 = 0x5ca1_ab1e;
-
-/// A record in memory.
-#[derive(Clone, Default)]
-struct Tape(Arc<Mutex<Vec<u8>>>);
-
-impl Tape {
-    fn bytes(&self) -> Vec<u8> {
-        self.0.lock().expect("nobody panicked").clone()
-    }
-}
-
-impl Write for Tape {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A cluster in a simulated world, of real actors or broken ones.
 pub(crate) struct Sim<A: Subject, C: Changes<A::Storage>> {
@@ -173,7 +152,7 @@ where
     fn fail(&mut self, place: usize) {
         let after = self.world.rng().u64(..6);
         self.failing.insert(place);
-        self.disks[place].fail(Fault { op: Op::Any, after, error: io::ErrorKind::Other, forever: true });
+        self.disks[place].fail(Fault { op: Op::Any, after, error: ErrorKind::Other, forever: true });
     }
 
     pub(crate) fn ask(&mut self, place: usize, instance: u64, want: Want) {

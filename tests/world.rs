@@ -33,10 +33,10 @@ pub(crate) const MAX_VALUE: usize = 4096;
 
 /// A record in memory.
 #[derive(Clone, Default)]
-struct Tape(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Tape(Arc<Mutex<Vec<u8>>>);
 
 impl Tape {
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.0.lock().expect("nobody panicked").clone()
     }
 }

@@ -102,17 +102,7 @@ impl Running {
         if let Some(complaint) = config.complaint() {
             return Err(stopped(complaint));
         }
-        let turning = Turning::new(config)?;
-        let shared = Arc::new(Shared {
-            list: Mutex::default(),
-            is_awake: AtomicBool::new(false),
-            finish: AtomicBool::new(false),
-            waker: turning.node.wire().waker(),
-            longest: Longest::of(config),
-            turning: Mutex::new(Some(turning)),
-            wanted: Mutex::new(true),
-            wants: Condvar::new(),
-        });
+        let shared = Arc::new(Shared::new(config)?);
         let keeps = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("synod-client".to_owned());
         let thread = thread.spawn(move || keeps.keep()).map_err(stopped)?;
@@ -175,6 +165,20 @@ impl Running {
 }
 
 impl Shared {
+    fn new(config: &Config) -> Result<Shared, Error> {
+        let turning = Turning::new(config)?;
+        Ok(Shared {
+            list: Mutex::default(),
+            is_awake: AtomicBool::new(false),
+            finish: AtomicBool::new(false),
+            waker: turning.node.wire().waker(),
+            longest: Longest::of(config),
+            turning: Mutex::new(Some(turning)),
+            wanted: Mutex::new(true),
+            wants: Condvar::new(),
+        })
+    }
+
     /// The loop, unless another thread turns it.
     fn place(&self) -> Option<MutexGuard<'_, Option<Turning>>> {
         match self.turning.try_lock() {
@@ -484,5 +488,38 @@ impl Turning {
         }
         self.take_outcomes();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_runtime::keys::{self, Keys};
+
+    /// A thread that has its own answer calls the keeper exactly if it leaves something to be done. No keeper runs here.
+    #[test]
+    fn whoever_gives_the_loop_back_calls_the_keeper_for_what_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = folder.path().join("client.key");
+        keys::create(&key, &keys::client_line(&[8; 32], &Keys::single([7; 32]))).expect("a key");
+        // Nobody listens there.
+        let config = Config::new("test", key).member(0, ([127, 0, 0, 1], 9).into());
+        let shared = Arc::new(Shared::new(&config).expect("a client"));
+        let running = Running { shared: Arc::clone(&shared), thread: None };
+        let is_called = |turns: u32| {
+            *shared.wanted.lock().expect("no panic") = false;
+            let mut left = turns;
+            shared.turn_until(shared.place().expect("nobody turns it"), || {
+                left = left.saturating_sub(1);
+                left == 0
+            });
+            *shared.wanted.lock().expect("no panic")
+        };
+        assert!(!is_called(1), "nothing is open");
+        let command = StoreCommand::Transact { when: Vec::new(), then: Vec::new() };
+        running.leave(Kind::Submit, command, Duration::from_hours(1), Box::new(|_| ()));
+        assert!(is_called(1), "a call is in the list");
+        assert!(is_called(2), "the actor has the call");
+        assert!(shared.list().calls.is_empty());
     }
 }

@@ -146,23 +146,6 @@ fn many_threads_share_a_session_and_each_command_takes_effect_once_though_member
 }
 
 #[test]
-fn what_a_thread_leaves_open_when_it_has_its_own_answer_is_answered_at_once() {
-    let cluster = Cluster::start(Limits::default());
-    let client = connect(&cluster);
-    client.put("a", "one").expect("it is stored");
-    let began = Instant::now();
-    for n in 1..=60 {
-        // The question is answered without a flush, so mostly before the command.
-        let command = client.send(add("n"), PATIENCE);
-        client.get("a").expect("an answer");
-        let Ok(StoreOutput::Done(done)) = command.wait() else { panic!("it is done") };
-        assert!(matches!(done[..], [Outcome::Sum { sum, .. }] if sum == n), "{done:?}");
-    }
-    // If nobody went on with the command, it would wait for the next greeting, about a second.
-    assert!(began.elapsed() < PATIENCE / 3, "{:?}", began.elapsed());
-}
-
-#[test]
 fn an_error_says_what_is_certain() {
     let mut cluster = Cluster::start(Limits::default());
     let client = connect(&cluster);

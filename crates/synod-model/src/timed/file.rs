@@ -4,10 +4,8 @@ use super::fischer::Fischer;
 use super::gate::Gate;
 use super::lease::{Counted, Lease};
 use super::systems::{Kind, Timed};
-use crate::file::{
-    BoundsFile, CheckFile, Expect, Layout, ModelError, ModelFile, NetworkFile, ReduceFile, RetryFile,
-    SystemFile, Tier, parsed,
-};
+use crate::admission;
+use crate::file::{Expect, ModelError, ModelFile, ReduceFile, Tier, parsed};
 use crate::judge::Judge;
 use crate::sense;
 use serde::Deserialize;
@@ -173,47 +171,10 @@ pub(super) fn read(judge: &Judge<'_>) -> Result<(Timed, ModelFile), ModelError> 
         return judge.error(given.span(), message);
     }
     let timed = Timed { kind, drift, delay };
-    let file = rest(file);
+    let TimedFile { about, tier, spec, timed: section, expect, .. } = file;
+    let sections = admission::rest((about, tier, None), section.span(), 1, (ReduceFile::default(), expect));
+    let file = ModelFile { spec, ..sections };
     let (claims, comes_about) = timed.asked();
     sense::expect(judge, &file, claims, comes_about)?;
     Ok((timed, file))
-}
-
-/// The sections that every model file has. There are no processes of the protocol.
-fn rest(file: TimedFile) -> ModelFile {
-    let place = file.timed.span();
-    ModelFile {
-        about: file.about,
-        tier: file.tier,
-        spec: file.spec,
-        mutant: None,
-        system: SystemFile {
-            layout: Layout::CoLocated,
-            acceptors: Spanned::new(place.clone(), 1),
-            proposers: None,
-            learners: None,
-            values: Spanned::new(place, Vec::new()),
-            asks: None,
-            instances: None,
-            readers: None,
-            resend: false,
-            responses: false,
-            learning: None,
-            nacks: false,
-            report: None,
-            retry: RetryFile::Never,
-            numbers: None,
-        },
-        quorums: None,
-        network: NetworkFile::default(),
-        log: None,
-        election: None,
-        faults: None,
-        bounds: BoundsFile::default(),
-        reduce: ReduceFile::default(),
-        check: CheckFile::default(),
-        liveness: None,
-        scenario: None,
-        expect: file.expect,
-    }
 }
