@@ -111,7 +111,14 @@ impl Load {
 /// The members of every cluster here.
 fn wiring() -> Wiring {
     let retry = Duration::from_millis(400)..Duration::from_millis(800);
-    Wiring { members: (0..MEMBERS as u64).collect(), retry, election: None, max_value: 64 << 10, log: None }
+    Wiring {
+        groups: 1,
+        members: (0..MEMBERS as u64).collect(),
+        retry,
+        election: None,
+        max_value: 64 << 10,
+        log: None,
+    }
 }
 
 /// The same server under other ids: `spawn` takes them from addresses.
@@ -166,6 +173,7 @@ fn settings(me: u64, places: &[Place], session: u8, standing: Standing, client: 
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
         max_message: 4 << 20,
+        max_client_message: 4 << 20,
         standing,
         session: [session; 16],
     }
@@ -269,7 +277,7 @@ fn replay(folder: &Path) -> (u64, u64, f64) {
     let bytes = (0..MEMBERS).map(size).sum();
     let began = Instant::now();
     let lives = records.lives().expect("every member recorded");
-    let replayed = synod_replay::replay::<Process, PaxosChanges>(lives, |id| wiring().server(id))
+    let replayed = synod_replay::replay::<Process, PaxosChanges>(lives, synod_server::Wiring::server)
         .expect("it can be read");
     assert_eq!(replayed.verdict, None, "the replay found something");
     (bytes, replayed.events, replayed.events as f64 / began.elapsed().as_secs_f64())

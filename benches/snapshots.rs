@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synod::{Ask, Cluster, Learning, Log, Msg, Process, QuorumRule, Quorums, Retry, Truncate, Value};
 use synod_apply::{Applied, Compact};
+use synod_groups::{Groups, InGroup};
 use synod_machine::{
     Blob, Limits as SessionLimits, Lives, Operation, SessionCommand, SessionOutput, Sessions, Store as Kept,
     StoreCommand, StoreOutput, decode, encode,
@@ -20,10 +21,10 @@ use synod_runtime::disk::DirDisk;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{LOCAL_CLIENT, Node};
-use synod_runtime::store::{Identity, Store};
+use synod_runtime::store::Identity;
 use synod_runtime::transport::{Config, Transport};
 use synod_runtime::wire::UdpWire;
-use synod_server::{Beside, LogSettings, PaxosChanges, UdpMember, WriterThread};
+use synod_server::{Beside, LogSettings, MemberStore, UdpMember, WriterThread};
 
 const CLUSTER: u64 = 5;
 /// Sessions, and the puts that each has open.
@@ -52,6 +53,7 @@ fn server(sizes: Sizes) -> Process {
         spare: settings.keep,
         spare_bytes: settings.keep_bytes,
         chunk: settings.chunk,
+        ahead: 1,
         most: settings.longest_snapshot,
     };
     let log = Log {
@@ -61,6 +63,8 @@ fn server(sizes: Sizes) -> Process {
         hold_off: None,
         catch_up: None,
         truncate: Some(truncate),
+        master: None,
+        members: None,
     };
     let me: Vec<Id> = vec![0.into()];
     let cluster = Cluster {
@@ -74,6 +78,7 @@ fn server(sizes: Sizes) -> Process {
         nacks: true,
         report: 1 << 20,
         max_value: 1 << 20,
+        max_accepted: 1 << 20,
         keeps: 64 << 20,
         log: Some(log),
         election: None,
@@ -104,8 +109,7 @@ impl Member {
         let disk = DirDisk::open(data).expect("a data directory");
         let writing = disk.clone();
         let who = Identity { cluster: CLUSTER, member: 0 };
-        let (store, _) =
-            Store::<_, PaxosChanges, _>::open(disk, who, &[0], fastrand::u64(..)).expect("a journal");
+        let (store, _) = MemberStore::open(disk, who, &[0], fastrand::u64(..)).expect("a journal");
         let wire = UdpWire::bind("127.0.0.1:0".parse().expect("an address")).expect("a socket");
         let keys = Keys::single([1; 32]);
         let transport = Transport::new(
@@ -117,6 +121,7 @@ impl Member {
                 cluster_keys: Some(keys),
                 datagram: 1200,
                 max_message: 4 << 20,
+                max_client_message: 4 << 20,
                 standing: store.standing(),
                 session: [fastrand::u8(..); 16],
             },
@@ -124,7 +129,7 @@ impl Member {
         );
         let waker = wire.waker();
         let mut node = Node::new(
-            server(sizes),
+            Groups::new(vec![server(sizes)]),
             transport,
             wire,
             Some(store),
@@ -133,7 +138,7 @@ impl Member {
             fastrand::Rng::new(),
         );
         let thread = WriterThread::start(writing, waker).expect("a thread");
-        let beside = Beside::new(&mut node, thread);
+        let beside = Beside::new(&mut node, 1, thread);
         Member {
             node,
             beside,
@@ -150,7 +155,7 @@ impl Member {
         self.node.turn(Duration::from_millis(1)).expect("it goes on");
         let flushing = self.node.timings().flush.sum().saturating_sub(flushed);
         self.steps = self.steps.max(began.elapsed().saturating_sub(flushing));
-        let told = self.node.told().collect();
+        let told = self.node.told().map(|(to, msg)| (to, msg.what)).collect();
         self.beside.attend(&mut self.node).expect("snapshots can be written");
         self.longest = self.longest.max(began.elapsed());
         if self.saved().0 > saved {
@@ -161,19 +166,19 @@ impl Member {
     }
 
     fn next(&self) -> u64 {
-        let server = self.node.state().and_then(synod::ProcessState::server);
+        let server = self.node.state().and_then(|all| all.of(0)?.server());
         server.and_then(|server| server.log.as_ref()).map_or(0, |log| log.next.0)
     }
 
     fn saved(&self) -> (u64, usize) {
         let saved =
-            self.node.store().and_then(|store| store.state()).and_then(|state| state.snapshot.as_ref());
+            self.node.store().and_then(|store| store.state()).and_then(|all| all.of(0)?.snapshot.as_ref());
         saved.map_or((0, 0), |saved| (saved.next.0, saved.machine.as_bytes().len()))
     }
 
     /// Asks as a local client, and waits for the answer.
     fn ask(&mut self, client: u64, ask: Ask) -> SessionOutput<StoreOutput> {
-        let msg = Msg::from(ask);
+        let msg = InGroup { group: 0, what: Msg::from(ask) };
         let mut asked = Instant::now();
         self.node.tell(client, &msg);
         loop {
@@ -236,7 +241,10 @@ impl Load {
         let command = StoreCommand::Transact { when: Vec::new(), then: vec![put] };
         let session = self.sessions[client as usize];
         let ask = submit(number, &SessionCommand::Apply { session, number, command });
-        assert!(member.node.tell(LOCAL_CLIENT | client, &ask.into()), "there is room");
+        assert!(
+            member.node.tell(LOCAL_CLIENT | client, &InGroup { group: 0, what: ask.into() }),
+            "there is room"
+        );
         self.open.insert((client, number), Instant::now());
     }
 

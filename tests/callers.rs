@@ -12,9 +12,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use synod_client::session::SessionClient;
 use synod_client::{Call, Message, Outcome, Reading, Refusal};
+use synod_groups::{Groups, InGroup};
 use synod_linear::{OpId, RegisterOp, RegisterRet};
-use synod_machine::{Blob, Condition, Expect, Lives, Operation, Store, StoreCommand, StoreOutput};
+use synod_machine::{Blob, Condition, Expect, Lives, Operation, Store, StoreCommand, StoreOutput, group_of};
 use synod_runtime::changes::Whole;
+use synod_runtime::groups::ByGroup;
 use synod_runtime::inbox::Limits;
 use synod_runtime::node::Node;
 use synod_runtime::sim::{SimNode, SimWire};
@@ -70,9 +72,20 @@ struct Open {
     until: Duration,
 }
 
+impl Open {
+    /// The key as the store has it.
+    fn name(&self) -> &str {
+        if self.op.is_some() { &self.key } else { SHORT_LIVED }
+    }
+}
+
+/// The key that ends by itself.
+const SHORT_LIVED: &str = "short-lived";
+
 /// A client.
 pub(crate) struct Caller {
-    node: SimNode<SessionClient<Store>, Whole>,
+    node: SimNode<Groups<SessionClient<Store>>, ByGroup<Whole>>,
+    groups: usize,
     book: Rc<Book>,
     rng: fastrand::Rng,
     /// The keys that are left to be read, for one that does nothing else.
@@ -81,7 +94,8 @@ pub(crate) struct Caller {
     /// The value that each key had when it was last read.
     seen: BTreeMap<String, Option<Written>>,
     calls: u64,
-    taken: u64,
+    /// The outcomes that were taken, of each group.
+    taken: Vec<u64>,
     /// The time of its next call.
     next: Duration,
 }
@@ -94,27 +108,32 @@ const KEYS: u64 = 40;
 impl Caller {
     pub(crate) fn new(
         (transport, wire): (Transport, SimWire),
-        members: usize,
+        (members, groups): (usize, usize),
         book: Rc<Book>,
         reads: Option<Vec<String>>,
         mut rng: fastrand::Rng,
     ) -> Caller {
         let mut ids: Vec<_> = (0..members).map(stateright::actor::Id::from).collect();
         ids.rotate_left(rng.usize(..members));
-        let mut actor = SessionClient::new(ids, rng.u64(..));
-        actor.window = 4;
-        actor.resend = ms(40)..ms(80);
-        actor.idle = ms(500)..ms(900);
-        let node = Node::new(actor, transport, wire, None, None, Limits::default(), rng.fork());
+        let mut actor = || {
+            let mut actor = SessionClient::new(ids.clone(), rng.u64(..));
+            actor.window = 4;
+            actor.resend = ms(40)..ms(80);
+            actor.idle = ms(500)..ms(900);
+            actor
+        };
+        let actors = Groups::new((0..groups).map(|_| actor()).collect());
+        let node = Node::new(actors, transport, wire, None, None, Limits::default(), rng.fork());
         Caller {
             node,
+            groups,
             book,
             rng,
             reads,
             open: BTreeMap::new(),
             seen: BTreeMap::new(),
             calls: 0,
-            taken: 0,
+            taken: vec![0; groups],
             next: Duration::ZERO,
         }
     }
@@ -136,8 +155,8 @@ impl Caller {
 
     pub(crate) fn turn(&mut self) {
         let now = self.node.now();
-        if self.taken > 0 {
-            self.tell(Call::Taken { outcomes: self.taken });
+        for (group, outcomes) in (0..).zip(self.taken.clone()).filter(|(_, taken)| *taken > 0) {
+            self.tell(group, Call::Taken { outcomes });
         }
         if self.may_call() && self.next <= now {
             self.call(now);
@@ -146,16 +165,18 @@ impl Caller {
         let late: Vec<u64> =
             self.open.iter().filter(|(_, open)| open.until <= now).map(|(call, _)| *call).collect();
         for call in late {
-            self.tell(Call::GiveUp { call });
-            self.open.get_mut(&call).expect("it is open").until = Duration::MAX;
+            let open = self.open.get_mut(&call).expect("it is open");
+            open.until = Duration::MAX;
+            let group = group_of(open.name().as_bytes(), self.groups);
+            self.tell(group, Call::GiveUp { call });
         }
         self.node.turn(Duration::ZERO).unwrap_or_else(|stopped| panic!("a client stopped: {stopped}"));
         self.take();
     }
 
-    fn tell(&mut self, call: Call<StoreCommand>) {
+    fn tell(&mut self, group: u8, call: Call<StoreCommand>) {
         let me = self.node.transport().me();
-        assert!(self.node.tell(me, &Message::Call(call)), "there is room");
+        assert!(self.node.tell(me, &InGroup { group, what: Message::Call(call) }), "there is room");
     }
 
     fn call(&mut self, now: Duration) {
@@ -177,18 +198,24 @@ impl Caller {
             }
             5 if !is_reader => {
                 let lives = Lives::For(self.rng.u64(1..800));
-                (None, Vec::new(), put("short-lived", lives))
+                (None, Vec::new(), put(SHORT_LIVED, lives))
             }
             _ => (Some(RegisterOp::Read), Vec::new(), Operation::Get { key: Blob::from(key.as_str()) }),
         };
         let command = StoreCommand::Transact { when, then: vec![then] };
         let is_question = op == Some(RegisterOp::Read);
         let op = op.map(|op| (self.book.histories.begin(&key, op.clone()), op));
-        self.tell(if is_question {
-            Call::Query { call: number, command, reading: Reading::Linearizable }
-        } else {
-            Call::Submit { call: number, command }
-        });
+        let synod_machine::Lies::In(group) = command.lies(self.groups) else {
+            panic!("{command:?} has one key")
+        };
+        self.tell(
+            group,
+            if is_question {
+                Call::Query { call: number, command, reading: Reading::Linearizable }
+            } else {
+                Call::Submit { call: number, command }
+            },
+        );
         // In the end nobody gives up.
         let patience = if is_reader { Duration::MAX } else { ms(self.rng.u64(500..4000)) };
         self.open.insert(number, Open { key, op, until: now.saturating_add(patience) });
@@ -196,10 +223,13 @@ impl Caller {
 
     /// Takes the outcomes that are new.
     fn take(&mut self) {
-        let Some(state) = self.node.state() else { return };
-        let old = (self.taken - state.taken) as usize;
-        let new: Vec<(u64, Outcome<StoreOutput>)> = state.outcomes.range(old..).cloned().collect();
-        self.taken += new.len() as u64;
+        let Some(states) = self.node.state() else { return };
+        let mut new: Vec<(u64, Outcome<StoreOutput>)> = Vec::new();
+        for ((_, state), taken) in states.all().zip(&mut self.taken) {
+            let old = (*taken - state.taken) as usize;
+            new.extend(state.outcomes.range(old..).cloned());
+            *taken += (state.outcomes.len() - old) as u64;
+        }
         for (call, outcome) in new {
             let Some(Open { key, op, .. }) = self.open.remove(&call) else { continue };
             let histories = &self.book.histories;

@@ -79,6 +79,14 @@ impl Cluster {
         Cluster { folder, config, members, proxy }
     }
 
+    /// Changes a member's configuration file, which it reads when it starts.
+    pub(crate) fn amend(&mut self, id: usize, from: &str, to: &str) {
+        let path = &self.members[id].config;
+        let text = fs::read_to_string(path).expect("it was written");
+        assert!(text.contains(from), "{from:?} stands in {text}");
+        fs::write(path, text.replace(from, to)).expect("a file");
+    }
+
     /// Starts a member.
     pub(crate) fn start(&mut self, id: usize) {
         let member = &mut self.members[id];
@@ -158,6 +166,16 @@ impl Cluster {
             latest = latest.max(member.log.iter().filter_map(round).max().map(|round| (round, id)));
         }
         latest.map(|(_, id)| id)
+    }
+
+    /// The number of lines of all running members that say something.
+    pub(crate) fn count(&mut self, says: &str) -> usize {
+        let lines = self.members.iter_mut().map(|member| {
+            let Some((_, lines)) = &member.running else { return 0 };
+            member.log.extend(lines.try_iter());
+            member.log.iter().filter(|line| line.contains(says)).count()
+        });
+        lines.sum()
     }
 
     /// Asks a member to stop, and waits until it has: its exit status and what it said.
@@ -310,6 +328,7 @@ impl Drop for Cluster {
 pub(crate) fn client(config: &Config, timeout: Duration) -> Client {
     let mut settings = synod_client::Config::new(config.cluster.clone(), config.client_key.clone());
     settings.members = config.members.iter().map(|member| (member.id, member.address)).collect();
+    settings.groups = config.groups;
     (settings.max_key, settings.max_value) = (config.log.max_key, config.max_value);
     (settings.max_command, settings.datagram) = (config.longest_command(), config.datagram);
     Client::connect(&settings).expect("a client can be started").with_timeout(timeout)
@@ -319,10 +338,11 @@ pub(crate) fn client(config: &Config, timeout: Duration) -> Client {
 pub(crate) fn replay(folder: &Path) -> synod_replay::Replayed {
     let records = synod_replay::Records::read(&[folder.to_owned()]).unwrap_or_else(|error| panic!("{error}"));
     let lives = records.lives().unwrap_or_else(|error| panic!("{error}"));
-    let wiring = lives.wiring.clone();
-    let replayed =
-        synod_replay::replay::<synod::Process, synod_server::PaxosChanges>(lives, |id| wiring.server(id))
-            .unwrap_or_else(|error| panic!("{error}"));
+    let replayed = synod_replay::replay::<synod::Process, synod_server::PaxosChanges>(
+        lives,
+        synod_server::Wiring::server,
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(replayed.verdict, None, "{}", folder.display());
     replayed
 }

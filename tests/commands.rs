@@ -2,34 +2,37 @@
 
 use crate::cluster::synod;
 use crate::local::Local;
+use crate::synod::root;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Runs the commands of one cluster.
-struct At<'l>(&'l Local);
+pub(crate) struct At<'l>(pub(crate) &'l Local);
 
 impl At<'_> {
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = synod();
         command.env("SYNOD_CONFIG", self.0.config()).args(line.split(' ').map(|arg| arg.trim_matches('\'')));
         command
     }
 
     /// The exit status of a command, and what it printed on stdout and on stderr.
-    fn run(&self, line: &str) -> (i32, String, String) {
+    pub(crate) fn run(&self, line: &str) -> (i32, String, String) {
         let output = self.command(line).args(["--timeout", "60s"]).output().expect("synod runs");
         let text = |bytes| String::from_utf8(bytes).expect("text");
         (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
     }
 
     /// A command that is done, and prints this.
-    fn done(&self, line: &str, prints: &str) {
+    pub(crate) fn done(&self, line: &str, prints: &str) {
         let (status, out, err) = self.run(line);
         assert_eq!((status, out.as_str()), (0, prints), "{line}: {err}");
     }
 
     /// A command that is refused and has no effect, for a reason that is told.
-    fn refused(&self, line: &str, says: &str) {
+    pub(crate) fn refused(&self, line: &str, says: &str) {
         let (status, out, err) = self.run(line);
         assert!(status == 1 && out.is_empty() && err.contains(says), "{line}: {status} {out}{err}");
     }
@@ -60,6 +63,19 @@ fn each_command_prints_its_result_and_its_status_says_if_it_was_done() {
     at.refused("lock door", "door: \"me\" holds it, with token ");
     at.done("lock door --owner me", &format!("{token}\n"));
     at.refused("unlock door --token 9999", "\"me\" holds it");
+    let fence = |line: &str, token: &str| format!("{line} --fence door={token}");
+    at.done(&fence("put guarded x", token), "7\n");
+    at.done(&fence("cas guarded --expect x y", token), "8\n");
+    at.done(&fence("delete guarded", token), "");
+    for line in
+        ["put guarded x", "cas guarded --absent y", "delete greeting", "deposit 1 1", "transfer 1 2 0"]
+    {
+        at.refused(
+            &fence(line, "9999"),
+            &format!("the lock is held under another token, {token}; nothing was done"),
+        );
+    }
+    at.refused("put guarded x --fence gate=1", "nobody holds the lock any more; nothing was done");
     at.done(&format!("unlock door --token {token}"), "");
     at.refused(&format!("unlock door --token {token}"), "nobody holds it");
 
@@ -70,7 +86,7 @@ fn each_command_prints_its_result_and_its_status_says_if_it_was_done() {
     at.done("balance 2", "20\n");
 
     // From stdin: as it is, and not more than the cluster takes.
-    for (bytes, status) in [(b"a\nb".to_vec(), 0), (vec![b'x'; 65_537], 2)] {
+    for (bytes, status) in [(b"a\nb".to_vec(), 0), (vec![b'x'; 65_537], 1)] {
         let mut command = at.command("put in -");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().expect("synod runs");
@@ -81,10 +97,23 @@ fn each_command_prints_its_result_and_its_status_says_if_it_was_done() {
     }
     at.done("get in", "a\nb\n");
     let key = "k".repeat(1025);
-    let (status, _, err) = at.run(&format!("put {key} v"));
-    assert!(status == 2 && err.contains("the key has 1025 bytes, and this cluster takes 1024"), "{err}");
+    at.refused(&format!("put {key} v"), "the key has 1025 bytes, and this cluster takes 1024");
     let (status, _, err) = at.run("cas greeting z");
     assert!(status == 2 && err.contains("--expect"), "{err}");
+}
+
+#[test]
+fn the_example_of_a_paused_client_does_what_it_says() {
+    let local = Local::start(&["--nodes", "3"]);
+    let page = fs::read_to_string(root().join("docs/paused-client.md")).expect("the example");
+    let block = |language: &str| page.split(&format!("```{language}\n")).nth(1)?.split("```").next();
+    let (script, prints) = (block("sh").expect("a script"), block("text").expect("what it prints"));
+    let folder = Path::new(env!("CARGO_BIN_EXE_synod")).parent().expect("a folder");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a path"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec 2>&1\n{script}")]).env("PATH", path).env("SYNOD_CONFIG", local.config());
+    let output = shell.output().expect("a shell");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), prints);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! hurt them.
 
 use crate::cluster::{Cluster, synod};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,9 +15,13 @@ use synod_server::Config;
 /// How long anything may take before a test is given up; never how long something should take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A cluster whose members tell of themselves, at addresses that were free a moment ago.
 fn observed(members: usize) -> Cluster {
-    let mut cluster = Cluster::new(members, None, "");
+    observed_with(members, "")
+}
+
+/// A cluster whose members tell of themselves, at addresses that were free a moment ago.
+pub(crate) fn observed_with(members: usize, more: &str) -> Cluster {
+    let mut cluster = Cluster::new(members, None, more);
     let listeners: Vec<TcpListener> =
         (0..members).map(|_| TcpListener::bind("127.0.0.1:0").expect("a loopback socket")).collect();
     let files = (0..members).map(|id| format!("member-{id}.toml")).chain(["cluster.toml".to_owned()]);
@@ -33,12 +38,12 @@ fn observed(members: usize) -> Cluster {
     cluster
 }
 
-fn http(cluster: &Cluster, id: usize) -> SocketAddr {
+pub(crate) fn http(cluster: &Cluster, id: usize) -> SocketAddr {
     cluster.config.members[id].http.expect("it has one")
 }
 
 /// The status and the body of an answer; `None` if there was none.
-fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
@@ -50,19 +55,24 @@ fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((status, answer.body_mut().read_to_string().ok()?))
 }
 
-fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
+    until_seen(what, || is_so().ok_or_else(String::new))
+}
+
+/// Waits until something is so. If that never comes about, the test says what was seen last.
+pub(crate) fn until_seen<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let began = Instant::now();
     loop {
-        if let Some(found) = is_so() {
-            return found;
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(began.elapsed() < PATIENCE, "{what}: {seen}"),
         }
-        assert!(began.elapsed() < PATIENCE, "{what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
 /// The samples of a member without labels, by name; and the names that have a text for people.
-fn metrics(address: SocketAddr) -> (BTreeMap<String, f64>, BTreeSet<String>) {
+pub(crate) fn metrics(address: SocketAddr) -> (BTreeMap<String, f64>, BTreeSet<String>) {
     let (status, text) = get(address, "/metrics").expect("an answer");
     assert_eq!(status, 200, "{text}");
     assert!(text.ends_with("# EOF\n"), "{text}");
@@ -80,7 +90,7 @@ fn status(cluster: &Cluster, args: &[&str]) -> Output {
 }
 
 /// What `synod status --json` says, a member each.
-fn told(cluster: &Cluster) -> Vec<Value> {
+pub(crate) fn told(cluster: &Cluster) -> Vec<Value> {
     let ran = status(cluster, &["--json"]);
     let text = String::from_utf8(ran.stdout).expect("text");
     text.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
@@ -120,63 +130,89 @@ fn what_members_tell_moves_with_what_they_do() {
         });
         assert!(of, "{name} has no # HELP");
     }
-    let has_all = |status: &Value| {
+    let has_all = |(id, status): (usize, &Value)| {
         let log = &status["log"];
-        status["store"]["keys"] == 20 && log["executed"] == log["chosen"] && log["gaps"] == 0
+        status["member"] == id
+            && status["store"]["keys"] == 20
+            && log["chosen"].as_u64() >= Some(20)
+            && log["executed"] == log["chosen"]
+            && log["gaps"] == 0
+            && status["memory_bytes"].as_u64() > Some(1 << 20)
+            && status["latency"]["flush"]["p99_seconds"].as_f64() > Some(0.0)
     };
-    until("all have executed all", || told(&cluster).iter().all(has_all).then_some(()));
-    let told = told(&cluster);
-    assert_eq!(told.len(), 3);
-    for (id, status) in told.iter().enumerate() {
-        assert_eq!(status["member"], id);
-        assert!(status["log"]["chosen"].as_u64() >= Some(20), "{status}");
-        assert!(status["memory_bytes"].as_u64() > Some(1 << 20), "{status}");
-        assert!(status["latency"]["flush"]["p99_seconds"].as_f64() > Some(0.0), "{status}");
-    }
-    let table = status(&cluster, &[]);
-    let text = String::from_utf8_lossy(&table.stdout).into_owned();
-    assert!(table.status.success() && text.lines().count() >= 4 && text.contains("leader"), "{text}");
+    until_seen("all have executed all", || {
+        let told = told(&cluster);
+        let is_so = told.len() == 3 && told.iter().enumerate().all(has_all);
+        is_so.then_some(()).ok_or_else(|| format!("{told:?}"))
+    });
+    until_seen("the table has a line per member, and a leader", || {
+        let table = status(&cluster, &[]);
+        let text = String::from_utf8_lossy(&table.stdout).into_owned();
+        let is_so = table.status.success() && text.lines().count() >= 4 && text.contains("leader");
+        is_so.then_some(()).ok_or(text)
+    });
     let one = status(&cluster, &["--member", "1", "--json"]);
     assert_eq!(String::from_utf8_lossy(&one.stdout).lines().count(), 1);
+    // Sessions outlast silence: a member whose peers are held says that it hears none of them.
+    for (signal, hears) in [(Signal::STOP, "0 of 2"), (Signal::CONT, "2 of 2")] {
+        for id in [1, 2] {
+            cluster.signal(id, signal);
+        }
+        until_seen(hears, || {
+            let ran = status(&cluster, &["--member", "0"]);
+            let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+            text.contains(hears).then_some(()).ok_or(text)
+        });
+    }
     // One that does not run is said to be silent; the others are told.
     cluster.kill(2);
     let text = String::from_utf8_lossy(&status(&cluster, &[]).stdout).into_owned();
     assert!(text.contains("2  silent: "), "{text}");
-    cluster.stop(0);
-    cluster.stop(1);
+    let told = [0, 1].map(|id| cluster.stop(id).1).concat();
     assert_eq!(status(&cluster, &[]).status.code(), Some(2), "nobody is there");
+    // A follower need not know the ballot of the member that it follows, so it names none.
+    let follows: Vec<&String> = told.iter().filter(|line| line.contains("follows member")).collect();
+    assert!(!follows.is_empty() && follows.iter().all(|line| !line.contains("ballot")), "{told:?}");
 }
 
 #[test]
 fn an_election_shows_wherever_one_looks() {
     let mut cluster = observed(3);
     cluster.start_all();
-    let leads = |cluster: &Cluster, but: Option<u64>| {
-        let told = told(cluster);
-        let leader =
-            told.iter().find(|status| status["role"] == "leader" && status["member"].as_u64() != but);
-        leader.and_then(|status| status["member"].as_u64())
-    };
-    let first = until("someone leads", || leads(&cluster, None));
-    cluster.kill(first as usize);
-    let second = until("another leads", || leads(&cluster, Some(first)));
-    let page = until("the page shows it", || {
-        let (_, page) = get(http(&cluster, second as usize), "/")?;
-        page.contains(&format!("<span class=\"good\">member {second} leads</span>")).then_some(page)
+    // Whoever is killed has been followed by all: each of the others can tell of that later.
+    let first = until("all follow one member", || {
+        let told = told(&cluster);
+        let leader = told.first()?["leader"].as_u64()?;
+        let follow = told.len() == 3 && told.iter().all(|status| status["leader"].as_u64() == Some(leader));
+        follow.then_some(leader)
     });
-    let elections = page.split("Recent elections").nth(1).expect("they are on the page");
-    let places = [second, first].map(|member| elections.find(&format!("<span>member {member} leads</span>")));
-    assert!(places[0].is_some() && places[0] < places[1], "the newest comes first: {elections}");
-    assert!(page.contains("2 of 3 members ready") && page.contains(">silent<"), "{page}");
-    let (_, ready) = get(http(&cluster, second as usize), "/ready").expect("an answer");
-    assert_eq!(ready, "ready\n");
+    cluster.kill(first as usize);
+    // All that is looked for is on one page: each of it comes about at a time of its own.
+    let second = until_seen("the page of another leader shows all of it", || {
+        let told = told(&cluster);
+        let leads = |status: &&Value| status["role"] == "leader" && status["member"].as_u64() != Some(first);
+        let leader = told.iter().find(leads).and_then(|status| status["member"].as_u64());
+        let second = leader.ok_or_else(|| format!("{told:?}"))?;
+        let (_, page) = get(http(&cluster, second as usize), "/").ok_or("no page")?;
+        let elections = page.split("Recent elections").nth(1).ok_or("no elections")?;
+        let places =
+            [second, first].map(|member| elections.find(&format!("<span>member {member} leads</span>")));
+        let newest_comes_first = places[0].is_some() && places[0] < places[1];
+        let is_so = newest_comes_first
+            && page.contains(&format!("<span class=\"good\">member {second} leads</span>"))
+            && page.contains("2 of 3 members ready")
+            && page.contains(">silent<")
+            && get(http(&cluster, second as usize), "/ready") == Some((200, "ready\n".to_owned()));
+        is_so.then_some(second).ok_or(page)
+    });
     // Without the others there is no leader for long.
     let other = (0..3).find(|id| ![first, second].contains(id)).expect("there are three");
     cluster.kill(other as usize);
-    let not = until("it is not ready alone", || {
-        get(http(&cluster, second as usize), "/ready").filter(|(status, _)| *status == 503)
+    until_seen("it is not ready alone, and says why", || {
+        let answer = get(http(&cluster, second as usize), "/ready").ok_or("no answer")?;
+        let is_so = answer.0 == 503 && answer.1.contains("knows no leader");
+        is_so.then_some(()).ok_or_else(|| format!("{answer:?}"))
     });
-    assert!(not.1.contains("knows no leader"), "{not:?}");
 }
 
 #[test]

@@ -147,6 +147,32 @@ fn the_command_replays_what_members_recorded() {
     let ran = run(&["trace", "replay", "data"]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
     assert!(String::from_utf8_lossy(&ran.stdout).contains("no claim fell"), "{ran:?}");
+    // The same run in words: all of it, and what concerns one instance.
+    let ran = run(&["trace", "show", "data", "--most", "1000000"]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success() && said.contains("Put { key: 15, value: more,"), "{said}");
+    let of_key = |line: &&str| line.contains("sends Accept(ballot ") && line.contains("key: 15,");
+    let sent = said.lines().find(of_key).expect("it was proposed");
+    let (ballot, rest) =
+        sent.split_once("Accept(").and_then(|(_, it)| it.split_once(", instance ")).expect("both");
+    let instance = rest.split(':').next().expect("a number");
+    let ran = run(&["trace", "show", "data", "--instance", instance]);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let told = [
+        format!("takes Accept({ballot}, instance {instance}: client "),
+        format!("sends Accepted({ballot}, instance {instance}: client "),
+        format!("executes instance {instance}"),
+        "takes Submit(".to_owned(),
+        "sends Output(".to_owned(),
+        "Done([Stored {".to_owned(),
+    ];
+    assert!(ran.status.success() && told.iter().all(|told| said.contains(told)), "{told:?}: {said}");
+    assert!(!said.contains("key: 14,") && !said.contains("Heartbeat"), "{said}");
+    let ran = run(&["trace", "show", "data", "--instance", "1000000"]);
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    let ran = run(&["trace", "diagram", "data"]);
+    let error = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.code() == Some(2) && error.contains("`synod trace show` tells them"), "{error}");
     // Without the end of one member's record the others took what nobody sent.
     let record = cluster.data(1).join("flight-1.rec");
     let bytes = fs::read(&record).expect("it was there");
@@ -154,7 +180,9 @@ fn the_command_replays_what_members_recorded() {
     let ran = run(&["trace", "replay", "data"]);
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert_eq!(ran.status.code(), Some(1), "{said}");
-    assert!(said.contains("sent by nobody") && said.contains("no model of it"), "{said}");
+    assert!(said.contains("sent by nobody") && said.contains("replay-failed/run.txt"), "{said}");
+    let told = fs::read_to_string(cluster.folder.path().join("replay-failed/run.txt")).expect("it is there");
+    assert!(told.contains("Accept(ballot ") && told.contains("sent by nobody"), "{told}");
     fs::remove_file(&record).expect("it was there");
     let ran = run(&["trace", "replay", "data"]);
     assert_eq!(ran.status.code(), Some(2), "{ran:?}");

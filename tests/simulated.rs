@@ -61,6 +61,7 @@ where
         client: fn(&A::State) -> Option<&Answer>,
     ) -> Self {
         let wiring = Wiring {
+            groups: 1,
             members: (0..members as u64).collect(),
             retry: ms(20)..ms(60),
             election: None,
@@ -97,6 +98,7 @@ where
             client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
             datagram: 1200,
             max_message: 1 << 20,
+            max_client_message: 1 << 20,
             standing,
             session,
         }
@@ -221,8 +223,7 @@ where
     ) -> Replayed {
         let records = self.records();
         let lives = records.lives().unwrap_or_else(|error| panic!("{error}"));
-        let wiring = lives.wiring.clone();
-        synod_replay::replay::<B, D>(lives, |id| make(wiring.server(id)))
+        synod_replay::replay::<B, D>(lives, |wiring, id| make(wiring.server(id)))
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -494,11 +495,10 @@ fn falls(name: &str, make: fn(Process) -> Decorated) -> (&'static str, Explained
         let Some(Verdict::Violated(violation)) = &replayed.verdict else { continue };
         let records = sim.records();
         let lives = || records.lives().expect("they were read before");
-        let wiring = sim.wiring.clone();
         eprintln!("{name} seed {seed}: {violation}");
         let explained = synod_replay::explain::<Decorated, Whole>(
             lives(),
-            |id| make(wiring.server(id)),
+            |wiring, id| make(wiring.server(id)),
             violation,
             "model.toml",
             Some(name),
@@ -530,8 +530,7 @@ fn right_handlers_do_not_replay_what_broken_ones_did() {
         };
         differ += 1;
         assert!(place.contains(" at byte ") && what.contains("recorded is: "), "{place}: {what}");
-        let wiring = sim.wiring.clone();
-        let actor = |id| right_one(wiring.server(id));
+        let actor = |wiring: &Wiring, id| right_one(wiring.server(id));
         // The way there can be looked at, unless it is longer than anybody would.
         match synod_replay::show::<Decorated, Whole>(&sim.records(), &actor, "model.toml", Some("control")) {
             Ok(way) => {

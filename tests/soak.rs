@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use synod_server::Config;
 
 /// Snapshots often, so that members that were away come back by one.
-const SMALL: &str = "retry = [30, 90]\n[log]\nsnapshot-every = 200\nkeep = 20\n";
+pub(crate) const SMALL: &str = "retry = [30, 90]\n[log]\nsnapshot-every = 200\nkeep = 20\n";
 
 /// A seed that is printed and can be given again.
 pub(crate) fn seed() -> u64 {
@@ -27,14 +27,14 @@ fn soak_seconds() -> u64 {
 }
 
 /// Clients at work until they are told to stop.
-struct Load {
-    histories: Arc<Histories>,
+pub(crate) struct Load {
+    pub(crate) histories: Arc<Histories>,
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(config: &Config, clients: usize, keys: u64, rng: &mut fastrand::Rng) -> Load {
+    pub(crate) fn start(config: &Config, clients: usize, keys: u64, rng: &mut fastrand::Rng) -> Load {
         let (histories, stop) = (Arc::new(Histories::default()), Arc::new(AtomicBool::new(false)));
         let clients = (0..clients)
             .map(|_| {
@@ -80,7 +80,7 @@ impl Load {
 }
 
 /// Everything runs again, and what was recorded is replayed.
-fn recover_and_judge(cluster: &mut Cluster, size: usize, load: Load) -> String {
+pub(crate) fn recover_and_judge(cluster: &mut Cluster, size: usize, load: Load) -> String {
     if let Some(proxy) = &cluster.proxy {
         proxy.weather(|weather| *weather = crate::proxy::Weather::default());
     }

@@ -6,7 +6,8 @@ use crate::simulated::ms;
 use crate::world::{Cluster, copy};
 use std::io::ErrorKind;
 use std::time::Duration;
-use synod_replay::Replayed;
+use synod::Instance;
+use synod_replay::{Replayed, Which, tell};
 use synod_runtime::sim::{Weather, address};
 use synod_runtime::sim_disk::{Fault, Op, SimDisk};
 
@@ -102,10 +103,10 @@ fn storm(cluster: &mut Cluster, rounds: usize) {
     }
 }
 
-fn stormy(seed: u64, rounds: usize) -> (Cluster, Replayed) {
-    eprintln!("SYNOD_SEED={seed} SYNOD_RUNS=1");
+fn stormy(seed: u64, groups: usize, rounds: usize) -> (Cluster, Replayed) {
+    eprintln!("SYNOD_SEED={seed} SYNOD_RUNS=1, {groups} groups");
     let size = if seed.is_multiple_of(3) { 5 } else { 3 };
-    let mut cluster = Cluster::new(seed, size);
+    let mut cluster = Cluster::of_groups(seed, size, groups);
     // In every second storm snapshots are so long that they have files of their own.
     cluster.book.widen(if seed.is_multiple_of(2) { 3000 } else { 8 });
     cluster.book.slow_down(30);
@@ -121,7 +122,7 @@ fn storms_break_nothing_and_replay_whole() {
     let (mut events, mut chosen, mut cut) = (0, 0, 0);
     let (mut kills, mut cuts_short, mut answered, mut unknown, mut lost) = (0, 0, 0, 0, 0);
     for seed in first..first + runs {
-        let (cluster, replayed) = stormy(seed, 300);
+        let (cluster, replayed) = stormy(seed, 1, 300);
         events += replayed.events;
         chosen += replayed.chosen;
         cut += replayed.cut;
@@ -140,10 +141,42 @@ fn storms_break_nothing_and_replay_whole() {
     assert!(runs < 12 || (cut > 0 && lost > 0));
 }
 
+/// Several logs over one transport and one journal: members crash with saves of several groups in a batch and take snapshots of one after the
+/// other, and each group is replayed as a log of its own.
+#[test]
+fn storms_break_nothing_in_any_of_several_groups() {
+    let read = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let (first, runs) = (read("SYNOD_SEED").unwrap_or(1), read("SYNOD_RUNS").unwrap_or(4));
+    let (mut kills, mut answered, mut apart) = (0, 0, 0);
+    for seed in first..first + runs {
+        let (mut cluster, replayed) = stormy(seed, 3, 300);
+        assert!(replayed.chosen > 0);
+        for group in 0..3 {
+            let which = Which { group: Some(group), instance: Some(Instance(3)) };
+            let told = tell(&cluster.records(), which, 2000).expect("they can be read").text;
+            let mut steps = told.lines().filter(|line| line.contains("  member "));
+            assert!(
+                told.contains("executes instance 3") || told.contains("has executed all below"),
+                "{told}"
+            );
+            assert!(steps.all(|line| line.contains(&format!(" in group {group} "))), "{told}");
+        }
+        kills += cluster.kills;
+        answered += cluster.book.answered();
+        apart += (0..cluster.size)
+            .filter_map(|place| cluster.member(place)?.node.store().map(|store| store.named().len()))
+            .max()
+            .unwrap_or(0);
+    }
+    eprintln!("{runs} storms over 3 groups: {kills} kills, {answered} answers");
+    assert!(kills > runs && answered > 100 * runs);
+    assert!(runs < 4 || apart > 2, "{apart} groups had a snapshot in a file of its own");
+}
+
 #[test]
 fn a_seed_replays_a_run_byte_for_byte() {
     let run = |seed| {
-        let (cluster, replayed) = stormy(seed, 120);
+        let (cluster, replayed) = stormy(seed, 1, 120);
         (cluster.digest(), replayed)
     };
     let (once, again, other) = (run(42), run(42), run(43));

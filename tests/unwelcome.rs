@@ -8,11 +8,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use synod::{Answer, Asking, Client, Instance, Process, Value, Want};
-use synod_client::{Error, Reading, Refusal};
+use synod_client::{Doubt, Error, Reading, Refusal};
+use synod_groups::Groups;
 use synod_machine::{
     Blob, Lives, Operation, SessionCommand, SessionOutput, StoreCommand, StoreOutput, decode, encode,
 };
 use synod_runtime::disk::DirDisk;
+use synod_runtime::groups::ByGroup;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::ClientKeys;
 use synod_runtime::node::{FIRST_CLIENT, Node};
@@ -28,6 +30,16 @@ type Said = Option<SessionOutput<StoreOutput>>;
 
 /// A command in just these bytes, by a client that knows of no sessions and no limits. `None` if no answer comes for a while.
 fn raw(config: &Config, command: &[u8], patience: Duration) -> Option<Said> {
+    raw_in_groups(config, 1, command, patience).remove(0)
+}
+
+/// The same command to so many groups, and what each answers.
+pub(crate) fn raw_in_groups(
+    config: &Config,
+    groups: usize,
+    command: &[u8],
+    patience: Duration,
+) -> Vec<Option<Said>> {
     let members: Vec<Id> = config.members.iter().map(|member| Id::from(member.id as usize)).collect();
     let asks = Client {
         number: 1,
@@ -50,25 +62,27 @@ fn raw(config: &Config, command: &[u8], patience: Duration) -> Option<Said> {
         client_keys: Some(ClientKeys::load(&config.client_key).expect("a key")),
         datagram: config.datagram,
         max_message: 1 << 24,
+        max_client_message: 1 << 24,
         standing: Standing::default(),
         session,
     };
     let wire = UdpWire::bind("127.0.0.1:0".parse().expect("an address")).expect("a socket");
     let transport = Transport::new(settings, rng.fork());
-    let actor = Process::Client(asks);
-    let mut node: Node<Process, PaxosChanges, DirDisk, UdpWire> =
-        Node::new(actor, transport, wire, None, None, Limits::default(), rng);
+    let actors = Groups::new(vec![Process::Client(asks); groups]);
+    let mut node: Node<Groups<Process>, ByGroup<PaxosChanges>, DirDisk, UdpWire> =
+        Node::new(actors, transport, wire, None, None, Limits::default(), rng);
     let began = Instant::now();
-    while began.elapsed() < patience {
+    let mut said = vec![None; groups];
+    while said.contains(&None) && began.elapsed() < patience {
         let until = node.now() + Duration::from_millis(20);
         node.turn(until).expect("a client goes on");
-        if let Some(Answer::Output(output)) =
-            node.state().and_then(|state| state.client()).and_then(|client| client.answer.clone())
-        {
-            return Some(decode(output.as_bytes()).expect("an answer"));
+        for (group, state) in node.state().into_iter().flat_map(synod_groups::States::all) {
+            if let Some(Answer::Output(output)) = state.client().and_then(|client| client.answer.clone()) {
+                said[usize::from(group)] = Some(decode(output.as_bytes()).expect("an answer"));
+            }
         }
     }
-    None
+    said
 }
 
 fn said(config: &Config, command: &SessionCommand<StoreCommand>) -> Said {
@@ -111,6 +125,14 @@ fn a_session_that_is_over_or_never_was_is_said_to_be_so_and_garbage_is_not_under
         said(config, &apply(second, 1, tick)),
         Some(SessionOutput::NotAdmitted),
         "the time is told by members"
+    );
+    let settings = StoreCommand::Settings(synod_machine::Settings { bytes: 1, ..Default::default() });
+    let told = said(config, &apply(second, 2, settings));
+    assert_eq!(told, Some(SessionOutput::NotAdmitted), "and so are settings");
+    let stored = said(config, &apply(second, 3, put("other", "1")));
+    assert!(
+        matches!(stored, Some(SessionOutput::Output(StoreOutput::Done(_)))),
+        "no store is full: {stored:?}"
     );
     assert_eq!(raw(config, b"\xff\xfe no command", PATIENCE), Some(None));
     assert_eq!(cluster.get("k"), Some(b"1".to_vec()));
@@ -155,10 +177,29 @@ fn what_is_too_long_for_the_cluster_is_refused_by_name_whatever_the_client_takes
     assert_eq!(error, Error::Refused(Refusal::NotAdmitted));
     // The session goes on.
     generous.put(long(100).as_str(), long(1000).as_str()).expect("it is not too long");
-    // What no server even takes into the log has no answer, and nothing of it is kept.
-    assert_eq!(raw(&cluster.config, &vec![7; 500_000], Duration::from_millis(700)), None);
+    // What is too long even for the log is refused by the member that is asked.
+    let most = cluster.config.longest_command() as u64;
+    let refused = Some(Some(SessionOutput::LongCommand { most }));
+    assert_eq!(raw(&cluster.config, &vec![7; 500_000], PATIENCE), refused);
+    let long = long(500_000);
+    let very_generous = with_limits(&cluster, 100, 1_000_000);
+    let error = very_generous.put("k", long.as_str()).expect_err("it is too long");
+    let is_long = matches!(
+        error,
+        // If the answer took long, the client has asked another one, and cannot know what that one takes.
+        Error::Refused(Refusal::LongCommand(_)) | Error::MayHaveTakenEffect(Doubt::LongCommand(_))
+    );
+    assert!(is_long && error.to_string().contains(&format!("{most} bytes that a member takes")), "{error}");
+    let asks = Operation::Get { key: Blob::from(long.as_str()) };
+    let asks = StoreCommand::Transact { when: Vec::new(), then: vec![asks] };
+    let most_generous = with_limits(&cluster, 1_000_000, 1_000_000);
+    for reading in [Reading::Linearizable, Reading::Stale] {
+        let error = most_generous.query(asks.clone(), reading, PATIENCE).expect_err("it is too long");
+        assert_eq!(error, Error::Refused(Refusal::LongCommand(most)));
+    }
+    very_generous.put("k2", "x").expect("the session goes on");
     assert_eq!(cluster.get("k"), Some(b"x".to_vec()));
-    drop(generous);
+    drop((generous, very_generous, most_generous));
     cluster.stop_and_replay();
 }
 
@@ -190,6 +231,37 @@ fn an_answer_that_is_too_long_is_said_to_be_instead_of_never_sent() {
     drop(client);
     let memory = cluster.memory(0).expect("it runs");
     assert!(memory < 256 << 20, "{memory} bytes of memory");
+    cluster.stop_and_replay();
+}
+
+#[test]
+fn a_message_that_no_member_takes_is_not_sent_by_the_library_and_counted_by_members_who_drop_it() {
+    let mut cluster = Cluster::new(1, None, "");
+    cluster.start_all();
+    let mut settings =
+        synod_client::Config::new(cluster.config.cluster.clone(), cluster.config.client_key.clone())
+            .member(0, cluster.config.members[0].address);
+    settings.max_command = 1 << 30;
+    let client = synod_client::Client::connect(&settings).expect("a client can be started");
+    let put = |number: usize| Operation::Put {
+        key: Blob::from(number.to_string().as_str()),
+        value: Blob::from(vec![7; 60_000]),
+        lives: Lives::Forever,
+    };
+    // It would be in vain to wait for an answer, and the library knows.
+    let error =
+        client.with_timeout(Duration::from_hours(1)).transaction(Vec::new(), (0..80).map(put).collect());
+    let error = error.expect_err("it is too long").to_string();
+    assert!(error.starts_with("the command has 480") && error.ends_with("takes 4194240 at most"), "{error}");
+    cluster.put("k", b"1");
+    // Whoever sends it all the same hears nothing. The member goes on, and tells what it dropped.
+    assert_eq!(raw(&cluster.config, &vec![7; 5 << 20], Duration::from_secs(1)), None);
+    cluster.put("k", b"2");
+    let memory = cluster.memory(0).expect("it runs");
+    assert!(memory < 64 << 20, "{memory} bytes of memory");
+    let (status, log) = cluster.stop(0);
+    let dropped = log.iter().find(|line| line.contains("and dropped")).expect("it says what it dropped");
+    assert!(status == Some(0) && dropped.contains("longer than the longest message"), "{dropped}");
     cluster.stop_and_replay();
 }
 
@@ -251,7 +323,7 @@ fn with_redis(more: &str) -> (Cluster, Vec<SocketAddr>) {
     (cluster, vec![address])
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let began = Instant::now();
     loop {
         match TcpStream::connect(address) {
@@ -266,7 +338,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// The first line of the answer to a request.
-fn asked(stream: &mut TcpStream, request: &str) -> String {
+pub(crate) fn asked(stream: &mut TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).expect("it is sent");
     let (mut line, mut byte) = (Vec::new(), [0]);
     while !line.ends_with(b"\r\n") && stream.read(&mut byte).expect("an answer") == 1 {

@@ -10,9 +10,11 @@ use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synod::{LogState, Pace, Process, ProcessState, Stable};
+use synod_groups::{Groups, Stables};
 use synod_replay::{Records, Replayed};
 use synod_runtime::Stopped;
 use synod_runtime::apart::Writing;
+use synod_runtime::groups::ByGroup;
 use synod_runtime::inbox;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::Node;
@@ -102,9 +104,10 @@ impl Writer for Scribe {
 
 /// A member: its node, and what `synod serve` does around each turn.
 pub(crate) struct Member {
-    pub(crate) node: SimNode<Process, PaxosChanges>,
+    pub(crate) node: SimNode<Groups<Process>, ByGroup<PaxosChanges>>,
     beside: Beside<Scribe>,
-    ticker: Ticker,
+    /// One per group.
+    tickers: Vec<Ticker>,
     disk: SimDisk,
     /// The time that its clock shows at its start.
     unix: Duration,
@@ -113,13 +116,15 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    fn turn(&mut self) -> Result<(), Stopped<Process>> {
+    fn turn(&mut self) -> Result<(), Stopped<Groups<Process>>> {
         let (now, waited) = (self.node.now(), self.disk.waited());
-        self.tick = self.ticker.turn(&mut self.node, self.unix + now);
+        let ticks = self.tickers.iter_mut().map(|ticker| ticker.turn(&mut self.node, self.unix + now));
+        self.tick = ticks.min().unwrap_or(Duration::MAX);
         self.node.turn(Duration::ZERO)?;
         for (to, msg) in self.node.told() {
-            if to == self.ticker.id() {
-                self.ticker.hear(&msg);
+            let ticker = &mut self.tickers[usize::from(msg.group)];
+            if to == ticker.id() {
+                ticker.hear(&msg.what);
             }
         }
         self.took = self.disk.waited().saturating_sub(waited);
@@ -128,9 +133,13 @@ impl Member {
         self.beside.attend(&mut self.node).map_err(Stopped::Disk)
     }
 
-    /// Its log, if it takes part.
+    /// Its log, if it takes part: that of group 0.
     pub(crate) fn log(&self) -> Option<&LogState> {
-        self.node.state()?.server()?.log.as_deref()
+        self.log_of(0)
+    }
+
+    pub(crate) fn log_of(&self, group: u8) -> Option<&LogState> {
+        self.node.state()?.of(group)?.server()?.log.as_deref()
     }
 }
 
@@ -141,7 +150,7 @@ pub(crate) enum Soul {
 }
 
 impl Living for Soul {
-    type Stopped = Stopped<Process>;
+    type Stopped = Stopped<Groups<Process>>;
 
     fn wakes(&mut self) -> Duration {
         match self {
@@ -150,7 +159,7 @@ impl Living for Soul {
         }
     }
 
-    fn turn(&mut self) -> Result<(), Stopped<Process>> {
+    fn turn(&mut self) -> Result<(), Stopped<Groups<Process>>> {
         match self {
             Soul::Member(member) => member.turn(),
             Soul::Caller(caller) => {
@@ -190,7 +199,7 @@ pub(crate) struct Cluster {
 }
 
 /// Settings under which all that the log does is done often.
-fn wiring(size: usize) -> Wiring {
+fn wiring(size: usize, groups: usize) -> Wiring {
     let log = LogSettings {
         alpha: 4,
         batch: 8,
@@ -210,6 +219,7 @@ fn wiring(size: usize) -> Wiring {
         ..LogSettings::default()
     };
     Wiring {
+        groups,
         members: (0..size as u64).collect(),
         retry: ms(20)..ms(60),
         election: Some(Pace {
@@ -230,10 +240,15 @@ const JOURNAL: store::Limits =
 impl Cluster {
     /// A cluster of which nothing runs yet.
     pub(crate) fn new(seed: u64, size: usize) -> Cluster {
+        Cluster::of_groups(seed, size, 1)
+    }
+
+    /// A cluster that keeps so many logs.
+    pub(crate) fn of_groups(seed: u64, size: usize, groups: usize) -> Cluster {
         Cluster {
             world: World::new(seed),
             size,
-            wiring: wiring(size),
+            wiring: wiring(size, groups),
             disks: (0..size).map(|_| SimDisk::new()).collect(),
             tapes: Vec::new(),
             book: Rc::new(Book::default()),
@@ -259,6 +274,7 @@ impl Cluster {
             client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
             datagram: 1200,
             max_message: self.wiring.cluster().longest_message().max(1 << 18),
+            max_client_message: self.wiring.cluster().longest_message().max(1 << 18),
             standing,
             session,
         };
@@ -273,8 +289,13 @@ impl Cluster {
         let who = Identity { cluster: CLUSTER, member: place as u64 };
         let (fresh, disk) = (self.world.rng().u64(..), self.disks[place].clone());
         let dir = disk.open().expect("it is free");
-        let (store, _) =
-            Store::<Stable, PaxosChanges, SimDir>::open_with(dir, who, &self.wiring.members, fresh, JOURNAL)?;
+        let (store, _) = Store::<Stables<Stable>, ByGroup<PaxosChanges>, SimDir>::open_with(
+            dir,
+            who,
+            &self.wiring.members,
+            fresh,
+            JOURNAL,
+        )?;
         let standing = store.standing();
         let header = Header {
             cluster: CLUSTER,
@@ -293,16 +314,18 @@ impl Cluster {
         let (for_node, for_scribe, client) = (rng.fork(), rng.fork(), rng.u64(..));
         // Clocks of members differ by some seconds.
         let unix = EPOCH + now + Duration::from_millis(disk_id % 5000);
-        let actor = self.wiring.server(place as u64);
+        let actor = self.wiring.servers(place as u64);
         let limits = inbox::Limits { batch: 16, ..inbox::Limits::default() };
         let mut node = Node::new(actor, transport, wire, Some(store), Some(recorder), limits, for_node);
         let scribe =
             Scribe { due: None, writing: None, written: None, next: Duration::ZERO, rng: for_scribe };
-        let beside = Beside::new(&mut node, scribe);
-        let ticker = Ticker::new(place as u64, boot, client);
+        let beside = Beside::new(&mut node, self.wiring.groups, scribe);
+        let (log, max_value) = self.wiring.log.as_ref().expect("it keeps a log");
+        let ticker = |group| Ticker::new((group, place as u64), boot, client, log.told(*max_value));
+        let tickers = (0..=u8::MAX).take(self.wiring.groups).map(ticker).collect();
         let (tick, took) = (Duration::MAX, Duration::ZERO);
         self.world
-            .start(place, Soul::Member(Box::new(Member { node, beside, ticker, disk, unix, tick, took })));
+            .start(place, Soul::Member(Box::new(Member { node, beside, tickers, disk, unix, tick, took })));
         Ok(())
     }
 
@@ -327,7 +350,8 @@ impl Cluster {
         let transport = self.transport(id, true, Standing::default());
         let wire = self.world.wire(place);
         let rng = self.world.rng().fork();
-        let caller = Caller::new((transport, wire), self.size, self.book.clone(), reads, rng);
+        let caller =
+            Caller::new((transport, wire), (self.size, self.wiring.groups), self.book.clone(), reads, rng);
         self.world.start(place, Soul::Caller(Box::new(caller)));
     }
 
@@ -418,12 +442,25 @@ impl Cluster {
         let reader = callers.end;
         self.call(reader, Some(self.book.histories.keys()));
         self.run_until("every key is read", |cluster| cluster.is_done(reader));
+        for group in (0..=u8::MAX).take(self.wiring.groups) {
+            self.settle_group(group);
+        }
+        self.book.histories.judge();
+        let replayed = self.replay();
+        assert_eq!(replayed.verdict, None);
+        replayed
+    }
+
+    /// Waits until all members have the same log of a group, and the same machine.
+    fn settle_group(&mut self, group: u8) {
         let size = self.size;
         self.run_until("all have executed the same", |cluster| {
             let mut ends = BTreeMap::new();
             let lost = cluster.lost.clone();
             for place in (0..size).filter(|place| !lost.contains(place)) {
-                let Some(log) = cluster.member(place).and_then(|member| member.log()) else { return false };
+                let Some(log) = cluster.member(place).and_then(|member| member.log_of(group)) else {
+                    return false;
+                };
                 ends.insert(place, (log.next, log.replica.machine().checksum()));
             }
             let (next, sum) = *ends.values().max().expect("there is a majority");
@@ -431,13 +468,9 @@ impl Cluster {
             ends.values().all(|end| end.0 == next)
         });
         let machines: Vec<Vec<u8>> = (0..size)
-            .filter_map(|place| self.member(place)?.log().map(|log| log.replica.machine().snapshot()))
+            .filter_map(|place| self.member(place)?.log_of(group).map(|log| log.replica.machine().snapshot()))
             .collect();
         assert!(machines.len() + self.lost.len() >= size && machines.windows(2).all(|two| two[0] == two[1]));
-        self.book.histories.judge();
-        let replayed = self.replay();
-        assert_eq!(replayed.verdict, None);
-        replayed
     }
 
     /// Every record, of all starts that took part.
@@ -457,8 +490,7 @@ impl Cluster {
     fn replay(&self) -> Replayed {
         let records = self.records();
         let lives = records.lives().unwrap_or_else(|error| panic!("{error}"));
-        let wiring = lives.wiring.clone();
-        synod_replay::replay::<Process, PaxosChanges>(lives, |id| wiring.server(id))
+        synod_replay::replay::<Process, PaxosChanges>(lives, synod_server::Wiring::server)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 

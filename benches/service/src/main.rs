@@ -34,6 +34,8 @@ struct Args {
 enum What {
     /// Measures.
     Run(Run),
+    /// Tells what clusters of one and more groups cost while nothing is asked of them.
+    Idle(Idle),
     /// A node of the floor.
     Floor(Node),
     /// A node of the harness of `omnipaxos`.
@@ -66,6 +68,22 @@ struct Run {
 }
 
 #[derive(clap::Args)]
+struct Idle {
+    /// The numbers of groups.
+    #[arg(long, value_delimiter = ',', default_value = "1,16")]
+    groups: Vec<usize>,
+    /// Seconds that count, after three that do not.
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// The command that is measured. By default the one that `cargo build --release` has built.
+    #[arg(long)]
+    synod: Option<PathBuf>,
+    /// The folder for all data.
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+}
+
+#[derive(clap::Args)]
 struct Node {
     #[arg(long)]
     node: usize,
@@ -81,17 +99,25 @@ pub enum System {
     Synod,
     /// The store, all clients over four connections.
     SynodShared,
+    /// The store with 16 groups, each client with a connection of its own.
+    SynodGroups,
+    /// The same, all clients over four connections.
+    SynodGroupsShared,
     Floor,
     Omnipaxos,
     Etcd,
     Redis,
 }
 
+/// The groups of the systems that have several.
+const GROUPS: usize = 16;
+
 fn main() -> io::Result<()> {
     match Args::parse().what {
         What::Floor(node) => floor::serve(node.node, &node.nodes, &node.data),
         What::Omni(node) => omni::serve(node.node, &node.nodes, &node.data),
         What::Run(run) => measure_all(&run),
+        What::Idle(idle) => idle_all(&idle),
     }
 }
 
@@ -167,11 +193,14 @@ fn one(
                 }
             }
         }
-        System::Synod | System::SynodShared => {
+        System::Synod | System::SynodShared | System::SynodGroups | System::SynodGroupsShared => {
             let command = run.synod.clone().unwrap_or_else(synod::built);
-            let synod = synod::start(&command, &run.settings.replace("\\n", "\n"), data)?;
+            let is_divided = matches!(system, System::SynodGroups | System::SynodGroupsShared);
+            let groups = if is_divided { GROUPS } else { 1 };
+            let synod = synod::start(&command, groups, &run.settings.replace("\\n", "\n"), data)?;
             let ids = synod.members.ids();
-            let connections = if system == System::Synod { usize::MAX } else { 4 };
+            let is_shared = matches!(system, System::SynodShared | System::SynodGroupsShared);
+            let connections = if is_shared { 4 } else { usize::MAX };
             for (operation, reads) in [("put", false), ("read", true)] {
                 for clients in &run.clients {
                     let measured = measure(
@@ -185,6 +214,36 @@ fn one(
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Tells the traffic, the processor time and the memory of idle clusters, each per member.
+fn idle_all(idle: &Idle) -> io::Result<()> {
+    println!("| groups | messages per s | datagrams per s | CPU ms per s | memory |");
+    println!("|--:|--:|--:|--:|--:|");
+    for groups in &idle.groups {
+        let data = tempfile::tempdir_in(&idle.dir)?;
+        let command = idle.synod.clone().unwrap_or_else(synod::built);
+        let synod = synod::start(&command, *groups, "", data.path())?;
+        std::thread::sleep(Duration::from_secs(3));
+        let now = || {
+            let sum = |metric| synod.sum(metric).ok_or_else(|| io::Error::other("no metrics"));
+            let (messages, datagrams) =
+                (sum("synod_messages_sent_total")?, sum("synod_datagrams_sent_total")?);
+            io::Result::Ok((messages, datagrams, members::processor_seconds(&synod.members.ids())))
+        };
+        let before = now()?;
+        std::thread::sleep(Duration::from_secs_f64(idle.seconds));
+        let after = now()?;
+        let memory = synod.sum("synod_memory_resident_bytes").unwrap_or(0) as f64 / 3.0 / f64::from(1 << 20);
+        let rate = |count: f64| count / idle.seconds / 3.0;
+        println!(
+            "| {groups} | {:.0} | {:.0} | {:.1} | {memory:.1} MiB |",
+            rate((after.0 - before.0) as f64),
+            rate((after.1 - before.1) as f64),
+            1000.0 * rate(after.2 - before.2),
+        );
     }
     Ok(())
 }

@@ -15,13 +15,13 @@ pub struct Synod {
     http: Vec<SocketAddr>,
 }
 
-/// Starts three members by the command, with these lines in their configuration.
-pub fn start(command: &Path, settings: &str, data: &Path) -> io::Result<Synod> {
+/// Starts three members by the command, with so many groups and these lines in their configuration.
+pub fn start(command: &Path, groups: usize, settings: &str, data: &Path) -> io::Result<Synod> {
     let folder = data.join("synod");
     std::fs::create_dir(&folder)?;
     let mut text =
         "cluster = \"bench\"\ncluster-key = \"cluster.key\"\nclient-key = \"client.key\"\n".to_owned();
-    text += settings;
+    text += &format!("groups = {groups}\n{settings}");
     for (id, place) in free(6)?.chunks(2).enumerate() {
         let [address, http] = place else { continue };
         text += &format!(
@@ -47,6 +47,7 @@ pub fn start(command: &Path, settings: &str, data: &Path) -> io::Result<Synod> {
     };
     let mut config = Config::new(served.cluster.clone(), served.client_key.clone());
     config.datagram = served.datagram;
+    config.groups = served.groups;
     for member in &served.members {
         config = config.member(member.id, member.address);
     }
@@ -65,12 +66,17 @@ impl Synod {
 
     /// The flushes of all members.
     pub fn flushes(&self) -> Option<u64> {
+        self.sum("synod_flushes_total")
+    }
+
+    /// A metric, summed over all members.
+    pub fn sum(&self, metric: &str) -> Option<u64> {
         let one = |at: &SocketAddr| -> Option<u64> {
             let mut stream = TcpStream::connect(at).ok()?;
             write!(stream, "GET /metrics HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").ok()?;
             let mut text = String::new();
             stream.read_to_string(&mut text).ok()?;
-            let line = text.lines().find(|line| line.starts_with("synod_flushes_total"))?;
+            let line = text.lines().find(|line| line.starts_with(metric))?;
             line.rsplit(' ').next()?.parse::<f64>().ok().map(|count| count as u64)
         };
         self.http.iter().map(one).sum()

@@ -6,7 +6,7 @@
 //! of its peers have said what they remember, and its disk has all of that ([`Admittance`], [`Mine::lacks`]).
 //!
 //! The functions are pure. `synod-runtime` calls them where datagrams come in and a disk is flushed, and the models of
-//! `models/admission` call the same functions. `proofs-notes/runtime.md` says what follows from them, and what does not.
+//! `models/admission` call the same functions. `proofs-notes/disks.md` says what follows from them, and what does not.
 
 mod admittance;
 mod memory;

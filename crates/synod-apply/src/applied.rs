@@ -46,14 +46,19 @@ impl<M: StateMachine, W: Wording<M>> Applied<M, W> {
         &self.machine
     }
 
+    /// The same, to change what no command of the machine's own words changes.
+    pub(crate) fn machine_mut(&mut self) -> &mut Sessions<M> {
+        &mut self.machine
+    }
+
     /// The checksum of all that was executed.
     pub fn chain(&self) -> Chain {
         self.chain
     }
 
-    /// Answers a command that is not to be executed: with [`SessionOutput::NotAdmitted`]. Nothing changes but the checksum.
-    pub fn refuse(&mut self, entry: &LogEntry) -> Value {
-        let said = Self::say(Some(&SessionOutput::NotAdmitted));
+    /// Answers a command of a session that is not to be executed: with [`SessionOutput::NotAdmitted`], unless it was answered before.
+    pub fn refuse(&mut self, entry: &LogEntry, session: u64, number: u64) -> Value {
+        let said = Self::say(Some(&self.machine.refuse(session, number)));
         self.extend(entry, &said);
         said
     }

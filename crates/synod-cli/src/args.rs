@@ -18,7 +18,11 @@ use synod_model::{Model, Tier};
     about,
     max_term_width = 100,
     after_help = "\
-Exit status: 0 as expected, 1 something was not, 2 could not run, 3 time or memory ran out.
+Exit status:
+  0  as expected, or done
+  1  something was not as expected, or the cluster refused or found nothing
+  2  could not run, or no member answered
+  3  time or memory ran out, or the command may have taken effect
 
 Examples:
   synod check                               the catalogue's fast models
@@ -89,7 +93,7 @@ pub enum Command {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Without an argument, and with arguments that name models, it lists models. One argument that names no model is a prefix of keys, if there is a
+Without an argument, and with arguments that name models, it lists models. One argument that names no model is a prefix of keys, if there is a \
 configuration of a cluster: then it does what `synod keys` does.
 
 Examples:
@@ -268,6 +272,7 @@ A trace names its model in a header line, `# model: NAME`. In the place of a tra
 
 Examples:
   synod trace show run.trace
+  synod trace show data/ --instance 17         what real members did in one instance of the log, in words
   synod trace replay data/                     every flight record in the folder: all members of a cluster
   synod trace diagram run.trace > run.svg
   synod trace diagram scenarios/d5-takeover > takeover.svg
@@ -279,8 +284,8 @@ pub struct Trace {
 
 #[derive(Subcommand)]
 pub enum TraceCommand {
-    /// As text, with a diagram for the terminal
-    Show(TraceFile),
+    /// As text, with a diagram for the terminal; also the flight records of a real run, in words
+    Show(Show),
     /// Step by step through the actors, every property evaluated after each; also the flight records of a real run
     Replay(Replay),
     /// As a Rust test
@@ -300,8 +305,33 @@ pub struct TraceFile {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Of a trace: exit status 0 if just that falls which the trace says. Of flight records: 0 if every member did what
-the actors do and no claim fell, 1 if not; a claim that fell is written as a model and a trace for `synod explore`.
+Examples:
+  synod trace show run.trace
+  synod trace show data/                       the last steps of all members below one folder
+  synod trace show data/ --instance 17         those that speak of one instance of the log")]
+pub struct Show {
+    /// A trace, or a model with a scenario or an expected lasso; or data directories or flight records, of all members of one cluster
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The model, if a trace does not name it
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Of flight records: tells the steps that speak of this instance, or ask for its commands
+    #[arg(long, value_name = "N")]
+    pub instance: Option<u64>,
+    /// Of flight records: tells the steps of this group alone
+    #[arg(long, value_name = "N")]
+    pub group: Option<u8>,
+    /// Of flight records: the most steps that are told, from the end
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub most: usize,
+}
+
+#[derive(ClapArgs)]
+#[command(after_help = "\
+Of a trace: exit status 0 if just that falls which the trace says. Of flight records: 0 if every member did what \
+the actors do and no claim fell, 1 if not. What went wrong in a log is told in words; of a register, it is written as \
+a model and a trace for `synod explore`.
 
 Examples:
   synod trace replay run.trace
@@ -314,17 +344,17 @@ pub struct Replay {
     /// The model, if a trace does not name it
     #[arg(long)]
     pub model: Option<String>,
-    /// Where a run that went wrong is written as a model and a trace
+    /// Where a run that went wrong is written: in words, or as a model and a trace
     #[arg(long, value_name = "DIR", default_value = "replay-failed")]
     pub explain: PathBuf,
 }
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-The file with the cluster key goes to every member, the one with the client key to members and clients. A line of the latter also
-names the public half of the cluster key, by which clients tell members' answers from each other's. To change a key
-without stopping anything: add the new one as second line everywhere and send SIGHUP to every member, then move it to the
-first line everywhere and SIGHUP, then remove the old one and SIGHUP. Before an old cluster key is removed, the client key must
+The file with the cluster key goes to every member, the one with the client key to members and clients. A line of the latter also \
+names the public half of the cluster key, by which clients tell members' answers from each other's. To change a key \
+without stopping anything: add the new one as second line everywhere and send SIGHUP to every member, then move it to the \
+first line everywhere and SIGHUP, then remove the old one and SIGHUP. Before an old cluster key is removed, the client key must \
 be changed too, to a line that `--client` prints once the new cluster key is the first.")]
 pub struct Keygen {
     #[command(flatten)]
@@ -349,17 +379,24 @@ pub struct Cluster {
     /// The number of members, from 1 to 9 [default: 3, or as many as the data are of]
     #[arg(long, value_name = "N", value_parser = words::nodes)]
     pub nodes: Option<u16>,
+    /// The number of groups, from 1 to 64: logs among which keys are divided [default: 1, or as many as the data are of]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub groups: Option<u16>,
     /// The folder for configuration, keys and data [default: a new one, removed at the end]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }
 
 #[derive(ClapArgs)]
-#[command(after_help = concat!(
-    "Every member has the same configuration file, such as this one, which `synod serve --example-config` prints:\n\n",
-    include_str!("../../../deploy/cluster.toml"),
-    "\nSignals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew."
-))]
+#[command(after_help = "\
+Every member has the same configuration file. `--example-config` prints one with all settings, each with a comment.
+
+Signals: SIGTERM and SIGINT stop it after the present batch, SIGHUP makes it read its key files anew.
+
+Examples:
+  synod serve --example-config > cluster.toml
+  synod keygen
+  synod serve --config cluster.toml --id 0")]
 pub struct Serve {
     #[command(flatten)]
     pub cluster: Where,
@@ -398,7 +435,7 @@ pub enum LogLevel {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Asks each member at its `http` address in the configuration. At the same address there are a page for people, Prometheus
+Asks each member at its `http` address in the configuration. At the same address there are a page for people, Prometheus \
 metrics (/metrics), the status (/status.json) and whether the member is ready (/ready).
 Exit status: 0 some member told of itself, 2 none did.
 
@@ -453,5 +490,27 @@ impl Select {
             return Err(format!("{place}: there is no model{filter}{tier}"));
         }
         Ok(models)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// A line that is broken by hand is broken once more where the terminal is narrower, in the middle.
+    #[test]
+    fn a_paragraph_of_a_help_text_is_one_line() {
+        fn look(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                let goes_on = pair.iter().all(|line| line.starts_with(|c: char| !c.is_whitespace()));
+                let begins = pair[1].starts_with("Exit status");
+                assert!(!goes_on || begins, "{}: {:?} is broken by hand", command.get_name(), pair[0]);
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Args::command());
     }
 }

@@ -51,7 +51,7 @@ pub fn run(args: &Cluster) -> Result<u8, String> {
     let file = folder.join("cluster.toml");
     let is_new = !file.exists();
     if is_new {
-        make(&folder, &file, args.nodes.unwrap_or(NODES))
+        make(&folder, &file, (args.nodes.unwrap_or(NODES), args.groups.unwrap_or(1)))
             .map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     let config = words::config(&file)?;
@@ -60,6 +60,13 @@ pub fn run(args: &Cluster) -> Result<u8, String> {
             "{}: a cluster of {} members, and not {nodes}; leave --nodes away, or choose another --data",
             file.display(),
             config.members.len()
+        ));
+    }
+    if let Some(groups) = args.groups.filter(|groups| usize::from(*groups) != config.groups) {
+        return Err(format!(
+            "{}: a cluster of {} groups, and not {groups}, which is fixed; leave --groups away, or choose another --data",
+            file.display(),
+            config.groups
         ));
     }
     serve::make_keys(&config)?;
@@ -87,16 +94,19 @@ pub fn run(args: &Cluster) -> Result<u8, String> {
 }
 
 /// Writes the configuration of a new cluster, at addresses that are free now.
-fn make(folder: &Path, file: &Path, nodes: u16) -> io::Result<()> {
+fn make(folder: &Path, file: &Path, (nodes, groups): (u16, u16)) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     // They are all held until the last one is chosen, so that no two are the same.
     let sockets: Vec<UdpSocket> =
         (0..nodes).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
     let listeners: Vec<TcpListener> =
         (0..2 * nodes).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    let mut text = "# Made by `synod cluster`. `synod serve --help` says what may stand here.\n\
+    let mut text = "# Made by `synod cluster`. `synod serve --example-config` shows what may stand here.\n\
                     cluster = \"local\"\ncluster-key = \"cluster.key\"\nclient-key = \"client.key\"\n"
         .to_owned();
+    if groups > 1 {
+        let _ = writeln!(text, "groups = {groups}");
+    }
     for (id, (socket, listeners)) in sockets.iter().zip(listeners.chunks(2)).enumerate() {
         let (address, http) = (socket.local_addr()?, listeners[0].local_addr()?);
         let redis = listeners[1].local_addr()?;
@@ -170,15 +180,23 @@ impl Member {
     }
 
     fn start_again(&mut self, file: &Path) {
-        if let Err(error) = self.start(file) {
-            self.wait(&format!("cannot be started: {error}"));
+        match self.start(file) {
+            Ok(()) => {
+                let process = self.running.as_ref().map_or(0, Child::id);
+                self.tell(anstyle::Style::new(), &format!("is started again as process {process}"));
+            }
+            Err(error) => self.wait(&format!("cannot be started: {error}")),
         }
+    }
+
+    fn tell(&self, style: anstyle::Style, text: &str) {
+        anstream::eprintln!("{} {}", paint(DIM, &format!("member {}", self.id)), paint(style, text));
     }
 
     /// Leaves the member alone for a while, each time for longer.
     fn wait(&mut self, why: &str) {
         let text = format!("{why}; it is started again in {} ms", self.pause.as_millis());
-        anstream::eprintln!("{} {}", paint(DIM, &format!("member {}", self.id)), paint(YELLOW, &text));
+        self.tell(YELLOW, &text);
         self.again = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }

@@ -46,6 +46,7 @@ pub fn run(args: &Explore) -> Result<u8, String> {
         Built::Decorated(system) => serve(system, &model, text.as_deref(), listen),
         Built::Timed(system) => serve(system, &model, text.as_deref(), listen),
         Built::Admission(system) => serve(system, &model, text.as_deref(), listen),
+        Built::Master(system) => serve(system, &model, text.as_deref(), listen),
         Built::Clock(system) => serve(system, &model, text.as_deref(), listen),
     }
 }

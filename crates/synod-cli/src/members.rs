@@ -5,8 +5,11 @@ use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint};
 use crate::status::{OK, UNUSABLE};
 use crate::words;
 use serde_json::json;
-use synod_server::status::{Role, Status};
+use synod_server::status::{PeerTold, Role, Status, StoreTold};
 use synod_status::{Told, ask_all};
+
+/// The milliseconds within which a peer was heard lately. Members greet each other every second even if they have nothing else to say.
+const LATELY: u64 = 3000;
 
 /// Asks the members, and prints a table or one JSON object a line.
 pub fn run(args: &Args) -> Result<u8, String> {
@@ -105,7 +108,8 @@ fn row(status: &Status, chosen: u64) -> Vec<String> {
     let dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let flush = &status.latency.flush;
     let (log, executed) = (&status.log, status.log.executed);
-    let hears = status.peers.iter().filter(|peer| peer.connected).count();
+    let is_heard = |peer: &&PeerTold| peer.connected && peer.heard_ms.is_some_and(|ms| ms <= LATELY);
+    let hears = status.peers.iter().filter(is_heard).count();
     vec![
         status.member.to_string(),
         status.role.to_string(),
@@ -130,16 +134,49 @@ fn milliseconds(seconds: Option<f64>) -> String {
 /// Whatever is out of the ordinary, below the member's row.
 fn details(status: &Status) {
     let mut lines: Vec<String> = status.not_ready().into_iter().collect();
+    if let Some(master) = status.master.filter(|master| master.here) {
+        let (token, since) = (grouped(master.token), grouped(master.since));
+        lines.push(format!("is master: token {token}, since instance {since}, lease {} ms", master.lease_ms));
+    }
     if status.work.told_busy > 0 {
         lines.push(format!("told clients {} times that it is busy", grouped(status.work.told_busy)));
+    }
+    let is_full = |store: &&StoreTold| store.bytes > store.most_bytes / 4 * 3;
+    let full = |store: &StoreTold| {
+        let (held, most) = (bytes(store.bytes), bytes(store.most_bytes));
+        format!("holds {held} of the {most} that it may (most-bytes)")
+    };
+    if status.groups.is_empty()
+        && let Some(store) = status.store.as_ref().filter(is_full)
+    {
+        lines.push(format!("its store {}", full(store)));
+    }
+    if !status.groups.is_empty() {
+        let leads = status.groups.iter().filter(|group| group.role == Role::Leader).count();
+        lines.push(format!("leads {leads} of {} groups", status.groups.len()));
+    }
+    for group in &status.groups {
+        let dash = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
+        let (log, leader) = (&group.log, dash(group.leader.map(|leader| leader.to_string())));
+        lines.push(format!(
+            "group {}: {}, ballot {}, leader {leader}, chosen {}, executed {}",
+            group.group,
+            group.role,
+            dash(group.ballot.map(|ballot| ballot.to_string())),
+            grouped(log.chosen),
+            dash(log.executed.map(grouped)),
+        ));
+        if let Some(store) = group.store.as_ref().filter(is_full) {
+            lines.push(format!("the store of group {} {}", group.group, full(store)));
+        }
     }
     if !status.log.differ.is_empty() {
         lines.push(format!("members {:?} have executed something else", status.log.differ));
     }
     let dropped: Vec<String> =
-        status.dropped.iter().map(|(reason, count)| format!("{} {reason}", grouped(*count))).collect();
+        status.dropped.iter().map(|(reason, count)| format!("{reason} {}", grouped(*count))).collect();
     if !dropped.is_empty() {
-        lines.push(format!("dropped {}", dropped.join(", ")));
+        lines.push(format!("dropped: {}", dropped.join(", ")));
     }
     for text in lines {
         line(&format!("        {}", paint(DIM, &text)));

@@ -110,12 +110,15 @@ fn tell(id: u64, notice: &Notice) {
         Notice::Waiting(silent) => {
             tracing::warn!(
                 member = id,
-                "waits to hear from member {} that its disk is not behind",
+                "waits to hear from member {} that its disk is not behind; members with another number of `groups` are not heard",
                 ids(silent)
             );
         }
         Notice::TakesPart => say(id, "takes part"),
-        Notice::Leads(round) => tracing::info!(member = id, round, "leads in round {round}"),
+        Notice::Leads { group: None, round } => tracing::info!(member = id, round, "leads in round {round}"),
+        Notice::Leads { group: Some(group), round } => {
+            tracing::info!(member = id, group, round, "leads group {group} in round {round}");
+        }
         Notice::Abstains(reason) => tracing::error!(member = id, "abstains: {reason}; {LOST}"),
         Notice::OtherMembers { from, theirs, ours } => tracing::error!(
             member = id,
@@ -127,9 +130,13 @@ fn tell(id: u64, notice: &Notice) {
         Notice::KeysRead => say(id, "has read its keys anew"),
         Notice::TooLarge(most) => tracing::error!(
             member = id,
-            "could not send a message of more than {} bytes. Values may be longer at another member: is `max-value` the same \
-             everywhere?",
+            "could not send a client a message of more than {} bytes. Values may be longer at another member: is `max-value` the \
+             same everywhere?",
             grouped(*most as u64)
+        ),
+        Notice::NoLease => tracing::warn!(
+            member = id,
+            "has no lease in its configuration, and others take mastership: it will end if it is elected. Set `lease` in [master] as at the other members"
         ),
         Notice::KeysKept(error) => tracing::error!(member = id, "keeps its old keys: {error}"),
     }

@@ -1,6 +1,6 @@
 //! `synod trace`: a trace as text, replayed, as a Rust test, or as a picture.
 
-use crate::args::{Trace, TraceCommand, TraceFile};
+use crate::args::{Show, Trace, TraceCommand, TraceFile};
 use crate::output::{DIM, GREEN, RED, line, paint};
 use crate::table::told;
 use crate::{memory, words};
@@ -11,13 +11,7 @@ use synod_model::{Model, Replay, Settings, from_path, replay};
 /// Runs the command.
 pub fn run(args: &Trace) -> Result<u8, String> {
     match &args.what {
-        TraceCommand::Show(file) => {
-            let (_, replay, _) = open(file)?;
-            line(replay.text.trim_end());
-            line("");
-            line(replay.diagram.trim_end());
-            Ok(crate::status::OK)
-        }
+        TraceCommand::Show(args) => show(args),
         TraceCommand::Replay(args) => {
             let [file] = args.paths.as_slice() else { return crate::flight::run(args) };
             if crate::flight::is_flight(file) {
@@ -36,6 +30,27 @@ pub fn run(args: &Trace) -> Result<u8, String> {
             Ok(crate::status::OK)
         }
     }
+}
+
+fn show(args: &Show) -> Result<u8, String> {
+    let file = match args.paths.as_slice() {
+        [file] if !crate::flight::is_flight(file) => {
+            TraceFile { file: file.clone(), model: args.model.clone() }
+        }
+        _ => return crate::flight::show(args),
+    };
+    let only = [("--instance", args.instance.is_some()), ("--group", args.group.is_some())];
+    if let Some((option, _)) = only.iter().find(|(_, is_given)| *is_given) {
+        return Err(format!(
+            "{}: {option} is for flight records, and this is a trace or a model",
+            file.file.display()
+        ));
+    }
+    let (_, replay, _) = open(&file)?;
+    line(replay.text.trim_end());
+    line("");
+    line(replay.diagram.trim_end());
+    Ok(crate::status::OK)
 }
 
 /// The run that a model stands for, and the property it breaks: its scenario, the lasso that it expects, or the counterexample that an
@@ -63,6 +78,11 @@ fn run_of(model: &Model) -> Result<(String, Option<String>), String> {
 /// stands for a run of it.
 fn open(args: &TraceFile) -> Result<(Model, Replay, Option<String>), String> {
     let file = args.file.display();
+    if crate::flight::is_flight(&args.file) {
+        return Err(format!(
+            "{file}: is of flight records, and tests and diagrams are made of runs of models; `synod trace show` tells them in words"
+        ));
+    }
     let is_model = args.file.extension().is_some_and(|extension| extension == "toml");
     if is_model || !args.file.exists() && synod_model::find(&file.to_string()).is_ok() {
         let models = from_path(&file.to_string()).map_err(|errors| words::all(&errors))?;

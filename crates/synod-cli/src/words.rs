@@ -37,6 +37,14 @@ pub fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))
 }
 
+/// A lock and its fencing token.
+pub fn fence(text: &str) -> Result<(String, u64), String> {
+    let parts = text.rsplit_once('=').and_then(|(lock, token)| Some((lock.to_owned(), token.parse().ok()?)));
+    parts.ok_or_else(|| {
+        "must be a lock and the token that `synod lock` printed for it, such as backup=7".to_owned()
+    })
+}
+
 /// A length of time.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)

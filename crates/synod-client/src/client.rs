@@ -1,6 +1,7 @@
 //! The front for threads: a call returns with its result.
 
 use crate::config::Config;
+use crate::division::To;
 use crate::error::Error;
 use crate::message::Reading;
 use crate::requests::{self, Changed, Listed, Locked, Request, Swap, Unlocked};
@@ -59,7 +60,7 @@ impl Client {
     /// # Errors
     /// Any of [`Error`]. [`Error::may_have_taken_effect`] tells if the command may have taken effect.
     pub fn submit(&self, command: StoreCommand, timeout: Duration) -> Result<StoreOutput, Error> {
-        self.running.wait_for(Kind::Submit, command, timeout)
+        self.running.wait_for(To::WhereItLies, Kind::Submit, command, timeout)
     }
 
     /// Has a command executed, and does not wait.
@@ -77,7 +78,7 @@ impl Client {
         reading: Reading,
         timeout: Duration,
     ) -> Result<StoreOutput, Error> {
-        self.running.wait_for(Kind::Query(reading), command, timeout)
+        self.running.wait_for(To::WhereItLies, Kind::Query(reading), command, timeout)
     }
 
     /// Has a command answered that changes nothing, and does not wait.
@@ -91,7 +92,7 @@ impl Client {
             // Nobody may be waiting any more.
             let _ = then.try_send(output);
         });
-        self.running.call(kind, command, timeout, then);
+        self.running.call(To::WhereItLies, kind, command, timeout, then);
         Pending(result)
     }
 
@@ -100,8 +101,31 @@ impl Client {
     /// # Errors
     /// Any of [`Error`].
     pub fn run<T>(&self, request: Request<T>) -> Result<T, Error> {
-        let output = self.running.wait_for(request.kind, request.command, self.timeout)?;
+        self.run_in(To::WhereItLies, request)
+    }
+
+    pub(crate) fn run_in<T>(&self, to: To, request: Request<T>) -> Result<T, Error> {
+        let output = self.running.wait_for(to, request.kind, request.command, self.timeout)?;
         Request::result(request.read, output)
+    }
+
+    /// Runs a request in a group and does not wait: its result comes to `then`, in a thread that must not be kept waiting.
+    pub(crate) fn start_in<T: 'static>(
+        &self,
+        to: To,
+        request: Request<T>,
+        then: impl FnOnce(Result<T, Error>) + Send + 'static,
+    ) {
+        let Request { kind, command, read, .. } = request;
+        let then = move |output: Result<StoreOutput, Error>| {
+            then(output.and_then(|output| Request::result(read, output)));
+        };
+        self.running.call(to, kind, command, self.timeout, Box::new(then));
+    }
+
+    /// The number of groups among which the cluster divides keys.
+    pub fn groups(&self) -> usize {
+        self.running.groups()
     }
 
     /// The entry of a key, if it has a value: with all that was answered before the call.
@@ -154,7 +178,8 @@ impl Client {
         self.run(requests::delete(key))
     }
 
-    /// Entries of the keys with a prefix, from the first key after `after`: as many as the cluster gives at a time.
+    /// Entries of the keys with a prefix, from the first key after `after`: as many as the cluster gives at a time. Of several groups each
+    /// answers for its own keys, so the list is then no cut through all of them at one moment.
     ///
     /// # Errors
     /// Any of [`Error`].
@@ -210,7 +235,7 @@ impl Client {
     /// The changes of keys with a prefix after a version, oldest first.
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// Any of [`Error`]; [`Error::Across`] where there are several groups, each with versions of its own: use a [`Watch`](crate::Watch).
     pub fn changes(&self, prefix: impl Into<Blob>, after: u64) -> Result<Changed, Error> {
         self.run(requests::changes(prefix, after, u32::MAX, Reading::Linearizable))
     }

@@ -4,6 +4,13 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
+use synod_groups::MOST_GROUPS;
+use synod_runtime::transport::LONG_MESSAGE;
+
+/// The bytes that a command has beside two keys and their values.
+const COMMAND: usize = 96;
+/// The bytes that a message has beside the command in it, at most.
+const MESSAGE: usize = 64;
 
 /// The settings of a client. All but the members and the key have defaults, which are those of a cluster's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +21,14 @@ pub struct Config {
     pub client_key: PathBuf,
     /// The members' ids, which are below 65,536, and their addresses. All addresses are IPv4, or all are IPv6.
     pub members: Vec<(u64, SocketAddr)>,
+    /// The number of groups among which the cluster divides keys, from 1 to 64. Members of a cluster with another number do not answer.
+    pub groups: usize,
     /// The longest key, and the longest name of a lock or its owner, that the cluster takes, in bytes.
     pub max_key: usize,
     /// The longest value of a key that the cluster takes, in bytes.
     pub max_value: usize,
-    /// The longest command that the cluster takes, in bytes, with all its keys and values and some that stand beside them.
+    /// The longest command that the cluster takes, in bytes, with all its keys and values and some that stand beside them. A command that no
+    /// message of a member holds is not sent, whatever this says: such messages have 4 MiB, or more where two keys with their values do.
     pub max_command: usize,
     /// The longest datagram, in bytes of UDP payload: from 508 to 65,507.
     pub datagram: usize,
@@ -37,6 +47,7 @@ impl Config {
             cluster: cluster.into(),
             client_key: client_key.into(),
             members: Vec::new(),
+            groups: 1,
             max_key: 1024,
             max_value: 64 << 10,
             max_command: 128 << 10,
@@ -55,12 +66,18 @@ impl Config {
 
     /// The longest message, in bytes: a command, or an answer, which is bounded by the cluster.
     pub(crate) fn max_message(&self) -> usize {
-        self.max_command.saturating_add(64 << 10).max(4 << 20)
+        self.max_command.saturating_add(64 << 10).max(LONG_MESSAGE)
+    }
+
+    /// The longest command, in bytes, that is sent. A member drops a longer message than it takes, and cannot say which one that was.
+    pub(crate) fn longest_command(&self) -> usize {
+        let two = self.max_key.saturating_add(self.max_value).saturating_mul(2);
+        self.max_command.min(two.saturating_add(COMMAND).max(LONG_MESSAGE - MESSAGE))
     }
 
     /// The number that stands for the cluster in datagrams.
     pub(crate) fn tag(&self) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(self.cluster.as_bytes())
+        synod_runtime::groups::cluster_tag(&self.cluster, self.groups)
     }
 
     /// The complaint about settings under which no client can run.
@@ -75,6 +92,8 @@ impl Config {
             format!("a member has the id {id}; ids are from 0 to {}", u16::MAX)
         } else if is_v4 != 0 && is_v4 != self.members.len() {
             "some addresses of members are IPv4 and some IPv6; give all of one kind".to_owned()
+        } else if !(1..=MOST_GROUPS).contains(&self.groups) {
+            format!("groups = {}: must be from 1 to {MOST_GROUPS}", self.groups)
         } else if !(508..=65_507).contains(&self.datagram) {
             format!("datagram = {}: must be from 508 to 65507", self.datagram)
         } else if self.window == 0 {

@@ -23,6 +23,7 @@
 //! |---|---|
 //! | `session` | a command takes effect at most once, and the outcome of its call is true: the actor that is explored and run |
 //! | `message`, `outcome` | what the application and the actor say to each other |
+//! | `division` | a command goes to the group of its names, and lists are put together |
 //! | `lengths` | nothing is sent that the cluster would ignore for its length |
 //! | `running` | the loop with the socket and the clock, and who turns it |
 //! | `client`, `requests`, `watch` | the front for threads |
@@ -30,6 +31,7 @@
 
 mod client;
 mod config;
+mod division;
 mod error;
 mod lengths;
 mod message;
@@ -43,7 +45,7 @@ mod watch;
 
 pub use client::{Client, Pending, lives};
 pub use config::Config;
-pub use error::Error;
+pub use error::{Error, Full};
 pub use message::{Call, Message, Reading};
 pub use outcome::{Doubt, Outcome, Refusal};
 #[cfg(feature = "tokio")]

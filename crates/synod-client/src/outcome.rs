@@ -28,6 +28,8 @@ pub enum Refusal {
     NotAdmitted,
     /// It is a question, and its answer is longer than members send: so many bytes.
     LongAnswer(u64),
+    /// It is longer than a member takes: so many bytes are the most.
+    LongCommand(u64),
 }
 
 /// The reasons why nobody can say if a command took effect.
@@ -44,4 +46,6 @@ pub enum Doubt {
     Answered,
     /// The answer cannot be read, as one of another version may.
     NotUnderstood,
+    /// A member refuses it, since it is longer than the so many bytes that this member takes; it was sent before, perhaps to another one.
+    LongCommand(u64),
 }

@@ -1,6 +1,6 @@
 //! The requests that have names: each is a command, and the function that reads its output. Both fronts run them.
 
-use crate::error::Error;
+use crate::error::{Error, Full};
 use crate::message::Reading;
 use crate::running::Kind;
 use synod_machine::{
@@ -22,7 +22,23 @@ impl<T> Request<T> {
         read: fn(StoreOutput) -> Result<T, StoreOutput>,
         output: StoreOutput,
     ) -> Result<T, Error> {
-        read(output).map_err(|output| Error::Unexpected(format!("{output:?}")))
+        if let StoreOutput::Full { held, most, more } = output {
+            return Err(Error::Full(Full { held, most, more }));
+        }
+        read(output).map_err(|output| match output {
+            StoreOutput::Fenced { holder, .. } => Error::Fenced(holder),
+            output => Error::Unexpected(format!("{output:?}")),
+        })
+    }
+
+    /// The same request, done only while a lock is held under a fencing token. The replicas look at that when they execute the command. So
+    /// a holder that was paused, and whose grant ended meanwhile, changes nothing any more: the call ends with [`Error::Fenced`].
+    #[must_use]
+    pub fn fenced(mut self, lock: impl Into<Blob>, token: u64) -> Request<T> {
+        if let StoreCommand::Transact { when, .. } = &mut self.command {
+            when.push(Condition::Lock { lock: lock.into(), token });
+        }
+        self
     }
 }
 

@@ -8,11 +8,12 @@
 //! timer is due.
 
 use crate::config::Config;
+use crate::division::{Then, To, divide};
 use crate::error::Error;
 use crate::lengths::Longest;
 use crate::message::{Call, Message, Reading};
 use crate::outcome::{Outcome, Refusal};
-use crate::session::SessionClient;
+use crate::session::{ClientState, SessionClient};
 use stateright::actor::Id;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
@@ -22,9 +23,11 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use synod_groups::{Groups, InGroup};
 use synod_machine::{Store, StoreCommand, StoreOutput};
 use synod_runtime::changes::Whole;
 use synod_runtime::disk::DirDisk;
+use synod_runtime::groups::ByGroup;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::ClientKeys;
 use synod_runtime::node::{FIRST_CLIENT, Node};
@@ -32,10 +35,9 @@ use synod_runtime::standing::Standing;
 use synod_runtime::transport::{self, Transport};
 use synod_runtime::wire::{UdpWire, Waker};
 
-type UdpClient = Node<SessionClient<Store>, Whole, DirDisk, UdpWire>;
+type UdpClient = Node<Groups<SessionClient<Store>>, ByGroup<Whole>, DirDisk, UdpWire>;
 
-/// The function that takes the result of a call. It runs in the thread that turns the loop, so it must not wait for anything.
-pub(crate) type Then = Box<dyn FnOnce(Result<StoreOutput, Error>) + Send>;
+type State = ClientState<StoreCommand, StoreOutput>;
 
 /// The kinds of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub(crate) enum Kind {
 }
 
 struct Asked {
+    group: u8,
     kind: Kind,
     command: StoreCommand,
     deadline: Instant,
@@ -69,6 +72,8 @@ struct Shared {
     finish: AtomicBool,
     waker: Arc<Waker>,
     longest: Longest,
+    /// The number of groups.
+    groups: usize,
     /// True if the keeper has to turn the loop now.
     wanted: Mutex<bool>,
     wants: Condvar,
@@ -109,9 +114,14 @@ impl Running {
         Ok(Running { shared, thread: Some(thread) })
     }
 
+    /// The number of groups.
+    pub(crate) fn groups(&self) -> usize {
+        self.shared.groups
+    }
+
     /// Hands a call to the loop, and does not wait for it.
-    pub(crate) fn call(&self, kind: Kind, command: StoreCommand, timeout: Duration, then: Then) {
-        self.leave(kind, command, timeout, then);
+    pub(crate) fn call(&self, to: To, kind: Kind, command: StoreCommand, timeout: Duration, then: Then) {
+        self.leave(to, kind, command, timeout, then);
         self.shared.wake();
         self.shared.call_keeper();
     }
@@ -119,6 +129,7 @@ impl Running {
     /// Hands a call to the loop, and waits for its result.
     pub(crate) fn wait_for(
         &self,
+        to: To,
         kind: Kind,
         command: StoreCommand,
         timeout: Duration,
@@ -127,7 +138,7 @@ impl Running {
         let then = Box::new(move |output| {
             let _ = then.try_send(output);
         });
-        self.leave(kind, command, timeout, then);
+        self.leave(to, kind, command, timeout, then);
         if let Some(place) = self.shared.place() {
             let mut output = None;
             self.shared.turn_until(place, || {
@@ -145,7 +156,7 @@ impl Running {
     }
 
     /// Leaves a call in the list. One that cannot be sent has its result at once.
-    fn leave(&self, kind: Kind, command: StoreCommand, timeout: Duration, then: Then) {
+    fn leave(&self, to: To, kind: Kind, command: StoreCommand, timeout: Duration, then: Then) {
         if let Err(error) = self.shared.longest.admit(&command) {
             return then(Err(error));
         }
@@ -155,12 +166,14 @@ impl Running {
         let now = Instant::now();
         // A time beyond the clock's end is as good as none: a year.
         let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_hours(365 * 24));
-        let mut list = self.shared.list();
-        if let Some(why) = list.ended.clone() {
-            drop(list);
-            return then(Err(stopped(why)));
-        }
-        list.calls.push(Asked { kind, command, deadline, then });
+        divide(self.shared.groups, to, command, then, |group, command, then| {
+            let mut list = self.shared.list();
+            if let Some(why) = list.ended.clone() {
+                drop(list);
+                return then(Err(stopped(why)));
+            }
+            list.calls.push(Asked { group, kind, command, deadline, then });
+        });
     }
 }
 
@@ -173,6 +186,7 @@ impl Shared {
             finish: AtomicBool::new(false),
             waker: turning.node.wire().waker(),
             longest: Longest::of(config),
+            groups: config.groups,
             turning: Mutex::new(Some(turning)),
             wanted: Mutex::new(true),
             wants: Condvar::new(),
@@ -292,9 +306,17 @@ fn node(config: &Config) -> Result<UdpClient, Error> {
     // Clients should not all ask the same member first.
     let first = rng.usize(..members.len());
     members.rotate_left(first);
-    let mut actor = SessionClient::new(members, u64::from_le_bytes(random()?));
-    actor.window = config.window.into();
-    actor.resend = config.resend.clone();
+    let mut actors = Vec::new();
+    for group in 0..config.groups {
+        // Each group has a leader of its own, most likely.
+        let mut members = members.clone();
+        let first = group % members.len();
+        members.rotate_left(first);
+        let mut actor = SessionClient::new(members, u64::from_le_bytes(random()?));
+        actor.window = config.window.into();
+        actor.resend = config.resend.clone();
+        actors.push(actor);
+    }
     let settings = transport::Config {
         cluster: config.tag(),
         me: id,
@@ -303,6 +325,7 @@ fn node(config: &Config) -> Result<UdpClient, Error> {
         client_keys: Some(ClientKeys::load(&config.client_key).map_err(stopped)?),
         datagram: config.datagram,
         max_message: config.max_message(),
+        max_client_message: config.max_message(),
         standing: Standing::default(),
         session: random()?,
     };
@@ -310,11 +333,12 @@ fn node(config: &Config) -> Result<UdpClient, Error> {
     let anywhere: IpAddr = if is_v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let wire = UdpWire::bind(SocketAddr::new(anywhere, 0)).map_err(stopped)?;
     let transport = Transport::new(settings, rng.fork());
-    Ok(Node::new(actor, transport, wire, None, None, Limits::default(), rng))
+    Ok(Node::new(Groups::new(actors), transport, wire, None, None, Limits::default(), rng))
 }
 
 /// A call that the actor has.
 struct Open {
+    group: u8,
     then: Then,
     deadline: Instant,
     /// The number of times that a member had said that it was too busy when the call began.
@@ -331,8 +355,8 @@ struct Turning {
     next: u64,
     open: HashMap<u64, Open>,
     deadlines: BTreeSet<(Instant, u64)>,
-    /// The number of outcomes that were taken since the start.
-    taken: u64,
+    /// The number of outcomes of each group that were taken since the start.
+    taken: Vec<u64>,
 }
 
 impl Turning {
@@ -344,7 +368,7 @@ impl Turning {
             next: 0,
             open: HashMap::new(),
             deadlines: BTreeSet::new(),
-            taken: 0,
+            taken: vec![0; config.groups],
         })
     }
 
@@ -380,9 +404,7 @@ impl Turning {
         shared.is_awake.store(false, Ordering::Release);
         let new = mem::take(&mut shared.list().calls);
         self.new.extend(new);
-        if !self.new.is_empty() || self.kept() > MOST_KEPT {
-            self.tell(Call::Taken { outcomes: self.taken });
-        }
+        self.tell_taken();
         while let Some(asked) = self.new.pop_front() {
             if let Err(asked) = self.begin(asked) {
                 self.new.push_front(asked);
@@ -391,7 +413,8 @@ impl Turning {
         }
         let now = Instant::now();
         while let Some((_, call)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
-            if !self.tell(Call::GiveUp { call }) {
+            let group = self.open.get(&call).map_or(0, |open| open.group);
+            if !self.tell(group, Call::GiveUp { call }) {
                 break;
             }
             self.deadlines.pop_first();
@@ -411,41 +434,59 @@ impl Turning {
     }
 
     /// Tells the actor something. False if too much is waiting already.
-    fn tell(&mut self, call: Call<StoreCommand>) -> bool {
+    fn tell(&mut self, group: u8, call: Call<StoreCommand>) -> bool {
         let me = self.node.transport().me();
-        self.node.tell(me, &Message::Call(call))
+        self.node.tell(me, &InGroup { group, what: Message::Call(call) })
+    }
+
+    /// Tells the actors which outcomes they need not keep: where there are many, or where something else is to be said anyway.
+    fn tell_taken(&mut self) {
+        for group in (0..=u8::MAX).take(self.taken.len()) {
+            let kept = self.state(group).map_or(0, |state| state.outcomes.len());
+            let is_asked = kept > 0 && self.new.iter().any(|asked| asked.group == group);
+            if is_asked || kept > MOST_KEPT {
+                self.tell(group, Call::Taken { outcomes: self.taken[usize::from(group)] });
+            }
+        }
+    }
+
+    fn state(&self, group: u8) -> Option<&State> {
+        self.node.state()?.of(group)
     }
 
     /// Hands a call to the actor; gives it back if too much is waiting already.
     fn begin(&mut self, asked: Asked) -> Result<(), Asked> {
         let (me, call) = (self.node.transport().me(), self.next);
-        let Asked { kind, command, deadline, then } = asked;
-        let msg = Message::Call(match kind {
+        let Asked { group, kind, command, deadline, then } = asked;
+        let what = Message::Call(match kind {
             Kind::Submit => Call::Submit { call, command },
             Kind::Query(reading) => Call::Query { call, command, reading },
         });
+        let msg = InGroup { group, what };
         if !self.node.tell(me, &msg) {
-            let Message::Call(Call::Submit { command, .. } | Call::Query { command, .. }) = msg else {
+            let Message::Call(Call::Submit { command, .. } | Call::Query { command, .. }) = msg.what else {
                 unreachable!("it was made just now")
             };
-            return Err(Asked { kind, command, deadline, then });
+            return Err(Asked { group, kind, command, deadline, then });
         }
         self.next += 1;
-        self.open.insert(call, Open { then, deadline, busy: self.node.counts().busy });
+        self.open.insert(call, Open { group, then, deadline, busy: self.node.counts().busy });
         self.deadlines.insert((deadline, call));
         Ok(())
     }
 
-    /// The number of outcomes that the actor keeps though they were taken.
-    fn kept(&self) -> usize {
-        self.node.state().map_or(0, |state| state.outcomes.len())
+    fn take_outcomes(&mut self) {
+        for group in (0..=u8::MAX).take(self.taken.len()) {
+            self.take_outcomes_of(group);
+        }
     }
 
-    fn take_outcomes(&mut self) {
-        let Some(state) = self.node.state() else { return };
-        let old = (self.taken - state.taken) as usize;
+    fn take_outcomes_of(&mut self, group: u8) {
+        let taken = self.taken[usize::from(group)];
+        let Some(state) = self.state(group) else { return };
+        let old = (taken - state.taken) as usize;
         let new: Vec<(u64, Outcome<StoreOutput>)> = state.outcomes.range(old..).cloned().collect();
-        self.taken += new.len() as u64;
+        self.taken[usize::from(group)] += new.len() as u64;
         for (call, outcome) in new {
             let Some(open) = self.open.remove(&call) else { continue };
             self.deadlines.remove(&(open.deadline, call));
@@ -477,10 +518,12 @@ impl Turning {
 
     /// Gives all calls an outcome, and has the session closed.
     fn finish(&mut self) -> Result<(), String> {
-        for call in self.open.keys().copied().collect::<Vec<_>>() {
-            self.tell(Call::GiveUp { call });
+        for (call, group) in self.open.iter().map(|(call, open)| (*call, open.group)).collect::<Vec<_>>() {
+            self.tell(group, Call::GiveUp { call });
         }
-        self.tell(Call::Finish);
+        for group in (0..=u8::MAX).take(self.taken.len()) {
+            self.tell(group, Call::Finish);
+        }
         let until = self.node.now() + FAREWELL;
         // One turn takes a bounded number of events, and the last one sends.
         while self.node.wakes().is_zero() && self.node.now() < until {
@@ -517,7 +560,7 @@ mod tests {
         };
         assert!(!is_called(1), "nothing is open");
         let command = StoreCommand::Transact { when: Vec::new(), then: Vec::new() };
-        running.leave(Kind::Submit, command, Duration::from_hours(1), Box::new(|_| ()));
+        running.leave(To::WhereItLies, Kind::Submit, command, Duration::from_hours(1), Box::new(|_| ()));
         assert!(is_called(1), "a call is in the list");
         assert!(is_called(2), "the actor has the call");
         assert!(shared.list().calls.is_empty());

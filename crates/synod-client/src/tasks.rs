@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::config::Config;
+use crate::division::To;
 use crate::error::Error;
 use crate::message::Reading;
 use crate::requests::Request;
@@ -34,6 +35,11 @@ impl AsyncClient {
     pub fn with_timeout(mut self, timeout: Duration) -> AsyncClient {
         self.timeout = timeout;
         self
+    }
+
+    /// The number of groups among which the cluster divides keys.
+    pub fn groups(&self) -> usize {
+        self.running.groups()
     }
 
     /// Has a command executed, once.
@@ -77,7 +83,7 @@ impl AsyncClient {
             // The future may have been dropped.
             let _ = then.send(output);
         });
-        self.running.call(kind, command, timeout, then);
+        self.running.call(To::WhereItLies, kind, command, timeout, then);
         async {
             // The loop gives every call its result. Only a loop that was killed from outside would not.
             let gone = |_| Error::Stopped { why: "the client has gone".to_owned(), is_sent: true };

@@ -75,6 +75,11 @@ impl Bank {
         self.balances.get(&account).copied().unwrap_or(0)
     }
 
+    /// The number of accounts whose balance is not 0.
+    pub fn accounts(&self) -> usize {
+        self.balances.len()
+    }
+
     /// An account of nothing is not kept, so that equal balances are equal banks.
     fn set(&mut self, account: u64, balance: u64) {
         if balance == 0 {

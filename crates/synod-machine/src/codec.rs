@@ -41,11 +41,38 @@ pub fn encoded_len<T: Serialize>(data: &T) -> usize {
 /// # Errors
 /// The bytes are no such data, or there are more of them.
 pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Undecodable> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((data, [])) => Ok(data),
-        Ok((_, rest)) => Err(Undecodable(format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(Undecodable(error.to_string())),
+    match decode_first(bytes)? {
+        (data, []) => Ok(data),
+        (_, rest) => Err(Undecodable(format!("{} bytes too many", rest.len()))),
     }
+}
+
+/// The data that some bytes begin with, and the bytes that follow it.
+pub(crate) fn decode_first<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), Undecodable> {
+    postcard::take_from_bytes(bytes).map_err(|error| Undecodable(error.to_string()))
+}
+
+/// Data that stands at the end of a snapshot only where it differs from what holds without it, so that a state has one encoding, and snapshots of
+/// versions that did not know of it are read.
+pub(crate) fn encode_unless<T: Serialize + PartialEq>(usual: &T, data: &T, into: &mut Vec<u8>) {
+    if data != usual {
+        into.extend(encode(data));
+    }
+}
+
+/// The data that [`encode_unless`] wrote.
+pub(crate) fn decode_unless<'a, T: Deserialize<'a> + PartialEq>(
+    usual: T,
+    bytes: &'a [u8],
+) -> Result<T, Undecodable> {
+    if bytes.is_empty() {
+        return Ok(usual);
+    }
+    let data = decode(bytes)?;
+    if data == usual {
+        return Err(Undecodable("what holds without being written is written".to_owned()));
+    }
+    Ok(data)
 }
 
 #[cfg(test)]

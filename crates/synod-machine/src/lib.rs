@@ -41,5 +41,6 @@ pub use sealed::Snapshot;
 pub use sessions::{Limits, LimitsError, Reply, Session, SessionCommand, SessionOutput, Sessions};
 pub use sorted::Sorted;
 pub use store::{
-    Change, Condition, Item, Lengths, Lives, Operation, Outcome, Store, StoreCommand, StoreOutput, TooLong,
+    Across, Change, Condition, Item, Lengths, Lies, Lives, MOST_LISTED, MOST_TOLD, Operation, Outcome,
+    Settings, Store, StoreCommand, StoreOutput, TooLong, group_of, group_of_prefix,
 };

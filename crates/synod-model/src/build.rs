@@ -74,6 +74,8 @@ pub enum Built {
     Admission(System<Member, Watch>),
     /// A timed system.
     Timed(System<Player, ()>),
+    /// A timed system of servers.
+    Master(System<timed::Member, ()>),
     /// A world in which members tell the time.
     Clock(System<Worlds, ()>),
 }
@@ -163,7 +165,9 @@ impl Model {
                 Learning::Distinguished(list.iter().map(|l| l - 1).collect())
             }
         };
-        let quorums = quorums(&judge, &file, acceptors)?;
+        let changing = file.log.as_ref().and_then(|log| log.get_ref().members);
+        let first = changing.map_or(acceptors, |members| members.first.clamp(1, acceptors));
+        let quorums = quorums(&judge, &file, first)?;
         let election = leads::election(&judge, &file, &proposer_ids, &quorums)?;
         let cluster = Arc::new(Cluster {
             acceptors: acceptor_ids,
@@ -174,12 +178,13 @@ impl Model {
                 .collect(),
             learners: learner_ids,
             clients: if system.responses { client_ids } else { Vec::new() },
-            waiting_limit: if readers == 0 && file.log.is_none() { 0 } else { readers + values.len() },
+            waiting_limit: waiting(&judge, &file, values.len() + readers + acceptors - first)?,
             quorums,
             learning,
             nacks: system.nacks,
             report: system.report.unwrap_or(usize::MAX),
             max_value: usize::MAX,
+            max_accepted: usize::MAX,
             keeps: usize::MAX,
             log: log_file::log(&judge, &file)?,
             election,
@@ -290,7 +295,12 @@ impl Model {
             return Built::Admission(admission.system());
         }
         if let Some(timed) = &self.timed {
-            return Built::Timed(timed.system());
+            if let Some(system) = timed.system() {
+                return Built::Timed(system);
+            }
+            if let Some(system) = timed.members() {
+                return Built::Master(system);
+            }
         }
         if let Some(clock) = &self.clock {
             return Built::Clock(clock.system());
@@ -480,6 +490,18 @@ fn of_admission(judge: &Judge<'_>, admission: Admission, file: ModelFile) -> Mod
     Model { admission: Some(admission), ..without_processes(judge, members, names, file) }
 }
 
+/// The clients that may wait at a server: all, if the file says nothing else.
+fn waiting(judge: &Judge<'_>, file: &ModelFile, clients: usize) -> Result<usize, ModelError> {
+    let wait = file.log.is_some() || file.system.readers.is_some();
+    match &file.system.waiting {
+        Some(given) if !wait => {
+            judge.error(given.span(), "waiting: nobody waits, since no server keeps a log and nobody reads")
+        }
+        Some(given) => judge.count("waiting", given, 1, MAX_OTHERS),
+        None => Ok(if wait { clients } else { 0 }),
+    }
+}
+
 /// A model of times to live.
 fn of_clock(judge: &Judge<'_>, clock: Clock, file: ModelFile) -> Model {
     let members = clock.scene.members;
@@ -488,7 +510,8 @@ fn of_clock(judge: &Judge<'_>, clock: Clock, file: ModelFile) -> Model {
 
 /// A timed model.
 fn of_time(judge: &Judge<'_>, timed: Timed, file: ModelFile) -> Model {
-    let names = timed.system().names;
+    let small = timed.system().map(|system| system.names);
+    let names = small.or_else(|| timed.members().map(|system| system.names)).unwrap_or_default();
     Model { timed: Some(timed), ..without_processes(judge, 1, names, file) }
 }
 
@@ -512,6 +535,7 @@ fn without_processes(judge: &Judge<'_>, members: usize, names: Vec<String>, file
             nacks: false,
             report: usize::MAX,
             max_value: usize::MAX,
+            max_accepted: usize::MAX,
             keeps: usize::MAX,
             log: None,
             election: None,

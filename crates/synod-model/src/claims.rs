@@ -6,14 +6,20 @@
 #![allow(clippy::missing_errors_doc, reason = "for every claim alike: the error is the breach, in words")]
 
 mod order;
+mod premises;
 #[cfg(test)]
 mod tests;
 
 use self::order::has_order;
+pub(crate) use self::premises::bound;
+use self::premises::{
+    accepted_above, chosen_above, issued, issued_above, issued_after_votes, issued_beside,
+    issued_beyond_window,
+};
 use crate::history::{Call, Evidence, Happened, History};
 use crate::sequential::Asked;
 use std::collections::BTreeMap;
-use synod::{Ballot, Cluster, Instance, Quorums, Value};
+use synod::{Cluster, Instance, Quorums, Value};
 
 /// One claim: its name, where it stands, and the function that judges a history.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ pub enum Occurs {
 }
 
 /// All claims, in the order in which the paper leads from one to the next.
-pub const CLAIMS: [Claim; 14] = [
+pub const CLAIMS: [Claim; 18] = [
     Claim {
         name: "B0",
         source: "PMS §2.1",
@@ -181,65 +187,43 @@ pub const CLAIMS: [Claim; 14] = [
         premise: "premise of L1",
         occurs: Occurs::Step(|_, e| matches!(e, Happened::Returned(..))),
     },
+    Claim {
+        name: "M1",
+        source: "PMS §3",
+        says: "A proposal rests on promises that meet every quorum of its instance's members, and only such a quorum chooses.",
+        judge: m1,
+        about: "members change, and a proposal was issued",
+        premise: "premise of M1",
+        occurs: Occurs::Step(issued),
+    },
+    Claim {
+        name: "M2",
+        source: "PMS §3",
+        says: "A vote counts only from a member of its instance, and members are what the chosen changes below say.",
+        judge: m2,
+        about: "members change, and a vote was counted",
+        premise: "premise of M2",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::Counted { .. })),
+    },
+    Claim {
+        name: "M3",
+        source: "PMS §3",
+        says: "Members may go only when a quorum of those that remain has all on its disks that was chosen under them.",
+        judge: m3,
+        about: "members were said to be free to go",
+        premise: "premise of M3",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::MayGo(_))),
+    },
+    Claim {
+        name: "M4",
+        source: "PMS §3",
+        says: "A change of members has the effect that its answer says, once, and no other later.",
+        judge: m4,
+        about: "somebody was told what became of a change",
+        premise: "premise of M4",
+        occurs: Occurs::Step(|_, e| matches!(e, Happened::Changed(..))),
+    },
 ];
-
-/// True if a proposal was chosen, and another one, of a higher ballot in the same instance, is among these.
-fn above<'a>(
-    quorums: &Quorums,
-    history: &History,
-    others: &(impl Iterator<Item = &'a (Instance, Ballot)> + Clone),
-) -> bool {
-    let mut chosen = history.chosen(quorums);
-    chosen.any(|(instance, m, _)| others.clone().any(|(i, n)| *i == instance && *n > m))
-}
-
-/// The premise of P2.
-fn chosen_above(quorums: &Quorums, history: &History) -> bool {
-    let chosen: Vec<_> = history.chosen(quorums).map(|(instance, ballot, _)| (instance, ballot)).collect();
-    above(quorums, history, &chosen.iter())
-}
-
-/// The premise of P2a.
-fn accepted_above(quorums: &Quorums, history: &History) -> bool {
-    let votes: Vec<_> = history.votes.keys().map(|(instance, ballot, _)| (*instance, *ballot)).collect();
-    above(quorums, history, &votes.iter())
-}
-
-/// The premise of P2b.
-fn issued_above(quorums: &Quorums, history: &History) -> bool {
-    above(quorums, history, &history.issued.keys())
-}
-
-/// The premise of V2.
-fn issued_beside(quorums: &Quorums, history: &History) -> bool {
-    let mut chosen = history.chosen(quorums);
-    chosen.any(|(instance, m, _)| history.issued.keys().any(|(i, n)| *i == instance && *n != m))
-}
-
-/// The premise of V3.
-fn issued_after_votes(_: &Quorums, history: &History) -> bool {
-    history.issued.iter().any(|((instance, n), values)| {
-        let mut members = values.values().flat_map(|quorum| quorum.iter());
-        members.any(|member| history.latest_vote_below(member, *instance, *n).is_some())
-    })
-}
-
-/// The premise of P2c and V1.
-fn issued(_: &Cluster, happened: &Happened) -> bool {
-    matches!(happened, Happened::Issued { .. })
-}
-
-/// The premise of W1.
-fn issued_beyond_window(cluster: &Cluster, happened: &Happened) -> bool {
-    let alpha = cluster.log.as_ref().map_or(u64::MAX, |log| log.alpha);
-    matches!(happened, Happened::Issued { instance, .. } if instance.0 >= alpha)
-}
-
-/// A proposal that is bound by what an earlier ballot accepted. It stands for the premises of P2, P2a, P2b and V3 where redundant votes are
-/// forgotten at once (see [`crate::ballots`]), so that no history shows a choice and a higher ballot side by side.
-pub(crate) fn bound(_: &Cluster, happened: &Happened) -> bool {
-    matches!(happened, Happened::Issued { reported: true, .. })
-}
 
 /// B0 (PMS §2.1): only a proposed value is chosen; only one value is chosen an instance; nobody learns any other.
 pub fn b0(quorums: &Quorums, history: &History) -> Result<(), String> {
@@ -346,14 +330,15 @@ pub fn p2b(quorums: &Quorums, history: &History) -> Result<(), String> {
 /// P2c (PMS §2.2): for an issued (n, v) some quorum S has (a) no member that accepted anything below n, or (b) v as
 /// the value of the highest-numbered proposal below n that its members accepted.
 pub fn p2c(quorums: &Quorums, history: &History) -> Result<(), String> {
-    let everyone = || 0..quorums.acceptors();
     for ((instance, n), values) in &history.issued {
+        let everyone = || history.quorums_at(quorums, *instance).everyone().iter();
+        let is_quorum = |set| history.justify(quorums, *instance, set);
         let latest = |acceptor| history.latest_vote_below(acceptor, *instance, *n);
-        let case_a = quorums.is_phase1(everyone().filter(|a| latest(*a).is_none()).collect());
+        let case_a = is_quorum(everyone().filter(|a| latest(*a).is_none()).collect());
         for v in values.keys() {
             // Quorums are closed upwards, so it is enough to ask about the largest set whose latest vote is m.
             let case_b = everyone().filter_map(latest).filter(|(_, w)| *w == v).any(|(m, _)| {
-                quorums.is_phase1(everyone().filter(|a| latest(*a).is_none_or(|(at, _)| at <= m)).collect())
+                is_quorum(everyone().filter(|a| latest(*a).is_none_or(|(at, _)| at <= m)).collect())
             });
             if !case_a && !case_b {
                 return Err(format!("{n:?}:{v:?} was issued, and no quorum justifies {v:?} below {n:?}"));
@@ -381,7 +366,10 @@ pub fn v1(_: &Quorums, history: &History) -> Result<(), String> {
 
 /// V2 (PTP B2): the quorums of any two ballots meet: what a proposal rests on, and what chose a value.
 pub fn v2(quorums: &Quorums, history: &History) -> Result<(), String> {
-    let choosing = || history.votes.iter().filter(|(_, by)| quorums.is_phase2(**by));
+    let choosing = || {
+        let votes = history.votes.iter();
+        votes.filter(|((instance, ..), by)| history.quorums_at(quorums, *instance).is_phase2(**by))
+    };
     for ((instance, n), values) in &history.issued {
         for quorum in values.values() {
             let missed = choosing().find(|((i, m, _), by)| i == instance && m != n && !by.meets(*quorum));
@@ -458,7 +446,7 @@ pub fn x1(_: &Quorums, history: &History) -> Result<(), String> {
             let Some(value) = chosen.get(&instance) else {
                 return Err(format!("{last:?} was executed, and nothing is chosen in {instance:?}"));
             };
-            for command in synod::commands(value) {
+            for command in value.iter().cloned() {
                 if due.iter().all(|(_, earlier)| *earlier != command) {
                     due.push((instance, command));
                 }
@@ -500,6 +488,71 @@ pub fn l1(_: &Quorums, history: &History) -> Result<(), String> {
         if !has_order(&instead) {
             return Err(format!("no order explains what clients were told: {}", words_of(&instead)));
         }
+    }
+    Ok(())
+}
+
+/// M1 (PMS §3, last paragraph): what is issued and what is chosen in an instance is so by quorums of the members of that instance.
+pub fn m1(_: &Quorums, history: &History) -> Result<(), String> {
+    for evidence in &history.evidence {
+        match evidence {
+            Evidence::Rests { instance, value, quorum, members, is_met: false } => {
+                return Err(format!(
+                    "{value:?} was issued in {instance:?} on promises of {quorum:?}, which do not meet every quorum of its members {members:?}"
+                ));
+            }
+            Evidence::Counted { instance, by, members, falls_short: true } => {
+                return Err(format!(
+                    "{by:?} were taken for a quorum in {instance:?}, and are none of its members {members:?}"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// M2 (PMS §3, last paragraph): nobody votes in an instance but its members, and those follow from what is chosen alpha or more below.
+pub fn m2(_: &Quorums, history: &History) -> Result<(), String> {
+    for evidence in &history.evidence {
+        let Evidence::Counted { instance, by, members, .. } = evidence else { continue };
+        match members {
+            None => {
+                return Err(format!("{by:?} were counted in {instance:?} before its members were decided"));
+            }
+            Some(members) if !members.includes(*by) => {
+                return Err(format!("{by:?} were counted in {instance:?}, whose members are {members:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// M3 (PMS §3, last paragraph): what was chosen outlives the members that chose it.
+pub fn m3(_: &Quorums, history: &History) -> Result<(), String> {
+    for evidence in &history.evidence {
+        let Evidence::MayGo { from, members, saved, is_enough: false } = evidence else { continue };
+        return Err(format!(
+            "all but {members:?} were said to be free to go, and of these only {saved:?} have all below {from:?} on their disks"
+        ));
+    }
+    Ok(())
+}
+
+/// M4 (PMS §3, last paragraph): what an operator is told of a change is what the chosen commands make of it.
+pub fn m4(_: &Quorums, history: &History) -> Result<(), String> {
+    for evidence in &history.evidence {
+        let Evidence::ToldOfChange { call: (caller, number), said, has_effect } = evidence else { continue };
+        if *has_effect == Some(!said.as_bytes().starts_with(b"refused")) {
+            continue;
+        }
+        let is = match has_effect {
+            None => "is not chosen",
+            Some(true) => "has an effect",
+            Some(false) => "has none",
+        };
+        return Err(format!("call {caller}.{number} was answered {said:?}, and the change {is}"));
     }
     Ok(())
 }

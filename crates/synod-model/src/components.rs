@@ -48,7 +48,14 @@ impl Ghost {
             | Happened::Forgot
             | Happened::Restored
             | Happened::AcceptorRecovered
-            | Happened::ProposerRecovered => None,
+            | Happened::ProposerRecovered
+            | Happened::Counted { .. }
+            | Happened::Changed(..)
+            | Happened::Saved(..)
+            | Happened::MayGo(_)
+            | Happened::ToldRemoved
+            | Happened::SteppedDown
+            | Happened::AskedAgain => None,
         }
     }
 }

@@ -116,7 +116,7 @@ impl Electors {
         let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: self.doublings };
         let quorums = || Quorums::new(self.members, QuorumRule::Majority, QuorumRule::Majority).ok();
         let backing = if self.backed { quorums() } else { None };
-        let elector = Elector(Election { members, backing, pace });
+        let elector = Elector(Election { members, among: None, backing, pace });
         let mut system = System::new(vec![elector; self.members], ());
         system.names = (1..=self.members).map(|member| format!("S{member}")).collect();
         system.normal = Some(Arc::new(Merged));

@@ -124,6 +124,8 @@ pub struct SystemFile {
     pub retry: RetryFile,
     /// The numbers that proposers' ballots carry; by default 1, 2, 3 and so on.
     pub numbers: Option<Spanned<Vec<u16>>>,
+    /// The clients that may wait at a server, and as many again that wait for nothing else; by default all. Where a log is kept, or readers ask.
+    pub waiting: Option<Spanned<i64>>,
 }
 
 fn yes() -> bool {
@@ -265,6 +267,19 @@ pub struct LogFile {
     pub hang_up: bool,
     /// The past of the first state.
     pub before: Option<BeforeFile>,
+    /// The rule by which members change. Values such as `add 2` then stand last, and are what operators ask for; members go by their ids,
+    /// which count from 0.
+    pub members: Option<MembersFile>,
+}
+
+/// The rule by which members change.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MembersFile {
+    /// The number of servers that are members at first.
+    pub first: usize,
+    /// The most instances that one may be behind that joins.
+    pub lag: u64,
 }
 
 /// When servers take snapshots.
@@ -280,6 +295,13 @@ pub struct TruncateFile {
     pub spare: u64,
     /// The number of bytes of a snapshot that a message holds; by default all.
     pub part: Option<usize>,
+    /// The number of parts that a server asks for before the first of them has come.
+    #[serde(default = "one_part")]
+    pub ahead: u64,
+}
+
+fn one_part() -> u64 {
+    1
 }
 
 /// An election among all proposers or servers. Its timers ring at any moment, as all timers do.

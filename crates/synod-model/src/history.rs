@@ -3,6 +3,7 @@
 //! "Chosen" is a fact of this history, never of what acceptors remember at present (spec S1).
 
 use crate::sequential::{Asked, Told};
+use crate::walk::Walk;
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
 
@@ -66,6 +67,27 @@ pub enum Happened {
     AcceptorRecovered,
     /// A process with a proposer in it came back after a crash.
     ProposerRecovered,
+    /// A server counted an acceptance, where members change.
+    Counted {
+        /// The instance.
+        instance: Instance,
+        /// All that it has counted in that ballot.
+        by: AcceptorSet,
+        /// True if it takes the value for chosen.
+        decides: bool,
+    },
+    /// Somebody was told what became of a change of members: the call, and what was said.
+    Changed(Asked, Value),
+    /// A server, by its id, has all on its disk that was chosen below an instance.
+    Saved(usize, Instance),
+    /// A server came to know that members may go which the configuration with this number does not count.
+    MayGo(u64),
+    /// A server was told that it is no member any more.
+    ToldRemoved,
+    /// A leader that is no member any more gave up its ballot.
+    SteppedDown,
+    /// A leader began another ballot though nobody refused the one that it had, and no timer rang.
+    AskedAgain,
 }
 
 impl Happened {
@@ -75,6 +97,7 @@ impl Happened {
             Happened::Proposed(instance, _)
             | Happened::Offered(_, instance, ..)
             | Happened::Voted(_, instance, ..)
+            | Happened::Counted { instance, .. }
             | Happened::Issued { instance, .. }
             | Happened::Learned(_, instance, _)
             | Happened::Asked(_, _, instance)
@@ -93,7 +116,13 @@ impl Happened {
             | Happened::Forgot
             | Happened::Restored
             | Happened::AcceptorRecovered
-            | Happened::ProposerRecovered => None,
+            | Happened::ProposerRecovered
+            | Happened::Changed(..)
+            | Happened::Saved(..)
+            | Happened::MayGo(_)
+            | Happened::ToldRemoved
+            | Happened::SteppedDown
+            | Happened::AskedAgain => None,
         }
     }
 }
@@ -170,8 +199,52 @@ pub enum Evidence {
     Executed {
         /// All that its machine has executed, in order.
         executed: Vec<(Instance, Value)>,
-        /// The chosen values, up to the last instance that was executed.
-        chosen: BTreeMap<Instance, Value>,
+        /// The chosen commands, up to the last instance that was executed.
+        chosen: BTreeMap<Instance, Vec<Value>>,
+    },
+    /// Somebody was told what became of a change of members.
+    ToldOfChange {
+        /// The call.
+        call: Asked,
+        /// What was said.
+        said: Value,
+        /// True if the chosen change has an effect. `None`: it is not chosen.
+        has_effect: Option<bool>,
+    },
+    /// A server takes the members before for free to go.
+    MayGo {
+        /// The first instance of the members that remain.
+        from: Instance,
+        /// The members that remain.
+        members: AcceptorSet,
+        /// Those of them that have all below on their disks.
+        saved: AcceptorSet,
+        /// True if those are a quorum.
+        is_enough: bool,
+    },
+    /// A server counted an acceptance, where members change.
+    Counted {
+        /// The instance.
+        instance: Instance,
+        /// All that it has counted.
+        by: AcceptorSet,
+        /// The members of the instance, if they were decided then.
+        members: Option<AcceptorSet>,
+        /// True if it takes the value for chosen, and they are no quorum of those members.
+        falls_short: bool,
+    },
+    /// A leader issued a proposal, where members change.
+    Rests {
+        /// The instance.
+        instance: Instance,
+        /// The value.
+        value: Value,
+        /// The acceptors whose promises it rests on.
+        quorum: AcceptorSet,
+        /// The members of the instance, if they were decided then.
+        members: Option<AcceptorSet>,
+        /// True if they meet every quorum of the members.
+        is_met: bool,
     },
     /// A client was told something else than the first time.
     ToldOtherwise {
@@ -214,6 +287,8 @@ pub struct History {
     pub told: Option<Told>,
     /// The present leaders, by id, where leaders are elected.
     pub leading: BTreeSet<usize>,
+    /// The members, as far as what is chosen decides them, where they change.
+    pub members: Option<Walk>,
     /// Steps by which a claim falls; of each claim the first.
     pub evidence: BTreeSet<Evidence>,
     /// Claims that fell by what was forgotten since, each with the words of its function.
@@ -251,6 +326,7 @@ impl History {
                 self.votes.entry((instance, ballot, value)).or_default().insert(acceptor);
                 let highest = self.voted.entry(acceptor).or_insert(ballot);
                 *highest = ballot.max(*highest);
+                self.walk(quorums);
             }
             Happened::Issued { instance, ballot, value, quorum, .. } => {
                 self.issued.entry((instance, ballot)).or_default().entry(value).or_insert(quorum);
@@ -269,6 +345,9 @@ impl History {
             }
             Happened::Leads(process) => drop(self.leading.insert(process)),
             Happened::Follows(process) => drop(self.leading.remove(&process)),
+            Happened::Saved(server, below) => {
+                self.members.iter_mut().for_each(|walk| walk.save(server, below));
+            }
             // `log` records these, where it is known that a log is kept.
             Happened::Submitted(_)
             | Happened::Called(..)
@@ -280,7 +359,13 @@ impl History {
             | Happened::Forgot
             | Happened::Restored
             | Happened::AcceptorRecovered
-            | Happened::ProposerRecovered => {}
+            | Happened::ProposerRecovered
+            | Happened::Counted { .. }
+            | Happened::Changed(..)
+            | Happened::MayGo(_)
+            | Happened::ToldRemoved
+            | Happened::SteppedDown
+            | Happened::AskedAgain => {}
         }
         None
     }
@@ -292,6 +377,30 @@ impl History {
         instance: Instance,
     ) -> impl Iterator<Item = &'a Value> + 'a {
         self.chosen(quorums).filter(move |(i, ..)| *i == instance).map(|(_, _, value)| value)
+    }
+
+    /// The quorums of an instance. Where members do not change, those of the cluster.
+    pub fn quorums_at<'a>(&'a self, quorums: &'a Quorums, instance: Instance) -> &'a Quorums {
+        self.members.as_ref().map_or(quorums, |walk| walk.governing(instance).1)
+    }
+
+    /// True if promises of these acceptors justify a proposal in an instance. Where members change, it is enough that they meet every quorum
+    /// that can choose.
+    pub(crate) fn justify(&self, quorums: &Quorums, instance: Instance, set: AcceptorSet) -> bool {
+        let governing = self.quorums_at(quorums, instance);
+        if self.members.is_some() { governing.is_met_by(set) } else { governing.is_phase1(set) }
+    }
+
+    /// Goes on with what has come to be chosen.
+    pub(crate) fn walk(&mut self, quorums: &Quorums) {
+        while let Some(walk) = &self.members {
+            let at = walk.next;
+            let Some(value) = self.chosen(quorums).find(|(i, ..)| *i == at).map(|(.., value)| value.clone())
+            else {
+                return;
+            };
+            self.members.iter_mut().for_each(|walk| walk.take(&value));
+        }
     }
 
     /// Forgets what cannot break a claim any more by itself, so that a run may be as long as it likes.
@@ -336,7 +445,7 @@ impl History {
     ) -> impl Iterator<Item = (Instance, Ballot, &'a Value)> + 'a {
         self.votes
             .iter()
-            .filter(|(_, by)| quorums.is_phase2(**by))
+            .filter(|((instance, ..), by)| self.quorums_at(quorums, *instance).is_phase2(**by))
             .map(|((instance, ballot, value), _)| (*instance, *ballot, value))
     }
 }

@@ -5,14 +5,16 @@
 
 use crate::claims::{self, CLAIMS};
 use crate::history::{Evidence, Happened, History};
+use crate::members;
 use std::collections::BTreeSet;
-use synod::{AcceptorSet, Ballot, Cluster, Instance, Quorums, Value};
+use synod::{Ballot, Cluster, Instance, Quorums, Value};
 
 /// Records one more thing that happened, in a history of this cluster.
 pub fn record(cluster: &Cluster, history: &mut History, happened: &Happened) {
     let of_an_instance = history.record(&cluster.quorums, happened);
+    let of_members = members::evidence(history, &cluster.quorums, happened);
     let of_a_log = cluster.log.as_ref().and_then(|log| history.record_log(cluster, log, happened));
-    for evidence in [of_an_instance, of_a_log].into_iter().flatten() {
+    for evidence in [of_an_instance, of_a_log, of_members].into_iter().flatten() {
         let falls = falls_by(&cluster.quorums, BTreeSet::from([evidence.clone()]));
         if falls.is_empty() {
             continue;
@@ -58,8 +60,11 @@ pub(crate) fn forget_unasked(quorums: &Quorums, history: &mut History, asked: &[
     let chosen = history.chosen(quorums).map(|(i, _, value)| (i, value.clone()));
     let chosen: BTreeSet<(Instance, Value)> = chosen.collect();
     history.votes.retain(|(i, _, value), _| !chosen.contains(&(*i, value.clone())));
-    let (none, all) = (Ballot { round: 0, proposer: 0 }, (0..quorums.acceptors()).collect::<AcceptorSet>());
-    history.votes.extend(chosen.into_iter().map(|(i, value)| ((i, none, value), all)));
+    let none = Ballot { round: 0, proposer: 0 };
+    for (i, value) in chosen {
+        let all = history.quorums_at(quorums, i).everyone();
+        history.votes.insert((i, none, value), all);
+    }
 }
 
 #[cfg(test)]

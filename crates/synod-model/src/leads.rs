@@ -59,7 +59,7 @@ pub(crate) fn election(
     let any = || Duration::ZERO..Duration::ZERO;
     let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings };
     let backing = backed.then(|| quorums.clone());
-    Ok(Some(Election { members: members.to_vec(), backing, pace }))
+    Ok(Some(Election { members: members.to_vec(), among: None, backing, pace }))
 }
 
 /// Makes one heartbeat of two on the same way: a network may lose the second, and none says more than another.

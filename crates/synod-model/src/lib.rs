@@ -24,6 +24,7 @@ pub mod liveness;
 mod liveness_file;
 mod log;
 mod log_file;
+mod members;
 mod merged;
 pub mod mutants;
 mod near;
@@ -42,6 +43,7 @@ mod spoken;
 mod stranger;
 pub mod timed;
 mod verdict;
+mod walk;
 pub mod witnesses;
 
 pub use build::{Built, Model};

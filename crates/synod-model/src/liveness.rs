@@ -192,6 +192,10 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Checksum { .. } => "Checksum",
         Msg::Beat(Beat::Heartbeat { .. }) => "Heartbeat",
         Msg::Beat(Beat::Follow) => "Follow",
+        Msg::Beat(Beat::Cede(_)) => "Cede",
+        Msg::Give { .. } => "Give",
+        Msg::Yield { .. } => "Yield",
+        Msg::Removed { .. } => "Removed",
     }
 }
 

@@ -8,6 +8,7 @@
 //! A history keeps the calls of a register themselves. For any other machine it keeps a tester, which knows what can still become of them.
 
 use crate::history::{Call, Evidence, Happened, History};
+use crate::members;
 use crate::sequential::Asked;
 use crate::spoken::{is_about_sessions, leaves_open};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +45,7 @@ impl History {
                 let last = executed.iter().map(|(instance, _)| *instance).max()?;
                 let mut chosen = BTreeMap::new();
                 for (instance, _, value) in self.chosen(&cluster.quorums).filter(|(i, ..)| *i <= last) {
-                    chosen.entry(instance).or_insert_with(|| value.clone());
+                    chosen.entry(instance).or_insert_with(|| members::without_changes(log, value));
                 }
                 return Some(Evidence::Executed { executed: executed.clone(), chosen });
             }
@@ -105,6 +106,8 @@ pub(crate) mod tests {
             hold_off: None,
             catch_up: None,
             truncate: None,
+            master: None,
+            members: None,
         };
         let cluster = Cluster {
             acceptors: Vec::new(),
@@ -117,6 +120,7 @@ pub(crate) mod tests {
             nacks: false,
             report: usize::MAX,
             max_value: usize::MAX,
+            max_accepted: usize::MAX,
             keeps: usize::MAX,
             log: Some(log.clone()),
             election: None,

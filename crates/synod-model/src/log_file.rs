@@ -1,19 +1,21 @@
 //! The log of a model file: the window, the machine, and the past of the first state.
 
-use crate::file::{BeforeFile, Layout, LogFile, ModelError, ModelFile};
+use crate::file::{BeforeFile, Layout, LogFile, ModelError, ModelFile, TruncateFile};
 use crate::history::{Happened, History};
 use crate::judge::Judge;
 use crate::ledger::{Ledger, Otherwise};
 use crate::mutants::Rule;
 use crate::sequential::{Sequential, Told};
 use crate::spoken;
+use crate::walk::Walk;
 use stateright::actor::{Envelope, Id};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    AcceptorSet, AcceptorState, Ask, Ballot, Call, Cluster, Instance, Log, LogEntry, Machine, Msg,
-    PerInstance, Process, Proposal, Stable, Truncate, Value,
+    AcceptorSet, AcceptorState, Ask, Ballot, Call, Change, Cluster, Instance, Log, LogEntry, Machine,
+    Members, Msg, PerInstance, Process, Proposal, Stable, Truncate, Value,
 };
 use synod_machine::{Bank, Kv, Locks};
 use toml::Spanned;
@@ -48,9 +50,10 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
         let place = judge.place(&["log", "batch"]);
         return judge.error(place, "batch = 0: nothing could ever be proposed; it must be 1 or more");
     }
-    if log.truncate.as_ref().is_some_and(|truncate| truncate.every == 0 || truncate.part == Some(0)) {
+    let is_nothing = |given: &TruncateFile| given.every == 0 || given.part == Some(0) || given.ahead == 0;
+    if log.truncate.as_ref().is_some_and(is_nothing) {
         let place = judge.place(&["log", "truncate"]);
-        return judge.error(place, "truncate: `every` and `part` must be 1 or more");
+        return judge.error(place, "truncate: `every`, `part` and `ahead` must be 1 or more");
     }
     if system.responses {
         return judge.error(given.span(), "responses: whoever keeps a log answers clients when it executes");
@@ -64,6 +67,9 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
     let question = log.question.as_ref().map(|question| Value::from(question.as_str()));
     let words = system.values.get_ref().iter().map(|value| Value::from(value.as_str()));
     let asked = question.iter().map(|question| (["log", "question"], question.clone()));
+    let operators = operators(judge, file, log)?;
+    let changes = operators.len();
+    let words = words.take(system.values.get_ref().len() - changes);
     let mut words = words.map(|command| (["system", "values"], command)).chain(asked);
     if let Some((place, unheard)) = words.find(|(_, command)| !log.machine.hears(command)) {
         let unheard = String::from_utf8_lossy(unheard.as_bytes()).into_owned();
@@ -103,9 +109,38 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
             spare: given.spare,
             spare_bytes: u64::MAX,
             chunk: given.part.unwrap_or(usize::MAX),
+            ahead: given.ahead,
             most: u64::MAX,
         }),
+        master: None,
+        members: log.members.map(|given| Members { operators, lag: given.lag }),
     }))
+}
+
+/// The ids of the operators: of the clients that ask for changes of members.
+fn operators(judge: &Judge<'_>, file: &ModelFile, log: &LogFile) -> Result<Range<usize>, ModelError> {
+    let (values, servers) = (&file.system.values, *file.system.acceptors.get_ref() as usize);
+    let end = servers + values.get_ref().len();
+    let Some(given) = &log.members else { return Ok(end..end) };
+    let place = judge.place(&["log", "members"]);
+    if given.first == 0 || given.first > servers {
+        return judge.error(place, format!("members: the first are 1 to {servers} servers"));
+    }
+    let refused = [
+        (log.machine != Sequential::Register, "members: only beside a register so far; leave machine out"),
+        (log.before.is_some(), "members: not together with a past of the first state"),
+        (file.reduce.symmetry.is_some(), "members: not together with symmetry"),
+        (file.system.numbers.is_some(), "members: ballots carry the numbers 1, 2 and so on"),
+    ];
+    if let Some((_, why)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
+        return judge.error(place, why);
+    }
+    let is_change = |value: &String| Change::read(&Value::from(value.as_str())).is_some();
+    let first = values.get_ref().iter().position(is_change).unwrap_or(values.get_ref().len());
+    if !values.get_ref()[first..].iter().all(is_change) {
+        return judge.error(values.span(), "values: changes of members stand last");
+    }
+    Ok(servers + first..end)
 }
 
 /// The machine that a file names, which may forget who was told what.
@@ -172,7 +207,7 @@ pub(crate) fn before(
     let Some(log) = &file.log else { return Ok(Before::default()) };
     let machine = log.get_ref().machine;
     let told = (machine != Sequential::Register).then(|| Told::new(machine));
-    let history = History { told, ..History::default() };
+    let history = History { told, members: Walk::first(cluster), ..History::default() };
     let mut before = Before { history, ..Before::default() };
     let Some(given) = &log.get_ref().before else { return Ok(before) };
     let BeforeFile { chosen, accepted, told } = given;

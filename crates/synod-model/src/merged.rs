@@ -166,6 +166,7 @@ impl Forgets {
                     .is_some_and(|(receiver, place)| !receiver.heard && receiver.suspected.contains(&place));
                 followed != Some(dst) && !waits
             }
+            Beat::Cede(heir) => followed != Some(*heir),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::history::{Happened, History, Note};
 use crate::keep;
 use crate::ledger::Ledger;
+use crate::members;
 use stateright::actor::{Command, Id};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -89,15 +90,23 @@ where
         ) = (&step.trigger, after.and_then(ProcessState::server))
         {
             let is_query = matches!(ask, Ask::Query { .. });
-            note.push(Happened::Called(((*src).into(), *number), command.clone(), is_query));
+            if !self.changes_members(*src) {
+                note.push(Happened::Called(((*src).into(), *number), command.clone(), is_query));
+            }
         }
         for msg in sent {
             note.extend(Self::said(step.actor, msg, acceptor, before, after));
         }
         note.extend(step.outputs.iter().filter_map(|output| match output {
+            Command::Send(client, Msg::Output { number, output }) if self.changes_members(*client) => {
+                Some(Happened::Changed(((*client).into(), *number), output.clone()))
+            }
             Command::Send(client, msg) => Self::told(step.actor, *client, msg),
             _ => None,
         }));
+        if self.cluster.log.as_ref().is_some_and(|log| log.members.is_some()) {
+            note.extend(members::noted(step, before, after));
+        }
         note.extend(self.found_out(step.actor, before, after));
         if let (Some(before), Some(after)) =
             (before.and_then(ProcessState::server), after.and_then(ProcessState::server))
@@ -133,6 +142,12 @@ where
 }
 
 impl Ghost {
+    /// True if what a process asks for is a change of members: it is an operator, or a server that is to join.
+    fn changes_members(&self, id: Id) -> bool {
+        let members = self.cluster.log.as_ref().and_then(|log| log.members.as_ref());
+        members.is_some_and(|members| members.is_operator(id) || self.cluster.acceptors.contains(&id))
+    }
+
     /// The meaning of a message that a process sent.
     fn said(
         actor: Id,
@@ -189,6 +204,7 @@ impl Ghost {
                 Some(Happened::Submitted(LogEntry { call, command: command.clone() }.value()))
             }
             (Msg::Redirect { .. }, _) => Some(Happened::Redirected),
+            (Msg::Removed { .. }, _) => Some(Happened::ToldRemoved),
             _ => None,
         }
     }

@@ -104,7 +104,18 @@ impl Exchange {
     }
 
     fn log(&self, by: &Permutation, log: &LogState) -> LogState {
-        let LogState { next, replica, asked, questions, held, snapshots } = log;
+        let LogState {
+            next,
+            replica,
+            asked,
+            questions,
+            held,
+            lease,
+            removed,
+            strangers,
+            answering,
+            snapshots,
+        } = log;
         let Questions { round, confirmed, open } = questions;
         let asked = asked.iter();
         let renamed = |call: &synod::Call| synod::Call { client: by.id(call.client), ..*call };
@@ -118,6 +129,12 @@ impl Exchange {
                 open: open.iter().map(|(call, question)| (renamed(call), question.clone())).collect(),
             },
             held: held.map(|id| by.id(id)),
+            // It names servers only, and they do not change places.
+            lease: lease.clone(),
+            removed: *removed,
+            // Members that change do not change places.
+            strangers: *strangers,
+            answering: answering.clone(),
             snapshots: snapshots.clone(),
         }
     }
@@ -136,6 +153,7 @@ impl Exchange {
             calls,
             told,
             leading,
+            members,
             evidence,
             fallen,
         } = history;
@@ -166,6 +184,8 @@ impl Exchange {
             calls: Self::calls(by, calls),
             told: told.as_ref().map(|told| told.renamed(renamed, Clone::clone, Clone::clone, Clone::clone)),
             leading: leading.iter().map(|id| by.index(*id)).collect(),
+            // Members that change do not change places.
+            members: members.clone(),
             evidence: evidence.iter().map(|evidence| self.evidence(by, evidence)).collect(),
             fallen: fallen.clone(),
         }
@@ -191,7 +211,12 @@ impl Exchange {
                 let (call, calls) = ((by.index(client), number), Self::calls(by, &calls));
                 Evidence::ToldOtherwise { call, output, only_reads, calls }
             }
-            same @ (Evidence::Begun { .. }
+            // Members that change do not change places.
+            same @ (Evidence::ToldOfChange { .. }
+            | Evidence::MayGo { .. }
+            | Evidence::Counted { .. }
+            | Evidence::Rests { .. }
+            | Evidence::Begun { .. }
             | Evidence::Told { .. }
             | Evidence::Issued { .. }
             | Evidence::Executed { .. }) => same,
@@ -238,7 +263,14 @@ impl Exchange {
             | Happened::Forgot
             | Happened::Restored
             | Happened::AcceptorRecovered
-            | Happened::ProposerRecovered) => same,
+            | Happened::ProposerRecovered
+            | Happened::Counted { .. }
+            | Happened::Changed(..)
+            | Happened::Saved(..)
+            | Happened::MayGo(_)
+            | Happened::ToldRemoved
+            | Happened::SteppedDown
+            | Happened::AskedAgain) => same,
         }
     }
 }

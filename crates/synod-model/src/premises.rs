@@ -37,6 +37,7 @@ where
 pub(crate) fn concerns(cluster: &Cluster, claim: &Claim) -> bool {
     match claim.name {
         "W1" | "X1" | "L1" => cluster.log.is_some(),
+        "M1" | "M2" | "M3" | "M4" => cluster.log.as_ref().is_some_and(|log| log.members.is_some()),
         "R1" => cluster.log.is_none() && (cluster.waiting_limit > 0 || !cluster.clients.is_empty()),
         _ => true,
     }

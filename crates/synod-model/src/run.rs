@@ -42,6 +42,7 @@ pub fn check(model: &Model, settings: &Settings<'_>) -> Outcome {
             };
             explored(model, system, settings, true, add, |_| None)
         }
+        Built::Master(system) => explored(model, system, settings, false, |_, _, _| {}, |_| None),
         Built::Clock(system) => explored(model, system, settings, false, |_, _, _| {}, |_| None),
     }
 }
@@ -302,6 +303,7 @@ pub fn replay(model: &Model, text: &str) -> Result<Replay, String> {
         Built::Decorated(system) => replay_system(model, &system, text, progress::replay),
         Built::Admission(system) => replay_system(model, &system, text, |_, _| Ok(None)),
         Built::Timed(system) => replay_system(model, &system, text, progress::replay),
+        Built::Master(system) => replay_system(model, &system, text, |_, _| Ok(None)),
         Built::Clock(system) => replay_system(model, &system, text, |_, _| Ok(None)),
     }
 }

@@ -76,9 +76,12 @@ fn statements(cluster: &Cluster, asked: &[Value]) -> Vec<Msg> {
         Msg::CatchUp { from: instance },
         Msg::Fetch { of: Instance(1), sum: 1, at: 0 },
         Msg::Checksum { below: Instance(1), sum: 1 },
+        Msg::Give { since: instance, heir: Id::from(0) },
+        Msg::Yield { token: instance },
         Msg::Chunk { of: Instance(1), sum: 1, length: 1, at: 0, bytes: Value::from("s") },
         Msg::Beat(Beat::Heartbeat { backed: true }),
         Msg::Beat(Beat::Follow),
+        Msg::Beat(Beat::Cede(Id::from(0))),
     ];
     said.extend(cluster.learners.iter().map(|id| Msg::Redirect { leader: *id }));
     for value in values {

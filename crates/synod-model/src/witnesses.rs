@@ -3,7 +3,7 @@
 
 use crate::history::{Happened, History, Note};
 use std::collections::BTreeSet;
-use synod::{AcceptorSet, Ballot, Instance, Quorums, Value};
+use synod::{AcceptorSet, Ballot, Change, Instance, LogEntry, Quorums, Value};
 
 /// The sign of a witness.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 26] = [
+pub const WITNESSES: [Witness; 34] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -179,7 +179,58 @@ pub const WITNESSES: [Witness; 26] = [
         says: "a proposer was driven to its third ballot",
         sign: Sign::Step(|e| matches!(e, Happened::Begun(ballot) if ballot.round >= 3)),
     },
+    Witness {
+        name: "changed",
+        says: "a value was chosen by other members than the first",
+        sign: Sign::History(chosen_after_changes),
+    },
+    Witness {
+        name: "changed_twice",
+        says: "two changes of members were chosen, the second after the first",
+        sign: Sign::History(|_, h, _| h.members.as_ref().is_some_and(|walk| walk.sets.len() > 2)),
+    },
+    Witness {
+        name: "change_adopted",
+        says: "a change of members was adopted from an earlier ballot",
+        sign: Sign::Step(|e| {
+            matches!(e, Happened::Issued { reported: true, own: false, value, .. }
+                if LogEntry::read(value).is_some_and(|it| Change::read(&it.command).is_some()))
+        }),
+    },
+    Witness {
+        name: "in_flight",
+        says: "a change was refused because an earlier one did not govern yet",
+        sign: Sign::Step(
+            |e| matches!(e, Happened::Changed(_, said) if said.as_bytes().starts_with(b"refused: an earlier change")),
+        ),
+    },
+    Witness {
+        name: "told_removed",
+        says: "a server was told that it is no member any more",
+        sign: Sign::Step(|e| matches!(e, Happened::ToldRemoved)),
+    },
+    Witness {
+        name: "stepped_down",
+        says: "a leader that is no member any more gave up its ballot",
+        sign: Sign::Step(|e| matches!(e, Happened::SteppedDown)),
+    },
+    Witness {
+        name: "may_go",
+        says: "the members before a change were said to be free to go",
+        sign: Sign::Step(|e| matches!(e, Happened::MayGo(_))),
+    },
+    Witness {
+        name: "asked_again",
+        says: "a leader began another ballot because the members had changed",
+        sign: Sign::Step(|e| matches!(e, Happened::AskedAgain)),
+    },
 ];
+
+/// True if something is chosen in an instance of other members than the first.
+fn chosen_after_changes(quorums: &Quorums, history: &History, _: usize) -> bool {
+    let Some(walk) = &history.members else { return false };
+    history.chosen(quorums).any(|(instance, ..)| walk.governing(instance).0 > 0)
+}
 
 /// True if all members of some quorum still hold one and the same ballot as their latest vote.
 fn held_at_present(quorums: &Quorums, history: &History) -> bool {

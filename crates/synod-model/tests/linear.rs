@@ -74,7 +74,9 @@ fn compared_in(name: &str, depth: Option<usize>) -> Compared {
     match find(name).expect("a model of the catalogue").build() {
         Built::Plain(system) => explore_all(system, depth),
         Built::Decorated(system) => explore_all(system, depth),
-        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) => panic!("{name} has no clients"),
+        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) | Built::Master(_) => {
+            panic!("{name} has no clients")
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 
 use crate::commands::{COMMANDS, Command};
 use crate::cursors::Cursors;
-use crate::limits::Limits;
 use crate::password::Password;
 use crate::reply::{Reply, Version};
-use crate::translate::{Work, strange};
+use crate::translate::{Work, full, strange};
 use std::sync::{Mutex, MutexGuard};
 use synod_machine::{Blob, Condition, Operation, Outcome, StoreCommand, StoreOutput};
+use synod_server::RedisLimits;
 
 /// Wrong passwords after which a connection ends.
 const MOST_ATTEMPTS: u32 = 5;
@@ -19,7 +19,7 @@ const LIKE_REDIS: &str = "7.0.0";
 #[derive(Debug)]
 pub struct Shared {
     /// The bounds.
-    pub limits: Limits,
+    pub limits: RedisLimits,
     /// The password, if there is one.
     pub password: Option<Password>,
     cursors: Mutex<Cursors>,
@@ -27,7 +27,7 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing but this so far.
-    pub fn new(limits: Limits, password: Option<Password>, cursors: Cursors) -> Self {
+    pub fn new(limits: RedisLimits, password: Option<Password>, cursors: Cursors) -> Self {
         Shared { limits, password, cursors: Mutex::new(cursors) }
     }
 
@@ -204,7 +204,7 @@ impl Conversation {
     /// Takes the outcome of [`Step::Watch`].
     pub fn watched(&mut self, keys: Vec<Blob>, output: StoreOutput) -> Reply {
         let StoreOutput::Done(outcomes) = output else { return strange() };
-        let [Outcome::Latest { version }] = outcomes[..] else { return strange() };
+        let [.., Outcome::Latest { version }] = outcomes[..] else { return strange() };
         for key in keys {
             // What was watched before stays: a change since then counts.
             if !self.watched.iter().any(|(other, _)| *other == key) {
@@ -392,6 +392,12 @@ pub fn latest_version() -> StoreCommand {
     StoreCommand::Transact { when: Vec::new(), then: vec![Operation::Latest] }
 }
 
+/// The same where keys are divided among groups: of the group of the keys that are to be watched. The questions for locks of the same names only say which group that is.
+pub(crate) fn latest_version_of(keys: &[Blob]) -> StoreCommand {
+    let places = keys.iter().map(|key| Operation::Holder { lock: key.clone() });
+    StoreCommand::Transact { when: Vec::new(), then: places.chain([Operation::Latest]).collect() }
+}
+
 /// Commands that are put together, as one command of the log without conditions: each has the outcome that it would have alone.
 pub(crate) fn together(works: &[Work]) -> StoreCommand {
     let then = works.iter().flat_map(|work| work.operations().iter().cloned()).collect();
@@ -400,6 +406,9 @@ pub(crate) fn together(works: &[Work]) -> StoreCommand {
 
 /// The replies to commands that were put [`together`].
 pub(crate) fn replies(works: Vec<Work>, output: StoreOutput, shared: &Shared) -> Vec<Reply> {
+    if let Some(full) = full(&output) {
+        return vec![full; works.len()];
+    }
     let outcomes = match output {
         StoreOutput::Done(outcomes) => outcomes,
         _ => Vec::new(),
@@ -427,7 +436,7 @@ impl Transaction {
             Some(StoreOutput::Done(outcomes)) => outcomes,
             // A key that was watched has changed.
             Some(StoreOutput::NotMet { .. }) => return Reply::NoArray,
-            Some(_) => return strange(),
+            Some(output) => return full(&output).unwrap_or_else(strange),
         };
         let (mut outcomes, mut cursors) = (outcomes.into_iter(), shared.cursors());
         let reply = |queued| match queued {

@@ -2,7 +2,6 @@
 
 use crate::conversation::Shared;
 use crate::cursors::Cursors;
-use crate::limits::Limits;
 use crate::password::Password;
 use crate::server::Server;
 use crate::submit::{Submit, SubmitError};
@@ -12,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 use synod_client::{AsyncClient, Error, Reading};
 use synod_machine::{StoreCommand, StoreOutput};
-use synod_server::{Config, RedisSettings};
+use synod_server::Config;
 use zeroize::Zeroizing;
 
 /// The time that the cluster has for a command.
@@ -42,7 +41,7 @@ pub fn serve(config: &Config, me: u64) -> Result<Option<SocketAddr>, String> {
         tokio::net::TcpListener::from_std(listener).map_err(cannot)?
     };
     let client = AsyncClient::connect(&client(config)).map_err(|error| error.to_string())?;
-    let shared = Shared::new(limits(settings), password, Cursors::starting_at(fastrand::u64(..)));
+    let shared = Shared::new(settings.limits, password, Cursors::starting_at(fastrand::u64(..)));
     let server = Server::new(shared, tls);
     std::thread::Builder::new()
         .name("redis".to_owned())
@@ -70,13 +69,8 @@ fn client(config: &Config) -> synod_client::Config {
     client.max_command = config.longest_command();
     client.window = config.log.sessions.window;
     client.datagram = config.datagram;
+    client.groups = config.groups;
     client
-}
-
-fn limits(settings: &RedisSettings) -> Limits {
-    let RedisSettings { connections, request_bytes, words, queued, buffered_bytes, idle, stalled, .. } =
-        *settings;
-    Limits { connections, request_bytes, words, queued, buffered_bytes, idle, stalled, ..Limits::default() }
 }
 
 /// The cluster, by a client of it.
@@ -84,6 +78,10 @@ fn limits(settings: &RedisSettings) -> Limits {
 struct ByClient(AsyncClient);
 
 impl Submit for ByClient {
+    fn groups(&self) -> usize {
+        self.0.groups()
+    }
+
     async fn submit(&self, command: StoreCommand) -> Result<StoreOutput, SubmitError> {
         let output = if command.only_asks() {
             self.0.query(command, Reading::Linearizable, PATIENCE).await
@@ -92,6 +90,7 @@ impl Submit for ByClient {
         };
         output.map_err(|error| match error {
             error if error.may_have_taken_effect() => SubmitError::Unknown(error.to_string()),
+            Error::Across(_) => SubmitError::Across(error.to_string()),
             Error::Busy => SubmitError::Busy(Error::Busy.to_string()),
             error => SubmitError::Refused(error.to_string()),
         })
@@ -118,10 +117,5 @@ mod tests {
         let (cert, key) = (write("cert", ""), write("key", "x"));
         let said = tls::acceptor(&cert, &key).err().expect("there is no certificate");
         assert!(said.contains("cert: holds no certificate in PEM"), "{said}");
-    }
-
-    #[test]
-    fn the_defaults_of_the_configuration_are_those_of_the_server() {
-        assert_eq!(limits(&RedisSettings::default()), Limits::default());
     }
 }

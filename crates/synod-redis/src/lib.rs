@@ -11,7 +11,7 @@
 //! | `glob`, `cursors` | a scan misses no key that was there all the time |
 //! | `conversation` | a connection does what its client may do, in order |
 //! | `pipeline` | requests take effect in their order |
-//! | `password`, `tls`, `limits`, `server` | no client costs more than the limits say |
+//! | `password`, `tls`, `server` | no client costs more than the limits say |
 //! | `submit`, `front` | the way to the cluster, and a front as the configuration has it |
 
 mod commands;
@@ -19,7 +19,6 @@ mod conversation;
 mod cursors;
 mod front;
 mod glob;
-mod limits;
 mod password;
 mod pipeline;
 mod reply;
@@ -32,11 +31,11 @@ mod translate;
 pub use conversation::{Conversation, Shared, Step, Transaction, latest_version};
 pub use cursors::Cursors;
 pub use front::serve;
-pub use limits::Limits;
 pub use password::Password;
 pub use reply::{Reply, Version};
 pub use request::{Bounds, Malformed, Reader};
 pub use server::Server;
 pub use submit::{Submit, SubmitError};
+pub use synod_server::RedisLimits as Limits;
 pub use tls::acceptor;
 pub use translate::Work;

@@ -8,6 +8,7 @@ use crate::reply::{Reply, Version};
 use crate::submit::{Submit, SubmitError};
 use crate::translate::Work;
 use std::collections::VecDeque;
+use synod_machine::StoreOutput;
 
 /// The most questions of one connection that are under way at once.
 const ASKED: usize = 8;
@@ -40,7 +41,7 @@ pub(crate) async fn run<S: Submit>(
         };
         let mut row = vec![first];
         while let Some((Waiting::Work(next), next_version)) = waiting.front() {
-            if *next_version != version || !goes_with(&row, next) {
+            if *next_version != version || !goes_with(&row, next, submit.groups()) {
                 break;
             }
             if let Some((Waiting::Work(next), _)) = waiting.pop_front() {
@@ -54,13 +55,17 @@ pub(crate) async fn run<S: Submit>(
 }
 
 /// True if a command may go beside the others.
-fn goes_with(row: &[Work], next: &Work) -> bool {
+fn goes_with(row: &[Work], next: &Work, groups: usize) -> bool {
     let only_asks = row[0].only_asks();
     if only_asks != next.only_asks() {
         return false;
     }
     if only_asks {
         return row.len() < ASKED;
+    }
+    let lies = |work: &Work| together(std::slice::from_ref(work)).lies(groups);
+    if groups > 1 && lies(&row[0]) != lies(next) {
+        return false;
     }
     // Answers with values may be long, and one command of the log has one answer.
     let all = || row.iter().chain([next]);
@@ -86,8 +91,8 @@ async fn have_done<S: Submit>(row: Vec<Work>, submit: &S, shared: &Shared) -> Ve
         return told;
     }
     match submit.submit(together(&row)).await {
-        // One of them is to blame: each has its own answer.
-        Err(SubmitError::Refused(_)) if row.len() > 1 => {
+        // One of them is to blame, or all together: each has its own answer.
+        Err(SubmitError::Refused(_)) | Ok(StoreOutput::Full { .. }) if row.len() > 1 => {
             let mut told = Vec::new();
             for work in row {
                 let output = submit.submit(together(std::slice::from_ref(&work))).await;
@@ -99,11 +104,7 @@ async fn have_done<S: Submit>(row: Vec<Work>, submit: &S, shared: &Shared) -> Ve
     }
 }
 
-fn tell(
-    row: Vec<Work>,
-    output: Result<synod_machine::StoreOutput, SubmitError>,
-    shared: &Shared,
-) -> Vec<Reply> {
+fn tell(row: Vec<Work>, output: Result<StoreOutput, SubmitError>, shared: &Shared) -> Vec<Reply> {
     match output {
         Ok(output) => replies(row, output, shared),
         Err(error) => vec![error.reply(); row.len()],

@@ -4,6 +4,7 @@
 //! A request is an array of strings, or one line of words ("inline"), as people type it.
 
 use synod_machine::Blob;
+use synod_server::RedisLimits;
 
 /// The longest line: an inline command, or the length of something.
 const MOST_LINE: usize = 16 << 10;
@@ -17,6 +18,17 @@ pub struct Bounds {
     pub bytes: usize,
     /// The most words, the name of the command among them.
     pub words: usize,
+}
+
+impl Bounds {
+    /// The bounds of a request. They are narrow before the client has said the password.
+    pub(crate) fn of(limits: &RedisLimits, is_known: bool) -> Bounds {
+        if is_known {
+            Bounds { bytes: limits.request_bytes, words: limits.words }
+        } else {
+            Bounds { bytes: limits.request_bytes.min(16 << 10), words: limits.words.min(16) }
+        }
+    }
 }
 
 /// Reads requests from bytes as they come.

@@ -1,16 +1,16 @@
 //! Guarantees that no client costs more than the limits say: the connections, the bytes that wait, and the time that a client may keep
 //! them waiting.
 
-use crate::conversation::{Conversation, Shared, Step, latest_version};
-use crate::limits::Limits;
+use crate::conversation::{Conversation, Shared, Step, latest_version, latest_version_of};
 use crate::pipeline::{self, Waiting};
 use crate::reply::{Reply, Version};
-use crate::request::Reader;
+use crate::request::{Bounds, Reader};
 use crate::submit::Submit;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use synod_server::RedisLimits;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -35,7 +35,7 @@ pub struct Server {
 impl Server {
     /// A server without connections so far.
     pub fn new(shared: Shared, tls: Option<TlsAcceptor>) -> Self {
-        let Limits { connections, buffered_bytes, request_bytes, .. } = shared.limits;
+        let RedisLimits { connections, buffered_bytes, request_bytes, .. } = shared.limits;
         Server {
             tls,
             connections: Arc::new(Semaphore::new(connections)),
@@ -166,7 +166,7 @@ impl Server {
         let shared = &*self.shared;
         let mut waiting = Vec::new();
         while !talk.ends() && waiting.len() < shared.limits.pipeline.max(1) && out.len() <= SMALL {
-            let words = match reader.read(&buffer[*taken..], shared.limits.bounds(talk.is_known())) {
+            let words = match reader.read(&buffer[*taken..], Bounds::of(&shared.limits, talk.is_known())) {
                 Ok(None) => break,
                 Ok(Some((words, length))) => {
                     *taken += length;
@@ -188,7 +188,9 @@ impl Server {
                 Step::Work(work) => waiting.push((Waiting::Work(work), version)),
                 Step::Watch(keys) => {
                     pipeline::run(std::mem::take(&mut waiting), submit, shared, out).await;
-                    let reply = match submit.submit(latest_version()).await {
+                    let latest =
+                        if submit.groups() > 1 { latest_version_of(&keys) } else { latest_version() };
+                    let reply = match submit.submit(latest).await {
                         Ok(output) => talk.watched(keys, output),
                         Err(error) => error.reply(),
                     };

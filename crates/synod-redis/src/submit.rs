@@ -8,6 +8,11 @@ use synod_machine::{StoreCommand, StoreOutput};
 pub trait Submit: Clone + Send + Sync + 'static {
     /// Has a command done, once at most. A command that only asks is answered with all that was acknowledged before.
     fn submit(&self, command: StoreCommand) -> impl Future<Output = Result<StoreOutput, SubmitError>> + Send;
+
+    /// The number of groups among which keys are divided. A command is done in one of them.
+    fn groups(&self) -> usize {
+        1
+    }
 }
 
 /// The reasons for which there is no output.
@@ -19,6 +24,8 @@ pub enum SubmitError {
     Busy(String),
     /// It was not done.
     Refused(String),
+    /// It was not done, since its keys are of several groups.
+    Across(String),
 }
 
 impl SubmitError {
@@ -28,6 +35,8 @@ impl SubmitError {
             SubmitError::Unknown(why) => format!("UNKNOWN the command may have taken effect: {why}"),
             SubmitError::Busy(why) => format!("BUSY nothing was done: {why}"),
             SubmitError::Refused(why) => format!("ERR nothing was done: {why}"),
+            // Clients know this word from clusters of Redis.
+            SubmitError::Across(why) => format!("CROSSSLOT nothing was done: {why}"),
         })
     }
 }

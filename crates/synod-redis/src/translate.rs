@@ -7,7 +7,7 @@ use crate::commands::Command;
 use crate::cursors::Cursors;
 use crate::glob;
 use crate::reply::Reply;
-use synod_machine::{Blob, Lives, Operation, Outcome};
+use synod_machine::{Blob, Lives, Operation, Outcome, StoreOutput};
 
 /// The longest pattern of a scan.
 const MOST_PATTERN: usize = 256;
@@ -173,6 +173,15 @@ impl Work {
 /// The reply to an answer that no store gives.
 pub(crate) fn strange() -> Reply {
     Reply::error("ERR the cluster gave an answer of another kind; it may have taken effect")
+}
+
+/// The reply to an output that says that nothing was done, if it is one: the store is full.
+pub(crate) fn full(output: &StoreOutput) -> Option<Reply> {
+    let StoreOutput::Full { held, most, .. } = output else { return None };
+    Some(Reply::Error(format!(
+        "OOM the store is full, so nothing was done: it holds {held} bytes, and most-bytes in its configuration allows {most}; delete \
+         something or raise that"
+    )))
 }
 
 fn set(command: &Command, words: &[Blob]) -> Result<Work, Reply> {

@@ -21,6 +21,7 @@ use synod_model::mutants::Decorated;
 use synod_model::{Built, Ghost, Inside, Model};
 use synod_runtime::changes::Changes;
 use synod_runtime::node::LOCAL_CLIENT;
+use synod_server::Wiring;
 
 /// Actors of which there are models.
 pub trait Replayable: Subject<Msg = Msg, State: Inside, Timer: Serialize + DeserializeOwned> {
@@ -65,6 +66,7 @@ pub struct Explained {
 /// A stretch of the run, in the model's terms.
 struct Schedule<A: Subject> {
     members: Vec<u64>,
+    group: u8,
     instance: Instance,
     claim: Option<&'static str>,
     /// The values asked for, and whom they were first asked of.
@@ -92,7 +94,7 @@ const MOST_SHOWN: usize = 2_000;
 /// does not fail by the same schedule.
 pub fn explain<A, C>(
     lives: Lives<'_>,
-    actor: impl Fn(u64) -> A,
+    actor: impl Fn(&Wiring, u64) -> A,
     violation: &Violation,
     name: &str,
     mutant: Option<&str>,
@@ -101,8 +103,12 @@ where
     A: Replayable,
     C: Changes<A::Storage>,
 {
-    let schedule =
-        Schedule::of::<C>(lives, actor, (violation.instance, Some(violation.claim)), MOST_ACTIONS)?;
+    let schedule = Schedule::of::<C>(
+        lives,
+        actor,
+        (violation.group.unwrap_or(0), violation.instance, Some(violation.claim)),
+        MOST_ACTIONS,
+    )?;
     let (text, system) = schedule.build(name, mutant)?;
     let falls = |walk: &walk::Walk<A>| {
         walk.violation.as_ref().is_some_and(|(property, _)| *property == violation.claim)
@@ -127,7 +133,7 @@ where
 /// The reason why it cannot be shown: nobody asked for a value, or the run is too long to look at.
 pub fn show<A, C>(
     records: &Records,
-    actor: &dyn Fn(u64) -> A,
+    actor: &dyn Fn(&Wiring, u64) -> A,
     name: &str,
     mutant: Option<&str>,
 ) -> Result<Explained, String>
@@ -140,14 +146,15 @@ where
     follow::<A, C>(lives()?, actor, &mut |seen| {
         let Some((_, msg)) = seen.step.delivered() else { return };
         if let Msg::Ask(Ask::Request { instance, .. }) = msg {
-            wanted.insert(*instance);
+            wanted.insert((seen.group, *instance));
         }
-        last = instance_of(msg).filter(|instance| wanted.contains(instance)).or(last);
+        let of = instance_of(msg).map(|instance| (seen.group, instance));
+        last = of.filter(|instance| wanted.contains(instance)).or(last);
     })
     .map_err(|error| error.to_string())?;
-    let instance =
+    let (group, instance) =
         last.ok_or("no client asked for a value of a register, and runs of a log are not made into models")?;
-    let schedule = Schedule::of::<C>(lives()?, actor, (instance, None), MOST_SHOWN)?;
+    let schedule = Schedule::of::<C>(lives()?, actor, (group, instance, None), MOST_SHOWN)?;
     let (text, system) = schedule.build(name, mutant)?;
     let actions = walk::follow(&system, &schedule.actions).actions;
     let trace = TraceText::record(&system, &actions).header("model", name);
@@ -175,7 +182,10 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Chunk { .. }
         | Msg::Fetch { .. }
         | Msg::Checksum { .. }
-        | Msg::Beat(_) => None,
+        | Msg::Beat(_)
+        | Msg::Give { .. }
+        | Msg::Yield { .. }
+        | Msg::Removed { .. } => None,
     }
 }
 
@@ -183,12 +193,13 @@ impl<A: Replayable> Schedule<A> {
     /// The events of a run that concern one instance.
     fn of<C: Changes<A::Storage>>(
         lives: Lives<'_>,
-        actor: impl Fn(u64) -> A,
-        (instance, claim): (Instance, Option<&'static str>),
+        actor: impl Fn(&Wiring, u64) -> A,
+        (group, instance, claim): (u8, Instance, Option<&'static str>),
         most: usize,
     ) -> Result<Self, String> {
         let mut schedule = Schedule {
-            members: lives.wiring.members.clone(),
+            members: lives.wiring.of_group(group).members,
+            group,
             instance,
             claim,
             values: Vec::new(),
@@ -232,7 +243,7 @@ impl<A: Subject<Msg = Msg>> Schedule<A> {
     }
 
     fn add(&mut self, seen: &Seen<'_, A>) {
-        let Some(me) = self.place(seen.member) else { return };
+        let Some(me) = self.place(seen.member).filter(|_| seen.group == self.group) else { return };
         match &seen.step.event {
             Happening::Start => {
                 let starts = self.starts.entry(seen.member).or_default();

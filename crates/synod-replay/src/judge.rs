@@ -84,7 +84,7 @@ impl Judge {
             Happened::Issued { instance, ballot, value, quorum, .. } if !quorums.is_phase1(*quorum) => {
                 let breach =
                     format!("ballot {ballot:?} issued {value:?} and rests on {quorum:?}, which is no quorum");
-                Some(Violation { claim: "V2", breach, instance: *instance, member })
+                Some(Violation { claim: "V2", breach, instance: *instance, member, group: None })
             }
             _ => None,
         });
@@ -95,11 +95,23 @@ impl Judge {
         for claim in &CLAIMS {
             for instance in &self.touched {
                 if let Err(breach) = (claim.judge)(quorums, &self.instances[instance]) {
-                    return Some(Violation { claim: claim.name, breach, instance: *instance, member });
+                    return Some(Violation {
+                        claim: claim.name,
+                        breach,
+                        instance: *instance,
+                        member,
+                        group: None,
+                    });
                 }
             }
             if let Err(breach) = (claim.judge)(quorums, &self.common) {
-                return Some(Violation { claim: claim.name, breach, instance: Instance::FIRST, member });
+                return Some(Violation {
+                    claim: claim.name,
+                    breach,
+                    instance: Instance::FIRST,
+                    member,
+                    group: None,
+                });
             }
         }
         if let Some(log) = &mut self.log {

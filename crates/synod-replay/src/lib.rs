@@ -7,14 +7,17 @@
 //! a member whose record is missing. It needs the records of all members, from their first start on.
 
 mod explain;
+mod groups;
 mod judge;
 mod log;
 mod member;
 mod merge;
 mod records;
+mod told;
 mod verdict;
 
 pub use explain::{Explained, Replayable, explain, show};
 pub use merge::{Replayed, replay};
 pub use records::{Life, Lives, Records};
+pub use told::{Told, Which, tell, tell_as};
 pub use verdict::{Unreadable, Verdict, Violation};

@@ -6,7 +6,7 @@
 use crate::member::Stepped;
 use crate::verdict::Violation;
 use rustc_hash::{FxHashMap, FxHashSet};
-use synod::{Ask, Call, Cluster, Instance, LogEntry, LogState, Msg, ProcessState, Value, commands};
+use synod::{Ask, Call, Cluster, Instance, LogEntry, LogState, Msg, ProcessState, Value, commands, is_take};
 use synod_explore::Subject;
 use synod_model::{Happened, History, Inside};
 use synod_runtime::node::LOCAL_CLIENT;
@@ -41,9 +41,16 @@ impl LogJudge {
     /// Says in the history of one instance which commands of this value a client asked for.
     pub(crate) fn know(&self, history: &mut History, happened: &Happened) {
         if let Happened::Issued { value, .. } | Happened::Voted(_, _, _, value) = happened {
-            let known = commands(value).into_iter().filter(|command| self.submitted.contains(command));
+            let known = commands(value).into_iter().filter(|command| self.knows(command));
             history.submitted.extend(known);
         }
+    }
+
+    /// True if a client asked for a command, whatever its fence, or a member took mastership by it.
+    fn knows(&self, command: &Value) -> bool {
+        self.submitted.contains(command)
+            || is_take(command)
+            || LogEntry::read(command).is_some_and(|logged| self.submitted.contains(&logged.value()))
     }
 
     /// Judges a step. `chosen` is what was chosen in an instance by now.
@@ -61,7 +68,8 @@ impl LogJudge {
         while chosen(Instance(self.open)).is_some() {
             self.open += 1;
         }
-        let found = |claim, breach, instance| Some(Violation { claim, breach, instance, member });
+        let found =
+            |claim, breach, instance| Some(Violation { claim, breach, instance, member, group: None });
         // W1: a proposal is issued only when everything alpha or more instances below it is chosen.
         let issued = note.iter().filter_map(|happened| match happened {
             Happened::Issued { instance, .. } => Some(*instance),
@@ -99,7 +107,7 @@ impl LogJudge {
                 return found("X1", breach, *instance);
             }
         }
-        let sum = after.replica.machine().checksum();
+        let sum = after.replica.checksum();
         let (first, expected) = *self.sums.entry(after.next.0).or_insert((member, sum));
         if sum != expected {
             let breach = format!(
@@ -130,6 +138,7 @@ mod tests {
     fn start() -> (LogJudge, ProcessState) {
         let settings = LogSettings { alpha: 2, ..LogSettings::default() };
         let wiring = Wiring {
+            groups: 1,
             members: vec![0, 1, 2],
             retry: std::time::Duration::ZERO..std::time::Duration::from_millis(1),
             election: None,

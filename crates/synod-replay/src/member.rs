@@ -8,7 +8,6 @@ use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use synod::Msg;
 use synod_runtime::changes::{Changes, encode as encode_change};
 use synod_runtime::record::{self, Change, Entries, Output, Reader, Recorded, Trigger};
 use xxhash_rust::xxh3::xxh3_64;
@@ -48,8 +47,9 @@ pub(crate) enum Happening<A: Actor> {
 /// One member on its way through its record.
 pub(crate) struct Member<'a, A: Actor> {
     pub(crate) id: u64,
-    actor: A,
-    lives: std::vec::IntoIter<Life<'a>>,
+    /// The actor of the present life.
+    actor: Option<A>,
+    lives: std::vec::IntoIter<(Life<'a>, A)>,
     /// The number of saves that the next start found. Later saves did not outlive this start.
     until: u64,
     file: &'a str,
@@ -69,13 +69,14 @@ pub(crate) struct Member<'a, A: Actor> {
 
 impl<'a, A> Member<'a, A>
 where
-    A: Actor<Msg = Msg>,
+    A: Actor<Msg: Serialize + DeserializeOwned>,
     A::Timer: Serialize + DeserializeOwned,
 {
-    pub(crate) fn new(id: u64, actor: A, lives: Vec<Life<'a>>) -> Result<Self, Unreadable> {
+    /// A member that took part with these lives, each with the actor that it ran.
+    pub(crate) fn new(id: u64, lives: Vec<(Life<'a>, A)>) -> Result<Self, Unreadable> {
         let mut member = Member {
             id,
-            actor,
+            actor: None,
             lives: lives.into_iter(),
             until: 0,
             file: "",
@@ -113,8 +114,12 @@ where
         loop {
             let Some(reader) = &mut self.reader else {
                 // A start that ended before it took part has nothing to tell.
-                let Some(life) = self.lives.by_ref().find(|life| life.found.is_some()) else { return Ok(()) };
-                let later = self.lives.as_slice().iter().find_map(|life| life.found);
+                let Some(life) = self.lives.by_ref().find(|(life, _)| life.found.is_some()) else {
+                    return Ok(());
+                };
+                let (life, actor) = life;
+                self.actor = Some(actor);
+                let later = self.lives.as_slice().iter().find_map(|(life, _)| life.found);
                 self.until = later.unwrap_or(u64::MAX);
                 self.file = life.file;
                 let opened = Reader::open(life.bytes).map_err(|damaged| self.unreadable(&damaged))?;
@@ -161,6 +166,7 @@ where
         watch: &mut dyn FnMut(Stepped<'_, A>) -> Option<Verdict>,
     ) -> Result<Option<Verdict>, Unreadable> {
         let entry = self.next.take().expect("whoever steps has looked whether there is something");
+        let actor = self.actor.as_ref().expect("an event is of a life");
         let me = Id::from(self.id as usize);
         let mut out = Out::new();
         let before = self.state.take();
@@ -182,7 +188,7 @@ where
                     ))));
                 }
                 self.choices.clear();
-                (Happening::Start, self.actor.on_start(me, &self.stable, &mut out))
+                (Happening::Start, actor.on_start(me, &self.stable, &mut out))
             }
             event => {
                 let Some(state) = &before else {
@@ -196,10 +202,10 @@ where
                 match &happening {
                     Happening::Start => unreachable!("starts are handled above"),
                     Happening::Deliver(src, msg) => {
-                        self.actor.on_msg(me, &mut next, *src, msg.clone(), &mut out);
+                        actor.on_msg(me, &mut next, *src, msg.clone(), &mut out);
                     }
-                    Happening::Timeout(timer) => self.actor.on_timeout(me, &mut next, timer, &mut out),
-                    Happening::Random(_, random) => self.actor.on_random(me, &mut next, random, &mut out),
+                    Happening::Timeout(timer) => actor.on_timeout(me, &mut next, timer, &mut out),
+                    Happening::Random(_, random) => actor.on_random(me, &mut next, random, &mut out),
                 }
                 (happening, next.into_owned())
             }
@@ -293,7 +299,7 @@ where
 /// Outputs in words.
 fn told<A>(outputs: &[u8]) -> String
 where
-    A: Actor<Msg = Msg>,
+    A: Actor<Msg: DeserializeOwned>,
     A::Timer: DeserializeOwned,
 {
     let timer = |bytes: &[u8]| match postcard::from_bytes::<A::Timer>(bytes) {
@@ -303,7 +309,7 @@ where
     let words: Vec<String> = record::outputs(outputs)
         .map(|output| match output {
             Output::Save { change } => format!("save ({} bytes)", change.len()),
-            Output::Send { to, msg } => match postcard::from_bytes::<Msg>(msg) {
+            Output::Send { to, msg } => match postcard::from_bytes::<A::Msg>(msg) {
                 Ok(msg) => format!("{msg:?} to {to}"),
                 Err(_) => format!("an unreadable message to {to}"),
             },

@@ -4,6 +4,7 @@ use crate::verdict::Unreadable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use synod_groups::MOST_GROUPS;
 use synod_runtime::record::{Header, Reader, Trigger};
 use synod_server::Wiring;
 
@@ -21,13 +22,15 @@ pub struct Life<'a> {
     pub boot: u64,
     /// The number of saves that this start found; `None` if it ended before it took part.
     pub found: Option<u64>,
+    /// The wiring with which it started.
+    pub wiring: Wiring,
     /// Reads the record from its beginning.
     pub bytes: &'a [u8],
 }
 
 /// Everything that is recorded of a cluster.
 pub struct Lives<'a> {
-    /// The members' wiring, the same in every record.
+    /// The wiring in one of the records. The others keep the same log; they may differ in settings that are told to it.
     pub wiring: Wiring,
     /// The lives of each member, in order.
     pub members: BTreeMap<u64, Vec<Life<'a>>>,
@@ -90,12 +93,23 @@ impl Records {
             let wiring: Wiring = postcard::from_bytes(&header.application).map_err(|error| {
                 wrong(format!("its header does not say how the member was wired: {error}"))
             })?;
+            if !(1..=MOST_GROUPS).contains(&wiring.groups) {
+                let groups = wiring.groups;
+                return Err(wrong(format!(
+                    "its header says {groups} groups, and there are at most {MOST_GROUPS}; it is damaged or of another version"
+                )));
+            }
             let (other, cluster, agreed) =
                 first.get_or_insert_with(|| (file.as_str(), header.clone(), wiring.clone()));
-            if header.cluster != cluster.cluster || wiring.members != agreed.members {
+            let same = wiring.members == agreed.members && wiring.groups == agreed.groups;
+            if header.cluster != cluster.cluster || !same {
                 return Err(wrong(format!("it is of another cluster than {other}")));
             }
-            if wiring.log != agreed.log || wiring.max_value != agreed.max_value {
+            let keeps = match (&wiring.log, &agreed.log) {
+                (Some((log, _)), Some((other, _))) => log.keeps_log_of(other),
+                (log, other) => log == other && wiring.max_value == agreed.max_value,
+            };
+            if !keeps {
                 return Err(wrong(format!("its log has other settings than in {other}")));
             }
             if let Some(complaint) = wiring.log.as_ref().and_then(|(log, _)| log.complaint()) {
@@ -127,7 +141,13 @@ impl Records {
                 Some(Err(damaged)) => return Err(wrong(damaged.to_string())),
                 None => None,
             };
-            members.entry(header.member).or_default().push(Life { file, boot: header.boot, found, bytes });
+            members.entry(header.member).or_default().push(Life {
+                file,
+                boot: header.boot,
+                found,
+                wiring,
+                bytes,
+            });
         }
         let Some((_, _, wiring)) = first else {
             return Err(Unreadable { file: "records".to_owned(), what: "there are none".to_owned() });
@@ -151,4 +171,64 @@ impl Records {
 
 fn unreadable(path: &Path, what: &str) -> Unreadable {
     Unreadable { file: path.display().to_string(), what: what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Which, tell};
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+    use synod_runtime::record::Recorder;
+
+    #[derive(Clone, Default)]
+    struct Tape(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Tape {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The record of a member that never took part, of a cluster with so many groups.
+    fn record(groups: usize) -> Records {
+        let retry = Duration::ZERO..Duration::from_millis(1);
+        let wiring = Wiring { groups, members: vec![0], retry, election: None, max_value: 9, log: None };
+        let application = postcard::to_allocvec(&wiring).expect("plain data");
+        let header = Header { cluster: 1, member: 0, disk: 5, boot: 1, application };
+        let tape = Tape::default();
+        Recorder::create(Box::new(tape.clone()), &header).expect("memory takes everything");
+        let mut records = Records::default();
+        let bytes = tape.0.lock().expect("nobody panicked").clone();
+        records.add("flight-0.rec", bytes);
+        records
+    }
+
+    #[test]
+    fn a_record_of_too_many_groups_is_refused() {
+        for groups in [1, 2, MOST_GROUPS] {
+            assert!(record(groups).lives().is_ok(), "{groups} groups");
+        }
+        for groups in [MOST_GROUPS + 1, 256] {
+            let refused = tell(&record(groups), Which::default(), 9).expect_err("there is no such cluster");
+            let expected = format!("flight-0.rec: its header says {groups} groups, and there are at most 64");
+            assert!(refused.to_string().starts_with(&expected), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_there_is_not_cannot_be_told() {
+        let which = |group| Which { group: Some(group), ..Which::default() };
+        assert!(tell(&record(3), which(2), 9).is_ok());
+        for group in [3, 9, u8::MAX] {
+            let refused = tell(&record(3), which(group), 9).expect_err("there are three").to_string();
+            assert_eq!(refused, format!("records: there is no group {group}: they are of groups 0 to 2"));
+        }
+    }
 }

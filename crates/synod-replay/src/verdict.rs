@@ -45,6 +45,8 @@ pub struct Violation {
     pub claim: &'static str,
     /// The breach, in words.
     pub breach: String,
+    /// The group in whose log it fell, if there are several.
+    pub group: Option<u8>,
     /// The instance in which it fell.
     pub instance: Instance,
     /// The member whose step it was.
@@ -53,8 +55,9 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Violation { claim, breach, instance, member } = self;
-        write!(f, "{claim} falls in instance {} with a step of member {member}: {breach}", instance.0)
+        let Violation { claim, breach, group, instance, member } = self;
+        let group = group.map_or(String::new(), |group| format!(" of group {group}"));
+        write!(f, "{claim} falls in instance {}{group} with a step of member {member}: {breach}", instance.0)
     }
 }
 

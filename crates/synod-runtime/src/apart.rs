@@ -7,13 +7,14 @@
 //!
 //! ```text
 //! file   = header bytes
-//! header = "synodsnp" version:u32 0:u32 place:u64 sum:u64 length:u64 digest:u128 check:u64
+//! header = "synodsnp" version:u32 group:u32 place:u64 sum:u64 length:u64 digest:u128 check:u64
 //! ```
 //!
 //! The digest is XXH3 with 128 bits over the bytes, and the check is XXH3 with 64 bits over the header before it.
 
 use crate::disk::{Disk, DiskFile, ReadAt};
 use crate::refusal::{Refusal, Why};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
@@ -30,6 +31,8 @@ const NEW: &str = ".new";
 /// The name of bytes that stand in a file of their own. Bytes of one name are the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Apart {
+    /// The group of the process that they belong to: 0 where there is one alone.
+    pub group: u8,
     /// The place in the member's history that they are of.
     pub place: u64,
     /// A checksum of the history up to there.
@@ -38,16 +41,30 @@ pub struct Apart {
     pub length: u64,
 }
 
+/// The bytes that a state names, by group: one of each at most.
+pub type Named = BTreeMap<u8, Apart>;
+
+/// Takes note that a group names these bytes now, or none.
+pub fn name(named: &mut Named, group: u8, apart: Option<Apart>) {
+    match apart {
+        Some(apart) => named.insert(group, apart),
+        None => named.remove(&group),
+    };
+}
+
 impl Apart {
-    /// The name of their file.
+    /// The name of their file. That of group 0 does not say so.
     pub fn file(&self) -> String {
-        format!("{PREFIX}{:020}-{:016x}", self.place, self.sum)
+        let Apart { group, place, sum, .. } = self;
+        let group = if *group == 0 { String::new() } else { format!("-{group:03}") };
+        format!("{PREFIX}{place:020}-{sum:016x}{group}")
     }
 
     fn header(&self, digest: u128) -> [u8; HEADER] {
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(&MAGIC);
         header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        header[12..16].copy_from_slice(&u32::from(self.group).to_le_bytes());
         for (at, word) in [(16, self.place), (24, self.sum), (32, self.length)] {
             header[at..at + 8].copy_from_slice(&word.to_le_bytes());
         }
@@ -61,13 +78,14 @@ impl Apart {
 /// True if a file of this name is one that this module makes.
 fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(NEW).unwrap_or(name);
-    let numbers = name.strip_prefix(PREFIX).and_then(|name| name.split_once('-'));
-    let Some((Ok(place), Ok(sum))) =
-        numbers.map(|(place, sum)| (place.parse(), u64::from_str_radix(sum, 16)))
-    else {
+    let Some((place, sum)) = name.strip_prefix(PREFIX).and_then(|name| name.split_once('-')) else {
         return false;
     };
-    Apart { place, sum, length: 0 }.file() == name
+    let (sum, group) = sum.split_once('-').unwrap_or((sum, "0"));
+    let (Ok(place), Ok(sum), Ok(group)) = (place.parse(), u64::from_str_radix(sum, 16), group.parse()) else {
+        return false;
+    };
+    Apart { group, place, sum, length: 0 }.file() == name
 }
 
 /// A file that is being written, on whatever thread.
@@ -172,10 +190,10 @@ pub(crate) fn remove<D: Disk>(disk: &D, apart: &Apart) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// As the operating system says.
-pub(crate) fn tidy<D: Disk>(disk: &D, named: Option<&Apart>) -> Result<(), Refusal> {
-    let named = named.map(Apart::file);
+pub(crate) fn tidy<D: Disk>(disk: &D, named: &Named) -> Result<(), Refusal> {
+    let named: Vec<String> = named.values().map(Apart::file).collect();
     let names = disk.names().map_err(|error| Refusal::io("list", disk.path(""), &error))?;
-    for name in names.iter().filter(|name| is_ours(name) && Some(*name) != named.as_ref()) {
+    for name in names.iter().filter(|name| is_ours(name) && !named.contains(*name)) {
         disk.remove(name).map_err(|error| Refusal::io("remove", disk.path(name), &error))?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Stable states as bytes: a difference from the state before, or the whole state.
 
-use crate::apart::Apart;
+use crate::apart::{Apart, Named};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub trait Changes<S> {
     ///
     /// # Errors
     /// Says what is wrong with bytes that are no change of this state.
-    fn apply(state: &mut S, bytes: &[u8], apart: &mut Option<Apart>) -> Result<(), String>;
+    fn apply(state: &mut S, bytes: &[u8], apart: &mut Named) -> Result<(), String>;
 
     /// Appends the whole state to `out`.
     fn snapshot(state: &S, out: &mut Vec<u8>);
@@ -30,7 +30,7 @@ pub trait Changes<S> {
     ///
     /// # Errors
     /// Says what is wrong with bytes that are no such state.
-    fn restore(bytes: &[u8], apart: &mut Option<Apart>) -> Result<S, String>;
+    fn restore(bytes: &[u8], apart: &mut Named) -> Result<S, String>;
 
     /// The next of the states that lead up to a state, from the one before: with about so many bytes more. The first has none before it,
     /// and the last is the state itself; after it comes none. A long state is written in such pieces, so that other writes can come between.
@@ -42,13 +42,15 @@ pub trait Changes<S> {
         before.is_none().then(|| state.clone())
     }
 
-    /// The bytes of a state that its changes only name, if it has such. They are kept in a file of their own.
-    fn apart(_: &S) -> Option<(Apart, Arc<[u8]>)> {
-        None
+    /// Finds the bytes of a state that its changes only name, if it has such. They are kept in files of their own.
+    fn apart(state: &S, found: &mut dyn FnMut(Apart, Arc<[u8]>)) {
+        let _ = (state, found);
     }
 
     /// Gives a state that was read back the bytes that it names.
-    fn rejoin(_: &mut S, _: Arc<[u8]>) {}
+    fn rejoin(state: &mut S, apart: &Apart, bytes: Arc<[u8]>) {
+        let _ = (state, apart, bytes);
+    }
 }
 
 /// Writes the whole state each time: right for every serde type, and cheap enough for small ones.
@@ -60,7 +62,7 @@ impl<S: Serialize + DeserializeOwned> Changes<S> for Whole {
         Self::snapshot(new, out);
     }
 
-    fn apply(state: &mut S, bytes: &[u8], apart: &mut Option<Apart>) -> Result<(), String> {
+    fn apply(state: &mut S, bytes: &[u8], apart: &mut Named) -> Result<(), String> {
         *state = Self::restore(bytes, apart)?;
         Ok(())
     }
@@ -72,7 +74,7 @@ impl<S: Serialize + DeserializeOwned> Changes<S> for Whole {
         *out = postcard::to_extend(state, written).expect("a stable state can be serialised");
     }
 
-    fn restore(bytes: &[u8], _: &mut Option<Apart>) -> Result<S, String> {
+    fn restore(bytes: &[u8], _: &mut Named) -> Result<S, String> {
         match postcard::take_from_bytes(bytes) {
             Ok((state, [])) => Ok(state),
             Ok((_, rest)) => Err(format!("{} bytes too many after a state", rest.len())),
@@ -105,7 +107,7 @@ pub fn encode<S, C: Changes<S>>(new: &S, old: Option<&S>, out: &mut Vec<u8>) {
 pub fn decode<S, C: Changes<S>>(
     state: &mut Option<S>,
     bytes: &[u8],
-    apart: &mut Option<Apart>,
+    apart: &mut Named,
 ) -> Result<(), String> {
     match (bytes, state) {
         ([WHOLE, whole @ ..], state) => {
@@ -134,22 +136,26 @@ mod tests {
         let first = bytes.len();
         encode::<State, Whole>(&new, Some(&old), &mut bytes);
         let mut state = None;
-        decode::<State, Whole>(&mut state, &bytes[..first], &mut None).unwrap();
+        decode::<State, Whole>(&mut state, &bytes[..first], &mut Named::new()).unwrap();
         assert_eq!(state.as_ref(), Some(&old));
-        decode::<State, Whole>(&mut state, &bytes[first..], &mut None).unwrap();
+        decode::<State, Whole>(&mut state, &bytes[first..], &mut Named::new()).unwrap();
         assert_eq!(state.as_ref(), Some(&new));
         for cut in 0..bytes.len() - first {
             assert!(
-                decode::<State, Whole>(&mut state.clone(), &bytes[first..first + cut], &mut None).is_err(),
+                decode::<State, Whole>(&mut state.clone(), &bytes[first..first + cut], &mut Named::new())
+                    .is_err(),
                 "{cut}"
             );
         }
         assert!(
-            decode::<State, Whole>(&mut None, &bytes[first..], &mut None).is_err(),
+            decode::<State, Whole>(&mut None, &bytes[first..], &mut Named::new()).is_err(),
             "there is no state before"
         );
-        assert!(decode::<State, Whole>(&mut None, &[7, 0], &mut None).is_err());
+        assert!(decode::<State, Whole>(&mut None, &[7, 0], &mut Named::new()).is_err());
         bytes.push(0);
-        assert!(decode::<State, Whole>(&mut state, &bytes[first..], &mut None).is_err(), "a byte too many");
+        assert!(
+            decode::<State, Whole>(&mut state, &bytes[first..], &mut Named::new()).is_err(),
+            "a byte too many"
+        );
     }
 }

@@ -17,7 +17,7 @@ pub struct Counts {
     pub inbox_full: u64,
     /// Messages to itself or to local clients dropped because too many waited.
     pub local_full: u64,
-    /// Authentic messages that the actor cannot decode.
+    /// Authentic messages that the actor cannot decode, and those that are for another actor: for another group, or for one that there is not.
     pub undecodable: u64,
     /// Messages that waited here when their sender, a member, started again.
     pub outdated: u64,

@@ -221,6 +221,16 @@ fn make_directory(path: &Path, flush: &mut dyn FnMut(&Path) -> io::Result<()>) -
     }
 }
 
+/// The longest file that is removed at once, in bytes.
+const QUICK: u64 = 1 << 20;
+
+/// Closes a file that has no name any more, on a thread of its own. The system gives back the blocks of a file once it has neither a name nor a
+/// handle, and for a long file that takes tens of milliseconds. A crash closes it too: without a name, it never comes back.
+fn close_beside(file: File) {
+    // Where there can be no thread, the file is closed here.
+    let _ = std::thread::Builder::new().name("removal".to_owned()).spawn(move || drop(file));
+}
+
 impl Disk for DirDisk {
     type File = File;
 
@@ -254,7 +264,14 @@ impl Disk for DirDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        std::fs::remove_file(self.at(name))
+        let path = self.at(name);
+        // A file that cannot be opened can still be removed: only that takes longer then.
+        let kept = File::open(&path).ok().filter(|file| file.size().is_ok_and(|size| size > QUICK));
+        std::fs::remove_file(path)?;
+        if let Some(file) = kept {
+            close_beside(file);
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -314,6 +331,34 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         assert!(matches!(DirDisk::open(&path).unwrap_err().why, Why::Io { .. }));
         assert!(matches!(DirDisk::open(path.join("below")).unwrap_err().why, Why::Io { .. }));
+    }
+
+    /// The files that this process has open and that have no name in a directory any more.
+    fn unnamed(directory: &Path) -> Vec<PathBuf> {
+        let handles = std::fs::read_dir("/proc/self/fd").unwrap();
+        let open = handles.filter_map(|handle| std::fs::read_link(handle.ok()?.path()).ok());
+        open.filter(|path| path.starts_with(directory) && path.to_string_lossy().ends_with("(deleted)"))
+            .collect()
+    }
+
+    #[test]
+    fn a_long_file_loses_its_name_at_once_and_is_closed_after_that() {
+        let temporary = tempfile::tempdir().unwrap();
+        let disk = DirDisk::open(temporary.path()).unwrap();
+        for _ in 0..3 {
+            let file = disk.create("long").unwrap();
+            assert_eq!(file.size().unwrap(), 0, "it is not the one that was removed");
+            file.set_size(4 * QUICK).unwrap();
+            drop(file);
+            disk.remove("long").unwrap();
+            assert_eq!(disk.names().unwrap(), ["lock"]);
+        }
+        let mut waits = 0;
+        while !unnamed(temporary.path()).is_empty() {
+            waits += 1;
+            assert!(waits < 3000, "its blocks are still in use: {:?}", unnamed(temporary.path()));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     #[test]

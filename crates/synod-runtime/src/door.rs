@@ -19,9 +19,26 @@ pub trait Door<A: Actor> {
         None
     }
 
+    /// False if a message is not for this actor. It is counted and dropped, as bytes that are no message are.
+    fn is_for(_: &A, _: &A::Msg) -> bool {
+        true
+    }
+
+    /// True if a message may come to a group, where there are so many ([`ByGroup`](crate::groups::ByGroup)).
+    fn lies_in(_: &A::Msg, _group: u8, _groups: usize) -> bool {
+        true
+    }
+
     /// True if the message of a member only adds a vote to those of its ballot. Messages that rest on no vote ([`Rests::OnNoVote`]) need
     /// not wait until it is durable here that its sender had made the vote durable.
     fn is_vote(_: &A::Msg) -> bool {
+        false
+    }
+
+    /// True if a timer, once it is due, rings before the actor does anything else. For such a timer the clock is read before each step as long as it
+    /// runs. It is meant for one that ends a right to act: what the actor does while it has not rung is done in time. Two such timers ring in the order in which they
+    /// are due.
+    fn rings_first(_: &A::Timer) -> bool {
         false
     }
 

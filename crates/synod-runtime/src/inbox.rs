@@ -6,6 +6,7 @@
 //! proposed, so that all that it proposes in a batch leaves before the flush.
 
 use crate::counts::Counts;
+use crate::door::Door;
 use crate::ids::FIRST_CLIENT;
 use crate::lines::Lines;
 pub use crate::lines::Room;
@@ -143,21 +144,21 @@ impl<A: Actor> Queues<A> {
         !(is_quiet && self.clients.is_empty() && self.told.is_empty())
     }
 
-    /// Takes a message from another process. Returns the senders of messages that were dropped for lack of room. Bytes that are no `K`
-    /// are no message of a client.
-    pub(crate) fn receive<K>(
+    /// Takes a message from another process. Returns the senders of messages that were dropped for lack of room. The door decides what is
+    /// a message of a client, and what is a message for this actor.
+    pub(crate) fn receive<C: Door<A>>(
         &mut self,
-        src: u64,
-        bytes: &[u8],
+        actor: &A,
+        (src, bytes): (u64, &[u8]),
         limits: &Limits,
         counts: &mut Counts,
     ) -> Vec<u64>
     where
         A::Msg: DeserializeOwned,
-        K: DeserializeOwned + Into<A::Msg>,
     {
-        let msg = if src >= FIRST_CLIENT { whole::<K>(bytes).map(K::into) } else { whole::<A::Msg>(bytes) };
-        let Some(msg) = msg else {
+        let is_client = src >= FIRST_CLIENT;
+        let msg = if is_client { whole::<C::Ask>(bytes).map(C::Ask::into) } else { whole::<A::Msg>(bytes) };
+        let Some(msg) = msg.filter(|msg| C::is_for(actor, msg)) else {
             counts.undecodable += 1;
             return Vec::new();
         };
@@ -258,6 +259,7 @@ impl<A: Actor> Queues<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::changes::Whole;
     use crate::ids::LOCAL_CLIENT;
     use stateright::actor::{Id, Out};
 
@@ -296,10 +298,10 @@ mod tests {
         let (mut queues, mut timers) = (Queues::<Nobody>::default(), Timers::new());
         let (limits, mut counts) = (Limits::default(), Counts::default());
         for n in 0..100 {
-            assert_eq!(queues.receive::<u16>(CLIENT, &[n], &limits, &mut counts), [0_u64; 0]);
+            assert_eq!(queues.receive::<Whole>(&Nobody, (CLIENT, &[n]), &limits, &mut counts), [0_u64; 0]);
         }
         for n in 0..10 {
-            assert_eq!(queues.receive::<u16>(1, &[n], &limits, &mut counts), [0_u64; 0]);
+            assert_eq!(queues.receive::<Whole>(&Nobody, (1, &[n]), &limits, &mut counts), [0_u64; 0]);
             queues.local(0, n.into(), &[n], &limits, &mut counts);
             timers.set(
                 n.into(),
@@ -324,7 +326,7 @@ mod tests {
         let taken = (0..9).filter(|n| queues.tell(LOCAL_CLIENT, *n, Box::new([*n as u8]), &limits)).count();
         assert_eq!(taken, 5, "five may wait");
         for n in 0..3 {
-            assert_eq!(queues.receive::<u16>(CLIENT, &[n], &limits, &mut counts), [0_u64; 0]);
+            assert_eq!(queues.receive::<Whole>(&Nobody, (CLIENT, &[n]), &limits, &mut counts), [0_u64; 0]);
         }
         assert!(queues.pending());
         assert_eq!(turns(&mut queues, &mut timers), "pcpcpcpp");
@@ -340,12 +342,18 @@ mod tests {
         let clients = Room { all: 1000, ..Limits::default().clients };
         let limits = Limits { clients, inbox: 2, ..Limits::default() };
         let refused: usize = (0..200)
-            .map(|n| queues.receive::<u16>(CLIENT | (n % 7) << 1, &[1], &limits, &mut counts).len())
+            .map(|n| {
+                queues.receive::<Whole>(&Nobody, (CLIENT | (n % 7) << 1, &[1]), &limits, &mut counts).len()
+            })
             .sum();
         assert!(refused > 150, "{refused}");
-        assert_eq!(queues.receive::<u16>(1, &[1], &limits, &mut counts), [0_u64; 0]);
-        assert_eq!(queues.receive::<u16>(2, &[1], &limits, &mut counts), [0_u64; 0]);
-        assert_eq!(queues.receive::<u16>(2, &[1], &limits, &mut counts), [2], "of members two may wait");
+        assert_eq!(queues.receive::<Whole>(&Nobody, (1, &[1]), &limits, &mut counts), [0_u64; 0]);
+        assert_eq!(queues.receive::<Whole>(&Nobody, (2, &[1]), &limits, &mut counts), [0_u64; 0]);
+        assert_eq!(
+            queues.receive::<Whole>(&Nobody, (2, &[1]), &limits, &mut counts),
+            [2],
+            "of members two may wait"
+        );
         assert_eq!(counts.inbox_full as usize, refused + 1);
         assert_eq!((queues.forget(2), queues.forget(2)), (1, 0));
     }

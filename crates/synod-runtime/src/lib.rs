@@ -11,6 +11,7 @@ pub mod changes;
 mod counts;
 pub mod disk;
 pub mod door;
+pub mod groups;
 mod ids;
 pub mod inbox;
 pub mod journal;

@@ -206,4 +206,105 @@ mod tests {
             }
         }
     }
+
+    /// Waiting messages as one list in the order in which they came, and the senders in the order of their turns.
+    #[derive(Clone, Default)]
+    struct Naive {
+        waiting: Vec<(u64, usize, u32)>,
+        turns: Vec<u64>,
+    }
+
+    impl Naive {
+        fn of(&self, sender: u64) -> (usize, usize) {
+            let weights = self.waiting.iter().filter(|one| one.0 == sender).map(|one| one.1);
+            (weights.clone().count(), weights.sum())
+        }
+
+        fn push(&mut self, sender: u64, weight: usize, item: u32, room: &Room) -> Vec<u64> {
+            let (messages, bytes) = self.of(sender);
+            let has_place = if messages == 0 {
+                self.turns.len() < room.senders
+            } else {
+                messages < room.messages && bytes + weight <= room.bytes
+            };
+            if !has_place {
+                return vec![sender];
+            }
+            if messages == 0 {
+                self.turns.push(sender);
+            }
+            self.waiting.push((sender, weight, item));
+            let mut dropped = Vec::new();
+            while self.waiting.iter().map(|one| one.1).sum::<usize>() > room.all {
+                let longest = self.turns.iter().map(|sender| (self.of(*sender).1, *sender)).max();
+                let (_, longest) = longest.expect("somebody waits");
+                let last = self.waiting.iter().rposition(|one| one.0 == longest).expect("it waits");
+                self.waiting.remove(last);
+                if self.of(longest).0 == 0 {
+                    self.turns.retain(|other| *other != longest);
+                }
+                dropped.push(longest);
+            }
+            dropped
+        }
+
+        fn pop(&mut self) -> Option<u32> {
+            if self.turns.is_empty() {
+                return None;
+            }
+            let sender = self.turns.remove(0);
+            let first = self.waiting.iter().position(|one| one.0 == sender).expect("it waits");
+            let (_, _, item) = self.waiting.remove(first);
+            if self.of(sender).0 > 0 {
+                self.turns.push(sender);
+            }
+            Some(item)
+        }
+    }
+
+    /// The number of answers that differ, and of senders that were told that their message is dropped, of all histories of so many steps
+    /// with more senders than have room. The naive one has this room.
+    fn differ(steps: u32, naive_room: &Room) -> (usize, usize) {
+        const FEW: Room = Room { senders: 2, messages: 2, bytes: 4, all: 6 };
+        let said = [Some((1, 1)), Some((1, 3)), Some((2, 1)), Some((2, 3)), Some((3, 1)), Some((3, 7)), None];
+        let (mut differ, mut dropped) = (0, 0);
+        for history in 0..said.len().pow(steps) {
+            let (mut lines, mut naive, mut rest) = (Lines::default(), Naive::default(), history);
+            for item in 0..steps {
+                match said[rest % said.len()] {
+                    Some((sender, weight)) => {
+                        let told = lines.push(sender, weight, item, &FEW);
+                        dropped += told.len();
+                        differ += usize::from(told != naive.push(sender, weight, item, naive_room));
+                    }
+                    None => differ += usize::from(lines.pop() != naive.pop()),
+                }
+                rest /= said.len();
+            }
+            differ +=
+                usize::from(served(&mut lines) != std::iter::from_fn(|| naive.pop()).collect::<Vec<_>>());
+        }
+        (differ, dropped)
+    }
+
+    #[test]
+    fn more_senders_than_have_room_are_served_or_told_to_wait_as_by_one_list_whatever_the_order() {
+        let (differ, dropped) = differ(6, &Room { senders: 2, messages: 2, bytes: 4, all: 6 });
+        assert_eq!(differ, 0);
+        assert!(dropped > 10_000, "{dropped}");
+    }
+
+    /// Each limit counts: with one of them wider, something differs.
+    #[test]
+    fn lines_with_one_limit_wider_differ() {
+        let few = Room { senders: 2, messages: 2, bytes: 4, all: 6 };
+        for wider in [
+            Room { senders: 3, ..few },
+            Room { messages: 3, ..few },
+            Room { bytes: 6, ..few },
+            Room { all: 7, ..few },
+        ] {
+            assert!(differ(4, &wider).0 > 0, "{wider:?}");
+        }
+    }
 }

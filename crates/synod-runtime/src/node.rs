@@ -249,7 +249,10 @@ where
             if self.state.is_none() || self.staged() >= self.limits.batch_bytes {
                 break;
             }
-            let Some(event) = next(self) else { break };
+            // The time when the batch began may be long ago.
+            let now = if self.timers.any(C::rings_first) { self.wire.now() } else { now };
+            let first = self.timers.due_first(now, C::rings_first).map(|timer| Trigger::Timeout { timer });
+            let Some(event) = first.or_else(|| next(self)) else { break };
             self.step(now, event)?;
         }
         Ok(())
@@ -263,7 +266,18 @@ where
     /// Takes what the network has: messages into the inbox, and the peers' words about this member into its admittance.
     fn receive(&mut self, until: Duration) -> Result<(), Stopped<A>> {
         let Node {
-            wire, transport, queues, limits, admittance, state, counts, store, batch, strange, ..
+            actor,
+            wire,
+            transport,
+            queues,
+            limits,
+            admittance,
+            state,
+            counts,
+            store,
+            batch,
+            strange,
+            ..
         } = self;
         let saves = store.as_ref().map_or(0, Store::saves);
         let mut busy = Vec::new();
@@ -292,7 +306,7 @@ where
                 // Before the start there is no actor to hear it. The sender will send it again.
                 transport::Arrival::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Arrival::Message { from, bytes } => {
-                    let dropped = queues.receive::<C::Ask>(from, bytes, limits, counts);
+                    let dropped = queues.receive::<C>(actor, (from, bytes), limits, counts);
                     busy.extend(dropped.into_iter().filter(|sender| *sender >= FIRST_CLIENT));
                 }
                 transport::Arrival::Busy { .. } => counts.busy += 1,

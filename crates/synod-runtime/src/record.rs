@@ -23,7 +23,7 @@ pub use entries::{Entries, outputs};
 pub use kinds::{Change, Output, Trigger};
 
 const MAGIC: &[u8; 8] = b"synodrec";
-const VERSION: u8 = 2;
+const VERSION: u8 = 4;
 
 /// A chunk longer than this is damage: a batch has a bounded number of events, each bounded by the longest message.
 const MOST_CHUNK: usize = 1 << 30;

@@ -7,7 +7,7 @@
 mod compaction;
 mod record;
 
-use crate::apart::{self, Apart, Writing};
+use crate::apart::{self, Apart, Named, Writing};
 use crate::changes::{Changes, encode};
 use crate::disk::Disk;
 use crate::journal::{self, Found, Journal};
@@ -45,11 +45,11 @@ pub struct Store<S, C: Changes<S>, D: Disk> {
     state: Option<S>,
     durable_saves: u64,
     /// The bytes that the state saved last names.
-    named: Option<Apart>,
+    named: Named,
     /// The files that are durable, named or not.
     files: BTreeSet<Apart>,
-    /// The file that was made durable for a save to come.
-    ready: Option<Apart>,
+    /// The files that were made durable for saves to come, by group.
+    ready: Named,
     /// The bytes that the batch names and that have no file yet.
     unwritten: Vec<(Apart, Arc<[u8]>)>,
     /// The compaction that is under way.
@@ -101,19 +101,21 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
             let why = Why::Members { found: facts.members, expected: new.members };
             return Err(Refusal::whole(found.file, why));
         }
-        if let (Some(state), Some(named)) = (&mut state, &named) {
-            C::rejoin(state, apart::read(journal.disk(), named)?);
+        for apart in named.values() {
+            if let Some(state) = &mut state {
+                C::rejoin(state, apart, apart::read(journal.disk(), apart)?);
+            }
         }
-        apart::tidy(journal.disk(), named.as_ref())?;
+        apart::tidy(journal.disk(), &named)?;
         let durable_saves = facts.saves;
         let mut store = Self {
             journal,
             facts,
             state,
             durable_saves,
+            files: named.values().copied().collect(),
             named,
-            files: named.into_iter().collect(),
-            ready: None,
+            ready: Named::new(),
             unwritten: Vec::new(),
             compaction: None,
             way: PhantomData,
@@ -208,13 +210,7 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
 
     /// Adds a stable state to the batch. Returns the change as it is written, for [`crate::changes::decode`].
     pub fn save(&mut self, new: &S) -> &[u8] {
-        let apart = C::apart(new);
-        let named = apart.as_ref().map(|(named, _)| *named);
-        if named != self.named {
-            self.unwritten.extend(apart.filter(|(named, _)| !self.files.contains(named)));
-            self.ready = self.ready.filter(|ready| Some(*ready) != named);
-            self.named = named;
-        }
+        self.name(new);
         self.facts.saves += 1;
         let (number, old) = (self.facts.saves, self.state.as_ref());
         let mut start = 0;
@@ -227,16 +223,40 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
         self.journal.batched(start..range.end)
     }
 
-    /// Takes note that these bytes are durable in their file, since a save to come may name them. If another file was ready
+    /// Takes note of the bytes that a new state names.
+    fn name(&mut self, new: &S) {
+        let Store { named, files, ready, unwritten, .. } = self;
+        let mut count = 0;
+        C::apart(new, &mut |apart, bytes| {
+            count += 1;
+            if named.insert(apart.group, apart) != Some(apart) {
+                if !files.contains(&apart) {
+                    unwritten.push((apart, bytes));
+                }
+                if ready.get(&apart.group) == Some(&apart) {
+                    ready.remove(&apart.group);
+                }
+            }
+        });
+        if count < named.len() {
+            // Some name none any more.
+            named.clear();
+            C::apart(new, &mut |apart, _| {
+                named.insert(apart.group, apart);
+            });
+        }
+    }
+
+    /// Takes note that these bytes are durable in their file, since a save to come may name them. If another file of the group was ready
     /// before and no save has named it, none will.
     pub fn wrote(&mut self, apart: Apart) {
         self.files.insert(apart);
-        self.ready = Some(apart);
+        self.ready.insert(apart.group, apart);
     }
 
-    /// The bytes that the state saved last names.
-    pub fn named(&self) -> Option<&Apart> {
-        self.named.as_ref()
+    /// The bytes that the state saved last names, by group.
+    pub fn named(&self) -> &Named {
+        &self.named
     }
 
     /// Adds to the batch that this member may take part on this disk.
@@ -278,8 +298,9 @@ impl<S: Clone, C: Changes<S>, D: Disk> Store<S, C, D> {
 
     /// Removes the files that the durable state does not name and no save is waited for to name.
     fn remove_superseded(&mut self) -> Result<(), Refusal> {
-        let kept = [self.named, self.ready];
-        for apart in self.files.extract_if(.., |apart| !kept.contains(&Some(*apart))) {
+        let (named, ready) = (&self.named, &self.ready);
+        let is_kept = |apart: &Apart| [named, ready].iter().any(|kept| kept.get(&apart.group) == Some(apart));
+        for apart in self.files.extract_if(.., |apart| !is_kept(apart)) {
             apart::remove(self.journal.disk(), &apart)?;
         }
         Ok(())

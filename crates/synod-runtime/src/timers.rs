@@ -3,18 +3,23 @@
 use std::ops::Range;
 use std::time::Duration;
 
-/// Pending timers. An actor has a handful of kinds, so a list is searched faster than any other structure.
+/// Pending timers. An actor has a handful of kinds per group, so a list is searched faster than any other structure.
 pub(crate) struct Timers<T> {
-    pending: Vec<(T, Duration)>,
+    pending: Vec<Pending<T>>,
     /// Timers that ring only once they are released, however long they are due.
     held: Vec<T>,
-    /// Those of them that are pending and released.
-    released: Vec<T>,
+}
+
+struct Pending<T> {
+    timer: T,
+    at: Duration,
+    /// True until it is released, if it is one of those that are held.
+    is_held: bool,
 }
 
 impl<T: Clone + PartialEq> Timers<T> {
     pub(crate) fn new() -> Timers<T> {
-        Timers { pending: Vec::new(), held: Vec::new(), released: Vec::new() }
+        Timers { pending: Vec::new(), held: Vec::new() }
     }
 
     /// Sets a timer to ring at a moment drawn from `now + after`. It replaces a pending one of the same name.
@@ -22,44 +27,54 @@ impl<T: Clone + PartialEq> Timers<T> {
         self.cancel(&timer);
         let width = u64::try_from(after.end.saturating_sub(after.start).as_nanos()).unwrap_or(u64::MAX);
         let extra = if width == 0 { 0 } else { rng.u64(..width) };
-        self.pending
-            .push((timer, now.saturating_add(after.start).saturating_add(Duration::from_nanos(extra))));
+        let at = now.saturating_add(after.start).saturating_add(Duration::from_nanos(extra));
+        let is_held = self.held.contains(&timer);
+        self.pending.push(Pending { timer, at, is_held });
     }
 
     pub(crate) fn cancel(&mut self, timer: &T) {
-        self.pending.retain(|(pending, _)| pending != timer);
-        self.released.retain(|released| released != timer);
+        self.pending.retain(|pending| pending.timer != *timer);
     }
 
     /// From now on the timer rings only once it is released.
     pub(crate) fn hold(&mut self, timer: T) {
+        for pending in self.pending.iter_mut().filter(|pending| pending.timer == timer) {
+            pending.is_held = true;
+        }
         self.held.push(timer);
     }
 
     /// Lets a timer ring that is held, if it is set. When it is set again it is held again.
     pub(crate) fn release(&mut self, timer: &T) {
-        let is_set = self.pending.iter().any(|(pending, _)| pending == timer);
-        if is_set && !self.released.contains(timer) {
-            self.released.push(timer.clone());
+        for pending in self.pending.iter_mut().filter(|pending| pending.timer == *timer) {
+            pending.is_held = false;
         }
-    }
-
-    fn rings(&self, timer: &T) -> bool {
-        !self.held.contains(timer) || self.released.contains(timer)
     }
 
     /// The time when the first timer will ring.
     pub(crate) fn next(&self) -> Option<Duration> {
-        self.pending.iter().filter(|(timer, _)| self.rings(timer)).map(|(_, at)| *at).min()
+        self.pending.iter().filter(|pending| !pending.is_held).map(|pending| pending.at).min()
+    }
+
+    /// True if a timer of this kind runs.
+    pub(crate) fn any(&self, is: impl Fn(&T) -> bool) -> bool {
+        self.pending.iter().any(|pending| is(&pending.timer))
     }
 
     /// Takes the timer that is due longest, if any is.
     pub(crate) fn due(&mut self, now: Duration) -> Option<T> {
-        let ringing = self.pending.iter().enumerate().filter(|(_, (timer, _))| self.rings(timer));
-        let (index, (_, at)) = ringing.min_by_key(|(_, (_, at))| *at)?;
-        let due = (*at <= now).then(|| self.pending.remove(index).0)?;
-        self.released.retain(|released| *released != due);
-        Some(due)
+        self.due_first(now, |_| true)
+    }
+
+    /// Takes the timer of this kind that is due longest, if any is.
+    pub(crate) fn due_first(&mut self, now: Duration, is: impl Fn(&T) -> bool) -> Option<T> {
+        let ringing = self
+            .pending
+            .iter()
+            .enumerate()
+            .filter(|(_, pending)| pending.at <= now && !pending.is_held && is(&pending.timer));
+        let (index, _) = ringing.min_by_key(|(_, pending)| pending.at)?;
+        Some(self.pending.remove(index).timer)
     }
 }
 

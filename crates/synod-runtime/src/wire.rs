@@ -6,14 +6,15 @@
 pub use mio::Waker;
 use mio::{Events, Interest, Poll, Token};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use rustix::time::{ClockId, clock_gettime};
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A source and sink of datagrams, with a clock that never goes back.
 pub trait Wire {
-    /// Time since this process began, from a monotonic clock.
+    /// Time since this process began, from a monotonic clock that goes on while the machine sleeps. A lease that ended meanwhile has to have ended.
     fn now(&mut self) -> Duration;
 
     /// Waits until something comes or `until` has come (in the terms of [`Wire::now`]), and then hands over what is
@@ -58,7 +59,7 @@ const MOST_CALLS: usize = 16;
 /// A UDP socket with batched calls: many datagrams per call in either direction, and segmentation offload where the
 /// kernel has it.
 pub struct UdpWire {
-    began: Instant,
+    began: Duration,
     poll: Poll,
     events: Events,
     socket: mio::net::UdpSocket,
@@ -77,6 +78,17 @@ pub struct UdpWire {
 
 /// The longest datagram that UDP can carry.
 pub(crate) const MOST_DATAGRAM: usize = 65_535;
+
+/// A monotonic clock of the machine. On Linux it goes on while the machine is suspended; but where a virtual machine is paused, or brought back from a saved
+/// state, no clock of its own goes on.
+fn uptime() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
 
 impl UdpWire {
     /// Binds a socket.
@@ -100,7 +112,7 @@ impl UdpWire {
         let slots = if state.gro_segments() > 1 { 8 } else { BATCH_SIZE };
         let most_segments = state.max_gso_segments();
         Ok(UdpWire {
-            began: Instant::now(),
+            began: uptime(),
             poll,
             events: Events::with_capacity(8),
             socket,
@@ -135,7 +147,7 @@ impl UdpWire {
     }
 
     fn wait(&mut self, until: Duration) -> io::Result<()> {
-        let wait = if self.readable { Duration::ZERO } else { until.saturating_sub(self.began.elapsed()) };
+        let wait = if self.readable { Duration::ZERO } else { until.saturating_sub(self.now()) };
         if self.readable && wait.is_zero() {
             return Ok(());
         }
@@ -170,7 +182,7 @@ impl UdpWire {
             Err(error) => return Err(error),
         };
         self.counts.receive_calls += 1;
-        let now = self.began.elapsed();
+        let now = self.now();
         for (meta, bytes) in metas[..got].iter().zip(self.buffer.chunks_exact_mut(MOST_DATAGRAM)) {
             for datagram in bytes[..meta.len].chunks_mut(meta.stride.max(1)) {
                 self.counts.received += 1;
@@ -183,7 +195,7 @@ impl UdpWire {
 
 impl Wire for UdpWire {
     fn now(&mut self) -> Duration {
-        self.began.elapsed()
+        uptime().saturating_sub(self.began)
     }
 
     fn receive(
@@ -237,5 +249,22 @@ impl Wire for UdpWire {
         // A driver without segmentation shows only in use. quinn-udp then lowers its limit.
         self.most_segments = self.state.max_gso_segments();
         self.staged.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `/proc/uptime` counts the time in which the machine slept, too.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_clock_counts_from_when_the_machine_was_started_asleep_or_not() {
+        let told = || -> f64 {
+            let text = std::fs::read_to_string("/proc/uptime").expect("Linux has it");
+            text.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("a number of seconds")
+        };
+        let (before, now, after) = (told(), uptime().as_secs_f64(), told());
+        assert!(before - 0.02 <= now && now <= after + 0.02, "{before} {now} {after}");
     }
 }

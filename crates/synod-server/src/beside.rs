@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use synod::{Instance, Process, ProcessState, Replica, Snapshot, Stable, Timer};
+use synod_groups::{Groups, InGroup, Stables};
 use synod_runtime::apart::{Apart, Writing};
 use synod_runtime::changes::Changes;
 use synod_runtime::disk::{DirDisk, Disk};
@@ -23,15 +24,16 @@ use synod_runtime::wire::{Waker, Wire};
 /// A machine that was set aside, and has to be written.
 #[derive(Clone, Debug)]
 pub struct Due {
+    group: u8,
     next: Instance,
     replica: Replica,
 }
 
 impl Due {
-    /// The machine that a member has set aside, if it has.
-    fn of(state: &ProcessState) -> Option<Due> {
+    /// The machine that a group of a member has set aside, if it has.
+    fn of(group: u8, state: &ProcessState) -> Option<Due> {
         let due = state.server()?.log.as_ref()?.snapshots.as_ref()?.due.as_ref();
-        due.map(|(next, replica)| Due { next: *next, replica: replica.clone() })
+        due.map(|(next, replica)| Due { group, next: *next, replica: replica.clone() })
     }
 
     /// Has the machine write itself, and makes the file if its bytes are to stand apart. This may take seconds.
@@ -40,9 +42,9 @@ impl Due {
     /// As the operating system says.
     pub fn file<D: Disk>(&self, disk: &D) -> Result<Option<Writing<D::File>>, Refusal> {
         let machine = self.replica.snapshot();
-        let sum = self.replica.machine().checksum();
+        let sum = self.replica.checksum();
         let snapshot = Snapshot { next: self.next, sum, machine };
-        let apart = apart(&snapshot);
+        let apart = apart(&snapshot).map(|apart| Apart { group: self.group, ..apart });
         apart.map(|apart| Writing::create(disk, apart, snapshot.machine.shared())).transpose()
     }
 }
@@ -65,31 +67,40 @@ pub trait Writer {
     fn drop(&mut self, state: Box<ProcessState>);
 }
 
-/// Looks after a member's snapshots.
+/// Looks after a member's snapshots, one at a time. Groups that have one due take turns.
 #[derive(Debug)]
 pub struct Beside<B> {
     writer: B,
     stage: Stage,
+    /// The last group.
+    last: u8,
+    /// The group that has the next turn.
+    turn: u8,
 }
 
 #[derive(Debug)]
 enum Stage {
     Idle,
-    Writing(Instance),
+    Writing(u8, Instance),
     /// The machine is durable. The state before the step that saves it is kept: the writer takes it apart, and not the loop.
-    Ready(Instance, Box<ProcessState>),
+    Ready(u8, Instance, Box<ProcessState>),
 }
 
 impl<B: Writer> Beside<B> {
     /// Has a member wait for the writer with its snapshots. From now on [`Beside::attend`] must follow each turn of its loop.
-    pub fn new<C, D, W>(node: &mut Node<Process, C, D, W>, writer: B) -> Beside<B>
+    ///
+    /// `groups` is the number of its groups, from 1 to 64.
+    pub fn new<C, D, W>(node: &mut Node<Groups<Process>, C, D, W>, groups: usize, writer: B) -> Beside<B>
     where
-        C: Changes<Stable> + Door<Process>,
+        C: Changes<Stables<Stable>> + Door<Groups<Process>>,
         D: Disk,
         W: Wire,
     {
-        node.hold(Timer::Snapshot);
-        Beside { writer, stage: Stage::Idle }
+        let last = (groups.max(1) - 1) as u8;
+        for group in 0..=last {
+            node.hold(InGroup { group, what: Timer::Snapshot });
+        }
+        Beside { writer, stage: Stage::Idle, last, turn: 0 }
     }
 
     /// The writer.
@@ -101,39 +112,42 @@ impl<B: Writer> Beside<B> {
     ///
     /// # Errors
     /// When a snapshot cannot be written. The member must stop.
-    pub fn attend<C, D, W>(&mut self, node: &mut Node<Process, C, D, W>) -> Result<(), Refusal>
+    pub fn attend<C, D, W>(&mut self, node: &mut Node<Groups<Process>, C, D, W>) -> Result<(), Refusal>
     where
-        C: Changes<Stable> + Door<Process>,
+        C: Changes<Stables<Stable>> + Door<Groups<Process>>,
         D: Disk,
         W: Wire,
     {
-        let Some(state) = node.state() else { return Ok(()) };
+        let Some(states) = node.state() else { return Ok(()) };
         let ended = || Refusal::whole("the thread that writes snapshots", Why::Stopped);
-        if let Stage::Writing(next) = self.stage {
+        if let Stage::Writing(group, next) = self.stage {
             match self.writer.written() {
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => return Err(ended()),
                 Ok(written) => {
-                    self.stage = Stage::Ready(next, Box::new(state.clone()));
+                    let Some(state) = states.of(group) else { return Ok(()) };
+                    self.stage = Stage::Ready(group, next, Box::new(state.clone()));
                     if let Some(apart) = written? {
                         node.wrote(apart);
                     }
                 }
             }
         }
-        let due = node.state().and_then(Due::of);
-        if let Stage::Ready(next, _) = self.stage {
-            if due.as_ref().is_some_and(|due| due.next == next) {
-                node.release(&Timer::Snapshot);
+        let due = |group: u8| Due::of(group, node.state()?.of(group)?);
+        if let Stage::Ready(group, next, _) = self.stage {
+            if due(group).is_some_and(|due| due.next == next) {
+                node.release(&InGroup { group, what: Timer::Snapshot });
                 return Ok(());
             }
             // The step has come, or another machine was set aside in place of this one.
-            if let Stage::Ready(_, state) = std::mem::replace(&mut self.stage, Stage::Idle) {
+            if let Stage::Ready(.., state) = std::mem::replace(&mut self.stage, Stage::Idle) {
                 self.writer.drop(state);
             }
         }
-        if let Some(due) = due {
-            self.stage = Stage::Writing(due.next);
+        let turns = (self.turn..=self.last).chain(0..self.turn);
+        if let Some(due) = turns.into_iter().find_map(due) {
+            self.turn = if due.group == self.last { 0 } else { due.group + 1 };
+            self.stage = Stage::Writing(due.group, due.next);
             if !self.writer.write(due) {
                 return Err(ended());
             }

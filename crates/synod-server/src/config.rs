@@ -2,13 +2,16 @@
 //! error, at line and column.
 
 use crate::redis::{RedisFile, RedisSettings};
-use crate::settings::{LogFile, LogSettings, SessionsFile, StoreFile, milliseconds, number};
+use crate::settings::{
+    LogFile, LogSettings, MOST_VALUE, MasterFile, SessionsFile, StoreFile, milliseconds, number,
+};
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use synod_groups::MOST_GROUPS;
 use toml::Spanned;
 
 /// The members of a cluster and what they share.
@@ -20,6 +23,8 @@ pub struct Config {
     pub cluster_key: PathBuf,
     /// The file of the keys that clients and members use.
     pub client_key: PathBuf,
+    /// The number of groups: of logs among which keys are divided. It is fixed for the life of the cluster.
+    pub groups: usize,
     /// The members, in the order in which quorums count them.
     pub members: Vec<Member>,
     /// The time that a proposer waits before it tries a higher ballot.
@@ -82,11 +87,11 @@ struct ConfigFile {
     cluster: Spanned<String>,
     cluster_key: PathBuf,
     client_key: PathBuf,
+    groups: Option<Spanned<i64>>,
     #[serde(default)]
     member: Vec<MemberFile>,
     retry: Option<Spanned<[u64; 2]>>,
-    #[serde(default = "yes")]
-    election: bool,
+    election: Option<Spanned<bool>>,
     max_value: Option<Spanned<i64>>,
     datagram: Option<Spanned<i64>>,
     #[serde(default)]
@@ -97,13 +102,11 @@ struct ConfigFile {
     redis: RedisFile,
     #[serde(default)]
     log: LogFile,
+    #[serde(default)]
+    master: MasterFile,
     sessions: Option<Spanned<SessionsFile>>,
     #[serde(default)]
     store: StoreFile,
-}
-
-fn yes() -> bool {
-    true
 }
 
 #[derive(Deserialize)]
@@ -118,7 +121,6 @@ struct MemberFile {
 
 /// The most members: quorums cannot count more.
 const MOST_MEMBERS: usize = synod::MAX_ACCEPTORS;
-const MOST_VALUE: i64 = 16 << 20;
 
 impl Config {
     /// Reads a configuration file. Paths in it are relative to it.
@@ -130,7 +132,10 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
             file: file.clone(),
             place: None,
-            message: format!("cannot be read: {error} (`synod serve --help` shows what stands in it)"),
+            message: format!(
+                "cannot be read: {error}; name another file with --config or SYNOD_CONFIG, or write one: `synod serve --example-config` prints \
+                 an example"
+            ),
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Config::read(&file, &text, folder)
@@ -153,6 +158,7 @@ impl Config {
             return Err(at(file.cluster.span(), "cluster: needs a name".to_owned()));
         }
         let wrong = |(span, message): (Range<usize>, String)| at(span, message);
+        let groups = number("groups", file.groups.as_ref(), (1, MOST_GROUPS as i64), 1).map_err(wrong)?;
         let max_value = number("max-value", file.max_value.as_ref(), (1, MOST_VALUE), 64 << 10);
         let max_value = max_value.map_err(wrong)? as usize;
         let datagram =
@@ -160,7 +166,17 @@ impl Config {
         let retry = Duration::from_millis(100)..Duration::from_millis(300);
         let retry = milliseconds("retry", file.retry.as_ref(), retry).map_err(wrong)?;
         let sessions = file.sessions.unwrap_or_else(|| Spanned::new(0..0, SessionsFile::default()));
-        let log = LogSettings::read(&file.log, &sessions, &file.store).map_err(wrong)?;
+        let log = LogSettings::read((&file.log, &file.master), &sessions, &file.store).map_err(wrong)?;
+        if let Some(given) = file.groups.as_ref().filter(|_| groups > 1 && log.master.is_some()) {
+            let message = format!(
+                "groups = {groups}: mastership by lease is of one log; leave `lease` out of [master], or have one group"
+            );
+            return Err(at(given.span(), message));
+        }
+        if let Some(given) = file.election.as_ref().filter(|given| !given.get_ref() && log.master.is_some()) {
+            let message = "election = false: mastership goes to whoever is elected; leave `lease` out of [master], or have an election";
+            return Err(at(given.span(), message.to_owned()));
+        }
         let redis = RedisSettings::read(file.redis, folder).map_err(wrong)?;
         let given = &file.member;
         if given.is_empty() || given.len() > MOST_MEMBERS {
@@ -224,9 +240,10 @@ impl Config {
             cluster: file.cluster.into_inner(),
             cluster_key: folder.join(file.cluster_key),
             client_key: folder.join(file.client_key),
+            groups: groups as usize,
             members,
             retry,
-            election: file.election,
+            election: file.election.is_none_or(Spanned::into_inner),
             max_value,
             log,
             datagram,
@@ -235,9 +252,20 @@ impl Config {
         })
     }
 
-    /// The number that stands for the cluster in datagrams and journals.
+    /// The number that stands for the cluster in datagrams and journals. Another number of groups makes it another cluster, since keys
+    /// would be looked for in other logs.
     pub fn tag(&self) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(self.cluster.as_bytes())
+        self.tag_with(self.groups)
+    }
+
+    /// The number that would stand for it with so many groups.
+    fn tag_with(&self, groups: usize) -> u64 {
+        synod_runtime::groups::cluster_tag(&self.cluster, groups)
+    }
+
+    /// The number of groups with which a cluster of this name has the tag, if there is one.
+    pub(crate) fn groups_of(&self, tag: u64) -> Option<usize> {
+        (1..=MOST_GROUPS).find(|groups| self.tag_with(*groups) == tag)
     }
 
     /// The longest command that a client may submit, in bytes.
@@ -270,6 +298,7 @@ fn http(text: &str, anywhere: bool) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::MasterSettings;
 
     const RIGHT: &str = r#"cluster = "demo"
 cluster-key = "keys/cluster"
@@ -304,6 +333,9 @@ data = "/var/lib/one"
         assert_eq!(config.log, LogSettings::default());
         let other = Config { cluster: "other".to_owned(), ..config.clone() };
         assert_ne!(config.tag(), other.tag());
+        let several = Config { groups: 3, ..config.clone() };
+        assert_ne!(config.tag(), several.tag());
+        assert_eq!((config.groups_of(several.tag()), config.groups_of(other.tag())), (Some(3), None));
     }
 
     #[test]
@@ -317,13 +349,24 @@ data = "/var/lib/one"
             key.is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
         };
         let shown: Vec<&str> = example.lines().filter(|line| is_setting(line)).collect();
-        assert_eq!(shown.len(), 28, "every key that has a default stands in it");
+        assert_eq!(shown.len(), 30, "every key that has a default stands in it");
         let without = |line: &&str| line.trim_start_matches("# ").to_owned();
         let all: Vec<String> = example
             .lines()
             .map(|line| if is_setting(line) { without(&line) } else { line.to_owned() })
             .collect();
         assert_eq!(read(&all.join("\n")), config, "what it shows is what holds without it");
+    }
+
+    #[test]
+    fn a_lease_is_given_in_milliseconds_and_clocks_may_drift() {
+        let read = |master: &str| {
+            let text = format!("{RIGHT}\n[master]\n{master}\n");
+            Config::read("c.toml", &text, Path::new("")).expect("it is right").log.master
+        };
+        assert_eq!(read(""), None);
+        assert_eq!(read("lease = 1000"), Some(MasterSettings { lease_ms: 1000, drift: 100_000 }));
+        assert_eq!(read("lease = 100\ndrift = 0"), Some(MasterSettings { lease_ms: 100, drift: 0 }));
     }
 
     #[test]
@@ -338,6 +381,19 @@ data = "/var/lib/one"
         refused("127.0.0.1:7001", "[::1]:7001", (11, 11), "not both IPv4");
         refused("[[member]]\nid = 0", "retry = [5, 5]\n[[member]]\nid = 0", (5, 9), "the second larger");
         refused("[[member]]\nid = 0", "max-value = 0\n[[member]]\nid = 0", (5, 13), "must be from 1 to");
+        refused(
+            "[[member]]\nid = 0",
+            "groups = 2\nmaster = { lease = 1000 }\n[[member]]\nid = 0",
+            (5, 10),
+            "mastership by lease is of one log",
+        );
+        refused(
+            "[[member]]\nid = 0",
+            "election = false\nmaster = { lease = 1000 }\n[[member]]\nid = 0",
+            (5, 12),
+            "leave `lease` out of [master], or have an election",
+        );
+        refused("[[member]]\nid = 0", "groups = 65\n[[member]]\nid = 0", (5, 10), "must be from 1 to 64");
         refused("[[member]]\nid = 0", "datagram = 100\n[[member]]\nid = 0", (5, 12), "must be from 508");
         let at_member = "[[member]]\nid = 0";
         refused(
@@ -364,15 +420,27 @@ data = "/var/lib/one"
             ("log", "chunk = 1", 9, "must be from 1024"),
             ("log", "longest-snapshot = 1", 20, "must be from 1048576"),
             ("log", "colour = 1", 1, "unknown field"),
+            ("master", "lease = 99", 9, "lease = 99: must be from 100 to 3600000"),
+            ("master", "drift = 5", 9, "give `lease` too"),
+            ("master", "lease = 1000\ndrift = 500001", 9, "must be from 0 to 500000"),
             ("sessions", "most = 1", 8, "must be from 2"),
             ("sessions", "window = 0", 10, "must be from 1"),
             ("sessions", "reply-bytes = -1", 15, "must be from 0"),
             ("sessions", "bytes = 0", 9, "must be from 1"),
             ("sessions", "idle = 0", 8, "must be from 1"),
             ("store", "max-key = 0", 11, "must be from 1 to 1048576"),
+            ("store", "most-bytes = 9", 14, "must be from 1024"),
+            (
+                "store",
+                "most-bytes = 5000000000",
+                14,
+                "lower [store] most-bytes or raise [log] longest-snapshot",
+            ),
+            ("log", "longest-snapshot = 1048576", 20, "lower [store] most-bytes or raise [log]"),
         ] {
             let text = format!("[{table}]\n{wrong}\n[[member]]\nid = 0");
-            refused("[[member]]\nid = 0", &text, (6, column), says);
+            let line = 6 + wrong.matches('\n').count();
+            refused("[[member]]\nid = 0", &text, (line, column), says);
         }
         let text = "[sessions]\nbytes = 1000\n[[member]]\nid = 0";
         refused("[[member]]\nid = 0", text, (5, 1), "give `bytes` at least that");

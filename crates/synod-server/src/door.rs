@@ -2,7 +2,7 @@
 
 use crate::stable::PaxosChanges;
 use serde::{Deserialize, Serialize};
-use synod::{Ask, Msg, Process};
+use synod::{Ask, Msg, Process, Timer};
 use synod_runtime::admission::Rests;
 use synod_runtime::door::Door;
 
@@ -35,8 +35,23 @@ impl Door<Process> for PaxosChanges {
         }
     }
 
+    /// Enforces that a name has one group, whatever a client takes for it.
+    fn lies_in(msg: &Msg, group: u8, groups: usize) -> bool {
+        match msg {
+            Msg::Ask(
+                Ask::Submit { command, .. } | Ask::Query { command, .. } | Ask::StaleQuery { command, .. },
+            ) => groups <= 1 || synod_apply::lies_in(command, group, groups),
+            _ => true,
+        }
+    }
+
     fn is_vote(msg: &Msg) -> bool {
         matches!(msg, Msg::Accepted { .. })
+    }
+
+    /// A server that believes itself master answers questions alone. It must not after its time.
+    fn rings_first(timer: &Timer) -> bool {
+        matches!(timer, Timer::Hold(_))
     }
 
     fn rests(msg: &Msg) -> Rests {
@@ -88,6 +103,9 @@ mod tests {
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),
             Msg::Beat(Beat::Follow),
+            Msg::Beat(Beat::Cede(0.into())),
+            Msg::Give { since: instance, heir: 0.into() },
+            Msg::Yield { token: instance },
         ]
     }
 

@@ -8,33 +8,40 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// What all members' fronts for clients of Redis have in common. A member has one if it has an address for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisSettings {
     /// The file of the password that clients must say, on its first line.
     pub password_file: Option<PathBuf>,
     /// The files of the certificate and of its key, in PEM: then connections are TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// The most connections.
+    /// The bounds of what it spends.
+    pub limits: RedisLimits,
+}
+
+/// The bounds of what such a front spends on its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedisLimits {
+    /// The most connections. One beyond gets an error and is closed.
     pub connections: usize,
-    /// The most bytes of one request.
+    /// The most bytes of one request, and of all that one transaction has queued.
     pub request_bytes: usize,
     /// The most words of one request.
     pub words: usize,
-    /// The most operations between MULTI and EXEC.
+    /// The most operations that one transaction has queued, and the most keys that a connection watches.
     pub queued: usize,
-    /// The most bytes of long requests that are under way and of replies that clients do not take, of all connections.
+    /// The most bytes of requests longer than 16 KiB that are under way, and of replies that clients do not take, of all connections.
     pub buffered_bytes: usize,
-    /// The time after which a connection is closed that sends nothing.
+    /// The time after which a connection is closed that sent nothing.
     pub idle: Duration,
     /// The time that a client may take to send the rest of a request, or to take the replies.
     pub stalled: Duration,
+    /// The most requests of one connection that are under way at once. No configuration file changes it.
+    pub pipeline: usize,
 }
 
-impl Default for RedisSettings {
+impl Default for RedisLimits {
     fn default() -> Self {
-        RedisSettings {
-            password_file: None,
-            tls: None,
+        RedisLimits {
             connections: 10_000,
             request_bytes: 1 << 20,
             words: 4096,
@@ -42,6 +49,7 @@ impl Default for RedisSettings {
             buffered_bytes: 64 << 20,
             idle: Duration::from_hours(1),
             stalled: Duration::from_secs(30),
+            pipeline: 64,
         }
     }
 }
@@ -66,7 +74,7 @@ type Wrong = (Range<usize>, String);
 impl RedisSettings {
     /// The settings of a table. Paths in it are relative to `folder`.
     pub(crate) fn read(file: RedisFile, folder: &Path) -> Result<RedisSettings, Wrong> {
-        let or = RedisSettings::default();
+        let or = RedisLimits::default();
         let number = |what: &str, given: Option<Spanned<i64>>, (least, most): (i64, i64), or: usize| {
             let Some(given) = given else { return Ok(or) };
             let number = *given.get_ref();
@@ -86,9 +94,7 @@ impl RedisSettings {
             (Some(only), None) => return Err((only.span(), "tls-cert: needs tls-key beside it".to_owned())),
             (None, Some(only)) => return Err((only.span(), "tls-key: needs tls-cert beside it".to_owned())),
         };
-        Ok(RedisSettings {
-            password_file: file.password_file.map(|path| folder.join(path)),
-            tls,
+        let limits = RedisLimits {
             connections: number("connections", file.connections, (1, 1 << 20), or.connections)?,
             request_bytes: number("request-bytes", file.request_bytes, (1024, 1 << 30), or.request_bytes)?,
             words: number("words", file.words, (3, 1 << 20), or.words)?,
@@ -101,7 +107,9 @@ impl RedisSettings {
             )?,
             idle: seconds("idle-seconds", file.idle_seconds, or.idle)?,
             stalled: seconds("stalled-seconds", file.stalled_seconds, or.stalled)?,
-        })
+            ..or
+        };
+        Ok(RedisSettings { password_file: file.password_file.map(|path| folder.join(path)), tls, limits })
     }
 
     /// A member's address for clients of Redis.
@@ -139,7 +147,7 @@ mod tests {
         let config = read(whole, "redis = \"0.0.0.0:6379\"").expect("it is safe");
         assert_eq!(config.members[0].redis, Some("0.0.0.0:6379".parse().expect("an address")));
         assert_eq!(config.redis.tls, Some(("/etc/cert.pem".into(), "/etc/key.pem".into())));
-        assert_eq!(config.redis.idle.as_secs(), 60);
+        assert_eq!(config.redis.limits.idle.as_secs(), 60);
         assert!(read("", "redis = \"127.0.0.1:6379\"").is_ok());
         assert_eq!(read("", "").expect("it is off").members[0].redis, None);
         let wide = "redis = \"192.0.2.1:6379\"";

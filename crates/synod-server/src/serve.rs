@@ -2,7 +2,7 @@
 
 use crate::beside::{Beside, WriterThread};
 use crate::config::{Config, Member};
-use crate::stable::PaxosChanges;
+use crate::member::{MemberStore, UdpMember};
 use crate::status::{Board, Watch};
 use crate::ticks::Ticker;
 use crate::wiring::Wiring;
@@ -11,8 +11,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
-use synod::{Process, Stable};
+use std::time::{Duration, SystemTime};
+use synod::{Msg, Process};
+use synod_groups::{Groups, InGroup};
 use synod_runtime::admission::{Admission, Reason};
 use synod_runtime::disk::DirDisk;
 use synod_runtime::inbox::Limits;
@@ -20,15 +21,11 @@ use synod_runtime::keys::{ClientKeys, KeyError, Keys};
 use synod_runtime::node::Node;
 use synod_runtime::private;
 use synod_runtime::record::{Header, Recorder};
-use synod_runtime::store::{Identity, Store};
+use synod_runtime::refusal::{Refusal, Why};
+use synod_runtime::store::Identity;
 use synod_runtime::transport::{self, Transport};
 use synod_runtime::wire::UdpWire;
 use synod_runtime::{Counts, Stopped};
-
-/// A member's store.
-pub type MemberStore<D> = Store<Stable, PaxosChanges, D>;
-/// A member over real sockets and a real disk.
-pub type UdpMember = Node<Process, PaxosChanges, DirDisk, UdpWire>;
 
 /// The news of a member that its operator should see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +37,12 @@ pub enum Notice {
     /// It takes part.
     TakesPart,
     /// It leads: its ballot of this round has finished phase 1.
-    Leads(u64),
+    Leads {
+        /// The group, where there are several.
+        group: Option<u8>,
+        /// The round.
+        round: u64,
+    },
     /// It must not take part, ever.
     Abstains(Reason),
     /// The keys were read anew.
@@ -56,8 +58,10 @@ pub enum Notice {
         /// The ids on this member's list, in order.
         ours: Vec<u64>,
     },
-    /// A message was longer than the longest, in bytes, and was not sent.
+    /// A message to a client was longer than the longest, in bytes, and was not sent.
     TooLarge(usize),
+    /// It has no lease in its configuration, and others have taken mastership.
+    NoLease,
 }
 
 /// Orders to a running member from another thread.
@@ -106,9 +110,8 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
     let wire = UdpWire::bind(member.address).map_err(because)?;
     let disk = DirDisk::open(&member.data).map_err(because)?;
     let who = Identity { cluster: config.tag(), member: id };
-    let (store, opened) =
-        MemberStore::open(disk, who, &ids(config), u64::from_le_bytes(random()?)).map_err(because)?;
-    reportable(config, member, store.state())?;
+    let (store, opened) = MemberStore::open(disk, who, &ids(config), u64::from_le_bytes(random()?))
+        .map_err(|refusal| refused(config, &refusal))?;
     let mut notices = Vec::new();
     if opened.journal.cut > 0 {
         notices.push(Notice::Cut(opened.journal.cut));
@@ -122,29 +125,29 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
         client_keys: Some(client_keys),
         datagram: config.datagram,
         max_message: config.max_message(),
+        max_client_message: config.max_client_message(),
         standing: store.standing(),
         session: random()?,
     };
     let transport = Transport::new(settings, seeded()?);
-    let process = Wiring::from(config).server(id);
-    let node = Node::new(process, transport, wire, Some(store), recorder, Limits::default(), seeded()?);
+    let processes = Wiring::from(config).servers(id);
+    let node = Node::new(processes, transport, wire, Some(store), recorder, Limits::default(), seeded()?);
     Ok((node, notices))
 }
 
-/// Checks that a message still has room for each value that the member has accepted, since it must be able to report it.
-fn reportable(config: &Config, member: &Member, found: Option<&Stable>) -> Result<(), ServeError> {
-    let most = config.log.longest_command(config.max_value);
-    let accepted = found.into_iter().flat_map(|stable| &stable.acceptor.accepted);
-    let longest = accepted.map(|(instance, proposal)| (proposal.value.as_bytes().len(), instance.0)).max();
-    match longest.filter(|(length, _)| *length > most) {
-        Some((length, instance)) => Err(ServeError(format!(
-            "{}: a command of {length} bytes was accepted in instance {instance}, and max-value = {} allows {most}; set max-value \
-             in the configuration of every member to {length} or more",
-            member.data.display(),
-            config.max_value
-        ))),
-        None => Ok(()),
+/// The words for why a data directory is refused.
+fn refused(config: &Config, refusal: &Refusal) -> ServeError {
+    if let Why::Foreign { cluster, .. } = refusal.why
+        && let Some(groups) = config.groups_of(cluster).filter(|groups| *groups != config.groups)
+    {
+        return ServeError(format!(
+            "{}: it was made with groups = {groups}, and the configuration has groups = {}. The number is fixed for the life of a cluster, \
+             since it decides in which log a key is. If the other members run with groups = {groups}, set that here; if they do not, this member \
+             has never taken part with this directory: remove it",
+            refusal.file, config.groups
+        ));
     }
+    because(refusal)
 }
 
 /// A generator for moments of timers and jitter, which need not be secret.
@@ -196,13 +199,19 @@ pub fn run(
     for one in notices {
         notice(one);
     }
-    let mut beside = beside(&mut node)?;
+    let mut beside = beside(config, &mut node)?;
     ready(&node);
     let mut watch = Watch::new(config, id, board.clone());
     let boot = node.store().map_or(0, |store| store.standing().boot);
-    let mut ticker = Ticker::new(id, boot, u64::from_le_bytes(random()?));
-    let (mut last, mut too_large, mut strange, mut leads) = (None, false, false, None);
-    while !orders.stop.load(Ordering::Relaxed) {
+    let settings = config.log.told(config.max_value);
+    let mut tickers = Vec::new();
+    for group in (0..=u8::MAX).take(config.groups) {
+        tickers.push(Ticker::new((group, id), boot, u64::from_le_bytes(random()?), settings));
+    }
+    let (mut last, mut too_large, mut strange) = (None, false, false);
+    let mut leads = vec![None; config.groups];
+    let (mut leaves, mut warned) = (None, false);
+    while !orders.stop.load(Ordering::Relaxed) || makes_room(&mut node, tickers[0].id(), &mut leaves) {
         if orders.read_keys.swap(false, Ordering::Relaxed) {
             notice(read_keys(config, &mut node));
         }
@@ -218,22 +227,41 @@ pub fn run(
             }
         }
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let tick = ticker.turn(&mut node, unix);
-        if let Err(stopped) = node.turn(watch.wakes().min(tick)) {
+        let tick =
+            tickers.iter_mut().map(|ticker| ticker.turn(&mut node, unix)).min().unwrap_or(Duration::MAX);
+        let wakes = leaves.map_or(tick, |until| tick.min(until)).min(watch.wakes());
+        if let Err(stopped) = node.turn(wakes) {
             return Err(explain(config, id, &node, &stopped));
         }
         for (to, msg) in node.told() {
-            if to == ticker.id() {
-                ticker.hear(&msg);
+            if let Some(ticker) = tickers.get_mut(usize::from(msg.group)).filter(|ticker| ticker.id() == to) {
+                ticker.hear(&msg.what);
             }
         }
         watch.look(&mut node);
         beside.attend(&mut node).map_err(because)?;
-        let ballot = node.state().and_then(leading);
-        if ballot != leads {
-            leads = ballot;
-            if let Some(ballot) = ballot {
-                notice(Notice::Leads(ballot.round));
+        let first = node.state().and_then(|all| all.of(0));
+        if config.log.master.is_none() && first.is_some_and(has_master) {
+            if first.is_some_and(is_elected_after_a_take) {
+                return Err(ServeError(format!(
+                    "member {id} was elected, has no lease in its configuration, and the log says that members take mastership: it would answer \
+                     no client as long as it leads; set `lease` in [master] as at the other members (any value will do, and it may be \
+                     changed from one restart to the next)"
+                )));
+            }
+            if !warned {
+                warned = true;
+                notice(Notice::NoLease);
+            }
+        }
+        for (group, state) in node.state().into_iter().flat_map(synod_groups::States::all) {
+            let (ballot, led) = (leading(state), &mut leads[usize::from(group)]);
+            if ballot != *led {
+                *led = ballot;
+                if let Some(ballot) = ballot {
+                    let group = (config.groups > 1).then_some(group);
+                    notice(Notice::Leads { group, round: ballot.round });
+                }
             }
         }
         if !strange && let Some((from, theirs)) = node.other_members() {
@@ -243,18 +271,18 @@ pub fn run(
         }
         if !too_large && node.counts().too_large > 0 {
             too_large = true;
-            notice(Notice::TooLarge(config.max_message()));
+            notice(Notice::TooLarge(config.max_client_message()));
         }
     }
     Ok((node.counts().clone(), node.transport().counts().clone()))
 }
 
 /// Has a member's snapshots written by a thread of their own.
-fn beside(node: &mut UdpMember) -> Result<Beside<WriterThread>, ServeError> {
+fn beside(config: &Config, node: &mut UdpMember) -> Result<Beside<WriterThread>, ServeError> {
     let disk = node.store().expect("a member has stable storage").disk().clone();
     let thread = WriterThread::start(disk, node.wire().waker());
     let thread = thread.map_err(|error| ServeError(format!("no thread to write snapshots: {error}")))?;
-    Ok(Beside::new(node, thread))
+    Ok(Beside::new(node, config.groups, thread))
 }
 
 /// The ballot in which a member leads.
@@ -263,6 +291,58 @@ fn leading(state: &synod::ProcessState) -> Option<synod::Ballot> {
         synod::Phase::Accepting { ballot, .. } => Some(ballot),
         _ => None,
     }
+}
+
+/// True if a peer has been admitted.
+fn takes_part(transport: &transport::Transport, peer: u64) -> bool {
+    transport.peer_standing(peer).is_some_and(|standing| standing.admitted)
+}
+
+/// The time that a master which is told to stop takes at most to hand mastership over.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Hands leadership and mastership over before a member stops. Otherwise the others would wait for the end of the lease. Returns true until the tenure is another's, or for a
+/// while: until then it tells them that it has yielded, as often as it has to.
+fn makes_room(node: &mut UdpMember, client: u64, leaves: &mut Option<Duration>) -> bool {
+    // Where there are several groups, nobody takes mastership.
+    let log = node.state().and_then(|all| all.of(0)?.server()).and_then(|server| server.log.as_ref());
+    let Some((lease, last)) = log.and_then(|log| Some((log.lease.as_ref()?, log.replica.mastership()?)))
+    else {
+        return false;
+    };
+    // While a take is open, nothing is given away.
+    let may_give = lease.is_master() && lease.open.is_none();
+    if usize::from(last.member()) as u64 != node.transport().me() {
+        return false;
+    }
+    let now = node.now();
+    let until = *leaves.get_or_insert(now + FAREWELL);
+    // Each peer keeps being heard, as it answers the leader's heartbeats. One that was stopped is heard no more. One that may not take part would be no leader.
+    let transport = node.transport();
+    let peers: Vec<u64> = transport.peers().filter(|peer| takes_part(transport, *peer)).collect();
+    let heard = peers.into_iter().filter_map(|peer| Some((node.transport().heard(peer)?, peer)));
+    let Some((_, heir)) = heard.max() else { return false };
+    if may_give {
+        let what = Msg::Give { since: last.since, heir: (heir as usize).into() };
+        node.tell(client, &InGroup { group: 0, what });
+    }
+    now < until
+}
+
+/// True if a member knows of a take of mastership.
+fn has_master(state: &synod::ProcessState) -> bool {
+    let log = state.server().and_then(|server| server.log.as_ref());
+    log.is_some_and(|log| log.replica.mastership().is_some())
+}
+
+/// True if a member leads in a ballot above the one in which mastership was taken last. One that leads in a ballot below it was deposed, and follows once it hears so.
+fn is_elected_after_a_take(state: &synod::ProcessState) -> bool {
+    let last = || state.server()?.log.as_ref()?.replica.mastership();
+    let above = |ballot: synod::Ballot| {
+        let ballot = (ballot.round, usize::from(ballot.proposer));
+        last().is_some_and(|last| ballot > (last.by.number, usize::from(last.member())))
+    };
+    leading(state).is_some_and(above)
 }
 
 /// A member's keys. They must belong together.
@@ -284,7 +364,7 @@ fn read_keys(config: &Config, node: &mut UdpMember) -> Notice {
 }
 
 /// The words for why a member stopped. Keeps the event if the actor is to blame.
-fn explain(config: &Config, id: u64, node: &UdpMember, stopped: &Stopped<Process>) -> ServeError {
+fn explain(config: &Config, id: u64, node: &UdpMember, stopped: &Stopped<Groups<Process>>) -> ServeError {
     let Some(member) = config.member(id).filter(|_| stopped.is_actors_fault()) else {
         return because(stopped);
     };
@@ -298,7 +378,7 @@ fn explain(config: &Config, id: u64, node: &UdpMember, stopped: &Stopped<Process
     }
 }
 
-fn keep(path: &Path, stopped: &Stopped<Process>) -> io::Result<()> {
+fn keep(path: &Path, stopped: &Stopped<Groups<Process>>) -> io::Result<()> {
     let mut file = private::create(path)?;
     writeln!(file, "{stopped}")?;
     file.sync_all()
@@ -354,8 +434,9 @@ mod tests {
         let (node, _) = open(&config, 0).expect("it can be opened");
         let ballot = synod::Ballot { round: 1, proposer: 9 };
         let msg = synod::Msg::Prepare { ballot, from: synod::Instance::FIRST };
+        let msg = synod_groups::InGroup { group: 0, what: msg };
         let event = synod_runtime::inbox::Trigger::Deliver { src: 9, msg, bytes: Box::default() };
-        let stopped: Stopped<Process> = Stopped::Panicked { event: Some(event) };
+        let stopped: Stopped<Groups<Process>> = Stopped::Panicked { event: Some(event) };
         let said = explain(&config, 0, &node, &stopped).to_string();
         let path = folder.path().join("d").join("stopped-1.txt");
         assert!(said.contains(&path.display().to_string()), "{said}");
@@ -368,7 +449,7 @@ mod tests {
             assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{kept}");
         }
         // A failure that is not the actor's fault is said, and kept nowhere.
-        let stopped: Stopped<Process> = Stopped::Wire(io::Error::other("no network"));
+        let stopped: Stopped<Groups<Process>> = Stopped::Wire(io::Error::other("no network"));
         assert!(explain(&config, 0, &node, &stopped).to_string().contains("no network"));
     }
 }

@@ -1,30 +1,23 @@
 //! The machine that is served, as the settings have it.
 
-use crate::settings::{LONG_MESSAGE, LogSettings};
+use crate::settings::LogSettings;
 use std::sync::Arc;
 use synod::Machine;
 use synod_apply::Served;
-use synod_machine::Lengths;
 use synod_runtime::node::is_local_client;
+use synod_runtime::transport::LONG_MESSAGE;
 
 /// The bytes that a message has beside an answer, at least.
-const MESSAGE: usize = 64;
+pub(crate) const MESSAGE: usize = 64;
 
-/// The machine before the first command, for values of at most so many bytes.
-///
-/// # Panics
-/// When the limits leave no room for a session; configurations and flight records are checked for that.
+/// The machine before the first command: nothing in it is of these settings but the longest answer that the member sends, where values have at
+/// most so many bytes. The settings that decide what a command does come from the log.
 pub(crate) fn machine(settings: &LogSettings, max_value: usize) -> Served {
-    let lengths = Lengths { key: settings.max_key, value: max_value };
-    Served::new(settings.sessions, lengths, |call| is_local_client(usize::from(call.client) as u64))
-        .expect("the limits were checked when they came")
+    Served::new(|call| is_local_client(usize::from(call.client) as u64))
         .with_answers_up_to(settings.longest_command(max_value).max(LONG_MESSAGE) - MESSAGE)
 }
 
 /// The same, to be shared.
-///
-/// # Panics
-/// Like [`machine`].
 pub(crate) fn shared(settings: &LogSettings, max_value: usize) -> Arc<dyn Machine> {
     Arc::new(machine(settings, max_value))
 }
@@ -34,8 +27,8 @@ mod tests {
     use super::*;
     use synod::{Call, Instance, LogEntry, Value};
     use synod_machine::{
-        Blob, Condition, Expect, Lives, Operation, SessionCommand, SessionOutput, StoreCommand, StoreOutput,
-        decode, encode,
+        Blob, Condition, Expect, Lives, Operation, SessionCommand, SessionOutput, Settings, StateMachine,
+        StoreCommand, StoreOutput, decode, encode,
     };
     use synod_runtime::node::{FIRST_CLIENT, LOCAL_CLIENT};
 
@@ -48,11 +41,28 @@ mod tests {
     type Said = Option<SessionOutput<StoreOutput>>;
 
     fn machine() -> (Served, u64) {
-        let mut machine = super::machine(&LogSettings { max_key: 5, ..LogSettings::default() }, 10);
-        match says(&mut machine, FIRST_CLIENT | 1, &SessionCommand::Open { client: 7 }) {
-            Some(SessionOutput::Opened { session }) => (machine, session),
+        let settings = LogSettings { max_key: 5, ..LogSettings::default() };
+        let mut machine = super::machine(&settings, 10);
+        tell(&mut machine, settings.told(10));
+        let session = opened(&mut machine);
+        (machine, session)
+    }
+
+    fn opened(machine: &mut Served) -> u64 {
+        match says(machine, FIRST_CLIENT | 1, &SessionCommand::Open { client: 7 }) {
+            Some(SessionOutput::Opened { session }) => session,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Tells settings, as a member that leads does.
+    fn tell(machine: &mut Served, settings: Settings) {
+        let client = 1000 + machine.sessions().applied();
+        let opened = says(machine, LOCAL_CLIENT | 2, &SessionCommand::Open { client });
+        let Some(SessionOutput::Opened { session }) = opened else { panic!("{opened:?}") };
+        let command = StoreCommand::Settings(settings);
+        let said = says(machine, LOCAL_CLIENT | 2, &SessionCommand::Apply { session, number: 1, command });
+        assert_eq!(said, Some(SessionOutput::Output(StoreOutput::Settings(settings))));
     }
 
     #[test]
@@ -62,15 +72,126 @@ mod tests {
             let command = StoreCommand::Tick { now, given: 0 };
             SessionCommand::Apply { session, number, command }
         };
-        for other in [0, 2, FIRST_CLIENT, FIRST_CLIENT | 1, u64::MAX] {
+        for (number, other) in (1..).zip([0, 2, FIRST_CLIENT, FIRST_CLIENT | 1, u64::MAX]) {
             let (clock, sum) = (machine.sessions().machine().clock(), machine.checksum());
-            let said = says(&mut machine, other, &tick(1, 1000));
+            let said = says(&mut machine, other, &tick(number, 1000));
             assert_eq!(said, Some(SessionOutput::NotAdmitted), "{other:x}");
             assert_eq!(machine.sessions().machine().clock(), clock);
             assert_ne!(machine.checksum(), sum, "it is in the log all the same");
         }
-        let said = says(&mut machine, LOCAL_CLIENT | 2, &tick(1, 1000));
+        let said = says(&mut machine, LOCAL_CLIENT | 2, &tick(6, 1000));
         assert!(matches!(said, Some(SessionOutput::Output(StoreOutput::Time { now: 1000, .. }))), "{said:?}");
+    }
+
+    #[test]
+    fn only_a_local_client_tells_the_settings_and_sessions_obey_them() {
+        let (mut machine, session) = machine();
+        let before = machine.settings();
+        let command = StoreCommand::Settings(Settings { bytes: 1, ..before });
+        for (number, other) in (1..).zip([0, 2, FIRST_CLIENT, FIRST_CLIENT | 1, u64::MAX]) {
+            let command = SessionCommand::Apply { session, number, command: command.clone() };
+            assert_eq!(says(&mut machine, other, &command), Some(SessionOutput::NotAdmitted), "{other:x}");
+            assert_eq!(machine.settings(), before);
+        }
+        let mut narrow = before;
+        narrow.sessions.sessions = 1;
+        tell(&mut machine, narrow);
+        assert_eq!((machine.settings(), machine.sessions().limits()), (narrow, narrow.sessions));
+        assert_eq!(machine.sessions().open().count(), 1, "the oldest are over");
+        let restored = machine.restored(&machine.snapshot()).expect("it is its own");
+        assert_eq!(synod_apply::sizes(&*restored).expect("served").settings, narrow);
+        assert_eq!(restored.snapshot(), machine.snapshot());
+    }
+
+    /// Copies of a command stay in the log, and settings may change between them.
+    #[test]
+    fn settings_that_change_neither_execute_what_was_refused_nor_refuse_what_was_executed() {
+        let (mut machine, session) = machine();
+        let narrow = machine.settings();
+        let mut wide = narrow;
+        wide.lengths.value = 11;
+        let put = |key: &str| {
+            let value = Blob::from(vec![b'v'; 11]);
+            let put = Operation::Put { key: Blob::from(key), value, lives: Lives::Forever };
+            StoreCommand::Transact { when: Vec::new(), then: vec![put] }
+        };
+        let apply = |number, key| SessionCommand::Apply { session, number, command: put(key) };
+        let refused = Some(SessionOutput::NotAdmitted);
+        assert_eq!(says(&mut machine, FIRST_CLIENT, &apply(1, "a")), refused);
+        tell(&mut machine, wide);
+        assert_eq!(says(&mut machine, FIRST_CLIENT, &apply(1, "a")), refused, "its client was told so");
+        let done = says(&mut machine, FIRST_CLIENT, &apply(2, "b"));
+        assert!(matches!(done, Some(SessionOutput::Output(StoreOutput::Done(_)))), "{done:?}");
+        tell(&mut machine, narrow);
+        assert_eq!(says(&mut machine, FIRST_CLIENT, &apply(2, "b")), done, "it was stored");
+        assert_eq!(says(&mut machine, FIRST_CLIENT, &apply(3, "b")), refused);
+    }
+
+    #[test]
+    fn limits_in_a_snapshot_hold_until_settings_are_told_that_may_be_the_default_ones() {
+        let machine = super::machine(&LogSettings::default(), 10);
+        let mut sessions = machine.sessions().clone();
+        let default = sessions.limits();
+        let before = synod_machine::Limits { sessions: 2, ..default };
+        sessions.limit(before).expect("room for a session");
+        let saved = synod_machine::Snapshot::seal_bytes(synod_machine::Chain::new(), &sessions.snapshot());
+        let mut restored = machine.restored(&saved).expect("it is of an earlier version");
+        let limits = |machine: &dyn Machine| synod_apply::sizes(machine).expect("served").settings.sessions;
+        let open = |client| encode(&SessionCommand::<StoreCommand>::Open { client });
+        let entry = |number, command: Vec<u8>| LogEntry {
+            call: Call { client: (LOCAL_CLIENT as usize).into(), number },
+            command: Value::from(command.as_slice()),
+        };
+        restored.execute(Instance(0), &entry(1, open(1)));
+        assert_eq!(limits(&*restored), before);
+        let command = StoreCommand::Settings(Settings::default());
+        let command = encode(&SessionCommand::Apply { session: 1, number: 1, command });
+        restored.execute(Instance(1), &entry(2, command));
+        assert_eq!(limits(&*restored), default);
+    }
+
+    /// Two members with different files, of which each tells its own settings, execute one log: what their files say makes no difference.
+    #[test]
+    fn members_with_different_files_do_not_diverge() {
+        let files = [(5, 10, 300), (6, 12, 600)].map(|(max_key, max_value, most_bytes)| {
+            (LogSettings { max_key, most_bytes, ..LogSettings::default() }, max_value)
+        });
+        let mut members = files.clone().map(|(settings, max_value)| super::machine(&settings, max_value));
+        let mut both = |client: u64, command: &SessionCommand<StoreCommand>| {
+            let said = members.each_mut().map(|machine| says(machine, client, command));
+            assert_eq!(said[0], said[1], "{command:?}");
+            assert_eq!(members[0].snapshot(), members[1].snapshot());
+            said[0].clone()
+        };
+        let told = |machine: usize| {
+            let (settings, max_value) = &files[machine];
+            StoreCommand::Settings(settings.told(*max_value))
+        };
+        for client in 1..=3 {
+            both(FIRST_CLIENT, &SessionCommand::Open { client });
+        }
+        let put = |key: usize, value: usize| {
+            let (key, value) = (Blob::from(vec![b'k'; key]), Blob::from(vec![b'v'; value]));
+            let put = Operation::Put { key, value, lives: Lives::Forever };
+            StoreCommand::Transact { when: Vec::new(), then: vec![put] }
+        };
+        let mut outcomes = Vec::new();
+        let all = |round: usize| [put(6, 10), put(5, 12), put(5, 10), put(4, 10), put(3, 10), put(2, round)];
+        for round in 0..5 {
+            // None first, then one member's, the other's, and the first one's again.
+            if round > 0 {
+                let number = round as u64;
+                both(LOCAL_CLIENT, &SessionCommand::Apply { session: 1, number, command: told(round % 2) });
+            }
+            for (at, command) in (0..).zip(all(round)) {
+                let number = round as u64 * 6 + at + 1;
+                let said = both(FIRST_CLIENT, &SessionCommand::Apply { session: 2, number, command });
+                outcomes.push(said);
+            }
+        }
+        let full = |said: &Said| matches!(said, Some(SessionOutput::Output(StoreOutput::Full { .. })));
+        assert!(outcomes.contains(&Some(SessionOutput::NotAdmitted)), "{outcomes:?}");
+        assert!(outcomes.iter().any(full), "{outcomes:?}");
     }
 
     #[test]
@@ -151,7 +272,8 @@ mod tests {
             let command = SessionCommand::Apply { session: u64::MAX, number: u64::MAX, command };
             let call = Call { client: usize::MAX.into(), number: u64::MAX };
             let logged = LogEntry { call, command: Value::from(encode(&command).as_slice()) };
-            let (length, most) = (logged.value().as_bytes().len(), settings.longest_command(max_value));
+            let length = logged.fenced(Instance(u64::MAX)).as_bytes().len();
+            let most = settings.longest_command(max_value);
             assert!(length <= most && most - length < 64, "{length} bytes, and {most} is the most");
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use synod::{AcceptorState, Ballot, DiffItem, Instance, PerInstance, Proposal, Snapshot, Stable, Value};
-use synod_runtime::apart::Apart;
+use synod_runtime::apart::{self, Apart, Named};
 use synod_runtime::changes::Changes;
 
 /// The strategy for [`Stable`]. Promises only ever rise, and acceptances are only added or replaced, except those below the
@@ -52,6 +52,7 @@ enum Kept {
 pub(crate) fn apart(snapshot: &Snapshot) -> Option<Apart> {
     let length = snapshot.machine.as_bytes().len();
     (length > LONGEST_AMONG).then_some(Apart {
+        group: 0,
         place: snapshot.next.0,
         sum: snapshot.sum,
         length: length as u64,
@@ -73,7 +74,7 @@ impl Kept {
             Kept::None => (None, None),
             Kept::Among(snapshot) => (Some(snapshot), None),
             Kept::Apart { next, sum, length } => {
-                let apart = Apart { place: next.0, sum, length };
+                let apart = Apart { group: 0, place: next.0, sum, length };
                 (Some(Snapshot { next, sum, machine: Value::no_op() }), Some(apart))
             }
         }
@@ -132,7 +133,7 @@ impl Changes<Stable> for PaxosChanges {
         }
     }
 
-    fn apply(state: &mut Stable, change: &[u8], apart: &mut Option<Apart>) -> Result<(), String> {
+    fn apply(state: &mut Stable, change: &[u8], named: &mut Named) -> Result<(), String> {
         let (change, truncated): (Change, _) = decode(change)?;
         if let Some(Truncated { log_start, snapshot }) = truncated {
             // Acceptances that come below the log's start after this stay until it moves again.
@@ -140,9 +141,9 @@ impl Changes<Stable> for PaxosChanges {
                 state.acceptor.log_start = log_start;
                 state.acceptor.accepted.drop_below(log_start);
             }
-            if let (Some(snapshot), named) = snapshot.read() {
+            if let (Some(snapshot), apart) = snapshot.read() {
                 state.snapshot = Some(snapshot);
-                *apart = named;
+                apart::name(named, 0, apart);
             }
         }
         state.acceptor.promised = change.promised;
@@ -162,12 +163,12 @@ impl Changes<Stable> for PaxosChanges {
         }
     }
 
-    fn restore(snapshot: &[u8], apart: &mut Option<Apart>) -> Result<Stable, String> {
+    fn restore(snapshot: &[u8], named: &mut Named) -> Result<Stable, String> {
         let (Whole { promised, accepted_in, accepted, tried }, truncated) = decode(snapshot)?;
         let Truncated { log_start, snapshot } =
             truncated.unwrap_or(Truncated { log_start: Instance::FIRST, snapshot: Kept::None });
-        let (snapshot, named) = snapshot.read();
-        *apart = named;
+        let (snapshot, apart) = snapshot.read();
+        apart::name(named, 0, apart);
         Ok(Stable { acceptor: AcceptorState { promised, accepted_in, accepted, log_start }, tried, snapshot })
     }
 
@@ -192,12 +193,14 @@ impl Changes<Stable> for PaxosChanges {
         Some(part)
     }
 
-    fn apart(state: &Stable) -> Option<(Apart, Arc<[u8]>)> {
-        let snapshot = state.snapshot.as_ref()?;
-        apart(snapshot).map(|apart| (apart, snapshot.machine.shared()))
+    fn apart(state: &Stable, found: &mut dyn FnMut(Apart, Arc<[u8]>)) {
+        let Some(snapshot) = &state.snapshot else { return };
+        if let Some(apart) = apart(snapshot) {
+            found(apart, snapshot.machine.shared());
+        }
     }
 
-    fn rejoin(state: &mut Stable, bytes: Arc<[u8]>) {
+    fn rejoin(state: &mut Stable, _: &Apart, bytes: Arc<[u8]>) {
         if let Some(snapshot) = &mut state.snapshot {
             snapshot.machine = Value::from(bytes);
         }
@@ -239,19 +242,19 @@ mod tests {
         for (old, new) in std::iter::once(&Stable::default()).chain(&run).zip(&run) {
             let mut bytes = Vec::new();
             PaxosChanges::difference(new, old, &mut bytes);
-            PaxosChanges::apply(&mut state, &bytes, &mut None).expect("it was written");
+            PaxosChanges::apply(&mut state, &bytes, &mut Named::new()).expect("it was written");
             assert_eq!(&state, new);
             for cut in 0..bytes.len() {
                 let mut state = old.clone();
                 // A cut before the end leaves a difference without a snapshot; a shorter one is none.
-                let read = PaxosChanges::apply(&mut state, &bytes[..cut], &mut None);
+                let read = PaxosChanges::apply(&mut state, &bytes[..cut], &mut Named::new());
                 assert!(read.is_err() || state.snapshot == old.snapshot, "cut at {cut}");
             }
             let mut bytes = Vec::new();
             PaxosChanges::snapshot(new, &mut bytes);
-            assert_eq!(PaxosChanges::restore(&bytes, &mut None).as_ref(), Ok(new));
+            assert_eq!(PaxosChanges::restore(&bytes, &mut Named::new()).as_ref(), Ok(new));
             bytes.push(0);
-            assert!(PaxosChanges::restore(&bytes, &mut None).is_err(), "a byte too many");
+            assert!(PaxosChanges::restore(&bytes, &mut Named::new()).is_err(), "a byte too many");
         }
     }
 
@@ -312,7 +315,7 @@ mod tests {
         let mut bytes = Vec::new();
         PaxosChanges::snapshot(&state, &mut bytes);
         assert_eq!(bytes, written);
-        assert_eq!(PaxosChanges::restore(&written, &mut None), Ok(state));
+        assert_eq!(PaxosChanges::restore(&written, &mut Named::new()), Ok(state));
     }
 
     #[test]

@@ -38,6 +38,7 @@ impl Scene {
         let pace =
             Pace { beat: ms(20)..ms(30), suspect: ms(120)..ms(200), hold_off: ms(10)..ms(20), doublings: 4 };
         let wiring = Wiring {
+            groups: 1,
             members: IDS.to_vec(),
             retry: ms(100)..ms(300),
             election: Some(pace),
@@ -66,6 +67,7 @@ impl Scene {
             cluster_keys: (!is_client).then_some(members),
             datagram: 1200,
             max_message: 1 << 20,
+            max_client_message: 1 << 20,
             standing,
             session,
         }

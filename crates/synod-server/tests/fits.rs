@@ -136,6 +136,8 @@ fn cluster(log: bool, max_value: usize, report: usize) -> Cluster {
         hold_off: None,
         catch_up: Some(any),
         truncate: None,
+        master: None,
+        members: None,
     });
     Cluster {
         acceptors: ids.clone(),
@@ -144,6 +146,7 @@ fn cluster(log: bool, max_value: usize, report: usize) -> Cluster {
         clients: Vec::new(),
         waiting_limit: 64,
         max_value,
+        max_accepted: max_value,
         keeps: usize::MAX,
         quorums: Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
         learning: Learning::Proposer,
@@ -253,6 +256,6 @@ fn what_a_configuration_allows_its_members_can_say() {
         let cluster = Wiring::from(&config).cluster();
         assert!(cluster.max_value > 2 * max_value, "a value and the one that it replaces");
         assert!(cluster.longest_message() <= config.max_message());
-        assert!(config.max_message() > 2 * max_value);
+        assert!(config.max_client_message() > 2 * max_value);
     }
 }

@@ -10,8 +10,10 @@ use synod::{
     AcceptorState, Answer, Asking, Ballot, Call, Client, Cluster, Instance, Learning, Log, LogEntry, Machine,
     Process, ProcessState, Proposal, QuorumRule, Quorums, Retry, Snapshot, Stable, Truncate, Value, Want,
 };
+use synod_groups::Groups;
 use synod_runtime::apart::Writing;
 use synod_runtime::changes::Changes;
+use synod_runtime::groups::ByGroup;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
@@ -21,7 +23,7 @@ use synod_runtime::sim_disk::{Fault, Op, SimDir, SimDisk, SimFile};
 use synod_runtime::standing::Standing;
 use synod_runtime::store::{Identity, Store};
 use synod_runtime::transport::{self, Transport};
-use synod_server::{Beside, Due, PaxosChanges, Writer, Written};
+use synod_server::{Beside, Due, MemberStore, PaxosChanges, Writer, Written};
 
 type Stored = Store<Stable, PaxosChanges, SimDir>;
 
@@ -66,7 +68,9 @@ fn script(store: &mut Stored, saved: &mut (Option<Stable>, Option<Stable>)) -> R
     for (at, is_beside) in [(2, true), (3, false), (4, true), (5, true)] {
         let new = state(at, LONG);
         if is_beside {
-            let (apart, bytes) = PaxosChanges::apart(&new).expect("it is long");
+            let mut found = Vec::new();
+            PaxosChanges::apart(&new, &mut |apart, bytes| found.push((apart, bytes)));
+            let (apart, bytes) = found.pop().expect("it is long");
             let mut writing = Writing::create(store.disk(), apart, bytes)?;
             let mut tried = at * 10;
             // The loop goes on meanwhile.
@@ -116,7 +120,7 @@ fn whatever_the_moment_of_a_crash_the_state_and_its_snapshot_come_back() {
                 found == saved.0 || (saved.1.is_some() && found == saved.1),
                 "operation {after}, seed {seed}: another state"
             );
-            let named: Vec<String> = store.named().iter().map(|apart| apart.file()).collect();
+            let named: Vec<String> = store.named().values().map(synod_runtime::apart::Apart::file).collect();
             assert_eq!(files(&disk), named, "operation {after}, seed {seed}");
         }
     }
@@ -229,7 +233,7 @@ impl Writer for Inline {
 
 /// One member that takes a snapshot at every second instance, and clients with a long command each.
 struct Scene {
-    world: World<SimNode<Process, PaxosChanges>>,
+    world: World<SimNode<Groups<Process>, ByGroup<PaxosChanges>>>,
     disk: SimDisk,
     beside: Option<Beside<Inline>>,
 }
@@ -263,7 +267,15 @@ impl Scene {
         let settings = self.settings(id, &[0], Standing::default());
         let transport = Transport::new(settings, self.world.rng().fork());
         let (wire, rng) = (self.world.wire(at), self.world.rng().fork());
-        let node = Node::new(Process::Client(client), transport, wire, None, None, Limits::default(), rng);
+        let node = Node::new(
+            Groups::new(vec![Process::Client(client)]),
+            transport,
+            wire,
+            None,
+            None,
+            Limits::default(),
+            rng,
+        );
         self.world.start(at, node);
     }
 
@@ -279,6 +291,7 @@ impl Scene {
             cluster_keys: (me < FIRST_CLIENT).then_some(members),
             datagram: 1200,
             max_message: 1 << 20,
+            max_client_message: 1 << 20,
             standing,
             session,
         }
@@ -291,6 +304,7 @@ impl Scene {
             spare: 0,
             spare_bytes: u64::MAX,
             chunk: 1 << 10,
+            ahead: 1,
             most: 1 << 20,
         };
         let log = Log {
@@ -300,6 +314,8 @@ impl Scene {
             hold_off: None,
             catch_up: None,
             truncate: Some(truncate),
+            master: None,
+            members: None,
         };
         let me: Vec<Id> = vec![0.into()];
         let cluster = Cluster {
@@ -313,6 +329,7 @@ impl Scene {
             nacks: true,
             report: 1 << 18,
             max_value: 1 << 16,
+            max_accepted: 1 << 16,
             keeps: 1 << 24,
             log: Some(log),
             election: None,
@@ -322,13 +339,14 @@ impl Scene {
             after: Some(Duration::from_millis(5)..Duration::from_millis(9)),
             doublings: 0,
         };
-        let server = Process::Server { cluster: Arc::new(cluster), number: 0, retry };
-        let store = open(&self.disk).expect("it can be opened");
+        let server = Groups::new(vec![Process::Server { cluster: Arc::new(cluster), number: 0, retry }]);
+        let disk = self.disk.open().expect("it is free");
+        let (store, _) = MemberStore::open(disk, WHO, &[0], 9).expect("it can be opened");
         let settings = self.settings(0, &[], store.standing());
         let transport = Transport::new(settings, self.world.rng().fork());
         let (wire, rng) = (self.world.wire(0), self.world.rng().fork());
         let mut node = Node::new(server, transport, wire, Some(store), None, Limits::default(), rng);
-        self.beside = Some(Beside::new(&mut node, Inline::default()));
+        self.beside = Some(Beside::new(&mut node, 1, Inline::default()));
         self.world.start(0, node);
     }
 
@@ -349,12 +367,12 @@ impl Scene {
     }
 
     fn answered(&mut self) -> usize {
-        let answer = |at| self.world.node(at)?.state()?.client()?.answer.clone();
+        let answer = |at| self.world.node(at)?.state()?.of(0)?.client()?.answer.clone();
         (1..=CLIENTS + 1).map(answer).filter(|it| matches!(it, Some(Answer::Output(_)))).count()
     }
 
     fn saved(&mut self) -> Option<Snapshot> {
-        self.world.node(0)?.store()?.state()?.snapshot.clone()
+        self.world.node(0)?.store()?.state()?.of(0)?.snapshot.clone()
     }
 }
 
@@ -397,7 +415,7 @@ fn what_was_answered_is_there_after_crashes_at_any_time() {
         }
         apart += usize::from(!files(&scene.disk).is_empty());
         let node = scene.world.node(0).expect("it is up");
-        let state = node.state().and_then(ProcessState::server).expect("it takes part");
+        let state = node.state().and_then(|all| all.of(0)?.server()).expect("it takes part");
         let machine = state.log.as_ref().expect("it keeps one").replica.machine();
         for at in 1..=CLIENTS {
             let call = Call { client: Id::from((FIRST_CLIENT | at as u64) as usize), number: 1 };

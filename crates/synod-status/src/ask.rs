@@ -60,6 +60,9 @@ fn ask(cluster: &str, member: &Member, timeout: Duration) -> Told {
         .and_then(|mut answer| answer.body_mut().with_config().limit(LONGEST).read_to_string());
     let text = match text {
         Ok(text) => text,
+        Err(ureq::Error::Timeout(_)) => {
+            return Told::Silent(format!("{address}: does not answer within {} ms", timeout.as_millis()));
+        }
         Err(error) => return Told::Silent(format!("{address}: {error}")),
     };
     match serde_json::from_str::<Status>(&text) {
@@ -71,5 +74,22 @@ fn ask(cluster: &str, member: &Member, timeout: Duration) -> Told {
             other.member, other.cluster
         )),
         Err(error) => Told::Silent(format!("{address}: the answer is no status of this version: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_member_that_does_not_answer_is_silent_and_so_it_says_in_words() {
+        let deaf = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let http = deaf.local_addr().expect("an address");
+        let member = Member { id: 0, address: http, data: "data".into(), http: Some(http), redis: None };
+        let Told::Silent(why) = ask("c", &member, Duration::from_millis(50)) else {
+            panic!("nobody answers")
+        };
+        assert_eq!(why, format!("{http}: does not answer within 50 ms"));
     }
 }

@@ -6,7 +6,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::sync::Arc;
-use synod_server::status::{Latency, Role, Status};
+use synod_server::status::{GroupTold, Latency, Role, Status};
 
 /// The type of the answer.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -71,6 +71,30 @@ impl Out<'_> {
     }
 }
 
+/// The metrics of each group, if there are several.
+fn groups(out: &mut Out<'_>, status: &Status) -> fmt::Result {
+    type Value = fn(&GroupTold) -> Option<u64>;
+    let families: [(&str, &str, Value); 6] = [
+        ("group_leads", "1 if the member leads the group", |it| Some(u64::from(it.role == Role::Leader))),
+        ("group_leader_id", "The member that this one takes for the leader of the group", |it| it.leader),
+        ("group_chosen_instances", "Instances of the group up to the highest known to be chosen", |it| {
+            Some(it.log.chosen)
+        }),
+        ("group_executed_instances", "Instances of the group whose commands were executed", |it| {
+            it.log.executed
+        }),
+        ("group_queued_commands", "Commands of the group that have no instance yet", |it| {
+            Some(it.waiting.queue)
+        }),
+        ("group_keys", "Keys in the store of the group", |it| it.store.as_ref().map(|store| store.keys)),
+    ];
+    for (name, help, value) in families.into_iter().filter(|_| !status.groups.is_empty()) {
+        let values = status.groups.iter().filter_map(|it| Some((it.group.to_string(), value(it)? as f64)));
+        out.family((name, help, None), MetricType::Gauge, "group", values)?;
+    }
+    Ok(())
+}
+
 impl Collector for Told {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (status, mut out) = (&*self.0, Out(encoder));
@@ -99,6 +123,13 @@ impl Collector for Told {
         out.gauge("leads", "1 if the member leads", None, leads)?;
         if let Some(leader) = status.leader {
             out.gauge("leader_id", "The member that this one takes for the leader", None, leader)?;
+        }
+        if let Some(master) = status.master {
+            out.gauge("master_id", "The member that took mastership last", None, master.member)?;
+            out.gauge("master_token", "Its fencing token: the instance in which it did", None, master.token)?;
+            out.gauge("master_lease_milliseconds", "The lease of the master", None, master.lease_ms)?;
+            let here = u64::from(master.here);
+            out.gauge("is_master", "1 if the member answers reads without asking the others", None, here)?;
         }
         if let Some(ballot) = status.ballot {
             out.gauge("ballot_round", "The round of the highest ballot known", None, ballot.round)?;
@@ -135,6 +166,7 @@ impl Collector for Told {
         let differ = log.differ.len() as u64;
         out.gauge("differing_members", "Members known to have executed something else", None, differ)?;
 
+        groups(&mut out, status)?;
         out.gauge("queued_commands", "Commands that have no instance yet", None, waiting.queue)?;
         out.gauge("waiting_commands", "Clients' commands without an answer", None, waiting.commands)?;
         out.gauge("waiting_questions", "Clients' questions without an answer", None, waiting.questions)?;
@@ -142,6 +174,8 @@ impl Collector for Told {
         if let Some(store) = &status.store {
             out.gauge("keys", "Keys in the store", None, store.keys)?;
             out.gauge("sessions", "Open sessions of clients", None, store.sessions)?;
+            out.gauge("store", "The charge of what the store holds", bytes, store.bytes)?;
+            out.gauge("store_limit", "The most that the store may hold", bytes, store.most_bytes)?;
         }
 
         out.gauge("journal", "The journal file", bytes, disk.journal_bytes)?;
@@ -152,7 +186,7 @@ impl Collector for Told {
             out.gauge("memory_resident", "Memory of the process in RAM", bytes, memory)?;
         }
         out.gauge("value_limit", "The longest value that is taken", bytes, limits.max_value)?;
-        out.gauge("message_limit", "The longest message", bytes, limits.max_message)?;
+        out.gauge("message_limit", "The longest message to or from a client", bytes, limits.max_message)?;
         out.gauge("datagram_limit", "The longest datagram", bytes, limits.datagram)?;
 
         out.counter("steps", "Events stepped through the actor", None, work.steps)?;
@@ -171,7 +205,7 @@ impl Collector for Told {
 
         let peers = || status.peers.iter();
         let connected = peers().map(|peer| (peer.member.to_string(), f64::from(u8::from(peer.connected))));
-        let what = ("peer_connected", "1 if the two members can talk", None);
+        let what = ("peer_connected", "1 if there is a session with the peer, silent or not", None);
         out.family(what, MetricType::Gauge, "peer", connected)?;
         let heard =
             peers().filter_map(|peer| Some((peer.member.to_string(), peer.heard_ms? as f64 / 1000.0)));

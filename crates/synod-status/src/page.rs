@@ -2,6 +2,7 @@
 
 use crate::ask::Told;
 use maud::{DOCTYPE, Markup, html};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use synod_server::status::{ElectionTold, Role, SECONDS, Status};
 
@@ -36,6 +37,7 @@ pub(crate) fn page(cluster: &str, me: u64, members: &[(u64, Told)]) -> Markup {
                 main #content {
                     (heading(cluster, members, leader))
                     (table(members, leader))
+                    (groups(members))
                     @if let Some(mine) = mine { (own(mine, members)) }
                     footer {
                         "Told by member " (me) ". Also here: " a href="metrics" { "metrics" } ", "
@@ -63,7 +65,10 @@ fn heading(cluster: &str, members: &[(u64, Told)], leader: Option<&Status>) -> M
     let (ready, all) = (members.iter().filter(|(_, told)| well(told)).count(), members.len());
     let rate = leader.and_then(|leader| leader.seconds.last()).map_or(0, |second| second.executed);
     let answer = leader.and_then(|leader| leader.latency.answer.p99_seconds);
-    let keys = leader.and_then(|leader| leader.store.as_ref()).map(|store| (store.keys, store.sessions));
+    let keys = leader.and_then(|leader| leader.store.as_ref()).map(|store| {
+        let held = format!("{} of {} held", bytes(store.bytes), bytes(store.most_bytes));
+        (store.keys, format!("{}; {} open sessions", held, grouped(store.sessions)))
+    });
     html! {
         header {
             h1 { (cluster) }
@@ -72,6 +77,12 @@ fn heading(cluster: &str, members: &[(u64, Told)], leader: Option<&Status>) -> M
                     span.good { "member " (leader.member) " leads" }
                 } @else {
                     span.bad { "no leader is heard of" }
+                }
+                @if let Some(master) = leader.and_then(|leader| leader.master) {
+                    span class=(if master.here { "good" } else { "so-so" }) {
+                        "member " (master.member) @if master.here { " is master" } @else { " was master last" }
+                        ", token " (grouped(master.token)) ", lease " (master.lease_ms) " ms"
+                    }
                 }
                 span class=(if ready == all { "good" } else if ready > all / 2 { "so-so" } else { "bad" }) {
                     (ready) " of " (all) " members ready"
@@ -82,8 +93,8 @@ fn heading(cluster: &str, members: &[(u64, Told)], leader: Option<&Status>) -> M
             (tile("chosen", &grouped(chosen(members)), "instances of the log"))
             (tile("a second", &grouped(rate), "instances executed at the leader"))
             (tile("answers", &duration(answer), "p99 of the last minute at the leader"))
-            @if let Some((keys, sessions)) = keys {
-                (tile("keys", &grouped(keys), &format!("{} open sessions", grouped(sessions))))
+            @if let Some((keys, about)) = keys {
+                (tile("keys", &grouped(keys), &about))
             } @else if let Some(leader) = leader {
                 (tile("clients", &grouped(leader.waiting.clients), "known to the leader"))
             }
@@ -122,6 +133,53 @@ fn table(members: &[(u64, Told)], leader: Option<&Status>) -> Markup {
                             Told::Status(status) => (row(status, chosen, leader)),
                             Told::Off => (silent(*id, "has no http address in the configuration")),
                             Told::Silent(why) => (silent(*id, why)),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The groups, where there are several: who leads each, and how far each member is.
+fn groups(members: &[(u64, Told)]) -> Markup {
+    let statuses = || members.iter().filter_map(|(_, told)| told.status());
+    let most = statuses().map(|status| status.groups.len()).max().unwrap_or(0);
+    let of =
+        |group: usize| statuses().filter_map(move |status| Some((status.member, status.groups.get(group)?)));
+    html! {
+        @if most > 0 {
+            section {
+                h2 { "Groups" }
+                table {
+                    thead {
+                        tr {
+                            th { "group" }
+                            th { "leader" }
+                            th.n { "ballot" }
+                            th.n { "chosen" }
+                            th.n { "keys" }
+                            @for status in statuses() { th.n { "executed at " (status.member) } }
+                        }
+                    }
+                    tbody {
+                        @for group in 0..most {
+                            @let leads = of(group).filter(|(_, told)| told.role == Role::Leader).max_by_key(|(_, told)| told.ballot);
+                            tr {
+                                td data-label="group" { b { (group) } }
+                                td data-label="leader" {
+                                    @if let Some((leader, _)) = leads { span.good { (leader) } } @else { span.bad { "none" } }
+                                }
+                                td.n data-label="ballot" { (or_dash(leads.and_then(|(_, told)| told.ballot))) }
+                                td.n data-label="chosen" { (or_dash(of(group).map(|(_, told)| told.log.chosen).max().map(grouped))) }
+                                td.n data-label="keys" {
+                                    (or_dash(leads.and_then(|(_, told)| told.store.as_ref()).map(|store| grouped(store.keys))))
+                                }
+                                @for status in statuses() {
+                                    @let executed = status.groups.get(group).and_then(|told| told.log.executed);
+                                    td.n data-label="executed" { (or_dash(executed.map(grouped))) }
+                                }
+                            }
                         }
                     }
                 }
@@ -242,13 +300,16 @@ fn elections(members: &[(u64, Told)]) -> Vec<&ElectionTold> {
     let mut all: Vec<&ElectionTold> =
         statuses.flat_map(|status| &status.elections).filter(|told| told.leader.is_some()).collect();
     all.sort_by_key(|told| told.unix_ms);
-    // Each member sees the same change a little later than the first.
-    all.dedup_by_key(|told| told.leader);
+    // Each member sees the same change a little later than the first, and in between it may see those of other groups.
+    let mut leaders = BTreeMap::new();
+    all.retain(|told| leaders.insert(told.group, told.leader) != Some(told.leader));
     all
 }
 
 fn recent(members: &[(u64, Told)], now: u64) -> Markup {
     let elections = elections(members);
+    let is_divided =
+        members.iter().filter_map(|(_, told)| told.status()).any(|status| !status.groups.is_empty());
     html! {
         h3 { "Recent elections" }
         @if elections.is_empty() { p.dim { "no member has led since its start" } }
@@ -256,7 +317,10 @@ fn recent(members: &[(u64, Told)], now: u64) -> Markup {
             @for election in elections.iter().rev().take(8) {
                 li {
                     time { (clock(election.unix_ms)) }
-                    span { "member " (election.leader.unwrap_or_default()) " leads" }
+                    span {
+                        "member " (election.leader.unwrap_or_default()) " leads"
+                        @if is_divided { " group " (election.group) }
+                    }
                     small { (span_of(now.saturating_sub(election.unix_ms) / 1000)) " ago" }
                 }
             }
@@ -403,7 +467,8 @@ mod tests {
 
     #[test]
     fn an_election_that_several_members_saw_is_told_once_and_from_the_first_moment() {
-        let told = |unix_ms, leader| ElectionTold { unix_ms, leader, ballot: None };
+        let in_group = |group, unix_ms, leader| ElectionTold { group, unix_ms, leader, ballot: None };
+        let told = |unix_ms, leader| in_group(0, unix_ms, leader);
         let member = |id, elections| {
             (id, Told::Status(Box::new(Status { member: id, elections, ..Status::default() })))
         };
@@ -414,6 +479,12 @@ mod tests {
         ];
         let seen: Vec<_> = elections(&members).iter().map(|told| (told.unix_ms, told.leader)).collect();
         assert_eq!(seen, [(10, Some(0)), (60, Some(1))]);
+        let of_two_groups = |by| {
+            vec![in_group(0, 10 + by, Some(0)), in_group(1, 15 + by, Some(1)), in_group(0, 30 + by, Some(2))]
+        };
+        let members: Vec<_> = (0..3).map(|id| member(id, of_two_groups(id))).collect();
+        let seen: Vec<_> = elections(&members).iter().map(|told| (told.unix_ms, told.group)).collect();
+        assert_eq!(seen, [(10, 0), (15, 1), (30, 0)]);
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! not by the words. If it went by the words, a client that asks later at a server that is behind would get the answer to an
 //! earlier call (L1). So the call stands before the command in the log. The server that was asked writes it there, from the
 //! sender and the number of the message.
+//!
+//! Where one server is master, a *fence* stands behind the call: the instance since which that server is master. What it means is for `mastery` to say.
 
-use crate::ballot::Value;
+use crate::ballot::{Instance, Value};
 use stateright::actor::Id;
 use std::fmt;
 
@@ -36,28 +38,49 @@ pub struct LogEntry {
 }
 
 impl LogEntry {
-    /// The most bytes by which it is longer than its command: two numbers of at most twenty digits, a dot and a space.
-    pub const COSTS: usize = 42;
+    /// The most bytes by which it is longer than its command: three numbers of at most twenty digits, a dot, an at sign and a space.
+    pub const COSTS: usize = 63;
 
     /// The value that stands for it in the log.
     pub fn value(&self) -> Value {
         Value::from([self.head().as_bytes(), self.command.as_bytes()].concat().as_slice())
     }
 
-    /// The part of that value that stands before the command.
-    pub fn head(&self) -> String {
-        format!("{:?} ", self.call)
+    /// The value that stands for it behind a fence, as in `3.1@7 x`.
+    pub fn fenced(&self, fence: Instance) -> Value {
+        Value::from([self.head_with(Some(fence)).as_bytes(), self.command.as_bytes()].concat().as_slice())
     }
 
-    /// The command and call that a value stands for, if it stands for any. No two values stand for the same.
+    /// The part of that value that stands before the command.
+    pub fn head(&self) -> String {
+        self.head_with(None)
+    }
+
+    fn head_with(&self, fence: Option<Instance>) -> String {
+        match fence {
+            None => format!("{:?} ", self.call),
+            Some(Instance(fence)) => format!("{:?}@{fence} ", self.call),
+        }
+    }
+
+    /// The command and call that a value stands for, if it stands for any. No two values stand for the same, but for the fence.
     pub fn read(value: &Value) -> Option<LogEntry> {
+        LogEntry::read_fenced(value).map(|(logged, _)| logged)
+    }
+
+    /// The same and the fence, if there is one.
+    pub fn read_fenced(value: &Value) -> Option<(LogEntry, Option<Instance>)> {
         let bytes = value.as_bytes();
         let space = bytes.iter().take(LogEntry::COSTS).position(|byte| *byte == b' ')?;
         let (client, number) = std::str::from_utf8(&bytes[..space]).ok()?.split_once('.')?;
+        let (number, fence) = match number.split_once('@') {
+            None => (number, None),
+            Some((number, fence)) => (number, Some(Instance(fence.parse().ok()?))),
+        };
         let (client, number): (u64, u64) = (client.parse().ok()?, number.parse().ok()?);
         let call = Call { client: Id::from(usize::try_from(client).ok()?), number };
         let logged = LogEntry { call, command: Value::from(&bytes[space + 1..]) };
-        (logged.head().as_bytes() == &bytes[..=space]).then_some(logged)
+        (logged.head_with(fence).as_bytes() == &bytes[..=space]).then_some((logged, fence))
     }
 }
 
@@ -72,6 +95,12 @@ mod tests {
                 LogEntry { call: Call { client: client.into(), number }, command: Value::from(command) };
             let value = logged.value();
             assert!(value.as_bytes().len() <= command.len() + LogEntry::COSTS);
+            assert_eq!(LogEntry::read_fenced(&value), Some((logged.clone(), None)));
+            for fence in [0, u64::MAX].map(Instance) {
+                let fenced = logged.fenced(fence);
+                assert!(fenced.as_bytes().len() <= command.len() + LogEntry::COSTS);
+                assert_eq!(LogEntry::read_fenced(&fenced), Some((logged.clone(), Some(fence))));
+            }
             assert_eq!(LogEntry::read(&value), Some(logged));
         }
         for text in [
@@ -85,6 +114,10 @@ mod tests {
             " 3.1 x",
             "3.1.1 x",
             "-3.1 x",
+            "3.1@ x",
+            "3.1@01 x",
+            "3.1@1@1 x",
+            "3@1.1 x",
             "99999999999999999999.1 x",
         ] {
             assert_eq!(LogEntry::read(&Value::from(text)), None, "{text:?}");

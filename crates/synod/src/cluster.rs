@@ -1,7 +1,7 @@
 //! The configuration that every process knows: which roles each process plays, what a quorum is, and how values are learned. It
 //! is fixed for a run.
 
-use crate::ballot::{Instance, Value};
+use crate::ballot::{Ballot, Instance, Value};
 use crate::election::Election;
 use crate::machine::Machine;
 use crate::per_instance::ITEM_COSTS;
@@ -46,9 +46,12 @@ pub struct Cluster {
     /// client waits, and no read is answered that needs a ballot. Clients listed in `clients` do not count, since the learners
     /// tell them.
     pub waiting_limit: usize,
-    /// The longest value, in bytes, that a process takes from a client or accepts from a proposer. A longer one is ignored, so
-    /// that a report about any accepted value fits into [`Cluster::longest_message`].
+    /// The longest value, in bytes, that a process takes from a client, and that it makes of commands that share an instance.
     pub max_value: usize,
+    /// The longest value, in bytes, that a process accepts from a proposer. A longer one is ignored, so that a report about any accepted
+    /// value fits into [`Cluster::longest_message`]. No process may have a `max_value` above that of any other process here: what it
+    /// proposes is not chosen otherwise, and neither is anything after it. So this is no setting that changes while processes run.
+    pub max_accepted: usize,
     /// The bytes that a process keeps of long values that clients wait for. A value is long if it exceeds an even share of this:
     /// one `waiting_limit`-th. A long value beyond the limit is ignored, and the client asks again; one is always kept. Together
     /// with as many short values as `waiting_limit` allows, at most twice this number of bytes is kept.
@@ -87,6 +90,38 @@ pub struct Log {
     /// The rule for snapshots, if servers take them and forget the log below. Once one server has, all must go on doing so, since
     /// a server that is behind needs the snapshot.
     pub truncate: Option<Truncate>,
+    /// The rule by which this server takes mastership when it leads, if it does. A master answers questions from what it has executed, without asking the
+    /// others, and commands are taken by the master alone (spec E2). What stands in the log means the same with this rule and without. But a server without it
+    /// never takes mastership: if it leads after another server took it, clients wait until it leads no more. So all servers should have it, or none.
+    pub master: Option<Lease>,
+    /// The rule by which members change, if they do. The cluster then lists all processes that can be members, each acceptor at the place
+    /// that is its id, and its quorums count the members of the first configuration.
+    pub members: Option<Members>,
+}
+
+/// The rule by which members change through the log (spec E3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Members {
+    /// The ids of those who may ask for a change. Neither a peer nor a client has one.
+    pub operators: Range<usize>,
+    /// The most instances that a new member may be behind when its wish to join is executed.
+    pub lag: u64,
+}
+
+/// The durations of mastership, which is taken through the log (spec E1).
+///
+/// If clocks gain or lose at most e of real time, no two servers are master at one moment, if `hold` / (1 - e) is *less* than `lease` / (1 + e). If they
+/// are equal, one may begin at the moment at which the other ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The time for which a server is master by a take, counted from before it proposes it.
+    pub hold: Duration,
+    /// The time for which others leave mastership alone, counted from when they execute a take. Whole milliseconds.
+    pub lease: Duration,
+    /// The time after which a master takes mastership once more, counted from when it executed the take before. `None`: when its time is over.
+    pub renew: Option<Range<Duration>>,
+    /// The time after which a server that has just started wants mastership for the first time. `None`: once it has left it to another.
+    pub seek: Option<Range<Duration>>,
 }
 
 /// The instances at which servers take snapshots, and what they keep and send of them (spec D9).
@@ -103,6 +138,8 @@ pub struct Truncate {
     pub spare_bytes: u64,
     /// The bytes of a snapshot that one message holds. At least 1.
     pub chunk: usize,
+    /// The number of chunks that a server asks for before the first of them has come. At least 1.
+    pub ahead: u64,
     /// The longest snapshot, in bytes, that is taken over from another server.
     pub most: u64,
 }
@@ -116,9 +153,28 @@ impl Truncate {
 }
 
 impl Cluster {
-    /// The index of an acceptor, `None` for any other process.
+    /// The index of an acceptor, `None` for any other process. Where members change it is the id, whoever else is a member.
     pub(crate) fn acceptor(&self, id: Id) -> Option<usize> {
-        self.acceptors.iter().position(|acceptor| *acceptor == id)
+        let place = self.acceptors.iter().position(|acceptor| *acceptor == id)?;
+        Some(if self.has_members_that_change() { usize::from(id) } else { place })
+    }
+
+    /// All acceptors with their indices.
+    pub(crate) fn indexed(&self) -> impl Iterator<Item = (usize, Id)> + '_ {
+        let changes = self.has_members_that_change();
+        self.acceptors
+            .iter()
+            .enumerate()
+            .map(move |(place, id)| (if changes { usize::from(*id) } else { place }, *id))
+    }
+
+    /// True if a ballot is one of a proposer of this cluster.
+    pub(crate) fn counts(&self, ballot: Ballot) -> bool {
+        self.proposers.iter().any(|(_, number)| *number == ballot.proposer)
+    }
+
+    fn has_members_that_change(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.members.is_some())
     }
 
     /// True if a client may wait once more, where clients wait at `instances` instances and `here` clients wait at this one, if
@@ -153,7 +209,7 @@ impl Cluster {
     pub fn longest_message(&self) -> usize {
         let chunk =
             self.log.as_ref().and_then(|log| log.truncate.as_ref()).map_or(0, |truncate| truncate.chunk);
-        let report = self.report.max(self.max_value.saturating_add(ITEM_COSTS));
+        let report = self.report.max(self.max_accepted.saturating_add(ITEM_COSTS));
         report.max(chunk).saturating_add(MESSAGE_COSTS)
     }
 

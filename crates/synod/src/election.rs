@@ -1,7 +1,7 @@
 //! The data of an election: who may lead, what members say, what they wait for and what they believe. The rules are in
 //! `progress/election.rs`.
 
-use crate::quorum::Quorums;
+use crate::quorum::{AcceptorSet, Quorums};
 use serde::{Deserialize, Serialize};
 use stateright::actor::Id;
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ pub enum Beat {
     },
     /// The answer: I follow you.
     Follow,
+    /// A leader hands leadership over: follow this member, and not me.
+    Cede(Id),
 }
 
 impl fmt::Debug for Beat {
@@ -27,6 +29,7 @@ impl fmt::Debug for Beat {
             Beat::Heartbeat { backed: false } => "Heartbeat",
             Beat::Heartbeat { backed: true } => "Heartbeat(backed)",
             Beat::Follow => "Follow",
+            Beat::Cede(heir) => return write!(f, "Cede({})", usize::from(*heir)),
         })
     }
 }
@@ -59,7 +62,7 @@ pub struct Pace {
 /// The beliefs of a member. All of them are volatile: a member that comes back from a crash suspects nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ElectionState {
-    /// Places of the members that were not heard of for too long. A member that no quorum answered suspects itself.
+    /// Places of the members that were not heard of for too long, and of those that are no members at present. A member that no quorum answered suspects itself.
     pub suspected: BTreeSet<usize>,
     /// The number of times that the time before a suspicion was doubled.
     pub doubled: u32,
@@ -77,9 +80,11 @@ pub struct ElectionState {
 /// The members of an election, and how they elect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Election {
-    /// All members; the first that is not suspected is followed.
+    /// All that can be members; the first that is not suspected is followed.
     pub members: Vec<Id>,
-    /// The quorums of members, in their order. One of them has to follow a member before it may begin ballots. `None`: no quorum
+    /// The ids of those that are members at present, where members change. `None`: all are.
+    pub among: Option<AcceptorSet>,
+    /// The quorums of members: by their order, or where members change by their ids. One of them has to follow a member before it may begin ballots. `None`: no quorum
     /// has to, since the members are not the acceptors.
     pub backing: Option<Quorums>,
     /// The durations.

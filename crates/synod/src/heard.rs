@@ -5,7 +5,7 @@
 //! here, from the message and its sender, before any role sees the message. `MESSAGES.md` has the same rules as a table, and the
 //! tests below hold the table against every message.
 
-use crate::ballot::{Ballot, Value};
+use crate::ballot::Ballot;
 use crate::call::LogEntry;
 use crate::cluster::Cluster;
 use crate::message::{Ask, Msg};
@@ -19,20 +19,27 @@ impl Cluster {
             Msg::Ask(ask) => self.takes(ask),
             // Enforces V1: a ballot is the proposer's that draws it, so that no two issue a value in one.
             Msg::Prepare { ballot, .. } | Msg::Confirm { ballot, .. } => self.draws(src, *ballot),
-            // An accepted value has to fit into a later report.
-            Msg::Accept { ballot, value, .. } => self.draws(src, *ballot) && self.fits(value),
+            // An accepted value has to fit into a later report. The longest that this process takes from clients is no measure: a proposer
+            // may have been started with another, and a value that it issues and others drop would hold up all that come after it.
+            Msg::Accept { ballot, value, .. } => {
+                self.draws(src, *ballot) && value.as_bytes().len() <= self.max_accepted
+            }
             // Enforces P2c, B0, L1: each message counts for the acceptor that sent it.
             Msg::Promise { .. } | Msg::Accepted { .. } | Msg::Confirmed { .. } => self.is_acceptor(src),
             // A nack about a ballot that nobody can have drawn would silence a proposer that goes above it.
             Msg::Nack { promised, .. } => self.is_acceptor(src) && promised.can_be_drawn(),
             // Enforces B0: only a process that can know a choice announces it.
             Msg::Chosen { .. } => self.is_learner(src) || self.is_proposer(src),
-            // Enforces B0, X1: only servers tell each other what was chosen and executed.
+            // Enforces B0, X1, E1: only servers tell each other what was chosen and executed, and yield mastership, each its own.
             Msg::CatchUp { .. }
             | Msg::CatchUpReply { .. }
             | Msg::Chunk { .. }
             | Msg::Fetch { .. }
-            | Msg::Checksum { .. } => self.is_server(src),
+            | Msg::Checksum { .. }
+            | Msg::Yield { .. }
+            | Msg::Removed { .. } => self.is_server(src),
+            // No member has another hand mastership over. The program that runs a server speaks to it in a name that is no member's.
+            Msg::Give { .. } => !self.plays_a_role(src),
             Msg::Beat(_) => self.election.as_ref().is_some_and(|election| election.members.contains(&src)),
             // Answers are for clients.
             Msg::Response { .. } | Msg::Unset { .. } | Msg::Output { .. } | Msg::Redirect { .. } => false,
@@ -46,18 +53,25 @@ impl Cluster {
 
     fn takes(&self, ask: &Ask) -> bool {
         match ask {
-            Ask::Read { .. } => true,
-            Ask::Request { value, .. } => self.fits(value),
-            // In the log the call stands before the command.
-            Ask::Submit { command, .. } => {
-                command.as_bytes().len().saturating_add(LogEntry::COSTS) <= self.max_value
-            }
-            Ask::Query { command, .. } | Ask::StaleQuery { command, .. } => self.fits(command),
+            // A server that keeps a log says of those that are too long that they are: see `too_long`.
+            Ask::Read { .. } | Ask::Submit { .. } | Ask::Query { .. } | Ask::StaleQuery { .. } => true,
+            Ask::Request { value, .. } => value.as_bytes().len() <= self.max_value,
         }
     }
 
-    fn fits(&self, value: &Value) -> bool {
-        value.as_bytes().len() <= self.max_value
+    /// The number of a call that is too long to be taken, if it is one.
+    pub(crate) fn too_long(&self, ask: &Ask) -> Option<u64> {
+        let (number, length) = match ask {
+            // In the log the call stands before the command.
+            Ask::Submit { number, command } => {
+                (number, command.as_bytes().len().saturating_add(LogEntry::COSTS))
+            }
+            Ask::Query { number, command } | Ask::StaleQuery { number, command } => {
+                (number, command.as_bytes().len())
+            }
+            Ask::Request { .. } | Ask::Read { .. } => return None,
+        };
+        (length > self.max_value).then_some(*number)
     }
 
     fn is_acceptor(&self, id: Id) -> bool {
@@ -72,6 +86,10 @@ impl Cluster {
         self.learners.contains(&id)
     }
 
+    fn plays_a_role(&self, id: Id) -> bool {
+        self.is_acceptor(id) || self.is_proposer(id) || self.is_learner(id)
+    }
+
     /// A server plays all three roles.
     fn is_server(&self, id: Id) -> bool {
         self.is_acceptor(id) && self.is_proposer(id) && self.is_learner(id)
@@ -81,7 +99,7 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ballot::Instance;
+    use crate::ballot::{Instance, Value};
     use crate::cluster::Learning;
     use crate::election::{Beat, Election, Pace};
     use crate::per_instance::PerInstance;
@@ -111,9 +129,10 @@ mod tests {
             nacks: true,
             report: usize::MAX,
             max_value: 8 + LogEntry::COSTS,
+            max_accepted: 10 + LogEntry::COSTS,
             keeps: usize::MAX,
             log: None,
-            election: Some(Election { members: ids(proposers), backing: None, pace }),
+            election: Some(Election { members: ids(proposers), among: None, backing: None, pace }),
         }
     }
 
@@ -144,6 +163,10 @@ mod tests {
             Msg::Checksum { .. } => "Checksum",
             Msg::Beat(Beat::Heartbeat { .. }) => "Heartbeat",
             Msg::Beat(Beat::Follow) => "Follow",
+            Msg::Beat(Beat::Cede(_)) => "Cede",
+            Msg::Give { .. } => "Give",
+            Msg::Yield { .. } => "Yield",
+            Msg::Removed { .. } => "Removed",
         }
     }
 
@@ -175,6 +198,10 @@ mod tests {
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),
             Msg::Beat(Beat::Follow),
+            Msg::Beat(Beat::Cede(0.into())),
+            Msg::Give { since: Instance(0), heir: 0.into() },
+            Msg::Yield { token: Instance(0) },
+            Msg::Removed { number },
         ]
     }
 
@@ -227,7 +254,12 @@ mod tests {
                 let [from, to] = table.get(name).unwrap_or_else(|| panic!("{name} is not in the table"));
                 let may = |kind: &str| {
                     let is_asked = from.contains("anyone");
-                    is_asked || from.contains(kind) || (kind == "server" && !from.contains("client"))
+                    let is_own = from.contains("owner");
+                    let is_roles = !from.contains("client") && !is_own;
+                    is_asked
+                        || from.contains(kind)
+                        || (kind == "server" && is_roles)
+                        || (kind == "stranger" && is_own)
                 };
                 for by_client in [true, false] {
                     let expected: BTreeSet<&str> = if to.contains("client") == by_client {
@@ -292,17 +324,22 @@ mod tests {
     fn a_value_that_is_too_long_is_neither_asked_for_nor_accepted() {
         let cluster = cluster([0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
         let (instance, number, ballot) = (Instance(1), 1, Ballot { round: 1, proposer: 1 });
-        for (length, expected) in [(0, true), (8, true), (9, false), (1000, false)] {
+        for (length, expected) in [(0, true), (8, true), (9, false), (10, false), (11, false), (1000, false)]
+        {
             let command = Value::from(vec![7; length].as_slice());
             let value = Value::from(vec![7; length + LogEntry::COSTS].as_slice());
-            for msg in [
-                Ask::Request { instance, value: value.clone() }.into(),
-                Ask::Submit { number, command }.into(),
-                Ask::Query { number, command: value.clone() }.into(),
-                Ask::StaleQuery { number, command: value.clone() }.into(),
-                Msg::Accept { ballot, instance, value: value.clone() },
+            let request = Ask::Request { instance, value: value.clone() }.into();
+            assert_eq!(cluster.hears(0.into(), &request), expected, "{length}: {request:?}");
+            // A proposer that takes more from clients than this process is heard all the same.
+            let accept = Msg::Accept { ballot, instance, value: value.clone() };
+            assert_eq!(cluster.hears(0.into(), &accept), length <= 10, "{length}: {accept:?}");
+            for ask in [
+                Ask::Submit { number, command },
+                Ask::Query { number, command: value.clone() },
+                Ask::StaleQuery { number, command: value.clone() },
             ] {
-                assert_eq!(cluster.hears(0.into(), &msg), expected, "{length}: {msg:?}");
+                assert_eq!(cluster.too_long(&ask), (!expected).then_some(number), "{length}: {ask:?}");
+                assert!(cluster.hears(0.into(), &ask.into()), "it has an answer all the same");
             }
             // A chosen value is learned, however long: it was accepted.
             assert!(cluster.hears(0.into(), &Msg::Chosen { instance, value }));

@@ -27,6 +27,9 @@
 //! | `log` | `state`, `replica` | nothing: the state of a server, and its copy of the machine |
 //! | | `sequence` | a leader issues within the window and leaves no gap; commands are executed in the order of their instances |
 //! | | `confirm` | a question is answered without the log only from a state that misses nothing chosen before it came |
+//! | | `mastery` | the log alone says who took mastership, and each take follows the one that its proposer had seen; what was written under one master has no effect under the next: E2 |
+//! | | `lease` | no two servers believe themselves master at one moment: E1 |
+//! | | `membership` | the members of an instance are a function of the log |
 //! | | `snapshot` | what is forgotten of the log is in a snapshot on stable storage; servers that diverged stop |
 //! | `progress` | `retry` | nothing that safety needs: when a ballot begins, and when it is given up |
 //! | | `election` | nothing that safety needs: whom each member takes for the leader |
@@ -52,10 +55,15 @@ mod progress;
 mod quorum;
 mod roles;
 
+pub use crate::log::changes::Change;
+pub use crate::log::mastery::{Mastership, is_take};
+pub use crate::log::membership::Membership;
 pub use crate::log::replica::Replica;
 pub use crate::log::state::{
-    Arriving, LogState, Needs, Question, Questions, ServerState, Snapshot, Snapshots,
+    Answering, Arriving, LeaseState, Lent, LogState, Needs, Open, Question, Questions, ServerState, Snapshot,
+    Snapshots,
 };
+pub use crate::log::views::Configuration;
 pub use actors::client::{Answer, Asking, Client, ClientState, Want};
 pub use actors::elector::Elector;
 pub use actors::process::Process;
@@ -64,13 +72,13 @@ pub use actors::state::ProcessState;
 pub use ballot::{Ballot, Instance, Proposal, Value};
 pub use batch::commands;
 pub use call::{Call, LogEntry};
-pub use cluster::{Cluster, Learning, Log, Truncate};
+pub use cluster::{Cluster, Learning, Lease, Log, Members, Truncate};
 pub use election::{Beat, Election, ElectionState, ElectionTimer, Pace};
 pub use machine::Machine;
-pub use message::{Ask, Msg, Timer};
+pub use message::{Ask, Msg, Slot, Timer};
 pub use per_instance::{DiffItem, PerInstance};
 pub use progress::retry::Retry;
-pub use quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, QuorumRule, Quorums};
+pub use quorum::{AcceptorSet, MAX_ACCEPTORS, MAX_MEMBERS, QuorumError, QuorumRule, Quorums};
 pub use roles::acceptor::AcceptorState;
 pub use roles::learner::{LearnerState, Votes};
 pub use roles::proposer::{Gaps, Phase, ProposerState, Readers};

@@ -21,6 +21,13 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// The output of a command that changes nothing, without executing it; `None` for any other command.
     fn query(&self, command: &Value) -> Option<Value>;
 
+    /// The answer to a command or a question that is too long to be taken, where `most` bytes are the most. It depends on nothing else. Without one, the
+    /// client is not answered.
+    fn too_long(&self, most: usize) -> Option<Value> {
+        let _ = most;
+        None
+    }
+
     /// The whole state as bytes: the same bytes for equal machines, and different ones for different machines.
     fn snapshot(&self) -> Vec<u8>;
 

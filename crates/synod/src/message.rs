@@ -167,7 +167,7 @@ pub enum Msg {
         /// The chunk's bytes.
         bytes: Value,
     },
-    /// Server to server: please send the chunk of that snapshot from this byte on.
+    /// Server to server: please send the chunk of that snapshot from this byte on, and keep the snapshot as long as I ask for it.
     Fetch {
         /// The snapshot: all commands below this instance were executed.
         of: Instance,
@@ -185,6 +185,23 @@ pub enum Msg {
     },
     /// Member to member of an election.
     Beat(Beat),
+    /// Server to server: I am not master by this take of mine any more, and will not be again.
+    Yield {
+        /// The token of the take.
+        token: Instance,
+    },
+    /// The owner of a server to it: if this is your tenure, please hand leadership and mastership to that server.
+    Give {
+        /// The first instance of the tenure.
+        since: Instance,
+        /// The server that is to be master next.
+        heir: Id,
+    },
+    /// Server to server: you are no member any more.
+    Removed {
+        /// The number of the last configuration that the sender knows. The receiver is not in it.
+        number: u64,
+    },
 }
 
 impl From<Ask> for Msg {
@@ -280,6 +297,9 @@ impl fmt::Debug for Msg {
             Msg::Fetch { of, sum, at } => write!(f, "Fetch({at}.., all below {of:?}, {sum:016x})"),
             Msg::Checksum { below, sum } => write!(f, "Checksum(all below {below:?}, {sum:016x})"),
             Msg::Beat(beat) => beat.fmt(f),
+            Msg::Yield { token } => write!(f, "Yield({token:?})"),
+            Msg::Give { since, heir } => write!(f, "Give({since:?}, {})", usize::from(*heir)),
+            Msg::Removed { number } => write!(f, "Removed({number})"),
         }
     }
 }
@@ -299,4 +319,30 @@ pub enum Timer {
     Snapshot,
     /// A timer of an election.
     Election(ElectionTimer),
+    /// A server no longer believes itself master by one of its takes.
+    Hold(Slot),
+    /// A server no longer leaves mastership to the one that took it.
+    Respect,
+    /// A server wants to be master, or to remain it.
+    Seek,
+}
+
+/// One of the two timers that end a server's mastership, which its takes use by turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Slot {
+    /// The one.
+    #[default]
+    A,
+    /// The other.
+    B,
+}
+
+impl Slot {
+    /// The timer of the next take.
+    pub(crate) fn other(self) -> Slot {
+        match self {
+            Slot::A => Slot::B,
+            Slot::B => Slot::A,
+        }
+    }
 }

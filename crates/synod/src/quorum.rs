@@ -6,9 +6,12 @@ use std::fmt;
 /// The most acceptors a system may have. With 16, whether quorums intersect is decided by looking at every subset.
 pub const MAX_ACCEPTORS: usize = 16;
 
-/// A set of acceptors, by their index in the cluster (0 to 15).
+/// All indices of acceptors are below this. Where members change, an index stands for one member and is never used again.
+pub const MAX_MEMBERS: usize = 128;
+
+/// A set of acceptors, by their index in the cluster (0 to 127).
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct AcceptorSet(u16);
+pub struct AcceptorSet(u128);
 
 impl AcceptorSet {
     /// No acceptor.
@@ -19,16 +22,16 @@ impl AcceptorSet {
         (0..count.min(MAX_ACCEPTORS)).collect()
     }
 
-    /// Adds the acceptor with this index; an index of 16 or more changes nothing.
+    /// Adds the acceptor with this index; an index of 128 or more changes nothing.
     pub fn insert(&mut self, index: usize) {
-        if index < MAX_ACCEPTORS {
+        if index < MAX_MEMBERS {
             self.0 |= 1 << index;
         }
     }
 
     /// True if the acceptor with this index is a member.
     pub fn contains(self, index: usize) -> bool {
-        index < MAX_ACCEPTORS && self.0 & (1 << index) != 0
+        index < MAX_MEMBERS && self.0 & (1 << index) != 0
     }
 
     /// The number of members.
@@ -53,16 +56,29 @@ impl AcceptorSet {
 
     /// The members' indices, in order.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..MAX_ACCEPTORS).filter(move |index| self.contains(*index))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let first = (rest != 0).then_some(rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some(first)
+        })
+    }
+
+    /// The members of either set.
+    #[must_use]
+    pub fn with(self, other: AcceptorSet) -> AcceptorSet {
+        AcceptorSet(self.0 | other.0)
+    }
+
+    /// The members of this set that are not members of `other`.
+    #[must_use]
+    pub fn without(self, other: AcceptorSet) -> AcceptorSet {
+        AcceptorSet(self.0 & !other.0)
     }
 
     /// All sets among the first `count` acceptors, smaller numbers first.
     fn subsets(count: usize) -> impl Iterator<Item = AcceptorSet> {
         (0..=AcceptorSet::first(count).0).map(AcceptorSet)
-    }
-
-    fn without(self, other: AcceptorSet) -> AcceptorSet {
-        AcceptorSet(self.0 & !other.0)
     }
 }
 
@@ -207,6 +223,10 @@ pub struct Quorums {
     acceptors: usize,
     phase1: QuorumRule,
     phase2: QuorumRule,
+    /// The indices of the acceptors, if they are not the first ones.
+    members: Option<AcceptorSet>,
+    /// Further systems of which a set has to hold a quorum too.
+    also: Vec<Quorums>,
 }
 
 impl Quorums {
@@ -233,7 +253,7 @@ impl Quorums {
         }
         match phase1.flaw(acceptors).or_else(|| phase2.flaw(acceptors)) {
             Some(flaw) => Err(QuorumError::Rule(flaw)),
-            None => Ok(Quorums { acceptors, phase1, phase2 }),
+            None => Ok(Quorums { acceptors, phase1, phase2, members: None, also: Vec::new() }),
         }
     }
 
@@ -242,14 +262,52 @@ impl Quorums {
         self.acceptors
     }
 
+    /// The rules, in words. Systems of the same rules have the same words.
+    pub fn rules(&self) -> String {
+        format!("{:?}/{:?}", self.phase1, self.phase2)
+    }
+
+    /// The same rules for these members, in the order of their indices. Nobody else counts.
+    ///
+    /// # Errors
+    /// As [`Quorums::new`].
+    pub fn among(&self, members: AcceptorSet) -> Result<Quorums, QuorumError> {
+        let quorums = Quorums::new(members.len(), self.phase1.clone(), self.phase2.clone())?;
+        Ok(Quorums { members: Some(members), ..quorums })
+    }
+
+    /// The system whose quorums hold one of this system and one of the other.
+    #[must_use]
+    pub fn and(mut self, other: Quorums) -> Quorums {
+        self.also.push(other);
+        self
+    }
+
+    /// The acceptors that count.
+    pub fn everyone(&self) -> AcceptorSet {
+        self.members.unwrap_or_else(|| AcceptorSet::first(self.acceptors))
+    }
+
+    /// The acceptors that count, as the rules know them: by their places.
+    fn counted(&self, set: AcceptorSet) -> AcceptorSet {
+        let Some(members) = self.members else { return set };
+        members.iter().enumerate().filter(|(_, index)| set.contains(*index)).map(|(place, _)| place).collect()
+    }
+
     /// True if promises of these acceptors finish phase 1.
     pub fn is_phase1(&self, set: AcceptorSet) -> bool {
-        self.phase1.admits(self.acceptors, set)
+        self.phase1.admits(self.acceptors, self.counted(set)) && self.also.iter().all(|it| it.is_phase1(set))
     }
 
     /// True if acceptances of these acceptors, in one ballot, choose a value.
     pub fn is_phase2(&self, set: AcceptorSet) -> bool {
-        self.phase2.admits(self.acceptors, set)
+        self.phase2.admits(self.acceptors, self.counted(set)) && self.also.iter().all(|it| it.is_phase2(set))
+    }
+
+    /// True if these acceptors meet every phase-2 quorum, so that none can choose a value behind their backs.
+    pub fn is_met_by(&self, set: AcceptorSet) -> bool {
+        let others = self.counted(self.everyone().without(set));
+        !self.phase2.admits(self.acceptors, others) && self.also.iter().all(|it| it.is_met_by(set))
     }
 
     /// A smallest phase-1 quorum and a smallest phase-2 quorum without a common member, if there are such.
@@ -344,6 +402,36 @@ mod tests {
         }
         assert_eq!(Quorums::forced(0, Majority, Majority), Err(QuorumError::Size(0)));
         assert_eq!(Quorums::forced(17, Majority, Majority), Err(QuorumError::Size(17)));
+    }
+
+    #[test]
+    fn members_count_by_their_indices_and_nobody_else_does() {
+        let majority = Quorums::new(3, Majority, Majority).expect("majorities meet");
+        let among = majority.among(set(&[1, 5, 99])).expect("three of them");
+        assert_eq!(among.everyone(), set(&[1, 5, 99]));
+        assert!(among.is_phase2(set(&[5, 99])) && !among.is_phase2(set(&[0, 2, 3, 99])));
+        assert!(among.is_met_by(set(&[1, 99])) && !among.is_met_by(set(&[0, 1, 2])));
+        // Half of an even number meets every majority, and is none.
+        let four = majority.among(set(&[1, 5, 7, 99])).expect("four of them");
+        assert!(four.is_met_by(set(&[1, 5])) && !four.is_phase1(set(&[1, 5])));
+        let both = among.and(four);
+        assert!(both.is_phase2(set(&[1, 5, 7])) && !both.is_phase2(set(&[1, 5])));
+        assert!(!both.is_met_by(set(&[7, 99])) && both.is_met_by(set(&[1, 99])));
+        assert_eq!(majority.among(AcceptorSet::EMPTY), Err(QuorumError::Size(0)));
+    }
+
+    /// Over all systems of majorities and of two flexible rules, a set meets every phase-2 quorum if it has a member in each.
+    #[test]
+    fn what_meets_every_quorum_is_found_without_looking_at_each() {
+        for (count, phase1, phase2) in
+            [(3, Majority, Majority), (4, Majority, Majority), (4, AtLeast(3), AtLeast(2))]
+        {
+            let quorums = Quorums::new(count, phase1, phase2).expect("they meet");
+            for set in AcceptorSet::subsets(count) {
+                let mut all = AcceptorSet::subsets(count).filter(|other| quorums.is_phase2(*other));
+                assert_eq!(quorums.is_met_by(set), all.all(|other| other.meets(set)), "{set:?} of {count}");
+            }
+        }
     }
 
     #[test]

@@ -29,7 +29,8 @@ impl World {
         let pace =
             Pace { beat: ms(50)..ms(80), suspect: ms(300)..ms(500), hold_off: ms(20)..ms(60), doublings: 6 };
         let backing = Some(quorums.clone());
-        let elector = Elector(Election { members: (0..members).map(Id::from).collect(), backing, pace });
+        let elector =
+            Elector(Election { members: (0..members).map(Id::from).collect(), among: None, backing, pace });
         let mut world = World {
             elector,
             quorums,

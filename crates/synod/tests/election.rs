@@ -40,9 +40,10 @@ fn cluster() -> Cluster {
         nacks: true,
         report: usize::MAX,
         max_value: usize::MAX,
+        max_accepted: usize::MAX,
         keeps: usize::MAX,
         log: None,
-        election: Some(Election { members: ids(0..3), backing: None, pace: pace() }),
+        election: Some(Election { members: ids(0..3), among: None, backing: None, pace: pace() }),
     }
 }
 
@@ -173,7 +174,7 @@ fn who_follows_says_whom_and_takes_over_what_it_was_asked_for() {
 fn backed(at: usize) -> One {
     let mut cluster = cluster();
     let backing = Some(cluster.quorums.clone());
-    cluster.election = Some(Election { members: ids(0..3), backing, pace: pace() });
+    cluster.election = Some(Election { members: ids(0..3), among: None, backing, pace: pace() });
     One::start(Process::Server { cluster: Arc::new(cluster), number: at as u16 + 1, retry: retry() }, at)
 }
 
@@ -273,7 +274,7 @@ fn what_is_asked_of_a_leader_in_the_middle_of_its_ballot_is_watched_over() {
 #[test]
 fn proposers_of_their_own_elect_as_well() {
     let members = ids(3..5);
-    let election = Some(Election { members, backing: None, pace: pace() });
+    let election = Some(Election { members, among: None, backing: None, pace: pace() });
     let cluster = Cluster {
         proposers: vec![(3.into(), 1), (4.into(), 2)],
         learners: Vec::new(),

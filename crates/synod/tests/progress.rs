@@ -86,6 +86,8 @@ impl Hand {
             hold_off: served.hold_off.then(any),
             catch_up: served.log.then(any),
             truncate: None,
+            master: None,
+            members: None,
         };
         let cluster = Arc::new(Cluster {
             acceptors: ids.clone(),
@@ -98,9 +100,10 @@ impl Hand {
             nacks: true,
             report: served.report,
             max_value: usize::MAX,
+            max_accepted: usize::MAX,
             keeps: usize::MAX,
             log: served.log.then_some(log),
-            election: served.election.then_some(Election { members: ids, backing: None, pace }),
+            election: served.election.then_some(Election { members: ids, among: None, backing: None, pace }),
         });
         let retry = Retry { on_nack: true, after: Some(any()), doublings: 7 };
         let server = |number| Process::Server { cluster: Arc::clone(&cluster), number, retry: retry.clone() };

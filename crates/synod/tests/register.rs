@@ -21,6 +21,7 @@ fn proposer() -> Process {
         nacks: false,
         report: usize::MAX,
         max_value: usize::MAX,
+        max_accepted: usize::MAX,
         keeps: usize::MAX,
         log: None,
         election: None,

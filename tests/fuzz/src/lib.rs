@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synod::{Msg, Process, Stable};
+use synod_groups::{InGroup, Stables};
 use synod_machine::{Bank, Kv, Limits, Locks, Sessions, Snapshot, StateMachine};
 use synod_replay::Records;
+use synod_runtime::apart::Named;
 use synod_runtime::changes::Changes;
+use synod_runtime::groups::ByGroup;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::FIRST_CLIENT;
 use synod_runtime::record::{Header, Recorder};
@@ -47,6 +50,7 @@ fn end(id: u64) -> Transport {
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
         max_message: 100_000,
+        max_client_message: 100_000,
         standing: Standing { disk: id, boot: 1, nonce: 1, saves: 0, admitted: true },
         session: [id as u8; 16],
     };
@@ -134,14 +138,14 @@ pub fn keys(data: &[u8]) {
 
 /// A journal file, and the records in one.
 pub fn journal(data: &[u8]) {
-    let _ = store::read_journal::<Stable, PaxosChanges>(data);
-    let _ = store::read_records::<Stable, PaxosChanges>(data);
+    let _ = store::read_journal::<Stables<Stable>, ByGroup<PaxosChanges>>(data);
+    let _ = store::read_records::<Stables<Stable>, ByGroup<PaxosChanges>>(data);
 }
 
 /// The wiring of the records that are made of fuzzed entries.
 pub fn wiring() -> Wiring {
     let retry = Duration::from_millis(20)..Duration::from_millis(60);
-    Wiring { members: vec![0, 1, 2], retry, election: None, max_value: 64 << 10, log: None }
+    Wiring { groups: 1, members: vec![0, 1, 2], retry, election: None, max_value: 64 << 10, log: None }
 }
 
 /// A flight record: as it is, and as the entries of a chunk that is otherwise right.
@@ -150,8 +154,7 @@ pub fn record(data: &[u8]) {
         let mut records = Records::default();
         records.add("fuzzed", bytes);
         let Ok(lives) = records.lives() else { return };
-        let wiring = lives.wiring.clone();
-        let _ = synod_replay::replay::<Process, PaxosChanges>(lives, |id| wiring.server(id));
+        let _ = synod_replay::replay::<Process, PaxosChanges>(lives, synod_server::Wiring::server);
     };
     replay(data.to_vec());
     if data.is_empty() || data.len() > 1 << 16 {
@@ -193,27 +196,43 @@ pub fn config(data: &[u8]) {
     {
         // What is right can be wired.
         for member in &config.members {
-            Wiring::from(&config).server(member.id);
+            Wiring::from(&config).servers(member.id);
         }
     }
 }
 
 /// A message, and a change of a stable state: what is read and written again is the same.
 pub fn message(data: &[u8]) {
-    if let Ok(msg) = postcard::from_bytes::<Msg>(data) {
+    if let Ok(msg) = postcard::from_bytes::<InGroup<Msg>>(data) {
         let again = postcard::to_allocvec(&msg).expect("plain data");
-        assert_eq!(postcard::from_bytes::<Msg>(&again).as_ref(), Ok(&msg));
+        assert_eq!(postcard::from_bytes::<InGroup<Msg>>(&again).as_ref(), Ok(&msg));
         let _ = format!("{msg:?}");
     }
+    groups(data);
     let mut state = Stable::default();
-    let _ = PaxosChanges::apply(&mut state, data, &mut None);
-    let mut apart = None;
+    let _ = PaxosChanges::apply(&mut state, data, &mut Named::new());
+    let mut apart = Named::new();
     if let Ok(state) = PaxosChanges::restore(data, &mut apart)
-        && apart.is_none()
+        && apart.is_empty()
     {
         let mut again = Vec::new();
         PaxosChanges::snapshot(&state, &mut again);
-        assert_eq!(PaxosChanges::restore(&again, &mut None), Ok(state));
+        assert_eq!(PaxosChanges::restore(&again, &mut Named::new()), Ok(state));
+    }
+}
+
+/// A change of the stable states of several groups, and all of them.
+fn groups(data: &[u8]) {
+    type Groups = ByGroup<PaxosChanges>;
+    let mut named = Named::new();
+    let read: Result<Stables<Stable>, String> = Groups::restore(data, &mut named);
+    if let Ok(mut state) = read {
+        if named.is_empty() {
+            let mut again = Vec::new();
+            Groups::snapshot(&state, &mut again);
+            assert_eq!(Groups::restore(&again, &mut Named::new()).as_ref(), Ok(&state));
+        }
+        let _ = Groups::apply(&mut state, data, &mut named);
     }
 }
 

@@ -34,14 +34,23 @@ pub struct Ttl {
     pub ttl: Option<Duration>,
 }
 
+/// The lock under which a change is made.
+#[derive(ClapArgs)]
+pub struct Fence {
+    /// Only while the lock NAME is held under this fencing token, which `synod lock` printed; otherwise exit status 1
+    #[arg(long, value_name = "NAME=TOKEN", value_parser = words::fence)]
+    pub fence: Option<(String, u64)>,
+}
+
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Prints the version of the change. Exit status: 0 stored, 2 not stored (no member reached, or too long), 3 perhaps stored.
+Prints the version of the change. Exit status: 0 stored, 1 refused (too long, the store is full or the lock of --fence is not held), 2 not stored (no member answered), 3 perhaps stored.
 
 Examples:
   synod put greeting hello
   synod put report - < report.txt
-  synod put seat 12A --ttl 5m")]
+  synod put seat 12A --ttl 5m
+  synod put report done --fence report=7      only while the lock `report` is held under token 7")]
 pub struct Put {
     /// The key
     pub key: String,
@@ -49,6 +58,8 @@ pub struct Put {
     pub value: String,
     #[command(flatten)]
     pub ttl: Ttl,
+    #[command(flatten)]
+    pub fence: Fence,
     #[command(flatten)]
     pub asking: Asking,
 }
@@ -72,8 +83,7 @@ pub struct Get {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Prints the version of the change. Exit status: 0 stored, 1 something else was there, 2 not stored (no member reached, or
-too long), 3 perhaps stored.
+Prints the version of the change. Exit status: 0 stored, 1 refused (something else was there, too long, the store is full or the lock of --fence is not held), 2 not stored (no member answered), 3 perhaps stored.
 
 Examples:
   synod cas greeting --expect hello goodbye
@@ -88,6 +98,8 @@ pub struct Cas {
     pub expect: Expected,
     #[command(flatten)]
     pub ttl: Ttl,
+    #[command(flatten)]
+    pub fence: Fence,
     #[command(flatten)]
     pub asking: Asking,
 }
@@ -108,7 +120,7 @@ pub struct Expected {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Exit status: 0 deleted, 1 there was nothing, 2 not deleted (no member reached), 3 perhaps deleted.
+Exit status: 0 deleted, 1 there was nothing, or the lock of --fence is not held, 2 not deleted (no member reached), 3 perhaps deleted.
 
 Example:
   synod delete greeting")]
@@ -116,12 +128,14 @@ pub struct Delete {
     /// The key
     pub key: String,
     #[command(flatten)]
+    pub fence: Fence,
+    #[command(flatten)]
     pub asking: Asking,
 }
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Prints a line per key: the key, a tab and the value, with control characters escaped. A long list is asked for in pieces,
+Prints a line per key: the key, a tab and the value, with control characters escaped. A long list is asked for in pieces, \
 and keys that change meanwhile may or may not be in it. Exit status: 0 all printed, 1 there is none, 2 no answer came in time.
 
 Examples:
@@ -139,9 +153,9 @@ pub struct Keys {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Prints the fencing token of the grant. A later grant has a higher one, by which whatever the lock protects can refuse a
-former holder. Exit status: 0 it is yours, 1 another one holds it, 2 not taken (no member reached), 3 perhaps taken: ask again
-with the same --owner.
+Prints the fencing token of the grant. A later grant has a higher one, by which whatever the lock protects can refuse a \
+former holder. Changes with `--fence NAME=TOKEN` are refused once the grant has ended. Exit status: 0 it is yours, 1 \
+another one holds it or the store is full, 2 not taken (no member reached), 3 perhaps taken: ask again with the same --owner.
 
 Examples:
   synod lock backup --ttl 10m
@@ -176,8 +190,8 @@ pub struct Unlock {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Accounts are numbers and need not be opened. Prints the balance of the account that pays, before and after. Exit status: 0 done,
-1 not covered, 2 not done (no member reached), 3 perhaps done.
+Accounts are numbers and need not be opened. Prints the balance of the account that pays, before and after. Exit status: 0 done, \
+1 not covered, the store is full or the lock of --fence is not held, 2 not done (no member reached), 3 perhaps done.
 
 Example:
   synod deposit 1 100 && synod transfer 1 2 30 && synod balance 2")]
@@ -192,12 +206,15 @@ pub struct Transfer {
     #[arg(value_parser = words::number)]
     pub amount: u64,
     #[command(flatten)]
+    pub fence: Fence,
+    #[command(flatten)]
     pub asking: Asking,
 }
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Prints the balance, before and after. Exit status: 0 done, 1 not covered or too much, 2 not done (no member reached), 3 perhaps done.
+Prints the balance, before and after. Exit status: 0 done, 1 not covered or too much, the store is \
+full or the lock of --fence is not held, 2 not done (no member reached), 3 perhaps done.
 
 Example:
   synod deposit 1 100")]
@@ -208,6 +225,8 @@ pub struct Paying {
     /// The amount
     #[arg(value_parser = words::number)]
     pub amount: u64,
+    #[command(flatten)]
+    pub fence: Fence,
     #[command(flatten)]
     pub asking: Asking,
 }
@@ -228,20 +247,23 @@ pub struct Balance {
 
 #[derive(ClapArgs)]
 #[command(after_help = "\
-Prints a line per change, in order and without gaps: its version, `put` with the key and the value or `delete` with the key.
-A value whose time is over counts as deleted. The cluster keeps the latest changes only. If some were missed, it says so and ends
+Prints a line per change, in order and without gaps: its version, `put` with the key and the value or `delete` with the key. \
+Where there are several groups, each has versions of its own, and a line opens with its group and version: 3:17. Changes of a key come in their \
+order, those of keys in two groups in any. At its end the command prints the place to go on from. \
+A value whose time is over counts as deleted. The cluster keeps the latest changes only. If some were missed, it says so and ends \
 with status 1. While no member answers, it goes on asking.
 
 Examples:
   synod watch user/                 from now on
   synod watch user/ --from 1        from the first change on, as far as changes are kept
-  synod watch user/ --from 18       goes on after having seen version 17")]
+  synod watch user/ --from 18       goes on after having seen version 17
+  synod watch user/ --from 18,3,1   the same of three groups, in their order")]
 pub struct Watch {
     /// The prefix of the keys
     pub prefix: String,
-    /// The version of the first change to print [default: the next one]
-    #[arg(long, value_name = "VERSION", value_parser = words::number)]
-    pub from: Option<u64>,
+    /// The version of the first change to print, or one per group [default: the next one]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',', value_parser = words::number)]
+    pub from: Vec<u64>,
     /// Ends after so many changes
     #[arg(long, value_name = "N", value_parser = words::number)]
     pub count: Option<u64>,

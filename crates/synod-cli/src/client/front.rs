@@ -2,10 +2,10 @@
 
 use super::args::Asking;
 use super::told::Told;
-use crate::status::{INCOMPLETE, UNUSABLE};
+use crate::status::{FAILED, INCOMPLETE, UNUSABLE};
 use crate::words;
 use synod_client::requests::Request;
-use synod_client::{Client, Error};
+use synod_client::{Client, Error, Refusal};
 use synod_server::Config;
 
 /// A client, and how its results are told.
@@ -19,6 +19,7 @@ fn settings(config: &Config) -> synod_client::Config {
     let members = config.members.iter().map(|member| (member.id, member.address)).collect();
     synod_client::Config {
         members,
+        groups: config.groups,
         max_key: config.log.max_key,
         max_value: config.max_value,
         max_command: config.longest_command(),
@@ -48,8 +49,23 @@ impl Front {
 /// Says why a request has no result. The exit status says if it may have taken effect.
 pub(super) fn failed(error: &Error) -> u8 {
     anstream::eprintln!("{error}");
+    status_of(error)
+}
+
+/// The exit status for a request that has no result.
+pub(super) fn status_of(error: &Error) -> u8 {
     match error {
         error if error.may_have_taken_effect() => INCOMPLETE,
-        _ => UNUSABLE,
+        Error::Refused(Refusal::NotSent | Refusal::NotAnswered)
+        | Error::NotReached
+        | Error::Stopped { .. }
+        | Error::MayHaveTakenEffect(_)
+        | Error::Unexpected(_) => UNUSABLE,
+        Error::Refused(_)
+        | Error::Busy
+        | Error::Full(_)
+        | Error::TooLong(_)
+        | Error::Fenced(_)
+        | Error::Across(_) => FAILED,
     }
 }

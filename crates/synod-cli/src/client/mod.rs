@@ -6,10 +6,10 @@ mod told;
 mod watch;
 
 use crate::status::{FAILED, OK};
-use args::{Balance, Cas, Delete, Expected, Get, Keys, Lock, Paying, Put, Transfer, Unlock};
+use args::{Balance, Cas, Delete, Expected, Fence, Get, Keys, Lock, Paying, Put, Transfer, Unlock};
 use front::{Front, failed};
 use std::io::Read;
-use synod_client::requests::{self, Listed, Locked, Swap, Unlocked};
+use synod_client::requests::{self, Listed, Locked, Request, Swap, Unlocked};
 use synod_client::{Reading, lives};
 use synod_machine::{BankCommand, BankOutput, Expect, Held};
 use synod_server::Config;
@@ -17,35 +17,43 @@ use told::{Told, bytes_for_people};
 
 pub use watch::watch;
 
-/// The bytes of an argument, or of stdin if it is `-`.
-fn value(argument: &str, config: &Config) -> Result<Vec<u8>, String> {
+/// The bytes of an argument, or of stdin if it is `-`; `None` after it has said that they are too many.
+fn value(argument: &str, config: &Config) -> Result<Option<Vec<u8>>, String> {
     if argument != "-" {
-        return Ok(argument.as_bytes().to_vec());
+        return Ok(Some(argument.as_bytes().to_vec()));
     }
     let mut value = Vec::new();
     // One byte more than allowed is enough to see that it is too much.
     let most = config.max_value as u64 + 1;
     std::io::stdin().take(most).read_to_end(&mut value).map_err(|error| format!("stdin: {error}"))?;
     if value.len() > config.max_value {
-        return Err(format!(
+        refused(&format!(
             "stdin: the value has more than {} bytes, which is the most that this cluster takes (max-value in its configuration)",
             config.max_value
         ));
+        return Ok(None);
     }
-    Ok(value)
+    Ok(Some(value))
 }
 
 fn reading(stale: bool) -> Reading {
     if stale { Reading::Stale } else { Reading::Linearizable }
 }
 
+/// The request under the lock that its command names.
+fn fenced<T>(request: Request<T>, fence: &Fence) -> Request<T> {
+    match &fence.fence {
+        Some((lock, token)) => request.fenced(lock.as_str(), *token),
+        None => request,
+    }
+}
+
 /// Stores a value.
 pub fn put(args: &Put) -> Result<u8, String> {
     let (front, config) = Front::new(&args.asking)?;
-    let value = value(&args.value, &config)?;
-    Ok(front.run(requests::put(args.key.as_str(), value, lives(args.ttl.ttl)), |told, version| {
-        told.version(&args.key, version)
-    }))
+    let Some(value) = value(&args.value, &config)? else { return Ok(FAILED) };
+    let request = fenced(requests::put(args.key.as_str(), value, lives(args.ttl.ttl)), &args.fence);
+    Ok(front.run(request, |told, version| told.version(&args.key, version)))
 }
 
 /// Prints a value.
@@ -60,14 +68,14 @@ pub fn get(args: &Get) -> Result<u8, String> {
 /// Stores a value if the expected is there.
 pub fn cas(args: &Cas) -> Result<u8, String> {
     let (front, config) = Front::new(&args.asking)?;
-    let value = value(&args.value, &config)?;
+    let Some(value) = value(&args.value, &config)? else { return Ok(FAILED) };
     let expect = match &args.expect {
         Expected { expect: Some(value), .. } => Expect::Value(value.as_str().into()),
         Expected { expect_version: Some(version), .. } => Expect::Version(*version),
         Expected { .. } => Expect::Absent,
     };
     let request = requests::compare_and_swap(args.key.as_str(), expect, value, lives(args.ttl.ttl));
-    Ok(front.run(request, |told, swap| match swap {
+    Ok(front.run(fenced(request, &args.fence), |told, swap| match swap {
         Swap::Swapped { version } => told.version(&args.key, version),
         Swap::NotMet { found: None } => {
             refused(&format!("{}: there is no value; nothing was stored", args.key))
@@ -84,7 +92,8 @@ pub fn cas(args: &Cas) -> Result<u8, String> {
 /// Deletes a key.
 pub fn delete(args: &Delete) -> Result<u8, String> {
     let (front, _) = Front::new(&args.asking)?;
-    Ok(front.run(requests::delete(args.key.as_str()), |told, deleted| {
+    let request = fenced(requests::delete(args.key.as_str()), &args.fence);
+    Ok(front.run(request, |told, deleted| {
         if deleted { told.done(&args.key) } else { refused(&format!("{}: there is no value", args.key)) }
     }))
 }
@@ -149,9 +158,8 @@ pub fn unlock(args: &Unlock) -> Result<u8, String> {
 /// Moves an amount between accounts.
 pub fn transfer(args: &Transfer) -> Result<u8, String> {
     let (front, _) = Front::new(&args.asking)?;
-    Ok(front.run(requests::transfer(args.from, args.to, args.amount), |told, output| {
-        bank(told, args.from, &output)
-    }))
+    let request = fenced(requests::transfer(args.from, args.to, args.amount), &args.fence);
+    Ok(front.run(request, |told, output| bank(told, args.from, &output)))
 }
 
 /// Adds to an account.
@@ -159,7 +167,7 @@ pub fn deposit(args: &Paying) -> Result<u8, String> {
     let (account, amount) = (args.account, args.amount);
     let (front, _) = Front::new(&args.asking)?;
     let request = requests::bank(BankCommand::Deposit { account, amount });
-    Ok(front.run(request, |told, output| bank(told, account, &output)))
+    Ok(front.run(fenced(request, &args.fence), |told, output| bank(told, account, &output)))
 }
 
 /// Takes from an account.
@@ -167,7 +175,7 @@ pub fn withdraw(args: &Paying) -> Result<u8, String> {
     let (account, amount) = (args.account, args.amount);
     let (front, _) = Front::new(&args.asking)?;
     let request = requests::bank(BankCommand::Withdraw { account, amount });
-    Ok(front.run(request, |told, output| bank(told, account, &output)))
+    Ok(front.run(fenced(request, &args.fence), |told, output| bank(told, account, &output)))
 }
 
 /// Prints a balance.

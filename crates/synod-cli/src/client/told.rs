@@ -55,14 +55,17 @@ impl Told {
         self.line(line.as_bytes(), &[&[text("key", key)], &entry(item)[..]].concat());
     }
 
-    pub(super) fn change(&self, change: &Change) {
+    /// A change, with its group if there are several.
+    pub(super) fn change(&self, group: Option<u8>, change: &Change) {
         let Change { version, key, value } = change;
         let (what, shown, mut object) = match value {
             Some(value) => ("put", format!(" {}", on_a_line(value)), vec![text("value", value)]),
             None => ("delete", String::new(), Vec::new()),
         };
         object.extend([("version", json!(version)), ("change", json!(what)), text("key", key)]);
-        self.line(format!("{version} {what} {}{shown}", on_a_line(key)).as_bytes(), &object);
+        object.extend(group.map(|group| ("group", json!(group))));
+        let of = group.map_or(String::new(), |group| format!("{group}:"));
+        self.line(format!("{of}{version} {what} {}{shown}", on_a_line(key)).as_bytes(), &object);
     }
 
     pub(super) fn token(&self, name: &str, owner: &str, token: u64) -> u8 {

@@ -12,6 +12,8 @@
 
 #[cfg(test)]
 mod explored;
+#[cfg(test)]
+mod paced;
 mod state;
 
 pub use state::{ClientState, Command, Question, Sent, Session, Target};
@@ -152,7 +154,7 @@ impl<M: StateMachine> SessionClient<M> {
     }
 
     /// Sends again what has no answer, each message as it was: all of it, or what was sent before the timer last rang.
-    fn send_again(&self, state: &StateOf<M>, all: bool, o: &mut Out<Self>) {
+    fn send_again(&self, state: &mut StateOf<M>, all: bool, o: &mut Out<Self>) {
         let (target, is_due) = (self.target(state), |sent: &Sent| all || sent.is_old);
         if let Session::Opening { number, sent, .. } = &state.session
             && is_due(sent)
@@ -165,6 +167,7 @@ impl<M: StateMachine> SessionClient<M> {
         for (number, question) in state.questions.iter().filter(|(_, question)| is_due(&question.sent)) {
             o.send(target, question.message(*number));
         }
+        state.sent().filter(|sent| is_due(sent)).for_each(|sent| sent.is_repeated = true);
     }
 
     /// Asks again. If a whole ring passed without any answer, asks the next member.
@@ -188,9 +191,12 @@ impl<M: StateMachine> SessionClient<M> {
     }
 
     /// Asks the server that is said to lead. Servers may send a client from one to the other. It follows once round, and then waits for
-    /// the timer.
+    /// the timer. Members are alive, so it does not wait any longer than at first.
     fn on_redirect(&self, state: &mut Cow<'_, StateOf<M>>, from: usize, leader: Id, o: &mut Out<Self>) {
         let Some(place) = self.members.iter().position(|member| *member == leader) else { return };
+        if state.target.silences > 0 {
+            state.to_mut().target.silences = 0;
+        }
         let target = &state.target;
         // A late redirection, of a member that is not asked any more, says nothing new.
         if from != target.place || place == from || target.redirections >= self.members.len() {
@@ -214,12 +220,17 @@ impl<M: StateMachine> SessionClient<M> {
         state.target.silences = 0;
         state.target.redirections = 0;
         let said: Result<Option<Said<M>>, _> = decode(output.as_bytes());
-        if let Some(Command { call, place, .. }) = state.commands.remove(&number) {
+        if let Some(Command { call, place, sent }) = state.commands.remove(&number) {
             let outcome = match said {
                 Ok(Some(SessionOutput::Output(output))) => Outcome::Output(output),
                 Ok(Some(SessionOutput::NotKept | SessionOutput::TooLong { .. })) => {
                     Outcome::Unknown(Doubt::NotKept)
                 }
+                // Enforces D8: it is said without the log, so a copy that another member took may be there.
+                Ok(Some(SessionOutput::LongCommand { most })) if sent.is_repeated => {
+                    Outcome::Unknown(Doubt::LongCommand(most))
+                }
+                Ok(Some(SessionOutput::LongCommand { most })) => Outcome::Refused(Refusal::LongCommand(most)),
                 Ok(Some(SessionOutput::NotAdmitted)) => Outcome::Refused(Refusal::NotAdmitted),
                 Ok(Some(SessionOutput::Answered)) => Outcome::Unknown(Doubt::Answered),
                 Ok(Some(SessionOutput::Expired)) => {
@@ -239,6 +250,7 @@ impl<M: StateMachine> SessionClient<M> {
             let outcome = match said {
                 Ok(Some(SessionOutput::Output(output))) => Outcome::Output(output),
                 Ok(Some(SessionOutput::NeedsSession)) => Outcome::Refused(Refusal::NoQuestion),
+                Ok(Some(SessionOutput::LongCommand { most })) => Outcome::Refused(Refusal::LongCommand(most)),
                 Ok(Some(SessionOutput::TooLong { bytes })) => Outcome::Refused(Refusal::LongAnswer(bytes)),
                 Ok(_) | Err(_) => Outcome::Refused(Refusal::NotUnderstood),
             };

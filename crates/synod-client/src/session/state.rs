@@ -76,6 +76,8 @@ pub struct Sent {
     pub command: Value,
     /// True if it was sent before the timer last rang.
     pub is_old: bool,
+    /// True if it was sent more than once, perhaps to several members.
+    pub is_repeated: bool,
 }
 
 /// A command that was sent.
@@ -119,7 +121,7 @@ impl<C, O> Default for ClientState<C, O> {
 
 impl Sent {
     pub(super) fn new(command: Value) -> Sent {
-        Sent { command, is_old: false }
+        Sent { command, is_old: false, is_repeated: false }
     }
 }
 

@@ -12,11 +12,10 @@ use synod_client::Config;
 use synod_machine::{Limits, Sessions, Store};
 use synod_runtime::disk::DirDisk;
 use synod_runtime::keys::{self, ClientKeys, Keys};
-use synod_runtime::node::Node;
 use synod_runtime::store::Identity;
 use synod_runtime::transport::{self, Transport};
 use synod_runtime::wire::{UdpWire, Waker};
-use synod_server::{MemberStore, PaxosChanges, UdpMember, Wiring};
+use synod_server::{MemberStore, UdpMember, Wiring};
 
 const MEMBERS: u64 = 3;
 
@@ -96,7 +95,7 @@ impl Drop for Cluster {
 fn member(folder: &Path, members: &[(u64, SocketAddr)], id: u64, limits: Limits) -> UdpMember {
     let ms = Duration::from_millis;
     let ids: Vec<u64> = members.iter().map(|(id, _)| *id).collect();
-    let tag = xxhash_rust::xxh3::xxh3_64(b"test");
+    let tag = synod_runtime::groups::cluster_tag("test", 1);
     let address = members[id as usize].1;
     let wire = UdpWire::bind(address).expect("its address is free");
     let disk = DirDisk::open(folder).expect("a disk");
@@ -115,6 +114,8 @@ fn member(folder: &Path, members: &[(u64, SocketAddr)], id: u64, limits: Limits)
         hold_off: None,
         catch_up: Some(ms(50)..ms(100)),
         truncate: None,
+        master: None,
+        members: None,
     });
     let retry = Retry { on_nack: true, after: Some(ms(100)..ms(300)), doublings: 7 };
     let process = Process::Server { cluster: Arc::new(cluster), number: id as u16, retry };
@@ -126,12 +127,13 @@ fn member(folder: &Path, members: &[(u64, SocketAddr)], id: u64, limits: Limits)
         client_keys: Some(ClientKeys::single([8; 32], &Keys::single([7; 32]))),
         datagram: 1200,
         max_message: 4 << 20,
+        max_client_message: 4 << 20,
         standing: store.standing(),
         session: fastrand::u128(..).to_le_bytes(),
     };
     let transport = Transport::new(settings, fastrand::Rng::new());
-    Node::<_, PaxosChanges, _, _>::new(
-        process,
+    UdpMember::new(
+        synod_groups::Groups::new(vec![process]),
         transport,
         wire,
         Some(store),

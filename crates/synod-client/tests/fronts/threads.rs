@@ -77,7 +77,7 @@ fn changes_are_followed_from_any_version_and_a_gap_is_told() {
     let client = connect(&cluster);
     client.put("w/0", "before").expect("it is stored");
     let mut from_now = Watch::from_now(client.clone(), "w/").expect("an answer");
-    let mut from_the_first = Watch::after(client.clone(), "w/", 0);
+    let mut from_the_first = Watch::from_the_first(client.clone(), "w/");
     assert_eq!(from_now.next(Duration::ZERO), Ok(Vec::new()));
     let writer = client.clone();
     let writes = std::thread::spawn(move || {
@@ -107,8 +107,10 @@ fn changes_are_followed_from_any_version_and_a_gap_is_told() {
     for call in calls {
         call.wait().expect("it is stored");
     }
-    let mut late = Watch::after(client.clone(), "w/", 1);
-    let Err(WatchError::Truncated { oldest }) = late.next(PATIENCE) else { panic!("they are not kept") };
+    let mut late = Watch::after(client.clone(), "w/", &[1]).expect("one group");
+    let Err(WatchError::Truncated { group: None, oldest }) = late.next(PATIENCE) else {
+        panic!("they are not kept")
+    };
     assert!(matches!(client.changes("w/", oldest), Ok(Changed::Changes { .. })));
 }
 

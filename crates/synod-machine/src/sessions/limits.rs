@@ -4,7 +4,8 @@ use super::table::{REPLY_BYTES, SESSION_BYTES};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The limits of the table of sessions. They are part of the replicated state: replicas with other limits would forget other sessions.
+/// The limits of the table of sessions. They are part of the replicated state and of its snapshot: replicas with other limits would
+/// forget other sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Limits {
     /// The most sessions that are open at a time. Where there would be one more, the one that went unused longest expires.

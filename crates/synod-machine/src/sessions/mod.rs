@@ -98,13 +98,19 @@ pub enum SessionOutput<O> {
     },
     /// This command may change something, so it needs a session. It was not executed.
     NeedsSession,
-    /// Servers do not execute such a command: something in it is too long, or it is not for a client to give. A machine with sessions never
-    /// says so by itself.
+    /// Servers do not execute such a command: something in it is too long, or it is not for a client to give. It was not executed and never will
+    /// be. A machine with sessions never says so by itself: see [`Sessions::refuse`].
     NotAdmitted,
     /// The output is longer than servers send. A command that changes something was executed. A machine with sessions never says so by itself.
     TooLong {
         /// Its length in bytes.
         bytes: u64,
+    },
+    /// The command or the question is longer than the server takes, and it did not take it. It is said without the log, so another server may have taken
+    /// a copy. A machine with sessions never says so by itself.
+    LongCommand {
+        /// The most bytes that a command may have in the log.
+        most: u64,
     },
 }
 
@@ -116,6 +122,24 @@ impl<M: StateMachine> Sessions<M> {
     pub fn new(machine: M, limits: Limits) -> Result<Self, LimitsError> {
         limits.check()?;
         Ok(Sessions { machine, table: Table::new(limits) })
+    }
+
+    /// Has other limits hold from now on, of all replicas at the same position of the log. Sessions beyond them expire, those first that went
+    /// unused longest.
+    ///
+    /// # Errors
+    /// The limits leave no room for a single session. Then those before stay.
+    pub fn limit(&mut self, limits: Limits) -> Result<(), LimitsError> {
+        limits.check()?;
+        self.table.limit(limits);
+        Ok(())
+    }
+
+    /// Answers a numbered command that is not to be executed, of all replicas at the same position of the log. A copy of it has the same answer for
+    /// ever, whatever is admitted by then; one that was executed before has the answer of that time.
+    pub fn refuse(&mut self, session: u64, number: u64) -> SessionOutput<M::Output> {
+        self.table.tick();
+        self.once(session, number, |_| None)
     }
 
     /// The limits, which all replicas share.
@@ -156,7 +180,7 @@ impl<M: StateMachine> Sessions<M> {
         let Some(open) = self.table.get(session) else {
             return self.table.was_opened(session).then_some(SessionOutput::Expired);
         };
-        self.table.answer(open, number)
+        self.table.answer(session, open, number)
     }
 }
 
@@ -174,18 +198,7 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
                 SessionOutput::Opened { session: self.table.open_for(*client) }
             }
             SessionCommand::Apply { session, number, command } => {
-                self.table.touch(*session);
-                // Enforces D8: what was executed, or was answered and forgotten, is not executed again; nor is anything of
-                // a session that is over.
-                if let Some(answer) = self.final_answer(*session, *number) {
-                    return answer;
-                }
-                if self.table.get(*session).is_none() {
-                    return SessionOutput::Unknown;
-                }
-                let output = self.machine.apply(command);
-                self.table.keep(*session, *number, &output);
-                SessionOutput::Output(output)
+                self.once(*session, *number, |machine| Some(machine.apply(command)))
             }
             SessionCommand::Close { session } => {
                 if self.table.end(*session) {
@@ -217,13 +230,34 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), NotRestored> {
         let mut machine = self.machine.clone();
-        self.table = saved::restore(&mut machine, self.table.limits(), snapshot)?;
+        self.table = saved::restore(&mut machine, snapshot)?;
         self.machine = machine;
         Ok(())
     }
 }
 
 impl<M: StateMachine> Sessions<M> {
+    /// Answers a numbered command, which is executed or refused unless it was before.
+    fn once(
+        &mut self,
+        session: u64,
+        number: u64,
+        execute: impl FnOnce(&mut M) -> Option<M::Output>,
+    ) -> SessionOutput<M::Output> {
+        self.table.touch(session);
+        // Enforces D8: what was executed, was refused, or was answered and forgotten, is not executed again; nor is anything of
+        // a session that is over.
+        if let Some(answer) = self.final_answer(session, number) {
+            return answer;
+        }
+        if self.table.get(session).is_none() {
+            return SessionOutput::Unknown;
+        }
+        let output = execute(&mut self.machine);
+        self.table.keep(session, number, output.as_ref());
+        output.map_or(SessionOutput::NotAdmitted, SessionOutput::Output)
+    }
+
     /// The answer to a question that needs no log and no session.
     fn asked(&self, command: &M::Command) -> SessionOutput<M::Output> {
         self.machine.query(command).map_or(SessionOutput::NeedsSession, SessionOutput::Output)

@@ -4,9 +4,10 @@
 use super::Limits;
 use super::table::{Reply, Session, Table};
 use crate::blob::Borrowed;
+use crate::codec::{decode_first, decode_unless, encode_unless};
+use crate::encode;
 use crate::machine::{NotRestored, StateMachine, plausible};
 use crate::sorted::Sorted;
-use crate::{decode, encode, encoded_len};
 use std::hash::Hash;
 
 /// Limits, commands applied, the next session's number, the sessions (number, client, last use, answers) and the machine.
@@ -19,29 +20,35 @@ pub(super) fn snapshot<M: StateMachine>(machine: &M, table: &Table<M::Output>) -
         .open()
         .map(|(id, Session { client, used, replies })| (id, *client, *used, replies.clone()))
         .collect();
-    encode(&(table.limits(), table.now(), table.next(), rows, Borrowed(&machine.snapshot())))
+    let inner = machine.snapshot();
+    let mut snapshot = encode(&(table.limits(), table.now(), table.next(), rows, Borrowed(&inner)));
+    encode_unless(&Sorted::new(), table.floors(), &mut snapshot);
+    snapshot
 }
 
 /// Restores the machine, and gives back the table that was with it.
 pub(super) fn restore<M: StateMachine>(
     machine: &mut M,
-    limits: Limits,
     snapshot: &[u8],
 ) -> Result<Table<M::Output>, NotRestored> {
-    let (theirs, now, next, rows, inner): Saved<'_, M::Output> = decode(snapshot)?;
-    if theirs != limits {
-        return Err(NotRestored::because(format!(
-            "its sessions have the limits {theirs:?}, ours {limits:?}; give all members the same"
-        )));
-    }
+    let (saved, floors) = decode_first(snapshot)?;
+    let (limits, now, next, rows, inner): Saved<'_, M::Output> = saved;
+    let floors = decode_unless(Sorted::new(), floors)?;
+    limits.check().map_err(|error| NotRestored::because(error.to_string()))?;
     plausible("the number of commands applied", now)?;
     plausible("the next session", next)?;
-    let table = rebuild(limits, now, next, rows).map_err(NotRestored::because)?;
+    let table = rebuild(limits, now, next, rows, &floors).map_err(NotRestored::because)?;
     machine.restore(inner.0)?;
     Ok(table)
 }
 
-fn rebuild<O>(limits: Limits, now: u64, next: u64, rows: Vec<Row<O>>) -> Result<Table<O>, String>
+fn rebuild<O>(
+    limits: Limits,
+    now: u64,
+    next: u64,
+    rows: Vec<Row<O>>,
+    floors: &Sorted<u64, u64>,
+) -> Result<Table<O>, String>
 where
     O: Clone + Ord + Hash + serde::Serialize,
 {
@@ -60,14 +67,20 @@ where
         {
             return Err(format!("session {id} has answers from {lowest} to {highest}"));
         }
-        let long = |reply: &Reply<O>| match reply {
-            Reply::Kept(output) => encoded_len(output) > limits.reply_bytes as usize,
-            Reply::NotKept => false,
-        };
-        if replies.values().any(long) {
+        if replies.values().any(|reply| reply.is_longer(&limits)) {
             return Err(format!("session {id} has an answer that is too long to be kept"));
         }
         table.add(id, Session { client, used, replies });
+    }
+    for (id, floor) in floors {
+        let is_one = table.get(*id).is_some_and(|session| {
+            let lowest = session.replies.get_min().map_or(0, |(lowest, _)| *lowest);
+            (session.first_open(limits.window) + 1..=lowest).contains(floor)
+        });
+        if !is_one {
+            return Err(format!("session {id} cannot begin at {floor}"));
+        }
+        table.put_floor(*id, *floor);
     }
     if table.is_over_its_limits() {
         let sessions = table.open().count();

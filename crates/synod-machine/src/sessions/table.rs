@@ -29,6 +29,8 @@ pub enum Reply<O> {
     Kept(O),
     /// The fact that there was one: it was too long.
     NotKept,
+    /// The command was not executed, and never will be.
+    Refused,
 }
 
 impl<O: Clone + Ord + Hash + Serialize> Session<O> {
@@ -36,12 +38,28 @@ impl<O: Clone + Ord + Hash + Serialize> Session<O> {
     pub(super) fn bytes(&self) -> u64 {
         SESSION_BYTES + self.replies.values().map(reply_bytes).sum::<u64>()
     }
+
+    /// The first number that may still be executed under a window: those below were answered.
+    pub(super) fn first_open(&self, window: u32) -> u64 {
+        let highest = self.replies.get_max().map(|(highest, _)| *highest);
+        highest.map_or(0, |highest| highest.saturating_sub(u64::from(window) - 1))
+    }
+}
+
+impl<O: Serialize> Reply<O> {
+    /// True if it is longer than is kept.
+    pub(super) fn is_longer(&self, limits: &Limits) -> bool {
+        match self {
+            Reply::Kept(output) => encoded_len(output) > limits.reply_bytes as usize,
+            Reply::NotKept | Reply::Refused => false,
+        }
+    }
 }
 
 fn reply_bytes<O: Serialize>(reply: &Reply<O>) -> u64 {
     let length = match reply {
         Reply::Kept(output) => encoded_len(output) as u64,
-        Reply::NotKept => 0,
+        Reply::NotKept | Reply::Refused => 0,
     };
     REPLY_BYTES + length
 }
@@ -61,6 +79,9 @@ pub(super) struct Table<O: Clone + Ord + Hash> {
     by_use: Sorted<u64, u64>,
     /// The charge of all sessions.
     bytes: u64,
+    /// The first number that may still be executed, of sessions that were open when the window became wider; those below were answered and
+    /// forgotten under the window before.
+    floors: Sorted<u64, u64>,
 }
 
 impl<O: Clone + Ord + Hash + Serialize> Table<O> {
@@ -73,6 +94,7 @@ impl<O: Clone + Ord + Hash + Serialize> Table<O> {
             by_client: Sorted::new(),
             by_use: Sorted::new(),
             bytes: 0,
+            floors: Sorted::new(),
         }
     }
 
@@ -83,6 +105,54 @@ impl<O: Clone + Ord + Hash + Serialize> Table<O> {
 
     pub(super) fn limits(&self) -> Limits {
         self.limits
+    }
+
+    pub(super) fn floors(&self) -> &Sorted<u64, u64> {
+        &self.floors
+    }
+
+    /// Has other limits hold from now on. Answers that are kept no more are dropped, and sessions beyond the limits expire, those first that went
+    /// unused longest.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        let before = std::mem::replace(&mut self.limits, limits);
+        if limits.window > before.window {
+            for (id, session) in &self.sessions {
+                let floor = session.first_open(before.window).max(self.floors.get(id).copied().unwrap_or(0));
+                // Enforces D8: a number that was answered and forgotten is not executed again since the window is wider.
+                self.floors.insert(*id, floor);
+            }
+        }
+        if limits.window < before.window || limits.reply_bytes < before.reply_bytes {
+            let rows: Vec<(u64, Session<O>)> =
+                self.sessions.iter().map(|(id, session)| (*id, session.clone())).collect();
+            self.bytes = 0;
+            for (id, mut session) in rows {
+                let first = session.first_open(limits.window);
+                let kept = |(number, reply): (&u64, &Reply<O>)| {
+                    let reply = if reply.is_longer(&limits) { Reply::NotKept } else { reply.clone() };
+                    (*number, reply)
+                };
+                session.replies =
+                    session.replies.iter().filter(|(number, _)| **number >= first).map(kept).collect();
+                self.bytes += session.bytes();
+                self.sessions.insert(id, session);
+            }
+        }
+        let is_needed = |id: &u64, floor: u64| {
+            self.sessions.get(id).is_some_and(|session| floor > session.first_open(limits.window))
+        };
+        let needless = |(id, floor): (&u64, &u64)| (!is_needed(id, *floor)).then_some(*id);
+        let needless: Vec<u64> = self.floors.iter().filter_map(needless).collect();
+        for id in needless {
+            self.floors.remove(&id);
+        }
+        let latest = self.by_use.get_max().map_or(0, |(_, session)| *session);
+        self.make_room(latest);
+    }
+
+    /// Notes the first number of a session that may still be executed.
+    pub(super) fn put_floor(&mut self, id: u64, floor: u64) {
+        self.floors.insert(id, floor);
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -153,25 +223,27 @@ impl<O: Clone + Ord + Hash + Serialize> Table<O> {
     }
 
     /// The answer to a copy of a command of an open session, or nothing if it has to be executed.
-    pub(super) fn answer(&self, session: &Session<O>, number: u64) -> Option<SessionOutput<O>> {
+    pub(super) fn answer(&self, id: u64, session: &Session<O>, number: u64) -> Option<SessionOutput<O>> {
         match session.replies.get(&number) {
             Some(Reply::Kept(output)) => return Some(SessionOutput::Output(output.clone())),
             Some(Reply::NotKept) => return Some(SessionOutput::NotKept),
+            Some(Reply::Refused) => return Some(SessionOutput::NotAdmitted),
             None => {}
         }
-        let (highest, _) = session.replies.get_max()?;
         // The client has the answers of all numbers that are a window below one it has sent.
-        (highest.saturating_sub(number) >= u64::from(self.limits.window)).then_some(SessionOutput::Answered)
+        let first = session.first_open(self.limits.window);
+        let first = self.floors.get(&id).map_or(first, |floor| first.max(*floor));
+        (number < first).then_some(SessionOutput::Answered)
     }
 
-    /// Keeps the answer to a command that was executed, and makes room for it.
-    pub(super) fn keep(&mut self, id: u64, number: u64, output: &O) {
+    /// Keeps the answer to a command that was executed, or the fact that it was refused, and makes room for it.
+    pub(super) fn keep(&mut self, id: u64, number: u64, output: Option<&O>) {
         let Limits { reply_bytes: longest, window, .. } = self.limits;
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let reply = if encoded_len(output) <= longest as usize {
-            Reply::Kept(output.clone())
-        } else {
-            Reply::NotKept
+        let reply = match output {
+            None => Reply::Refused,
+            Some(output) if encoded_len(output) <= longest as usize => Reply::Kept(output.clone()),
+            Some(_) => Reply::NotKept,
         };
         self.bytes += reply_bytes(&reply);
         session.replies.insert(number, reply);
@@ -182,6 +254,10 @@ impl<O: Clone + Ord + Hash + Serialize> Table<O> {
             let oldest = *oldest;
             self.bytes -= reply_bytes(reply);
             session.replies.remove(&oldest);
+        }
+        let first = session.first_open(window);
+        if self.floors.get(&id).is_some_and(|floor| *floor <= first) {
+            self.floors.remove(&id);
         }
         self.make_room(id);
     }
@@ -211,6 +287,7 @@ impl<O: Clone + Ord + Hash + Serialize> Table<O> {
         let Some(session) = self.sessions.remove(&id) else { return false };
         self.by_client.remove(&session.client);
         self.by_use.remove(&session.used);
+        self.floors.remove(&id);
         self.bytes -= session.bytes();
         true
     }

@@ -166,7 +166,7 @@ fn snapshots_that_no_log_leads_to_are_refused() {
         assert!(error.contains(why), "{why}: {error}");
         assert_eq!(restored, as_it_was, "an error leaves the machine as it was");
     };
-    refused("give all members the same", &|saved| saved.0.window = 2);
+    refused("`window` is 0", &|saved| saved.0.window = 0);
     refused("commands applied is", &|saved| saved.1 = u64::MAX);
     refused("next session is", &|saved| saved.2 = u64::MAX);
     refused("session 2 comes after 1", &|saved| saved.2 = 2);
@@ -186,4 +186,75 @@ fn snapshots_that_no_log_leads_to_are_refused() {
     refused("cannot be restored", &|saved| saved.4 = "no bank".into());
     restored.restore(&crate::encode(&honest)).expect("the honest one");
     assert_eq!(restored, bank);
+}
+
+/// The limits as they are after each step, with what two sessions are told then; each step also goes through a snapshot.
+#[test]
+fn a_wider_window_executes_nothing_again_and_a_narrower_one_forgets_the_oldest_answers() {
+    let mut bank = bank(limits(2, 2));
+    bank.apply(&open(7));
+    let session = 1;
+    for number in 1..=5 {
+        assert_eq!(bank.apply(&deposit(session, number)), done(number));
+    }
+    let widen = |bank: &mut Sessions<Bank>, window| {
+        bank.limit(limits(2, window)).expect("room for a session");
+        let mut restored = super::tests::bank(limits(1, 1));
+        restored.restore(&bank.snapshot()).expect("its own snapshot");
+        assert_eq!(restored, *bank);
+    };
+    for window in [4, 3, 9] {
+        widen(&mut bank, window);
+        for number in 1..=3 {
+            assert_eq!(bank.apply(&deposit(session, number)), SessionOutput::Answered, "{window} {number}");
+        }
+        assert_eq!(bank.apply(&deposit(session, 4)), done(4), "the answer is kept");
+    }
+    widen(&mut bank, 1);
+    assert_eq!(bank.apply(&deposit(session, 4)), SessionOutput::Answered);
+    assert_eq!(bank.apply(&deposit(session, 5)), done(5));
+    widen(&mut bank, 3);
+    assert_eq!(bank.apply(&deposit(session, 4)), SessionOutput::Answered);
+    assert_eq!(bank.apply(&deposit(session, 7)), done(6));
+    assert_eq!(bank.apply(&deposit(session, 6)), done(7), "it was never executed");
+    assert_eq!(bank.machine().balance(1), 7);
+}
+
+#[test]
+fn lower_limits_end_the_sessions_that_went_unused_longest() {
+    let mut bank = bank(limits(3, 2));
+    for client in 0..3 {
+        bank.apply(&open(client));
+    }
+    let sessions = [1, 2, 3];
+    bank.apply(&deposit(sessions[0], 1));
+    let before = bank.clone();
+    assert_eq!(bank.limit(limits(0, 2)), Err(LimitsError::NoSession));
+    assert_eq!(bank, before);
+    bank.limit(limits(1, 2)).expect("room for a session");
+    assert_eq!(bank.open().map(|(id, _)| id).collect::<Vec<_>>(), [sessions[0]]);
+    assert_eq!(bank.apply(&deposit(sessions[2], 1)), SessionOutput::Expired);
+    bank.limit(Limits { reply_bytes: 0, ..limits(1, 2) }).expect("room for a session");
+    assert_eq!(bank.apply(&deposit(sessions[0], 1)), SessionOutput::NotKept, "it was executed once");
+    assert_eq!(bank.machine().balance(1), 1, "what was stored stays");
+}
+
+#[test]
+fn a_refusal_is_final_and_what_was_executed_is_not_refused() {
+    let mut bank = bank(limits(2, 2));
+    bank.apply(&open(7));
+    assert_eq!(bank.refuse(1, 1), SessionOutput::NotAdmitted);
+    assert_eq!(bank.apply(&deposit(1, 1)), SessionOutput::NotAdmitted, "a copy that would be executed");
+    assert_eq!(bank.final_answer(1, 1), Some(SessionOutput::NotAdmitted));
+    let mut restored = super::tests::bank(limits(1, 1));
+    restored.restore(&bank.snapshot()).expect("its own snapshot");
+    assert_eq!((&restored, restored.bytes()), (&bank, 96 + 32));
+    assert_eq!(bank.apply(&deposit(1, 2)), done(1));
+    assert_eq!(bank.refuse(1, 2), done(1), "a copy that would be refused");
+    assert_eq!(bank.apply(&deposit(1, 3)), done(2));
+    assert_eq!(bank.refuse(1, 1), SessionOutput::Answered);
+    assert_eq!(bank.refuse(2, 1), SessionOutput::Unknown);
+    bank.apply(&SessionCommand::Close { session: 1 });
+    assert_eq!(bank.refuse(1, 4), SessionOutput::Expired);
+    assert_eq!((bank.machine().balance(1), bank.open().count()), (2, 0));
 }

@@ -1,17 +1,9 @@
 //! Guarantees that names and values longer than a cluster takes are told by one rule: to clients before they are sent, and to replicas
 //! before they are executed.
 
+use super::settings::Lengths;
 use super::words::{Condition, Operation, StoreCommand};
 use std::fmt;
-
-/// The greatest lengths that a store takes, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lengths {
-    /// The longest key, and the longest name of a lock or of its owner.
-    pub key: usize,
-    /// The longest value.
-    pub value: usize,
-}
 
 /// A name or a value that is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

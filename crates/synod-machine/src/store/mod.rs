@@ -12,8 +12,11 @@
 //! **Versions.** Each command that changes a key draws the next number of one counter, and all its changes have that version. A version
 //! never comes back, not even of a key that was deleted in between.
 
+mod bytes;
 mod changes;
+mod division;
 mod lengths;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -21,22 +24,27 @@ mod words;
 
 use crate::bank::Bank;
 use crate::blob::Blob;
+use crate::codec::{decode_first, decode_unless, encode_unless};
+use crate::encode;
 use crate::kv::Entry;
 use crate::lock::Held;
 use crate::machine::{NotRestored, StateMachine, plausible};
 use crate::sorted::Sorted;
-use crate::{decode, encode};
+use bytes::Bytes;
 use changes::Changes;
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 use times::{End, Name, Times};
 
-pub use lengths::{Lengths, TooLong};
+pub use division::{Across, Lies, group_of, group_of_prefix};
+pub use lengths::TooLong;
+pub use settings::{Lengths, Settings};
 pub use words::{Change, Condition, Item, Lives, Operation, Outcome, StoreCommand, StoreOutput};
 
-/// The most entries of one list, and about the most bytes of one answer.
-const MOST_LISTED: usize = 1000;
-const MOST_TOLD: u64 = 256 << 10;
+/// The most entries of one list.
+pub const MOST_LISTED: usize = 1000;
+/// About the most bytes of one answer: an entry that begins below them is told.
+pub const MOST_TOLD: u64 = 256 << 10;
 /// The most changes that the conditions of one transaction look at.
 const LOOKED_AT: usize = 50_000;
 /// The most entries and grants that one tick removes.
@@ -54,6 +62,10 @@ pub struct Store {
     /// The token of the latest grant.
     token: u64,
     bank: Bank,
+    /// The settings that were told last.
+    told: Option<Settings>,
+    /// It follows from keys and locks.
+    held: Bytes,
 }
 
 /// Something that may end by itself.
@@ -96,6 +108,44 @@ impl Store {
         self.keys.is_empty()
     }
 
+    /// The bytes that the store is charged with: those of keys with their values and of locks with their owners, and 128 for each key, lock and
+    /// account. What has a time counts until a tick removes it.
+    pub fn bytes(&self) -> u64 {
+        self.held.with(self.keys.len() + self.locks.len() + self.bank.accounts())
+    }
+
+    /// Does operations unless the store would end above its limit and hold more than before. Then nothing is done.
+    fn within_bytes(
+        &mut self,
+        then: &[Operation],
+        act: impl FnOnce(&mut Store) -> StoreOutput,
+    ) -> StoreOutput {
+        let (held, most) = (self.bytes(), self.settings().bytes);
+        let growth = then.iter().fold(0u64, |sum, operation| sum.saturating_add(operation.growth()));
+        if growth == 0 || held.saturating_add(growth) <= most {
+            return act(self);
+        }
+        // Only near the limit: changes after a copy cost more than without one.
+        let before = self.clone();
+        let output = act(self);
+        let after = self.bytes();
+        if after > most && after > held {
+            *self = before;
+            return StoreOutput::Full { held, most, more: after - held };
+        }
+        output
+    }
+
+    /// The settings that hold, of which those of sessions and of lengths are for whoever stands before the store.
+    pub fn settings(&self) -> Settings {
+        self.told.unwrap_or_default()
+    }
+
+    /// The settings that were told last, if any were.
+    pub fn told(&self) -> Option<&Settings> {
+        self.told.as_ref()
+    }
+
     /// The end of something that begins now.
     fn end(&mut self, lives: Lives, before: Option<End>) -> Option<End> {
         match lives {
@@ -118,10 +168,10 @@ impl Store {
     }
 
     fn item(&self, key: &Blob) -> Option<Item> {
-        self.entry(key).map(|entry| self.told(entry))
+        self.entry(key).map(|entry| self.item_of(entry))
     }
 
-    fn told(&self, entry: &Ending<Entry>) -> Item {
+    fn item_of(&self, entry: &Ending<Entry>) -> Item {
         let Entry { value, version } = entry.what.clone();
         Item { value, version, left: self.left(entry) }
     }
@@ -137,25 +187,31 @@ impl Store {
     /// Keeps an entry, and its end among all ends.
     fn keep(&mut self, key: &Blob, entry: Ending<Entry>) {
         let end = entry.end;
-        let before = self.keys.insert(key.clone(), entry).and_then(|entry| entry.end);
-        self.times.moves(&Name::Key(key.clone()), before, end);
+        let value = entry.what.value.clone();
+        let before = self.keys.insert(key.clone(), entry);
+        self.held.comes(key, &value, before.as_ref().map(|entry| &entry.what.value));
+        self.times.moves(&Name::Key(key.clone()), before.and_then(|entry| entry.end), end);
     }
 
     /// Keeps a grant, and its end among all ends.
     fn keep_grant(&mut self, lock: &Blob, grant: Ending<Held>) {
         let end = grant.end;
-        let before = self.locks.insert(lock.clone(), grant).and_then(|grant| grant.end);
-        self.times.moves(&Name::Lock(lock.clone()), before, end);
+        let owner = grant.what.owner.clone();
+        let before = self.locks.insert(lock.clone(), grant);
+        self.held.comes(lock, &owner, before.as_ref().map(|grant| &grant.what.owner));
+        self.times.moves(&Name::Lock(lock.clone()), before.and_then(|grant| grant.end), end);
     }
 
     fn remove(&mut self, key: &Blob) -> bool {
         let Some(entry) = self.keys.remove(key) else { return false };
+        self.held.goes(key, Some(&entry.what.value));
         self.times.moves(&Name::Key(key.clone()), entry.end, None);
         true
     }
 
     fn remove_grant(&mut self, lock: &Blob) {
         if let Some(grant) = self.locks.remove(lock) {
+            self.held.goes(lock, Some(&grant.what.owner));
             self.times.moves(&Name::Lock(lock.clone()), grant.end, None);
         }
     }
@@ -168,7 +224,7 @@ impl Store {
                 let found = self.entry(key);
                 let is_met = expect.is_met_by(found.map(|entry| &entry.what));
                 (!is_met)
-                    .then(|| StoreOutput::NotMet { condition, found: found.map(|entry| self.told(entry)) })
+                    .then(|| StoreOutput::NotMet { condition, found: found.map(|entry| self.item_of(entry)) })
             }
             Condition::Unchanged { key, since } => {
                 let found = self.entry(key);
@@ -177,7 +233,7 @@ impl Store {
                     None => self.changes.leave(key, *since, &mut budget),
                 };
                 (!is_met)
-                    .then(|| StoreOutput::NotMet { condition, found: found.map(|entry| self.told(entry)) })
+                    .then(|| StoreOutput::NotMet { condition, found: found.map(|entry| self.item_of(entry)) })
             }
             Condition::Lock { lock, token } => {
                 let holder = self.grant(lock).map(|grant| &grant.what);
@@ -218,7 +274,7 @@ impl Store {
                 return Outcome::Listed { items, more: true };
             }
             bytes += (key.len() + entry.what.value.len()) as u64;
-            items.push((key.clone(), self.told(entry)));
+            items.push((key.clone(), self.item_of(entry)));
         }
         Outcome::Listed { items, more: false }
     }
@@ -368,9 +424,18 @@ impl StateMachine for Store {
     fn apply(&mut self, command: &StoreCommand) -> StoreOutput {
         match command {
             StoreCommand::Tick { now, given } => self.tick(*now, *given),
+            StoreCommand::Settings(settings) => {
+                if settings.check().is_ok() {
+                    self.told = Some(*settings);
+                }
+                StoreOutput::Settings(self.settings())
+            }
             StoreCommand::Transact { when, then } => self.not_met(when).unwrap_or_else(|| {
-                let version = self.latest + 1;
-                StoreOutput::Done(then.iter().map(|operation| self.operate(operation, version)).collect())
+                self.within_bytes(then, |store| {
+                    let version = store.latest + 1;
+                    let outcomes = then.iter().map(|operation| store.operate(operation, version));
+                    StoreOutput::Done(outcomes.collect())
+                })
             }),
         }
     }
@@ -385,20 +450,19 @@ impl StateMachine for Store {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let Self { times, keys, latest, changes, locks, token, bank } = self.clone();
-        encode(&Saved {
-            times: times.saved(),
-            keys,
-            latest,
-            changes,
-            locks,
-            token,
-            bank: bank.snapshot().into(),
-        })
+        let Self { times, keys, latest, changes, locks, token, bank, told, held: _ } = self.clone();
+        let (times, bank) = (times.saved(), bank.snapshot().into());
+        let mut snapshot = encode(&Saved { times, keys, latest, changes, locks, token, bank });
+        encode_unless(&None, &told, &mut snapshot);
+        snapshot
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), NotRestored> {
-        let Saved { times, keys, latest, changes, locks, token, bank: saved } = decode(snapshot)?;
+        let (saved, told) = decode_first(snapshot)?;
+        let told: Option<Settings> = decode_unless(None, told)?;
+        let checked = told.map_or(Ok(()), |settings| settings.check());
+        checked.map_err(|error| NotRestored::because(error.to_string()))?;
+        let Saved { times, keys, latest, changes, locks, token, bank: saved } = saved;
         plausible("the latest version", latest)?;
         plausible("the latest token", token)?;
         changes.check(latest)?;
@@ -420,7 +484,10 @@ impl StateMachine for Store {
         let times = Times::restored(times, of_keys.chain(of_locks))?;
         let mut bank = Bank::default();
         bank.restore(&saved)?;
-        *self = Self { times, keys, latest, changes, locks, token, bank };
+        let mut held = Bytes::default();
+        keys.iter().for_each(|(key, entry)| held.comes(key, &entry.what.value, None));
+        locks.iter().for_each(|(lock, grant)| held.comes(lock, &grant.what.owner, None));
+        *self = Self { times, keys, latest, changes, locks, token, bank, told, held };
         Ok(())
     }
 }

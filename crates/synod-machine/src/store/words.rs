@@ -1,5 +1,6 @@
 //! The commands and outputs of a [`Store`](super::Store).
 
+use super::settings::Settings;
 use crate::bank::{BankCommand, BankOutput};
 use crate::blob::Blob;
 use crate::kv::Expect;
@@ -24,6 +25,9 @@ pub enum StoreCommand {
         /// `now` at the latest; a tick that was long under way starts none that was given since.
         given: u64,
     },
+    /// The settings that hold from now on, as a process with a configuration tells them to the log. Those under which no client could be served
+    /// change nothing.
+    Settings(Settings),
 }
 
 /// A condition for a transaction.
@@ -189,6 +193,17 @@ pub enum StoreOutput {
         /// goes on. Not counted further than two thousand.
         waiting: u64,
     },
+    /// The settings from now on.
+    Settings(Settings),
+    /// The store would hold more than it may, so nothing was done. What removes or shrinks something is done all the same.
+    Full {
+        /// The bytes that it holds, as [`Store::bytes`](super::Store::bytes) counts them.
+        held: u64,
+        /// The most that it may hold.
+        most: u64,
+        /// The bytes by which it would have grown.
+        more: u64,
+    },
 }
 
 /// The entry of a key, as it is told.
@@ -323,7 +338,7 @@ impl StoreCommand {
     pub fn only_asks(&self) -> bool {
         match self {
             StoreCommand::Transact { then, .. } => then.iter().all(Operation::only_asks),
-            StoreCommand::Tick { .. } => false,
+            StoreCommand::Tick { .. } | StoreCommand::Settings(_) => false,
         }
     }
 }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use synod_machine::{
     BankCommand, Blob, Condition, Expect, KvCommand, Limits, Lives, LockCommand, Operation, SessionCommand,
-    Sessions, StateMachine, StoreCommand,
+    Sessions, Settings, StateMachine, StoreCommand,
 };
 
 /// A machine with commands to try it with.
@@ -116,6 +116,11 @@ impl Tried for synod_machine::Store {
             5 => (prop_oneof![4 => Just(Vec::new()), 1 => vec(condition, 1..3)], vec(operation(), 1..4))
                 .prop_map(|(when, then)| StoreCommand::Transact { when, then }),
             1 => (0..20u64, 0..9u64).prop_map(|(now, given)| StoreCommand::Tick { now, given }),
+            1 => (0..700u64, 0..4u32).prop_map(|(bytes, window)| {
+                let or = Settings::default();
+                // A window of 0 serves nobody, and changes nothing.
+                StoreCommand::Settings(Settings { bytes, sessions: Limits { window, ..or.sessions }, ..or })
+            }),
         ]
         .boxed()
     }

@@ -5,6 +5,7 @@ mod machines;
 mod naive_store;
 mod sessions;
 mod sessions_mutants;
+mod short;
 mod snapshots;
 mod twice;
 

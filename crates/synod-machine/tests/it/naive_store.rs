@@ -6,8 +6,8 @@ use crate::machines::Tried;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use synod_machine::{
-    Bank, Blob, Change, Condition, Entry, Held, Item, Lives, Operation, Outcome, StateMachine, Store,
-    StoreCommand, StoreOutput,
+    Bank, Blob, Change, Condition, Entry, Held, Item, Lives, Operation, Outcome, Settings, StateMachine,
+    Store, StoreCommand, StoreOutput,
 };
 
 /// A value, a version and an end; or an owner, a token and an end.
@@ -16,7 +16,7 @@ type Kept = (Blob, u64, Option<End>);
 /// A time that somebody gave something, by its number, and the time at which it is over once it runs.
 type End = (u64, u64, Option<u64>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Naive {
     clock: u64,
     given: u64,
@@ -25,6 +25,7 @@ struct Naive {
     keys: BTreeMap<Blob, Kept>,
     locks: BTreeMap<Blob, Kept>,
     bank: Bank,
+    settings: Settings,
     /// All changes there ever were.
     changes: Vec<Change>,
 }
@@ -129,10 +130,29 @@ impl Naive {
                         }
                     }
                 }
-                let version = self.version + 1;
-                StoreOutput::Done(then.iter().map(|operation| self.operate(operation, version)).collect())
+                let (version, before) = (self.version + 1, self.clone());
+                let outcomes = then.iter().map(|operation| self.operate(operation, version)).collect();
+                let (held, now, most) = (before.bytes(), self.bytes(), self.settings.bytes);
+                if now > most && now > held {
+                    *self = before;
+                    return StoreOutput::Full { held, most, more: now - held };
+                }
+                StoreOutput::Done(outcomes)
+            }
+            StoreCommand::Settings(settings) => {
+                if settings.check().is_ok() {
+                    self.settings = *settings;
+                }
+                StoreOutput::Settings(self.settings)
             }
         }
+    }
+
+    /// Every name, value and owner, and 128 bytes for each of them that are a key, a lock or an account.
+    fn bytes(&self) -> u64 {
+        let kept = self.keys.iter().chain(&self.locks);
+        let accounts = (0..3).filter(|account| self.bank.balance(*account) > 0).count() as u64;
+        kept.map(|(name, kept)| 128 + (name.len() + kept.0.len()) as u64).sum::<u64>() + 128 * accounts
     }
 
     fn operate(&mut self, operation: &Operation, version: u64) -> Outcome {
@@ -257,6 +277,10 @@ fn a_store_does_what_one_without_care_for_its_cost_does() {
             prop_assert_eq!(store.query(command).is_some(), command.only_asks());
             prop_assert_eq!(store.apply(command), naive.apply(command), "command {}", at);
             prop_assert_eq!((store.clock(), store.version()), (naive.clock, naive.version));
+            prop_assert_eq!((store.bytes(), store.settings()), (naive.bytes(), naive.settings));
+            let mut restored = Store::default();
+            restored.restore(&store.snapshot()).expect("its own snapshot");
+            prop_assert_eq!(&restored, &store, "its bytes and settings too");
         }
         Ok(())
     });

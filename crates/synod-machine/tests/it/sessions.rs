@@ -330,7 +330,7 @@ fn the_table_is_charged_with_what_it_holds() {
             let sessions = world.replicas[0].sessions();
             let of = |reply: &synod_machine::Reply<(u32, Blob)>| match reply {
                 synod_machine::Reply::Kept(output) => 32 + encode(output).len() as u64,
-                synod_machine::Reply::NotKept => 32,
+                synod_machine::Reply::NotKept | synod_machine::Reply::Refused => 32,
             };
             let charged: u64 =
                 sessions.open().map(|(_, session)| 96 + session.replies.values().map(of).sum::<u64>()).sum();

@@ -33,7 +33,7 @@ pub struct Witness {
     shows: Shows,
 }
 
-/// The claims; `proofs-notes/runtime.md` argues for them.
+/// The claims; `proofs-notes/disks.md` argues for them.
 pub static CLAIMS: [Claim; 6] = [
     Claim {
         name: "one-directory",

@@ -192,6 +192,7 @@ pub(crate) fn rest(
             report: None,
             retry: RetryFile::Never,
             numbers: None,
+            waiting: None,
         },
         quorums: None,
         network: NetworkFile::default(),

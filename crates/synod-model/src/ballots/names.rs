@@ -154,7 +154,10 @@ pub(super) fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Chunk { .. }
         | Msg::Fetch { .. }
         | Msg::Checksum { .. }
-        | Msg::Beat(_) => {}
+        | Msg::Beat(_)
+        | Msg::Give { .. }
+        | Msg::Yield { .. }
+        | Msg::Removed { .. } => {}
     }
 }
 
@@ -172,6 +175,7 @@ fn in_history(history: &mut History, each: Each<'_>) {
         calls: _,
         told: _,
         leading: _,
+        members: _,
         // It stands for itself, and speaks of ballots by the names that they had then.
         evidence: _,
         fallen: _,

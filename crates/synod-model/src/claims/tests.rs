@@ -3,7 +3,7 @@
 use super::*;
 use crate::sequential::{Sequential, Told};
 use std::collections::BTreeSet;
-use synod::{AcceptorSet, QuorumRule};
+use synod::{AcceptorSet, Ballot, QuorumRule};
 
 const I: Instance = Instance::FIRST;
 
@@ -71,8 +71,26 @@ fn window(instance: u64, chosen: &[u64]) -> History {
 
 fn executed(chosen: &[(u64, &str)], executed: &[(u64, &str)]) -> History {
     let both = |(instance, value): &(u64, &str)| (Instance(*instance), v(value));
-    let (executed, chosen) = (executed.iter().map(both).collect(), chosen.iter().map(both).collect());
+    let executed = executed.iter().map(both).collect();
+    let chosen = chosen.iter().map(both).map(|(at, value)| (at, synod::commands(&value))).collect();
     evidence(Evidence::Executed { executed, chosen })
+}
+
+fn rests(quorum: &[usize], is_met: bool) -> History {
+    let members = Some(set(&[0, 1]));
+    evidence(Evidence::Rests { instance: I, value: v("x"), quorum: set(quorum), members, is_met })
+}
+
+fn counted(by: &[usize], members: Option<&[usize]>, falls_short: bool) -> History {
+    evidence(Evidence::Counted { instance: I, by: set(by), members: members.map(set), falls_short })
+}
+
+fn may_go(is_enough: bool) -> History {
+    evidence(Evidence::MayGo { from: I, members: set(&[0, 1]), saved: set(&[0]), is_enough })
+}
+
+fn of_change(said: &str, has_effect: Option<bool>) -> History {
+    evidence(Evidence::ToldOfChange { call: (9, 1), said: v(said), has_effect })
 }
 
 /// Calls of one client each: the command, the clients whose calls had ended when it began, and the answer.
@@ -211,6 +229,19 @@ fn written(claim: &str) -> (Vec<History>, Vec<History>) {
                 ],
             )
         }
+        "M1" => (
+            vec![rests(&[1], false), counted(all, Some(all), true)],
+            vec![rests(&[1], true), counted(&[0], Some(all), false)],
+        ),
+        "M2" => (
+            vec![counted(&[0, 2], Some(all), false), counted(all, None, false)],
+            vec![counted(all, Some(&[0, 1, 2]), false), counted(all, Some(all), true)],
+        ),
+        "M3" => (vec![may_go(false)], vec![may_go(true)]),
+        "M4" => (
+            vec![of_change("refused: so", Some(true)), of_change("so", Some(false)), of_change("so", None)],
+            vec![of_change("refused: so", Some(false)), of_change("so", Some(true))],
+        ),
         _ => unreachable!("{claim} has no histories"),
     }
 }

@@ -1,8 +1,10 @@
 //! The claims about times to live, and the hard cases that a scene must reach.
 
 use super::world::{Given, Member, World, Worlds};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use synod_explore::{Local, Property};
+use synod_machine::Settings;
 
 /// A claim.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub struct Witness {
 }
 
 /// The claims; `proofs-notes/runtime.md` argues for them.
-pub static CLAIMS: [Claim; 4] = [
+pub static CLAIMS: [Claim; 6] = [
     Claim {
         name: "not-early",
         says: "no replica takes a key or a grant for over before its time has passed since a replica first executed it",
@@ -53,7 +55,7 @@ pub static CLAIMS: [Claim; 4] = [
     Claim {
         name: "over-for-ever",
         says: "a grant that a replica took for over is over for all replicas that have executed as much",
-        holds: |world| match world.came_back {
+        holds: |world| match world.ended.came_back {
             Some(token) => Err(format!("token {token} came back")),
             None => Ok(()),
         },
@@ -72,10 +74,28 @@ pub static CLAIMS: [Claim; 4] = [
             world.members.iter().any(|member| member.view.clock > 0)
         }),
     },
+    Claim {
+        name: "fenced",
+        says: "a write that is guarded by a grant's token has no effect once the grant is over or another was given",
+        holds: |world| match world.guarded.late {
+            Some(token) => Err(format!("a write under token {token} was done too late")),
+            None => Ok(()),
+        },
+        premise: ("a guarded write was done", |world| !world.guarded.written.is_empty()),
+    },
+    Claim {
+        name: "answered-once",
+        says: "every copy of a command is answered as the first one was, executed or refused, whatever the settings are by then",
+        holds: |world| match world.answers.otherwise {
+            Some(asked) => Err(format!("client {} was told two things of its command", asked + 1)),
+            None => Ok(()),
+        },
+        premise: ("a copy of a command was executed", |world| world.answers.is_repeated),
+    },
 ];
 
 /// The hard cases.
-pub static WITNESSES: [Witness; 3] = [
+pub static WITNESSES: [Witness; 6] = [
     Witness {
         name: "gone",
         says: "a key or a grant is over by its time, and one replica does not know it yet",
@@ -90,6 +110,29 @@ pub static WITNESSES: [Witness; 3] = [
         name: "older-tick",
         says: "a tick was executed whose teller read its clock before that of an earlier tick",
         shows: |world| world.is_late,
+    },
+    Witness {
+        name: "fenced-off",
+        says: "a guarded write was refused, and one under a later token was done",
+        shows: |world| {
+            world.guarded.fenced.iter().any(|fenced| world.guarded.written.iter().any(|token| token > fenced))
+        },
+    },
+    Witness {
+        name: "settings-changed",
+        says: "two replicas go by the settings of different members, since one has executed less",
+        shows: |world| {
+            // A scene with settings of its own has shorter values than the default.
+            let default = Settings::default().lengths.value;
+            let values = world.members.iter().map(|member| member.view.value);
+            let told: BTreeSet<_> = values.filter(|value| *value < default).collect();
+            told.len() > 1
+        },
+    },
+    Witness {
+        name: "refused-still",
+        says: "a copy of a command that was refused is executed where the settings admit it",
+        shows: |world| world.answers.is_refused_still,
     },
 ];
 

@@ -8,6 +8,7 @@ use crate::judge::Judge;
 use crate::mutants::{Breaks, MUTANTS, find};
 use crate::sense;
 use serde::Deserialize;
+use synod_machine::{Lengths, Settings};
 use toml::Spanned;
 
 /// A model of times to live, as it stands in a file.
@@ -36,10 +37,15 @@ struct TimesFile {
     ticks: Spanned<i64>,
     /// The most commands that are chosen.
     chosen: Spanned<i64>,
-    /// The clients' commands, such as `{ put = 2 }`, `{ lock = 2 }` or, though no client may, `{ tick = 9 }`.
+    /// The clients' commands, such as `{ put = 2 }`, `{ lock = 2 }`, `{ guarded = 0 }` for a write under the lock that the first command takes or,
+    /// though no client may, `{ tick = 9 }`.
     asks: Spanned<Vec<AskFile>>,
+    /// The number of copies of each client's command that are on their way; left out, one.
+    copies: Option<Spanned<i64>>,
     /// By how many milliseconds each member's clock is ahead; left out, all are right.
     ahead: Option<Spanned<Vec<u64>>>,
+    /// The longest value in each member's configuration, in bytes; left out, all have the default. Values that are put have one byte.
+    values: Option<Spanned<Vec<usize>>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -47,6 +53,7 @@ struct TimesFile {
 enum AskFile {
     Put(u64),
     Lock(u64),
+    Guarded(usize),
     Tick(u64),
 }
 
@@ -67,12 +74,31 @@ pub(super) fn read(judge: &Judge<'_>) -> Result<(Scene, Vec<&'static Witness>, M
     if asks.len() > 5 {
         return judge.error(given.asks.span(), "asks: at most 5 commands");
     }
+    let lacks = |ask: &AskFile| matches!(ask, AskFile::Guarded(by) if !matches!(asks.get(*by), Some(AskFile::Lock(_))));
+    if asks.iter().any(lacks) {
+        return judge.error(
+            given.asks.span(),
+            "asks: guarded needs the place of a command that takes the lock, from 0 on",
+        );
+    }
     let ahead = match &given.ahead {
         None => vec![0; members],
         Some(ahead) if ahead.get_ref().len() == members => ahead.get_ref().clone(),
         Some(ahead) => {
             let message = format!("ahead: needs {members} numbers of milliseconds, one a member");
             return judge.error(ahead.span(), message);
+        }
+    };
+    let or = Settings::default();
+    let settings = match &given.values {
+        None => vec![or; members],
+        Some(values) if values.get_ref().len() == members => {
+            let with = |value: &usize| Settings { lengths: Lengths { value: *value, ..or.lengths }, ..or };
+            values.get_ref().iter().map(with).collect()
+        }
+        Some(values) => {
+            let message = format!("values: needs {members} numbers of bytes, one a member");
+            return judge.error(values.span(), message);
         }
     };
     let rule = match &file.mutant {
@@ -94,6 +120,7 @@ pub(super) fn read(judge: &Judge<'_>) -> Result<(Scene, Vec<&'static Witness>, M
     let asked = |asked: &AskFile| match *asked {
         AskFile::Put(time) => Asked::Put(time),
         AskFile::Lock(time) => Asked::Lock(time),
+        AskFile::Guarded(by) => Asked::Guarded(by),
         AskFile::Tick(now) => Asked::Tick(now),
     };
     let scene = Scene {
@@ -102,7 +129,13 @@ pub(super) fn read(judge: &Judge<'_>) -> Result<(Scene, Vec<&'static Witness>, M
         ticks: judge.count("ticks", &given.ticks, 0, 9)? as u8,
         chosen: judge.count("chosen", &given.chosen, 1, 20)?,
         asks: asks.iter().map(asked).collect(),
+        copies: match &given.copies {
+            Some(copies) => judge.count("copies", copies, 1, 3)?,
+            None => 1,
+        },
         ahead,
+        settings,
+        are_told: given.values.is_none(),
         rule,
     };
     let witnesses =

@@ -1,8 +1,8 @@
-//! Times to live, as a system to explore: members that tell the time, a log that takes what they tell at any later moment, and replicas
+//! Times to live and settings, as a system to explore: members that tell the time and their settings, a log that takes what they tell at any later moment, and replicas
 //! that execute it. [`Teller`](synod_apply::Teller) and [`Served`](synod_apply::Served) are those that serve. Mutants of the rule live here.
 //!
 //! The log stands for what the models of the roles show of it: one order of commands, of which each replica executes a beginning (B0, X1).
-//! Any member may tell the time at any moment, so every change of leaders is among the runs, with any number of leaders at once. What
+//! Any member may tell either at any moment, so every change of leaders is among the runs, with any number of leaders at once. What
 //! was told is chosen at any later moment, or never. The milliseconds of the world pass between any two steps.
 
 mod claims;

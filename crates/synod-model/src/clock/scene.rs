@@ -1,4 +1,6 @@
-//! A scene: who tells the time, what has a time, and which rule is broken.
+//! A scene: the members that tell the time and their settings, what has a time, and which rule is broken.
+
+use synod_machine::Settings;
 
 /// The rule of times with one line of it broken. The table of mutants has their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +17,14 @@ pub enum Rule {
     OwnClock,
     /// A replica looks at its own clock when it is asked.
     AnswersByOwnClock,
+    /// A replica goes by its own settings when it executes.
+    OwnSettings,
+    /// The token of a guarded write is compared when the write is proposed, and not when it is executed.
+    FenceAtPropose,
+    /// A guarded write needs the lock to be held, under whichever token.
+    FenceAnyToken,
+    /// A session does not keep that a command was refused.
+    ForgetsRefusals,
 }
 
 /// A command of a client.
@@ -24,6 +34,9 @@ pub enum Asked {
     Put(u64),
     /// Take the lock for so many milliseconds, as an owner of its own.
     Lock(u64),
+    /// Store the key's value for ever, if the lock is held under the token that an earlier command was granted. It is asked once that command was
+    /// granted one; the number is that command's place.
+    Guarded(usize),
     /// Tell a time, which is no client's to tell.
     Tick(u64),
 }
@@ -39,10 +52,16 @@ pub struct Scene {
     pub ticks: u8,
     /// The most commands that are chosen.
     pub chosen: usize,
-    /// The clients' commands, one a client, each asked from the start on.
+    /// The clients' commands, one a client, each asked from the start on if it is not guarded.
     pub asks: Vec<Asked>,
+    /// The number of copies of each client's command, where its client asks again or the network doubles it. At least 1.
+    pub copies: usize,
     /// By how many milliseconds each member's clock is ahead of the world's time.
     pub ahead: Vec<u64>,
+    /// The settings in each member's configuration.
+    pub settings: Vec<Settings>,
+    /// True if the defaults were told before the first state, so that who has them has none to tell.
+    pub are_told: bool,
     /// The broken rule.
     pub rule: Option<Rule>,
 }

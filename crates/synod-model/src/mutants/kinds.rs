@@ -27,6 +27,11 @@ pub enum Breaks {
     Clock(ClockRule),
 }
 
+/// A mutant of the roles, for the table.
+pub(super) const fn roles(name: &'static str, rule: Rule, guard: &'static str, does: &'static str) -> Mutant {
+    Mutant { name, guard, does, breaks: Breaks::Roles(rule) }
+}
+
 impl Mutant {
     /// The broken rule of the roles, if it breaks one.
     pub fn rule(&self) -> Option<Rule> {

@@ -2,7 +2,7 @@
 
 use stateright::actor::Out;
 use std::sync::Arc;
-use synod::{Instance, LogEntry, Msg, Process, ProcessState, Replica, ServerState};
+use synod::{Instance, LogEntry, Msg, Process, ProcessState, ServerState};
 
 /// The instance below which a machine was set aside and waits to be written.
 pub(super) fn due(server: &ServerState) -> Option<Instance> {
@@ -18,6 +18,26 @@ pub(super) fn forget_what_is_due(server: &mut ServerState) {
     }
 }
 
+/// A snapshot of one chunk takes the machine back to where it was taken. The server goes on as if it had executed no less than before.
+pub(super) fn install_older(msg: &Msg, server: &mut ServerState) {
+    let (Msg::Chunk { of, at: 0, length, bytes, .. }, Some(log)) = (msg, &mut server.log) else { return };
+    if *of < log.next
+        && *length == bytes.as_bytes().len() as u64
+        && let Some(older) = log.replica.machine().restored(bytes.as_bytes())
+    {
+        log.replica = log.replica.with_machine(Arc::from(older));
+    }
+}
+
+/// Once a server goes on from another's snapshot, its acceptor forgets all its votes, and not only those that the snapshot stands for.
+pub(super) fn forget_votes_above(msg: &Msg, before: &ProcessState, server: &mut ServerState) {
+    let Some(old) = before.server().and_then(|server| server.log.as_ref()) else { return };
+    let next = server.log.as_ref().map(|log| log.next);
+    if matches!(msg, Msg::Chunk { of, .. } if *of > old.next && next >= Some(*of)) {
+        server.acceptor.accepted.clear();
+    }
+}
+
 /// A command is executed as soon as it was learned.
 pub(super) fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
     let Some(log) = &mut server.log else { return };
@@ -26,7 +46,7 @@ pub(super) fn execute_at_once(before: &ProcessState, server: &mut ServerState) {
         if let Some(entry) = LogEntry::read(command).filter(|_| !knew(instance)) {
             let mut machine = log.replica.machine().copy();
             machine.execute(*instance, &entry);
-            log.replica = Replica::new(Arc::from(machine));
+            log.replica = log.replica.with_machine(Arc::from(machine));
         }
     }
 }
@@ -42,7 +62,7 @@ pub(super) fn execute_firsts(before: &ProcessState, server: &mut ServerState) {
         }
     }
     if log.next > old.next {
-        log.replica = Replica::new(Arc::from(machine));
+        log.replica = log.replica.with_machine(Arc::from(machine));
     }
 }
 

@@ -6,6 +6,7 @@
 mod kinds;
 mod leading;
 mod logs;
+mod members;
 mod rules;
 mod table;
 mod times;
@@ -139,9 +140,10 @@ impl Actor for Decorated {
             Rule::StaleDisk => disk.before.clone().unwrap_or_default(),
             _ => disk.now.clone(),
         });
-        self.rule.doctor_start(&self.process, &mut found);
+        self.rule.doctor_start(&mut found);
         let mut real = Out::new();
-        let inner = self.process.on_start(me, &found, &mut real);
+        let mut inner = self.process.on_start(me, &found, &mut real);
+        self.rule.doctor_started(&self.process, &mut inner);
         let saved = found.filter(|_| self.rule == Rule::StaleDisk);
         let mut state = Cow::Owned(DecoratedState { inner, unsaved: None, saved });
         self.flush(real, &mut state, out);
@@ -152,6 +154,9 @@ impl Actor for Decorated {
         let (mut inner, mut src, mut msg) = (state.inner.clone(), src, msg);
         let (asker, heard) = (src, msg.clone());
         let mut real = Out::new();
+        if let ProcessState::Server(server) = &mut inner {
+            members::doctor_right(self.rule, server, &msg);
+        }
         if !self.rule.doctor_input(&self.process, &mut inner, &mut src, &mut msg) {
             self.rule.doctor_answers((asker, &heard), &state.inner, &state.inner, &mut real);
             self.flush(real, state, out);
@@ -164,6 +169,16 @@ impl Actor for Decorated {
             postpone(&state.inner, &mut next, &mut real);
         }
         self.rule.doctor_state(&heard, &state.inner, &mut next);
+        if let (ProcessState::Server(old), ProcessState::Server(new)) = (&state.inner, &mut next) {
+            let log = rules::cluster_of(&self.process).and_then(|cluster| cluster.log.as_ref());
+            members::doctor_members(self.rule, &heard, old, new, log.map_or(1, |log| log.alpha));
+            if let Some((to, msg)) = members::says_saved(self.rule, me, old, new) {
+                to.iter().for_each(|id| real.send(id.into(), msg.clone()));
+            }
+            for (to, answer) in members::keep_confirmations(self.rule, old, new) {
+                real.send(to, answer);
+            }
+        }
         self.rule.doctor_answers((asker, &heard), &state.inner, &next, &mut real);
         if next != state.inner {
             state.to_mut().inner = next;

@@ -1,6 +1,9 @@
 //! Each mutant doctors the state and the message before the real handler runs, or the state and the outputs after it.
 
-use super::logs::{answer_by_words, due, execute_at_once, execute_firsts, forget_what_is_due};
+use super::logs::{
+    answer_by_words, due, execute_at_once, execute_firsts, forget_votes_above, forget_what_is_due,
+    install_older,
+};
 use stateright::actor::{Command, Id, Out};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -60,6 +63,8 @@ pub enum Rule {
     TruncatesUnchosen,
     ForgetsWithoutSnapshot,
     ForgetsBeforeSnapshot,
+    InstallsOlderSnapshot,
+    SnapshotDropsVotes,
     PromiseHidesTruncation,
     ExecutesOtherwise,
     PromisePerInstance,
@@ -84,6 +89,19 @@ pub enum Rule {
     NeverFollows,
     NeverDoubtsItself,
     IgnoresHalf,
+    GovernsAtOnce,
+    GovernsLate,
+    JoinsUnseen,
+    CountsLearners,
+    CountsRemoved,
+    ReusesIds,
+    ChangesInFlight,
+    TakesAccepted,
+    KeepsRight,
+    ForgetsAnswers,
+    SaysSaved,
+    ReadsWithoutRight,
+    KeepsConfirmations,
 }
 
 pub(super) type ProcessCommand = Command<Msg, Timer, Infallible, Stable>;
@@ -332,6 +350,8 @@ impl Rule {
                 Rule::ExecutesOutOfOrder => execute_at_once(before, server),
                 Rule::ExecutesFirstOfBatch => execute_firsts(before, server),
                 Rule::ForgetsBeforeSnapshot => forget_what_is_due(server),
+                Rule::InstallsOlderSnapshot => install_older(msg, server),
+                Rule::SnapshotDropsVotes => forget_votes_above(msg, before, server),
                 _ => {}
             }
         }
@@ -419,25 +439,29 @@ impl Rule {
         }
     }
 
-    pub(super) fn doctor_start(self, process: &Process, found: &mut Option<Stable>) {
-        if self == Rule::Amnesia {
+    pub(super) fn doctor_start(self, found: &mut Option<Stable>) {
+        if matches!(self, Rule::Amnesia | Rule::ReusesIds) {
             *found = None;
         }
         let Some(stable) = found else { return };
         match self {
             Rule::ForgetsBallot => stable.tried = 0,
-            Rule::ForgetsWithoutSnapshot => {
-                let log = cluster_of(process).and_then(|cluster| cluster.log.as_ref());
-                if let (Some(log), Some(snapshot)) = (log, &mut stable.snapshot) {
-                    snapshot.machine = Value::from(log.machine.snapshot().as_slice());
-                }
-            }
             Rule::ForgetsPromise => stable.acceptor.promised = None,
             Rule::ForgetsAccepted => {
                 stable.acceptor.accepted.clear();
                 stable.acceptor.accepted_in = None;
             }
             _ => {}
+        }
+    }
+
+    pub(super) fn doctor_started(self, process: &Process, state: &mut ProcessState) {
+        if self == Rule::ForgetsWithoutSnapshot
+            && let Some(settings) = cluster_of(process).and_then(|cluster| cluster.log.as_ref())
+            && let ProcessState::Server(server) = state
+            && let Some(log) = &mut server.log
+        {
+            log.replica = log.replica.with_machine(settings.machine.clone());
         }
     }
 

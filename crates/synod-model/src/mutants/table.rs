@@ -1,21 +1,16 @@
 //! The table of mutants: of the roles, of the rule that admits disks, and of that of times to live.
 
-use super::kinds::{Breaks, Mutant};
-use super::{Rule, times};
+use super::kinds::{Breaks, Mutant, roles};
+use super::{Rule, members, times};
 use crate::admission::Rule as AdmissionRule;
 
-/// A row of the table below.
-const fn roles(name: &'static str, rule: Rule, guard: &'static str, does: &'static str) -> Mutant {
-    Mutant { name, guard, does, breaks: Breaks::Roles(rule) }
-}
-
-/// The same, of the rule of admission.
+/// A mutant of the rule of admission.
 const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, does: &'static str) -> Mutant {
     Mutant { name, guard, does, breaks: Breaks::Admission(rule) }
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Mutant; 97] = [
+pub const MUTANTS: [Mutant; 116] = [
     roles(
         "last-value",
         Rule::LastValue,
@@ -281,6 +276,18 @@ pub const MUTANTS: [Mutant; 97] = [
         Rule::ForgetsBeforeSnapshot,
         "snapshot: nothing of the log is forgotten before the step that saves the snapshot",
         "forgets the log as soon as a machine was set aside, before its snapshot is written",
+    ),
+    roles(
+        "installs-older-snapshot",
+        Rule::InstallsOlderSnapshot,
+        "snapshot: a server does not go back behind what it has executed (X1)",
+        "takes its machine from an older snapshot, and leaves out what it had executed since",
+    ),
+    roles(
+        "snapshot-drops-votes",
+        Rule::SnapshotDropsVotes,
+        "snapshot: forgets only what it stands for",
+        "forgets all votes once it goes on from another's snapshot",
     ),
     roles(
         "promise-hides-truncation",
@@ -552,12 +559,29 @@ pub const MUTANTS: [Mutant; 97] = [
         "admission: a directory belongs to one list of members",
         "may be started with another list",
     ),
+    members::GOVERNS_AT_ONCE,
+    members::GOVERNS_LATE,
+    members::JOINS_UNSEEN,
+    members::COUNTS_LEARNERS,
+    members::COUNTS_REMOVED,
+    members::REUSES_IDS,
+    members::CHANGES_IN_FLIGHT,
+    members::TAKES_ACCEPTED,
+    members::KEEPS_RIGHT,
+    members::FORGETS_ANSWERS,
+    members::SAYS_SAVED,
+    members::READS_WITHOUT_RIGHT,
+    members::KEEPS_CONFIRMATIONS,
     times::TELLS_ANYONE,
     times::KNOWS_ALL,
     times::STARTS_AT_ONCE,
     times::CLOCK_GOES_BACK,
     times::OWN_CLOCK,
     times::ANSWERS_BY_OWN_CLOCK,
+    times::OWN_SETTINGS,
+    times::FENCE_AT_PROPOSE,
+    times::FENCE_ANY_TOKEN,
+    times::FORGETS_REFUSALS,
 ];
 
 /// The mutant with this name.

@@ -1,4 +1,4 @@
-//! The mutants of the rule of times to live, for the table.
+//! The mutants of the rules of times to live and of settings, for the table.
 
 use super::kinds::{Breaks, Mutant};
 use crate::clock::Rule;
@@ -42,4 +42,28 @@ pub(super) const ANSWERS_BY_OWN_CLOCK: Mutant = times(
     Rule::AnswersByOwnClock,
     "store: the log alone moves the clock",
     "looks at its own clock when it is asked",
+);
+pub(super) const OWN_SETTINGS: Mutant = times(
+    "own-settings",
+    Rule::OwnSettings,
+    "served: the log alone changes the settings",
+    "goes by those of its own configuration when it executes",
+);
+pub(super) const FENCE_AT_PROPOSE: Mutant = times(
+    "fence-at-propose",
+    Rule::FenceAtPropose,
+    "store: a condition on a lock is judged when its command is executed",
+    "judges it when the command is proposed",
+);
+pub(super) const FENCE_ANY_TOKEN: Mutant = times(
+    "fence-any-token",
+    Rule::FenceAnyToken,
+    "store: a condition on a lock names the token of a grant",
+    "takes any grant for it",
+);
+pub(super) const FORGETS_REFUSALS: Mutant = times(
+    "forgets-refusals",
+    Rule::ForgetsRefusals,
+    "served: a session keeps that a command was refused",
+    "answers so and remembers nothing of it",
 );

@@ -7,16 +7,21 @@ mod file;
 mod fischer;
 mod gate;
 mod lease;
+mod master;
+mod member;
 mod player;
+mod server;
 mod systems;
 mod words;
 
 pub use fischer::{At as OfContender, Contender, Fischer};
 pub use gate::{Bar, Gate, Train};
 pub use lease::{At as OfHolder, Counted, Holder, Lease, Stands};
+pub use master::Master;
+pub use member::{Asked, Local, Member, Waited};
 pub use player::{At, Player};
-pub(crate) use systems::CLAIMS;
-pub use systems::{Kind, Timed};
+pub use server::{Breach, Server};
+pub use systems::{CLAIMS, Kind, Timed};
 pub use words::{Bell, Say};
 
 use crate::file::{ModelError, ModelFile};

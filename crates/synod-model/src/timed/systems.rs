@@ -3,6 +3,8 @@
 use super::fischer::{self, Contender, Fischer};
 use super::gate::{self, Bar, Gate, Train};
 use super::lease::{self, Holder, Lease, Stands};
+use super::master::{self, Master};
+use super::member::Member;
 use super::player::{At, Player};
 use super::words::TICK;
 use stateright::actor::Id;
@@ -12,10 +14,13 @@ use synod_explore::liveness::LiveProperty;
 use synod_explore::{Local, Property, State, System};
 
 /// The claims about timed systems, and what must come about in one: their names and their sentences.
-pub(crate) const CLAIMS: [(&str, &str); 4] = [
+pub const CLAIMS: [(&str, &str); 7] = [
     (fischer::CLAIM, "at most one process is inside"),
     (gate::CLAIM, "the gate is down whenever a train is on the crossing"),
     (gate::COMES_ABOUT, "a train that comes is gone in the end"),
+    (master::CLAIM, "at most one server of a log believes itself master at any moment of real time"),
+    (master::IN_TIME, "a client hears of a master within the time that the model names"),
+    (master::READS, "a client that was told of its write does not miss it in what a master answers"),
     (lease::CLAIM, "at most one process believes itself master at any moment of real time"),
 ];
 
@@ -28,6 +33,8 @@ pub enum Kind {
     Gate(Gate),
     /// A lease of two processes.
     Lease(Lease),
+    /// Servers that take mastership.
+    Master(Master),
 }
 
 /// A timed model.
@@ -101,24 +108,38 @@ fn take_turns(lease: &Lease) -> System<Player, ()> {
 }
 
 impl Timed {
-    /// The system to explore.
+    /// The system to explore, if it is not one of servers.
     ///
     /// # Panics
     /// If the drift is not below 1.
-    pub fn system(&self) -> System<Player, ()> {
+    pub fn system(&self) -> Option<System<Player, ()>> {
         let mut system = match self.kind {
             Kind::Fischer(fischer) => contend(&fischer),
             Kind::Gate(gate) => cross(&gate),
             Kind::Lease(lease) => take_turns(&lease),
+            Kind::Master(_) => return None,
         };
+        system.clocks = Some(self.clocks());
+        Some(system)
+    }
+
+    /// The system to explore, if it is one of servers.
+    ///
+    /// # Panics
+    /// If the drift is not below 1.
+    pub fn members(&self) -> Option<System<Member, ()>> {
+        let Kind::Master(master) = self.kind else { return None };
+        Some(System { clocks: Some(self.clocks()), ..master.system() })
+    }
+
+    fn clocks(&self) -> Clocks {
         let (numerator, denominator) = self.drift;
         let (least, most) = self.delay;
-        system.clocks = Some(Clocks {
+        Clocks {
             drift: Drift::new(numerator, denominator).expect("the drift is below 1"),
             delay: Some(Delay { least, most }),
             ..Clocks::new(TICK)
-        });
-        system
+        }
     }
 
     /// The names of the claims and of what must come about.
@@ -127,6 +148,9 @@ impl Timed {
             Kind::Fischer(_) => (&[fischer::CLAIM], &[]),
             Kind::Gate(_) => (&[gate::CLAIM], &[gate::COMES_ABOUT]),
             Kind::Lease(_) => (&[lease::CLAIM], &[]),
+            Kind::Master(Master { asks: Some(_), .. }) => (&[master::CLAIM, master::READS], &[]),
+            Kind::Master(Master { within: Some(_), .. }) => (&[master::CLAIM, master::IN_TIME], &[]),
+            Kind::Master(_) => (&[master::CLAIM], &[]),
         }
     }
 

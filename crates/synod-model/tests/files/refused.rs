@@ -154,6 +154,7 @@ fn settings_without_effect_are_refused() {
     refused(&log_with("question = \"get\""), (11, 12), "nobody asks it");
     refused(&LOG.replace("alpha = 1", "alpha = 0"), (10, 9), "alpha = 0");
     refused(&log_with("truncate = { every = 0 }"), (11, 12), "must be 1 or more");
+    refused(&log_with("truncate = { every = 1, ahead = 0 }"), (11, 12), "must be 1 or more");
 }
 
 #[test]

@@ -215,11 +215,12 @@ pub(crate) fn declared(model: &Model, groups: &str) -> Result<Model, String> {
     Model::read(&model.name, &text).map_err(|error| error.to_string())
 }
 
-/// True if nothing else in a model stands against a symmetry: renumbered ballots and left out messages do, whoever is alike.
+/// True if nothing else in a model stands against a symmetry: renumbered ballots, left out messages and members that change do, whoever is alike.
 fn may_declare(model: &Model) -> bool {
+    let members_change = model.cluster.log.as_ref().is_some_and(|log| log.members.is_some());
     let reduces =
         model.is_of_protocol() && !model.text.contains("[liveness]") && !model.file.reduce.dead_messages;
-    reduces && model.file.bounds.live_ballots.is_none()
+    reduces && !members_change && model.file.bounds.live_ballots.is_none()
 }
 
 /// Checks what a model declares. What the search takes for a broken contract is a step like any other here.
@@ -235,7 +236,7 @@ fn checked(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<(
             let symmetry = system.symmetry.clone().expect("it is declared");
             equivariant(&system, &symmetry, seeds, steps)
         }
-        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) => {
+        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) | Built::Master(_) => {
             Err("nobody is taken for alike".to_owned())
         }
     }
@@ -259,7 +260,9 @@ fn forced(model: &Model, seeds: std::ops::Range<u64>, steps: usize) -> Result<()
             system.assert_contract = false;
             equivariant(&system, &alike(&system), seeds, steps)
         }
-        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) => Err("there are no acceptors".to_owned()),
+        Built::Admission(_) | Built::Clock(_) | Built::Timed(_) | Built::Master(_) => {
+            Err("there are no acceptors".to_owned())
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A store in this process as the cluster.
 
 use std::sync::{Arc, Mutex};
-use synod_machine::{Operation, Outcome, StateMachine, Store, StoreCommand, StoreOutput};
+use synod_machine::{Operation, Outcome, Settings, StateMachine, Store, StoreCommand, StoreOutput};
 use synod_redis::{Submit, SubmitError};
 
 /// A store, and what went to it.
@@ -35,6 +35,12 @@ impl Local {
         let Some(StoreOutput::Done(outcomes)) = inner.store.query(&ask) else { panic!("a question") };
         let Outcome::Clock { given, .. } = outcomes[0] else { panic!("the clock") };
         inner.store.apply(&StoreCommand::Tick { now, given });
+    }
+
+    /// Tells the store how many bytes it may hold.
+    pub(crate) fn may_hold(&self, bytes: u64) {
+        let settings = Settings { bytes, ..Settings::default() };
+        self.0.lock().expect("nobody panics with it").store.apply(&StoreCommand::Settings(settings));
     }
 
     /// The next commands fail like this.

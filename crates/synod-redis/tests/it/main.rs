@@ -1,7 +1,9 @@
 //! Tests of the front against a store in this process.
 
+mod divided;
 mod local;
 mod oracle;
 mod secret;
 mod served;
 mod spoken;
+mod watched;

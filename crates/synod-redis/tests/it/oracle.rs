@@ -3,14 +3,14 @@
 use crate::local::Local;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use synod_machine::{Blob, Operation, StoreCommand};
+use synod_machine::{Blob, Operation, StoreCommand, StoreOutput};
 use synod_redis::{Conversation, Cursors, Limits, Reply, Shared, Step, latest_version};
 
 /// A value and the time at which it is gone.
 type Kept = (String, Option<u64>);
 
 #[derive(Default)]
-struct Redis {
+pub(crate) struct Redis {
     now: u64,
     keys: BTreeMap<String, Kept>,
     /// The number of changes of each key that there ever was.
@@ -19,10 +19,10 @@ struct Redis {
 
 /// A connection of it: what is queued, and what is watched with the number of changes then.
 #[derive(Default)]
-struct Client {
-    queue: Option<Vec<Vec<String>>>,
-    is_spoilt: bool,
-    watched: Vec<(String, u64)>,
+pub(crate) struct Client {
+    pub(crate) queue: Option<Vec<Vec<String>>>,
+    pub(crate) is_spoilt: bool,
+    pub(crate) watched: Vec<(String, u64)>,
 }
 
 fn int(number: impl Into<i64>) -> Reply {
@@ -32,6 +32,20 @@ fn int(number: impl Into<i64>) -> Reply {
 const NO_NUMBER: &str = "ERR value is not an integer or out of range";
 
 impl Redis {
+    /// Lets time pass. Returns what time it is then.
+    pub(crate) fn pass(&mut self, time: u64) -> u64 {
+        self.now += time;
+        let is_gone = |kept: &Kept| kept.1.is_some_and(|end| end <= self.now);
+        let gone: Vec<String> =
+            self.keys.iter().filter(|(_, kept)| is_gone(kept)).map(|(key, _)| key.clone()).collect();
+        // An entry that is over counts as a change, whether it was looked at or not.
+        for key in gone {
+            self.delete(&key);
+            self.changed(&key);
+        }
+        self.now
+    }
+
     fn get(&self, key: &str) -> Option<&Kept> {
         self.keys.get(key).filter(|kept| kept.1.is_none_or(|end| end > self.now))
     }
@@ -143,7 +157,7 @@ impl Redis {
         }
     }
 
-    fn take(&mut self, client: &mut Client, words: &[String]) -> Reply {
+    pub(crate) fn take(&mut self, client: &mut Client, words: &[String]) -> Reply {
         let is_in = client.queue.is_some();
         match (words[0].as_str(), is_in) {
             ("MULTI", false) => {
@@ -199,7 +213,7 @@ fn key() -> impl Strategy<Value = String> {
     prop_oneof![Just("a"), Just("b"), Just("c")].prop_map(str::to_owned)
 }
 
-fn request() -> impl Strategy<Value = Vec<String>> {
+pub(crate) fn request() -> impl Strategy<Value = Vec<String>> {
     let words = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let value = prop_oneof![Just("x".to_owned()), (-2..3i64).prop_map(|number| number.to_string())];
     let one = prop_oneof![
@@ -233,24 +247,37 @@ fn request() -> impl Strategy<Value = Vec<String>> {
     text.prop_map(move |text| words(&text))
 }
 
-fn shared() -> Shared {
+pub(crate) fn shared() -> Shared {
     Shared::new(Limits::default(), None, Cursors::starting_at(1))
 }
 
 /// One request through a conversation and a store, one at a time.
 fn take(talk: &mut Conversation, words: &[Blob], shared: &Shared, local: &Local) -> Reply {
+    take_hearing(talk, words, shared, local, |output| output)
+}
+
+/// The same, by a conversation that hears the answer to its WATCH like this.
+pub(crate) fn take_hearing(
+    talk: &mut Conversation,
+    words: &[Blob],
+    shared: &Shared,
+    local: &Local,
+    hears: fn(StoreOutput) -> StoreOutput,
+) -> Reply {
     let transact = |then: Vec<Operation>| {
         local.apply(&StoreCommand::Transact { when: Vec::new(), then }).expect("nothing fails")
     };
     match talk.take(words, shared) {
         Step::Reply(reply) => reply,
         Step::Work(work) => {
-            let synod_machine::StoreOutput::Done(outcomes) = transact(work.operations().to_vec()) else {
+            let StoreOutput::Done(outcomes) = transact(work.operations().to_vec()) else {
                 panic!("there is no condition")
             };
             work.reply(&mut outcomes.into_iter(), &mut Cursors::starting_at(1))
         }
-        Step::Watch(keys) => talk.watched(keys, local.apply(&latest_version()).expect("nothing fails")),
+        Step::Watch(keys) => {
+            talk.watched(keys, hears(local.apply(&latest_version()).expect("nothing fails")))
+        }
         Step::Exec(transaction) => {
             let output = transaction.command().map(|command| local.apply(&command).expect("nothing fails"));
             transaction.reply(output, shared)
@@ -274,19 +301,7 @@ proptest! {
             local.tick(redis.now);
             let theirs = redis.take(&mut clients[*who], words);
             prop_assert_eq!(mine, theirs, "request {}: {:?}", at, words);
-            redis.now += passes;
-            local.tick(redis.now);
-            let gone: Vec<String> = redis
-                .keys
-                .iter()
-                .filter(|(_, kept)| kept.1.is_some_and(|end| end <= redis.now))
-                .map(|(key, _)| key.clone())
-                .collect();
-            // An entry that is over counts as a change, whether it was looked at or not.
-            for key in gone {
-                redis.delete(&key);
-                redis.changed(&key);
-            }
+            local.tick(redis.pass(*passes));
         }
     }
 }

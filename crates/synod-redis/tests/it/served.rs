@@ -3,7 +3,7 @@
 use crate::local::Local;
 use std::time::Duration;
 use synod_machine::StoreCommand;
-use synod_redis::{Cursors, Limits, Server, Shared, SubmitError};
+use synod_redis::{Cursors, Limits, Server, Shared, Submit, SubmitError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -11,28 +11,37 @@ use tokio::time::timeout;
 /// Far more than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { stalled: Duration::from_millis(300), idle: Duration::from_mins(1), ..Limits::default() }
 }
 
 /// Runs a test beside a server.
 fn beside<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(std::net::SocketAddr, Local) -> F) {
+    beside_of(limits, Local::default(), test);
+}
+
+/// The same with another cluster.
+pub(crate) fn beside_of<S: Submit, F: Future<Output = ()>>(
+    limits: Limits,
+    local: S,
+    test: impl FnOnce(std::net::SocketAddr, S) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it has one");
-        let (local, shared) = (Local::default(), Shared::new(limits, None, Cursors::starting_at(1)));
+        let shared = Shared::new(limits, None, Cursors::starting_at(1));
         tokio::spawn(Server::new(shared, None).serve(listener, local.clone()));
         timeout(PATIENCE, test(address, local)).await.expect("it ends");
     });
 }
 
-async fn connect(address: std::net::SocketAddr) -> TcpStream {
+pub(crate) async fn connect(address: std::net::SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.expect("it listens")
 }
 
 /// Sends, and reads as many bytes as are expected.
-async fn ask(stream: &mut TcpStream, request: &str, expected: &str) {
+pub(crate) async fn ask(stream: &mut TcpStream, request: &str, expected: &str) {
     stream.write_all(request.as_bytes()).await.expect("it is sent");
     let mut reply = vec![0; expected.len()];
     let read = stream.read_exact(&mut reply).await;
@@ -59,7 +68,7 @@ fn pipelined_commands_go_together_and_each_has_its_own_outcome() {
             .iter()
             .map(|command| match command {
                 StoreCommand::Transact { then, .. } => then.len(),
-                StoreCommand::Tick { .. } => panic!("no time is told"),
+                StoreCommand::Tick { .. } | StoreCommand::Settings(_) => panic!("nothing is told"),
             })
             .collect();
         assert_eq!(
@@ -92,6 +101,28 @@ fn a_refused_command_takes_no_other_with_it_and_the_unknown_is_said() {
         local.fails(&[None, Some(SubmitError::Unknown("no answer".to_owned()))]);
         let request = "watch a\r\nmulti\r\nset a 2\r\nexec\r\n";
         ask(&mut stream, request, &format!("+OK\r\n+OK\r\n+QUEUED\r\n{unknown}")).await;
+    });
+}
+
+#[test]
+fn a_full_store_refuses_what_grows_it_and_nothing_else() {
+    beside(limits(), |address, local| async move {
+        let mut stream = connect(address).await;
+        ask(&mut stream, "mset a 123 b 123\r\n", "+OK\r\n").await;
+        local.may_hold(300);
+        let oom = "-OOM the store is full, so nothing was done: it holds 264 bytes, and most-bytes in its configuration allows 300; delete something \
+                   or raise that\r\n";
+        // They go together; each has the outcome that it would have alone.
+        ask(
+            &mut stream,
+            "set a 1\r\nset c 1\r\nset b 2\r\n",
+            &format!("+OK\r\n{}+OK\r\n", oom.replace("264", "262")),
+        )
+        .await;
+        let request = "multi\r\nset a 3\r\nset c 1\r\nexec\r\n";
+        ask(&mut stream, request, &format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n{}", oom.replace("264", "260")))
+            .await;
+        ask(&mut stream, "get a\r\ndel b\r\nset c 1\r\n", "$1\r\n1\r\n:1\r\n+OK\r\n").await;
     });
 }
 

@@ -1,6 +1,6 @@
 //! The records of a journal, and the state that they add up to.
 
-use crate::apart::Apart;
+use crate::apart::Named;
 use crate::changes::{Changes, decode};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -154,7 +154,7 @@ pub(super) struct Replay<S, C> {
     known: BTreeMap<u64, Known>,
     state: Option<S>,
     /// The bytes that the state names.
-    apart: Option<Apart>,
+    apart: Named,
     snapshot: Vec<u8>,
     /// The length of the snapshot while it is being read.
     awaited: Option<u64>,
@@ -167,7 +167,7 @@ impl<S, C: Changes<S>> Replay<S, C> {
             facts: None,
             known: BTreeMap::new(),
             state: None,
-            apart: None,
+            apart: Named::new(),
             snapshot: Vec::new(),
             awaited: None,
             way: PhantomData,
@@ -245,7 +245,7 @@ impl<S, C: Changes<S>> Replay<S, C> {
     }
 
     /// The state still lacks the bytes that it names.
-    pub(super) fn finish(self) -> Result<(Facts, Option<S>, Option<Apart>), String> {
+    pub(super) fn finish(self) -> Result<(Facts, Option<S>, Named), String> {
         match self.facts {
             None => Err("a journal without a base".into()),
             Some(_) if self.awaited.is_some() => Err("a snapshot that is not whole".into()),

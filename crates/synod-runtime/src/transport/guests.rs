@@ -239,7 +239,7 @@ impl Transport {
             knocks: self.hellos,
             proof: pact.knock,
         });
-        (peer.heard, peer.pause) = (now, FIRST_GREETING);
+        (peer.heard, peer.unanswered, peer.pause) = (now, None, FIRST_GREETING);
         // The member hears of its number before it hears what is said under it.
         peer.next_greeting = now + FIRST_GREETING;
         let (waiting, address) = (peer.waiting.take(), peer.address);
@@ -278,6 +278,7 @@ mod tests {
             client_keys: Some(ClientKeys::single(SHARED, &Keys::single(cluster))),
             datagram: 1200,
             max_message: 10_000,
+            max_client_message: 10_000,
             standing: Standing { boot: 3, ..Standing::default() },
             session: [me as u8; 16],
         };

@@ -52,18 +52,26 @@ pub struct Config {
     pub client_keys: Option<ClientKeys>,
     /// The longest datagram, in bytes of UDP payload: 508 to 65,507.
     pub datagram: usize,
-    /// The longest message, in bytes.
+    /// The longest message to or from a member, in bytes.
     pub max_message: usize,
+    /// The longest message to or from a client, in bytes. A member keeps the pieces of sixteen such messages at most.
+    pub max_client_message: usize,
     /// The standing that this process announces.
     pub standing: Standing,
     /// Random bytes, drawn for this start and told nobody. The session, and a client's half of a secret, follow from them.
     pub session: [u8; 16],
 }
 
+/// The longest message, in bytes, that a member takes from a client, unless its values are longer. It drops a longer one, and counts it
+/// ([`Dropped::Oversized`]). It cannot tell the sender which one that was, so a client has to know this.
+pub const LONG_MESSAGE: usize = 4 << 20;
+
 /// The longest time between greetings to a peer that does not answer.
 const SLOWEST_GREETING: Duration = Duration::from_millis(500);
 /// The time between greetings to a peer that answers.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// The time after which a client knocks at a member that has not answered. The member may have been restarted, and know nothing of the session.
+const UNANSWERED: Duration = Duration::from_millis(50);
 /// The least time between two answers to greetings of one peer.
 const BETWEEN_ANSWERS: Duration = Duration::from_millis(20);
 /// The room for messages in pieces of all clients together, in messages of the longest kind.
@@ -77,6 +85,7 @@ pub struct Transport {
     standing: Standing,
     datagram: usize,
     max_message: usize,
+    max_client_message: usize,
     member_secrets: Secrets,
     host: Host,
     /// A client's state; a member has none.
@@ -94,6 +103,8 @@ pub struct Transport {
     /// The time when a member that is not configured was last answered.
     stranger: Option<Duration>,
     hellos: u64,
+    /// The time of the last [`Transport::tick`].
+    now: Duration,
     rng: fastrand::Rng,
     counts: Counts,
 }
@@ -132,6 +143,7 @@ impl Transport {
             standing: config.standing,
             datagram: config.datagram,
             max_message: config.max_message,
+            max_client_message: config.max_client_message,
             member_secrets: Secrets::new(config.cluster_keys.as_ref()),
             host: Host::new(config.cluster_keys.as_ref(), config.client_keys.as_ref()),
             guest,
@@ -141,6 +153,7 @@ impl Transport {
             ready: Vec::new(),
             loose: Vec::new(),
             hellos: 0,
+            now: Duration::ZERO,
             rng,
             counts: Counts::default(),
         }
@@ -389,7 +402,7 @@ impl Transport {
         datagram: &mut [u8],
         on: &mut dyn FnMut(Arrival<'_>),
     ) -> Result<(), Dropped> {
-        let (me, max) = (self.me, self.max_message);
+        let (me, max) = (self.me, self.longest_message(header.from));
         let is_client = header.from >= FIRST_CLIENT;
         let peer =
             if is_client { self.clients.get_mut(&header.from) } else { self.peers.get_mut(&header.from) };
@@ -397,6 +410,9 @@ impl Transport {
         let link = peer.link.as_mut().ok_or(Dropped::NoSession)?;
         let payload = link.open(&header, datagram)?;
         peer.heard = now;
+        if peer.unanswered.take().is_some() {
+            peer.pause = FIRST_GREETING;
+        }
         // A datagram that comes late, or is held back and released elsewhere, does not move a client.
         if is_client && link.is_newest(&header) {
             peer.address = address;
@@ -443,17 +459,23 @@ impl Transport {
         done
     }
 
+    /// The longest message to or from another process.
+    fn longest_message(&self, other: u64) -> usize {
+        if other < FIRST_CLIENT { self.max_message } else { self.max_client_message }
+    }
+
     /// Queues a message for the next [`Transport::flush`], together with others for the same receiver. A client's last
     /// message to a member waits until there is a session with that member.
     ///
     /// # Errors
     /// When it is too long, or there is no session with the receiver.
     pub fn send(&mut self, to: u64, bytes: &[u8]) -> Result<(), Refused> {
-        if bytes.len() > self.max_message {
-            return Err(Refused::TooLarge { len: bytes.len(), most: self.max_message });
+        let most = self.longest_message(to);
+        if bytes.len() > most {
+            return Err(Refused::TooLarge { len: bytes.len(), most });
         }
         let room = self.datagram - OVERHEAD;
-        let Transport { peers, clients, ready, counts, standing, cluster, me, .. } = self;
+        let Transport { peers, clients, ready, counts, standing, cluster, me, now, .. } = self;
         let peer = if to < FIRST_CLIENT { peers.get_mut(&to) } else { clients.get_mut(&to) };
         let peer = peer.ok_or(Refused::NoSession)?;
         let unheard = *me < FIRST_CLIENT && to < FIRST_CLIENT && !peer.settled;
@@ -464,6 +486,9 @@ impl Transport {
             }
             peer.waiting = Some(bytes.to_vec());
             return Ok(());
+        }
+        if *me >= FIRST_CLIENT {
+            peer.unanswered.get_or_insert(*now + UNANSWERED);
         }
         if peer.is_idle() {
             ready.push(to);
@@ -489,13 +514,14 @@ impl Transport {
 
     /// The time when a greeting is due.
     pub fn next_greeting(&self) -> Duration {
-        self.peers.values().map(|peer| peer.next_greeting).min().unwrap_or(Duration::MAX)
+        self.peers.values().map(Peer::due).min().unwrap_or(Duration::MAX)
     }
 
     /// Sends the greetings that are due.
     pub fn tick(&mut self, now: Duration) {
+        self.now = now;
         let due: Vec<u64> =
-            self.peers.iter().filter(|(_, peer)| peer.next_greeting <= now).map(|(id, _)| *id).collect();
+            self.peers.iter().filter(|(_, peer)| peer.due() <= now).map(|(id, _)| *id).collect();
         for id in due {
             let datagram = if self.guest.is_some() {
                 self.knock(id)
@@ -511,13 +537,16 @@ impl Transport {
             // Until a member is heard in it, nobody knows whether the member knows of the session.
             let heard = peer.link.as_ref().is_some_and(Link::is_heard);
             let certain = if self.guest.is_some() { heard } else { peer.settled };
-            let pause = if certain {
+            let pause = if certain && peer.unanswered.is_none() {
                 KEEP_ALIVE
             } else {
                 let slower = (peer.pause * 2).min(SLOWEST_GREETING);
                 std::mem::replace(&mut peer.pause, slower)
             };
             peer.next_greeting = now + pause.mul_f64(jitter);
+            if let Some(knocks) = &mut peer.unanswered {
+                *knocks = peer.next_greeting;
+            }
             self.loose.push((peer.address, datagram));
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Peer {
     pub(super) open: Vec<u8>,
     pub(super) heard: Duration,
     pub(super) next_greeting: Duration,
+    /// The time at which a client knocks beside that, since nothing was heard after what it has sent.
+    pub(super) unanswered: Option<Duration>,
     pub(super) pause: Duration,
     pub(super) last_answer: Option<Duration>,
 }
@@ -61,6 +63,7 @@ impl Peer {
             open: Vec::new(),
             heard: Duration::ZERO,
             next_greeting: Duration::ZERO,
+            unanswered: None,
             pause: FIRST_GREETING,
             last_answer: None,
         }
@@ -107,6 +110,11 @@ impl Peer {
         (self.settled, self.greeting) = (false, 0);
         self.partials = Partials::default();
         self.clear();
+    }
+
+    /// The time when it is greeted next.
+    pub(super) fn due(&self) -> Duration {
+        self.unanswered.map_or(self.next_greeting, |knocks| knocks.min(self.next_greeting))
     }
 
     /// True if nothing is to be sent to it.

@@ -2,6 +2,8 @@
 
 mod contract;
 mod fairness;
+mod first;
+mod groups;
 mod local;
 mod recording;
 mod serving;

@@ -161,6 +161,7 @@ pub(crate) fn settings(me: u64, peers: &[u64], standing: Standing) -> Config {
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
         max_message: 1 << 16,
+        max_client_message: 1 << 16,
         standing,
         session: [me as u8; 16],
     }

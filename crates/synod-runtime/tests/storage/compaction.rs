@@ -1,6 +1,7 @@
 //! The use that batches and compactions make of the disk.
 
 use crate::reference::*;
+use synod_runtime::apart::Named;
 use synod_runtime::changes::decode;
 use synod_runtime::refusal::Why;
 use synod_runtime::sim_disk::SimDisk;
@@ -55,11 +56,11 @@ fn only_what_changed_is_written_and_a_recorder_can_follow_it() {
     let (mut store, _) = open(&disk).unwrap();
     let mut state = Map::from([(1, solid(5000, 1))]);
     let mut followed = None;
-    decode::<Map, Puts>(&mut followed, store.save(&state), &mut None).unwrap();
+    decode::<Map, Puts>(&mut followed, store.save(&state), &mut Named::new()).unwrap();
     state.insert(2, vec![1]);
     let change = store.save(&state).to_vec();
     assert!(change.len() < 10, "{} bytes", change.len());
-    decode::<Map, Puts>(&mut followed, &change, &mut None).unwrap();
+    decode::<Map, Puts>(&mut followed, &change, &mut Named::new()).unwrap();
     assert_eq!(followed.as_ref(), Some(&state));
     assert_eq!((store.state(), store.saves()), (Some(&state), 0));
 }

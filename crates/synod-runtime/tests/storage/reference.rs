@@ -1,7 +1,7 @@
 //! The states that the tests store, and the trivial account in memory that they compare a store with.
 
 use std::collections::BTreeMap;
-use synod_runtime::apart::Apart;
+use synod_runtime::apart::Named;
 use synod_runtime::changes::{Changes, Whole};
 use synod_runtime::disk::Disk;
 use synod_runtime::refusal::Refusal;
@@ -23,7 +23,7 @@ impl Changes<Map> for Puts {
         Whole::snapshot(&put, out);
     }
 
-    fn apply(state: &mut Map, bytes: &[u8], apart: &mut Option<Apart>) -> Result<(), String> {
+    fn apply(state: &mut Map, bytes: &[u8], apart: &mut Named) -> Result<(), String> {
         let put: Map = Whole::restore(bytes, apart)?;
         state.extend(put);
         Ok(())
@@ -33,7 +33,7 @@ impl Changes<Map> for Puts {
         Whole::snapshot(state, out);
     }
 
-    fn restore(bytes: &[u8], apart: &mut Option<Apart>) -> Result<Map, String> {
+    fn restore(bytes: &[u8], apart: &mut Named) -> Result<Map, String> {
         Whole::restore(bytes, apart)
     }
 }

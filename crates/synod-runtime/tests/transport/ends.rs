@@ -62,6 +62,7 @@ pub(crate) fn member(id: u64, start: u64) -> Config {
         client_keys: Some(ClientKeys::single(CLIENT_KEY, &Keys::single(MEMBER_KEY))),
         datagram: DATAGRAM,
         max_message: MAX,
+        max_client_message: MAX,
         standing: Standing { disk: 900 + id, boot: start, nonce: 70 + start, saves: 0, admitted: true },
         session,
     }

@@ -144,6 +144,58 @@ fn a_client_knocks_until_it_is_heard() {
     assert!(lost == 3 && server.transport.connected(CLIENT), "within a third of a second");
 }
 
+/// The number of times that a client knocks at a member in so many rounds.
+fn knocks(server: &mut End, asker: &mut End, clock: &mut Clock, rounds: usize) -> usize {
+    let (from, to, mut knocks) = (asker.address, server.address, 0);
+    clock.through(&mut [server, asker], rounds, |flying| {
+        knocks += usize::from((flying.from, flying.to, flying.bytes[2]) == (from, to, 3));
+        vec![flying]
+    });
+    knocks
+}
+
+/// The member knows nothing of the session after its restart, and drops what comes in it.
+#[test]
+fn a_client_that_is_not_answered_knocks_at_a_member_that_was_restarted() {
+    let (mut server, mut asker, mut clock) =
+        (End::new(member(0, 1)), End::new(client(CLIENT)), Clock::default());
+    clock.rounds(&mut [&mut server, &mut asker], 5);
+    server.send(CLIENT, b"an answer").expect("there is a session");
+    clock.rounds(&mut [&mut server, &mut asker], 1);
+    // The next knock, whatever is sent, comes three quarters of a second after one at the soonest.
+    while knocks(&mut server, &mut asker, &mut clock, 1) == 0 {}
+    let mut server = End::new(member(0, 2));
+    let (asked, mut heard) = (clock.0, Vec::new());
+    for question in [b"first", b"later"] {
+        asker.send(0, question).expect("there is a session");
+        heard.extend(clock.rounds(&mut [&mut server, &mut asker], 6));
+    }
+    assert_eq!(messages(&heard), [(0, CLIENT, b"later".as_slice())]);
+    assert!(clock.0 < asked + Duration::from_millis(400), "well before it would knock otherwise");
+}
+
+/// Knocks of a client that waits for an answer get rarer, and end with the answer.
+#[test]
+fn a_client_that_is_not_answered_knocks_less_and_less_often() {
+    let (mut server, mut asker, mut clock) =
+        (End::new(member(0, 1)), End::new(client(CLIENT)), Clock::default());
+    clock.rounds(&mut [&mut server, &mut asker], 5);
+    for _ in 0..3 {
+        server.send(CLIENT, b"an answer").expect("there is a session");
+        knocks(&mut server, &mut asker, &mut clock, 1);
+        for _ in 0..20 {
+            asker.send(0, b"a question").expect("there is a session");
+        }
+        // Within three seconds: about seven at first, and then two per second.
+        let while_unanswered = knocks(&mut server, &mut asker, &mut clock, 100);
+        assert!((6..=14).contains(&while_unanswered), "{while_unanswered}");
+        server.send(CLIENT, b"an answer").expect("there is a session");
+        knocks(&mut server, &mut asker, &mut clock, 1);
+        let answered = knocks(&mut server, &mut asker, &mut clock, 100);
+        assert!((2..=5).contains(&answered), "{answered}");
+    }
+}
+
 #[test]
 fn another_client_cannot_take_an_id_that_is_in_use() {
     let (mut server, mut asker, mut clock) =

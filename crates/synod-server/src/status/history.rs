@@ -27,12 +27,16 @@ pub(super) struct History {
     /// The flushes, and what was executed, up to the last second.
     second: (Durations, u64),
     elections: VecDeque<ElectionTold>,
+    most_elections: usize,
     memory: Option<u64>,
 }
 
 impl History {
-    pub(super) fn new() -> History {
+    /// The history of a member with so many groups.
+    pub(super) fn new(groups: usize) -> History {
         History {
+            // A start of all groups leaves room for what came before it.
+            most_elections: ELECTIONS.max(3 * groups),
             marks: VecDeque::from([Mark::default()]),
             next_mark: MARK,
             seconds: VecDeque::new(),
@@ -66,8 +70,9 @@ impl History {
         }
     }
 
-    pub(super) fn elected(&mut self, leader: Option<u64>, ballot: Option<BallotTold>) {
-        push(&mut self.elections, ElectionTold { unix_ms: unix_ms(), leader, ballot }, ELECTIONS);
+    pub(super) fn elected(&mut self, group: u8, leader: Option<u64>, ballot: Option<BallotTold>) {
+        let told = ElectionTold { unix_ms: unix_ms(), group, leader, ballot };
+        push(&mut self.elections, told, self.most_elections);
     }
 
     pub(super) fn latencies(&self, timings: &Timings) -> Latencies {
@@ -120,12 +125,12 @@ mod tests {
 
     #[test]
     fn what_was_slow_a_minute_ago_is_slow_no_more_and_nothing_is_kept_for_ever() {
-        let (mut history, mut timings) = (History::new(), Timings::default());
+        let (mut history, mut timings) = (History::new(1), Timings::default());
         for second in 1..=600 {
             let slow = second <= 60;
             timings.flush.add(Duration::from_millis(if slow { 100 } else { 1 }));
             history.go_on(&timings, 2 * second, Duration::from_secs(second));
-            history.elected(Some(second % 3), None);
+            history.elected(0, Some(second % 3), None);
             let flush = history.latencies(&timings).flush;
             let (p50, p99) = flush.p50_seconds.zip(flush.p99_seconds).expect("there were flushes");
             match second {

@@ -11,7 +11,7 @@ mod watch;
 
 pub use board::Board;
 pub use told::{
-    BallotTold, DiskTold, ELECTIONS, ElectionTold, Latencies, Latency, LimitsTold, LogTold, PeerTold, Role,
-    SECONDS, SecondTold, Status, StoreTold, WaitingTold, WorkTold,
+    BallotTold, DiskTold, ELECTIONS, ElectionTold, GroupTold, Latencies, Latency, LimitsTold, LogTold,
+    PeerTold, Role, SECONDS, SecondTold, Status, StoreTold, WaitingTold, WorkTold,
 };
 pub(crate) use watch::Watch;

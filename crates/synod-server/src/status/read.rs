@@ -1,9 +1,9 @@
 //! The parts of a status that are read from the actor's state.
 
-use super::told::{BallotTold, LogTold, Role, StoreTold, WaitingTold};
+use super::told::{BallotTold, LogTold, MasterTold, Role, StoreTold, WaitingTold};
 use crate::wiring::Wiring;
-use synod::{Phase, ProcessState, ServerState, Value};
-use synod_apply::SIZES;
+use synod::{LeaseState, Phase, ProcessState, ServerState, Value};
+use synod_apply::{Sizes, sizes};
 
 /// The most known instances above the first unknown one that are counted. More are not open at once.
 const COUNTED: usize = 1 << 16;
@@ -76,7 +76,20 @@ fn leader(server: &ServerState, wiring: &Wiring, me: u64, is_leading: bool) -> O
     is_leader.then_some(followed)
 }
 
-pub(super) fn log(server: &ServerState, window: Option<u64>) -> LogTold {
+/// Mastership, as far as it was executed.
+pub(super) fn master(server: &ServerState) -> Option<MasterTold> {
+    let log = server.log.as_deref()?;
+    let last = log.replica.mastership()?;
+    Some(MasterTold {
+        member: usize::from(last.member()) as u64,
+        token: last.token.0,
+        since: last.since.0,
+        lease_ms: last.lease,
+        here: log.lease.as_ref().is_some_and(LeaseState::is_master),
+    })
+}
+
+pub(super) fn log(server: &ServerState, window: Option<u64>, bytes: u64) -> LogTold {
     let learned = &server.learner.learned;
     let log = server.log.as_deref();
     let executed = log.map(|log| log.next.0);
@@ -98,7 +111,7 @@ pub(super) fn log(server: &ServerState, window: Option<u64>) -> LogTold {
         executed,
         snapshot: snapshots.and_then(|it| it.saved.as_ref()).map(|saved| saved.next.0),
         start: server.acceptor.log_start.0,
-        bytes: kept_bytes(server),
+        bytes,
         gaps,
         open,
         window,
@@ -108,8 +121,8 @@ pub(super) fn log(server: &ServerState, window: Option<u64>) -> LogTold {
 }
 
 /// The bytes of the values in the log. An instance has a value as the acceptor has it and one as it was learned, which are most often the same and in
-/// memory twice.
-fn kept_bytes(server: &ServerState) -> u64 {
+/// memory twice. This looks at each of them.
+pub(super) fn kept_bytes(server: &ServerState) -> u64 {
     let length = |value: &Value| value.as_bytes().len() as u64;
     let accepted = server.acceptor.accepted.values().take(COUNTED).map(|proposal| length(&proposal.value));
     accepted.chain(server.learner.learned.values().take(COUNTED).map(length)).sum()
@@ -124,17 +137,24 @@ pub(super) fn snapshot_bytes(server: &ServerState) -> u64 {
 
 /// The sizes of the machine.
 pub(super) fn store(server: &ServerState) -> Option<StoreTold> {
-    let told = server.log.as_ref()?.replica.machine().query(&Value::from(SIZES))?;
-    let (keys, sessions, clock_ms) = postcard::from_bytes(told.as_bytes()).ok()?;
-    Some(StoreTold { keys, sessions, clock_ms })
+    let Sizes { keys, sessions, clock, bytes, settings } = sizes(server.log.as_ref()?.replica.machine())?;
+    Some(StoreTold {
+        keys,
+        sessions,
+        clock_ms: clock,
+        bytes,
+        most_bytes: settings.bytes,
+        max_key: settings.lengths.key as u64,
+        max_value: settings.lengths.value as u64,
+    })
 }
 
-pub(super) fn waiting(server: &ServerState, clients: usize) -> WaitingTold {
+pub(super) fn waiting(server: &ServerState) -> WaitingTold {
     let log = server.log.as_deref();
     WaitingTold {
         queue: server.proposer.queue.len() as u64,
         commands: log.map_or(server.waiting.len(), |log| log.asked.len()) as u64,
         questions: log.map_or(server.proposer.reads.len(), |log| log.questions.open.len()) as u64,
-        clients: clients as u64,
+        clients: 0,
     }
 }

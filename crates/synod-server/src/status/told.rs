@@ -7,7 +7,7 @@ use synod_runtime::Durations;
 
 /// The number of seconds that [`Status::seconds`] goes back.
 pub const SECONDS: usize = 120;
-/// The most changes of the leader that [`Status::elections`] holds.
+/// The most changes of the leader that [`Status::elections`] holds; where there are more than 8 groups, three per group.
 pub const ELECTIONS: usize = 24;
 
 /// A ballot.
@@ -82,6 +82,27 @@ pub struct LogTold {
     pub differ: Vec<u64>,
 }
 
+impl LogTold {
+    fn lag(&self) -> u64 {
+        self.executed.map_or(0, |executed| self.chosen.saturating_sub(executed))
+    }
+}
+
+/// The mastership that a member executed last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterTold {
+    /// The member that took it.
+    pub member: u64,
+    /// The fencing token: the instance in which it did.
+    pub token: u64,
+    /// The instance in which that member took it first, without another in between. It names the tenure.
+    pub since: u64,
+    /// The time for which others leave mastership alone, in milliseconds.
+    pub lease_ms: u64,
+    /// True if this member is master at present, so that it answers reads without asking the others.
+    pub here: bool,
+}
+
 /// Those who wait at a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingTold {
@@ -104,6 +125,14 @@ pub struct StoreTold {
     pub sessions: u64,
     /// The machine's clock, in milliseconds since the Unix epoch; it moves by the log alone.
     pub clock_ms: u64,
+    /// The bytes that the store is charged with: those of keys, values, locks and their owners, and 128 for each key, lock and account.
+    pub bytes: u64,
+    /// The most bytes that it may come to hold: `most-bytes`, as the log says.
+    pub most_bytes: u64,
+    /// The longest key in bytes, as the log says. Before the log has said it, none is too long for it.
+    pub max_key: u64,
+    /// The longest value in bytes, as the log says; before it has said so, none is too long for it. The configuration of this member, which [`LimitsTold`] has, may not hold yet.
+    pub max_value: u64,
 }
 
 /// What a member wrote.
@@ -189,10 +218,78 @@ pub struct Latencies {
 pub struct PeerTold {
     /// The member.
     pub member: u64,
-    /// True if the two can talk.
+    /// True if there is a session between the two, which outlasts silence.
     pub connected: bool,
     /// The milliseconds since it was heard last; `None` if it was not heard in the present session.
     pub heard_ms: Option<u64>,
+}
+
+/// The state of one of several groups, as a member tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupTold {
+    /// The group.
+    pub group: u8,
+    /// What the member does in it.
+    pub role: Role,
+    /// The highest ballot that it knows.
+    pub ballot: Option<BallotTold>,
+    /// The member that it takes for the leader.
+    pub leader: Option<u64>,
+    /// The log.
+    pub log: LogTold,
+    /// Those who wait, without the transport's clients.
+    pub waiting: WaitingTold,
+    /// The machine, if it tells.
+    pub store: Option<StoreTold>,
+}
+
+impl GroupTold {
+    /// All groups together: the sums, and otherwise what group 0 tells. The role is that of a leader if it leads any. There is at least one group.
+    pub(super) fn sum(groups: &[GroupTold]) -> GroupTold {
+        let (first, rest) = groups.split_first().expect("there is a group");
+        let mut sum = first.clone();
+        for GroupTold { role, log, waiting, store, .. } in rest {
+            if *role == Role::Leader {
+                sum.role = Role::Leader;
+            }
+            let all = &mut sum.log;
+            all.chosen += log.chosen;
+            all.executed = all.executed.zip(log.executed).map(|(all, one)| all + one);
+            all.snapshot = all.snapshot.map(|all| all + log.snapshot.unwrap_or(0)).or(log.snapshot);
+            all.start += log.start;
+            all.bytes += log.bytes;
+            all.gaps += log.gaps;
+            all.open += log.open;
+            all.window = all.window.zip(log.window).map(|(all, one)| all + one);
+            if let Some((came, whole)) = log.arriving {
+                let (before, of) = all.arriving.unwrap_or_default();
+                all.arriving = Some((before + came, of + whole));
+            }
+            all.differ.extend(&log.differ);
+            all.differ.sort_unstable();
+            all.differ.dedup();
+            sum.waiting.queue += waiting.queue;
+            sum.waiting.commands += waiting.commands;
+            sum.waiting.questions += waiting.questions;
+            if sum.store.is_none() {
+                sum.store.clone_from(store);
+            } else if let (Some(all), Some(one)) = (&mut sum.store, store) {
+                all.keys += one.keys;
+                all.sessions += one.sessions;
+                all.clock_ms = all.clock_ms.max(one.clock_ms);
+                all.bytes += one.bytes;
+                all.most_bytes = all.most_bytes.saturating_add(one.most_bytes);
+            }
+        }
+        sum
+    }
+}
+
+/// True for the group that need not be told.
+// The form is that of serde.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_first(group: &u8) -> bool {
+    *group == 0
 }
 
 /// A change of the leader, as one member saw it.
@@ -200,6 +297,9 @@ pub struct PeerTold {
 pub struct ElectionTold {
     /// Milliseconds since the Unix epoch, by the member's clock.
     pub unix_ms: u64,
+    /// The group.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub group: u8,
     /// The leader from then on; `None` if there was none.
     pub leader: Option<u64>,
     /// The highest ballot that the member knew then.
@@ -222,7 +322,7 @@ pub struct SecondTold {
 pub struct LimitsTold {
     /// The longest value in bytes.
     pub max_value: u64,
-    /// The longest message in bytes.
+    /// The longest message to or from a client in bytes.
     pub max_message: u64,
     /// The longest datagram in bytes.
     pub datagram: u64,
@@ -248,16 +348,21 @@ pub struct Status {
     pub role: Role,
     /// The reason why it does not take part.
     pub because: Option<String>,
-    /// The highest ballot that it knows.
+    /// The highest ballot that it knows; where there are several groups, in group 0.
     pub ballot: Option<BallotTold>,
-    /// The member that it takes for the leader.
+    /// The member that it takes for the leader; where there are several groups, of group 0.
     pub leader: Option<u64>,
-    /// The log.
+    /// Mastership, once a member took it.
+    pub master: Option<MasterTold>,
+    /// The log, or the sums over those of all groups.
     pub log: LogTold,
-    /// Those who wait.
+    /// Those who wait, in all groups.
     pub waiting: WaitingTold,
-    /// The machine, if it tells.
+    /// The machine, if it tells; or the sums over those of all groups.
     pub store: Option<StoreTold>,
+    /// The groups, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupTold>,
     /// The disk.
     pub disk: DiskTold,
     /// Counts.
@@ -278,13 +383,13 @@ pub struct Status {
     pub seconds: Vec<SecondTold>,
 }
 
-/// A member that lacks more than this many instances which it knows to be chosen is not ready.
+/// A member that lacks more than this many instances of one log which it knows to be chosen is not ready.
 const LAGS: u64 = 1024;
 
 impl Status {
     /// The instances that it knows to be chosen and has not executed.
     pub fn lag(&self) -> u64 {
-        self.log.executed.map_or(0, |executed| self.log.chosen.saturating_sub(executed))
+        self.log.lag()
     }
 
     /// The reason why the member should not be asked now, if there is one.
@@ -295,10 +400,18 @@ impl Status {
         if self.leader.is_none() {
             return Some("it knows no leader".to_owned());
         }
+        if let Some(group) = self.groups.iter().find(|group| group.leader.is_none()) {
+            return Some(format!("it knows no leader of group {}", group.group));
+        }
         if let Some((came, whole)) = self.log.arriving {
             return Some(format!("a snapshot is on its way to it: {came} of {whole} bytes came"));
         }
-        (self.lag() > LAGS).then(|| format!("it lacks {} instances that were chosen", self.lag()))
+        let behind = self.groups.iter().find(|group| group.log.lag() > LAGS);
+        if let Some(GroupTold { group, log, .. }) = behind {
+            return Some(format!("it lacks {} instances of group {group} that were chosen", log.lag()));
+        }
+        let is_behind = self.groups.is_empty() && self.lag() > LAGS;
+        is_behind.then(|| format!("it lacks {} instances that were chosen", self.lag()))
     }
 }
 
@@ -320,5 +433,53 @@ mod tests {
             |by| Status { log: LogTold { executed: Some(5000 - by), ..log.clone() }, ..ready.clone() };
         assert_eq!(behind(LAGS).not_ready(), None);
         assert!(because(behind(LAGS + 1)).contains("lacks 1025 instances"));
+    }
+
+    fn group(group: u8, leader: u64, log: LogTold, keys: Option<u64>) -> GroupTold {
+        let store = keys.map(|keys| StoreTold { keys, most_bytes: 9, ..StoreTold::default() });
+        GroupTold { group, leader: Some(leader), log, store, ..GroupTold::default() }
+    }
+
+    #[test]
+    fn groups_are_summed_over_those_that_tell_and_each_has_its_own_lag() {
+        let log = |chosen, executed| LogTold {
+            chosen,
+            executed: Some(executed),
+            window: Some(4),
+            ..LogTold::default()
+        };
+        let mut groups = vec![
+            group(0, 1, log(10, 9), None),
+            group(1, 2, log(5, 5), Some(3)),
+            group(2, 1, log(7, 6), Some(4)),
+        ];
+        groups[2].role = Role::Leader;
+        groups[1].log.differ = vec![2];
+        groups[1].log.arriving = Some((1, 10));
+        groups[2].log.arriving = Some((2, 20));
+        let sum = GroupTold::sum(&groups);
+        assert_eq!(
+            (sum.role, sum.leader, sum.log.chosen, sum.log.executed),
+            (Role::Leader, Some(1), 22, Some(20))
+        );
+        assert_eq!(
+            (sum.log.window, sum.log.arriving, &sum.log.differ[..]),
+            (Some(12), Some((3, 30)), &[2][..])
+        );
+        let store = sum.store.expect("two tell");
+        assert_eq!((store.keys, store.most_bytes), (7, 18));
+
+        let of = |groups: Vec<GroupTold>| {
+            let sum = GroupTold::sum(&groups);
+            Status { leader: Some(1), log: sum.log, groups, ..Status::default() }.not_ready()
+        };
+        let each = |by| (0..64).map(|of| group(of, 1, log(by, 0), None)).collect::<Vec<_>>();
+        assert_eq!(of(each(100)), None, "each is a little behind");
+        let mut one = each(0);
+        one[7].log.chosen = LAGS + 1;
+        assert!(of(one).is_some_and(|why| why.contains("of group 7")));
+        let mut lost = each(0);
+        lost[3].leader = None;
+        assert!(of(lost).is_some_and(|why| why.contains("no leader of group 3")));
     }
 }

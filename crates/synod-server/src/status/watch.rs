@@ -3,24 +3,19 @@
 use super::board::Board;
 use super::history::{History, unix_ms};
 use super::read::{self, Facts};
-use super::told::{DiskTold, LimitsTold, PeerTold, Role, Status, WorkTold};
+use super::told::{DiskTold, GroupTold, LimitsTold, PeerTold, Role, Status, WaitingTold, WorkTold};
 use crate::config::Config;
-use crate::stable::PaxosChanges;
+use crate::member::{MemberStore, UdpMember};
 use crate::wiring::Wiring;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use synod::{Process, Stable};
+use synod::ServerState;
+use synod_groups::States;
 use synod_runtime::Timings;
 use synod_runtime::admission::Admission;
 use synod_runtime::disk::DirDisk;
-use synod_runtime::node::Node;
 use synod_runtime::refusal::ids;
-use synod_runtime::store::Store;
 use synod_runtime::transport::Dropped;
-use synod_runtime::wire::UdpWire;
-
-/// A member over real sockets and a real disk.
-type Member = Node<Process, PaxosChanges, DirDisk, UdpWire>;
 
 /// The time between two statuses, while there is something to do.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -35,11 +30,12 @@ const QUIET: Duration = Duration::from_secs(10);
 pub(crate) struct Watch {
     board: Board,
     config: Config,
-    wiring: Wiring,
     me: u64,
-    /// The most instances that may be open.
+    /// The most instances of a group that may be open.
     window: Option<u64>,
-    facts: Facts,
+    groups: Vec<OfGroup>,
+    /// The group whose bytes are counted next: one per status, since that takes time.
+    turn: u8,
     history: History,
     next_status: Duration,
     /// True if nothing has happened since the last status.
@@ -48,6 +44,14 @@ pub(crate) struct Watch {
     steps: u64,
     flushes: Flushes,
     drops: Drops,
+}
+
+/// A group as it was seen last.
+struct OfGroup {
+    wiring: Wiring,
+    facts: Facts,
+    /// The bytes of its log.
+    bytes: u64,
 }
 
 /// The flushes so far, and the time before which no slow one is told.
@@ -68,14 +72,16 @@ struct Drops {
 impl Watch {
     pub(crate) fn new(config: &Config, me: u64, board: Board) -> Watch {
         let wiring = Wiring::from(config);
+        let groups = (0..=u8::MAX).take(wiring.groups);
+        let of_group = |group| OfGroup { wiring: wiring.of_group(group), facts: Facts::OUTSIDE, bytes: 0 };
         Watch {
             board,
             window: wiring.cluster().log.as_ref().map(|log| log.alpha),
-            wiring,
+            groups: groups.map(of_group).collect(),
+            turn: 0,
             config: config.clone(),
             me,
-            facts: Facts::OUTSIDE,
-            history: History::new(),
+            history: History::new(config.groups),
             next_status: Duration::ZERO,
             is_told: false,
             steps: 0,
@@ -90,9 +96,17 @@ impl Watch {
     }
 
     /// Looks at a member after a round of its loop.
-    pub(crate) fn look(&mut self, node: &mut Member) {
+    pub(crate) fn look(&mut self, node: &mut UdpMember) {
         let now = node.now();
-        self.tell_changes(node);
+        for (group, state) in node.state().into_iter().flat_map(States::all) {
+            let seen = &mut self.groups[usize::from(group)];
+            let new = Facts::of(Some(state), &seen.wiring, self.me);
+            // Nothing is to be told of an instance alone, so most rounds end here.
+            let old = std::mem::replace(&mut seen.facts, new.clone());
+            if new != (Facts { ballot: new.ballot, executed: new.executed, ..old.clone() }) {
+                self.tell_changes(group, &old, &new);
+            }
+        }
         self.tell_slow_flush(node.timings(), now);
         let steps = node.counts().steps;
         self.is_told &= std::mem::replace(&mut self.steps, steps) == steps;
@@ -100,7 +114,8 @@ impl Watch {
             return;
         }
         (self.next_status, self.is_told) = (now + BETWEEN, true);
-        let done = self.facts.executed.unwrap_or_else(|| node.counts().saves);
+        let executed = self.groups.iter().map(|group| group.facts.executed);
+        let done = executed.sum::<Option<u64>>().unwrap_or_else(|| node.counts().saves);
         self.history.go_on(node.timings(), done, now);
         let status = self.status(node, now);
         if now >= self.drops.quiet && status.dropped != self.drops.told {
@@ -111,37 +126,37 @@ impl Watch {
         self.board.put(status);
     }
 
-    fn tell_changes(&mut self, node: &Member) {
-        let new = Facts::of(node.state(), &self.wiring, self.me);
-        let old = std::mem::replace(&mut self.facts, new.clone());
-        // Nothing is to be told of an instance alone, so most rounds end here.
-        if new == (Facts { ballot: new.ballot, executed: new.executed, ..old.clone() }) {
-            return;
-        }
+    fn tell_changes(&mut self, group: u8, old: &Facts, new: &Facts) {
         let (instance, me) = (new.executed.unwrap_or(0), self.me);
+        let of = if self.groups.len() > 1 { format!(" in group {group}") } else { String::new() };
         let ballot = new.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
         if new.leader != old.leader {
             match new.leader {
                 // Once it has a phase-1 quorum, a notice says so.
-                Some(leader) if leader == me => tracing::debug!(member = self.me, instance, ballot, "leads"),
-                Some(leader) => {
-                    tracing::info!(member = self.me, instance, ballot, leader, "follows member {leader}");
+                Some(leader) if leader == me => {
+                    tracing::debug!(member = self.me, instance, ballot, "leads{of}");
                 }
-                None => tracing::info!(member = self.me, instance, ballot, "knows no leader"),
+                // It may not know the leader's ballot yet, and another one would be taken for it.
+                Some(leader) => {
+                    tracing::info!(member = self.me, instance, leader, "follows member {leader}{of}");
+                }
+                None => tracing::info!(member = self.me, instance, ballot, "knows no leader{of}"),
             }
-            self.history.elected(new.leader, new.ballot);
+            self.history.elected(group, new.leader, new.ballot);
         }
         if new.own != old.own {
             match (old.own, new.own) {
-                (_, Some(own)) => tracing::debug!(member = self.me, instance, ballot, "begins ballot {own}"),
+                (_, Some(own)) => {
+                    tracing::debug!(member = self.me, instance, ballot, "begins ballot {own}{of}");
+                }
                 (Some(own), None) => {
-                    tracing::debug!(member = self.me, instance, ballot, "gives up ballot {own}");
+                    tracing::debug!(member = self.me, instance, ballot, "gives up ballot {own}{of}");
                 }
                 (None, None) => {}
             }
         }
         if new.role == Role::Leader && old.role != Role::Leader {
-            tracing::debug!(member = self.me, instance, ballot, "has a phase-1 quorum");
+            tracing::debug!(member = self.me, instance, ballot, "has a phase-1 quorum{of}");
         }
         if new.snapshot != old.snapshot
             && let Some(snapshot) = new.snapshot
@@ -152,10 +167,16 @@ impl Watch {
                     instance,
                     ballot,
                     snapshot,
-                    "went on from another member's snapshot"
+                    "went on from another member's snapshot below instance {snapshot}{of}"
                 );
             } else if old.role != Role::Outside {
-                tracing::info!(member = self.me, instance, ballot, snapshot, "took a snapshot");
+                tracing::info!(
+                    member = self.me,
+                    instance,
+                    ballot,
+                    snapshot,
+                    "took a snapshot below instance {snapshot}{of}"
+                );
             }
         }
         if new.is_arriving && !old.is_arriving {
@@ -163,11 +184,16 @@ impl Watch {
                 member = self.me,
                 instance,
                 ballot,
-                "is behind the others' logs, and fetches a snapshot"
+                "is behind the others' logs, and fetches a snapshot{of}"
             );
         }
         if new.differ > old.differ {
-            tracing::error!(member = self.me, instance, ballot, "other members have executed something else");
+            tracing::error!(
+                member = self.me,
+                instance,
+                ballot,
+                "other members have executed something else{of}"
+            );
         }
     }
 
@@ -177,8 +203,8 @@ impl Watch {
         let is_new = std::mem::replace(&mut self.flushes.count, count) != count;
         if is_new && took >= SLOW && now >= self.flushes.quiet {
             self.flushes.quiet = now + QUIET;
-            let instance = self.facts.executed.unwrap_or(0);
-            let ballot = self.facts.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
+            let instance = self.groups[0].facts.executed.unwrap_or(0);
+            let ballot = self.groups[0].facts.ballot.map(|ballot| ballot.to_string()).unwrap_or_default();
             let took_ms = took.as_millis() as u64;
             tracing::warn!(member = self.me, instance, ballot, took_ms, "waited {took_ms} ms for its disk");
         }
@@ -195,7 +221,28 @@ impl Watch {
         tracing::debug!(member = self.me, instance, ballot, reasons, "dropped {reasons}");
     }
 
-    fn status(&self, node: &mut Member, now: Duration) -> Status {
+    /// The state of each group.
+    fn groups(&mut self, node: &UdpMember, is_outside: bool) -> Vec<GroupTold> {
+        let of = |group: u8| node.state()?.of(group)?.server();
+        self.groups[usize::from(self.turn)].bytes = of(self.turn).map_or(0, read::kept_bytes);
+        self.turn = if usize::from(self.turn) + 1 < self.groups.len() { self.turn + 1 } else { 0 };
+        let all = (0..=u8::MAX).zip(&self.groups);
+        all.map(|(group, OfGroup { facts, bytes, .. })| {
+            let server: Option<&ServerState> = of(group);
+            GroupTold {
+                group,
+                role: if is_outside { Role::Outside } else { facts.role },
+                ballot: facts.ballot,
+                leader: facts.leader,
+                log: server.map(|server| read::log(server, self.window, *bytes)).unwrap_or_default(),
+                waiting: server.map(read::waiting).unwrap_or_default(),
+                store: server.and_then(read::store),
+            }
+        })
+        .collect()
+    }
+
+    fn status(&mut self, node: &mut UdpMember, now: Duration) -> Status {
         let because = match node.admission() {
             Admission::Waiting { silent, .. } => {
                 Some(format!("it waits to hear from member {} that its disk is not behind", ids(&silent)))
@@ -217,7 +264,7 @@ impl Watch {
         for (reason, count) in [
             ("messages without room in the inbox", counts.inbox_full),
             ("messages to itself without room", counts.local_full),
-            ("messages that cannot be decoded", counts.undecodable),
+            ("messages that it cannot decode or that are for another group", counts.undecodable),
             ("messages of a member's earlier start", counts.outdated),
             ("messages before it took part", counts.early),
             ("messages too long to be sent", counts.too_large),
@@ -226,12 +273,15 @@ impl Watch {
             dropped.insert(reason.to_owned(), count);
         }
         dropped.retain(|_, count| *count > 0);
-        let server = node.state().and_then(|state| state.server());
+        let groups = self.groups(node, because.is_some());
+        let snapshots = node.state().into_iter().flat_map(States::all);
+        // Where there are several groups, nobody takes mastership.
+        let master = node.state().and_then(|all| all.of(0)?.server()).and_then(read::master);
         let store = node.store();
-        let written = store.map(Store::<Stable, PaxosChanges, DirDisk>::counts).unwrap_or_default();
+        let written = store.map(MemberStore::<DirDisk>::counts).unwrap_or_default();
         let disk = DiskTold {
-            journal_bytes: store.map_or(0, Store::<Stable, PaxosChanges, DirDisk>::journal_bytes),
-            snapshot_bytes: server.map_or(0, read::snapshot_bytes),
+            journal_bytes: store.map_or(0, MemberStore::<DirDisk>::journal_bytes),
+            snapshot_bytes: snapshots.filter_map(|(_, state)| state.server()).map(read::snapshot_bytes).sum(),
             written_bytes: written.bytes,
             compactions: written.compactions,
         };
@@ -246,20 +296,23 @@ impl Watch {
             told_busy: datagrams.refusals,
             forgotten_clients: datagrams.forgotten_clients,
         };
+        let sum = GroupTold::sum(&groups);
         Status {
             cluster: self.config.cluster.clone(),
             member: self.me,
-            members: self.wiring.members.clone(),
+            members: self.groups[0].wiring.members.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             unix_ms: unix_ms(),
             uptime_seconds: now.as_secs_f64(),
-            role: if because.is_some() { Role::Outside } else { self.facts.role },
+            role: sum.role,
             because,
-            ballot: self.facts.ballot,
-            leader: self.facts.leader,
-            log: server.map(|server| read::log(server, self.window)).unwrap_or_default(),
-            waiting: server.map(|server| read::waiting(server, clients)).unwrap_or_default(),
-            store: server.and_then(read::store),
+            ballot: sum.ballot,
+            leader: sum.leader,
+            master,
+            log: sum.log,
+            waiting: WaitingTold { clients: clients as u64, ..sum.waiting },
+            store: sum.store,
+            groups: if groups.len() > 1 { groups } else { Vec::new() },
             disk,
             work,
             dropped,
@@ -268,7 +321,7 @@ impl Watch {
             memory_bytes: self.history.memory(),
             limits: LimitsTold {
                 max_value: self.config.max_value as u64,
-                max_message: self.config.max_message() as u64,
+                max_message: self.config.max_client_message() as u64,
                 datagram: self.config.datagram as u64,
             },
             elections: self.history.elections(),

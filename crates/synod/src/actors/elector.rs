@@ -76,7 +76,7 @@ mod tests {
             hold_off: ms(300)..ms(400),
             doublings: 2,
         };
-        Elector(Election { members: (0..3).map(Id::from).collect(), backing: None, pace })
+        Elector(Election { members: (0..3).map(Id::from).collect(), among: None, backing: None, pace })
     }
 
     /// The range in which a timer was set, if it was.

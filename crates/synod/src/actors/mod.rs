@@ -1,5 +1,6 @@
 //! The processes that are explored and that serve: which role sees which message.
 
+pub(crate) mod changing;
 pub(crate) mod client;
 pub(crate) mod elector;
 pub(crate) mod log_server;

@@ -11,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::effects::Effects;
 use crate::log::state::{LogState, ServerState};
 use crate::message::{Msg, Timer};
+use crate::progress::lead;
 use crate::progress::retry::{self, Context, Retry};
 use crate::roles::learner::LearnerState;
 use crate::roles::proposer::ProposerState;
@@ -63,7 +64,7 @@ impl Process {
     fn owes(&self, me: Id, state: &ProcessState) -> bool {
         self.context(me)
             .zip(state.proposer())
-            .is_some_and(|(context, proposer)| retry::owes(context.cluster, proposer, state.server()))
+            .is_some_and(|(context, proposer)| retry::owes(context, proposer, state.server()))
     }
 
     /// Ends a step. `ran` says if the retry timer ran when it began.
@@ -91,25 +92,25 @@ impl Actor for Process {
     /// Starts, or restarts from what was saved. Everything else is forgotten, as after a crash (spec A3).
     fn on_start(&self, me: Id, saved: &Option<Stable>, out: &mut Out<Self>) -> ProcessState {
         let Stable { acceptor, tried, snapshot } = saved.clone().unwrap_or_default();
-        let proposer = ProposerState { tried, ..ProposerState::default() };
+        let mut proposer = ProposerState { tried, ..ProposerState::default() };
         let mut fx = Effects::default();
-        if let Some(Context { cluster, .. }) = self.context(me)
-            && let Some(election) = &cluster.election
-        {
-            election.start(me, &proposer.election, &mut fx);
+        let context = self.context(me);
+        let keeper = context.filter(|_| matches!(self, Process::Server { .. })).and_then(log_server);
+        let mut log = keeper.map(|keeper| LogState::new(keeper.context.cluster, keeper.log, snapshot));
+        if let Some(Context { cluster, .. }) = context {
+            let everyone = log.as_ref().map(|log| log.everyone(cluster));
+            lead::start(everyone.as_deref().unwrap_or(cluster), me, &mut proposer, &mut fx);
         }
         let state = match self {
             Process::Acceptor(_) => ProcessState::Acceptor(acceptor),
             Process::Proposer { .. } => ProcessState::Proposer(proposer),
             Process::Learner(_) => ProcessState::Learner(LearnerState::default()),
             Process::Server { .. } => {
-                let mut server = ServerState { acceptor, proposer, ..ServerState::default() };
-                if let Some(keeper) = self.context(me).and_then(log_server) {
-                    let state = LogState::new(keeper.log, snapshot);
-                    keeper.start(state.next, &mut fx);
-                    server.log = Some(Box::new(state));
+                if let Some((keeper, log)) = keeper.zip(log.as_mut()) {
+                    keeper.start(log, &mut fx);
                 }
-                ProcessState::Server(server)
+                let log = log.map(Box::new);
+                ProcessState::Server(ServerState { acceptor, proposer, log, ..ServerState::default() })
             }
             Process::Client(client) => ProcessState::Client(client.start(&mut fx)),
         };

@@ -111,7 +111,13 @@ pub(crate) fn proposer_rings(
             let turn = lead::on_timer(context, as_proposer(state), timer, fx);
             take_turn(context, state, turn, fx);
         }
-        Timer::Resend | Timer::HoldOff | Timer::CatchUp | Timer::Snapshot => {}
+        Timer::Resend
+        | Timer::HoldOff
+        | Timer::CatchUp
+        | Timer::Snapshot
+        | Timer::Hold(_)
+        | Timer::Respect
+        | Timer::Seek => {}
     }
 }
 

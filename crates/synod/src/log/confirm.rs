@@ -8,6 +8,10 @@
 //! Hence nothing was issued, let alone chosen, above n. Values chosen below n were reported or known, and values chosen in n were
 //! issued. Once all instances up to the noted one are executed, the machine's answer is one that a command in the log could have
 //! got at a moment after the question.
+//!
+//! Where members change, this holds by induction on the instances. Take the first in which something was chosen, when the question arrived, in a
+//! ballot above n only. All below it lie below the noted instance, and so its members are known before the answer. They have confirmed, and those that promised n meet
+//! all of their quorums: [`ask`] sees to both, and begins anew when the members change.
 
 use crate::ballot::{Ballot, Instance, Value};
 use crate::call::Call;
@@ -46,7 +50,11 @@ pub(crate) fn on_query(
 ///
 /// A question that waited is treated as if it came only now. That moment lies between its arrival and its answer.
 pub(crate) fn ask(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mut Effects) {
-    let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
+    let Phase::Accepting { ballot, quorum, .. } = server.proposer.phase else { return };
+    // Enforces L1: members that have not promised may have chosen something in a lower ballot. Another ballot asks them.
+    if !server.log().lets_issue(cluster, ballot, quorum) {
+        return;
+    }
     let questions = &server.log().questions;
     if !questions.open.values().any(|question| question.needs == Needs::Ballot) {
         return;
@@ -113,8 +121,22 @@ pub(crate) fn on_confirmed(
         return;
     }
     let server = server.edit();
+    server.log_mut().questions.confirmed.insert(acceptor);
+    count(cluster, server, ballot, fx);
+}
+
+/// Members that had to confirm have left, and those that remain may all have.
+pub(crate) fn count_again(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mut Effects) {
+    let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
+    let questions = &server.log().questions;
+    if questions.waits_for(questions.round) {
+        count(cluster, server.edit(), ballot, fx);
+    }
+}
+
+fn count(cluster: &Cluster, server: &mut ServerState, ballot: Ballot, fx: &mut Effects) {
     let questions = &mut server.log_mut().questions;
-    questions.confirmed.insert(acceptor);
+    let round = questions.round;
     // Enforces L1: fewer acceptors might all have missed the promise that lets another leader choose.
     if !cluster.quorums.is_phase2(questions.confirmed) {
         return;
@@ -159,9 +181,8 @@ pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) 
         return;
     };
     if questions.waits_for(questions.round) {
-        let missing = cluster.acceptors.iter().enumerate();
-        let missing = missing.filter(|(index, _)| !questions.confirmed.contains(*index));
-        let missing: Vec<Id> = missing.map(|(_, id)| *id).collect();
+        let missing = cluster.indexed().filter(|(index, _)| !questions.confirmed.contains(*index));
+        let missing: Vec<Id> = missing.map(|(_, id)| id).collect();
         fx.broadcast(&missing, &Msg::Confirm { ballot: *ballot, round: questions.round });
     }
 }

@@ -8,9 +8,11 @@ use crate::batch;
 use crate::call::{Call, LogEntry};
 use crate::cluster::{Cluster, Log};
 use crate::effects::{Effects, Share};
-use crate::log::confirm;
 use crate::log::forgetting::{AT_EXECUTION, forget};
+use crate::log::membership::Membership;
+use crate::log::replica::Effect;
 use crate::log::state::{LogState, ServerState};
+use crate::log::{confirm, lease};
 use crate::message::{Msg, Timer};
 use crate::per_instance::cost;
 use crate::roles::proposer::{self, Phase};
@@ -30,7 +32,7 @@ pub(crate) fn on_submit(
     // Enforces L1: a command that comes again gets the same answer again, and does not take effect twice.
     let logged = LogEntry { call: Call { client, number }, command: command.clone() };
     let asked = &server.log().asked;
-    if let Some(output) = server.log().replica.machine().said(&logged) {
+    if let Some(output) = server.log().replica.said(&logged) {
         fx.send(client, Msg::Output { number, output });
         return false;
     }
@@ -42,7 +44,8 @@ pub(crate) fn on_submit(
     {
         return false;
     }
-    let (server, value) = (server.edit(), logged.value());
+    let value = server.log().replica.fenced(&logged);
+    let server = server.edit();
     let is_new = here_is_new(server, &value);
     server.log_mut().asked.insert(logged.call, value.clone());
     if is_new {
@@ -57,10 +60,11 @@ fn here_is_new(server: &ServerState, command: &Value) -> bool {
     !server.learner.learned.range(server.log().next..).any(|(_, learned)| batch::holds(learned, command))
 }
 
-/// Puts the commands of a value back to the head of the queue, in their order, except those that are known to be chosen elsewhere.
+/// Puts the commands of a value back to the head of the queue, in their order, except those that are known to be chosen elsewhere and those
+/// that can have no effect any more.
 fn put_back(server: &mut ServerState, value: &Value) {
     for command in batch::commands(value).into_iter().rev() {
-        if here_is_new(server, &command) {
+        if here_is_new(server, &command) && server.log().replica.awaits(&command) {
             server.proposer.queue.push_front(command);
         }
     }
@@ -88,44 +92,83 @@ pub(crate) fn requeue_unchosen(mut server: Share<'_, ServerState>, instance: Ins
 }
 
 /// Executes every command that can be executed, and then issues in the instances for which the window has room.
-pub(crate) fn advance(cluster: &Cluster, log: &Log, mut server: Share<'_, ServerState>, fx: &mut Effects) {
+pub(crate) fn advance(
+    (cluster, me): (&Cluster, Id),
+    log: &Log,
+    mut server: Share<'_, ServerState>,
+    fx: &mut Effects,
+) {
     let knows_more = server.known(server.log().next).is_some();
     let leads = matches!(server.proposer.phase, Phase::Accepting { .. });
     if !knows_more && !leads {
         return;
     }
     let server = server.edit();
-    execute(log, server, fx);
+    execute(me, log, server, fx);
     fill(cluster, log, server, fx);
     confirm::answer(server, fx);
 }
 
+/// Sends on the clients whose commands were taken in an earlier tenure, and drops these commands. If another server is master, sends on those
+/// with open questions too.
+fn dismiss(me: Id, server: &mut ServerState, fx: &mut Effects) {
+    let log = server.log_mut();
+    let (replica, master) = (log.replica.clone(), log.tenant().filter(|master| *master != me));
+    let mut leave = Vec::new();
+    // Enforces E2: what was refused here is answered by nobody here, and what took effect may be known to the master later than here.
+    log.asked.retain(|call, value| {
+        let stays = replica.admits(value);
+        leave.extend((!stays).then_some(call.client));
+        stays
+    });
+    if master.is_some() {
+        leave.extend(std::mem::take(&mut log.questions.open).into_keys().map(|call| call.client));
+    }
+    if let Some(leader) = master {
+        fx.broadcast(&leave, &Msg::Redirect { leader });
+    }
+    server.proposer.queue.retain(|queued| replica.awaits(queued));
+}
+
 /// Executes commands in their order, up to the first instance that is not known, and answers the calls that wait for them.
-fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
+fn execute(me: Id, log: &Log, server: &mut ServerState, fx: &mut Effects) {
     loop {
         // Enforces X1: only the next instance is executed, however many are known beyond it.
         let next = server.log().next;
         let (Some(value), Some(after)) = (server.known(next).cloned(), next.0.checked_add(1)) else {
             break;
         };
-        let state = server.log_mut();
-        state.next = Instance(after);
+        server.log_mut().next = Instance(after);
         let commands = batch::commands(&value);
         for command in &commands {
-            // A value that is no client's command leaves the machine as it is.
-            let Some(logged) = LogEntry::read(command) else { continue };
-            let output = state.replica.execute(next, &logged);
+            let state = server.log_mut();
+            let before = state.replica.membership().map(Membership::number);
             // Enforces L1: only the call that this command is of is answered, and no other call with the same words.
-            if state.asked.get(&logged.call) == Some(command) {
-                state.asked.remove(&logged.call);
-                fx.send(logged.call.client, Msg::Output { number: logged.call.number, output });
+            let is_asked = |state: &LogState, call| state.asked.get(call) == Some(command);
+            match state.replica.execute(next, command) {
+                Effect::Output(call, output) if is_asked(state, &call) => {
+                    state.asked.remove(&call);
+                    fx.send(call.client, Msg::Output { number: call.number, output });
+                }
+                Effect::Took => {
+                    lease::executed(log.master.as_ref(), state, command, fx);
+                    dismiss(me, server, fx);
+                }
+                Effect::None | Effect::Output(..) => {}
+            }
+            let log = server.log_mut();
+            if before != log.replica.membership().map(Membership::number) {
+                // Enforces L1: the members that have confirmed that this server leads may not be a quorum of those that govern from now on.
+                log.questions.put_off();
             }
         }
         if !server.proposer.queue.is_empty() {
             let executed: BTreeSet<Value> = commands.into_iter().collect();
             server.proposer.queue.retain(|queued| !executed.contains(queued));
         }
-        mark(log, server.log_mut(), &value, fx);
+        let state = server.log_mut();
+        state.replica.executed_below(state.next);
+        mark(log, state, &value, fx);
         forget(server, AT_EXECUTION);
     }
     close(server);
@@ -135,7 +178,9 @@ fn execute(log: &Log, server: &mut ServerState, fx: &mut Effects) {
 fn mark(log: &Log, state: &mut LogState, value: &Value, fx: &mut Effects) {
     let (Some(truncate), Some(snapshots)) = (&log.truncate, &mut state.snapshots) else { return };
     snapshots.executed = snapshots.executed.saturating_add(cost(value) as u64);
-    if !truncate.is_due(state.next, snapshots.executed) {
+    // Those who were members before may go once the others have on their disks what was chosen until here.
+    let governs = state.replica.membership().is_some_and(|membership| membership.begins(state.next));
+    if !truncate.is_due(state.next, snapshots.executed) && !governs {
         return;
     }
     snapshots.executed = 0;
@@ -157,14 +202,14 @@ fn close(server: &mut ServerState) {
     }
 }
 
-/// Once the machine has come from a snapshot: answers the calls whose commands took effect in it. Commands that were wanted in
-/// skipped instances go back to the queue, unless they took effect.
-pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
+/// Once the machine has come from a snapshot: answers the calls whose commands took effect in it, if this server's tenure goes on, and sends the others
+/// on. Commands that were wanted in skipped instances go back to the queue, unless they took effect or cannot any more.
+pub(crate) fn skip(me: Id, server: &mut ServerState, fx: &mut Effects) {
+    dismiss(me, server, fx);
     let log = server.log_mut();
     let (next, replica) = (log.next, log.replica.clone());
-    let said = |value: &Value| replica.machine().said(&LogEntry::read(value)?);
     log.asked.retain(|call, value| {
-        let output = said(value);
+        let output = LogEntry::read(value).and_then(|logged| replica.said(&logged));
         let waits = output.is_none();
         if let Some(output) = output {
             fx.send(call.client, Msg::Output { number: call.number, output });
@@ -176,7 +221,6 @@ pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
         server.proposer.wanted.remove(&instance);
         put_back(server, &wanted);
     }
-    server.proposer.queue.retain(|queued| said(queued).is_none());
     close(server);
 }
 
@@ -184,6 +228,8 @@ pub(crate) fn skip(server: &mut ServerState, fx: &mut Effects) {
 /// which something may be chosen; and above that clients' commands in their order, as many in one value as wait and may share one.
 fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects) {
     let top = server.top();
+    // A change governs soon only if the instances before are filled.
+    let pending = server.log().replica.membership().map(Membership::latest_from);
     // Enforces W1: nothing is proposed in an instance before all instances alpha or more below it are known to be chosen.
     let (next, end) = (server.log().next, server.log().next.plus(log.alpha));
     let Phase::Accepting { issued, .. } = &server.proposer.phase else { return };
@@ -191,16 +237,22 @@ fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects
     // one was dropped.
     let mut at = issued.keys().next_back().map_or(next, |last| last.plus(1));
     while at < end {
-        let Phase::Accepting { reports, .. } = &server.proposer.phase else { return };
+        let Phase::Accepting { ballot, quorum, reports, .. } = &server.proposer.phase else { return };
         if !server.learner.learned.contains_key(&at) {
+            let Some(governing) = server.log().at(cluster, at) else { return };
+            if !server.log().lets_issue(&governing, *ballot, *quorum) {
+                return;
+            }
             if top.is_none_or(|top| at > top) {
                 let queue = &mut server.proposer.queue;
-                let Some(value) = batch::take(queue, log.batch, cluster.max_value) else { return };
+                let next = batch::take(queue, log.batch, cluster.max_value);
+                let fills = || pending.filter(|from| at < *from).map(|_| Value::no_op());
+                let Some(value) = next.or_else(fills) else { return };
                 server.proposer.wanted.insert(at, value);
             } else if !reports.contains_key(&at) {
                 server.proposer.wanted.insert(at, Value::no_op());
             }
-            proposer::issue(cluster, &mut server.proposer, at, fx);
+            proposer::issue(&governing, &mut server.proposer, at, fx);
         }
         at = at.plus(1);
     }
@@ -209,6 +261,34 @@ fn fill(cluster: &Cluster, log: &Log, server: &mut ServerState, fx: &mut Effects
 /// Sends the ballot's open proposals again. The window allows alpha of them.
 pub(crate) fn repeat(cluster: &Cluster, server: &ServerState, fx: &mut Effects) {
     let Phase::Accepting { issued, .. } = &server.proposer.phase else { return };
-    let open = issued.keys().copied().filter(|instance| server.known(*instance).is_none());
-    proposer::repeat(cluster, &server.proposer, (open, usize::MAX), fx);
+    for open in issued.keys().copied().filter(|instance| server.known(*instance).is_none()) {
+        if let Some(governing) = server.log().at(cluster, open) {
+            proposer::repeat(&governing, &server.proposer, (std::iter::once(open), usize::MAX), fx);
+        }
+    }
+}
+
+/// True if a leader has something to issue or to answer, and its promises do not let it: the members have changed since. Only another ballot does then.
+pub(crate) fn needs_another_ballot(cluster: &Cluster, log: &Log, server: &ServerState) -> bool {
+    let Phase::Accepting { ballot, quorum, issued, .. } = &server.proposer.phase else { return false };
+    let (next, state) = (server.log().next, server.log());
+    let Some(membership) = state.replica.membership() else { return false };
+    // Enforces L1: a question waits for a ballot that may answer it.
+    let everyone = state.everyone(cluster);
+    if state.questions.wait_for_a_ballot()
+        && everyone.counts(*ballot)
+        && !state.lets_issue(&everyone, *ballot, *quorum)
+    {
+        return true;
+    }
+    let first = issued.keys().next_back().map_or(next, |last| last.plus(1));
+    let unknown = |at: &Instance| !server.learner.learned.contains_key(at);
+    let mut at = (first.0..next.plus(log.alpha).0).map(Instance).filter(unknown);
+    let Some((at, governing)) = at.next().and_then(|at| Some((at, state.at(cluster, at)?))) else {
+        return false;
+    };
+    let is_due = server.top().is_some_and(|top| at <= top)
+        || at < membership.latest_from()
+        || !server.proposer.queue.is_empty();
+    is_due && governing.counts(*ballot) && !state.lets_issue(&governing, *ballot, *quorum)
 }

@@ -39,8 +39,25 @@ pub(crate) trait Beats {
 
 /// Each function leaves messages and timers in `out`, and returns the next state if it is another.
 impl Election {
+    /// Those that are members at present, with their places.
+    fn placed(&self) -> impl Iterator<Item = (usize, Id)> + '_ {
+        let counts = |id: Id| self.among.is_none_or(|among| among.contains(usize::from(id)));
+        self.members.iter().copied().enumerate().filter(move |(_, id)| counts(*id))
+    }
+
     fn place(&self, id: Id) -> Option<usize> {
-        self.members.iter().position(|member| *member == id)
+        self.placed().find(|(_, member)| *member == id).map(|(place, _)| place)
+    }
+
+    /// The places of those that are no members at present.
+    fn absent(&self) -> BTreeSet<usize> {
+        let present: BTreeSet<usize> = self.placed().map(|(place, _)| place).collect();
+        (0..self.members.len()).filter(|place| !present.contains(place)).collect()
+    }
+
+    /// The beliefs of a process that starts: it suspects nobody who is a member.
+    pub(crate) fn first(&self) -> ElectionState {
+        ElectionState { suspected: self.absent(), ..ElectionState::default() }
     }
 
     fn followed(&self, state: &ElectionState) -> Option<usize> {
@@ -82,8 +99,91 @@ impl Election {
         let next = match beat {
             Beat::Follow => self.on_follow(me, from, &state, out),
             Beat::Heartbeat { backed } => self.on_heartbeat(me, from, followed, &state, backed, out),
+            Beat::Cede(heir) => {
+                let heir = self.place(heir).filter(|heir| from == followed && *heir != from);
+                heir.map(|heir| self.go_over(me, from, heir, &state, out))
+            }
         };
         next.or_else(|| hears.then(|| state.into_owned()))
+    }
+
+    /// A leader hands leadership to another member, and tells all. Others go over to that one, so that it has a quorum as soon as they have heard its
+    /// first heartbeat. If it does not come to lead, they suspect it after a while, as they would any leader.
+    pub(crate) fn cede(
+        &self,
+        me: Id,
+        state: &ElectionState,
+        heir: Id,
+        out: &mut impl Beats,
+    ) -> Option<ElectionState> {
+        let (me, heir) = (self.place(me)?, self.place(heir)?);
+        if self.followed(state) != Some(me) || heir == me {
+            return None;
+        }
+        for (_, member) in self.placed().filter(|(place, _)| *place != me) {
+            out.say(member, Beat::Cede(self.members[heir]));
+        }
+        Some(self.go_over(me, me, heir, state, out))
+    }
+
+    /// Follows the heir of a leader.
+    fn go_over(
+        &self,
+        me: usize,
+        leader: usize,
+        heir: usize,
+        state: &ElectionState,
+        out: &mut impl Beats,
+    ) -> ElectionState {
+        let mut next =
+            ElectionState { backed: false, ready: false, followers: BTreeSet::new(), ..state.clone() };
+        next.suspected.extend((0..heir).chain([leader]));
+        next.suspected.remove(&heir);
+        next.heard = next.suspected.contains(&me);
+        self.follow_or_lead(me, &next, out);
+        next
+    }
+
+    /// Members have changed. A member goes on to follow the one that it follows, if that one stays, and else the next. One that is new starts.
+    pub(crate) fn changed(
+        &self,
+        before: &Election,
+        me: Id,
+        state: &ElectionState,
+        out: &mut impl Beats,
+    ) -> ElectionState {
+        let was_member = before.place(me).is_some();
+        let Some(me) = self.place(me) else {
+            if was_member {
+                out.cancel(ElectionTimer::Beat);
+                out.cancel(ElectionTimer::Suspect);
+                out.cancel(ElectionTimer::HoldOff);
+            }
+            return self.first();
+        };
+        let stays = self.followed(state).filter(|place| was_member && self.holds(*place));
+        let mut next = ElectionState { suspected: self.absent(), ..state.clone() };
+        next.suspected.extend(state.suspected.iter().filter(|place| before.holds(**place)));
+        if let Some(followed) = stays {
+            // Those that are new and come first in order are not followed as long as this one is.
+            next.suspected.extend((0..followed).filter(|place| !before.holds(*place)));
+            next.followers.retain(|place| self.holds(*place));
+            if followed == me && !next.ready {
+                self.follow_or_lead(me, &next, out);
+            }
+            return next;
+        }
+        if self.followed(&next).is_none() {
+            next.suspected = self.absent();
+        }
+        (next.ready, next.backed) = (false, false);
+        next.followers.clear();
+        self.follow_or_lead(me, &next, out);
+        next
+    }
+
+    fn holds(&self, place: usize) -> bool {
+        self.placed().any(|(present, _)| present == place)
     }
 
     fn on_heartbeat(
@@ -192,20 +292,21 @@ impl Election {
     /// No member is left to follow: each gets another chance. A member that has heard of no other since it suspected itself
     /// leaves itself out, since it may be deaf. The others still hear those that are silent for this reason, so they are not.
     fn begin_anew(&self, me: usize, next: &mut ElectionState, out: &mut impl Beats) {
-        next.suspected.clear();
+        next.suspected = self.absent();
         if next.heard {
             next.heard = false;
             return;
         }
         next.suspected.insert(me);
-        for member in self.members.iter().enumerate().filter(|(place, _)| *place != me).map(|(_, id)| id) {
-            out.say(*member, Beat::Follow);
+        for (_, member) in self.placed().filter(|(place, _)| *place != me) {
+            out.say(member, Beat::Follow);
         }
     }
 
     /// True if a quorum follows a member that follows itself, as far as it knows.
     fn is_backed(&self, me: usize, state: &ElectionState) -> bool {
-        let followers = || state.followers.iter().copied().chain([me]).collect();
+        let index = |place: usize| self.among.map_or(place, |_| usize::from(self.members[place]));
+        let followers = || state.followers.iter().copied().chain([me]).map(index).collect();
         self.backing.as_ref().is_none_or(|quorums| {
             let followers = followers();
             quorums.is_phase1(followers) && quorums.is_phase2(followers)
@@ -234,9 +335,9 @@ impl Election {
     /// Without backing, only the members behind the leader wait for it: each one before it follows itself or one further ahead.
     fn beat(&self, me: usize, state: &ElectionState, out: &mut impl Beats) {
         let is_for_all = self.backing.is_some();
-        for (place, member) in self.members.iter().enumerate() {
+        for (place, member) in self.placed() {
             if place > me || is_for_all && place < me {
-                out.say(*member, Beat::Heartbeat { backed: is_for_all && state.ready });
+                out.say(member, Beat::Heartbeat { backed: is_for_all && state.ready });
             }
         }
         out.set(ElectionTimer::Beat, self.pace.beat.clone());

@@ -17,6 +17,14 @@ pub(crate) enum Turn {
     Follows,
 }
 
+/// A process starts, or comes back. It believes nothing yet.
+pub(crate) fn start(cluster: &Cluster, me: Id, proposer: &mut ProposerState, fx: &mut Effects) {
+    if let Some(election) = &cluster.election {
+        proposer.election = election.first();
+        election.start(me, &proposer.election, fx);
+    }
+}
+
 /// A heartbeat or an answer to one arrives.
 pub(crate) fn on_beat(
     context: Context<'_>,
@@ -38,6 +46,32 @@ pub(crate) fn on_timer(
     fx: &mut Effects,
 ) -> Option<Turn> {
     let next = context.cluster.election.as_ref()?.on_timer(context.me, &proposer.election, timer, fx);
+    turn(proposer, next?)
+}
+
+/// The members have changed, from those of one cluster to those of another.
+pub(crate) fn changed(
+    (before, cluster): (&Cluster, &Cluster),
+    me: Id,
+    mut proposer: Share<'_, ProposerState>,
+    fx: &mut Effects,
+) -> Option<Turn> {
+    let (before, election) = before.election.as_ref().zip(cluster.election.as_ref())?;
+    if before.among == election.among {
+        return None;
+    }
+    let next = election.changed(before, me, &proposer.election, fx);
+    turn(proposer.again(), next)
+}
+
+/// Hands leadership to another member.
+pub(crate) fn cede(
+    context: Context<'_>,
+    proposer: Share<'_, ProposerState>,
+    heir: Id,
+    fx: &mut Effects,
+) -> Option<Turn> {
+    let next = context.cluster.election.as_ref()?.cede(context.me, &proposer.election, heir, fx);
     turn(proposer, next?)
 }
 

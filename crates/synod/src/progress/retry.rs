@@ -96,8 +96,9 @@ pub(crate) fn may_begin(cluster: &Cluster, proposer: &ProposerState) -> bool {
 }
 
 /// True if a process has something to bring about. A process that holds off for another's sake waits for another timer.
-pub(crate) fn owes(cluster: &Cluster, proposer: &ProposerState, server: Option<&ServerState>) -> bool {
-    if !may_begin(cluster, proposer) {
+pub(crate) fn owes(context: Context<'_>, proposer: &ProposerState, server: Option<&ServerState>) -> bool {
+    let Context { cluster, me, .. } = context;
+    if !may_begin(cluster, proposer) || server.is_some_and(|server| server.is_without_vote(me)) {
         return false;
     }
     match (&cluster.log, server) {
@@ -118,11 +119,11 @@ pub(crate) fn keep_timer(
     server: Option<&ServerState>,
     fx: &mut Effects,
 ) {
-    let Context { cluster, retry, .. } = context;
+    let retry = context.retry;
     if retry.after.is_none() {
         return;
     }
-    match (ran || fx.sets(Timer::Retry), owes(cluster, proposer, server)) {
+    match (ran || fx.sets(Timer::Retry), owes(context, proposer, server)) {
         (false, true) => retry.watch(proposer, fx),
         (true, false) => fx.cancel_timer(Timer::Retry),
         _ => {}

@@ -32,21 +32,47 @@ pub(crate) fn on_accepted(
     (instance, proposal): (Instance, Proposal),
     fx: &mut Effects,
 ) {
-    let Proposal { ballot, value } = proposal;
-    if learner.learned.contains_key(&instance) {
-        return;
-    }
-    let known = learner.votes.get(&instance).and_then(|votes| votes.get(&ballot));
-    if known.is_some_and(|(by, _)| by.contains(acceptor)) {
-        return;
-    }
-    // Enforces B0: acceptors are counted, not messages, and each ballot by itself.
-    let votes = learner.edit().votes.entry(instance).or_default();
-    let (by, value) = votes.entry(ballot).or_insert((AcceptorSet::EMPTY, value));
-    by.insert(acceptor);
+    let Some((by, value)) = keep(&mut learner, acceptor, (instance, proposal)) else { return };
     // Enforces B0: chosen means accepted by a phase-2 quorum.
     if cluster.quorums.is_phase2(*by) {
         let value = value.clone();
+        learn(cluster, learner, me, instance, value, fx);
+    }
+}
+
+/// Keeps an acceptance without counting it. Returns all of its ballot, if it is new.
+pub(crate) fn keep<'l>(
+    learner: &'l mut Share<'_, LearnerState>,
+    acceptor: usize,
+    (instance, proposal): (Instance, Proposal),
+) -> Option<&'l (AcceptorSet, Value)> {
+    let Proposal { ballot, value } = proposal;
+    if learner.learned.contains_key(&instance) {
+        return None;
+    }
+    let known = learner.votes.get(&instance).and_then(|votes| votes.get(&ballot));
+    if known.is_some_and(|(by, _)| by.contains(acceptor)) {
+        return None;
+    }
+    // Enforces B0: acceptors are counted, not messages, and each ballot by itself.
+    let votes = learner.edit().votes.entry(instance).or_default();
+    let proposal = votes.entry(ballot).or_insert((AcceptorSet::EMPTY, value));
+    proposal.0.insert(acceptor);
+    Some(proposal)
+}
+
+/// Counts the acceptances that were kept in an instance.
+pub(crate) fn count(
+    cluster: &Cluster,
+    learner: Share<'_, LearnerState>,
+    me: Id,
+    instance: Instance,
+    fx: &mut Effects,
+) {
+    let mut votes = learner.votes.get(&instance).into_iter().flat_map(|votes| votes.values());
+    // Enforces B0: chosen means accepted by a phase-2 quorum.
+    let chosen = votes.find(|(by, _)| cluster.quorums.is_phase2(*by)).map(|(_, value)| value.clone());
+    if let Some(value) = chosen {
         learn(cluster, learner, me, instance, value, fx);
     }
 }

@@ -247,7 +247,9 @@ pub(crate) fn on_promise(
         // Enforces P2c: an acceptor that has sent only the beginning of its report may yet report a proposal that binds.
         if let Some(next) = next {
             partly.insert(acceptor, next);
-            fx.send(cluster.acceptors[acceptor], Msg::Prepare { ballot, from: next });
+            if let Some((_, id)) = cluster.indexed().find(|(index, _)| *index == acceptor) {
+                fx.send(id, Msg::Prepare { ballot, from: next });
+            }
             return false;
         }
     }
@@ -313,8 +315,8 @@ pub(crate) fn repeat(
             return;
         }
         let by = accepted.get(&instance).copied().unwrap_or_default();
-        let missing = cluster.acceptors.iter().enumerate().filter(|(index, _)| !by.contains(*index));
-        let missing: Vec<Id> = missing.map(|(_, id)| *id).collect();
+        let missing = cluster.indexed().filter(|(index, _)| !by.contains(*index));
+        let missing: Vec<Id> = missing.map(|(_, id)| id).collect();
         fx.broadcast(&missing, &Msg::Accept { ballot: *ballot, instance, value: value.clone() });
     }
 }

@@ -15,7 +15,7 @@ fn elector(members: usize, backing: Option<(QuorumRule, QuorumRule)>) -> Elector
     let ms = |at| Duration::from_millis(at)..Duration::from_millis(at + 1);
     let pace = Pace { beat: ms(10), suspect: ms(100), hold_off: ms(50), doublings: 2 };
     let quorums = |(phase1, phase2)| Quorums::new(members, phase1, phase2).expect("they meet");
-    Elector(Election { members: ids(0..members), backing: backing.map(quorums), pace })
+    Elector(Election { members: ids(0..members), among: None, backing: backing.map(quorums), pace })
 }
 
 fn majorities(members: usize) -> Elector {

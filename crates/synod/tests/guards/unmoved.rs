@@ -277,7 +277,7 @@ fn long_values_have_a_share_of_what_is_kept_and_short_ones_always_fit() {
 
 #[test]
 fn the_longest_message_holds_a_report_a_value_or_a_part_of_a_snapshot() {
-    let longest = |report, max_value| Cluster { report, max_value, ..cluster(2, 2) }.longest_message();
+    let longest = |report, max_accepted| Cluster { report, max_accepted, ..cluster(2, 2) }.longest_message();
     assert_eq!(longest(5000, 1), longest(4000, 1) + 1000);
     assert_eq!(longest(1, 5000), longest(1, 4000) + 1000);
     assert!(longest(1, 5000) > 5000 && longest(5000, 1) > 5000);
@@ -369,7 +369,7 @@ fn without_nacks_a_ballot_that_takes_long_is_given_up_and_without_a_timer_none_i
 fn elected(leads: bool) -> Cluster {
     let pace = Pace { beat: any(), suspect: any(), hold_off: any(), doublings: 0 };
     let members = if leads { ids(0..3) } else { vec![1.into(), 0.into(), 2.into()] };
-    Cluster { election: Some(Election { members, backing: None, pace }), ..cluster(2, 2) }
+    Cluster { election: Some(Election { members, among: None, backing: None, pace }), ..cluster(2, 2) }
 }
 
 #[test]

@@ -11,8 +11,15 @@ use synod::{
     ProcessState, QuorumRule, Quorums, Retry, ServerState, Snapshot, Stable, Timer, Truncate, Value,
 };
 
-pub(crate) const EVERY: Truncate =
-    Truncate { every: 4, every_bytes: u64::MAX, spare: 0, spare_bytes: u64::MAX, chunk: 1024, most: 1 << 20 };
+pub(crate) const EVERY: Truncate = Truncate {
+    every: 4,
+    every_bytes: u64::MAX,
+    spare: 0,
+    spare_bytes: u64::MAX,
+    chunk: 1024,
+    ahead: 1,
+    most: 1 << 20,
+};
 
 /// Four servers of a log. Any two promise, and three have to accept.
 pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
@@ -29,6 +36,7 @@ pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
         nacks: true,
         report: usize::MAX,
         max_value: usize::MAX,
+        max_accepted: usize::MAX,
         keeps: usize::MAX,
         log: Some(Log {
             alpha: 4,
@@ -37,6 +45,8 @@ pub(crate) fn cluster(truncate: Option<Truncate>) -> Cluster {
             hold_off: None,
             catch_up: Some(any),
             truncate,
+            master: None,
+            members: None,
         }),
         election: None,
     }
@@ -68,6 +78,15 @@ impl First {
         leader.hears(CLIENT, submit(first));
         leader.hears(1, promise(BALLOT)).hears(2, promise(BALLOT));
         leader
+    }
+
+    /// Another server in the same state.
+    pub(crate) fn fork(&self) -> First {
+        First { process: self.process.clone(), state: self.state.clone(), did: Vec::new() }
+    }
+
+    pub(crate) fn state(&self) -> &ProcessState {
+        &self.state
     }
 
     pub(crate) fn hears(&mut self, from: usize, msg: impl Into<Msg>) -> &mut First {
@@ -285,6 +304,30 @@ pub(crate) fn chunk(of: &Snapshot) -> Msg {
 }
 
 #[test]
+fn what_is_too_long_is_refused_by_whoever_is_asked_and_changes_nothing() {
+    let max_value = synod::LogEntry::COSTS + 8;
+    let mut server = First::start(Cluster { max_value, ..cluster(None) }, None);
+    let before = server.server().clone();
+    let long = |length| Value::from(vec![b'x'; length].as_slice());
+    let asks = |command: usize, question: usize| {
+        [
+            Ask::Submit { number: 7, command: long(command) },
+            Ask::Query { number: 7, command: long(question) },
+            Ask::StaleQuery { number: 7, command: long(question) },
+        ]
+    };
+    for ask in asks(9, max_value + 1) {
+        server.hears(CLIENT, ask);
+        assert_eq!(server.outputs(CLIENT), ["\"at most 8\""]);
+        assert_eq!((server.did.len(), server.server()), (1, &before));
+    }
+    for ask in asks(8, max_value) {
+        assert_eq!(server.hears(CLIENT, ask).outputs(CLIENT), [""; 0], "the machine cannot answer it");
+    }
+    assert_ne!(*server.server(), before, "the command has a ballot begun");
+}
+
+#[test]
 fn a_snapshot_is_taken_over_if_its_checksum_is_right_and_it_is_ahead() {
     let mut server = First::start(cluster(Some(EVERY)), None);
     let (older, newer) = (snapshot(4), snapshot(8));
@@ -301,7 +344,7 @@ fn a_snapshot_is_taken_over_if_its_checksum_is_right_and_it_is_ahead() {
 }
 
 #[test]
-fn a_snapshot_that_is_on_its_way_gives_way_to_a_newer_one_only() {
+fn a_snapshot_that_is_on_its_way_gives_way_to_no_other_until_it_is_given_up() {
     let truncate = Truncate { chunk: 4, ..EVERY };
     let mut server = First::start(cluster(Some(truncate)), None);
     let first = |of: &Snapshot| {
@@ -313,10 +356,16 @@ fn a_snapshot_that_is_on_its_way_gives_way_to_a_newer_one_only() {
     let fetch = |of: &Snapshot| Msg::Fetch { of: of.next, sum: of.sum, at: 4 };
     assert_eq!(server.hears(1, first(&older)).told(1), [fetch(&older)]);
     assert_eq!(server.hears(1, first(&older)).told(1), [], "the chunk that is there is not due");
-    assert_eq!(server.hears(2, first(&newer)).told(2), [fetch(&newer)]);
-    assert_eq!(server.hears(1, first(&older)).told(1), []);
+    assert!(server.ignores(2, first(&newer)), "the older one goes on");
     server.rings(Timer::CatchUp);
-    assert_eq!(server.told(3), [fetch(&newer)]);
+    assert_eq!(server.told(3), []);
+    server.rings(Timer::CatchUp);
+    assert_eq!(server.told(3), [fetch(&older)]);
+    assert!(server.ignores(2, first(&newer)), "it may still come");
+    server.rings(Timer::CatchUp);
+    assert_eq!(server.told(3), [Msg::CatchUp { from: Instance(0) }], "nobody has it any more");
+    assert_eq!(server.hears(2, first(&newer)).told(2), [fetch(&newer)]);
+    assert!(server.ignores(1, first(&older)));
 }
 
 #[test]

@@ -1,10 +1,18 @@
 //! Costs and progress of a log, tested through `impl Actor` alone.
 
+mod changed;
 mod due;
+mod fence;
 mod guards;
+mod leading;
+mod lease;
+mod master;
+mod members;
+mod mixed;
 mod snapshots;
 mod unmoved;
 mod world;
+mod yields;
 
 use stateright::actor::Id;
 use std::collections::BTreeSet;

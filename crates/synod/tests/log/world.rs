@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use synod::{
-    Ask, Call, Cluster, Instance, Learning, Log, LogEntry, Machine, Msg, Process, ProcessState, QuorumRule,
-    Quorums, Retry, ServerState, Stable, Timer, Truncate, Value,
+    Ask, Call, Cluster, Election, Instance, Learning, Lease, Log, LogEntry, Machine, Members, Msg, Pace,
+    Process, ProcessState, QuorumRule, Quorums, Retry, ServerState, Stable, Timer, Truncate, Value,
 };
 
 /// A machine that writes down what it executes, and outputs how much that is.
@@ -41,6 +41,9 @@ impl Machine for Tape {
     fn query(&self, command: &Value) -> Option<Value> {
         (command.as_bytes() == b"length").then(|| self.length())
     }
+    fn too_long(&self, most: usize) -> Option<Value> {
+        Some(Value::from(format!("at most {most}").as_str()))
+    }
     fn snapshot(&self) -> Vec<u8> {
         let line =
             |(at, command): &(u64, Value)| format!("{at} {}\n", String::from_utf8_lossy(command.as_bytes()));
@@ -65,6 +68,9 @@ impl Machine for Tape {
 
 pub(crate) const CLIENT: usize = 100;
 
+/// The process that changes members.
+pub(crate) const OPERATOR: usize = 200;
+
 /// The number of the call in which [`CLIENT`] submits these words.
 pub(crate) fn number(command: &str) -> u64 {
     command.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(257).wrapping_add(byte.into()))
@@ -87,8 +93,14 @@ pub(crate) struct Settings {
     pub(crate) hold_off: bool,
     pub(crate) catch_up: bool,
     pub(crate) truncate: Option<Truncate>,
+    pub(crate) master: Option<Lease>,
+    /// The pace at which servers elect a leader, if they do.
+    pub(crate) election: Option<Pace>,
+    /// The number of servers that are members at first, if members change.
+    pub(crate) first: Option<usize>,
     /// True if server 0 executes something else than the others.
     pub(crate) diverges: bool,
+    pub(crate) learning: Learning,
 }
 
 pub(crate) const PLAIN: Settings = Settings {
@@ -98,7 +110,11 @@ pub(crate) const PLAIN: Settings = Settings {
     hold_off: false,
     catch_up: false,
     truncate: None,
+    master: None,
+    election: None,
+    first: None,
     diverges: false,
+    learning: Learning::Proposer,
 };
 
 /// Servers, and the messages between them, which are delivered in the order of sending.
@@ -131,22 +147,36 @@ impl World {
             hold_off: settings.hold_off.then(|| any.clone()),
             catch_up: settings.catch_up.then(|| any.clone()),
             truncate: settings.truncate.clone(),
+            master: settings.master.clone(),
+            members: settings.first.map(|_| Members { operators: OPERATOR..OPERATOR + 2, lag: 4 }),
         };
+        let quorums = Quorums::new(
+            settings.first.unwrap_or(settings.servers),
+            QuorumRule::Majority,
+            QuorumRule::Majority,
+        )
+        .expect("majorities meet");
+        let election = settings.election.clone().map(|pace| Election {
+            members: ids.clone(),
+            among: None,
+            backing: Some(quorums.clone()),
+            pace,
+        });
         let cluster = Arc::new(Cluster {
             acceptors: ids.clone(),
             proposers: ids.iter().zip(1..).map(|(id, number)| (*id, number)).collect(),
             learners: ids,
             clients: Vec::new(),
             waiting_limit: 64,
-            quorums: Quorums::new(settings.servers, QuorumRule::Majority, QuorumRule::Majority)
-                .expect("majorities meet"),
-            learning: Learning::Proposer,
+            quorums,
+            learning: settings.learning.clone(),
             nacks: true,
             report: settings.report,
             max_value: usize::MAX,
+            max_accepted: usize::MAX,
             keeps: usize::MAX,
             log: Some(log),
-            election: None,
+            election,
         });
         let server = |number| Process::Server {
             cluster: if settings.diverges && number == 1 {

@@ -131,6 +131,8 @@ struct Scenario {
     /// The most commands that are executed.
     applied: u64,
     follower: bool,
+    /// True if commands are too long for the follower, and not for the log.
+    is_narrow: bool,
     /// Numbers of the calls that submit.
     submits: &'static [u64],
 }
@@ -151,7 +153,7 @@ fn system(scenario: &Scenario, mutant: Option<Mutant>) -> System<Player, Judge> 
     let mut players: Vec<Player> = scenario.acts.iter().enumerate().map(app).collect();
     players.push(Player::Log(scenario.limits));
     if scenario.follower {
-        players.push(Player::Follower { leader: log });
+        players.push(Player::Follower { leader: log, is_narrow: scenario.is_narrow });
     }
     let acts = scenario.acts.iter().map(|(acts, _)| acts.to_vec()).collect();
     let mut system = System::new(players, Judge { acts });
@@ -243,6 +245,7 @@ fn alone() -> Scenario {
         limits: Limits { sessions: 1, window: 2, ..Limits::default() },
         applied: 5,
         follower: true,
+        is_narrow: false,
         submits: &[0, 1],
     }
 }
@@ -259,6 +262,7 @@ fn given_up() -> Scenario {
         limits: Limits { sessions: 1, window: 1, ..Limits::default() },
         applied: 5,
         follower: false,
+        is_narrow: false,
         submits: &[0, 1, 2],
     }
 }
@@ -270,7 +274,19 @@ fn crowded() -> Scenario {
         limits: Limits { sessions: 1, window: 2, ..Limits::default() },
         applied: 6,
         follower: false,
+        is_narrow: false,
         submits: &[0, 1, 2],
+    }
+}
+
+/// One client, and a member of two that takes no command as long as its own.
+fn long() -> Scenario {
+    Scenario {
+        acts: vec![(&[Act::Submit(0), Act::Submit(1)], 2)],
+        applied: 4,
+        is_narrow: true,
+        submits: &[0, 1],
+        ..alone()
     }
 }
 
@@ -290,6 +306,20 @@ fn a_command_that_was_given_up_is_in_doubt_exactly_if_it_was_sent() {
             sometimes("given up, and it takes effect", Outcome::Unknown(Doubt::GivenUp), 1),
             sometimes("given up, and it takes none", Outcome::Unknown(Doubt::GivenUp), 0),
             sometimes("given up before it was sent", Outcome::Refused(NotSent), 0),
+        ],
+    );
+}
+
+#[test]
+fn a_command_that_one_member_refuses_is_in_doubt_exactly_if_another_may_have_taken_it() {
+    use crate::outcome::Refusal::LongCommand;
+    holds(
+        "long",
+        &long(),
+        vec![
+            sometimes("refused", Outcome::Refused(LongCommand(0)), 0),
+            sometimes("in doubt, and it took effect", Outcome::Unknown(Doubt::LongCommand(0)), 1),
+            sometimes("in doubt, and it took none", Outcome::Unknown(Doubt::LongCommand(0)), 0),
         ],
     );
 }
@@ -321,6 +351,7 @@ fn a_client_that_breaks_a_rule_is_found_out() {
     falls("begins numbers anew", &alone(), Some(Mutant::BeginsNumbersAnew), OWN);
     falls("sends again in a new session", &crowded(), Some(Mutant::SendsAgainInNewSession), ONCE);
     falls("calls what expired refused", &crowded(), Some(Mutant::CallsExpiredRefused), CERTAIN);
+    falls("calls what may be too long refused", &long(), Some(Mutant::CallsLongRefused), CERTAIN);
     falls("keeps what was given up", &given_up(), Some(Mutant::KeepsGivenUp), ONE);
     falls("calls what was given up refused", &given_up(), Some(Mutant::CallsGivenUpRefused), CERTAIN);
 }

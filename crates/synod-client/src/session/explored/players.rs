@@ -38,6 +38,7 @@ pub(super) enum Mutant {
     CallsGivenUpRefused,
     KeepsGivenUp,
     CallsExpiredRefused,
+    CallsLongRefused,
     BeginsNumbersAnew,
 }
 
@@ -47,7 +48,12 @@ pub(super) enum Player {
     /// The log: it executes each command as it comes, and answers what it has executed from the table.
     Log(Limits),
     /// A member that follows.
-    Follower { leader: Id },
+    Follower {
+        /// The leader.
+        leader: Id,
+        /// True if a client's commands are too long for it, unlike for the leader.
+        is_narrow: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -129,6 +135,7 @@ fn mislead(client: &Inner, mutant: Mutant, state: &mut InnerState, msg: &mut Msg
         Mutant::RenumbersOnResend
         | Mutant::CallsGivenUpRefused
         | Mutant::CallsExpiredRefused
+        | Mutant::CallsLongRefused
         | Mutant::KeepsGivenUp => {}
     }
 }
@@ -145,7 +152,8 @@ fn distort(
     for (_, outcome) in state.outcomes.iter_mut().skip(told) {
         match (mutant, &outcome) {
             (Some(Mutant::CallsGivenUpRefused), Outcome::Unknown(Doubt::GivenUp))
-            | (Some(Mutant::CallsExpiredRefused), Outcome::Unknown(Doubt::Expired)) => {
+            | (Some(Mutant::CallsExpiredRefused), Outcome::Unknown(Doubt::Expired))
+            | (Some(Mutant::CallsLongRefused), Outcome::Unknown(Doubt::LongCommand(_))) => {
                 *outcome = Outcome::Refused(Refusal::NotSent);
             }
             _ => {}
@@ -162,6 +170,11 @@ fn distort(
             Command::ChooseRandom(..) | Command::Save(()) => unreachable!("a client does neither"),
         }
     }
+}
+
+fn is_numbered(command: &Value) -> bool {
+    let command = decode::<SessionCommand<BankCommand>>(command.as_bytes());
+    matches!(command, Ok(SessionCommand::Apply { .. }))
 }
 
 impl Actor for Player {
@@ -235,8 +248,15 @@ impl Actor for Player {
                 let output = Value::from(encode(&said).as_slice());
                 o.send(src, Message::Wire(Msg::Output { number, output }));
             }
-            (Player::Follower { leader }, _) => {
-                o.send(src, Message::Wire(Msg::Redirect { leader: *leader }));
+            (Player::Follower { leader, is_narrow }, _) => {
+                let said = match msg {
+                    Msg::Ask(Ask::Submit { number, command }) if *is_narrow && is_numbered(&command) => {
+                        let said = SessionOutput::<BankOutput>::LongCommand { most: 0 };
+                        Msg::Output { number, output: Value::from(encode(&Some(said)).as_slice()) }
+                    }
+                    _ => Msg::Redirect { leader: *leader },
+                };
+                o.send(src, Message::Wire(said));
             }
             _ => unreachable!("each player has its own state"),
         }

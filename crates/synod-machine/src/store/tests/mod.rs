@@ -1,3 +1,4 @@
+mod bytes;
 mod follow;
 mod times;
 
@@ -317,6 +318,11 @@ fn a_snapshot_that_no_store_wrote_is_refused() {
         |store: &mut Store| end_of(store, End::After { number: 0, time: 1 }),
         |store: &mut Store| end_of(store, End::After { number: 3, time: 0 }),
         |store: &mut Store| end_of(store, End::After { number: 3, time: LONGEST + 1 }),
+        |store: &mut Store| {
+            let mut nobody = Settings::default();
+            nobody.sessions.window = 0;
+            store.told = Some(nobody);
+        },
         |store: &mut Store| store.token = 0,
         |store: &mut Store| store.token = u64::MAX,
         |store: &mut Store| store.keys.get_mut(&Blob::from("k")).expect("a key").what.version = 0,

@@ -1,0 +1,256 @@
+//! What broken servers take for the members of an instance.
+
+use super::kinds::{Mutant, roles};
+use super::rules::Rule;
+use stateright::actor::Id;
+use synod::{
+    AcceptorSet, Ask, Call, Change, Instance, LogEntry, Membership, Msg, Needs, Phase, Replica, ServerState,
+    Value,
+};
+
+pub(super) const GOVERNS_AT_ONCE: Mutant = roles(
+    "governs-at-once",
+    Rule::GovernsAtOnce,
+    "members: a change governs from i + alpha on",
+    "lets it govern from i + 1 on",
+);
+pub(super) const GOVERNS_LATE: Mutant = roles(
+    "governs-late",
+    Rule::GovernsLate,
+    "members: a change governs from i + alpha on",
+    "uses the old quorums for that instance too",
+);
+pub(super) const JOINS_UNSEEN: Mutant = roles(
+    "joins-unseen",
+    Rule::JoinsUnseen,
+    "members: a learner that has caught up joins by a command of its own",
+    "lets it count as soon as it is added",
+);
+pub(super) const COUNTS_LEARNERS: Mutant = roles(
+    "counts-learners",
+    Rule::CountsLearners,
+    "members: learners count nowhere",
+    "counts learners in every quorum",
+);
+pub(super) const COUNTS_REMOVED: Mutant = roles(
+    "counts-removed",
+    Rule::CountsRemoved,
+    "members: a removed member counts no more",
+    "goes on counting it",
+);
+pub(super) const REUSES_IDS: Mutant = roles(
+    "reuses-ids",
+    Rule::ReusesIds,
+    "members: an id is never used again",
+    "lets a removed id join again, on an empty disk",
+);
+pub(super) const CHANGES_IN_FLIGHT: Mutant = roles(
+    "changes-in-flight",
+    Rule::ChangesInFlight,
+    "members: one change is in flight at a time",
+    "takes a second one before the first governs",
+);
+pub(super) const TAKES_ACCEPTED: Mutant = roles(
+    "takes-accepted",
+    Rule::TakesAccepted,
+    "members: only what is chosen and executed changes them",
+    "takes a change for decided once it accepted it",
+);
+pub(super) const KEEPS_RIGHT: Mutant = roles(
+    "keeps-right",
+    Rule::KeepsRight,
+    "sequence: promises meet every quorum of the instance's members (H2)",
+    "skips phase 1 whoever the members are",
+);
+
+pub(super) const FORGETS_ANSWERS: Mutant = roles(
+    "forgets-answers",
+    Rule::ForgetsAnswers,
+    "members: a change that was answered has no effect when it comes again",
+    "remembers only the last answer, whoever asked",
+);
+pub(super) const SAYS_SAVED: Mutant = roles(
+    "says-saved",
+    Rule::SaysSaved,
+    "members: a member says that it has saved what is on its disk",
+    "says so as soon as it has executed it",
+);
+
+pub(super) const READS_WITHOUT_RIGHT: Mutant = roles(
+    "reads-without-right",
+    Rule::ReadsWithoutRight,
+    "confirm: a question waits for a ballot whose promises meet every quorum of the members",
+    "asks the members whether it leads, whoever promised its ballot",
+);
+pub(super) const KEEPS_CONFIRMATIONS: Mutant = roles(
+    "keeps-confirmations",
+    Rule::KeepsConfirmations,
+    "sequence: a change of members puts off all questions",
+    "answers by what the members before have confirmed",
+);
+
+fn membership(server: &ServerState) -> Option<&Membership> {
+    server.log.as_ref().and_then(|log| log.replica.membership())
+}
+
+fn set(server: &mut ServerState, membership: Membership) {
+    if let Some(log) = &mut server.log {
+        let replica: Replica = log.replica.clone();
+        log.replica = replica.with_membership(Some(membership.seen()));
+    }
+}
+
+/// Before the real handler: the promises by which a leader skips phase 1.
+pub(super) fn doctor_right(rule: Rule, server: &mut ServerState, msg: &Msg) {
+    if let (true, Phase::Accepting { quorum, .. }) = (has_right(rule, msg), &mut server.proposer.phase) {
+        *quorum = (0..synod::MAX_ACCEPTORS).collect();
+    }
+}
+
+/// True if a leader takes its promises for enough in a step.
+fn has_right(rule: Rule, msg: &Msg) -> bool {
+    rule == Rule::KeepsRight || rule == Rule::ReadsWithoutRight && matches!(msg, Msg::Ask(Ask::Query { .. }))
+}
+
+/// After the real handler: the questions that members confirmed before they changed. Returns the answers.
+pub(super) fn keep_confirmations(
+    rule: Rule,
+    before: &ServerState,
+    server: &mut ServerState,
+) -> Vec<(Id, Msg)> {
+    let number = |server: &ServerState| membership(server).map(Membership::number);
+    if rule != Rule::KeepsConfirmations || number(before) == number(server) {
+        return Vec::new();
+    }
+    let (Some(old), Some(log)) = (&before.log, &mut server.log) else { return Vec::new() };
+    let mut answers = Vec::new();
+    for (call, question) in &old.questions.open {
+        let is_confirmed = matches!(question.needs, Needs::Index(index) if index <= log.next);
+        let output = log.replica.machine().query(&question.command);
+        if let (true, Some(output)) = (is_confirmed, output) {
+            log.questions.open.remove(call);
+            answers.push((call.client, Msg::Output { number: call.number, output }));
+        }
+    }
+    answers
+}
+
+/// After the real handler: a member says that it has saved what it has only executed. Returns what it says, and to whom.
+pub(super) fn says_saved(
+    rule: Rule,
+    me: Id,
+    before: &ServerState,
+    server: &ServerState,
+) -> Option<(AcceptorSet, Msg)> {
+    let executed = |server: &ServerState| {
+        let log = server.log.as_ref()?;
+        let membership = log.replica.membership()?;
+        let latest = membership.latest()?.members;
+        let is_due =
+            latest.contains(me.into()) && membership.number() > 0 && log.next >= membership.latest_from();
+        is_due.then_some((membership.number(), log.next, latest))
+    };
+    let (number, next, members) = executed(server).filter(|_| rule == Rule::SaysSaved)?;
+    if executed(before).is_some_and(|(earlier, ..)| earlier == number) {
+        return None;
+    }
+    Some((members, Msg::Ask(Ask::Submit { number: next.0, command: Value::from("saved") })))
+}
+
+/// After the real handler: the members that a server knows.
+pub(super) fn doctor_members(
+    rule: Rule,
+    msg: &Msg,
+    before: &ServerState,
+    server: &mut ServerState,
+    alpha: u64,
+) {
+    if let (
+        true,
+        Phase::Accepting { ballot: old, quorum: promised, .. },
+        Phase::Accepting { ballot, quorum, .. },
+    ) = (has_right(rule, msg), &before.proposer.phase, &mut server.proposer.phase)
+        && old == ballot
+    {
+        *quorum = *promised;
+    }
+    let (Some(old), Some(new)) = (membership(before), membership(server)) else { return };
+    let mut next = new.clone();
+    let is_new = new.number() > old.number();
+    let (from, latest) = (new.latest_from(), new.latest().cloned());
+    let Some(latest) = latest else { return };
+    match rule {
+        Rule::GovernsAtOnce if is_new => {
+            next.configurations.remove(&from);
+            next.configurations.insert(Instance(from.0 + 1 - alpha), latest);
+        }
+        Rule::GovernsLate if is_new => {
+            next.configurations.extend(old.latest().cloned().map(|before| (from, before)));
+            next.configurations.insert(from.plus(1), latest);
+        }
+        Rule::JoinsUnseen if !new.learners.is_empty() => {
+            let Some((learner, replaces)) = next.learners.pop_first() else { return };
+            let gone: AcceptorSet = replaces.into_iter().collect();
+            let members = latest.members.without(gone).with([learner].into_iter().collect());
+            let from = server.log.as_ref().map_or(from, |log| Instance(log.next.0 - 1).plus(alpha));
+            insert(&mut next, from, latest.number + 1, members);
+        }
+        Rule::CountsLearners => {
+            let learners: AcceptorSet = new.learners.keys().copied().collect();
+            for (from, it) in new.configurations.clone() {
+                insert(&mut next, from, it.number, it.members.with(learners));
+            }
+        }
+        Rule::CountsRemoved if is_new => {
+            let all = old.members().with(latest.members);
+            insert(&mut next, from, latest.number, all);
+        }
+        Rule::ReusesIds => next.used = new.members().with(new.learners.keys().copied().collect()),
+        Rule::ChangesInFlight => change_anyway(old, &mut next, server, alpha),
+        Rule::TakesAccepted => {
+            let Msg::Accept { instance, value, .. } = msg else { return };
+            let took = server.acceptor.accepted.get(instance).is_some_and(|it| it.value == *value);
+            let Some(members) = removed(value, latest.members).filter(|_| took) else { return };
+            insert(&mut next, instance.plus(alpha), latest.number + 1, members);
+        }
+        Rule::ForgetsAnswers if next.answers != old.answers => {
+            next.answers.retain(|caller, answer| old.answers.get(caller) != Some(answer));
+        }
+        _ => {}
+    }
+    if next != *new {
+        set(server, next);
+    }
+}
+
+/// A change that was refused because another one is in flight takes effect all the same.
+fn change_anyway(old: &Membership, next: &mut Membership, server: &ServerState, alpha: u64) {
+    let answered = next.answers.iter().find(|(caller, answer)| old.answers.get(caller) != Some(answer));
+    let Some((call, said)) =
+        answered.map(|(client, (number, said))| (Call { client: *client, number: *number }, said.clone()))
+    else {
+        return;
+    };
+    let mut known = server.learner.learned.iter();
+    let found = known.find(|(_, value)| LogEntry::read(value).is_some_and(|it| it.call == call));
+    let (Some((at, value)), Some(latest)) = (found, next.latest().cloned()) else { return };
+    if let (true, Some(members)) =
+        (said.as_bytes().starts_with(b"refused: an earlier change"), removed(value, latest.members))
+    {
+        insert(next, at.plus(alpha), latest.number + 1, members);
+    }
+}
+
+/// Has these members govern from an instance on, if quorums can be made of them.
+fn insert(membership: &mut Membership, from: Instance, number: u64, members: AcceptorSet) {
+    let configuration = membership.configuration(number, members);
+    membership.configurations.extend(configuration.ok().map(|configuration| (from, configuration)));
+}
+
+/// The members without the one whose removal a value asks for.
+fn removed(value: &Value, members: AcceptorSet) -> Option<AcceptorSet> {
+    match Change::read(&LogEntry::read(value)?.command)? {
+        Change::Remove(gone) => Some(members.without([gone].into_iter().collect())),
+        _ => None,
+    }
+}

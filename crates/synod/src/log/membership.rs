@@ -1,0 +1,520 @@
+//! Guarantees that the members of every instance are a function of the log: every server that executed the same commands names the same
+//! configuration for an instance, and none names one for an instance whose configuration is not decided yet.
+//!
+//! A change is a command in the log (PMS §3, last paragraph). Executed at instance i, it governs from i + alpha on. The window keeps every
+//! leader from issuing in i + alpha before i is known to be chosen (W1), so that the configuration of an instance is known before
+//! anything is issued there.
+//!
+//! A new member is a learner first. It is told what is chosen and counts nowhere. Once it has executed the command that made it a learner, it asks to
+//! join: that command is its own, and its number is the first instance that it had not executed then. So the log itself says how far
+//! behind it was. An id is never used again, since what a member promised stands for the id.
+//!
+//! Members that leave may be all that know what was chosen under them. So the members that govern last say when they have that on their disks,
+//! by a command each. Once a quorum of them has, the old ones may be switched off.
+
+use crate::ballot::{Instance, Value};
+use crate::call::LogEntry;
+use crate::cluster::{Cluster, Log, Members};
+use crate::log::changes::{Change, JOIN, Refusal, SAVED};
+use crate::log::views::{Configuration, View, Views};
+use crate::quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, Quorums};
+use stateright::actor::Id;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The rules that all servers share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Rules {
+    pub(super) members: Members,
+    pub(super) alpha: u64,
+    /// The quorums of the first configuration. The others have the same rules.
+    pub(super) quorums: Arc<Quorums>,
+    /// The ids that a member can have.
+    pub(super) peers: AcceptorSet,
+}
+
+/// The members, as far as the log decides them: a part of a server's machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Membership {
+    /// The configurations that are not over, each by the first instance that it governs.
+    pub configurations: BTreeMap<Instance, Configuration>,
+    /// Those that are to join, each with the member that it replaces, if it does.
+    pub learners: BTreeMap<usize, Option<usize>>,
+    /// All that ever were a member or a learner.
+    pub used: AcceptorSet,
+    /// The members of the last configuration that have all on their disks that was chosen under the ones before.
+    pub saved: AcceptorSet,
+    /// The last call of each that asked for a change, by its number, and what was said to it.
+    pub answers: BTreeMap<Id, (u64, Value)>,
+    pub(super) rules: Arc<Rules>,
+    views: Views,
+}
+
+impl Membership {
+    /// The first configuration: the members that the cluster's quorums count. `None` if members do not change.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster is none whose members can change.
+    pub fn first(cluster: &Cluster, log: &Log) -> Option<Membership> {
+        let members = log.members.clone()?;
+        let flaw = flaw(cluster, &members);
+        assert!(flaw.is_none(), "{}", flaw.unwrap_or_default());
+        let rules = Rules {
+            members,
+            alpha: log.alpha,
+            quorums: Arc::new(cluster.quorums.clone()),
+            peers: cluster.acceptors.iter().map(|id| usize::from(*id)).collect(),
+        };
+        Some(Membership::start(rules, Views::of(cluster)))
+    }
+
+    pub(super) fn start(rules: Rules, views: Views) -> Membership {
+        let (quorums, members) = (rules.quorums.clone(), rules.quorums.everyone());
+        // Enforces M2: without a list of members, quorums count whoever is in a set.
+        let quorums = quorums.among(members).map_or(quorums, Arc::new);
+        let first = Configuration { number: 0, members, quorums };
+        Membership {
+            used: first.members,
+            configurations: BTreeMap::from([(Instance::FIRST, first)]),
+            learners: BTreeMap::new(),
+            saved: AcceptorSet::EMPTY,
+            answers: BTreeMap::new(),
+            rules: Arc::new(rules),
+            views,
+        }
+        .seen()
+    }
+
+    /// The same after its configurations or learners were changed from outside: what it says of the cluster follows from them.
+    #[must_use]
+    pub fn seen(mut self) -> Membership {
+        let learners = self.learners.keys().copied().collect();
+        self.views.see(&self.configurations, learners);
+        self
+    }
+
+    /// What it says of the cluster. For another one of the same server.
+    pub(super) fn views(&self) -> Views {
+        self.views.clone()
+    }
+
+    fn see(&mut self) {
+        let learners = self.learners.keys().copied().collect();
+        self.views.see(&self.configurations, learners);
+    }
+
+    /// A configuration of these members.
+    ///
+    /// # Errors
+    ///
+    /// If the rules of quorums cannot be met by them.
+    pub fn configuration(&self, number: u64, members: AcceptorSet) -> Result<Configuration, QuorumError> {
+        let quorums = Arc::new(self.rules.quorums.among(members)?);
+        Ok(Configuration { number, members, quorums })
+    }
+
+    /// True if a command is one of this part, and not of the machine beside it.
+    pub fn governs(&self, logged: &LogEntry) -> bool {
+        let Rules { members, peers, .. } = &*self.rules;
+        let asks = || [JOIN, SAVED].iter().any(|words| logged.command.as_bytes() == words.as_bytes());
+        members.is_operator(logged.call.client) || peers.contains(usize::from(logged.call.client)) && asks()
+    }
+
+    /// True if nobody has asked for a change yet. Whatever has an effect has an answer, so then no member has changed.
+    pub(crate) fn is_first(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    /// The configuration of an instance, as far as the commands that were executed decide it.
+    pub fn governing(&self, instance: Instance) -> Option<&Configuration> {
+        self.configurations.range(..=instance).next_back().map(|(_, configuration)| configuration)
+    }
+
+    /// The configuration that governs last.
+    pub fn latest(&self) -> Option<&Configuration> {
+        self.configurations.values().next_back()
+    }
+
+    /// The number of the configuration that governs last.
+    pub fn number(&self) -> u64 {
+        self.latest().map(|latest| latest.number).unwrap_or_default()
+    }
+
+    /// The first instance of the last configuration.
+    pub fn latest_from(&self) -> Instance {
+        self.configurations.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// True if the last configuration, which is not the first one, governs from this instance on.
+    pub(crate) fn begins(&self, next: Instance) -> bool {
+        self.latest_from() == next && self.number() > 0
+    }
+
+    /// The members of all configurations that are not over.
+    pub fn members(&self) -> AcceptorSet {
+        self.configurations.values().fold(AcceptorSet::EMPTY, |all, it| all.with(it.members))
+    }
+
+    /// True if a process was a member or a learner, and will not be one again.
+    pub fn is_removed(&self, id: Id) -> bool {
+        let index = usize::from(id);
+        self.used.contains(index) && !self.members().contains(index) && !self.learners.contains_key(&index)
+    }
+
+    /// True if the members before may be switched off: all that was chosen under them is on the disks of a quorum of the members that govern last.
+    pub fn may_go(&self) -> bool {
+        // Enforces M3: every ballot of the last members asks one that has it.
+        self.latest().is_some_and(|it| it.number == 0 || it.quorums.is_phase2(self.saved))
+    }
+
+    /// True if a member has not said yet that it has all on its disk that was chosen under the members before, and it matters.
+    pub(crate) fn waits_for(&self, id: Id) -> bool {
+        let index = usize::from(id);
+        !self.may_go()
+            && !self.saved.contains(index)
+            && self.latest().is_some_and(|latest| latest.members.contains(index))
+    }
+
+    /// Executes a change. Returns what the one who asked for it is told.
+    pub fn execute(&mut self, at: Instance, logged: &LogEntry) -> Value {
+        if let Some(said) = self.said(logged) {
+            return said;
+        }
+        let said = match self.change(at, logged) {
+            Ok(said) => said,
+            Err(refusal) => refusal.to_string(),
+        };
+        let said = Value::from(said.as_str());
+        self.answers.insert(logged.call.client, (logged.call.number, said.clone()));
+        self.see();
+        said
+    }
+
+    /// The answer to a change, if the same caller's last one is this or a later one.
+    pub fn said(&self, logged: &LogEntry) -> Option<Value> {
+        // Enforces M4: a change that was answered has no effect when it comes again, however many others came meanwhile.
+        let (number, said) = self.answers.get(&logged.call.client)?;
+        match logged.call.number.cmp(number) {
+            Ordering::Less => Some(Value::from(Refusal::Late.to_string().as_str())),
+            Ordering::Equal => Some(said.clone()),
+            Ordering::Greater => None,
+        }
+    }
+
+    /// True if a configuration is over once all instances below one are executed.
+    pub(crate) fn may_forget(&self, next: Instance) -> bool {
+        self.configurations.range(..=next).nth(1).is_some()
+    }
+
+    /// Forgets the configurations that are over once all instances below one are executed.
+    pub fn forget(&mut self, next: Instance) {
+        if let Some((from, _)) = self.configurations.range(..=next).next_back() {
+            let governs = *from;
+            self.configurations.retain(|from, _| *from >= governs);
+            self.see();
+        }
+    }
+
+    fn change(&mut self, at: Instance, logged: &LogEntry) -> Result<String, Refusal> {
+        if !self.rules.members.is_operator(logged.call.client) {
+            let (by, number) = (usize::from(logged.call.client), logged.call.number);
+            return if logged.command.as_bytes() == SAVED.as_bytes() {
+                self.save(by, number)
+            } else {
+                self.join(at, by, at.0.saturating_sub(number))
+            };
+        }
+        match Change::read(&logged.command).ok_or(Refusal::Unread)? {
+            Change::Add(new) => self.learn(new, None),
+            Change::Replace(old, new) => {
+                if !self.latest().is_some_and(|latest| latest.members.contains(old)) {
+                    return Err(Refusal::Unknown(old));
+                }
+                if self.learners.values().any(|other| *other == Some(old)) {
+                    return Err(Refusal::Replaced(old));
+                }
+                self.learn(new, Some(old))
+            }
+            Change::Remove(old) if self.learners.contains_key(&old) => {
+                self.learners.remove(&old);
+                Ok(format!("{old} does not join"))
+            }
+            Change::Remove(old) => {
+                let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
+                if !latest.contains(old) {
+                    return Err(Refusal::Unknown(old));
+                }
+                self.govern(at, latest.without([old].into_iter().collect()), old)
+            }
+        }
+    }
+
+    /// A new process is told what is chosen from now on.
+    fn learn(&mut self, new: usize, replaces: Option<usize>) -> Result<String, Refusal> {
+        // Enforces M2: what an id promised on one disk, another disk knows nothing of.
+        if self.used.contains(new) {
+            return Err(Refusal::Used(new));
+        }
+        if !self.rules.peers.contains(new) {
+            return Err(Refusal::Unknown(new));
+        }
+        let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
+        // One that replaces another takes no place of its own.
+        let added = self.learners.values().filter(|replaces| replaces.is_none()).count();
+        if replaces.is_none() && latest.len() + added >= MAX_ACCEPTORS {
+            return Err(Refusal::Full);
+        }
+        self.used.insert(new);
+        self.learners.insert(new, replaces);
+        Ok(format!("{new} learns"))
+    }
+
+    /// A learner becomes a member.
+    fn join(&mut self, at: Instance, new: usize, lag: u64) -> Result<String, Refusal> {
+        let Some(replaces) = self.learners.get(&new).copied() else { return Err(Refusal::NoLearner(new)) };
+        // The members that leave may be all that know what it has not executed. Safety rests on M3; this keeps it from being long in coming.
+        if lag > self.rules.members.lag {
+            return Err(Refusal::Behind(lag));
+        }
+        let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
+        let old = replaces.into_iter().collect::<AcceptorSet>();
+        let members = latest.without(old).with([new].into_iter().collect());
+        let said = self.govern(at, members, new)?;
+        self.learners.remove(&new);
+        Ok(said)
+    }
+
+    /// Another set governs from alpha instances later on.
+    fn govern(&mut self, at: Instance, members: AcceptorSet, of: usize) -> Result<String, Refusal> {
+        // Enforces M1: a change builds on the one before. So at most two configurations are in force in a window.
+        if self.latest_from() > at {
+            return Err(Refusal::InFlight(self.latest_from()));
+        }
+        let number = self.number() + 1;
+        let next = self.configuration(number, members).map_err(|_| Refusal::LosesQuorum(of))?;
+        // Enforces M1: instances below may have been issued under the configuration before.
+        let from = at.plus(self.rules.alpha);
+        self.configurations.insert(from, next);
+        self.saved = AcceptorSet::EMPTY;
+        Ok(format!("configuration {number} from {from:?}"))
+    }
+
+    /// A member has all instances below one on its disk.
+    fn save(&mut self, by: usize, below: u64) -> Result<String, Refusal> {
+        let from = self.latest_from().0;
+        if !self.latest().is_some_and(|latest| latest.members.contains(by)) {
+            return Err(Refusal::Unknown(by));
+        }
+        if below < from {
+            return Err(Refusal::Behind(from - below));
+        }
+        self.saved.insert(by);
+        Ok(format!("{by} has saved it"))
+    }
+    /// The cluster as those know it who speak about all instances that are not executed: everybody who counts in any of them, and quorums
+    /// that count in all.
+    pub(crate) fn everyone(&self) -> View<'static> {
+        self.views.everyone()
+    }
+
+    /// The cluster as those know it who speak about one instance. `None`: its configuration is not known.
+    pub(crate) fn at(&self, next: Instance, instance: Instance) -> Option<View<'static>> {
+        // Enforces M1: a command that is not executed yet may change what governs from there on.
+        if !self.knows(next, instance) {
+            return None;
+        }
+        self.views.at(instance)
+    }
+
+    /// True if the members of an instance are decided once all below another one are executed.
+    pub fn knows(&self, next: Instance, instance: Instance) -> bool {
+        instance < next.plus(self.rules.alpha)
+    }
+}
+
+/// The most ids of operators. Each has an answer in every snapshot.
+const MOST_OPERATORS: usize = 64;
+
+/// The reason why the members of a cluster cannot change, if they cannot.
+pub(super) fn flaw(cluster: &Cluster, members: &Members) -> Option<String> {
+    let all: AcceptorSet = cluster.acceptors.iter().map(|id| usize::from(*id)).collect();
+    let first = cluster.quorums.everyone();
+    let is_server = |id: &Id| {
+        cluster.learners.contains(id) && cluster.proposers.iter().any(|(proposer, _)| proposer == id)
+    };
+    let said = match () {
+        () if all.len() < cluster.acceptors.len() => "the ids of members are below 128, each once".to_owned(),
+        () if !cluster.acceptors.iter().all(is_server) => "each member plays all three roles".to_owned(),
+        () if !all.includes(first) => {
+            format!("the first members {first:?} are not among the processes {all:?} that can be")
+        }
+        () if members.operators.len() > MOST_OPERATORS => {
+            format!("{} operators are more than {MOST_OPERATORS}", members.operators.len())
+        }
+        () if members.operators.clone().any(|id| all.contains(id)) => "an operator is no member".to_owned(),
+        () => return None,
+    };
+    Some(format!("members cannot change: {said}"))
+}
+
+impl Members {
+    /// True if nobody but an operator has this id.
+    pub fn is_operator(&self, id: Id) -> bool {
+        self.operators.contains(&usize::from(id))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::call::Call;
+    use crate::quorum::QuorumRule;
+
+    const OPERATOR: usize = 100;
+
+    pub(crate) fn three() -> Membership {
+        let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
+        let members = Members { operators: OPERATOR..OPERATOR + 2, lag: 2 };
+        let peers = AcceptorSet::first(8);
+        let rules = Rules { members, alpha: 4, quorums: Arc::new(quorums), peers };
+        Membership::start(rules, Views::default())
+    }
+
+    pub(crate) fn ask(membership: &mut Membership, at: u64, words: &str) -> String {
+        let logged =
+            LogEntry { call: Call { client: OPERATOR.into(), number: at }, command: Value::from(words) };
+        assert!(membership.governs(&logged));
+        format!("{:?}", membership.execute(Instance(at), &logged))
+    }
+
+    pub(crate) fn join(membership: &mut Membership, at: u64, new: usize, seen: u64) -> String {
+        let logged = LogEntry {
+            call: Call { client: new.into(), number: seen },
+            command: crate::log::changes::join(),
+        };
+        format!("{:?}", membership.execute(Instance(at), &logged))
+    }
+
+    fn members(membership: &Membership, at: u64) -> Vec<usize> {
+        membership.governing(Instance(at)).map(|it| it.members.iter().collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_change_governs_from_alpha_instances_later_on_and_not_before() {
+        let mut three = three();
+        assert_eq!(ask(&mut three, 5, "remove 1"), "\"configuration 1 from #9\"");
+        assert_eq!((members(&three, 8), members(&three, 9)), (vec![0, 1, 2], vec![0, 2]));
+        assert!(ask(&mut three, 8, "remove 2").contains("governs only from #9"));
+        assert_eq!(ask(&mut three, 9, "remove 2"), "\"configuration 2 from #13\"");
+        three.forget(Instance(12));
+        assert_eq!((members(&three, 8), members(&three, 12)), (vec![], vec![0, 2]));
+        assert!(!three.is_removed(2.into()) && three.is_removed(1.into()));
+        three.forget(Instance(13));
+        assert!(three.is_removed(2.into()) && !three.is_removed(7.into()));
+    }
+
+    #[test]
+    fn a_learner_joins_once_it_is_close_enough_and_leaves_with_the_one_that_it_replaces() {
+        let mut three = three();
+        assert!(join(&mut three, 0, 5, 0).contains("was not added"));
+        assert_eq!(ask(&mut three, 1, "replace 2 5"), "\"5 learns\"");
+        assert_eq!(members(&three, 99), [0, 1, 2]);
+        assert!(join(&mut three, 9, 5, 6).contains("3 instances behind"));
+        assert_eq!(join(&mut three, 9, 5, 7), "\"configuration 1 from #13\"");
+        assert_eq!(members(&three, 13), [0, 1, 5]);
+        assert!(ask(&mut three, 20, "add 2").contains("needs a new id"));
+        assert!(ask(&mut three, 20, "add 2").contains("needs a new id"), "the same call, the same answer");
+    }
+
+    #[test]
+    fn a_change_that_was_answered_has_no_effect_later_whoever_else_asked() {
+        let mut three = three();
+        let call = |number, client| Call { client: Id::from(client), number };
+        let mut change = |at, call, words| {
+            let said = three.execute(Instance(at), &LogEntry { call, command: Value::from(words) });
+            (format!("{said:?}"), three.number())
+        };
+        assert_eq!(change(1, call(1, OPERATOR), "remove 1").1, 1);
+        let refused = change(2, call(2, OPERATOR), "remove 2");
+        assert!(refused.0.contains("an earlier change"));
+        assert!(change(3, call(1, OPERATOR + 1), "remove 7").0.contains("not a member"));
+        assert_eq!(change(9, call(2, OPERATOR), "remove 2"), refused);
+        assert_eq!(change(9, call(3, OPERATOR), "remove 2").1, 2);
+        assert!(change(20, call(2, OPERATOR), "remove 2").0.contains("forgotten"));
+    }
+
+    #[test]
+    fn whoever_is_no_operator_asks_for_nothing_but_what_a_member_may_say_of_itself() {
+        let three = three();
+        let governs = |client: usize, command: &Value| {
+            three.governs(&LogEntry {
+                call: Call { client: client.into(), number: 1 },
+                command: command.clone(),
+            })
+        };
+        let (join, other) = (crate::log::changes::join(), Value::from("add 3"));
+        assert!(governs(1, &join) && !governs(1, &other));
+        assert!(!governs(50, &join) && governs(OPERATOR, &other));
+    }
+
+    #[test]
+    fn a_configuration_begins_in_one_instance_and_the_first_one_in_none() {
+        let mut three = three();
+        assert!(three.is_first() && !three.begins(Instance::FIRST));
+        assert!(ask(&mut three, 1, "remove 7").contains("not a member"));
+        assert!(!three.is_first() && !three.begins(Instance::FIRST));
+        assert_eq!(ask(&mut three, 5, "remove 1"), "\"configuration 1 from #9\"");
+        let begins: Vec<u64> = (0..20).filter(|next| three.begins(Instance(*next))).collect();
+        let ends: Vec<u64> = (0..20).filter(|next| three.may_forget(Instance(*next))).collect();
+        assert_eq!((begins, ends), (vec![9], (9..20).collect()));
+        three.forget(Instance(9));
+        assert!(three.begins(Instance(9)) && !three.may_forget(Instance(99)));
+    }
+
+    #[test]
+    fn there_is_room_for_sixteen_and_one_that_replaces_another_takes_none() {
+        let mut rules = three().rules.as_ref().clone();
+        rules.peers = (0..32).collect();
+        let mut three = Membership::start(rules, Views::default());
+        assert_eq!(ask(&mut three, 0, "replace 2 20"), "\"20 learns\"");
+        for new in 3..MAX_ACCEPTORS {
+            assert_eq!(ask(&mut three, new as u64, &format!("add {new}")), format!("\"{new} learns\""));
+        }
+        assert!(ask(&mut three, 50, "add 21").contains("16"));
+        assert_eq!(ask(&mut three, 51, "replace 1 22"), "\"22 learns\"");
+    }
+
+    #[test]
+    fn one_member_is_replaced_by_one_process() {
+        let mut three = three();
+        assert_eq!(ask(&mut three, 0, "replace 1 5"), "\"5 learns\"");
+        assert!(ask(&mut three, 1, "replace 1 6").contains("another one is to replace 1"));
+        assert_eq!(ask(&mut three, 2, "replace 2 6"), "\"6 learns\"");
+    }
+
+    #[test]
+    fn the_old_members_may_go_once_a_quorum_of_the_others_has_saved_all() {
+        let mut three = three();
+        assert!(three.may_go(), "there are none");
+        let saved = |three: &mut Membership, by: usize, below: u64| {
+            let call = Call { client: by.into(), number: below };
+            format!(
+                "{:?}",
+                three.execute(Instance(30), &LogEntry { call, command: crate::log::changes::saved() })
+            )
+        };
+        ask(&mut three, 5, "replace 1 5");
+        join(&mut three, 6, 5, 6);
+        assert!(!three.may_go() && three.waits_for(5.into()) && !three.waits_for(1.into()));
+        assert!(saved(&mut three, 0, 9).contains("1 instances behind"));
+        assert_eq!(saved(&mut three, 0, 10), "\"0 has saved it\"");
+        assert!(!three.may_go() && !three.waits_for(0.into()));
+        assert!(saved(&mut three, 1, 10).contains("not a member"));
+        assert_eq!(saved(&mut three, 5, 11), "\"5 has saved it\"");
+        assert!(three.may_go() && !three.waits_for(2.into()));
+        ask(&mut three, 40, "remove 0");
+        assert!(!three.may_go(), "others are old now");
+    }
+}

@@ -1,0 +1,171 @@
+//! Guarantees that a snapshot holds all that decides the members from there on, and that one which was written under other rules is none.
+
+use crate::ballot::{Instance, Value};
+use crate::log::membership::{Membership, Rules};
+use crate::quorum::AcceptorSet;
+use stateright::actor::Id;
+
+/// The line that stands for the members begins so.
+const MARK: &str = "members ";
+
+/// The longest such line. Of 128 callers each has one answer in it.
+const LONGEST: usize = 32_768;
+
+impl Rules {
+    /// The rules, as far as they decide what becomes of a change.
+    fn words(&self) -> String {
+        let Rules { members, alpha, quorums, .. } = self;
+        let operators = &members.operators;
+        format!("{alpha} {} {}-{} {}", members.lag, operators.start, operators.end, quorums.rules())
+    }
+}
+
+impl Membership {
+    /// The line that stands for it before the machine in a snapshot.
+    fn line(&self) -> String {
+        let set = |set: AcceptorSet| set.iter().map(|index| index.to_string()).collect::<Vec<_>>().join(",");
+        let configurations = self.configurations.iter();
+        let configurations =
+            configurations.map(|(from, it)| format!("{} {} {}", from.0, it.number, set(it.members)));
+        let learners = self.learners.iter().map(|(learner, replaces)| match replaces {
+            Some(old) => format!("{learner} {old}"),
+            None => learner.to_string(),
+        });
+        let answers = self.answers.iter().map(|(caller, (number, said))| {
+            format!("{} {number} {}", usize::from(*caller), String::from_utf8_lossy(said.as_bytes()))
+        });
+        let parts = [
+            self.rules.words(),
+            configurations.collect::<Vec<_>>().join("|"),
+            learners.collect::<Vec<_>>().join(","),
+            set(self.used),
+            set(self.saved),
+            answers.collect::<Vec<_>>().join("|"),
+        ];
+        format!("{MARK}{}\n", parts.join(";"))
+    }
+
+    /// A snapshot of it and of a machine.
+    pub(crate) fn seal(&self, machine: &[u8]) -> Vec<u8> {
+        [self.line().as_bytes(), machine].concat()
+    }
+
+    /// What wrote a snapshot, and the machine in it. A snapshot without such a line is of a time when members did not change. The bytes
+    /// may be anything.
+    pub(crate) fn unseal<'b>(&self, snapshot: &'b [u8]) -> Option<(Self, &'b [u8])> {
+        if !snapshot.starts_with(MARK.as_bytes()) {
+            let first = Membership::start(Rules::clone(&self.rules), self.views());
+            return Some((first, snapshot));
+        }
+        let end = snapshot.iter().take(LONGEST).position(|byte| *byte == b'\n')?;
+        let (line, machine) = snapshot.split_at(end + 1);
+        let whole = self.read(std::str::from_utf8(&line[..end]).ok()?.strip_prefix(MARK)?)?;
+        (whole.line().as_bytes() == line).then_some((whole, machine))
+    }
+
+    /// What is wrong with a snapshot of another beginning of the rules than this server was started with, if it is one.
+    pub(crate) fn misfit(&self, snapshot: &[u8]) -> Option<String> {
+        let line = snapshot.strip_prefix(MARK.as_bytes())?;
+        let end = line.iter().take(LONGEST).position(|byte| *byte == b';')?;
+        let (theirs, ours) = (String::from_utf8_lossy(&line[..end]), self.rules.words());
+        (theirs != ours.as_str()).then(|| {
+            format!(
+                "the snapshot was written under the rules {theirs:?} (window, lag, operators, quorums), and this server has {ours:?}: \
+                 start it with those of the snapshot"
+            )
+        })
+    }
+
+    fn read(&self, line: &str) -> Option<Self> {
+        let parts: Vec<&str> = line.splitn(6, ';').collect();
+        let [rules, configurations, learners, used, saved, answers] = parts.as_slice() else { return None };
+        // Under other rules the same log makes other members.
+        if *rules != self.rules.words() {
+            return None;
+        }
+        let mut whole = Membership::start(Rules::clone(&self.rules), self.views());
+        whole.configurations.clear();
+        (whole.used, whole.saved) = (set(used)?, set(saved)?);
+        // No more are in force at a time. To find the quorums of each takes a while.
+        if configurations.split('|').count() > 2 {
+            return None;
+        }
+        for configuration in configurations.split('|') {
+            let words: Vec<&str> = configuration.split(' ').collect();
+            let [from, number, members] = words.as_slice() else { return None };
+            let configuration = self.configuration(number.parse().ok()?, set(members)?).ok()?;
+            whole.configurations.insert(Instance(from.parse().ok()?), configuration);
+        }
+        for learner in learners.split(',').filter(|learner| !learner.is_empty()) {
+            let (learner, replaces) = match learner.split_once(' ') {
+                Some((learner, old)) => (learner, Some(old.parse().ok()?)),
+                None => (learner, None),
+            };
+            whole.learners.insert(learner.parse().ok()?, replaces);
+        }
+        for answer in answers.split('|').filter(|answer| !answer.is_empty()) {
+            let (caller, answer) = answer.split_once(' ')?;
+            let (number, said) = answer.split_once(' ')?;
+            let caller = Id::from(caller.parse::<usize>().ok()?);
+            whole.answers.insert(caller, (number.parse().ok()?, Value::from(said)));
+        }
+        Some(whole.seen())
+    }
+
+    /// A checksum of it and of a machine: FNV-1a over the line that stands for it, from the machine's checksum.
+    pub(crate) fn checksum(&self, machine: u64) -> u64 {
+        let step = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        self.line().bytes().fold(machine, step)
+    }
+}
+
+/// Indices, separated by commas. The bytes may be anything.
+fn set(text: &str) -> Option<AcceptorSet> {
+    text.split(',').filter(|index| !index.is_empty()).map(|index| index.parse::<usize>().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::membership::tests::{ask, join, three};
+
+    #[test]
+    fn a_snapshot_is_all_of_it_and_nothing_else_is_one() {
+        let mut some = three();
+        let mut written = vec![some.clone()];
+        for (at, words) in
+            [(0, "add 5"), (1, "replace 1 6"), (2, "remove 2"), (9, "remove 2"), (10, "grow\n;|")]
+        {
+            ask(&mut some, at, words);
+            written.push(some.clone());
+        }
+        for one in &written {
+            let snapshot = one.seal(b"\nmachine");
+            assert_eq!(three().unseal(&snapshot), Some((one.clone(), &b"\nmachine"[..])));
+            assert_eq!(written.iter().filter(|other| other.checksum(5) == one.checksum(5)).count(), 1);
+            assert_ne!(one.checksum(5), one.checksum(6));
+        }
+        let rules = three().rules.words();
+        let sealed = |line: &str| format!("{MARK}{rules};{line}\n").into_bytes();
+        assert!(three().unseal(&sealed("0 0 0;;0;;")).is_some());
+        for line in ["", ";;;;", "0 0 0;;0;;x", "0 0 0,0;;0;;", "00 0 0;;0;;", "0 0 0;5 ;0;;", "0 0 999;;0;;"]
+        {
+            assert_eq!(three().unseal(&sealed(line)), None, "{line:?}");
+        }
+        let endless = [MARK.as_bytes(), &vec![b'1'; 40_000]].concat();
+        assert_eq!(three().unseal(&endless), None, "no line is that long");
+    }
+
+    #[test]
+    fn a_snapshot_of_other_rules_is_none_and_one_without_members_is_of_the_first() {
+        let mut some = three();
+        join(&mut some, 3, 5, 3);
+        let snapshot = some.seal(b"machine");
+        let mut other = three();
+        let rules = Rules::clone(&other.rules);
+        other.rules = std::sync::Arc::new(Rules { alpha: rules.alpha + 1, ..rules });
+        assert_eq!(other.unseal(&snapshot), None);
+        assert_ne!(other.checksum(5), three().checksum(5));
+        assert_eq!(three().unseal(b"machine"), Some((three(), &b"machine"[..])));
+    }
+}
