@@ -9,6 +9,7 @@ mod commands;
 mod decoders;
 mod deployed;
 mod disks;
+mod drifting;
 mod explorer;
 mod faults;
 mod groups;

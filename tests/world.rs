@@ -25,7 +25,7 @@ use synod_runtime::sim_disk::{SimDir, SimDisk, SimFile};
 use synod_runtime::standing::Standing;
 use synod_runtime::store::{self, Identity, Store};
 use synod_runtime::transport::{self, Transport};
-use synod_server::{Beside, Due, LogSettings, PaxosChanges, Ticker, Wiring, Writer, Written};
+use synod_server::{Beside, Due, LogSettings, MasterSettings, PaxosChanges, Ticker, Wiring, Writer, Written};
 
 const CLUSTER: u64 = 0x5ca1_ab1e;
 /// The Unix time at which the world begins.
@@ -259,6 +259,14 @@ impl Cluster {
             cuts_short: 0,
             is_gentle: false,
         }
+    }
+
+    /// The same cluster, of which nothing runs yet, with mastership by a lease.
+    pub(crate) fn with_lease(mut self, lease: MasterSettings) -> Cluster {
+        if let Some((log, _)) = &mut self.wiring.log {
+            log.master = Some(lease);
+        }
+        self
     }
 
     /// The transport of a process at a place: of a member by its id, or of a client.

@@ -38,9 +38,37 @@ impl Default for Weather {
     }
 }
 
+/// The rate of a process's clock: the parts in a million that it gains, or loses if negative.
+#[derive(Clone, Copy, Default)]
+struct Rate(i32);
+
+impl Rate {
+    const MILLION: u128 = 1_000_000;
+
+    fn parts(self) -> u128 {
+        u128::try_from(1_000_000 + i64::from(self.0)).unwrap_or_default().max(1)
+    }
+
+    /// The time that its clock shows after a real time.
+    fn shown(self, real: Duration) -> Duration {
+        nanoseconds(real.as_nanos() * self.parts() / Rate::MILLION)
+    }
+
+    /// The first real time after which its clock shows this one.
+    fn real(self, shown: Duration) -> Duration {
+        nanoseconds(shown.as_nanos().saturating_mul(Rate::MILLION).div_ceil(self.parts()))
+    }
+}
+
+fn nanoseconds(ns: u128) -> Duration {
+    u64::try_from(ns).map_or(Duration::MAX, Duration::from_nanos)
+}
+
 /// The simulated network and its clock.
 pub struct Net {
     now: Duration,
+    /// The rates of clocks that do not keep time, by the addresses of their processes.
+    rates: BTreeMap<SocketAddr, Rate>,
     rng: fastrand::Rng,
     /// The present effect on datagrams.
     pub weather: Weather,
@@ -76,6 +104,7 @@ pub struct SimWire {
     address: SocketAddr,
     /// The time when the process began, at which its own clock starts.
     began: Duration,
+    rate: Rate,
     /// The disk that the process waits for; its waits up to the present turn, and when that began.
     disk: Option<(SimDisk, Duration, Duration)>,
 }
@@ -101,7 +130,7 @@ impl SimWire {
 impl Wire for SimWire {
     fn now(&mut self) -> Duration {
         let late = self.late();
-        (self.net.borrow().now + late).saturating_sub(self.began)
+        self.rate.shown((self.net.borrow().now + late).saturating_sub(self.began))
     }
 
     fn receive(
@@ -177,6 +206,7 @@ pub struct World<L> {
 struct Running<L> {
     node: L,
     began: Duration,
+    rate: Rate,
     /// The end of its present turn.
     until: Duration,
     address: SocketAddr,
@@ -193,6 +223,7 @@ impl<L: Living> World<L> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let net = Net {
             now: Duration::ZERO,
+            rates: BTreeMap::new(),
             rng: rng.fork(),
             weather: Weather::default(),
             cuts: BTreeSet::new(),
@@ -233,7 +264,14 @@ impl<L: Living> World<L> {
     pub fn wire(&self, place: usize) -> SimWire {
         let mut net = self.net.borrow_mut();
         net.arrived.entry(address(place)).or_default().clear();
-        SimWire { net: self.net.clone(), address: address(place), began: net.now, disk: None }
+        let rate = net.rates.get(&address(place)).copied().unwrap_or_default();
+        SimWire { net: self.net.clone(), address: address(place), began: net.now, rate, disk: None }
+    }
+
+    /// Has the clock of each process that is started at a place from now on gain so many parts in a million, or lose them if negative: more
+    /// than -1,000,000.
+    pub fn set_rate(&mut self, place: usize, gains: i32) {
+        self.net.borrow_mut().rates.insert(address(place), Rate(gains));
     }
 
     /// Puts a process at a place, which must be free. It must have been built with the place's [`World::wire`].
@@ -246,7 +284,8 @@ impl<L: Living> World<L> {
         }
         assert!(self.nodes[place].is_none(), "place {place} is taken");
         let began = self.now();
-        self.nodes[place] = Some(Running { node, began, until: began, address: address(place) });
+        let rate = self.net.borrow().rates.get(&address(place)).copied().unwrap_or_default();
+        self.nodes[place] = Some(Running { node, began, rate, until: began, address: address(place) });
     }
 
     /// Ends a process between two turns of its loop, without a word. The effect on its disk is a separate call:
@@ -277,14 +316,14 @@ impl<L: Living> World<L> {
                 }
                 let inbox =
                     self.net.borrow().arrived.get(&running.address).is_some_and(|all| !all.is_empty());
-                let mut wakes = running.began.saturating_add(running.node.wakes());
+                let mut wakes = running.began.saturating_add(running.rate.real(running.node.wakes()));
                 if inbox || wakes <= now {
                     if let Err(stopped) = running.node.turn() {
                         self.nodes[place] = None;
                         return Err((place, stopped));
                     }
                     running.until = now + running.node.took();
-                    wakes = running.began.saturating_add(running.node.wakes());
+                    wakes = running.began.saturating_add(running.rate.real(running.node.wakes()));
                     if self.net.borrow().arrived.get(&running.address).is_some_and(|all| !all.is_empty()) {
                         wakes = now;
                     }
