@@ -169,6 +169,7 @@ fn settings(me: u64, places: &[Place], session: u8, standing: Standing, client: 
         cluster: 1,
         me,
         peers: peers.filter(|(id, _)| *id != me).collect(),
+        first: None,
         cluster_keys: (!client).then(|| Keys::single([1; 32])),
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,

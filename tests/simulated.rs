@@ -94,6 +94,7 @@ where
             cluster: CLUSTER,
             me,
             peers: peers.map(|place| (place as u64, address(place))).collect(),
+            first: None,
             cluster_keys: (!client).then(|| Keys::single([1; 32])),
             client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
             datagram: 1200,

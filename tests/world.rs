@@ -278,6 +278,7 @@ impl Cluster {
             cluster: CLUSTER,
             me,
             peers: peers.map(|place| (place as u64, address(place))).collect(),
+            first: None,
             cluster_keys: (!is_client).then(|| Keys::single([1; 32])),
             client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
             datagram: 1200,

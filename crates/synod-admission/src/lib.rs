@@ -9,11 +9,13 @@
 //! `models/admission` call the same functions. `proofs-notes/disks.md` says what follows from them, and what does not.
 
 mod admittance;
+mod changing;
 mod memory;
 mod order;
 mod standing;
 
 pub use admittance::{Admission, Admittance, Answer, Reason};
+pub use changing::{Members, Until};
 pub use memory::Memory;
 pub use order::{Order, Owed, Rests};
 pub use standing::{Begun, Known, Lack, MOST_STARTS, Mine, Standing};

@@ -94,6 +94,8 @@ pub struct Mine {
 pub enum Lack {
     /// The peer knows another data directory of this member.
     Directory,
+    /// The log says that another data directory joined under this member's id.
+    Joined,
     /// The peer knows a later start.
     Start,
     /// Another process made the start of that number, on another copy of the directory.

@@ -114,6 +114,7 @@ fn tell(id: u64, notice: &Notice) {
                 ids(silent)
             );
         }
+        Notice::Learns(until) => say(id, &format!("learns, and takes no other part until {until}")),
         Notice::TakesPart => say(id, "takes part"),
         Notice::Leads { group: None, round } => tracing::info!(member = id, round, "leads in round {round}"),
         Notice::Leads { group: Some(group), round } => {

@@ -321,6 +321,7 @@ fn node(config: &Config) -> Result<UdpClient, Error> {
         cluster: config.tag(),
         me: id,
         peers: config.members.clone(),
+        first: None,
         cluster_keys: None,
         client_keys: Some(ClientKeys::load(&config.client_key).map_err(stopped)?),
         datagram: config.datagram,

@@ -204,6 +204,14 @@ impl<A: Actor, C: Door<A>> Door<Groups<A>> for ByGroup<C> {
         C::rings_first(&timer.what)
     }
 
+    fn teaches(msg: &InGroup<A::Msg>) -> bool {
+        C::teaches(&msg.what)
+    }
+
+    fn asks_to_learn(msg: &InGroup<A::Msg>) -> bool {
+        C::asks_to_learn(&msg.what)
+    }
+
     fn rests(msg: &InGroup<A::Msg>) -> Rests {
         C::rests(&msg.what)
     }

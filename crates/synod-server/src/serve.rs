@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use synod::{Msg, Process};
 use synod_groups::{Groups, InGroup};
-use synod_runtime::admission::{Admission, Reason};
+use synod_runtime::admission::{Admission, Reason, Until};
 use synod_runtime::disk::DirDisk;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, KeyError, Keys};
@@ -34,6 +34,8 @@ pub enum Notice {
     Cut(u64),
     /// It listens, and waits for others before it takes part.
     Waiting(Vec<u64>),
+    /// It learns, and takes no other part until that.
+    Learns(Until),
     /// It takes part.
     TakesPart,
     /// It leads: its ballot of this round has finished phase 1.
@@ -121,6 +123,7 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
         cluster: config.tag(),
         me: id,
         peers: others(config, id),
+        first: None,
         cluster_keys: Some(cluster_keys),
         client_keys: Some(client_keys),
         datagram: config.datagram,
@@ -218,6 +221,7 @@ pub fn run(
         if last != Some(Notice::TakesPart) {
             let now = match node.admission() {
                 Admission::Waiting { silent, .. } => Notice::Waiting(silent),
+                Admission::Learns(until) => Notice::Learns(until),
                 Admission::Admitted => Notice::TakesPart,
                 Admission::Abstains(reason) => Notice::Abstains(reason),
             };

@@ -46,6 +46,7 @@ fn end(id: u64) -> Transport {
         cluster: 77,
         me: id,
         peers: (0..3).filter(|peer| *peer != id).map(|peer| (peer, address(peer))).collect(),
+        first: None,
         cluster_keys: (id < FIRST_CLIENT).then(|| Keys::single([1; 32])),
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,

@@ -7,12 +7,15 @@ use std::fmt;
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival<'a> {
-    /// A message of a member that takes part, or of a client.
+    /// A message of a member or a client.
     Message {
         /// The sender.
         from: u64,
         /// The message.
         bytes: &'a [u8],
+        /// False if it is of a member whose data directory was never admitted. Where members change such a one may ask to be told what was chosen. Otherwise it has
+        /// nothing to say, and nothing of it arrives.
+        admitted: bool,
     },
     /// A greeting that answers this very start.
     Hello {

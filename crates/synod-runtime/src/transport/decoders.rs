@@ -8,7 +8,7 @@ use super::hello::Hello;
 pub fn payloads<'a>(payloads: impl Iterator<Item = &'a [u8]>, max_message: usize, room: usize) -> usize {
     let (mut partials, mut messages) = (Partials::default(), 0);
     for payload in payloads {
-        let Ok((_, mut rest)) = frames::preamble(payload) else { continue };
+        let Ok((_, _, mut rest)) = frames::preamble(payload) else { continue };
         while !rest.is_empty() {
             match frames::next(&mut rest) {
                 Ok(Frame::Message(_)) => messages += 1,

@@ -274,6 +274,7 @@ mod tests {
             cluster: 7,
             me,
             peers: if me == 0 { Vec::new() } else { vec![(0, place(0))] },
+            first: None,
             cluster_keys: (me == 0).then(|| Keys::single(cluster)),
             client_keys: Some(ClientKeys::single(SHARED, &Keys::single(cluster))),
             datagram: 1200,

@@ -247,6 +247,7 @@ impl Watch {
             Admission::Waiting { silent, .. } => {
                 Some(format!("it waits to hear from member {} that its disk is not behind", ids(&silent)))
             }
+            Admission::Learns(until) => Some(format!("it learns, and takes no other part until {until}")),
             Admission::Admitted => None,
             Admission::Abstains(reason) => Some(format!("it abstains: {reason}")),
         };
