@@ -334,7 +334,7 @@ where
                 // Before the start there is no actor to hear it. The sender will send it again.
                 transport::Arrival::Message { .. } if state.is_none() => counts.early += 1,
                 transport::Arrival::Message { from, .. } if *learns && from >= FIRST_CLIENT => {
-                    counts.early += 1
+                    counts.early += 1;
                 }
                 transport::Arrival::Message { from, bytes, admitted } => {
                     let passes =

@@ -151,12 +151,11 @@ mod tests {
 
     #[test]
     fn one_that_does_not_take_part_asks_to_learn_and_to_join_and_hears_what_teaches_it() {
-        type Door = dyn Fn(&Msg) -> bool;
-        let names = |is: &Door| -> Vec<String> {
+        let names = |is: &dyn Fn(&Msg) -> bool| -> Vec<String> {
             let such = of_members().into_iter().filter(|msg| is(msg));
             such.map(|msg| format!("{msg:?}").split('(').next().unwrap_or_default().to_owned()).collect()
         };
-        let taught = names(&<PaxosChanges as super::Door<Process>>::teaches);
+        let taught = names(&<PaxosChanges as Door<Process>>::teaches);
         let expected = [
             "Accepted",
             "Chosen",
@@ -169,7 +168,7 @@ mod tests {
             "Removed",
         ];
         assert_eq!(taught, expected);
-        let asks = <PaxosChanges as super::Door<Process>>::asks_to_learn;
+        let asks = <PaxosChanges as Door<Process>>::asks_to_learn;
         assert_eq!(names(&asks), ["CatchUp", "Fetch"]);
         let submit = |words: &str| Msg::from(Ask::Submit { number: 1, command: Value::from(words) });
         assert!(asks(&submit("join")) && asks(&submit("join 17")));
