@@ -64,6 +64,7 @@ impl Scene {
             me,
             peers: peers.iter().map(|peer| (*peer, address(*peer as usize))).collect(),
             client_keys: Some(ClientKeys::single(clients, &members)),
+            first: None,
             cluster_keys: (!is_client).then_some(members),
             datagram: 1200,
             max_message: 1 << 20,
