@@ -2,7 +2,6 @@
 
 use crate::world::{Do, Heard, Scripted, settings};
 use stateright::actor::Id;
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::time::Duration;
 use synod_runtime::admission::{Admission, Members, Until};
@@ -79,7 +78,7 @@ fn heard(scene: &mut Scene, me: usize) -> Option<Heard> {
 }
 
 fn members(number: u64, configurations: &[&[u64]], directory: Option<u64>) -> Members {
-    let configurations = configurations.iter().map(|ids| BTreeSet::from_iter(ids.iter().copied())).collect();
+    let configurations = configurations.iter().map(|ids| ids.iter().copied().collect()).collect();
     Members { number, configurations, directory }
 }
 
