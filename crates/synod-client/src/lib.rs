@@ -33,6 +33,7 @@ mod client;
 mod config;
 mod division;
 mod error;
+mod following;
 mod lengths;
 mod message;
 mod outcome;

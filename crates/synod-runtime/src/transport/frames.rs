@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 const MESSAGE: u8 = 0;
 const PIECE_TAG: u8 = 1;
 const BUSY: u8 = 2;
+const LISTED: u8 = 3;
 
 /// The bit of a preamble's first byte that says that its sender takes part, and the one that says that a number follows.
 const ADMITTED: u8 = 1;
@@ -27,6 +28,8 @@ pub(super) enum Frame<'a> {
     Piece(Piece<'a>),
     /// The sender of this frame dropped a message of the receiver.
     Busy,
+    /// The members, as the sender of this frame tells them to a client.
+    Listed(&'a [u8]),
 }
 
 /// A piece of a message.
@@ -94,6 +97,13 @@ pub(super) fn busy(to: &mut Vec<u8>) {
     to.push(BUSY);
 }
 
+/// A list of members. It takes as many bytes as a message does.
+pub(super) fn listed(bytes: &[u8], to: &mut Vec<u8>) {
+    to.push(LISTED);
+    varint::write(bytes.len() as u64, to);
+    to.extend_from_slice(bytes);
+}
+
 /// Takes the next frame off a payload that is not empty.
 pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Result<Frame<'a>, Dropped> {
     let (tag, after) = rest.split_first().ok_or(Dropped::Malformed)?;
@@ -111,6 +121,10 @@ pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Result<Frame<'a>, Dropped> {
             Ok(Frame::Piece(Piece { number: message, offset, total, bytes: bytes(rest, len)? }))
         }
         BUSY => Ok(Frame::Busy),
+        LISTED => {
+            let len = number()?;
+            Ok(Frame::Listed(bytes(rest, len)?))
+        }
         _ => Err(Dropped::Malformed),
     }
 }

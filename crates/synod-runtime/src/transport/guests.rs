@@ -44,6 +44,7 @@ impl Transport {
                 }
                 guest::is_proven(datagram, &met.proof)?;
                 (met.knocks, *heard) = (header.counter, now);
+                self.tell_listed_again(now, header.from);
                 return Ok(());
             }
             newest = met.number;
@@ -54,6 +55,7 @@ impl Transport {
             let pact = self.pact(header, &knock, knock.number)?;
             guest::is_proven(datagram, &pact.knock)?;
             self.begin_visit(now, address, header, &knock, &pact);
+            self.tell_listed(now, header.from);
             on(Arrival::Hello {
                 from: header.from,
                 standing: Standing::default(),

@@ -18,6 +18,7 @@ mod guests;
 mod hello;
 mod host;
 mod link;
+mod listed;
 mod members;
 mod peer;
 mod seal;
@@ -32,6 +33,7 @@ use crate::standing::Standing;
 use frames::Frame;
 use host::{Guest, Host};
 use link::Link;
+use listed::Listed;
 use peer::{Around, FIRST_GREETING, Peer};
 use seal::{Header, Kind, OVERHEAD, Secrets};
 use std::collections::BTreeMap;
@@ -98,6 +100,8 @@ pub struct Transport {
     changes: bool,
     /// The number of the last configuration that this process has executed.
     number: u64,
+    /// The members as clients are told them; at a client, as it was told.
+    listed: Listed,
     peers: BTreeMap<u64, Peer>,
     /// Processes that are no peers now, as they would go on.
     asleep: BTreeMap<u64, Peer>,
@@ -155,6 +159,7 @@ impl Transport {
             members,
             changes,
             number: 0,
+            listed: Listed::default(),
             asleep: BTreeMap::new(),
             stranger: None,
             cluster: config.cluster,
@@ -350,7 +355,7 @@ impl Transport {
         let before = peer.partials.bytes();
         let others = self.client_pieces - if is_client { before } else { 0 };
         let room = if is_client { CLIENT_PARTIALS * max - others } else { usize::MAX };
-        let mut done = Ok(());
+        let (mut done, mut listed) = (Ok(()), None);
         while !rest.is_empty() && done.is_ok() {
             done = match frames::next(&mut rest) {
                 Ok(Frame::Message(bytes)) => {
@@ -366,13 +371,17 @@ impl Transport {
                     on(Arrival::Busy { from: header.from });
                     Ok(())
                 }
+                Ok(Frame::Listed(bytes)) => {
+                    listed = Some(bytes);
+                    Ok(())
+                }
                 Err(dropped) => Err(dropped),
             };
         }
         if is_client {
             self.client_pieces = others + peer.partials.bytes();
         }
-        done
+        done.and_then(|()| listed.map_or(Ok(()), |bytes| self.take_listed(bytes)))
     }
 
     /// The number of this process's last configuration, if the receiver is told of it.

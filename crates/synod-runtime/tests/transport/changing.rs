@@ -1,6 +1,6 @@
 //! Members that change: peers that come, go and move, processes that nobody has named, and sessions that go on when a peer was away.
 
-use crate::ends::{Clock, DATAGRAM, End, Flying, Heard, address, member, messages};
+use crate::ends::{CLIENT, Clock, DATAGRAM, End, Flying, Heard, address, client, member, messages};
 use std::time::Duration;
 use synod_runtime::standing::{Known, Standing};
 use synod_runtime::transport::{Arrival, Config, Dropped, MOST_IDS, Refused};
@@ -250,4 +250,79 @@ fn one_that_does_not_take_part_is_heard_where_members_change() {
         });
     }
     assert_eq!(admitted, [true]);
+}
+
+/// Two clients of members 0 and 5.
+fn guest(id: u64) -> End {
+    End::new(Config { peers: named(&[0, 5]), ..client(id) })
+}
+
+#[test]
+fn a_client_is_told_who_the_members_are_when_its_session_begins_and_when_they_change() {
+    let (mut a, mut clock) = (changing(0, &[5]), Clock::default());
+    let (mut one, mut other) = (guest(CLIENT), guest(CLIENT + 1));
+    clock.rounds(&mut [&mut a, &mut one], 6);
+    assert!(a.transport.connected(CLIENT) && one.transport.listed().is_none(), "nobody has said it yet");
+    a.transport.set_listed(7, &[(9, address(9)), (0, address(0)), (9, address(8)), (MOST_IDS, address(1))]);
+    let list = [(0, address(0)), (9, address(8))];
+    clock.rounds(&mut [&mut a, &mut one, &mut other], 6);
+    for guest in [&one, &other] {
+        assert_eq!(guest.transport.listed(), Some(&list[..]));
+    }
+    a.transport.set_listed(9, &list);
+    assert_eq!(a.flush().len(), 0, "the same again is not said again");
+    // Another member that is behind says what was before.
+    let mut b = changing(5, &[0]);
+    b.transport.set_listed(6, &named(&[0, 5]));
+    clock.rounds(&mut [&mut b, &mut one], 6);
+    assert!(b.transport.connected(CLIENT));
+    assert_eq!(one.transport.listed(), Some(&list[..]));
+    b.transport.set_listed(8, &named(&[5]));
+    clock.rounds(&mut [&mut b, &mut one], 1);
+    assert_eq!(one.transport.listed(), Some(&named(&[5])[..]));
+}
+
+#[test]
+fn a_list_that_was_lost_is_told_again() {
+    let (mut a, mut one, mut clock) = (changing(0, &[]), guest(CLIENT), Clock::default());
+    a.transport.set_listed(7, &named(&[0, 5]));
+    let lose = |flying: Flying| {
+        if flying.to == address(CLIENT) && flying.bytes[2] == 2 { vec![] } else { vec![flying] }
+    };
+    clock.through(&mut [&mut a, &mut one], 9, lose);
+    assert!(a.transport.connected(CLIENT) && one.transport.listed().is_none());
+    clock.rounds(&mut [&mut a, &mut one], 100);
+    assert!(one.transport.listed().is_none(), "not at every knock");
+    clock.0 += Duration::from_secs(11);
+    clock.rounds(&mut [&mut a, &mut one], 60);
+    assert_eq!(one.transport.listed(), Some(&named(&[0, 5])[..]));
+}
+
+#[test]
+fn a_client_goes_over_to_other_members_and_back_in_the_same_sessions() {
+    let (mut a, mut b, mut clock) = (changing(0, &[5]), changing(7, &[0]), Clock::default());
+    let mut one = guest(CLIENT);
+    clock.rounds(&mut [&mut a, &mut b, &mut one], 6);
+    assert!(one.transport.connected(0) && !one.transport.connected(7));
+    let mut sealed = std::collections::BTreeSet::new();
+    for round in 0..4_u8 {
+        for (peers, member) in [(vec![7], 7), (vec![0, 7], 0)] {
+            one.transport.set_peers(&named(&peers));
+            clock.rounds(&mut [&mut a, &mut b, &mut one], 9);
+            one.send(member, &[round; 9]).expect("there is a session");
+            let mut sent = Vec::new();
+            let heard = clock.through(&mut [&mut a, &mut b, &mut one], 1, |flying| {
+                sent.push(flying.bytes.clone());
+                vec![flying]
+            });
+            assert_eq!(said(&heard), [(member, CLIENT, &[round; 9][..])]);
+            // The receiver, the session and the counter.
+            let data = sent.into_iter().filter(|bytes| bytes[2] == 2);
+            assert!(
+                data.into_iter().all(|bytes| sealed.insert(bytes[16..48].to_vec())),
+                "a counter comes once"
+            );
+        }
+        assert_eq!(one.send(5, b"x"), Err(Refused::NoSession), "nobody asks it any more");
+    }
 }
