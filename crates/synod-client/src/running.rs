@@ -447,9 +447,9 @@ impl Turning {
         }
         if self.members.is_due {
             let members: Vec<Id> = self.members.ids().map(|id| Id::from(id as usize)).collect();
-            let told = groups.map(|group| self.tell(group, Call::Members { members: members.clone() }));
+            let mut told = groups.map(|group| self.tell(group, Call::Members { members: members.clone() }));
             // Told twice, an actor does nothing.
-            self.members.is_due = !told.fold(true, |all, one| all && one);
+            self.members.is_due = !told.all(|is_told| is_told);
         }
     }
 
