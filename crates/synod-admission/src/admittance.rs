@@ -140,7 +140,7 @@ impl Admittance {
                 return Admission::Abstains(Reason { peer, known, mine, lack: Lack::Joined });
             }
             if !changing.is_beginning(&self.mine) {
-                let lacks = changing.lacks(&self.mine, &self.heard);
+                let lacks = changing.lacks(&self.heard);
                 self.admitted = lacks.is_none();
                 return lacks.map_or(Admission::Admitted, Admission::Learns);
             }

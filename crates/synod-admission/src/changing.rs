@@ -90,12 +90,11 @@ impl Changing {
         joined.filter(|directory| !self.first.contains(&self.me) && *directory != mine.disk)
     }
 
-    /// What it waits for, if it does, of a directory that is not at the beginning.
-    pub(crate) fn lacks(&self, mine: &Mine, heard: &BTreeMap<u64, Option<Answer>>) -> Option<Until> {
-        let joined = |members: &Members| members.directory == Some(mine.disk);
+    /// What it waits for, if it does: a directory that is not at the beginning, and not another than the log names.
+    pub(crate) fn lacks(&self, heard: &BTreeMap<u64, Option<Answer>>) -> Option<Until> {
         let Some(members) = &self.members else { return Some(Until::Executes { number: 0 }) };
         // Enforces that an id has one directory: only the log knows which, once those that recorded it have left.
-        if !self.first.contains(&self.me) && !joined(members) {
+        if !self.first.contains(&self.me) && members.directory.is_none() {
             return Some(Until::Joins);
         }
         // A peer that is new itself remembers nothing of what this directory did before.
@@ -152,8 +151,8 @@ mod tests {
         let mut at = at(1, false);
         at.configure(members(0, &[&[0, 1, 2]], None));
         at.hear(0, says(0), 100);
-        at.hear(5, says(0), 100);
-        assert_eq!(at.verdict(), Admission::Waiting { silent: vec![2], needed: 1 }, "5 does not count");
+        at.hear(5, Answer { recorded: false, ..says(0) }, 100);
+        assert_eq!(at.verdict(), Admission::Waiting { silent: vec![2], needed: 1 }, "5 is not asked");
         at.hear(2, Answer { recorded: false, ..says(0) }, 100);
         assert_eq!(at.verdict(), Admission::Waiting { silent: vec![2], needed: 1 });
         at.hear(2, Answer { admitted: false, ..says(0) }, 100);
