@@ -1,5 +1,6 @@
 //! The rule of which peers must have answered before a member takes part.
 
+use crate::answer::Answer;
 use crate::changing::{Changing, Members, Until};
 use crate::standing::{Known, Lack, Mine, Standing};
 use std::collections::BTreeMap;
@@ -63,19 +64,6 @@ impl fmt::Display for Reason {
         }
         f.write_str(": it is an older copy, or has lost its end, and would forget what was promised since")
     }
-}
-
-/// The answer of a peer about this member, once the peer has closed every session with an earlier start of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Answer {
-    /// The peer's knowledge of this member: the most it ever heard, durable or not.
-    pub known: Option<Known>,
-    /// True if this member's directory is durably recorded there.
-    pub recorded: bool,
-    /// True if the peer's own directory has ever been admitted.
-    pub admitted: bool,
-    /// The number of the last configuration of members that the peer has executed; 0 where members do not change.
-    pub number: u64,
 }
 
 /// Gathers the answers of peers after a start.

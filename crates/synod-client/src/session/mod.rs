@@ -18,6 +18,8 @@ mod moving;
 mod paced;
 mod state;
 
+use state::DOUBLINGS;
+
 pub use state::{ClientState, Command, Question, Sent, Session, Target};
 
 use crate::message::{Call, Message, Reading};
@@ -57,9 +59,6 @@ pub enum Timer {
     /// Its session may have expired.
     Idle,
 }
-
-/// The most doublings of the time after which a client asks again.
-const DOUBLINGS: u32 = 3;
 
 type StateOf<M> = ClientState<<M as StateMachine>::Command, <M as StateMachine>::Output>;
 type Said<M> = SessionOutput<<M as StateMachine>::Output>;

@@ -1,11 +1,13 @@
 //! Guarantees that a client numbers each command once, keeps its window, and gives each call one outcome.
 
-use super::DOUBLINGS;
 use crate::message::Reading;
 use crate::outcome::Outcome;
 use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
 use synod::Value;
+
+/// The most doublings of the time after which a client asks again.
+pub(super) const DOUBLINGS: u32 = 3;
 
 /// The state of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 use super::frames::{self, Frame, Partials};
 use super::guest::{Knock, Welcome};
 use super::hello::Hello;
-use super::listed::Listed;
+use super::list::Listed;
 
 /// Reads payloads of one sender, one after another, and returns how many messages they made. Panics if more is kept than may be.
 pub fn payloads<'a>(payloads: impl Iterator<Item = &'a [u8]>, max_message: usize, room: usize) -> usize {

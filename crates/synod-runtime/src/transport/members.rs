@@ -12,13 +12,11 @@ use super::peer::{FIRST_GREETING, Peer};
 use super::seal::Header;
 use super::{Arrival, BETWEEN_ANSWERS, Transport};
 use crate::admission::Answer;
+use crate::ids::MOST_IDS;
 use crate::standing::Known;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
-
-/// The ids that members can have where members change: those below.
-pub const MOST_IDS: u64 = 128;
 
 /// The most peers at a time that nobody has named.
 const MOST_UNNAMED: usize = 16;

@@ -18,14 +18,15 @@ mod guests;
 mod hello;
 mod host;
 mod link;
+mod list;
 mod listed;
 mod members;
 mod peer;
 mod seal;
 
+pub use crate::ids::MOST_IDS;
 pub use arrivals::{Arrival, Refused};
 pub use counts::{Counts, Dropped};
-pub use members::MOST_IDS;
 
 use crate::ids::{FIRST_CLIENT, LOCAL_CLIENT, is_local_client};
 use crate::keys::{ClientKeys, Keys};
@@ -33,7 +34,7 @@ use crate::standing::Standing;
 use frames::Frame;
 use host::{Guest, Host};
 use link::Link;
-use listed::Listed;
+use list::Listed;
 use peer::{Around, FIRST_GREETING, Peer};
 use seal::{Header, Kind, OVERHEAD, Secrets};
 use std::collections::BTreeMap;
