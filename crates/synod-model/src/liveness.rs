@@ -196,6 +196,8 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Give { .. } => "Give",
         Msg::Yield { .. } => "Yield",
         Msg::Removed { .. } => "Removed",
+        Msg::Relay { .. } => "Relay",
+        Msg::Relayed { .. } => "Relayed",
     }
 }
 

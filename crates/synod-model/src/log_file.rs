@@ -113,7 +113,12 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
             most: u64::MAX,
         }),
         master: None,
-        members: log.members.map(|given| Members { operators, lag: given.lag }),
+        members: log.members.map(|given| Members {
+            operators,
+            lag: given.lag,
+            directory: None,
+            relays: false,
+        }),
     }))
 }
 

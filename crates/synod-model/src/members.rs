@@ -1,6 +1,7 @@
 //! The members of every instance, as the history knows them: by what is chosen, whatever a server takes them for.
 
 use crate::history::{Evidence, Happened, History};
+use crate::walk::is_of_a_peer;
 use synod::{
     AcceptorSet, Instance, Log, LogEntry, Msg, Phase, ProcessState, Quorums, ServerState, Value, Votes,
 };
@@ -51,7 +52,8 @@ pub(crate) fn without_changes(log: &Log, value: &Value) -> Vec<Value> {
     let mut commands = synod::commands(value);
     if let Some(members) = &log.members {
         let is_change = |logged: LogEntry| {
-            members.is_operator(logged.call.client) || matches!(logged.command.as_bytes(), b"join" | b"saved")
+            let words = String::from_utf8_lossy(logged.command.as_bytes()).into_owned();
+            members.is_operator(logged.call.client) || is_of_a_peer(&words.split(' ').collect::<Vec<_>>())
         };
         commands.retain(|command| !LogEntry::read(command).is_some_and(is_change));
     }

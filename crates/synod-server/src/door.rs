@@ -125,7 +125,7 @@ mod tests {
             Msg::CatchUpReply { values: PerInstance::new(), next: instance },
             Msg::Confirm { ballot, round: 1 },
             Msg::Confirmed { ballot, round: 1 },
-            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value },
+            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value.clone() },
             Msg::Fetch { of: instance, sum: 0, at: 0 },
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),
@@ -134,6 +134,8 @@ mod tests {
             Msg::Give { since: instance, heir: 0.into() },
             Msg::Yield { token: instance },
             Msg::Removed { number },
+            Msg::Relay { number, command: value.clone() },
+            Msg::Relayed { number, output: value },
         ]
     }
 

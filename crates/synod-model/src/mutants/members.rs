@@ -4,8 +4,8 @@ use super::kinds::{Mutant, roles};
 use super::rules::Rule;
 use stateright::actor::Id;
 use synod::{
-    AcceptorSet, Ask, Call, Change, Instance, LogEntry, Membership, Msg, Needs, Phase, Replica, ServerState,
-    Value,
+    AcceptorSet, Ask, Call, Change, ChangeKind, Instance, LogEntry, Membership, Msg, Needs, Phase, Replica,
+    ServerState, Value,
 };
 
 pub(super) const GOVERNS_AT_ONCE: Mutant = roles(
@@ -249,8 +249,8 @@ fn insert(membership: &mut Membership, from: Instance, number: u64, members: Acc
 
 /// The members without the one whose removal a value asks for.
 fn removed(value: &Value, members: AcceptorSet) -> Option<AcceptorSet> {
-    match Change::read(&LogEntry::read(value)?.command)? {
-        Change::Remove(gone) => Some(members.without([gone].into_iter().collect())),
+    match Change::read(&LogEntry::read(value)?.command)?.kind {
+        ChangeKind::Remove(gone) => Some(members.without([gone].into_iter().collect())),
         _ => None,
     }
 }

@@ -148,7 +148,12 @@ impl Master {
                     renew,
                     seek: (at < self.seekers).then_some(seek),
                 }),
-                members: self.leaves.then_some(Members { operators: OPERATOR..OPERATOR + 1, lag: 0 }),
+                members: self.leaves.then_some(Members {
+                    operators: OPERATOR..OPERATOR + 1,
+                    lag: 0,
+                    directory: None,
+                    relays: false,
+                }),
             }),
             election,
         }

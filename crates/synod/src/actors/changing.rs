@@ -2,7 +2,8 @@
 
 use crate::actors::log_server::LogServer;
 use crate::actors::state::{ProcessState, as_learner, as_proposer, as_server};
-use crate::ballot::{Ballot, Instance, Proposal};
+use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::call::Call;
 use crate::effects::Effects;
 use crate::log::membership::Membership;
 use crate::log::state::Answering;
@@ -48,6 +49,7 @@ impl LogServer<'_> {
                 | Msg::Confirm { .. }
                 | Msg::CatchUp { .. }
                 | Msg::Fetch { .. }
+                | Msg::Relay { .. }
         );
         let refused = takes_part && src != self.context.me && membership.is_removed(src);
         if refused {
@@ -211,7 +213,8 @@ impl LogServer<'_> {
         let server = as_server(state);
         let (next, Some(membership)) = (server.log().next, server.log().replica.membership()) else { return };
         if membership.learners.contains_key(&self.context.me.into()) {
-            fx.broadcast(asked, &Msg::Ask(Ask::Submit { number: next.0, command: changes::join() }));
+            let directory = self.log.members.as_ref().and_then(|members| members.directory);
+            fx.broadcast(asked, &Msg::Ask(Ask::Submit { number: next.0, command: changes::join(directory) }));
         }
     }
 
@@ -271,6 +274,74 @@ impl LogServer<'_> {
         if !answering::to_refuse(&server).is_empty() {
             answering::refuse(server.edit(), fx);
         }
+    }
+
+    /// Has what this server's own operator asks go to the member that leads, or else to all of them. The operator can ask nobody else.
+    pub(super) fn relay(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        (client, number): (Id, u64),
+        command: &Value,
+        fx: &mut Effects,
+    ) {
+        let me = self.context.me;
+        if self.log.members.as_ref().and_then(|members| members.operator_of(me)) != Some(client) {
+            return;
+        }
+        let mut asked = self.who_leads(state);
+        if asked == [me] {
+            asked = as_server(state).log().replica.membership().map(Self::members).unwrap_or_default();
+        }
+        asked.retain(|id| *id != me);
+        fx.broadcast(&asked, &Msg::Relay { number, command: command.clone() });
+    }
+
+    /// Takes what the operator of another member asks. A server that follows another one does not, since it would propose it long after.
+    pub(super) fn on_relay(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        (src, number): (Id, u64),
+        command: &Value,
+        fx: &mut Effects,
+    ) {
+        let takes_part = |membership: &Membership| membership.takes_part(src.into());
+        let is_heard = as_server(state).log().replica.membership().is_some_and(takes_part);
+        let operator = self.log.members.as_ref().and_then(|members| members.operator_of(src));
+        if let Some(operator) = operator.filter(|_| is_heard)
+            && self.leader(state).is_none()
+        {
+            self.on_submit(state, (operator, number), command, fx);
+        }
+    }
+
+    /// Tells its own operator what another member says to it. Here nobody has to propose that any more.
+    pub(super) fn on_relayed(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        number: u64,
+        output: &Value,
+        fx: &mut Effects,
+    ) {
+        let me = self.context.me;
+        let Some(client) = self.log.members.as_ref().and_then(|members| members.operator_of(me)) else {
+            return;
+        };
+        let (call, mut server) = (Call { client, number }, as_server(state));
+        if server.log().asked.contains_key(&call) {
+            answering::drop_call(server.edit(), call);
+        }
+        fx.send(client, Msg::Output { number, output: output.clone() });
+    }
+
+    /// Has what is said to the operator of another member go to that member, which alone speaks with it.
+    pub(super) fn answer_by_members(&self, fx: &mut Effects) {
+        let Some(members) = self.log.members.as_ref().filter(|members| members.relays) else { return };
+        fx.reroute(|(to, msg)| match (members.member_of(to).filter(|it| *it != self.context.me), msg) {
+            (None, msg) => Some((to, msg)),
+            (Some(member), Msg::Output { number, output }) => Some((member, Msg::Relayed { number, output })),
+            // That member finds out who leads by itself.
+            (Some(_), _) => None,
+        });
     }
 
     /// Sends the clients whose commands wait here to a member.

@@ -61,6 +61,7 @@ impl<'m> LogServer<'m> {
         let teller = Some(src).filter(|_| !matches!(msg, Msg::CatchUpReply { .. }));
         self.follow(state, known, teller, fx);
         self.keep_mastership(state, before, fx);
+        self.answer_by_members(fx);
     }
 
     /// The same of a timer.
@@ -69,6 +70,7 @@ impl<'m> LogServer<'m> {
         self.ring(state, timer, fx);
         self.follow(state, known, None, fx);
         self.keep_mastership(state, before, fx);
+        self.answer_by_members(fx);
     }
 
     /// The cluster for what is said about all instances that are not executed.
@@ -197,6 +199,8 @@ impl<'m> LogServer<'m> {
                 confirm::on_confirmed(c, as_server(state), index, (*ballot, *round), fx);
             }
             Msg::Removed { number } => self.on_removed(state, *number, fx),
+            Msg::Relay { number, command } => self.on_relay(state, (src, *number), command, fx),
+            Msg::Relayed { number, output } => self.on_relayed(state, *number, output, fx),
             _ => self.on_snapshot(state, src, msg, fx),
         }
     }
@@ -280,7 +284,7 @@ impl<'m> LogServer<'m> {
         }
     }
 
-    fn on_submit(
+    pub(super) fn on_submit(
         &self,
         state: &mut Cow<'_, ProcessState>,
         (client, number): (Id, u64),
@@ -289,17 +293,19 @@ impl<'m> LogServer<'m> {
     ) {
         if !as_server(state).log().hears_clients(self.context.me) {
             // Enforces E2: only the server whose tenure it is takes commands, and answers those that took effect.
-            return self.send_on(state, client, fx);
+            self.send_on(state, client, fx);
+            return self.relay(state, (client, number), command, fx);
         }
         if let Some(leader) = self.member_instead(state) {
-            return fx.send(client, Msg::Redirect { leader });
+            fx.send(client, Msg::Redirect { leader });
+            return self.relay(state, (client, number), command, fx);
         }
         let was_busy = as_server(state).is_leading_to_something();
         let is_new =
             sequence::on_submit(self.context.cluster, as_server(state), (client, number), command, fx);
-        let leader = self.leader(state);
-        if let Some(leader) = leader {
+        if let Some(leader) = self.leader(state) {
             fx.send(client, Msg::Redirect { leader });
+            self.relay(state, (client, number), command, fx);
         }
         if is_new {
             self.go_about(state, was_busy, fx);

@@ -2,9 +2,9 @@
 //! that has lost another member. Nothing here is needed for safety.
 
 use crate::ballot::{Instance, Value};
-use crate::call::LogEntry;
+use crate::call::{Call, LogEntry};
 use crate::effects::Effects;
-use crate::log::changes::Change;
+use crate::log::changes::{Change, ChangeKind};
 use crate::log::membership::Membership;
 use crate::log::state::{Answering, LogState, ServerState};
 use crate::log::views::Configuration;
@@ -55,7 +55,9 @@ pub(crate) fn to_refuse(server: &ServerState) -> Vec<LogEntry> {
     }
     let members = latest.map(|latest| latest.members).unwrap_or_default();
     let stops = |logged: &LogEntry| {
-        let Some(Change::Remove(gone)) = Change::read(&logged.command) else { return false };
+        let Some(Change { kind: ChangeKind::Remove(gone), .. }) = Change::read(&logged.command) else {
+            return false;
+        };
         let rest = membership.configuration(0, members.without([gone].into_iter().collect()));
         members.contains(gone)
             && rest.is_ok_and(|rest| !rest.quorums.is_phase1(here) || !rest.quorums.is_phase2(here))
@@ -64,13 +66,18 @@ pub(crate) fn to_refuse(server: &ServerState) -> Vec<LogEntry> {
     waiting.filter(|logged| membership.governs(logged) && stops(logged)).collect()
 }
 
+/// Forgets a call that waits to be proposed.
+pub(crate) fn drop_call(server: &mut ServerState, call: Call) {
+    let is_it = |queued: &Value| LogEntry::read(queued).is_some_and(|queued| queued.call == call);
+    server.proposer.queue.retain(|queued| !is_it(queued));
+    server.log_mut().asked.remove(&call);
+}
+
 /// Answers those calls and forgets them. If another server proposes one, it has its effect all the same.
 pub(crate) fn refuse(server: &mut ServerState, fx: &mut Effects) {
     for logged in to_refuse(server) {
-        let is_it = |queued: &Value| LogEntry::read(queued).is_some_and(|queued| queued.call == logged.call);
-        server.proposer.queue.retain(|queued| !is_it(queued));
-        server.log_mut().asked.remove(&logged.call);
-        let said = "unknown: this server did not propose it, since too few of those that would remain answer";
+        drop_call(server, logged.call);
+        let said = "unknown: this server did not propose it, since too few of those that would remain answer; another server may";
         fx.send(logged.call.client, Msg::Output { number: logged.call.number, output: said.into() });
     }
 }

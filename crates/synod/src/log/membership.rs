@@ -15,9 +15,9 @@
 use crate::ballot::{Instance, Value};
 use crate::call::LogEntry;
 use crate::cluster::{Cluster, Log, Members};
-use crate::log::changes::{Change, JOIN, Refusal, SAVED};
+use crate::log::changes::{Change, ChangeKind, Refusal, Word};
 use crate::log::views::{Configuration, View, Views};
-use crate::quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, Quorums};
+use crate::quorum::{AcceptorSet, MAX_ACCEPTORS, MAX_MEMBERS, QuorumError, Quorums};
 use stateright::actor::Id;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -41,6 +41,10 @@ pub struct Membership {
     pub configurations: BTreeMap<Instance, Configuration>,
     /// Those that are to join, each with the member that it replaces, if it does.
     pub learners: BTreeMap<usize, Option<usize>>,
+    /// The addresses of members and learners, as far as the log knows them.
+    pub addresses: BTreeMap<usize, Value>,
+    /// The data directories of members, as far as they named them when they joined.
+    pub directories: BTreeMap<usize, u64>,
     /// All that ever were a member or a learner.
     pub used: AcceptorSet,
     /// The members of the last configuration that have all on their disks that was chosen under the ones before.
@@ -62,7 +66,8 @@ impl Membership {
         let flaw = flaw(cluster, &members);
         assert!(flaw.is_none(), "{}", flaw.unwrap_or_default());
         let rules = Rules {
-            members,
+            // Of one process only.
+            members: Members { directory: None, ..members },
             alpha: log.alpha,
             quorums: Arc::new(cluster.quorums.clone()),
             peers: cluster.acceptors.iter().map(|id| usize::from(*id)).collect(),
@@ -79,6 +84,8 @@ impl Membership {
             used: first.members,
             configurations: BTreeMap::from([(Instance::FIRST, first)]),
             learners: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            directories: BTreeMap::new(),
             saved: AcceptorSet::EMPTY,
             answers: BTreeMap::new(),
             rules: Arc::new(rules),
@@ -118,7 +125,7 @@ impl Membership {
     /// True if a command is one of this part, and not of the machine beside it.
     pub fn governs(&self, logged: &LogEntry) -> bool {
         let Rules { members, peers, .. } = &*self.rules;
-        let asks = || [JOIN, SAVED].iter().any(|words| logged.command.as_bytes() == words.as_bytes());
+        let asks = || Word::read(&logged.command).is_some();
         members.is_operator(logged.call.client) || peers.contains(usize::from(logged.call.client)) && asks()
     }
 
@@ -157,10 +164,25 @@ impl Membership {
         self.configurations.values().fold(AcceptorSet::EMPTY, |all, it| all.with(it.members))
     }
 
+    /// The address of a member or a learner, if the log knows it.
+    pub fn address(&self, id: usize) -> Option<&str> {
+        std::str::from_utf8(self.addresses.get(&id)?.as_bytes()).ok()
+    }
+
+    /// The data directory with which a member joined, if it named one. Those of the first members are not in the log.
+    pub fn directory(&self, id: usize) -> Option<u64> {
+        self.directories.get(&id).copied()
+    }
+
+    /// True if a process is a member of a configuration that is not over, or is to join.
+    pub fn takes_part(&self, id: usize) -> bool {
+        self.learners.contains_key(&id) || self.members().contains(id)
+    }
+
     /// True if a process was a member or a learner, and will not be one again.
     pub fn is_removed(&self, id: Id) -> bool {
         let index = usize::from(id);
-        self.used.contains(index) && !self.members().contains(index) && !self.learners.contains_key(&index)
+        self.used.contains(index) && !self.takes_part(index)
     }
 
     /// True if the members before may be switched off: all that was chosen under them is on the disks of a quorum of the members that govern last.
@@ -188,6 +210,7 @@ impl Membership {
         };
         let said = Value::from(said.as_str());
         self.answers.insert(logged.call.client, (logged.call.number, said.clone()));
+        self.drop_places();
         self.see();
         said
     }
@@ -213,46 +236,81 @@ impl Membership {
         if let Some((from, _)) = self.configurations.range(..=next).next_back() {
             let governs = *from;
             self.configurations.retain(|from, _| *from >= governs);
+            self.drop_places();
             self.see();
         }
+    }
+
+    /// Forgets where those were who take part no more.
+    fn drop_places(&mut self) {
+        let stays = self.members().with(self.learners.keys().copied().collect());
+        self.addresses.retain(|id, _| stays.contains(*id));
+        self.directories.retain(|id, _| stays.contains(*id));
     }
 
     fn change(&mut self, at: Instance, logged: &LogEntry) -> Result<String, Refusal> {
         if !self.rules.members.is_operator(logged.call.client) {
             let (by, number) = (usize::from(logged.call.client), logged.call.number);
-            return if logged.command.as_bytes() == SAVED.as_bytes() {
-                self.save(by, number)
-            } else {
-                self.join(at, by, at.0.saturating_sub(number))
+            return match Word::read(&logged.command).ok_or(Refusal::Unread)? {
+                Word::Saved => self.save(by, number),
+                Word::Join(directory) => self.join((at, by), at.0.saturating_sub(number), directory),
             };
         }
-        match Change::read(&logged.command).ok_or(Refusal::Unread)? {
-            Change::Add(new) => self.learn(new, None),
-            Change::Replace(old, new) => {
+        let Change { kind, on } = Change::read(&logged.command).ok_or(Refusal::Unread)?;
+        // Enforces M4: a change that comes late does not change what its caller has not seen.
+        if let Some(named) = on.filter(|named| *named != self.number()) {
+            return Err(Refusal::Elsewhere(named, self.number()));
+        }
+        match kind {
+            ChangeKind::Add { new, at: place } => self.learn(new, None, place),
+            ChangeKind::Replace { old, new, at: place } => {
                 if !self.latest().is_some_and(|latest| latest.members.contains(old)) {
                     return Err(Refusal::Unknown(old));
                 }
                 if self.learners.values().any(|other| *other == Some(old)) {
                     return Err(Refusal::Replaced(old));
                 }
-                self.learn(new, Some(old))
+                self.learn(new, Some(old), place)
             }
-            Change::Remove(old) if self.learners.contains_key(&old) => {
+            ChangeKind::Remove(old) if self.learners.contains_key(&old) => {
                 self.learners.remove(&old);
                 Ok(format!("{old} does not join"))
             }
-            Change::Remove(old) => {
+            ChangeKind::Remove(old) => {
                 let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
                 if !latest.contains(old) {
                     return Err(Refusal::Unknown(old));
                 }
                 self.govern(at, latest.without([old].into_iter().collect()), old)
             }
+            ChangeKind::SetAddress { id, at: place } => self.move_to(id, place),
         }
     }
 
+    /// Another address of a member or a learner.
+    fn move_to(&mut self, id: usize, address: Value) -> Result<String, Refusal> {
+        let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
+        if !latest.contains(id) && !self.learners.contains_key(&id) {
+            return Err(Refusal::Unknown(id));
+        }
+        self.is_free(&address, id, self.learners.get(&id).copied().flatten())?;
+        self.addresses.insert(id, address);
+        Ok(format!("{id} has another address"))
+    }
+
+    /// Whether a process can have an address that is to replace another one, whose place it may take.
+    fn is_free(&self, address: &Value, new: usize, old: Option<usize>) -> Result<(), Refusal> {
+        let mut others = self.addresses.iter().filter(|(id, _)| **id != new && Some(**id) != old);
+        others.find(|(_, taken)| *taken == address).map_or(Ok(()), |(id, _)| Err(Refusal::Taken(*id)))
+    }
+
     /// A new process is told what is chosen from now on.
-    fn learn(&mut self, new: usize, replaces: Option<usize>) -> Result<String, Refusal> {
+    fn learn(
+        &mut self,
+        new: usize,
+        replaces: Option<usize>,
+        address: Option<Value>,
+    ) -> Result<String, Refusal> {
         // Enforces M2: what an id promised on one disk, another disk knows nothing of.
         if self.used.contains(new) {
             return Err(Refusal::Used(new));
@@ -266,13 +324,22 @@ impl Membership {
         if replaces.is_none() && latest.len() + added >= MAX_ACCEPTORS {
             return Err(Refusal::Full);
         }
+        if let Some(address) = address {
+            self.is_free(&address, new, replaces)?;
+            self.addresses.insert(new, address);
+        }
         self.used.insert(new);
         self.learners.insert(new, replaces);
         Ok(format!("{new} learns"))
     }
 
-    /// A learner becomes a member.
-    fn join(&mut self, at: Instance, new: usize, lag: u64) -> Result<String, Refusal> {
+    /// A learner becomes a member, with the disk that it named.
+    fn join(
+        &mut self,
+        (at, new): (Instance, usize),
+        lag: u64,
+        directory: Option<u64>,
+    ) -> Result<String, Refusal> {
         let Some(replaces) = self.learners.get(&new).copied() else { return Err(Refusal::NoLearner(new)) };
         // The members that leave may be all that know what it has not executed. Safety rests on M3; this keeps it from being long in coming.
         if lag > self.rules.members.lag {
@@ -283,6 +350,7 @@ impl Membership {
         let members = latest.without(old).with([new].into_iter().collect());
         let said = self.govern(at, members, new)?;
         self.learners.remove(&new);
+        self.directories.extend(directory.map(|directory| (new, directory)));
         Ok(said)
     }
 
@@ -335,7 +403,7 @@ impl Membership {
 }
 
 /// The most ids of operators. Each has an answer in every snapshot.
-const MOST_OPERATORS: usize = 64;
+const MOST_OPERATORS: usize = MAX_MEMBERS;
 
 /// The reason why the members of a cluster cannot change, if they cannot.
 pub(super) fn flaw(cluster: &Cluster, members: &Members) -> Option<String> {
@@ -364,6 +432,18 @@ impl Members {
     pub fn is_operator(&self, id: Id) -> bool {
         self.operators.contains(&usize::from(id))
     }
+
+    /// The operator of a member, if each has its own.
+    pub(crate) fn operator_of(&self, member: Id) -> Option<Id> {
+        let operator = self.operators.start.checked_add(usize::from(member)).filter(|_| self.relays)?;
+        self.operators.contains(&operator).then_some(operator.into())
+    }
+
+    /// The member whose operator this is, if each has its own.
+    pub(crate) fn member_of(&self, operator: Id) -> Option<Id> {
+        let place = usize::from(operator).checked_sub(self.operators.start)?;
+        (self.relays && self.is_operator(operator)).then_some(place.into())
+    }
 }
 
 #[cfg(test)]
@@ -376,7 +456,7 @@ pub(super) mod tests {
 
     pub(crate) fn three() -> Membership {
         let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
-        let members = Members { operators: OPERATOR..OPERATOR + 2, lag: 2 };
+        let members = Members { operators: OPERATOR..OPERATOR + 2, lag: 2, directory: None, relays: false };
         let peers = AcceptorSet::first(8);
         let rules = Rules { members, alpha: 4, quorums: Arc::new(quorums), peers };
         Membership::start(rules, Views::default())
@@ -392,7 +472,7 @@ pub(super) mod tests {
     pub(crate) fn join(membership: &mut Membership, at: u64, new: usize, seen: u64) -> String {
         let logged = LogEntry {
             call: Call { client: new.into(), number: seen },
-            command: crate::log::changes::join(),
+            command: crate::log::changes::join(None),
         };
         format!("{:?}", membership.execute(Instance(at), &logged))
     }
@@ -454,8 +534,9 @@ pub(super) mod tests {
                 command: command.clone(),
             })
         };
-        let (join, other) = (crate::log::changes::join(), Value::from("add 3"));
+        let (join, other) = (crate::log::changes::join(None), Value::from("add 3"));
         assert!(governs(1, &join) && !governs(1, &other));
+        assert!(governs(1, &crate::log::changes::join(Some(7))) && !governs(1, &Value::from("join x")));
         assert!(!governs(50, &join) && governs(OPERATOR, &other));
     }
 
@@ -484,6 +565,101 @@ pub(super) mod tests {
         }
         assert!(ask(&mut three, 50, "add 21").contains("16"));
         assert_eq!(ask(&mut three, 51, "replace 1 22"), "\"22 learns\"");
+    }
+
+    #[test]
+    fn a_change_that_rests_on_another_configuration_has_no_effect() {
+        let mut three = three();
+        assert!(ask(&mut three, 1, "remove 1 on 1").contains("rests on configuration 1, and 0 governs last"));
+        assert_eq!(three.number(), 0);
+        assert_eq!(ask(&mut three, 2, "add 5 on 0"), "\"5 learns\"");
+        assert_eq!(join(&mut three, 3, 5, 3), "\"configuration 1 from #7\"");
+        // It counts from when it is decided, not from when it governs.
+        let late = ["add 6 on 0", "remove 2 on 0", "replace 2 6 on 2", "set-address 5 a on 0"];
+        for (number, words) in (4..).zip(late) {
+            assert!(ask(&mut three, number, words).contains("and 1 governs last"), "{words}");
+        }
+        assert!(three.learners.is_empty() && three.addresses.is_empty());
+        assert_eq!(ask(&mut three, 30, "remove 2 on 1"), "\"configuration 2 from #34\"");
+    }
+
+    fn addresses(membership: &Membership) -> Vec<(usize, &str)> {
+        let known = (0..MAX_MEMBERS).filter_map(|id| Some((id, membership.address(id)?)));
+        known.collect()
+    }
+
+    #[test]
+    fn an_address_is_kept_as_long_as_whoever_has_it_takes_part() {
+        let mut three = three();
+        assert_eq!(ask(&mut three, 1, "add 5 at a"), "\"5 learns\"");
+        assert_eq!(ask(&mut three, 2, "replace 1 6 at b"), "\"6 learns\"");
+        assert_eq!(addresses(&three), [(5, "a"), (6, "b")]);
+        assert_eq!(ask(&mut three, 3, "remove 5"), "\"5 does not join\"");
+        assert_eq!(addresses(&three), [(6, "b")]);
+        assert_eq!(ask(&mut three, 4, "set-address 1 c"), "\"1 has another address\"");
+        join(&mut three, 5, 6, 5);
+        // While a change is in flight, and until it governs, the old one takes part.
+        assert_eq!(ask(&mut three, 6, "set-address 6 d"), "\"6 has another address\"");
+        assert!(ask(&mut three, 7, "set-address 1 e").contains("1 is not a member"));
+        assert_eq!(addresses(&three), [(1, "c"), (6, "d")]);
+        three.forget(Instance(9));
+        assert_eq!(addresses(&three), [(6, "d")]);
+        assert!(ask(&mut three, 10, "set-address 1 e").contains("1 is not a member"));
+        assert_eq!(three.number(), 1, "an address changes no configuration");
+    }
+
+    #[test]
+    fn an_address_is_of_one_member_but_for_the_one_that_takes_its_place() {
+        let mut three = three();
+        assert_eq!(ask(&mut three, 1, "set-address 0 a"), "\"0 has another address\"");
+        assert_eq!(ask(&mut three, 2, "set-address 0 a"), "\"0 has another address\"");
+        for (number, words) in [(3, "set-address 1 a"), (4, "add 5 at a"), (5, "replace 1 5 at a")] {
+            assert!(ask(&mut three, number, words).contains("refused: 0 has that address"), "{words}");
+        }
+        assert!(three.learners.is_empty() && !three.used.contains(5));
+        // A lost disk is replaced where it was.
+        assert_eq!(ask(&mut three, 30, "replace 0 5 at a"), "\"5 learns\"");
+        assert_eq!(ask(&mut three, 31, "set-address 5 b"), "\"5 has another address\"");
+        assert_eq!(ask(&mut three, 32, "set-address 5 a"), "\"5 has another address\"");
+        assert_eq!(addresses(&three), [(0, "a"), (5, "a")]);
+        assert!(ask(&mut three, 33, "set-address 1 a").contains("has that address"));
+    }
+
+    #[test]
+    fn a_directory_is_that_of_the_join_that_had_an_effect() {
+        let mut three = three();
+        let join = |three: &mut Membership, at, new: usize, seen, directory| {
+            let command = crate::log::changes::join(directory);
+            let logged = LogEntry { call: Call { client: new.into(), number: seen }, command };
+            format!("{:?}", three.execute(Instance(at), &logged))
+        };
+        ask(&mut three, 1, "add 5");
+        assert!(join(&mut three, 9, 5, 2, Some(77)).contains("7 instances behind"));
+        assert_eq!(three.directory(5), None);
+        assert_eq!(join(&mut three, 10, 5, 9, Some(78)), "\"configuration 1 from #14\"");
+        assert!(join(&mut three, 15, 5, 14, Some(79)).contains("was not added"));
+        assert_eq!((three.directory(5), three.directory(0)), (Some(78), None));
+        ask(&mut three, 20, "remove 5");
+        assert_eq!(three.directory(5), Some(78), "it takes part yet");
+        three.forget(Instance(24));
+        assert_eq!(three.directory(5), None);
+        ask(&mut three, 30, "add 6");
+        join(&mut three, 31, 6, 31, None);
+        assert_eq!(three.directory(6), None);
+    }
+
+    #[test]
+    fn each_member_has_an_operator_at_its_place_if_it_has_one() {
+        let some = Members { operators: 100..103, lag: 0, directory: None, relays: true };
+        let none = Members { relays: false, ..some.clone() };
+        let ids =
+            |of: &dyn Fn(Id) -> Option<Id>, ids: [usize; 4]| ids.map(|id| of(id.into()).map(usize::from));
+        let places = [0, 2, 3, usize::MAX];
+        assert_eq!(ids(&|id| some.operator_of(id), places), [Some(100), Some(102), None, None]);
+        assert_eq!(ids(&|id| none.operator_of(id), places), [None; 4]);
+        let operators = [99, 100, 102, 103];
+        assert_eq!(ids(&|id| some.member_of(id), operators), [None, Some(0), Some(2), None]);
+        assert_eq!(ids(&|id| none.member_of(id), operators), [None; 4]);
     }
 
     #[test]

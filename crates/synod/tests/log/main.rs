@@ -9,6 +9,7 @@ mod lease;
 mod master;
 mod members;
 mod mixed;
+mod relayed;
 mod snapshots;
 mod unmoved;
 mod world;
