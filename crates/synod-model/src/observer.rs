@@ -205,6 +205,7 @@ impl Ghost {
             }
             (Msg::Redirect { .. }, _) => Some(Happened::Redirected),
             (Msg::Removed { .. }, _) => Some(Happened::ToldRemoved),
+            (Msg::Relay { .. }, _) => Some(Happened::Relayed),
             _ => None,
         }
     }

@@ -184,6 +184,13 @@ impl Walk {
         (number, &self.sets[number].1)
     }
 
+    /// The members that are in force for one who has executed all below an instance.
+    pub(crate) fn in_force(&self, next: Instance) -> AcceptorSet {
+        let (governs, end) = (self.governing(next).0, next.plus(self.rules.alpha));
+        let sets = self.sets[governs..].iter().take_while(|(from, _)| *from < end);
+        sets.fold(AcceptorSet::EMPTY, |all, (_, set)| all.with(set.everyone()))
+    }
+
     /// The members of an instance, if what is chosen decides them.
     pub(crate) fn known(&self, instance: Instance) -> Option<AcceptorSet> {
         let is_known = instance < self.next.plus(self.rules.alpha);
