@@ -48,6 +48,13 @@ impl fmt::Display for Reason {
                  new data directory needs another id"
             );
         }
+        if let Lack::Begun { number } = lack {
+            return write!(
+                f,
+                "member {peer} has executed the changes of members up to number {number}, so every member of the beginning has taken part long \
+                 ago. This data directory is new: it would forget what was promised with another. A new data directory needs another id"
+            );
+        }
         if *lack == Lack::Directory {
             return write!(
                 f,
@@ -60,7 +67,7 @@ impl fmt::Display for Reason {
             Lack::Start => write!(f, "it is at start {} only", mine.boot)?,
             Lack::Process => write!(f, "its start {boot} was another")?,
             Lack::Saves { had } => write!(f, "it had {had} when that start was over")?,
-            Lack::Directory | Lack::Joined => {}
+            Lack::Directory | Lack::Joined | Lack::Begun { .. } => {}
         }
         f.write_str(": it is an older copy, or has lost its end, and would forget what was promised since")
     }
@@ -113,6 +120,15 @@ impl Admittance {
         }
     }
 
+    /// True if a process that only learns may tell others what was chosen, as far as its own disk has it or it has learned it. A directory that was
+    /// never admitted has nothing of that kind to tell. One that is a whole configuration may choose alone what it has forgotten to have chosen otherwise.
+    pub fn may_teach(&self) -> bool {
+        let members = self.changing.as_ref().and_then(|it| Some((it.me, it.members.as_ref()?)));
+        let is_alone =
+            |(me, members): (u64, &Members)| members.configurations.iter().any(|ids| ids.iter().eq([&me]));
+        self.mine.admitted && members.is_some_and(|it| !is_alone(it))
+    }
+
     /// The verdict on the answers so far. Once admitted, a member takes part until a peer knows better.
     pub fn verdict(&mut self) -> Admission {
         if let Some(reason) = &self.against {
@@ -131,6 +147,10 @@ impl Admittance {
                 let lacks = changing.lacks(&self.heard);
                 self.admitted = lacks.is_none();
                 return lacks.map_or(Admission::Admitted, Admission::Learns);
+            }
+            if let Some((peer, number)) = changing.has_begun(&self.heard) {
+                let (known, mine) = (Known::default(), self.mine.standing(0));
+                return Admission::Abstains(Reason { peer, known, mine, lack: Lack::Begun { number } });
             }
         }
         let counts = |answer: &Option<Answer>| match answer {

@@ -5,13 +5,16 @@
 //!
 //! 1. An id with which the cluster did not begin stands for the directory that joined under it, and the log names that ([`Members::directory`]).
 //!    A directory of such an id takes part once the log says that it joined. If another one did, this one never does.
-//! 2. An id with which the cluster began stands for the directory that all others of the beginning have recorded, as where members are fixed.
+//! 2. An id with which the cluster began stands for the directory that all others of the beginning have recorded, as where members are fixed. Once
+//!    somebody has executed a change, no directory of the beginning is new.
 //! 3. A directory that has joined or was admitted before takes part once a majority of each configuration in force has answered
 //!    this start, and it has executed all changes that one of those who answered has executed.
 //!
 //! Until then a process *learns*: it is told what was chosen, asks for more, and asks to join. Whatever it promised or accepted before, on this disk or a lost one, it
 //! says nothing that rests on that, and nothing that anybody counts. So one that has forgotten what it promised harms nobody while it learns. It has to learn,
-//! since only the log tells it who governs, and whether it has joined.
+//! since only the log tells it who governs, and whether it has joined. If its directory was ever admitted, it also tells others what was chosen
+//! ([`Admittance::may_teach`](crate::Admittance::may_teach)): that is true however old its disk is. Otherwise all would wait, after a crash of all, if the one that has
+//! executed most had lost its own joining.
 //!
 //! What it has executed may be old. Then the rule names members that were replaced, and they may say that it lacks nothing. That is
 //! why a change that one of them has executed must have been executed here, too: whoever acted on what this member did under later members has executed
@@ -82,6 +85,15 @@ impl Changing {
     /// True if nothing but the word of all others of the beginning lets this directory take part.
     pub(crate) fn is_beginning(&self, mine: &Mine) -> bool {
         self.first.contains(&self.me) && !mine.admitted
+    }
+
+    /// Enforces that the beginning comes once: a peer that has executed a change, and its number, if nobody of the beginning who has knows this
+    /// directory. Whoever of the beginning takes part has recorded the directories of all others of it.
+    pub(crate) fn has_begun(&self, heard: &BTreeMap<u64, Option<Answer>>) -> Option<(u64, u64)> {
+        let changed =
+            || heard.iter().filter_map(|(peer, answer)| Some((*peer, answer.filter(|it| it.number > 0)?)));
+        let is_known = changed().any(|(peer, answer)| answer.recorded && self.first.contains(&peer));
+        changed().next().filter(|_| !is_known).map(|(peer, answer)| (peer, answer.number))
     }
 
     /// The directory that joined under this id, if it is another than this one.

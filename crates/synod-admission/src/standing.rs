@@ -96,6 +96,11 @@ pub enum Lack {
     Directory,
     /// The log says that another data directory joined under this member's id.
     Joined,
+    /// The peer has executed changes of members, and no member of the beginning that has knows this directory, which was never admitted.
+    Begun {
+        /// The number of the last one.
+        number: u64,
+    },
     /// The peer knows a later start.
     Start,
     /// Another process made the start of that number, on another copy of the directory.

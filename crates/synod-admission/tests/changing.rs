@@ -42,6 +42,51 @@ fn a_directory_of_the_beginning_waits_until_all_others_of_it_have_recorded_it() 
 }
 
 #[test]
+fn no_directory_of_the_beginning_is_new_once_somebody_has_executed_a_change() {
+    let new = Answer { known: None, recorded: false, ..says(0) };
+    for peer in [0, 4] {
+        let mut at = at(1, false);
+        // Others that are new as well have recorded it.
+        at.hear(0, says(0), 100);
+        at.hear(2, says(0), 100);
+        at.hear(peer, Answer { number: 3, ..new }, 100);
+        let Admission::Abstains(reason) = at.verdict() else { panic!("{:?}", at.verdict()) };
+        assert_eq!((reason.peer, reason.lack), (peer, Lack::Begun { number: 3 }));
+        assert!(
+            reason.to_string().contains("up to number 3") && reason.to_string().contains("another id"),
+            "{reason}"
+        );
+        assert_ne!(reason.known.disk, reason.mine.disk, "it stays up");
+    }
+    // Whoever executed a change was admitted, and had recorded all the others by then. So this one is the first under its id.
+    let mut at = at(1, false);
+    at.hear(4, says(3), 100);
+    assert!(matches!(at.verdict(), Admission::Abstains(_)), "4 was not there at the beginning");
+    at.hear(0, says(3), 100);
+    assert_eq!(at.verdict(), Admission::Waiting { silent: vec![2], needed: 1 });
+    at.hear(2, says(0), 100);
+    assert_eq!(at.verdict(), Admission::Admitted);
+    // What is changed later is nothing to it.
+    at.hear(0, Answer { recorded: false, ..says(4) }, 100);
+    assert_eq!(at.verdict(), Admission::Admitted);
+}
+
+#[test]
+fn one_that_learns_teaches_if_it_was_admitted_and_cannot_choose_alone() {
+    for (admitted, teaches) in [(false, false), (true, true)] {
+        let mut at = at(5, admitted);
+        assert!(!at.may_teach(), "it does not know yet who governs");
+        at.configure(members(3, &[&[0, 1, 2], &[0, 1, 5]], None));
+        assert_eq!(at.may_teach(), teaches);
+        at.configure(members(3, &[&[4]], None));
+        assert_eq!(at.may_teach(), teaches);
+        at.configure(members(3, &[&[0, 1, 5], &[5]], None));
+        assert!(!at.may_teach());
+    }
+    assert!(!Admittance::new(mine(true), [1].into_iter()).may_teach());
+}
+
+#[test]
 fn another_id_learns_until_the_log_says_that_this_directory_joined() {
     for admitted in [false, true] {
         let mut at = at(5, admitted);

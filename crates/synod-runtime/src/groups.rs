@@ -212,6 +212,10 @@ impl<A: Actor, C: Door<A>> Door<Groups<A>> for ByGroup<C> {
         C::asks_to_learn(&msg.what)
     }
 
+    fn tells_chosen(msg: &InGroup<A::Msg>) -> bool {
+        C::tells_chosen(&msg.what)
+    }
+
     fn rests(msg: &InGroup<A::Msg>) -> Rests {
         C::rests(&msg.what)
     }

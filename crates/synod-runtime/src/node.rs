@@ -311,12 +311,12 @@ where
         let mut busy = Vec::new();
         let received = wire.receive(until, &mut |now, from, datagram| {
             transport.receive(now, from, datagram, &mut |event| match event {
-                transport::Arrival::Hello { from, standing, answer, begins } => {
+                transport::Arrival::Hello { from, standing, binds, answer, begins } => {
                     if begins && from < LOCAL_CLIENT {
                         // The peer may have less now than it had, and is told how much was heard of it. So nothing that it
                         // said before may have an effect from here on.
                         counts.outdated += queues.forget(from);
-                        if let Some(store) = store {
+                        if let Some(store) = store.as_mut().filter(|_| binds) {
                             store.memory_mut().greet(from, &standing);
                             if !store.memory().is_recorded(from) {
                                 // A new directory waits until this is durable.
@@ -398,10 +398,18 @@ where
         let (Some(store), Some(standing)) = (&mut self.store, self.transport.peer_standing(src)) else {
             return;
         };
+        if !self.transport.binds(src, &standing) {
+            return;
+        }
         store.memory_mut().rest_on(src, &standing);
         if !store.memory().is_durable(src) {
             self.batch.order.owe(owed);
         }
+    }
+
+    /// True if a process that only learns may say this to a member.
+    fn may_say(&self, msg: &A::Msg) -> bool {
+        C::asks_to_learn(msg) || (C::tells_chosen(msg) && self.admittance.may_teach())
     }
 
     /// Carries out the outputs of a step, and holds the step to its contract: at most one save, before every send.
@@ -439,7 +447,7 @@ where
                     }
                     if to == usize::from(self.me) as u64 {
                         self.queues.local(to, msg.clone(), bytes, &self.limits, &mut self.counts);
-                    } else if self.learns && (to >= LOCAL_CLIENT || !C::asks_to_learn(&msg)) {
+                    } else if self.learns && (to >= LOCAL_CLIENT || !self.may_say(&msg)) {
                         self.counts.unsaid += 1;
                     } else {
                         if to >= LOCAL_CLIENT
@@ -489,11 +497,13 @@ where
         let (free, held) = (std::mem::take(&mut self.batch.free), std::mem::take(&mut self.batch.held));
         self.send(&free);
         if let Some(store) = self.store.as_mut() {
-            let peers: Vec<u64> = self.transport.peers().collect();
+            let peers: Vec<u64> = self.transport.met().collect();
             if flush {
                 // The latest claims of peers ride along.
                 for peer in &peers {
-                    if let Some(standing) = self.transport.peer_standing(*peer) {
+                    let standing = self.transport.peer_standing(*peer);
+                    if let Some(standing) = standing.filter(|standing| self.transport.binds(*peer, standing))
+                    {
                         store.memory_mut().greet(*peer, &standing);
                     }
                 }

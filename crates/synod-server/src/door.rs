@@ -54,7 +54,7 @@ impl Door<Process> for PaxosChanges {
         matches!(timer, Timer::Hold(_))
     }
 
-    /// Votes are of acceptors, and teach all the same. A question for what was chosen shows that its sender knows more. Whom the
+    /// Votes are of acceptors, and teach all the same. A question for what was chosen may show that its sender knows more, or is one that can be answered. Whom the
     /// sender follows tells where to ask.
     fn teaches(msg: &Msg) -> bool {
         matches!(
@@ -65,6 +65,7 @@ impl Door<Process> for PaxosChanges {
                 | Msg::CatchUpReply { .. }
                 | Msg::Chunk { .. }
                 | Msg::Checksum { .. }
+                | Msg::Fetch { .. }
                 | Msg::Removed { .. }
                 | Msg::Beat(Beat::Heartbeat { .. } | Beat::Cede(_))
         )
@@ -79,6 +80,10 @@ impl Door<Process> for PaxosChanges {
             }
             _ => false,
         }
+    }
+
+    fn tells_chosen(msg: &Msg) -> bool {
+        matches!(msg, Msg::CatchUpReply { .. } | Msg::Chunk { .. } | Msg::Checksum { .. })
     }
 
     fn rests(msg: &Msg) -> Rests {
@@ -164,12 +169,15 @@ mod tests {
             "CatchUp",
             "CatchUpReply",
             "Chunk",
+            "Fetch",
             "Checksum",
             "Heartbeat",
             "Cede",
             "Removed",
         ];
         assert_eq!(taught, expected);
+        let chosen = names(&<PaxosChanges as Door<Process>>::tells_chosen);
+        assert_eq!(chosen, ["CatchUpReply", "Chunk", "Checksum"]);
         let asks = <PaxosChanges as Door<Process>>::asks_to_learn;
         assert_eq!(names(&asks), ["CatchUp", "Fetch"]);
         let submit = |words: &str| Msg::from(Ask::Submit { number: 1, command: Value::from(words) });

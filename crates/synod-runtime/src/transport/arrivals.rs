@@ -23,6 +23,8 @@ pub enum Arrival<'a> {
         from: u64,
         /// The standing that it announces.
         standing: Standing,
+        /// True if its data directory is to be recorded ([`Transport::binds`](super::Transport::binds)). A client has none.
+        binds: bool,
         /// Its knowledge of this process, if by now it is in a session with this process.
         answer: Option<Answer>,
         /// True if a session begins with it. What came of its sender before belongs to an earlier start.

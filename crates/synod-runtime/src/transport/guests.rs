@@ -59,6 +59,7 @@ impl Transport {
             on(Arrival::Hello {
                 from: header.from,
                 standing: Standing::default(),
+                binds: false,
                 answer: None,
                 begins: true,
             });
@@ -247,7 +248,13 @@ impl Transport {
         let (waiting, address) = (peer.waiting.take(), peer.address);
         let knock = self.knock(header.from);
         self.loose.push((address, knock));
-        on(Arrival::Hello { from: header.from, standing: Standing::default(), answer: None, begins: true });
+        on(Arrival::Hello {
+            from: header.from,
+            standing: Standing::default(),
+            binds: false,
+            answer: None,
+            begins: true,
+        });
         if let Some(bytes) = waiting {
             // There is a session now, and the message was measured when it was kept.
             let _ = self.send(header.from, &bytes);

@@ -13,7 +13,7 @@ use super::seal::Header;
 use super::{Arrival, BETWEEN_ANSWERS, Transport};
 use crate::admission::Answer;
 use crate::ids::MOST_IDS;
-use crate::standing::Known;
+use crate::standing::{Known, Standing};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
@@ -52,6 +52,18 @@ impl Transport {
     /// another member.
     pub fn set_number(&mut self, number: u64) {
         self.number = number;
+    }
+
+    /// True if the directory of a process that greets is to be recorded, so that no other is ever taken for it. Where members change, one that was never
+    /// admitted is not, unless the cluster began with both: nothing rests on what it says, and whoever meets it first may be the one that has not met another.
+    pub fn binds(&self, peer: u64, standing: &Standing) -> bool {
+        let is_first = |id: &u64| self.members.binary_search(id).is_ok();
+        !self.changes || standing.admitted || (is_first(&self.me) && is_first(&peer))
+    }
+
+    /// The peers, and those that sleep.
+    pub fn met(&self) -> impl Iterator<Item = u64> {
+        self.peers.keys().chain(self.asleep.keys()).copied()
     }
 
     /// The number of the last configuration that a peer has said to have executed, in the present session with it.
@@ -146,11 +158,13 @@ impl Transport {
             self.adopt(now, header.from, address)?;
         }
         let (cluster, me, mine) = (self.cluster, self.me, (self.session, self.standing.boot));
+        let binds = self.binds(header.from, &hello.standing);
+        let bound = self.peers.get(&header.from).is_some_and(|peer| self.binds(header.from, &peer.standing));
         let peer = self.peers.get_mut(&header.from).ok_or(Dropped::UnknownSender)?;
         let fresh = peer.link.as_ref().is_none_or(|link| *link.theirs() != session);
         if fresh {
-            if let Err(dropped) = peer.may_begin(&hello.standing) {
-                if let Some(known) = peer.contradicts(&hello.standing) {
+            if let Err(dropped) = peer.may_begin(&hello.standing, bound) {
+                if let Some(known) = peer.contradicts(&hello.standing, bound) {
                     // It is told what was heard of it, and will stop.
                     let _ = self.answer(now, header.from, address, &session, Some(known));
                 }
@@ -180,7 +194,7 @@ impl Transport {
         }
         let Hello { standing, known, recorded, number, .. } = hello;
         let answer = hello.settled.then_some(Answer { known, recorded, admitted: standing.admitted, number });
-        on(Arrival::Hello { from: header.from, standing, answer, begins: fresh });
+        on(Arrival::Hello { from: header.from, standing, binds, answer, begins: fresh });
         Ok(())
     }
 
@@ -193,13 +207,17 @@ impl Transport {
         echo: &[u8; 16],
         known: Option<Known>,
     ) -> Result<(), Dropped> {
-        let (settled, mut stranger) = (known.is_some(), self.stranger);
-        let last = self.peers.get_mut(&to).map_or(&mut stranger, |peer| &mut peer.last_answer);
+        let settled = known.is_some();
+        // Where members change, one that is no peer yet must not wait for others that greet as fast as they can.
+        let stranger = Some(to).filter(|id| self.changes && *id < MOST_IDS);
+        let last = match self.peers.get_mut(&to) {
+            Some(peer) => &mut peer.last_answer,
+            None => self.strangers.entry(stranger).or_default(),
+        };
         if last.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
             return Err(Dropped::TooOften);
         }
         *last = Some(now);
-        self.stranger = stranger;
         let known = known.or_else(|| self.peers.get(&to).and_then(Peer::heard));
         let datagram = self.hello(to, echo, known, settled);
         self.loose.push((address, datagram));

@@ -113,8 +113,8 @@ pub struct Transport {
     ready: Vec<u64>,
     /// Answers to clients that are not remembered.
     loose: Vec<(SocketAddr, Vec<u8>)>,
-    /// The time when a member that is not configured was last answered.
-    stranger: Option<Duration>,
+    /// The time when a member that is no peer was last answered: by id where members change, and otherwise of all.
+    strangers: BTreeMap<Option<u64>, Option<Duration>>,
     hellos: u64,
     /// The time of the last [`Transport::tick`].
     now: Duration,
@@ -162,7 +162,7 @@ impl Transport {
             number: 0,
             listed: Listed::default(),
             asleep: BTreeMap::new(),
-            stranger: None,
+            strangers: BTreeMap::new(),
             cluster: config.cluster,
             session: seal::session(&config.session, config.me, &config.standing),
             standing: config.standing,
@@ -209,9 +209,13 @@ impl Transport {
         self.me < FIRST_CLIENT && other < FIRST_CLIENT
     }
 
-    /// The standing that a peer announced last.
+    /// The standing that a peer announced last, even if it sleeps by now: what it said before may still have an effect.
     pub fn peer_standing(&self, id: u64) -> Option<Standing> {
-        self.peers.get(&id).filter(|peer| peer.link.is_some()).map(|peer| peer.standing)
+        self.peers
+            .get(&id)
+            .or_else(|| self.asleep.get(&id))
+            .filter(|peer| peer.link.is_some())
+            .map(|peer| peer.standing)
     }
 
     /// The last time that a member was heard in the present session with it.

@@ -93,19 +93,21 @@ pub(super) struct Around<'a> {
 }
 
 impl Peer {
-    /// Checks that a session with a start of it may begin after all that was heard of it.
-    pub(super) fn may_begin(&self, new: &Standing) -> Result<(), Dropped> {
+    /// Checks that a session with a start of it may begin after all that was heard of it. `bound` is as for [`Peer::contradicts`].
+    pub(super) fn may_begin(&self, new: &Standing, bound: bool) -> Result<(), Dropped> {
         let now = self.link.as_ref().map(|_| Known::of(&self.standing));
         if now.is_some_and(|now| (now.disk, now.boot, now.nonce) == (new.disk, new.boot, new.nonce)) {
             // Each start has one session, so this is a recording.
             return Err(Dropped::StaleSession);
         }
-        if self.contradicts(new).is_some() { Err(Dropped::Contradicted) } else { Ok(()) }
+        if self.contradicts(new, bound).is_some() { Err(Dropped::Contradicted) } else { Ok(()) }
     }
 
-    /// The knowledge, remembered or heard in the present session, that a start of it cannot follow.
-    pub(super) fn contradicts(&self, new: &Standing) -> Option<Known> {
-        let now = self.link.as_ref().map(|_| Known::of(&self.standing));
+    /// The knowledge, remembered or heard in the present session, that a start of it cannot follow. A directory that is not `bound`, since it was
+    /// never admitted, gives way to another one that was. Never the other way round: the session of the first would begin twice.
+    pub(super) fn contradicts(&self, new: &Standing, bound: bool) -> Option<Known> {
+        let gives_way = !bound && new.admitted && new.disk != self.standing.disk;
+        let now = self.link.as_ref().filter(|_| !gives_way).map(|_| Known::of(&self.standing));
         [self.known, now].into_iter().flatten().find(|known| !known.admits(new))
     }
 

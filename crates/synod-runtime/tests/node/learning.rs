@@ -43,6 +43,10 @@ impl Door<Scripted> for Taught {
     fn asks_to_learn(msg: &Do) -> bool {
         matches!(msg, Do::Echo(_))
     }
+
+    fn tells_chosen(msg: &Do) -> bool {
+        matches!(msg, Do::Said(_))
+    }
 }
 
 type Scene = World<SimNode<Scripted, Taught>>;
@@ -209,4 +213,76 @@ fn a_wiped_member_of_the_beginning_waits_without_its_actor() {
     pass(&mut scene, 100).expect("it stays up");
     assert!(matches!(node(&mut scene, 5).admission(), Admission::Abstains(reason) if reason.peer == 0));
     assert!(heard(&mut scene, 5).is_none());
+}
+
+/// As [`learner`], and member 5 has joined.
+fn joined() -> (Scene, [SimDisk; 3]) {
+    let (mut scene, disks) = learner(&[], &[]);
+    node(&mut scene, 5).configure(members(1, &[&[0, 2], &[0, 2, 5]], Some(75)));
+    pass(&mut scene, 10).expect("nobody stops");
+    assert!(node(&mut scene, 5).store().expect("it has a disk").admitted());
+    (scene, disks)
+}
+
+#[test]
+fn after_a_crash_of_all_the_one_that_has_executed_most_teaches_the_others_though_it_lacks_its_own_joining() {
+    let (mut scene, disks) = joined();
+    start(&mut scene, 0, &[2, 5], (&disks[0], 70), &[]);
+    start(&mut scene, 2, &[0, 5], (&disks[1], 72), &[]);
+    start(
+        &mut scene,
+        5,
+        &[0, 2],
+        (&disks[2], 75),
+        &[(0, Do::Said(1)), (0, Do::Pass(2, 2)), (2, Do::Said(3))],
+    );
+    node(&mut scene, 5).configure(members(1, &[&[0, 2]], None));
+    pass(&mut scene, 40).expect("nobody stops");
+    node(&mut scene, 0).configure(members(0, &[&[0, 2]], None));
+    node(&mut scene, 2).configure(members(0, &[&[0, 2]], None));
+    pass(&mut scene, 1000).expect("nobody stops");
+    assert_eq!(node(&mut scene, 5).admission(), Admission::Learns(Until::Joins));
+    for (at, said) in [(0, 1), (2, 3)] {
+        assert_eq!(node(&mut scene, at).admission(), Admission::Learns(Until::Executes { number: 1 }));
+        assert_eq!(heard(&mut scene, at).expect("its actor runs").said, [said], "at {at}");
+    }
+    assert_eq!(node(&mut scene, 5).counts().unsaid, 1, "nothing but what was chosen");
+    for at in [0, 2] {
+        node(&mut scene, at).configure(members(1, &[&[0, 2]], None));
+        assert_eq!(node(&mut scene, at).admission(), Admission::Admitted);
+    }
+}
+
+#[test]
+fn a_directory_is_recorded_once_it_is_admitted() {
+    let (mut scene, _) = learner(&[(0, Do::Echo(1))], &[]);
+    let known = |scene: &mut Scene, of| node(scene, 0).store().expect("it has a disk").memory().known(of);
+    assert!(known(&mut scene, 2).is_some() && known(&mut scene, 5).is_none());
+    assert_eq!(heard(&mut scene, 5).expect("its actor runs").said, [1], "it was heard all the same");
+    node(&mut scene, 5).configure(members(1, &[&[0, 2], &[0, 2, 5]], Some(75)));
+    pass(&mut scene, 10).expect("nobody stops");
+    assert!(node(&mut scene, 5).tell(LOCAL_CLIENT, &Do::Pass(0, 2)));
+    pass(&mut scene, 100).expect("nobody stops");
+    assert_eq!(known(&mut scene, 5).map(|known| known.disk), Some(75));
+}
+
+#[test]
+fn whoever_meets_an_empty_directory_first_takes_the_true_one_for_what_it_is() {
+    let (mut scene, disks) = joined();
+    scene.kill(5);
+    start(&mut scene, 7, &[0, 2, 5], (&SimDisk::new(), 77), &[]);
+    start(&mut scene, 5, &[0, 2, 7], (&SimDisk::new(), 99), &[]);
+    pass(&mut scene, 100).expect("nobody stops");
+    assert!(node(&mut scene, 7).transport().connected(5));
+    assert!(matches!(node(&mut scene, 5).admission(), Admission::Abstains(_)), "member 0 knows better");
+    start(&mut scene, 5, &[0, 2, 7], (&disks[2], 75), &[]);
+    pass(&mut scene, 1000).expect("nobody stops");
+    node(&mut scene, 5).configure(members(1, &[&[0, 2, 5]], Some(75)));
+    assert_eq!(node(&mut scene, 5).admission(), Admission::Admitted);
+    assert!(node(&mut scene, 7).transport().connected(5) && node(&mut scene, 5).transport().connected(7));
+    // The other way round nothing gives way.
+    start(&mut scene, 5, &[0, 2, 7], (&SimDisk::new(), 98), &[]);
+    pass(&mut scene, 1000).expect("nobody stops");
+    let standing = node(&mut scene, 7).transport().peer_standing(5).expect("there is a session");
+    assert_eq!((standing.disk, standing.admitted), (75, true));
 }

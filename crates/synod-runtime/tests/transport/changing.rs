@@ -196,6 +196,51 @@ fn what_is_known_of_a_process_holds_before_it_is_a_peer() {
 }
 
 #[test]
+fn the_standing_of_one_that_sleeps_is_still_known_and_so_is_that_it_was_met() {
+    let (mut a, mut b, mut clock) = (changing(0, &[5]), changing(5, &[0]), Clock::default());
+    clock.rounds(&mut [&mut a, &mut b], 6);
+    b.transport.set_standing(Standing { saves: 9, ..member(5, 1).standing });
+    b.send(0, b"a vote").expect("there is a session");
+    clock.rounds(&mut [&mut a, &mut b], 1);
+    // The vote may still wait for its turn.
+    a.transport.set_peers(&[]);
+    assert_eq!(a.transport.peer_standing(5).map(|standing| standing.saves), Some(9));
+    assert_eq!(a.transport.met().collect::<Vec<_>>(), [5]);
+    let known = Known::of(&Standing { saves: 9, ..member(5, 1).standing });
+    a.transport.set_known(5, Some(known), true);
+    a.transport.set_peers(&named(&[5]));
+    let mut told = Vec::new();
+    clock.0 += Duration::from_secs(2);
+    for (me, heard) in clock.rounds(&mut [&mut a, &mut b], 3) {
+        if let (5, Heard::Hello { answer: Some(answer), .. }) = (me, heard) {
+            told.push((answer.known, answer.recorded));
+        }
+    }
+    assert_eq!(told.first(), Some(&(Some(known), true)), "it is told so when it wakes");
+}
+
+#[test]
+fn one_that_is_no_peer_is_answered_however_often_others_greet() {
+    let mut a = changing(0, &[1]);
+    let mut others: Vec<End> = (10..20).map(|id| changing(id, &[0])).collect();
+    let greetings: Vec<Flying> = others
+        .iter_mut()
+        .flat_map(|other| {
+            other.transport.tick(Duration::ZERO);
+            other.flush()
+        })
+        .collect();
+    a.flush();
+    for _ in 0..3 {
+        for greeting in &greetings {
+            a.take(Duration::from_secs(1), greeting);
+        }
+    }
+    let answered: Vec<_> = a.flush().iter().map(|flying| flying.to).collect();
+    assert_eq!(answered, (10..20).map(address).collect::<Vec<_>>(), "each once");
+}
+
+#[test]
 fn a_member_says_how_many_changes_it_has_executed_and_a_client_hears_nothing_of_it() {
     let (mut a, mut b, mut clock) = (changing(0, &[5]), changing(5, &[0]), Clock::default());
     a.transport.set_number(3);
