@@ -142,9 +142,7 @@ impl LogServer<'_> {
         let is_preparing = matches!(as_proposer(state).phase, Phase::Preparing { .. });
         if !as_server(state).log().may_lead(me) {
             // The last instance that counts it is executed. Another server leads from now on.
-            if as_proposer(state).phase != Phase::Idle {
-                self.step_down(state, fx);
-            }
+            self.step_down(state, fx);
             self.redirect_commands(state, fx);
         } else if is_preparing && number != number_before
             || sequence::needs_another_ballot(self.context.cluster, self.log, &as_server(state))
@@ -170,7 +168,6 @@ impl LogServer<'_> {
             }
         }
         if let Some(teller) = teller
-            && learners.contains(&me.into())
             && !learners_before.contains(&me.into())
         {
             // The one that told it leads, or knows who does.
@@ -233,11 +230,16 @@ impl LogServer<'_> {
         }
     }
 
-    /// A member says that it has all on its disk that was chosen under the members before: to the one that leads as far as it knows, or to all.
-    pub(super) fn say_saved(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !self.known(state).is_some_and(|known| known.owes_word) {
-            return;
+    /// Says once more what may have been lost: that it asks to join, or that it has saved all.
+    pub(super) fn remind(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        self.ask_to_join(state, None, fx);
+        if self.known(state).is_some_and(|known| known.owes_word) {
+            self.say_saved(state, fx);
         }
+    }
+
+    /// A member says that it has all on its disk that was chosen under the members before: to the one that leads as far as it knows, or to all.
+    fn say_saved(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
         let asked = self.who_leads(state);
         let server = as_server(state);
         let log = server.log();
@@ -262,18 +264,14 @@ impl LogServer<'_> {
 
     /// Another ballot begins, and it is not known yet who answers that.
     pub(super) fn forget_answers(state: &mut Cow<'_, ProcessState>) {
-        let mut server = as_server(state);
-        if server.log().answering.as_ref().is_some_and(|answering| *answering != Answering::default()) {
-            server.edit().log_mut().answering = Some(Answering::default());
+        if let Some(answering) = &mut as_server(state).edit().log_mut().answering {
+            *answering = Answering::default();
         }
     }
 
     /// Refuses to propose what would leave too few members that answer.
     pub(super) fn refuse_to_stop(state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        let mut server = as_server(state);
-        if !answering::to_refuse(&server).is_empty() {
-            answering::refuse(server.edit(), fx);
-        }
+        answering::refuse(as_server(state).edit(), fx);
     }
 
     /// Has what this server's own operator asks go to the member that leads, or else to all of them. The operator can ask nobody else.

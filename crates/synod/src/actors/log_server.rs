@@ -106,7 +106,7 @@ impl<'m> LogServer<'m> {
         loop {
             let before = as_server(state).log().next;
             sequence::advance((self.context.cluster, self.context.me), self.log, as_server(state), fx);
-            if as_server(state).log().next == before || !self.count_kept(state, before, fx) {
+            if !self.count_kept(state, before, fx) {
                 return;
             }
         }
@@ -264,8 +264,7 @@ impl<'m> LogServer<'m> {
                 } else {
                     self.catch_up(as_server(state).log(), fx);
                 }
-                self.ask_to_join(state, None, fx);
-                self.say_saved(state, fx);
+                self.remind(state, fx);
             }
             Timer::Snapshot => {
                 if let Some(truncate) = &self.log.truncate {
@@ -374,8 +373,8 @@ impl<'m> LogServer<'m> {
     fn send_on(&self, state: &mut Cow<'_, ProcessState>, client: Id, fx: &mut Effects) {
         let is_idle = as_proposer(state).phase == Phase::Idle;
         let otherwise = if self.context.cluster.election.is_none() {
-            // A tenant that a server does not follow may be gone.
-            as_server(state).log().tenant().filter(|tenant| *tenant != self.context.me && is_idle)
+            // It is another's. A tenant that a server does not follow may be gone.
+            as_server(state).log().tenant().filter(|_| is_idle)
         } else {
             Some(self.context.me).filter(|_| !is_idle)
         };

@@ -3,6 +3,7 @@
 mod changed;
 mod due;
 mod fence;
+mod following;
 mod guards;
 mod leading;
 mod lease;
