@@ -32,7 +32,8 @@ pub(super) struct Known {
 }
 
 impl LogServer<'_> {
-    /// True if a message is from a process that is no member any more and goes on as if it were one. It is told so.
+    /// True if a message is from a process that is no member any more and goes on as if it were one. It is told so. It may go on learning, which tells it
+    /// when it may be switched off.
     pub(super) fn refuses(
         &self,
         state: &mut Cow<'_, ProcessState>,
@@ -42,15 +43,8 @@ impl LogServer<'_> {
     ) -> bool {
         let server = as_server(state);
         let Some(membership) = server.log().replica.membership() else { return false };
-        let takes_part = matches!(
-            msg,
-            Msg::Prepare { .. }
-                | Msg::Accept { .. }
-                | Msg::Confirm { .. }
-                | Msg::CatchUp { .. }
-                | Msg::Fetch { .. }
-                | Msg::Relay { .. }
-        );
+        let takes_part =
+            matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. } | Msg::Confirm { .. } | Msg::Relay { .. });
         let refused = takes_part && src != self.context.me && membership.is_removed(src);
         if refused {
             fx.send(src, Msg::Removed { number: membership.number() });

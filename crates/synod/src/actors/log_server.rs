@@ -495,9 +495,10 @@ impl<'m> LogServer<'m> {
         }
     }
 
-    /// Asks the others what was chosen from the first unknown instance on, and again some time later.
+    /// Asks the others what was chosen from the first unknown instance on, and again some time later. One that was removed does so until it knows that it may
+    /// be switched off.
     fn catch_up(&self, log: &LogState, fx: &mut Effects) {
-        if self.log.catch_up.is_some() && log.removed.is_none() {
+        if self.log.catch_up.is_some() && !log.may_end(self.context.me) {
             fx.broadcast(&self.others_and_strangers(log), &Msg::CatchUp { from: log.next });
             self.watch_catch_up(fx);
         }

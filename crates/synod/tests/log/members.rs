@@ -434,6 +434,18 @@ fn members_may_go_once_the_others_have_on_their_disks_what_was_chosen_with_them(
     world.run();
     write_snapshots(&mut world);
     assert!(membership(&world, 1).may_go(), "{:?}", membership(&world, 1));
+    // So learns the one that was removed, though it was told that it is, and then it asks no more.
+    let may_end = |world: &World| world.server(0).log.as_ref().is_some_and(|log| log.may_end(0.into()));
+    world.tell(0, 1.into(), Msg::Removed { number: 2 });
+    assert!(!may_end(&world));
+    let mut asked = 0;
+    while world.timers[0].contains(&Timer::CatchUp) {
+        assert!(asked < 5, "it asks until it knows");
+        world.ring(0, Timer::CatchUp);
+        world.run();
+        asked += 1;
+    }
+    assert!(may_end(&world) && asked > 0);
     let tape = world.tape(1);
     world.states[0] = None;
     world.start(1);
