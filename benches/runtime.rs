@@ -118,6 +118,8 @@ fn wiring() -> Wiring {
         election: None,
         max_value: 64 << 10,
         log: None,
+        changing: None,
+        directory: None,
     }
 }
 

@@ -67,6 +67,8 @@ where
             election: None,
             max_value: 64 << 10,
             log: None,
+            changing: None,
+            directory: None,
         };
         Sim {
             world: World::new(seed),

@@ -230,6 +230,8 @@ fn wiring(size: usize, groups: usize) -> Wiring {
         }),
         max_value: log.longest_command(MAX_VALUE),
         log: Some((log, MAX_VALUE)),
+        changing: None,
+        directory: None,
     }
 }
 

@@ -42,9 +42,15 @@ pub(crate) fn is_of_a_peer(words: &[&str]) -> bool {
     }
 }
 
+/// True if a command is one by which a process speaks of itself, and not of the machine.
+pub fn is_of_a_member(command: &Value) -> bool {
+    let words = String::from_utf8_lossy(command.as_bytes()).into_owned();
+    is_of_a_peer(&words.split(' ').collect::<Vec<_>>())
+}
+
 impl Walk {
     /// Nothing is chosen. `None` if members do not change.
-    pub(crate) fn first(cluster: &Cluster) -> Option<Walk> {
+    pub fn first(cluster: &Cluster) -> Option<Walk> {
         let log = cluster.log.as_ref()?;
         let quorums = cluster.quorums.clone();
         let peers = cluster.acceptors.iter().map(|id| usize::from(*id)).collect();
@@ -63,7 +69,7 @@ impl Walk {
     }
 
     /// Goes on with the value of the next instance.
-    pub(crate) fn take(&mut self, value: &Value) {
+    pub fn take(&mut self, value: &Value) {
         let at = self.next;
         self.next = at.plus(1);
         for logged in synod::commands(value).iter().filter_map(LogEntry::read) {
@@ -189,6 +195,13 @@ impl Walk {
         let (governs, end) = (self.governing(next).0, next.plus(self.rules.alpha));
         let sets = self.sets[governs..].iter().take_while(|(from, _)| *from < end);
         sets.fold(AcceptorSet::EMPTY, |all, (_, set)| all.with(set.everyone()))
+    }
+
+    /// The walk as one knows it who looks at one instance alone: nothing changes there any more. `None`: what is chosen does not decide its members yet.
+    pub fn at(&self, instance: Instance) -> Option<Walk> {
+        self.known(instance)?;
+        let sets = vec![(Instance::FIRST, self.sets[self.governing(instance).0].1.clone())];
+        Some(Walk { sets, next: instance.plus(1), ..self.clone() })
     }
 
     /// The members of an instance, if what is chosen decides them.

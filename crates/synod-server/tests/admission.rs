@@ -44,6 +44,8 @@ impl Scene {
             election: Some(pace),
             max_value: 64 << 10,
             log: None,
+            changing: None,
+            directory: None,
         };
         let disks = IDS.map(|_| SimDisk::new()).to_vec();
         let mut scene = Scene { world: World::new(seed), disks, wiring, moved: BTreeMap::new() };
