@@ -3,6 +3,7 @@
 use crate::transport::Refused;
 
 /// Counts of a process's work and losses since it began.
+// Fields: one for each thing that is counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Events stepped through the actor.
