@@ -22,7 +22,6 @@ mod leading;
 mod liveness;
 mod local;
 mod mastered;
-mod members;
 mod observed;
 mod planted;
 mod product;

@@ -33,7 +33,6 @@ mod client;
 mod config;
 mod division;
 mod error;
-mod following;
 mod lengths;
 mod message;
 mod outcome;
@@ -45,7 +44,7 @@ mod tasks;
 mod watch;
 
 pub use client::{Client, Pending, lives};
-pub use config::{Changing, Config};
+pub use config::Config;
 pub use error::{Error, Full};
 pub use message::{Call, Message, Reading};
 pub use outcome::{Doubt, Outcome, Refusal};

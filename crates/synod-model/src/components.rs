@@ -50,9 +50,7 @@ impl Ghost {
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered
             | Happened::Counted { .. }
-            | Happened::Heeded { .. }
             | Happened::Changed(..)
-            | Happened::Relayed
             | Happened::Saved(..)
             | Happened::MayGo(_)
             | Happened::ToldRemoved

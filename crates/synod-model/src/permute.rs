@@ -215,7 +215,6 @@ impl Exchange {
             same @ (Evidence::ToldOfChange { .. }
             | Evidence::MayGo { .. }
             | Evidence::Counted { .. }
-            | Evidence::Heeded { .. }
             | Evidence::Rests { .. }
             | Evidence::Begun { .. }
             | Evidence::Told { .. }
@@ -266,9 +265,7 @@ impl Exchange {
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered
             | Happened::Counted { .. }
-            | Happened::Heeded { .. }
             | Happened::Changed(..)
-            | Happened::Relayed
             | Happened::Saved(..)
             | Happened::MayGo(_)
             | Happened::ToldRemoved

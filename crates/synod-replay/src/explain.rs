@@ -185,9 +185,7 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Beat(_)
         | Msg::Give { .. }
         | Msg::Yield { .. }
-        | Msg::Removed { .. }
-        | Msg::Relay { .. }
-        | Msg::Relayed { .. } => None,
+        | Msg::Removed { .. } => None,
     }
 }
 

@@ -157,9 +157,7 @@ pub(super) fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Beat(_)
         | Msg::Give { .. }
         | Msg::Yield { .. }
-        | Msg::Removed { .. }
-        | Msg::Relay { .. }
-        | Msg::Relayed { .. } => {}
+        | Msg::Removed { .. } => {}
     }
 }
 

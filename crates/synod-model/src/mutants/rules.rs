@@ -99,8 +99,6 @@ pub enum Rule {
     TakesAccepted,
     KeepsRight,
     ForgetsAnswers,
-    IgnoresBasis,
-    FillsNothing,
     SaysSaved,
     ReadsWithoutRight,
     KeepsConfirmations,

@@ -4,7 +4,6 @@ mod contract;
 mod fairness;
 mod first;
 mod groups;
-mod learning;
 mod local;
 mod recording;
 mod serving;
