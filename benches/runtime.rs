@@ -118,6 +118,8 @@ fn wiring() -> Wiring {
         election: None,
         max_value: 64 << 10,
         log: None,
+        changing: None,
+        directory: None,
     }
 }
 
@@ -169,6 +171,7 @@ fn settings(me: u64, places: &[Place], session: u8, standing: Standing, client: 
         cluster: 1,
         me,
         peers: peers.filter(|(id, _)| *id != me).collect(),
+        first: None,
         cluster_keys: (!client).then(|| Keys::single([1; 32])),
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,

@@ -118,6 +118,7 @@ impl Member {
                 me: 0,
                 peers: Vec::new(),
                 client_keys: Some(ClientKeys::single([2; 32], &keys)),
+                first: None,
                 cluster_keys: Some(keys),
                 datagram: 1200,
                 max_message: 4 << 20,

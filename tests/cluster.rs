@@ -49,24 +49,40 @@ impl Cluster {
 
     /// The same at another loopback address.
     pub(crate) fn at(ip: &str, members: usize, through_proxy: Option<u64>, more: &str) -> Cluster {
+        Cluster::laid_out((ip, members, members), through_proxy, more)
+    }
+
+    /// Lays out a cluster that begins with so many members, and the files of as many others as make so many. Clients know the first ones, and so do those that
+    /// come later, beside themselves.
+    pub(crate) fn changing(first: usize, all: usize, more: &str) -> Cluster {
+        let ids: Vec<String> = (0..first).map(|id| id.to_string()).collect();
+        let more = format!("{more}\n[members]\nfirst = [{}]\n", ids.join(", "));
+        Cluster::laid_out(("127.0.0.1", first, all), None, &more)
+    }
+
+    fn laid_out(
+        (ip, first, members): (&str, usize, usize),
+        through_proxy: Option<u64>,
+        more: &str,
+    ) -> Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let real = free_addresses(members, ip);
         let proxy = through_proxy.map(|seed| Proxy::between(&real, seed));
-        let write = |name: &str, address: &dyn Fn(usize) -> SocketAddr| {
+        let write = |name: &str, me: Option<usize>, address: &dyn Fn(usize) -> SocketAddr| {
             let mut text = format!(
                 "cluster = \"test\"\ncluster-key = \"cluster.key\"\nclient-key = \"client.key\"\nrecord = true\n{more}\n"
             );
-            for id in 0..members {
+            for id in (0..first).chain(me.filter(|me| *me >= first)) {
                 let _ = write!(text, "\n[[member]]\nid = {id}\naddress = \"{}\"\n", address(id));
             }
             let path = folder.path().join(name);
             fs::write(&path, text).expect("a file");
             path
         };
-        let clients = write("cluster.toml", &|id| real[id]);
+        let clients = write("cluster.toml", None, &|id| real[id]);
         let configs = (0..members).map(|me| {
             // A member listens at its own address and sends to the others' sides of the proxy.
-            write(&format!("member-{me}.toml"), &|id| match &proxy {
+            write(&format!("member-{me}.toml"), Some(me), &|id| match &proxy {
                 Some(proxy) if id != me => proxy.address(me, id),
                 _ => real[id],
             })
@@ -85,6 +101,11 @@ impl Cluster {
         let text = fs::read_to_string(path).expect("it was written");
         assert!(text.contains(from), "{from:?} stands in {text}");
         fs::write(path, text.replace(from, to)).expect("a file");
+    }
+
+    /// The configuration file of a member.
+    pub(crate) fn file(&self, id: usize) -> &Path {
+        &self.members[id].config
     }
 
     /// Starts a member.
@@ -329,6 +350,11 @@ pub(crate) fn client(config: &Config, timeout: Duration) -> Client {
     let mut settings = synod_client::Config::new(config.cluster.clone(), config.client_key.clone());
     settings.members = config.members.iter().map(|member| (member.id, member.address)).collect();
     settings.groups = config.groups;
+    settings.changing = config.changing.as_ref().map(|changing| synod_client::Changing {
+        first: changing.first.clone(),
+        lag: changing.lag,
+        alpha: config.log.alpha,
+    });
     (settings.max_key, settings.max_value) = (config.log.max_key, config.max_value);
     (settings.max_command, settings.datagram) = (config.longest_command(), config.datagram);
     Client::connect(&settings).expect("a client can be started").with_timeout(timeout)

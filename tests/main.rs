@@ -22,6 +22,7 @@ mod leading;
 mod liveness;
 mod local;
 mod mastered;
+mod members;
 mod observed;
 mod planted;
 mod product;

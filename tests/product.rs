@@ -29,6 +29,8 @@ fn wiring() -> Wiring {
         election: Some(Pace { beat: ms(20, 30), suspect: ms(120, 200), hold_off: ms(10, 20), doublings: 4 }),
         max_value: log.longest_command(1000),
         log: Some((log, 1000)),
+        changing: None,
+        directory: None,
     }
 }
 

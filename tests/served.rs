@@ -6,10 +6,10 @@ use std::time::Duration;
 use synod::{Cluster, Learning, Log, Pace, Process, Retry};
 use synod_model::timed::{Kind, Timed};
 use synod_model::{Layout, Model, catalogue};
-use synod_server::{LogSettings, MasterSettings, Wiring};
+use synod_server::{Changing, LogSettings, MasterSettings, Wiring};
 
-/// What the server's wiring makes use of. Whoever adds an option is asked here what it is, and by the test for its models.
-fn served() -> BTreeSet<&'static str> {
+/// The wirings that make use of all options: members that change are served with neither groups nor a master.
+fn wirings() -> [Wiring; 2] {
     let ms = Duration::from_millis(1)..Duration::from_millis(2);
     let pace = Pace { beat: ms.clone(), suspect: ms.clone(), hold_off: ms.clone(), doublings: 1 };
     let master = Some(MasterSettings { lease_ms: 1000, drift: 0 });
@@ -21,7 +21,21 @@ fn served() -> BTreeSet<&'static str> {
         election: Some(pace),
         max_value: 64 << 10,
         log,
+        changing: None,
+        directory: None,
     };
+    let changing = Wiring {
+        groups: 1,
+        log: Some((LogSettings::default(), 64 << 10)),
+        changing: Some(Changing { first: vec![1, 2, 3], lag: 9 }),
+        directory: Some(7),
+        ..wiring.clone()
+    };
+    [wiring, changing]
+}
+
+/// What a wiring makes use of. Whoever adds an option is asked here what it is, and by the test for its models.
+fn served(wiring: &Wiring) -> BTreeSet<&'static str> {
     let Cluster {
         acceptors,
         proposers: _,
@@ -39,7 +53,8 @@ fn served() -> BTreeSet<&'static str> {
         election,
     } = wiring.cluster();
     assert_eq!(acceptors, learners, "members are servers");
-    let Wiring { groups, members: _, retry: _, election: _, max_value: _, log: _ } = &wiring;
+    let Wiring { groups, members: _, retry: _, election: _, max_value: _, log: _, changing: _, directory: _ } =
+        wiring;
     let Process::Server { retry: Retry { on_nack, after, doublings: _ }, .. } = wiring.server(1) else {
         panic!("a member is a server")
     };
@@ -103,6 +118,7 @@ fn modelled(model: &Model) -> BTreeSet<&'static str> {
             log.and_then(|log| log.truncate.as_ref()).is_some_and(|truncate| truncate.ahead > 1),
             "several chunks at a time",
         ),
+        (log.is_some_and(|log| log.members.is_some()), "members that change"),
         (log.is_some() || instances.len() > 1, "many instances"),
         (model.file.faults.as_ref().is_some_and(|faults| faults.crash.is_some()), "a crash"),
     ];
@@ -143,8 +159,6 @@ const PRODUCTS: [(&str, &str, &str); 1] =
 
 #[test]
 fn each_option_that_is_served_is_modelled_together_with_each_other() {
-    let options = served();
-    assert!(options.len() >= 12, "{options:?}");
     let catalogue = catalogue();
     let untimed = catalogue
         .iter()
@@ -158,23 +172,28 @@ fn each_option_that_is_served_is_modelled_together_with_each_other() {
         .filter_map(|model| model.timed.as_ref())
         .map(timed);
     let models: Vec<BTreeSet<&str>> = untimed.chain(with_time).collect();
+    let all: BTreeSet<&str> = wirings().iter().flat_map(served).collect();
     for (option, file, test) in PRODUCTS {
-        assert!(options.contains(option) && file.contains(test), "{option}");
+        assert!(all.contains(option) && file.contains(test), "{option}");
     }
-    let options: BTreeSet<&str> =
-        options.into_iter().filter(|option| PRODUCTS.iter().all(|(product, ..)| product != option)).collect();
-    for one in &options {
-        for other in options.iter().filter(|other| *other > one) {
-            let is_paired = models.iter().any(|model| model.contains(one) && model.contains(other));
-            let is_left_out = *one == "a master" && UNPAIRED.contains(other);
-            assert!(
-                is_paired || is_left_out,
-                "no model that holds has both: {one}; {other}. Add one to models/served"
-            );
-            assert!(
-                !(is_paired && is_left_out),
-                "a model has {one} and {other}: take the pair out of UNPAIRED"
-            );
+    for wiring in wirings() {
+        let options = served(&wiring);
+        assert!(options.len() >= 12, "{options:?}");
+        let is_product = |option: &str| PRODUCTS.iter().any(|(product, ..)| *product == option);
+        let options: BTreeSet<&str> = options.into_iter().filter(|option| !is_product(option)).collect();
+        for one in &options {
+            for other in options.iter().filter(|other| *other > one) {
+                let is_paired = models.iter().any(|model| model.contains(one) && model.contains(other));
+                let is_left_out = *one == "a master" && UNPAIRED.contains(other);
+                assert!(
+                    is_paired || is_left_out,
+                    "no model that holds has both: {one}; {other}. Add one to models/served"
+                );
+                assert!(
+                    !(is_paired && is_left_out),
+                    "a model has {one} and {other}: take the pair out of UNPAIRED"
+                );
+            }
         }
     }
 }

@@ -67,6 +67,8 @@ where
             election: None,
             max_value: 64 << 10,
             log: None,
+            changing: None,
+            directory: None,
         };
         Sim {
             world: World::new(seed),
@@ -94,6 +96,7 @@ where
             cluster: CLUSTER,
             me,
             peers: peers.map(|place| (place as u64, address(place))).collect(),
+            first: None,
             cluster_keys: (!client).then(|| Keys::single([1; 32])),
             client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
             datagram: 1200,

@@ -53,8 +53,8 @@ impl Load {
         Load { histories, stop, clients }
     }
 
-    /// Ends the clients, reads everything once more, and has it judged.
-    fn end(self, cluster: &mut Cluster) -> String {
+    /// Ends the clients, reads everything once more, and has it judged. All is there at each member of the configuration.
+    pub(crate) fn end(self, cluster: &mut Cluster) -> String {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().expect("a client found something wrong");

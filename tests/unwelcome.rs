@@ -58,6 +58,7 @@ pub(crate) fn raw_in_groups(
         cluster: config.tag(),
         me: FIRST_CLIENT | rng.u64(..),
         peers: config.members.iter().map(|member| (member.id, member.address)).collect(),
+        first: None,
         cluster_keys: None,
         client_keys: Some(ClientKeys::load(&config.client_key).expect("a key")),
         datagram: config.datagram,

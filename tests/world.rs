@@ -230,6 +230,8 @@ fn wiring(size: usize, groups: usize) -> Wiring {
         }),
         max_value: log.longest_command(MAX_VALUE),
         log: Some((log, MAX_VALUE)),
+        changing: None,
+        directory: None,
     }
 }
 
@@ -278,6 +280,7 @@ impl Cluster {
             cluster: CLUSTER,
             me,
             peers: peers.map(|place| (place as u64, address(place))).collect(),
+            first: None,
             cluster_keys: (!is_client).then(|| Keys::single([1; 32])),
             client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
             datagram: 1200,

@@ -1,5 +1,7 @@
 //! The rule of which peers must have answered before a member takes part.
 
+use crate::answer::Answer;
+use crate::changing::{Changing, Members, Until};
 use crate::standing::{Known, Lack, Mine, Standing};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,16 +16,18 @@ pub enum Admission {
         /// The number of them that must still answer.
         needed: usize,
     },
+    /// It learns what is chosen and takes no other part, in a cluster whose members change.
+    Learns(Until),
     /// It takes part.
     Admitted,
-    /// It must not take part: a peer knows what its disk does not have.
+    /// It must not take part: a peer, or the log, knows what its disk does not have.
     Abstains(Reason),
 }
 
 /// The reason why a member must not take part, and the peer that gives it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason {
-    /// The peer that knows better.
+    /// The peer that knows better; the member itself if it knows so from the log.
     pub peer: u64,
     /// The knowledge of that peer.
     pub known: Known,
@@ -37,6 +41,20 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Reason { peer, known, mine, lack } = self;
         let Known { boot, saves, .. } = known;
+        if *lack == Lack::Joined {
+            return write!(
+                f,
+                "the log says that another data directory joined as member {peer}: this one would forget what was promised with it. A \
+                 new data directory needs another id"
+            );
+        }
+        if let Lack::Begun { number } = lack {
+            return write!(
+                f,
+                "member {peer} has executed the changes of members up to number {number}, so every member of the beginning has taken part long \
+                 ago. This data directory is new: it would forget what was promised with another. A new data directory needs another id"
+            );
+        }
         if *lack == Lack::Directory {
             return write!(
                 f,
@@ -49,21 +67,10 @@ impl fmt::Display for Reason {
             Lack::Start => write!(f, "it is at start {} only", mine.boot)?,
             Lack::Process => write!(f, "its start {boot} was another")?,
             Lack::Saves { had } => write!(f, "it had {had} when that start was over")?,
-            Lack::Directory => {}
+            Lack::Directory | Lack::Joined | Lack::Begun { .. } => {}
         }
         f.write_str(": it is an older copy, or has lost its end, and would forget what was promised since")
     }
-}
-
-/// The answer of a peer about this member, once the peer has closed every session with an earlier start of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Answer {
-    /// The peer's knowledge of this member: the most it ever heard, durable or not.
-    pub known: Option<Known>,
-    /// True if this member's directory is durably recorded there.
-    pub recorded: bool,
-    /// True if the peer's own directory has ever been admitted.
-    pub admitted: bool,
 }
 
 /// Gathers the answers of peers after a start.
@@ -74,22 +81,52 @@ pub struct Admittance {
     heard: BTreeMap<u64, Option<Answer>>,
     admitted: bool,
     against: Option<Reason>,
+    /// The rest of the rule where members change.
+    changing: Option<Changing>,
 }
 
 impl Admittance {
     /// `mine` is the disk's account after this start was counted durably. `peers` are all other members.
     pub fn new(mine: Mine, peers: impl Iterator<Item = u64>) -> Admittance {
-        Admittance { mine, heard: peers.map(|peer| (peer, None)).collect(), admitted: false, against: None }
+        let heard = peers.map(|peer| (peer, None)).collect();
+        Admittance { mine, heard, admitted: false, against: None, changing: None }
+    }
+
+    /// As [`Admittance::new`], for member `me` of a cluster that began with the members `first` and changes them.
+    pub fn changing(mine: Mine, me: u64, first: impl Iterator<Item = u64>) -> Admittance {
+        let changing = Changing { me, first: first.collect(), members: None };
+        let others: Vec<u64> = changing.first.iter().copied().filter(|id| *id != me).collect();
+        Admittance { changing: Some(changing), ..Admittance::new(mine, others.into_iter()) }
+    }
+
+    /// Takes note of the members as they follow from what this server has executed. Where members are fixed this says nothing.
+    pub fn configure(&mut self, members: Members) {
+        if let Some(changing) = &mut self.changing {
+            changing.members = Some(members);
+        }
     }
 
     /// Takes an answer to this very start. So many `saves` are durable by now.
     pub fn hear(&mut self, peer: u64, answer: Answer, saves: u64) {
-        let Some(heard) = self.heard.get_mut(&peer) else { return };
-        *heard = Some(answer);
+        match self.heard.get_mut(&peer) {
+            Some(heard) => *heard = Some(answer),
+            // Where members change, whoever answers may know better.
+            None if self.changing.is_some() => drop(self.heard.insert(peer, Some(answer))),
+            None => return,
+        }
         let Some(known) = answer.known else { return };
         if let Some(lack) = self.mine.lacks(&known, saves) {
             self.against.get_or_insert(Reason { peer, known, mine: self.mine.standing(saves), lack });
         }
+    }
+
+    /// True if a process that only learns may tell others what was chosen, as far as its own disk has it or it has learned it. A directory that was
+    /// never admitted has nothing of that kind to tell. One that is a whole configuration may choose alone what it has forgotten to have chosen otherwise.
+    pub fn may_teach(&self) -> bool {
+        let members = self.changing.as_ref().and_then(|it| Some((it.me, it.members.as_ref()?)));
+        let is_alone =
+            |(me, members): (u64, &Members)| members.configurations.iter().any(|ids| ids.iter().eq([&me]));
+        self.mine.admitted && members.is_some_and(|it| !is_alone(it))
     }
 
     /// The verdict on the answers so far. Once admitted, a member takes part until a peer knows better.
@@ -100,6 +137,22 @@ impl Admittance {
         if self.admitted {
             return Admission::Admitted;
         }
+        if let Some(changing) = &self.changing {
+            if let Some(disk) = changing.other_directory(&self.mine) {
+                let (peer, mine) = (changing.me, self.mine.standing(0));
+                let known = Known { disk, ..Known::default() };
+                return Admission::Abstains(Reason { peer, known, mine, lack: Lack::Joined });
+            }
+            if !changing.is_beginning(&self.mine) {
+                let lacks = changing.lacks(&self.heard);
+                self.admitted = lacks.is_none();
+                return lacks.map_or(Admission::Admitted, Admission::Learns);
+            }
+            if let Some((peer, number)) = changing.has_begun(&self.heard) {
+                let (known, mine) = (Known::default(), self.mine.standing(0));
+                return Admission::Abstains(Reason { peer, known, mine, lack: Lack::Begun { number } });
+            }
+        }
         let counts = |answer: &Option<Answer>| match answer {
             // Any one peer alone may have heard the predecessor of a new directory, and no directory after this one may go
             // unheard. So each peer must first have this one on its disk.
@@ -108,9 +161,11 @@ impl Admittance {
             Some(answer) => answer.admitted,
             None => false,
         };
-        let silent: Vec<u64> =
-            self.heard.iter().filter(|(_, answer)| !counts(answer)).map(|(peer, _)| *peer).collect();
-        let members = self.heard.len() + 1;
+        let is_asked =
+            |peer: &u64| self.changing.as_ref().is_none_or(|changing| changing.first.contains(peer));
+        let asked = || self.heard.iter().filter(|(peer, _)| is_asked(peer));
+        let silent: Vec<u64> = asked().filter(|(_, answer)| !counts(answer)).map(|(peer, _)| *peer).collect();
+        let members = asked().count() + 1;
         let enough = if self.mine.admitted { members / 2 + 1 } else { members };
         let answered = members - silent.len();
         if answered >= enough {
@@ -136,7 +191,7 @@ mod tests {
     const KNOWN: Known = Known { disk: 7, boot: 1, nonce: 1, saves: 100 };
 
     fn says(known: Option<Known>, recorded: bool, admitted: bool) -> Answer {
-        Answer { known, recorded, admitted }
+        Answer { known, recorded, admitted, number: 0 }
     }
 
     #[test]

@@ -9,11 +9,15 @@
 //! `models/admission` call the same functions. `proofs-notes/disks.md` says what follows from them, and what does not.
 
 mod admittance;
+mod answer;
+mod changing;
 mod memory;
 mod order;
 mod standing;
 
-pub use admittance::{Admission, Admittance, Answer, Reason};
+pub use admittance::{Admission, Admittance, Reason};
+pub use answer::Answer;
+pub use changing::{Members, Until};
 pub use memory::Memory;
 pub use order::{Order, Owed, Rests};
 pub use standing::{Begun, Known, Lack, MOST_STARTS, Mine, Standing};

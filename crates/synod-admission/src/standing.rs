@@ -94,6 +94,13 @@ pub struct Mine {
 pub enum Lack {
     /// The peer knows another data directory of this member.
     Directory,
+    /// The log says that another data directory joined under this member's id.
+    Joined,
+    /// The peer has executed changes of members, and no member of the beginning that has knows this directory, which was never admitted.
+    Begun {
+        /// The number of the last one.
+        number: u64,
+    },
     /// The peer knows a later start.
     Start,
     /// Another process made the start of that number, on another copy of the directory.

@@ -1,6 +1,7 @@
 //! What can be asked of the command.
 
 use crate::client::args as client;
+use crate::operator::args as operator;
 use crate::which::Where;
 use crate::words;
 use bytesize::ByteSize;
@@ -61,6 +62,8 @@ pub enum Command {
     Cluster(Cluster),
     /// Says how the members of a cluster are
     Status(Status),
+    /// Lists the members of a cluster, and changes them
+    Member(operator::Member),
     /// Stores a value
     Put(client::Put),
     /// Prints the value of a key

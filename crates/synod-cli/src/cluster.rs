@@ -38,6 +38,8 @@ struct Member {
     /// The pause before the next start, and its moment while there is no process.
     pause: Duration,
     again: Instant,
+    /// True if it was removed from the cluster: then it is not started again.
+    is_removed: bool,
 }
 
 /// Runs the command until Ctrl-C.
@@ -149,7 +151,7 @@ fn told(members: &[Member], file: &Path, data: Option<&Path>, config: &Config) -
 impl Member {
     fn new(id: u64, address: SocketAddr) -> Self {
         let now = Instant::now();
-        Self { id, address, running: None, started: now, pause: FIRST_PAUSE, again: now }
+        Self { id, address, running: None, started: now, pause: FIRST_PAUSE, again: now, is_removed: false }
     }
 
     fn start(&mut self, file: &Path) -> io::Result<()> {
@@ -169,11 +171,16 @@ impl Member {
     fn look(&mut self, file: &Path) {
         let ended = match &mut self.running {
             Some(child) => child.try_wait().ok().flatten(),
+            None if self.is_removed => None,
             None if Instant::now() >= self.again => return self.start_again(file),
             None => None,
         };
         if let Some(status) = ended {
             self.running = None;
+            if status.code() == Some(i32::from(crate::status::REMOVED)) {
+                self.is_removed = true;
+                return self.tell(DIM, "was removed from the cluster, and is not started again");
+            }
             self.pause = if self.started.elapsed() >= STEADY { FIRST_PAUSE } else { self.pause };
             self.wait(&how(status));
         }

@@ -15,6 +15,7 @@ mod list;
 mod log;
 mod members;
 mod memory;
+mod operator;
 mod output;
 mod progress;
 mod report;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Cluster(args) => cluster::run(&args),
         Command::Status(args) => members::run(&args),
+        Command::Member(args) => operator::run(&args),
         Command::Put(args) => client::put(&args),
         Command::Get(args) => client::get(&args),
         Command::Cas(args) => client::cas(&args),

@@ -5,7 +5,8 @@ use crate::output::{DIM, GREEN, RED, YELLOW, bytes, grouped, line, paint};
 use crate::status::{OK, UNUSABLE};
 use crate::words;
 use serde_json::json;
-use synod_server::status::{PeerTold, Role, Status, StoreTold};
+use std::fmt::Write;
+use synod_server::status::{PeerTold, Role, Standing, Status, StoreTold};
 use synod_status::{Told, ask_all};
 
 /// The milliseconds within which a peer was heard lately. Members greet each other every second even if they have nothing else to say.
@@ -137,6 +138,28 @@ fn details(status: &Status) {
     if let Some(master) = status.master.filter(|master| master.here) {
         let (token, since) = (grouped(master.token), grouped(master.since));
         lines.push(format!("is master: token {token}, since instance {since}, lease {} ms", master.lease_ms));
+    }
+    if let Some(told) = &status.membership {
+        let of = |standing| -> Vec<String> {
+            let such = told.all.iter().filter(|member| member.standing == standing);
+            such.map(|member| member.id.to_string()).collect()
+        };
+        let mut text = format!(
+            "configuration {} from instance {}: members {}",
+            told.number,
+            grouped(told.from),
+            of(Standing::Member).join(", ")
+        );
+        for (standing, words) in [(Standing::Leaving, "leaving"), (Standing::Learner, "to join")] {
+            let ids = of(standing);
+            if !ids.is_empty() {
+                let _ = write!(text, "; {words}: {}", ids.join(", "));
+            }
+        }
+        if told.number > 0 && !told.may_go {
+            text.push_str("; members that were removed must go on");
+        }
+        lines.push(text);
     }
     if status.work.told_busy > 0 {
         lines.push(format!("told clients {} times that it is busy", grouped(status.work.told_busy)));

@@ -13,7 +13,7 @@ use synod_runtime::refusal::{LOST, ids};
 use synod_runtime::transport::Dropped;
 use synod_runtime::wire::Waker;
 use synod_server::status::Board;
-use synod_server::{Config, Notice, Orders};
+use synod_server::{Config, Ended, Notice, Orders};
 use zeroize::Zeroizing;
 
 /// The configuration file of an example, with comments.
@@ -43,7 +43,7 @@ fn serve(args: &Serve, id: u64) -> Result<u8, String> {
     let mut unheard = None;
     let http = synod_status::serve(&config, id, &board).map_err(|error| error.to_string())?;
     let redis = synod_redis::serve(&config, id)?;
-    let (counts, datagrams) = synod_server::run(
+    let ended = synod_server::run(
         &config,
         id,
         &orders,
@@ -69,6 +69,7 @@ fn serve(args: &Serve, id: u64) -> Result<u8, String> {
     if let Some(error) = unheard {
         return Err(format!("signals could not be caught: {error}"));
     }
+    let Ended { counts, datagrams, is_removed } = ended;
     let dropped: Vec<String> = Dropped::ALL
         .iter()
         .filter(|why| datagrams.dropped(**why) > 0)
@@ -85,6 +86,19 @@ fn serve(args: &Serve, id: u64) -> Result<u8, String> {
         grouped(counts.flushes)
     );
     say(id, &text);
+    if is_removed {
+        let is_first = config.changing.as_ref().is_some_and(|changing| changing.first.contains(&id));
+        let directory = if is_first {
+            "Keep its data directory, or take its table out of every file: with a new directory, members of `first` would begin the cluster anew"
+        } else {
+            "Its data directory may go"
+        };
+        tracing::warn!(
+            member = id,
+            "was removed, and the others need nothing of it any more; its id is not used again. {directory}"
+        );
+        return Ok(crate::status::REMOVED);
+    }
     Ok(crate::status::OK)
 }
 
@@ -114,6 +128,7 @@ fn tell(id: u64, notice: &Notice) {
                 ids(silent)
             );
         }
+        Notice::Learns(until) => say(id, &format!("learns, and takes no other part until {until}")),
         Notice::TakesPart => say(id, "takes part"),
         Notice::Leads { group: None, round } => tracing::info!(member = id, round, "leads in round {round}"),
         Notice::Leads { group: Some(group), round } => {
@@ -122,8 +137,8 @@ fn tell(id: u64, notice: &Notice) {
         Notice::Abstains(reason) => tracing::error!(member = id, "abstains: {reason}; {LOST}"),
         Notice::OtherMembers { from, theirs, ours } => tracing::error!(
             member = id,
-            "does not talk with member {from}: the members are {} there and {} here. Changing them is not possible yet; start each \
-             with those that its data directory was made for",
+            "does not talk with member {from}: the members are {} there and {} here. Start each with those that its data directory was made for; \
+             members change only where the cluster was made with [members]",
             ids(theirs),
             ids(ours)
         ),
@@ -137,6 +152,18 @@ fn tell(id: u64, notice: &Notice) {
         Notice::NoLease => tracing::warn!(
             member = id,
             "has no lease in its configuration, and others take mastership: it will end if it is elected. Set `lease` in [master] as at the other members"
+        ),
+        Notice::Members { number, from, members, learners } => {
+            let learn = match learners.as_slice() {
+                [] => String::new(),
+                learners => format!("; to join: {}", ids(learners)),
+            };
+            let (members, from) = (ids(members), grouped(*from));
+            say(id, &format!("configuration {number} from instance {from}: members {members}{learn}"));
+        }
+        Notice::Moved { given, here } => tracing::warn!(
+            member = id,
+            "listens at {here}, and the log has {given} for it; tell the others with `synod member set-address {id} {here}`"
         ),
         Notice::KeysKept(error) => tracing::error!(member = id, "keeps its old keys: {error}"),
     }

@@ -8,3 +8,5 @@ pub const FAILED: u8 = 1;
 pub const UNUSABLE: u8 = 2;
 /// Time or memory ran out before a verdict.
 pub const INCOMPLETE: u8 = 3;
+/// The member that was run was removed from its cluster.
+pub const REMOVED: u8 = 4;

@@ -5,12 +5,24 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 use synod_groups::MOST_GROUPS;
+use synod_runtime::groups;
 use synod_runtime::transport::LONG_MESSAGE;
 
 /// The bytes that a command has beside two keys and their values.
 const COMMAND: usize = 96;
 /// The bytes that a message has beside the command in it, at most.
 const MESSAGE: usize = 64;
+
+/// The rule by which the members of a cluster change, as its configuration has it. Members of a cluster with another one do not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changing {
+    /// The ids of the members with which the cluster began, in ascending order.
+    pub first: Vec<u64>,
+    /// The most instances that a new member may be behind when it joins.
+    pub lag: u64,
+    /// The number of instances that may be under way at a time: `alpha` in the table `[log]`.
+    pub alpha: u64,
+}
 
 /// The settings of a client. All but the members and the key have defaults, which are those of a cluster's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +33,8 @@ pub struct Config {
     pub client_key: PathBuf,
     /// The members' ids, which are below 65,536, and their addresses. All addresses are IPv4, or all are IPv6.
     pub members: Vec<(u64, SocketAddr)>,
+    /// The rule by which members change, if they do. Then `members` are some at which the cluster is found at first.
+    pub changing: Option<Changing>,
     /// The number of groups among which the cluster divides keys, from 1 to 64. Members of a cluster with another number do not answer.
     pub groups: usize,
     /// The longest key, and the longest name of a lock or its owner, that the cluster takes, in bytes.
@@ -47,6 +61,7 @@ impl Config {
             cluster: cluster.into(),
             client_key: client_key.into(),
             members: Vec::new(),
+            changing: None,
             groups: 1,
             max_key: 1024,
             max_value: 64 << 10,
@@ -77,7 +92,11 @@ impl Config {
 
     /// The number that stands for the cluster in datagrams.
     pub(crate) fn tag(&self) -> u64 {
-        synod_runtime::groups::cluster_tag(&self.cluster, self.groups)
+        let tag = groups::cluster_tag(&self.cluster, self.groups);
+        match &self.changing {
+            None => tag,
+            Some(Changing { first, lag, alpha }) => groups::changing_tag(tag, first, *lag, *alpha),
+        }
     }
 
     /// The complaint about settings under which no client can run.

@@ -33,6 +33,7 @@ mod client;
 mod config;
 mod division;
 mod error;
+mod following;
 mod lengths;
 mod message;
 mod outcome;
@@ -44,7 +45,7 @@ mod tasks;
 mod watch;
 
 pub use client::{Client, Pending, lives};
-pub use config::Config;
+pub use config::{Changing, Config};
 pub use error::{Error, Full};
 pub use message::{Call, Message, Reading};
 pub use outcome::{Doubt, Outcome, Refusal};

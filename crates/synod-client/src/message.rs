@@ -1,6 +1,7 @@
 //! The messages of a client: those of the protocol, and the application's calls, which no datagram can bring.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use stateright::actor::Id;
 use synod::Msg;
 
 /// A message that a client hears.
@@ -42,6 +43,11 @@ pub enum Call<C> {
     Taken {
         /// The number.
         outcomes: u64,
+    },
+    /// These are the members now, in the order in which they are to be asked.
+    Members {
+        /// The members. None: those with which the client began.
+        members: Vec<Id>,
     },
     /// The application makes no more calls. The session can be closed.
     Finish,

@@ -10,6 +10,7 @@
 use crate::config::Config;
 use crate::division::{Then, To, divide};
 use crate::error::Error;
+use crate::following::Following;
 use crate::lengths::Longest;
 use crate::message::{Call, Message, Reading};
 use crate::outcome::{Outcome, Refusal};
@@ -321,6 +322,7 @@ fn node(config: &Config) -> Result<UdpClient, Error> {
         cluster: config.tag(),
         me: id,
         peers: config.members.clone(),
+        first: None,
         cluster_keys: None,
         client_keys: Some(ClientKeys::load(&config.client_key).map_err(stopped)?),
         datagram: config.datagram,
@@ -348,7 +350,7 @@ struct Open {
 /// The loop.
 struct Turning {
     node: UdpClient,
-    members: Vec<u64>,
+    members: Following,
     /// Calls that the actor does not have yet, oldest first.
     new: VecDeque<Asked>,
     /// The number of the next call.
@@ -363,7 +365,7 @@ impl Turning {
     fn new(config: &Config) -> Result<Turning, Error> {
         Ok(Turning {
             node: node(config)?,
-            members: config.members.iter().map(|(id, _)| *id).collect(),
+            members: Following::new(config),
             new: VecDeque::new(),
             next: 0,
             open: HashMap::new(),
@@ -430,7 +432,25 @@ impl Turning {
         };
         self.node.turn(until.min(most)).map_err(|stopped| format!("the client had to stop: {stopped}"))?;
         self.take_outcomes();
+        self.follow();
         Ok(true)
+    }
+
+    /// Goes over to the members that there are now, if a member has told of others.
+    fn follow(&mut self) {
+        let Some(listed) = self.node.transport().listed() else { return };
+        let listed = self.members.is_news(listed).then(|| listed.to_vec());
+        let groups = (0..=u8::MAX).take(self.taken.len());
+        let is_lost = groups.clone().any(|group| self.state(group).is_some_and(ClientState::is_lost));
+        if let Some(peers) = self.members.follow(listed, is_lost) {
+            self.node.set_peers(&peers);
+        }
+        if self.members.is_due {
+            let members: Vec<Id> = self.members.ids().map(|id| Id::from(id as usize)).collect();
+            let mut told = groups.map(|group| self.tell(group, Call::Members { members: members.clone() }));
+            // Told twice, an actor does nothing.
+            self.members.is_due = !told.all(|is_told| is_told);
+        }
     }
 
     /// Tells the actor something. False if too much is waiting already.
@@ -513,7 +533,7 @@ impl Turning {
     /// True if no member answers at all.
     fn is_alone(&mut self) -> bool {
         let transport = self.node.transport();
-        !self.members.iter().any(|member| transport.connected(*member))
+        !self.members.ids().any(|member| transport.connected(member))
     }
 
     /// Gives all calls an outcome, and has the session closed.

@@ -199,7 +199,7 @@ pub const CLAIMS: [Claim; 18] = [
     Claim {
         name: "M2",
         source: "PMS §3",
-        says: "A vote counts only from a member of its instance, and members are what the chosen changes below say.",
+        says: "A vote counts only from a member of its instance, a promise or confirmation from one in force, and members are what the chosen changes below say.",
         judge: m2,
         about: "members change, and a vote was counted",
         premise: "premise of M2",
@@ -512,9 +512,18 @@ pub fn m1(_: &Quorums, history: &History) -> Result<(), String> {
     Ok(())
 }
 
-/// M2 (PMS §3, last paragraph): nobody votes in an instance but its members, and those follow from what is chosen alpha or more below.
+/// M2 (PMS §3, last paragraph): nobody votes in an instance but its members, and those follow from what is chosen alpha or more below. Nobody promises or confirms
+/// but members that are in force for the one who counts it.
 pub fn m2(_: &Quorums, history: &History) -> Result<(), String> {
     for evidence in &history.evidence {
+        if let Evidence::Heeded { next, acceptor, members } = evidence
+            && !members.contains(*acceptor)
+        {
+            let who: synod::AcceptorSet = [*acceptor].into_iter().collect();
+            return Err(format!(
+                "{who:?} was counted as promising or confirming from {next:?} on, where the members in force are {members:?}"
+            ));
+        }
         let Evidence::Counted { instance, by, members, .. } = evidence else { continue };
         match members {
             None => {

@@ -50,7 +50,9 @@ impl Ghost {
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered
             | Happened::Counted { .. }
+            | Happened::Heeded { .. }
             | Happened::Changed(..)
+            | Happened::Relayed
             | Happened::Saved(..)
             | Happened::MayGo(_)
             | Happened::ToldRemoved

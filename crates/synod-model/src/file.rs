@@ -280,6 +280,13 @@ pub struct MembersFile {
     pub first: usize,
     /// The most instances that one may be behind that joins.
     pub lag: u64,
+    /// True if each server has an operator of its own: the first who asks for a change is the first server's, and so on. A server relays what its own one
+    /// asks to the server that leads.
+    #[serde(default)]
+    pub relays: bool,
+    /// True if each server names a data directory when it wishes to join: the one with its number.
+    #[serde(default)]
+    pub directories: bool,
 }
 
 /// When servers take snapshots.

@@ -76,8 +76,17 @@ pub enum Happened {
         /// True if it takes the value for chosen.
         decides: bool,
     },
+    /// A server counted a promise or a confirmation, where members change.
+    Heeded {
+        /// The first instance that it had not executed.
+        next: Instance,
+        /// The acceptor.
+        acceptor: usize,
+    },
     /// Somebody was told what became of a change of members: the call, and what was said.
     Changed(Asked, Value),
+    /// A server sent on what its own operator asks.
+    Relayed,
     /// A server, by its id, has all on its disk that was chosen below an instance.
     Saved(usize, Instance),
     /// A server came to know that members may go which the configuration with this number does not count.
@@ -117,7 +126,9 @@ impl Happened {
             | Happened::Restored
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered
+            | Happened::Heeded { .. }
             | Happened::Changed(..)
+            | Happened::Relayed
             | Happened::Saved(..)
             | Happened::MayGo(_)
             | Happened::ToldRemoved
@@ -232,6 +243,15 @@ pub enum Evidence {
         members: Option<AcceptorSet>,
         /// True if it takes the value for chosen, and they are no quorum of those members.
         falls_short: bool,
+    },
+    /// A server counted a promise or a confirmation, where members change.
+    Heeded {
+        /// The first instance that it had not executed.
+        next: Instance,
+        /// The acceptor.
+        acceptor: usize,
+        /// The members that are in force for one that has executed so much.
+        members: AcceptorSet,
     },
     /// A leader issued a proposal, where members change.
     Rests {
@@ -361,7 +381,9 @@ impl History {
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered
             | Happened::Counted { .. }
+            | Happened::Heeded { .. }
             | Happened::Changed(..)
+            | Happened::Relayed
             | Happened::MayGo(_)
             | Happened::ToldRemoved
             | Happened::SteppedDown

@@ -60,3 +60,4 @@ pub use plain::plain;
 pub use run::{Replay, check, checkpoint_file, replay};
 pub use sequential::{Asked, Holds, Sequential, Told};
 pub use verdict::Verdict;
+pub use walk::{Walk, is_of_a_member};

@@ -28,6 +28,7 @@ use crate::liveness_file::LivenessFile;
 use crate::merged;
 use crate::observer::{Ghost, Inside};
 use crate::rings::Rings;
+use crate::walk::Walk;
 use stateright::actor::Id;
 use std::sync::Arc;
 use synod::{Ask, Ballot, Beat, Cluster, Msg, Phase, ProposerState};
@@ -36,11 +37,12 @@ use synod_explore::{Action, Local, State, Subject, System};
 use toml::Spanned;
 
 /// The properties that must come about, from every reachable state on.
-pub const COMES_ABOUT: [(&str, &str); 4] = [
+pub const COMES_ABOUT: [(&str, &str); 5] = [
     ("chosen", "eventually chosen"),
     ("learned", "eventually learned by all"),
     ("led", "in the end one leads, for ever"),
     ("answered", "eventually all are answered"),
+    ("governed", "eventually a change of members governs"),
 ];
 
 /// The meaning of a `[liveness]` section.
@@ -91,12 +93,19 @@ pub(crate) fn admit(
         Some((_, property)) => Ok(*property),
         None => judge.error(
             given.properties.span(),
-            format!("no such property: {name:?}; there are chosen, learned, led, answered"),
+            format!("no such property: {name:?}; there are chosen, learned, led, answered, governed"),
         ),
     };
     let properties: Vec<_> = given.properties.get_ref().iter().map(property).collect::<Result<_, _>>()?;
     if properties.is_empty() {
-        return judge.error(place, "properties: name at least one of chosen, learned, led, answered");
+        return judge
+            .error(place, "properties: name at least one of chosen, learned, led, answered, governed");
+    }
+    if properties.contains(&COMES_ABOUT[4].1)
+        && file.log.as_ref().is_none_or(|log| log.get_ref().members.is_none())
+    {
+        return judge
+            .error(place, "governed: members do not change in this system; say how with members in [log]");
     }
     if properties.contains(&COMES_ABOUT[1].1) && cluster.learners.is_empty() {
         return judge.error(place, "learned: there is no learner in this system");
@@ -196,6 +205,8 @@ fn kind(msg: &Msg) -> &'static str {
         Msg::Give { .. } => "Give",
         Msg::Yield { .. } => "Yield",
         Msg::Removed { .. } => "Removed",
+        Msg::Relay { .. } => "Relay",
+        Msg::Relayed { .. } => "Relayed",
     }
 }
 
@@ -255,6 +266,13 @@ fn begun_by_another(note: &Note, number: u16) -> bool {
     note.iter().any(|happened| matches!(happened, Happened::Begun(ballot) if ballot.proposer != number))
 }
 
+/// True if something else than the first members governs: all is chosen below the first instance of other ones.
+fn a_change_governs(history: &crate::History) -> bool {
+    let last =
+        |walk: &Walk| walk.sets.len() > 1 && walk.sets.last().is_some_and(|(from, _)| *from <= walk.next);
+    history.members.as_ref().is_some_and(last)
+}
+
 impl Progress {
     /// True if the only property is that clients are answered.
     pub(crate) fn asks_for_answers_alone(&self) -> bool {
@@ -302,6 +320,11 @@ impl Progress {
             if *name == COMES_ABOUT[3].1 {
                 let answered = |_: usize, local: &Local<A>| merged::is_answered(local);
                 let (shape, goal) = (Shape::FromEverywhere, Goal::Locals(Arc::new(answered)));
+                system.liveness.properties.push(LiveProperty { name, shape, goal });
+                continue;
+            }
+            if *name == COMES_ABOUT[4].1 {
+                let (shape, goal) = (Shape::FromEverywhere, Goal::History(Arc::new(a_change_governs)));
                 system.liveness.properties.push(LiveProperty { name, shape, goal });
                 continue;
             }
@@ -396,7 +419,8 @@ impl Progress {
                 && served.contains(&dst)
         };
         assume(arrive("0 what clients ask arrives", Box::new(asks.clone())));
-        if self.properties.contains(&COMES_ABOUT[3].1) {
+        let is_for_clients = |name: &&str| [COMES_ABOUT[3].1, COMES_ABOUT[4].1].contains(name);
+        if self.properties.iter().any(is_for_clients) {
             let told = |_, _, msg: &Msg| matches!(msg, Msg::Output { .. } | Msg::Redirect { .. });
             assume(arrive("0 what clients are told arrives", Box::new(told)));
             if loss {

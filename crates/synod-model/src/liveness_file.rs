@@ -10,7 +10,8 @@ use toml::Spanned;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LivenessFile {
     /// `chosen`: some value is; `learned`: every learner that is up knows which; `led`: all proposers that are up follow one of them,
-    /// which may begin ballots, and nobody else may, in the end and for ever; `answered`: every client has the answer to its command or question.
+    /// which may begin ballots, and nobody else may, in the end and for ever; `answered`: every client has the answer to its command or question;
+    /// `governed`: another set of members than the first governs.
     pub properties: Spanned<Vec<String>>,
     /// The distinguished proposer; the first one if left out.
     pub distinguished: Option<Spanned<String>>,

@@ -113,7 +113,12 @@ pub(crate) fn log(judge: &Judge<'_>, file: &ModelFile) -> Result<Option<Log>, Mo
             most: u64::MAX,
         }),
         master: None,
-        members: log.members.map(|given| Members { operators, lag: given.lag }),
+        members: log.members.map(|given| Members {
+            operators,
+            lag: given.lag,
+            directory: None,
+            relays: given.relays,
+        }),
     }))
 }
 
@@ -190,6 +195,11 @@ pub(crate) fn doctored(process: &Process, rule: Rule, file: &ModelFile) -> Proce
         }
         if rule == Rule::ExecutesOtherwise && *number == 1 {
             log.machine = Arc::new(Otherwise(log.machine.copy()));
+        }
+        if let Some(members) = &mut log.members
+            && given.get_ref().members.is_some_and(|given| given.directories)
+        {
+            members.directory = Some(u64::from(*number));
         }
         let log = Some(log);
         *cluster = Arc::new(Cluster { log, ..Cluster::clone(cluster) });

@@ -1,6 +1,7 @@
 //! The members of every instance, as the history knows them: by what is chosen, whatever a server takes them for.
 
 use crate::history::{Evidence, Happened, History};
+use crate::walk::is_of_a_peer;
 use synod::{
     AcceptorSet, Instance, Log, LogEntry, Msg, Phase, ProcessState, Quorums, ServerState, Value, Votes,
 };
@@ -14,6 +15,10 @@ pub(crate) fn evidence(history: &History, quorums: &Quorums, happened: &Happened
             let (instance, by, members) = (*instance, *by, walk.known(*instance));
             let chooses = history.quorums_at(quorums, instance).is_phase2(by);
             Some(Evidence::Counted { instance, by, members, falls_short: *decides && !chooses })
+        }
+        Happened::Heeded { next, acceptor } => {
+            let (next, acceptor, members) = (*next, *acceptor, walk.in_force(*next));
+            Some(Evidence::Heeded { next, acceptor, members })
         }
         Happened::Issued { instance, quorum, value, .. } => {
             let (instance, members) = (*instance, walk.known(*instance));
@@ -51,7 +56,8 @@ pub(crate) fn without_changes(log: &Log, value: &Value) -> Vec<Value> {
     let mut commands = synod::commands(value);
     if let Some(members) = &log.members {
         let is_change = |logged: LogEntry| {
-            members.is_operator(logged.call.client) || matches!(logged.command.as_bytes(), b"join" | b"saved")
+            let words = String::from_utf8_lossy(logged.command.as_bytes()).into_owned();
+            members.is_operator(logged.call.client) || is_of_a_peer(&words.split(' ').collect::<Vec<_>>())
         };
         commands.retain(|command| !LogEntry::read(command).is_some_and(is_change));
     }
@@ -75,6 +81,7 @@ where
     let mut found = Vec::new();
     found.extend(counted(step, before, after));
     found.extend(counted_later(step, before, after));
+    found.extend(heeded(step, before, after));
     let saved = |server: &ServerState| Some(server.log.as_ref()?.snapshots.as_ref()?.saved.as_ref()?.next);
     found.extend(
         saved(after)
@@ -131,6 +138,34 @@ where
     });
     let is_new = has.contains(usize::from(*src)) && !had.contains(usize::from(*src));
     (decides || is_new && !is_kept).then_some(Happened::Counted { instance: *instance, by, decides })
+}
+
+/// The promise or the confirmation that a server counts in this step.
+fn heeded<A>(step: &Step<'_, A>, before: &ServerState, after: &ServerState) -> Option<Happened>
+where
+    A: Subject<Msg = Msg>,
+{
+    let Trigger::Deliver { src, msg } = &step.trigger else { return None };
+    let next = before.log.as_ref()?.next;
+    let acceptor = usize::from(*src);
+    let is_counted = match msg {
+        Msg::Promise { ballot, .. } => {
+            let promised = |server: &ServerState| match &server.proposer.phase {
+                Phase::Preparing { ballot: current, promised, .. } if current == ballot => Some(*promised),
+                Phase::Accepting { ballot: current, quorum, .. } if current == ballot => Some(*quorum),
+                _ => None,
+            };
+            let has = |server| promised(server).is_some_and(|promised| promised.contains(acceptor));
+            has(after) && !has(before)
+        }
+        Msg::Confirmed { round, .. } => {
+            let questions = |server: &'_ ServerState| server.log.as_ref().map(|log| log.questions.clone());
+            let (was, is) = (questions(before)?, questions(after)?);
+            was.round == *round && !was.confirmed.contains(acceptor) && was != is
+        }
+        _ => false,
+    };
+    is_counted.then_some(Happened::Heeded { next, acceptor })
 }
 
 /// What a server learns in this step from acceptances that it had kept.

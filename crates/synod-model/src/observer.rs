@@ -181,7 +181,13 @@ impl Ghost {
                 Some(Happened::Voted(me, *instance, *ballot, value.clone()))
             }
             (Msg::Accept { ballot, instance, value }, _) => {
-                let proposer = after.and_then(ProcessState::proposer);
+                // One that issues may begin its next ballot in the same step. Then the promises are those that it had before.
+                let in_ballot = |state: &&ProcessState| {
+                    let phase = state.proposer().map(|proposer| &proposer.phase);
+                    matches!(phase, Some(Phase::Accepting { ballot: b, .. }) if b == ballot)
+                };
+                let issuing = after.filter(in_ballot).or(before.filter(in_ballot)).or(after);
+                let proposer = issuing.and_then(ProcessState::proposer);
                 let (quorum, reported) = match proposer.map(|p| &p.phase) {
                     Some(Phase::Accepting { quorum, reports, .. }) => {
                         (*quorum, reports.contains_key(instance))
@@ -205,6 +211,7 @@ impl Ghost {
             }
             (Msg::Redirect { .. }, _) => Some(Happened::Redirected),
             (Msg::Removed { .. }, _) => Some(Happened::ToldRemoved),
+            (Msg::Relay { .. }, _) => Some(Happened::Relayed),
             _ => None,
         }
     }

@@ -215,6 +215,7 @@ impl Exchange {
             same @ (Evidence::ToldOfChange { .. }
             | Evidence::MayGo { .. }
             | Evidence::Counted { .. }
+            | Evidence::Heeded { .. }
             | Evidence::Rests { .. }
             | Evidence::Begun { .. }
             | Evidence::Told { .. }
@@ -265,7 +266,9 @@ impl Exchange {
             | Happened::AcceptorRecovered
             | Happened::ProposerRecovered
             | Happened::Counted { .. }
+            | Happened::Heeded { .. }
             | Happened::Changed(..)
+            | Happened::Relayed
             | Happened::Saved(..)
             | Happened::MayGo(_)
             | Happened::ToldRemoved

@@ -36,7 +36,7 @@ pub struct Witness {
 }
 
 /// All hard cases that a model file can ask for.
-pub const WITNESSES: [Witness; 34] = [
+pub const WITNESSES: [Witness; 36] = [
     Witness {
         name: "chosen",
         says: "a value was chosen",
@@ -203,6 +203,18 @@ pub const WITNESSES: [Witness; 34] = [
         sign: Sign::Step(
             |e| matches!(e, Happened::Changed(_, said) if said.as_bytes().starts_with(b"refused: an earlier change")),
         ),
+    },
+    Witness {
+        name: "outdated",
+        says: "a change was refused because it rests on another configuration than the last",
+        sign: Sign::Step(
+            |e| matches!(e, Happened::Changed(_, said) if said.as_bytes().starts_with(b"refused: it rests on")),
+        ),
+    },
+    Witness {
+        name: "relayed",
+        says: "a server sent on what its own operator asks",
+        sign: Sign::Step(|e| matches!(e, Happened::Relayed)),
     },
     Witness {
         name: "told_removed",

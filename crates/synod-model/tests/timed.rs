@@ -124,6 +124,7 @@ fn one_log_server_is_master_at_a_time_exactly_if_the_margin_covers_the_drift() {
                 takes: 2,
                 rounds: 2,
                 crashes: 0,
+                snapshots: false,
                 loss: false,
                 alpha: 1,
                 nacks: false,

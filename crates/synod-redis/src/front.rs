@@ -9,7 +9,7 @@ use crate::tls;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use synod_client::{AsyncClient, Error, Reading};
+use synod_client::{AsyncClient, Changing, Error, Reading};
 use synod_machine::{StoreCommand, StoreOutput};
 use synod_server::Config;
 use zeroize::Zeroizing;
@@ -70,6 +70,11 @@ fn client(config: &Config) -> synod_client::Config {
     client.window = config.log.sessions.window;
     client.datagram = config.datagram;
     client.groups = config.groups;
+    client.changing = config.changing.as_ref().map(|changing| Changing {
+        first: changing.first.clone(),
+        lag: changing.lag,
+        alpha: config.log.alpha,
+    });
     client
 }
 

@@ -185,7 +185,9 @@ fn instance_of(msg: &Msg) -> Option<Instance> {
         | Msg::Beat(_)
         | Msg::Give { .. }
         | Msg::Yield { .. }
-        | Msg::Removed { .. } => None,
+        | Msg::Removed { .. }
+        | Msg::Relay { .. }
+        | Msg::Relayed { .. } => None,
     }
 }
 

@@ -7,10 +7,10 @@ use crate::verdict::Violation;
 use rustc_hash::FxHashMap;
 use stateright::actor::Id;
 use std::sync::Arc;
-use synod::{Ask, Cluster, Instance, Msg};
+use synod::{AcceptorSet, Ask, Cluster, Instance, Msg};
 use synod_explore::{self as explore, Observer, Step, Subject};
 use synod_model::claims::CLAIMS;
-use synod_model::{Ghost, Happened, History, Inside};
+use synod_model::{Ghost, Happened, History, Inside, Walk};
 use synod_runtime::node::LOCAL_CLIENT;
 
 pub(crate) struct Judge {
@@ -21,15 +21,18 @@ pub(crate) struct Judge {
     touched: Vec<Instance>,
     /// The judge of what concerns the log as a whole, if there is one.
     log: Option<LogJudge>,
+    /// The members of every instance by what is chosen, where they change.
+    walk: Option<Walk>,
 }
 
 impl Judge {
     pub(crate) fn new(cluster: Cluster) -> Judge {
-        let log = LogJudge::new(&cluster);
+        let (log, walk) = (LogJudge::new(&cluster), Walk::first(&cluster));
         // Here each instance is judged by itself.
         let cluster = Cluster { log: None, ..cluster };
         Judge {
             log,
+            walk,
             ghost: Ghost { cluster: Arc::new(cluster), before: History::default(), claims: None },
             common: History::default(),
             instances: FxHashMap::default(),
@@ -74,14 +77,13 @@ impl Judge {
             after: Some(step.after),
             outputs: step.outputs,
         };
-        let quorums = &self.ghost.cluster.quorums;
         let mut note: Vec<Happened> = self.ghost.note(&seen).into_iter().flatten().collect();
         // In instances that a snapshot stands for nothing is accepted any more, and nothing is forgotten there that matters.
         let start = step.after.inside().acceptor().map_or(Instance::FIRST, |acceptor| acceptor.log_start);
         note.retain(|happened| !matches!(happened, Happened::Offered(_, at, .., false) if *at < start));
         // A history from which redundant votes are forgotten cannot tell which quorums a later proposal has to meet. So the proposal must rest on one.
         let unfounded = note.iter().find_map(|happened| match happened {
-            Happened::Issued { instance, ballot, value, quorum, .. } if !quorums.is_phase1(*quorum) => {
+            Happened::Issued { instance, ballot, value, quorum, .. } if !self.justify(*instance, *quorum) => {
                 let breach =
                     format!("ballot {ballot:?} issued {value:?} and rests on {quorum:?}, which is no quorum");
                 Some(Violation { claim: "V2", breach, instance: *instance, member, group: None })
@@ -91,6 +93,7 @@ impl Judge {
         for happened in &note {
             self.record(happened);
         }
+        self.walk_on();
         let quorums = &self.ghost.cluster.quorums;
         for claim in &CLAIMS {
             for instance in &self.touched {
@@ -132,12 +135,34 @@ impl Judge {
         unfounded
     }
 
+    /// True if promises of these members let something be issued in an instance. Where members change, it is enough that they meet each quorum that chooses.
+    fn justify(&self, instance: Instance, quorum: AcceptorSet) -> bool {
+        let quorums = &self.ghost.cluster.quorums;
+        match &self.walk {
+            None => quorums.is_phase1(quorum),
+            Some(walk) => walk.at(instance).is_some_and(|walk| walk.sets[0].1.is_met_by(quorum)),
+        }
+    }
+
+    /// Goes on with the members by what has come to be chosen.
+    fn walk_on(&mut self) {
+        let quorums = &self.ghost.cluster.quorums;
+        while let Some(walk) = &mut self.walk {
+            let history = self.instances.get(&walk.next);
+            let Some((.., value)) = history.and_then(|history| history.chosen(quorums).next()) else { break };
+            walk.take(value);
+        }
+    }
+
     fn record(&mut self, happened: &Happened) {
         let Some(instance) = happened.instance() else {
             synod_model::record(&self.ghost.cluster, &mut self.common, happened);
             return;
         };
         let history = self.instances.entry(instance).or_default();
+        if history.members.is_none() {
+            history.members = self.walk.as_ref().and_then(|walk| walk.at(instance));
+        }
         // A promise covers every instance, and so does the reason that a vote in another instance is.
         history.answered.clone_from(&self.common.answered);
         history.voted.clone_from(&self.common.voted);

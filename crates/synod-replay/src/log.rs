@@ -8,12 +8,14 @@ use crate::verdict::Violation;
 use rustc_hash::{FxHashMap, FxHashSet};
 use synod::{Ask, Call, Cluster, Instance, LogEntry, LogState, Msg, ProcessState, Value, commands, is_take};
 use synod_explore::Subject;
-use synod_model::{Happened, History, Inside};
+use synod_model::{Happened, History, Inside, is_of_a_member};
 use synod_runtime::node::LOCAL_CLIENT;
 
 /// A log as it is judged.
 pub(crate) struct LogJudge {
     alpha: u64,
+    /// True if members change.
+    changes: bool,
     /// The first instance in which nothing is known to be chosen.
     open: u64,
     submitted: FxHashSet<Value>,
@@ -24,14 +26,22 @@ pub(crate) struct LogJudge {
 impl LogJudge {
     /// The judge of a cluster that keeps a log.
     pub(crate) fn new(cluster: &Cluster) -> Option<LogJudge> {
-        let alpha = cluster.log.as_ref()?.alpha;
-        Some(LogJudge { alpha, open: 0, submitted: FxHashSet::default(), sums: FxHashMap::default() })
+        let log = cluster.log.as_ref()?;
+        let (alpha, changes) = (log.alpha, log.members.is_some());
+        Some(LogJudge {
+            alpha,
+            changes,
+            open: 0,
+            submitted: FxHashSet::default(),
+            sums: FxHashMap::default(),
+        })
     }
 
     /// Takes note of what a client asked for.
     pub(crate) fn hear<A: Subject<Msg = Msg>>(&mut self, step: &Stepped<'_, A>) {
+        // Where members change, each may ask for some things in its own name.
         if let Some((src, Msg::Ask(Ask::Submit { number, command }))) = step.delivered()
-            && src >= LOCAL_CLIENT
+            && (src >= LOCAL_CLIENT || self.changes && is_of_a_member(command))
         {
             let call = Call { client: (src as usize).into(), number: *number };
             self.submitted.insert(LogEntry { call, command: command.clone() }.value());
@@ -144,6 +154,8 @@ mod tests {
             election: None,
             max_value: 1000,
             log: Some((settings, 100)),
+            changing: None,
+            directory: None,
         };
         let state = wiring.server(0).on_start(Id::from(0), &None, &mut Out::new());
         (LogJudge::new(&wiring.cluster()).expect("it keeps a log"), state)

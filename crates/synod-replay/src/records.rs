@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use synod_groups::MOST_GROUPS;
 use synod_runtime::record::{Header, Reader, Trigger};
-use synod_server::Wiring;
+use synod_server::{IDS, Wiring};
 
 /// The bytes of some record files.
 #[derive(Default)]
@@ -90,9 +90,15 @@ impl Records {
             let wrong = |what: String| Unreadable { file: file.clone(), what };
             let mut reader = Reader::open(bytes).map_err(|damaged| wrong(damaged.to_string()))?;
             let header = reader.header().clone();
-            let wiring: Wiring = postcard::from_bytes(&header.application).map_err(|error| {
+            let mut wiring: Wiring = postcard::from_bytes(&header.application).map_err(|error| {
                 wrong(format!("its header does not say how the member was wired: {error}"))
             })?;
+            if let Some(changing) = &wiring.changing {
+                if !changing.is_sound() || changing.first != wiring.members {
+                    return Err(wrong("its header has no sound rule by which members change".to_owned()));
+                }
+                wiring.directory = Some(header.disk);
+            }
             if !(1..=MOST_GROUPS).contains(&wiring.groups) {
                 let groups = wiring.groups;
                 return Err(wrong(format!(
@@ -101,7 +107,9 @@ impl Records {
             }
             let (other, cluster, agreed) =
                 first.get_or_insert_with(|| (file.as_str(), header.clone(), wiring.clone()));
-            let same = wiring.members == agreed.members && wiring.groups == agreed.groups;
+            let same = wiring.members == agreed.members
+                && wiring.groups == agreed.groups
+                && wiring.changing == agreed.changing;
             if header.cluster != cluster.cluster || !same {
                 return Err(wrong(format!("it is of another cluster than {other}")));
             }
@@ -124,7 +132,11 @@ impl Records {
             {
                 return Err(wrong(format!("there is no cluster with members {:?}", wiring.members)));
             }
-            if !distinct.contains(&header.member) {
+            let is_one = |member: u64| match wiring.changing {
+                Some(_) => member < IDS,
+                None => distinct.contains(&member),
+            };
+            if !is_one(header.member) {
                 return Err(wrong(format!("member {} is none of its own cluster", header.member)));
             }
             let disk = disks.entry(header.member).or_insert((header.disk, file));
@@ -199,7 +211,16 @@ mod tests {
     /// The record of a member that never took part, of a cluster with so many groups.
     fn record(groups: usize) -> Records {
         let retry = Duration::ZERO..Duration::from_millis(1);
-        let wiring = Wiring { groups, members: vec![0], retry, election: None, max_value: 9, log: None };
+        let wiring = Wiring {
+            groups,
+            members: vec![0],
+            retry,
+            election: None,
+            max_value: 9,
+            log: None,
+            changing: None,
+            directory: None,
+        };
         let application = postcard::to_allocvec(&wiring).expect("plain data");
         let header = Header { cluster: 1, member: 0, disk: 5, boot: 1, application };
         let tape = Tape::default();

@@ -3,6 +3,7 @@
 use crate::transport::Refused;
 
 /// Counts of a process's work and losses since it began.
+// Fields: one for each thing that is counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Events stepped through the actor.
@@ -21,8 +22,10 @@ pub struct Counts {
     pub undecodable: u64,
     /// Messages that waited here when their sender, a member, started again.
     pub outdated: u64,
-    /// Messages that came before this process took part.
+    /// Messages that came before this process took part, or before their sender did, and were not heard.
     pub early: u64,
+    /// Messages that were not sent since this process only learns.
+    pub unsaid: u64,
     /// Times that a server told this process that it was too busy.
     pub busy: u64,
     /// Messages not sent because they are longer than the longest allowed.

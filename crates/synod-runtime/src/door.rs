@@ -42,6 +42,25 @@ pub trait Door<A: Actor> {
         false
     }
 
+    /// True if the message of a member tells only what was chosen, or who leads, or asks for what was chosen. A process that does not take part yet
+    /// hears such messages of members and no others ([`Admission::Learns`](crate::admission::Admission::Learns)).
+    fn teaches(_: &A::Msg) -> bool {
+        false
+    }
+
+    /// True if a message only asks to be told what was chosen, or to become a member. A process that does not take part yet sends
+    /// such messages and no others, and no others of it are heard. Its sender may have forgotten all that it ever promised.
+    fn asks_to_learn(_: &A::Msg) -> bool {
+        false
+    }
+
+    /// True if a message says what was chosen, to one who asked for it, and rests on nothing that its sender may have forgotten. A process that only learns
+    /// sends such messages, too, if its directory was ever admitted
+    /// ([`Admittance::may_teach`](crate::admission::Admittance::may_teach)).
+    fn tells_chosen(_: &A::Msg) -> bool {
+        false
+    }
+
     /// The durable things on which a message to another member rests.
     fn rests(_: &A::Msg) -> Rests {
         Rests::OnAll

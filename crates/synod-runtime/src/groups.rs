@@ -33,6 +33,16 @@ pub fn cluster_tag(name: &str, groups: usize) -> u64 {
     xxh3_64_with_seed(name.as_bytes(), groups.saturating_sub(1) as u64)
 }
 
+/// The number that stands for a cluster whose members change, where `tag` stands for its name: XXH3 with 64 bits over the rule by which they do, all that decides who
+/// the members of an instance are beside the log. So those who do not agree on it do not talk.
+///
+/// `first` are the ids of the first members in ascending order, `lag` is the most instances that a new member may be behind, and `alpha` the window.
+pub fn changing_tag(tag: u64, first: &[u64], lag: u64, alpha: u64) -> u64 {
+    let numbers = [lag, alpha].into_iter().chain(first.iter().copied());
+    let bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
+    xxh3_64_with_seed(&bytes, tag)
+}
+
 /// The first byte of the states of several groups.
 const SEVERAL: u8 = 0xff;
 
@@ -202,6 +212,18 @@ impl<A: Actor, C: Door<A>> Door<Groups<A>> for ByGroup<C> {
 
     fn rings_first(timer: &InGroup<A::Timer>) -> bool {
         C::rings_first(&timer.what)
+    }
+
+    fn teaches(msg: &InGroup<A::Msg>) -> bool {
+        C::teaches(&msg.what)
+    }
+
+    fn asks_to_learn(msg: &InGroup<A::Msg>) -> bool {
+        C::asks_to_learn(&msg.what)
+    }
+
+    fn tells_chosen(msg: &InGroup<A::Msg>) -> bool {
+        C::tells_chosen(&msg.what)
     }
 
     fn rests(msg: &InGroup<A::Msg>) -> Rests {

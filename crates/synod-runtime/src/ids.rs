@@ -11,3 +11,6 @@ pub const FIRST_CLIENT: u64 = 1 << 63;
 pub fn is_local_client(id: u64) -> bool {
     (LOCAL_CLIENT..FIRST_CLIENT).contains(&id)
 }
+
+/// The ids that members can have where members change: those below.
+pub const MOST_IDS: u64 = 128;

@@ -139,17 +139,19 @@ impl<A: Actor> Default for Queues<A> {
 }
 
 impl<A: Actor> Queues<A> {
-    pub(crate) fn pending(&self) -> bool {
+    /// True if there is an event of these sources. What clients say may have to wait.
+    pub(crate) fn pending(&self, clients: bool) -> bool {
         let is_quiet = self.inbox.is_empty() && self.local.is_empty() && self.random.is_empty();
-        !(is_quiet && self.clients.is_empty() && self.told.is_empty())
+        !(is_quiet && (!clients || self.clients.is_empty() && self.told.is_empty()))
     }
 
-    /// Takes a message from another process. Returns the senders of messages that were dropped for lack of room. The door decides what is
+    /// Takes a message from another process, if it `passes` now. Returns the senders of messages that were dropped for lack of room. The door decides what is
     /// a message of a client, and what is a message for this actor.
     pub(crate) fn receive<C: Door<A>>(
         &mut self,
         actor: &A,
         (src, bytes): (u64, &[u8]),
+        passes: impl FnOnce(&A::Msg) -> bool,
         limits: &Limits,
         counts: &mut Counts,
     ) -> Vec<u64>
@@ -162,6 +164,10 @@ impl<A: Actor> Queues<A> {
             counts.undecodable += 1;
             return Vec::new();
         };
+        if !passes(&msg) {
+            counts.early += 1;
+            return Vec::new();
+        }
         let event = Trigger::Deliver { src, msg, bytes: bytes.into() };
         let dropped = if src >= FIRST_CLIENT {
             self.clients.push(src, bytes.len() + size_of::<Trigger<A>>(), event, &limits.clients)
@@ -219,7 +225,16 @@ impl<A: Actor> Queues<A> {
     }
 
     /// The next event of another source: each that has one gets its turn, and clients come after the others.
-    pub(crate) fn next(&mut self, timers: &mut Timers<A::Timer>, now: Duration) -> Option<Trigger<A>> {
+    /// Clients get theirs only if they may have it.
+    pub(crate) fn next(
+        &mut self,
+        timers: &mut Timers<A::Timer>,
+        now: Duration,
+        clients: bool,
+    ) -> Option<Trigger<A>> {
+        if !clients {
+            return self.next_of_others(timers, now);
+        }
         if self.since_client < OTHERS_FIRST
             && let Some(event) = self.next_of_others(timers, now)
         {
@@ -279,7 +294,8 @@ mod tests {
 
     /// The sources that had the next turns: `c` a client, `m` a member, `l` the process itself, `t` a timer.
     fn turns(queues: &mut Queues<Nobody>, timers: &mut Timers<u16>) -> String {
-        let mut next: Vec<_> = std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1))).collect();
+        let mut next: Vec<_> =
+            std::iter::from_fn(|| queues.next(timers, Duration::from_secs(1), true)).collect();
         next.extend(std::iter::from_fn(|| queues.next_to_itself()));
         next.into_iter()
             .map(|event| match event {
@@ -298,10 +314,16 @@ mod tests {
         let (mut queues, mut timers) = (Queues::<Nobody>::default(), Timers::new());
         let (limits, mut counts) = (Limits::default(), Counts::default());
         for n in 0..100 {
-            assert_eq!(queues.receive::<Whole>(&Nobody, (CLIENT, &[n]), &limits, &mut counts), [0_u64; 0]);
+            assert_eq!(
+                queues.receive::<Whole>(&Nobody, (CLIENT, &[n]), |_| true, &limits, &mut counts),
+                [0_u64; 0]
+            );
         }
         for n in 0..10 {
-            assert_eq!(queues.receive::<Whole>(&Nobody, (1, &[n]), &limits, &mut counts), [0_u64; 0]);
+            assert_eq!(
+                queues.receive::<Whole>(&Nobody, (1, &[n]), |_| true, &limits, &mut counts),
+                [0_u64; 0]
+            );
             queues.local(0, n.into(), &[n], &limits, &mut counts);
             timers.set(
                 n.into(),
@@ -326,11 +348,14 @@ mod tests {
         let taken = (0..9).filter(|n| queues.tell(LOCAL_CLIENT, *n, Box::new([*n as u8]), &limits)).count();
         assert_eq!(taken, 5, "five may wait");
         for n in 0..3 {
-            assert_eq!(queues.receive::<Whole>(&Nobody, (CLIENT, &[n]), &limits, &mut counts), [0_u64; 0]);
+            assert_eq!(
+                queues.receive::<Whole>(&Nobody, (CLIENT, &[n]), |_| true, &limits, &mut counts),
+                [0_u64; 0]
+            );
         }
-        assert!(queues.pending());
+        assert!(queues.pending(true));
         assert_eq!(turns(&mut queues, &mut timers), "pcpcpcpp");
-        assert!(!queues.pending());
+        assert!(!queues.pending(true));
         let limits = Limits { local_bytes: 3, ..limits };
         let taken = (0..9).filter(|n| queues.tell(LOCAL_CLIENT, *n, Box::new([0, 0]), &limits)).count();
         assert_eq!(taken, 1, "of two bytes each");
@@ -343,14 +368,16 @@ mod tests {
         let limits = Limits { clients, inbox: 2, ..Limits::default() };
         let refused: usize = (0..200)
             .map(|n| {
-                queues.receive::<Whole>(&Nobody, (CLIENT | (n % 7) << 1, &[1]), &limits, &mut counts).len()
+                queues
+                    .receive::<Whole>(&Nobody, (CLIENT | (n % 7) << 1, &[1]), |_| true, &limits, &mut counts)
+                    .len()
             })
             .sum();
         assert!(refused > 150, "{refused}");
-        assert_eq!(queues.receive::<Whole>(&Nobody, (1, &[1]), &limits, &mut counts), [0_u64; 0]);
-        assert_eq!(queues.receive::<Whole>(&Nobody, (2, &[1]), &limits, &mut counts), [0_u64; 0]);
+        assert_eq!(queues.receive::<Whole>(&Nobody, (1, &[1]), |_| true, &limits, &mut counts), [0_u64; 0]);
+        assert_eq!(queues.receive::<Whole>(&Nobody, (2, &[1]), |_| true, &limits, &mut counts), [0_u64; 0]);
         assert_eq!(
-            queues.receive::<Whole>(&Nobody, (2, &[1]), &limits, &mut counts),
+            queues.receive::<Whole>(&Nobody, (2, &[1]), |_| true, &limits, &mut counts),
             [2],
             "of members two may wait"
         );

@@ -4,7 +4,9 @@
 //! another member before the number of saves that the peer had made is durable here. Both wait for the same flush. Other messages do not
 //! wait, so a leader's proposal is on the wire while its own acceptance is being flushed ([`Rests`]).
 
-use crate::admission::{Admission, Admittance, Mine, Order, Owed, Rests};
+mod start;
+
+use crate::admission::{Admission, Admittance, Members, Mine, Order, Owed, Rests};
 use crate::apart::Apart;
 use crate::changes::Changes;
 use crate::disk::Disk;
@@ -22,10 +24,10 @@ use serde::de::DeserializeOwned;
 use stateright::actor::{Actor, Command, Id, Out};
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use xxhash_rust::xxh3::xxh3_64;
 
 pub use crate::ids::{FIRST_CLIENT, LOCAL_CLIENT, is_local_client};
 
@@ -39,6 +41,8 @@ pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
     limits: Limits,
     store: Option<Store<A::Storage, C, D>>,
     admittance: Admittance,
+    /// True as long as the actor runs and only learns.
+    learns: bool,
     transport: Transport,
     wire: W,
     recorder: Option<Recorder>,
@@ -89,6 +93,12 @@ where
     ) -> Self {
         let mine = store.as_ref().map_or_else(Mine::default, |store| store.mine().clone());
         let peers: Vec<u64> = if store.is_some() { transport.peers().collect() } else { Vec::new() };
+        let (me, first) = (transport.me(), transport.members().iter().copied());
+        let admittance = if transport.changes() {
+            Admittance::changing(mine, me, first)
+        } else {
+            Admittance::new(mine, peers.iter().copied())
+        };
         let mut node = Node {
             actor,
             me: Id::from(transport.me() as usize),
@@ -96,7 +106,8 @@ where
             timers: Timers::new(),
             queues: Queues::default(),
             limits,
-            admittance: Admittance::new(mine, peers.iter().copied()),
+            admittance,
+            learns: false,
             store,
             transport,
             wire,
@@ -109,7 +120,8 @@ where
             timings: Timings::default(),
             strange: None,
         };
-        for peer in peers {
+        let remembered = node.store.iter().flat_map(|store| store.memory().all().map(|(peer, _)| peer));
+        for peer in peers.into_iter().chain(remembered.collect::<Vec<_>>()) {
             node.tell_known(peer);
         }
         node
@@ -123,6 +135,27 @@ where
     /// The answer to whether it may take part.
     pub fn admission(&mut self) -> Admission {
         self.admittance.verdict()
+    }
+
+    /// True if the actor runs and only learns: it hears nothing but what was chosen, says nothing but that it wants to learn and to join, and what
+    /// local clients tell it waits.
+    pub fn learns(&self) -> bool {
+        self.learns
+    }
+
+    /// Takes note of the members as they follow from what the actor has executed. Its owner has to call this once the actor has started, and when
+    /// any of that has changed; where members are fixed, never.
+    pub fn configure(&mut self, members: Members) {
+        self.transport.set_number(members.number);
+        self.admittance.configure(members);
+    }
+
+    /// Names the peers, where members change, and the place where each is to be found. See [`Transport::set_peers`].
+    ///
+    /// # Panics
+    /// Where members do not change.
+    pub fn set_peers(&mut self, peers: &[(u64, SocketAddr)]) {
+        self.transport.set_peers(peers);
     }
 
     /// The first member heard whose list of members differs from this one's, and the ids on that list.
@@ -200,8 +233,7 @@ where
 
     /// The time at which there will be something to do even if nothing comes, in the wire's time.
     pub fn wakes(&mut self) -> Duration {
-        let starts = self.state.is_none() && self.admittance.verdict() == Admission::Admitted;
-        if starts || (self.state.is_some() && self.queues.pending()) {
+        if self.begins() || (self.state.is_some() && self.queues.pending(!self.learns)) {
             return Duration::ZERO;
         }
         let greeting = self.transport.next_greeting();
@@ -217,14 +249,9 @@ where
         self.receive(until)?;
         let now = self.wire.now();
         self.transport.tick(now);
-        if self.state.is_none() {
-            self.start(now)?;
-        } else if let Admission::Abstains(reason) = self.admittance.verdict() {
-            // The peer that knew better was silent until now.
-            return Err(Stopped::Older(reason));
-        }
+        self.judge(now)?;
         let before = self.counts.steps;
-        self.steps(now, |node| node.queues.next(&mut node.timers, now))?;
+        self.steps(now, |node| node.queues.next(&mut node.timers, now, !node.learns))?;
         self.steps(now, |node| node.queues.next_to_itself())?;
         if self.counts.steps > before {
             let took = self.wire.now().saturating_sub(now);
@@ -272,6 +299,7 @@ where
             queues,
             limits,
             admittance,
+            learns,
             state,
             counts,
             store,
@@ -283,12 +311,12 @@ where
         let mut busy = Vec::new();
         let received = wire.receive(until, &mut |now, from, datagram| {
             transport.receive(now, from, datagram, &mut |event| match event {
-                transport::Arrival::Hello { from, standing, answer, begins } => {
+                transport::Arrival::Hello { from, standing, binds, answer, begins } => {
                     if begins && from < LOCAL_CLIENT {
                         // The peer may have less now than it had, and is told how much was heard of it. So nothing that it
                         // said before may have an effect from here on.
                         counts.outdated += queues.forget(from);
-                        if let Some(store) = store {
+                        if let Some(store) = store.as_mut().filter(|_| binds) {
                             store.memory_mut().greet(from, &standing);
                             if !store.memory().is_recorded(from) {
                                 // A new directory waits until this is durable.
@@ -305,8 +333,13 @@ where
                 }
                 // Before the start there is no actor to hear it. The sender will send it again.
                 transport::Arrival::Message { .. } if state.is_none() => counts.early += 1,
-                transport::Arrival::Message { from, bytes } => {
-                    let dropped = queues.receive::<C>(actor, (from, bytes), limits, counts);
+                transport::Arrival::Message { from, .. } if *learns && from >= FIRST_CLIENT => {
+                    counts.early += 1;
+                }
+                transport::Arrival::Message { from, bytes, admitted } => {
+                    let passes =
+                        |msg: &A::Msg| (!*learns || C::teaches(msg)) && (admitted || C::asks_to_learn(msg));
+                    let dropped = queues.receive::<C>(actor, (from, bytes), passes, limits, counts);
                     busy.extend(dropped.into_iter().filter(|sender| *sender >= FIRST_CLIENT));
                 }
                 transport::Arrival::Busy { .. } => counts.busy += 1,
@@ -316,43 +349,6 @@ where
             self.transport.refuse(client);
         }
         received.map_err(Stopped::Wire)
-    }
-
-    /// Starts the actor, once its disk is known not to be behind.
-    fn start(&mut self, now: Duration) -> Result<(), Stopped<A>> {
-        match self.admittance.verdict() {
-            Admission::Waiting { .. } => return Ok(()),
-            Admission::Admitted => {}
-            Admission::Abstains(reason) => {
-                // A wiped member stays up, so that its peers hear of it. An older copy has nothing to say to anyone.
-                return if reason.known.disk == reason.mine.disk {
-                    Err(Stopped::Older(reason))
-                } else {
-                    Ok(())
-                };
-            }
-        }
-        let mut stable = 0;
-        let mut saved = None;
-        if let Some(store) = &mut self.store {
-            if !store.admitted() {
-                store.admit();
-                store.commit().map_err(Stopped::Disk)?;
-            }
-            saved = store.state().cloned();
-            if let (Some(state), true) = (&saved, self.recorder.is_some()) {
-                let mut snapshot = Vec::new();
-                C::snapshot(state, &mut snapshot);
-                stable = xxh3_64(&snapshot);
-            }
-            self.transport.set_standing(store.standing());
-        }
-        let saves = self.store.as_ref().map_or(0, Store::saves);
-        self.record(record::Trigger::Start { saves, stable });
-        let mut out = Out::new();
-        let started = catch_unwind(AssertUnwindSafe(|| self.actor.on_start(self.me, &saved, &mut out)));
-        self.state = Some(started.map_err(|_| Stopped::Panicked { event: None })?);
-        self.outputs(now, out, None)
     }
 
     /// Steps one event through the actor.
@@ -402,10 +398,18 @@ where
         let (Some(store), Some(standing)) = (&mut self.store, self.transport.peer_standing(src)) else {
             return;
         };
+        if !self.transport.binds(src, &standing) {
+            return;
+        }
         store.memory_mut().rest_on(src, &standing);
         if !store.memory().is_durable(src) {
             self.batch.order.owe(owed);
         }
+    }
+
+    /// True if a process that only learns may say this to a member.
+    fn may_say(&self, msg: &A::Msg) -> bool {
+        C::asks_to_learn(msg) || (C::tells_chosen(msg) && self.admittance.may_teach())
     }
 
     /// Carries out the outputs of a step, and holds the step to its contract: at most one save, before every send.
@@ -443,6 +447,8 @@ where
                     }
                     if to == usize::from(self.me) as u64 {
                         self.queues.local(to, msg.clone(), bytes, &self.limits, &mut self.counts);
+                    } else if self.learns && (to >= LOCAL_CLIENT || !self.may_say(&msg)) {
+                        self.counts.unsaid += 1;
                     } else {
                         if to >= LOCAL_CLIENT
                             && let Some(call) = C::call(&msg)
@@ -491,11 +497,13 @@ where
         let (free, held) = (std::mem::take(&mut self.batch.free), std::mem::take(&mut self.batch.held));
         self.send(&free);
         if let Some(store) = self.store.as_mut() {
-            let peers: Vec<u64> = self.transport.peers().collect();
+            let peers: Vec<u64> = self.transport.met().collect();
             if flush {
                 // The latest claims of peers ride along.
                 for peer in &peers {
-                    if let Some(standing) = self.transport.peer_standing(*peer) {
+                    let standing = self.transport.peer_standing(*peer);
+                    if let Some(standing) = standing.filter(|standing| self.transport.binds(*peer, standing))
+                    {
                         store.memory_mut().greet(*peer, &standing);
                     }
                 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 
 /// The words for a member that may not go on with what its disk still has.
-pub const LOST: &str = "this member must not take part with less than it had, and no way to put another in its place exists yet: \
-    bring back the right data directory, or leave it stopped; the others go on as long as a majority of all members is up";
+pub const LOST: &str = "this member must not take part with less than it had: bring back the right data directory, or leave it stopped; \
+    the others go on as long as a majority of all members is up. In a cluster with [members], `synod member replace` puts a new one in its place";
 
 /// Ids as they are printed for an operator.
 pub fn ids(ids: &[u64]) -> String {
@@ -107,7 +107,7 @@ impl Refusal {
             Why::Io { .. } => "look at the disk and the kernel's log before starting again",
             Why::Damaged(_) | Why::Lost => LOST,
             Why::Members { .. } => {
-                "start with the members that this directory was made for; changing them is not possible yet"
+                "start with the members that this directory was made for; they change only where the cluster was made with [members]"
             }
             Why::Foreign { .. } => "start with the data directory of this member of this cluster",
             Why::Version(_) => "start with the version of the program that wrote it",

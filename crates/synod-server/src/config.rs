@@ -1,9 +1,11 @@
 //! The configuration file. One file serves the whole cluster, the same on every machine. Anything that may not stand in it gives one clear
 //! error, at line and column.
 
+use crate::changing::{Changing, ChangingFile, IDS};
 use crate::redis::{RedisFile, RedisSettings};
 use crate::settings::{
-    LogFile, LogSettings, MOST_VALUE, MasterFile, SessionsFile, StoreFile, milliseconds, number,
+    LogFile, LogSettings, MOST_ALPHA, MOST_MEMBERS, MOST_VALUE, MasterFile, SessionsFile, StoreFile,
+    milliseconds, number,
 };
 use serde::Deserialize;
 use std::fmt;
@@ -15,6 +17,7 @@ use synod_groups::MOST_GROUPS;
 use toml::Spanned;
 
 /// The members of a cluster and what they share.
+// Fields: the keys and tables of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The cluster's name; messages and journals of another are refused.
@@ -25,8 +28,11 @@ pub struct Config {
     pub client_key: PathBuf,
     /// The number of groups: of logs among which keys are divided. It is fixed for the life of the cluster.
     pub groups: usize,
-    /// The members, in the order in which quorums count them.
+    /// The members, in the order in which quorums count them. Where members change, these are the ones that the file knows: some at which the cluster can be
+    /// found, and what a process of this machine needs.
     pub members: Vec<Member>,
+    /// The rule by which members change, if they do.
+    pub changing: Option<Changing>,
     /// The time that a proposer waits before it tries a higher ballot.
     pub retry: Range<Duration>,
     /// True if members elect the one that begins ballots.
@@ -107,6 +113,7 @@ struct ConfigFile {
     sessions: Option<Spanned<SessionsFile>>,
     #[serde(default)]
     store: StoreFile,
+    members: Option<Spanned<ChangingFile>>,
 }
 
 #[derive(Deserialize)]
@@ -118,9 +125,6 @@ struct MemberFile {
     http: Option<Spanned<String>>,
     redis: Option<Spanned<String>>,
 }
-
-/// The most members: quorums cannot count more.
-const MOST_MEMBERS: usize = synod::MAX_ACCEPTORS;
 
 impl Config {
     /// Reads a configuration file. Paths in it are relative to it.
@@ -178,17 +182,42 @@ impl Config {
             return Err(at(given.span(), message.to_owned()));
         }
         let redis = RedisSettings::read(file.redis, folder).map_err(wrong)?;
+        let changing = file.members.as_ref().map(|given| Changing::read(given.get_ref())).transpose();
+        let changing = changing.map_err(wrong)?;
+        if changing.is_some() {
+            let is_off = |given: &&Spanned<bool>| !given.get_ref();
+            let others = [
+                (file.groups.as_ref().filter(|_| groups > 1).map(Spanned::span), "groups", "have one group"),
+                (
+                    file.master.lease.as_ref().map(Spanned::span),
+                    "lease",
+                    "leave it out of [master]: reads are confirmed by a quorum",
+                ),
+                (file.election.as_ref().filter(is_off).map(Spanned::span), "election", "have an election"),
+            ];
+            for (span, key, instead) in others {
+                if let Some(span) = span {
+                    let message =
+                        format!("{key}: not where members change; {instead}, or leave [members] out");
+                    return Err(at(span, message));
+                }
+            }
+        }
         let given = &file.member;
-        if given.is_empty() || given.len() > MOST_MEMBERS {
-            let message =
-                format!("there must be from 1 to {MOST_MEMBERS} [[member]] tables, not {}", given.len());
+        let (most, most_id) = match &changing {
+            Some(_) => (IDS as usize, IDS as i64 - 1),
+            None => (MOST_MEMBERS, i64::from(u16::MAX)),
+        };
+        if given.is_empty() || given.len() > most {
+            let message = format!("there must be from 1 to {most} [[member]] tables, not {}", given.len());
             return Err(at(0..0, message));
         }
         let mut members: Vec<Member> = Vec::new();
         for member in given {
             let (id, span) = (*member.id.get_ref(), member.id.span());
-            if !(0..=i64::from(u16::MAX)).contains(&id) {
-                return Err(at(span, format!("id = {id}: must be from 0 to {}", u16::MAX)));
+            if !(0..=most_id).contains(&id) {
+                let why = if changing.is_some() { ", where members change" } else { "" };
+                return Err(at(span, format!("id = {id}: must be from 0 to {most_id}{why}")));
             }
             let id = id as u64;
             if members.iter().any(|other| other.id == id) {
@@ -242,6 +271,7 @@ impl Config {
             client_key: folder.join(file.client_key),
             groups: groups as usize,
             members,
+            changing,
             retry,
             election: file.election.is_none_or(Spanned::into_inner),
             max_value,
@@ -253,9 +283,44 @@ impl Config {
     }
 
     /// The number that stands for the cluster in datagrams and journals. Another number of groups makes it another cluster, since keys
-    /// would be looked for in other logs.
+    /// would be looked for in other logs. So does another rule by which members change, and then another window, since both say who the members are.
     pub fn tag(&self) -> u64 {
-        self.tag_with(self.groups)
+        self.tag_of(self.changing.as_ref(), self.log.alpha)
+    }
+
+    /// The number that would stand for it with this rule by which members change, and this window.
+    fn tag_of(&self, changing: Option<&Changing>, alpha: u64) -> u64 {
+        let tag = self.tag_with(self.groups);
+        changing.map_or(tag, |changing| changing.tag(tag, alpha))
+    }
+
+    /// What a cluster of this name has instead of what stands here, if it has the tag and that can be found by trying; and what must be the same everywhere.
+    pub(crate) fn differs_in(&self, tag: u64) -> Option<String> {
+        let Some(here) = &self.changing else {
+            // The members that the file has are most often the first ones.
+            let mut first: Vec<u64> = self.members.iter().map(|member| member.id).collect();
+            first.sort_unstable();
+            let guess = Changing { first, lag: Changing::LAG };
+            let is_it = self.tag_of(Some(&guess), self.log.alpha) == tag;
+            return is_it.then(|| {
+                format!("[members] with first = {:?}, and the configuration has no such table", guess.first)
+            });
+        };
+        if self.tag_of(None, 0) == tag {
+            return Some("no [members], and the configuration has that table".to_owned());
+        }
+        let alphas = 1..=MOST_ALPHA as u64;
+        let alpha = alphas.into_iter().find(|alpha| self.tag_of(Some(here), *alpha) == tag);
+        let other =
+            |alpha| format!("alpha = {alpha} in [log], and the configuration has alpha = {}", self.log.alpha);
+        let lag = || {
+            let usual = Changing { lag: Changing::LAG, ..here.clone() };
+            let is_it = self.tag_of(Some(&usual), self.log.alpha) == tag;
+            is_it.then(|| {
+                format!("lag = {} in [members], and the configuration has lag = {}", usual.lag, here.lag)
+            })
+        };
+        alpha.map(other).or_else(lag)
     }
 
     /// The number that would stand for it with so many groups.
@@ -271,6 +336,14 @@ impl Config {
     /// The longest command that a client may submit, in bytes.
     pub fn longest_command(&self) -> usize {
         self.log.longest_command(self.max_value) - synod::LogEntry::COSTS
+    }
+
+    /// The ids that a data directory and a greeting name: those of all members, or of the first ones where members change.
+    pub fn named(&self) -> Vec<u64> {
+        match &self.changing {
+            Some(changing) => changing.first.clone(),
+            None => self.members.iter().map(|member| member.id).collect(),
+        }
     }
 
     /// A member.

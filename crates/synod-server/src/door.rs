@@ -2,7 +2,7 @@
 
 use crate::stable::PaxosChanges;
 use serde::{Deserialize, Serialize};
-use synod::{Ask, Msg, Process, Timer};
+use synod::{Ask, Beat, Msg, Process, Timer};
 use synod_runtime::admission::Rests;
 use synod_runtime::door::Door;
 
@@ -54,6 +54,38 @@ impl Door<Process> for PaxosChanges {
         matches!(timer, Timer::Hold(_))
     }
 
+    /// Votes are of acceptors, and teach all the same. A question for what was chosen may show that its sender knows more, or is one that can be answered. Whom the
+    /// sender follows tells where to ask.
+    fn teaches(msg: &Msg) -> bool {
+        matches!(
+            msg,
+            Msg::Accepted { .. }
+                | Msg::Chosen { .. }
+                | Msg::CatchUp { .. }
+                | Msg::CatchUpReply { .. }
+                | Msg::Chunk { .. }
+                | Msg::Checksum { .. }
+                | Msg::Fetch { .. }
+                | Msg::Removed { .. }
+                | Msg::Beat(Beat::Heartbeat { .. } | Beat::Cede(_))
+        )
+    }
+
+    fn asks_to_learn(msg: &Msg) -> bool {
+        match msg {
+            Msg::CatchUp { .. } | Msg::Fetch { .. } => true,
+            Msg::Ask(Ask::Submit { command, .. }) => {
+                let words = command.as_bytes();
+                words == b"join" || words.starts_with(b"join ")
+            }
+            _ => false,
+        }
+    }
+
+    fn tells_chosen(msg: &Msg) -> bool {
+        matches!(msg, Msg::CatchUpReply { .. } | Msg::Chunk { .. } | Msg::Checksum { .. })
+    }
+
     fn rests(msg: &Msg) -> Rests {
         match msg {
             // A proposal rests on the promises of its ballot (P2c) and on what its proposer has issued in it (V1). Votes of the ballot
@@ -69,7 +101,7 @@ impl Door<Process> for PaxosChanges {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod::{Ballot, Beat, Instance, PerInstance, Value};
+    use synod::{Ballot, Instance, PerInstance, Value};
 
     fn read(msg: &Msg) -> Option<Msg> {
         let bytes = postcard::to_allocvec(msg).expect("a message can be encoded");
@@ -98,7 +130,7 @@ mod tests {
             Msg::CatchUpReply { values: PerInstance::new(), next: instance },
             Msg::Confirm { ballot, round: 1 },
             Msg::Confirmed { ballot, round: 1 },
-            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value },
+            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value.clone() },
             Msg::Fetch { of: instance, sum: 0, at: 0 },
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),
@@ -106,6 +138,9 @@ mod tests {
             Msg::Beat(Beat::Cede(0.into())),
             Msg::Give { since: instance, heir: 0.into() },
             Msg::Yield { token: instance },
+            Msg::Removed { number },
+            Msg::Relay { number, command: value.clone() },
+            Msg::Relayed { number, output: value },
         ]
     }
 
@@ -119,6 +154,40 @@ mod tests {
         assert_eq!(names(&|msg| <PaxosChanges as Door<Process>>::is_vote(msg)), ["Accepted"]);
         assert_eq!(rest(Rests::OnNoVote), ["Accept", "Confirm"]);
         assert_eq!(rest(Rests::OnSaves), ["Confirmed"]);
+    }
+
+    #[test]
+    fn one_that_does_not_take_part_asks_to_learn_and_to_join_and_hears_what_teaches_it() {
+        let names = |is: &dyn Fn(&Msg) -> bool| -> Vec<String> {
+            let such = of_members().into_iter().filter(|msg| is(msg));
+            such.map(|msg| format!("{msg:?}").split('(').next().unwrap_or_default().to_owned()).collect()
+        };
+        let taught = names(&<PaxosChanges as Door<Process>>::teaches);
+        let expected = [
+            "Accepted",
+            "Chosen",
+            "CatchUp",
+            "CatchUpReply",
+            "Chunk",
+            "Fetch",
+            "Checksum",
+            "Heartbeat",
+            "Cede",
+            "Removed",
+        ];
+        assert_eq!(taught, expected);
+        let chosen = names(&<PaxosChanges as Door<Process>>::tells_chosen);
+        assert_eq!(chosen, ["CatchUpReply", "Chunk", "Checksum"]);
+        let asks = <PaxosChanges as Door<Process>>::asks_to_learn;
+        assert_eq!(names(&asks), ["CatchUp", "Fetch"]);
+        let submit = |words: &str| Msg::from(Ask::Submit { number: 1, command: Value::from(words) });
+        assert!(asks(&submit("join")) && asks(&submit("join 17")));
+        for words in ["saved", "joined", "add 3", "", "remove 1"] {
+            assert!(!asks(&submit(words)), "{words}");
+        }
+        let (number, command) = (1, Value::from("join"));
+        assert!(!asks(&Ask::Query { number, command: command.clone() }.into()));
+        assert!(!asks(&Ask::StaleQuery { number, command }.into()));
     }
 
     #[test]

@@ -3,9 +3,13 @@
 //! knows no IO. They meet here.
 
 mod beside;
+mod changing;
 mod config;
 mod door;
+mod following;
 mod member;
+mod notice;
+pub mod operator;
 mod redis;
 mod serve;
 mod served;
@@ -16,12 +20,14 @@ mod ticks;
 mod wiring;
 
 pub use beside::{Beside, Due, Writer, WriterThread, Written};
+pub use changing::{Changing, IDS};
 pub use config::{Config, ConfigError, Member};
 pub use door::Asked;
 pub use member::{MemberStore, UdpMember};
+pub use notice::{Notice, ServeError};
 pub use redis::{RedisLimits, RedisSettings};
-pub use serve::{Notice, Orders, ServeError, obey_signals, open, run};
+pub use serve::{Ended, Orders, obey_signals, open, run};
 pub use settings::{LogSettings, MasterSettings};
 pub use stable::PaxosChanges;
 pub use ticks::Ticker;
-pub use wiring::Wiring;
+pub use wiring::{Wiring, operator};

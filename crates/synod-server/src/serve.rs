@@ -2,11 +2,12 @@
 
 use crate::beside::{Beside, WriterThread};
 use crate::config::{Config, Member};
+use crate::following::{Following, is_over};
 use crate::member::{MemberStore, UdpMember};
+use crate::notice::{Notice, ServeError};
 use crate::status::{Board, Watch};
 use crate::ticks::Ticker;
 use crate::wiring::Wiring;
-use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use synod::{Msg, Process};
 use synod_groups::{Groups, InGroup};
-use synod_runtime::admission::{Admission, Reason};
+use synod_runtime::admission::Admission;
 use synod_runtime::disk::DirDisk;
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, KeyError, Keys};
@@ -27,43 +28,6 @@ use synod_runtime::transport::{self, Transport};
 use synod_runtime::wire::UdpWire;
 use synod_runtime::{Counts, Stopped};
 
-/// The news of a member that its operator should see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The journal ended in a batch that was never acknowledged; so many bytes were cut.
-    Cut(u64),
-    /// It listens, and waits for others before it takes part.
-    Waiting(Vec<u64>),
-    /// It takes part.
-    TakesPart,
-    /// It leads: its ballot of this round has finished phase 1.
-    Leads {
-        /// The group, where there are several.
-        group: Option<u8>,
-        /// The round.
-        round: u64,
-    },
-    /// It must not take part, ever.
-    Abstains(Reason),
-    /// The keys were read anew.
-    KeysRead,
-    /// The keys could not be read anew; the old ones stay.
-    KeysKept(String),
-    /// A member answers whose list of members differs from this one's. The two do not talk.
-    OtherMembers {
-        /// The member.
-        from: u64,
-        /// The ids on its list, in order.
-        theirs: Vec<u64>,
-        /// The ids on this member's list, in order.
-        ours: Vec<u64>,
-    },
-    /// A message to a client was longer than the longest, in bytes, and was not sent.
-    TooLarge(usize),
-    /// It has no lease in its configuration, and others have taken mastership.
-    NoLease,
-}
-
 /// Orders to a running member from another thread.
 #[derive(Clone, Default)]
 pub struct Orders {
@@ -73,26 +37,14 @@ pub struct Orders {
     pub read_keys: Arc<AtomicBool>,
 }
 
-/// The reasons why a member did not start, or stopped.
-#[derive(Debug)]
-pub struct ServeError(String);
-
-impl fmt::Display for ServeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ServeError {}
-
-fn because(error: impl fmt::Display) -> ServeError {
-    ServeError(error.to_string())
+fn because(error: impl std::fmt::Display) -> ServeError {
+    ServeError::new(error.to_string())
 }
 
 /// Random bytes of the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], ServeError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| ServeError(format!("no randomness: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| ServeError::new(format!("no randomness: {error}")))?;
     Ok(bytes)
 }
 
@@ -103,14 +55,14 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], ServeError> {
 pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeError> {
     let Some(member) = config.member(id) else {
         let ids: Vec<String> = config.members.iter().map(|member| member.id.to_string()).collect();
-        return Err(ServeError(format!("no member has id {id}; there are {}", ids.join(", "))));
+        return Err(ServeError::new(format!("no member has id {id}; there are {}", ids.join(", "))));
     };
     let (cluster_keys, client_keys) = load_keys(config).map_err(because)?;
     // The socket is bound first: a member that is started twice by mistake must leave no trace in its journal.
     let wire = UdpWire::bind(member.address).map_err(because)?;
     let disk = DirDisk::open(&member.data).map_err(because)?;
     let who = Identity { cluster: config.tag(), member: id };
-    let (store, opened) = MemberStore::open(disk, who, &ids(config), u64::from_le_bytes(random()?))
+    let (store, opened) = MemberStore::open(disk, who, &config.named(), u64::from_le_bytes(random()?))
         .map_err(|refusal| refused(config, &refusal))?;
     let mut notices = Vec::new();
     if opened.journal.cut > 0 {
@@ -121,6 +73,7 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
         cluster: config.tag(),
         me: id,
         peers: others(config, id),
+        first: config.changing.as_ref().map(|changing| changing.first.clone()),
         cluster_keys: Some(cluster_keys),
         client_keys: Some(client_keys),
         datagram: config.datagram,
@@ -129,8 +82,9 @@ pub fn open(config: &Config, id: u64) -> Result<(UdpMember, Vec<Notice>), ServeE
         standing: store.standing(),
         session: random()?,
     };
+    let directory = config.changing.as_ref().map(|_| store.standing().disk);
     let transport = Transport::new(settings, seeded()?);
-    let processes = Wiring::from(config).servers(id);
+    let processes = Wiring { directory, ..Wiring::from(config) }.servers(id);
     let node = Node::new(processes, transport, wire, Some(store), recorder, Limits::default(), seeded()?);
     Ok((node, notices))
 }
@@ -140,12 +94,31 @@ fn refused(config: &Config, refusal: &Refusal) -> ServeError {
     if let Why::Foreign { cluster, .. } = refusal.why
         && let Some(groups) = config.groups_of(cluster).filter(|groups| *groups != config.groups)
     {
-        return ServeError(format!(
+        return ServeError::new(format!(
             "{}: it was made with groups = {groups}, and the configuration has groups = {}. The number is fixed for the life of a cluster, \
              since it decides in which log a key is. If the other members run with groups = {groups}, set that here; if they do not, this member \
              has never taken part with this directory: remove it",
             refusal.file, config.groups
         ));
+    }
+    if let Why::Foreign { cluster, member, expected } = refusal.why
+        && member == expected.1
+    {
+        const FIXED: &str = "[members] and alpha beside it are fixed for the life of a cluster, since they say who the members of each instance are";
+        if let Some(other) = config.differs_in(cluster) {
+            return ServeError::new(format!(
+                "{}: it was made with {other}. {FIXED}. Set here what the other members run with; if that is what stands here, this member has never \
+                 taken part with this directory: remove it",
+                refusal.file
+            ));
+        }
+        if config.changing.is_some() {
+            return ServeError::new(format!(
+                "{}: it was made for another cluster: another name, or `first`, `lag` or [log] `alpha` were others. {FIXED}; start with the \
+                 configuration that the directory was made with",
+                refusal.file
+            ));
+        }
     }
     because(refusal)
 }
@@ -153,11 +126,6 @@ fn refused(config: &Config, refusal: &Refusal) -> ServeError {
 /// A generator for moments of timers and jitter, which need not be secret.
 pub(crate) fn seeded() -> Result<fastrand::Rng, ServeError> {
     Ok(fastrand::Rng::with_seed(u64::from_le_bytes(random()?)))
-}
-
-/// The ids of all members.
-fn ids(config: &Config) -> Vec<u64> {
-    config.members.iter().map(|member| member.id).collect()
 }
 
 /// Every member but one, and its address.
@@ -179,7 +147,18 @@ fn recorder(config: &Config, member: &Member, store: &MemberStore<DirDisk>) -> R
     // A start that ended before its first event may have left an empty record of the same number.
     private::create(&path)
         .and_then(|file| Recorder::create(Box::new(file), &header))
-        .map_err(|error| ServeError(format!("{}: {error}", path.display())))
+        .map_err(|error| ServeError::new(format!("{}: {error}", path.display())))
+}
+
+/// The end of a member's run.
+#[derive(Debug)]
+pub struct Ended {
+    /// The counts of its work.
+    pub counts: Counts,
+    /// The counts of its datagrams.
+    pub datagrams: transport::Counts,
+    /// True if it has ended since the log says that it was removed, and may be switched off.
+    pub is_removed: bool,
 }
 
 /// Runs a member until it is told to stop. It puts its status on the board.
@@ -194,12 +173,13 @@ pub fn run(
     board: &Board,
     ready: &mut dyn FnMut(&UdpMember),
     notice: &mut dyn FnMut(Notice),
-) -> Result<(Counts, transport::Counts), ServeError> {
+) -> Result<Ended, ServeError> {
     let (mut node, notices) = open(config, id)?;
     for one in notices {
         notice(one);
     }
     let mut beside = beside(config, &mut node)?;
+    let mut following = Following::new(config, id, &node)?;
     ready(&node);
     let mut watch = Watch::new(config, id, board.clone());
     let boot = node.store().map_or(0, |store| store.standing().boot);
@@ -211,6 +191,7 @@ pub fn run(
     let (mut last, mut too_large, mut strange) = (None, false, false);
     let mut leads = vec![None; config.groups];
     let (mut leaves, mut warned) = (None, false);
+    let mut is_removed = false;
     while !orders.stop.load(Ordering::Relaxed) || makes_room(&mut node, tickers[0].id(), &mut leaves) {
         if orders.read_keys.swap(false, Ordering::Relaxed) {
             notice(read_keys(config, &mut node));
@@ -218,6 +199,7 @@ pub fn run(
         if last != Some(Notice::TakesPart) {
             let now = match node.admission() {
                 Admission::Waiting { silent, .. } => Notice::Waiting(silent),
+                Admission::Learns(until) => Notice::Learns(until),
                 Admission::Admitted => Notice::TakesPart,
                 Admission::Abstains(reason) => Notice::Abstains(reason),
             };
@@ -229,21 +211,32 @@ pub fn run(
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let tick =
             tickers.iter_mut().map(|ticker| ticker.turn(&mut node, unix)).min().unwrap_or(Duration::MAX);
+        let attended = following.as_mut().map(|following| following.attend(&mut node, notice));
         let wakes = leaves.map_or(tick, |until| tick.min(until)).min(watch.wakes());
+        let wakes = attended.map_or(wakes, |attended| wakes.min(attended));
         if let Err(stopped) = node.turn(wakes) {
             return Err(explain(config, id, &node, &stopped));
         }
         for (to, msg) in node.told() {
             if let Some(ticker) = tickers.get_mut(usize::from(msg.group)).filter(|ticker| ticker.id() == to) {
                 ticker.hear(&msg.what);
+            } else if let Some(following) = &mut following {
+                following.hear(&mut node, to, &msg.what);
             }
         }
         watch.look(&mut node);
         beside.attend(&mut node).map_err(because)?;
+        let now = node.now();
         let first = node.state().and_then(|all| all.of(0));
+        if following.is_some() && first.is_some_and(|first| is_over(first, id)) {
+            is_removed = true;
+            if now >= *leaves.get_or_insert(now + LINGERS) {
+                break;
+            }
+        }
         if config.log.master.is_none() && first.is_some_and(has_master) {
             if first.is_some_and(is_elected_after_a_take) {
-                return Err(ServeError(format!(
+                return Err(ServeError::new(format!(
                     "member {id} was elected, has no lease in its configuration, and the log says that members take mastership: it would answer \
                      no client as long as it leads; set `lease` in [master] as at the other members (any value will do, and it may be \
                      changed from one restart to the next)"
@@ -274,14 +267,17 @@ pub fn run(
             notice(Notice::TooLarge(config.max_client_message()));
         }
     }
-    Ok((node.counts().clone(), node.transport().counts().clone()))
+    if let Some(mut following) = following {
+        following.end();
+    }
+    Ok(Ended { counts: node.counts().clone(), datagrams: node.transport().counts().clone(), is_removed })
 }
 
 /// Has a member's snapshots written by a thread of their own.
 fn beside(config: &Config, node: &mut UdpMember) -> Result<Beside<WriterThread>, ServeError> {
     let disk = node.store().expect("a member has stable storage").disk().clone();
     let thread = WriterThread::start(disk, node.wire().waker());
-    let thread = thread.map_err(|error| ServeError(format!("no thread to write snapshots: {error}")))?;
+    let thread = thread.map_err(|error| ServeError::new(format!("no thread to write snapshots: {error}")))?;
     Ok(Beside::new(node, config.groups, thread))
 }
 
@@ -297,6 +293,9 @@ fn leading(state: &synod::ProcessState) -> Option<synod::Ballot> {
 fn takes_part(transport: &transport::Transport, peer: u64) -> bool {
     transport.peer_standing(peer).is_some_and(|standing| standing.admitted)
 }
+
+/// The time that a member which was removed goes on, so that its operator sees that it may go.
+const LINGERS: Duration = Duration::from_secs(1);
 
 /// The time that a master which is told to stop takes at most to hand mastership over.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -371,9 +370,9 @@ fn explain(config: &Config, id: u64, node: &UdpMember, stopped: &Stopped<Groups<
     let boot = node.store().map_or(0, |store| store.standing().boot);
     let path = member.data.join(format!("stopped-{boot}.txt"));
     match keep(&path, stopped) {
-        Ok(()) => ServeError(format!("{stopped}\nThis was written to {}.", path.display())),
+        Ok(()) => ServeError::new(format!("{stopped}\nThis was written to {}.", path.display())),
         Err(error) => {
-            ServeError(format!("{stopped}\nIt could not be written to {}: {error}", path.display()))
+            ServeError::new(format!("{stopped}\nIt could not be written to {}: {error}", path.display()))
         }
     }
 }

@@ -98,6 +98,12 @@ const COMMAND_COSTS: usize = 96;
 const MOST_KEY: i64 = 1 << 20;
 pub(crate) const MOST_VALUE: i64 = 16 << 20;
 
+/// The most members: quorums cannot count more.
+pub(crate) const MOST_MEMBERS: usize = synod::MAX_ACCEPTORS;
+
+/// The most instances that may be under way at a time.
+pub(crate) const MOST_ALPHA: i64 = 65_536;
+
 /// The longest value that stands in any log, in bytes, whatever the settings.
 ///
 /// Members accept, report and send each other so much. Their own `max-key` and `max-value` bound what they take from clients and put into
@@ -146,7 +152,7 @@ pub(crate) struct LogFile {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct MasterFile {
-    lease: Option<Spanned<i64>>,
+    pub(crate) lease: Option<Spanned<i64>>,
     drift: Option<Spanned<i64>>,
 }
 
@@ -236,7 +242,7 @@ impl LogSettings {
         let (place, sessions) = (sessions.span(), sessions.get_ref());
         let most = i64::from(u32::MAX);
         let settings = LogSettings {
-            alpha: number("alpha", log.alpha.as_ref(), (1, 65_536), or.alpha)?,
+            alpha: number("alpha", log.alpha.as_ref(), (1, MOST_ALPHA), or.alpha)?,
             batch: number("batch", log.batch.as_ref(), (1, 65_536), or.batch as u64)? as usize,
             catch_up: milliseconds("catch-up", log.catch_up.as_ref(), or.catch_up)?,
             snapshot_every: number(

@@ -44,6 +44,8 @@ impl Scene {
             election: Some(pace),
             max_value: 64 << 10,
             log: None,
+            changing: None,
+            directory: None,
         };
         let disks = IDS.map(|_| SimDisk::new()).to_vec();
         let mut scene = Scene { world: World::new(seed), disks, wiring, moved: BTreeMap::new() };
@@ -64,6 +66,7 @@ impl Scene {
             me,
             peers: peers.iter().map(|peer| (*peer, address(*peer as usize))).collect(),
             client_keys: Some(ClientKeys::single(clients, &members)),
+            first: None,
             cluster_keys: (!is_client).then_some(members),
             datagram: 1200,
             max_message: 1 << 20,

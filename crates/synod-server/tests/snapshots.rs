@@ -288,6 +288,7 @@ impl Scene {
             me,
             peers: peers.iter().map(|peer| (*peer, address(*peer as usize))).collect(),
             client_keys: Some(ClientKeys::single([2; 32], &members)),
+            first: None,
             cluster_keys: (me < FIRST_CLIENT).then_some(members),
             datagram: 1200,
             max_message: 1 << 20,

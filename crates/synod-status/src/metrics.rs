@@ -6,7 +6,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::sync::Arc;
-use synod_server::status::{GroupTold, Latency, Role, Status};
+use synod_server::status::{GroupTold, Latency, Role, Standing, Status};
 
 /// The type of the answer.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -95,6 +95,25 @@ fn groups(out: &mut Out<'_>, status: &Status) -> fmt::Result {
     Ok(())
 }
 
+/// The metrics of the members, where they change.
+fn membership(out: &mut Out<'_>, status: &Status) -> fmt::Result {
+    let Some(told) = &status.membership else { return Ok(()) };
+    let count = |standing| told.all.iter().filter(|member| member.standing == standing).count() as u64;
+    out.gauge("configuration", "The number of the configuration that governs last", None, told.number)?;
+    out.gauge("configuration_from_instance", "The first instance that it governs", None, told.from)?;
+    out.gauge("configuration_members", "Its members", None, count(Standing::Member))?;
+    out.gauge("learners", "Those that are to join", None, count(Standing::Learner))?;
+    let is_member = told.standing(status.member) == Some(Standing::Member);
+    out.gauge("is_member", "1 if the member is one of that configuration", None, u64::from(is_member))?;
+    let may_go = u64::from(told.may_go);
+    out.gauge(
+        "earlier_members_may_go",
+        "1 if all that are no members any more may be switched off",
+        None,
+        may_go,
+    )
+}
+
 impl Collector for Told {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (status, mut out) = (&*self.0, Out(encoder));
@@ -167,6 +186,7 @@ impl Collector for Told {
         out.gauge("differing_members", "Members known to have executed something else", None, differ)?;
 
         groups(&mut out, status)?;
+        membership(&mut out, status)?;
         out.gauge("queued_commands", "Commands that have no instance yet", None, waiting.queue)?;
         out.gauge("waiting_commands", "Clients' commands without an answer", None, waiting.commands)?;
         out.gauge("waiting_questions", "Clients' questions without an answer", None, waiting.questions)?;

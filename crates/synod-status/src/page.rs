@@ -4,7 +4,7 @@ use crate::ask::Told;
 use maud::{DOCTYPE, Markup, html};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use synod_server::status::{ElectionTold, Role, SECONDS, Status};
+use synod_server::status::{ElectionTold, MembersTold, Role, SECONDS, Standing, Status};
 
 /// The style sheet, in the colours of the reader's system, light or dark.
 pub(crate) const STYLE: &str = include_str!("page.css");
@@ -38,6 +38,7 @@ pub(crate) fn page(cluster: &str, me: u64, members: &[(u64, Told)]) -> Markup {
                     (heading(cluster, members, leader))
                     (table(members, leader))
                     (groups(members))
+                    (membership(leader.and_then(|leader| leader.membership.as_ref())))
                     @if let Some(mine) = mine { (own(mine, members)) }
                     footer {
                         "Told by member " (me) ". Also here: " a href="metrics" { "metrics" } ", "
@@ -182,6 +183,34 @@ fn groups(members: &[(u64, Told)]) -> Markup {
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The members as the log has them, where they change.
+fn membership(told: Option<&MembersTold>) -> Markup {
+    html! {
+        @if let Some(told) = told {
+            section {
+                h2 { "Configuration " (told.number) " from instance " (grouped(told.from)) }
+                table {
+                    thead { tr { th { "id" } th { "is" } th { "address" } th { "replaces" } th.n { "instances behind" } } }
+                    tbody {
+                        @for member in told.all.iter().filter(|member| member.standing != Standing::Removed) {
+                            tr {
+                                td data-label="id" { b { (member.id) } }
+                                td data-label="is" { (member.standing) }
+                                td data-label="address" { (or_dash(member.address.as_ref())) }
+                                td data-label="replaces" { (or_dash(member.replaces)) }
+                                td.n data-label="behind" { (or_dash(member.behind.map(grouped))) }
+                            }
+                        }
+                    }
+                }
+                @if told.number > 0 && !told.may_go {
+                    p { "Members that were removed must go on until a majority has on its disks what they took part in." }
                 }
             }
         }

@@ -106,6 +106,11 @@ pub struct Members {
     pub operators: Range<usize>,
     /// The most instances that a new member may be behind when its wish to join is executed.
     pub lag: u64,
+    /// The number of this process's data directory, which stands in its wish to join. So the log says which disk joined under an id.
+    pub directory: Option<u64>,
+    /// True if each member has an operator of its own, which speaks with no other: the one at the member's place in `operators`. What it asks of a
+    /// member that does not lead is relayed to one that does, and the answer comes back the same way.
+    pub relays: bool,
 }
 
 /// The durations of mastership, which is taken through the log (spec E1).

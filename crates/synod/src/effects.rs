@@ -30,6 +30,11 @@ impl Effects {
         self.sends.extend(to.iter().map(|id| (*id, msg.clone())));
     }
 
+    /// Sends elsewhere, or otherwise, what was to be sent so far.
+    pub(crate) fn reroute(&mut self, route: impl FnMut((Id, Msg)) -> Option<(Id, Msg)>) {
+        self.sends = std::mem::take(&mut self.sends).into_iter().filter_map(route).collect();
+    }
+
     pub(crate) fn set_timer(&mut self, timer: Timer, after: Range<Duration>) {
         self.timers.push((timer, Some(after)));
     }

@@ -37,7 +37,13 @@ impl Cluster {
             | Msg::Fetch { .. }
             | Msg::Checksum { .. }
             | Msg::Yield { .. }
-            | Msg::Removed { .. } => self.is_server(src),
+            | Msg::Removed { .. }
+            | Msg::Relayed { .. } => self.is_server(src),
+            // What an operator asks comes from its own server, and is no longer than what servers take from clients.
+            Msg::Relay { command, .. } => {
+                let length = command.as_bytes().len().saturating_add(LogEntry::COSTS);
+                self.is_server(src) && length <= self.max_value
+            }
             // No member has another hand mastership over. The program that runs a server speaks to it in a name that is no member's.
             Msg::Give { .. } => !self.plays_a_role(src),
             Msg::Beat(_) => self.election.as_ref().is_some_and(|election| election.members.contains(&src)),
@@ -167,6 +173,8 @@ mod tests {
             Msg::Give { .. } => "Give",
             Msg::Yield { .. } => "Yield",
             Msg::Removed { .. } => "Removed",
+            Msg::Relay { .. } => "Relay",
+            Msg::Relayed { .. } => "Relayed",
         }
     }
 
@@ -193,7 +201,7 @@ mod tests {
             Msg::CatchUpReply { values: PerInstance::new(), next: instance },
             Msg::Confirm { ballot, round: 1 },
             Msg::Confirmed { ballot, round: 1 },
-            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value },
+            Msg::Chunk { of: instance, sum: 0, length: 1, at: 0, bytes: value.clone() },
             Msg::Fetch { of: instance, sum: 0, at: 0 },
             Msg::Checksum { below: instance, sum: 0 },
             Msg::Beat(Beat::Heartbeat { backed: true }),
@@ -202,6 +210,8 @@ mod tests {
             Msg::Give { since: Instance(0), heir: 0.into() },
             Msg::Yield { token: Instance(0) },
             Msg::Removed { number },
+            Msg::Relay { number, command: value.clone() },
+            Msg::Relayed { number, output: value },
         ]
     }
 
@@ -331,6 +341,8 @@ mod tests {
             let request = Ask::Request { instance, value: value.clone() }.into();
             assert_eq!(cluster.hears(0.into(), &request), expected, "{length}: {request:?}");
             // A proposer that takes more from clients than this process is heard all the same.
+            let relay = Msg::Relay { number, command: command.clone() };
+            assert_eq!(cluster.hears(0.into(), &relay), expected, "{length}: {relay:?}");
             let accept = Msg::Accept { ballot, instance, value: value.clone() };
             assert_eq!(cluster.hears(0.into(), &accept), length <= 10, "{length}: {accept:?}");
             for ask in [

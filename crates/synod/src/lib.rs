@@ -55,7 +55,7 @@ mod progress;
 mod quorum;
 mod roles;
 
-pub use crate::log::changes::Change;
+pub use crate::log::changes::{Change, ChangeKind, LONGEST_ADDRESS, address};
 pub use crate::log::mastery::{Mastership, is_take};
 pub use crate::log::membership::Membership;
 pub use crate::log::replica::Replica;

@@ -202,6 +202,20 @@ pub enum Msg {
         /// The number of the last configuration that the sender knows. The receiver is not in it.
         number: u64,
     },
+    /// Server to server that leads: my operator asks for this change.
+    Relay {
+        /// The number of the operator's call.
+        number: u64,
+        /// The change.
+        command: Value,
+    },
+    /// Server to server: what your operator is told.
+    Relayed {
+        /// The number of the operator's call.
+        number: u64,
+        /// What it is told.
+        output: Value,
+    },
 }
 
 impl From<Ask> for Msg {
@@ -300,6 +314,8 @@ impl fmt::Debug for Msg {
             Msg::Yield { token } => write!(f, "Yield({token:?})"),
             Msg::Give { since, heir } => write!(f, "Give({since:?}, {})", usize::from(*heir)),
             Msg::Removed { number } => write!(f, "Removed({number})"),
+            Msg::Relay { number, command } => write!(f, "Relay({number}: {command:?})"),
+            Msg::Relayed { number, output } => write!(f, "Relayed({number}: {output:?})"),
         }
     }
 }

@@ -170,9 +170,20 @@ fn main() {
     write("payload", "pieces", &pieces.join(&0xee));
     write("payload", "piece", &pieces[0]);
 
-    write("hello", "zeros", &[0; 66]);
-    let mut greeting = [3; 66];
-    (greeting[24], greeting[41]) = (1, 1);
+    // A list of members for a client, and one that is too long.
+    let members = |count: u8| -> Vec<u8> {
+        [7].into_iter().chain((0..count).flat_map(|id| [id, 4, 127, 0, 0, 1, id, 27])).collect()
+    };
+    for (name, count) in [("listed", 3), ("too-many", 17)] {
+        let list = members(count);
+        write("payload", name, &[begin(5), frame(3, &[list.len() as u64], &list)].concat());
+    }
+    let numbered = frame(3, &[300, 9], &[]);
+    write("payload", "numbered", &[numbered, frame(0, &[3], b"one")].concat());
+
+    write("hello", "zeros", &[0; 93]);
+    let mut greeting = [1; 96];
+    (greeting[94], greeting[95]) = (2, 3);
     write("hello", "known", &greeting);
     write("hello", "short", &[1; 40]);
     // A client's knock has 76 bytes before its proof, a welcome 48.

@@ -46,6 +46,7 @@ fn end(id: u64) -> Transport {
         cluster: 77,
         me: id,
         peers: (0..3).filter(|peer| *peer != id).map(|peer| (peer, address(peer))).collect(),
+        first: None,
         cluster_keys: (id < FIRST_CLIENT).then(|| Keys::single([1; 32])),
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,
@@ -145,7 +146,16 @@ pub fn journal(data: &[u8]) {
 /// The wiring of the records that are made of fuzzed entries.
 pub fn wiring() -> Wiring {
     let retry = Duration::from_millis(20)..Duration::from_millis(60);
-    Wiring { groups: 1, members: vec![0, 1, 2], retry, election: None, max_value: 64 << 10, log: None }
+    Wiring {
+        groups: 1,
+        members: vec![0, 1, 2],
+        retry,
+        election: None,
+        max_value: 64 << 10,
+        log: None,
+        changing: None,
+        directory: None,
+    }
 }
 
 /// A flight record: as it is, and as the entries of a chunk that is otherwise right.

@@ -5,7 +5,7 @@ use super::told::Told;
 use crate::status::{FAILED, INCOMPLETE, UNUSABLE};
 use crate::words;
 use synod_client::requests::Request;
-use synod_client::{Client, Error, Refusal};
+use synod_client::{Changing, Client, Error, Refusal};
 use synod_server::Config;
 
 /// A client, and how its results are told.
@@ -17,8 +17,14 @@ pub(super) struct Front {
 /// The client's settings in a cluster's configuration.
 fn settings(config: &Config) -> synod_client::Config {
     let members = config.members.iter().map(|member| (member.id, member.address)).collect();
+    let changing = config.changing.as_ref().map(|changing| Changing {
+        first: changing.first.clone(),
+        lag: changing.lag,
+        alpha: config.log.alpha,
+    });
     synod_client::Config {
         members,
+        changing,
         groups: config.groups,
         max_key: config.log.max_key,
         max_value: config.max_value,

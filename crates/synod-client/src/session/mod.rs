@@ -13,8 +13,12 @@
 #[cfg(test)]
 mod explored;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
 mod paced;
 mod state;
+
+use state::DOUBLINGS;
 
 pub use state::{ClientState, Command, Question, Sent, Session, Target};
 
@@ -32,7 +36,7 @@ use synod_machine::{SessionCommand, SessionOutput, StateMachine, decode, encode}
 
 /// A client of a log that executes commands of the machine `M` with sessions.
 pub struct SessionClient<M> {
-    /// The members, in the order in which they are asked.
+    /// The members with which it begins, in the order in which they are asked. There is at least one.
     pub members: Vec<Id>,
     /// The number by which the log knows the client: drawn at random from so many that no other client has it.
     pub client: u64,
@@ -55,9 +59,6 @@ pub enum Timer {
     /// Its session may have expired.
     Idle,
 }
-
-/// The most doublings of the time after which a client asks again.
-const DOUBLINGS: u32 = 3;
 
 type StateOf<M> = ClientState<<M as StateMachine>::Command, <M as StateMachine>::Output>;
 type Said<M> = SessionOutput<<M as StateMachine>::Output>;
@@ -87,6 +88,7 @@ impl<M: StateMachine> SessionClient<M> {
                 state.outcomes.drain(..new as usize);
                 state.taken += new;
             }
+            Call::Members { members } => self.on_members(state, members, o),
             Call::Finish => self.finish(state, o),
         }
         self.send_what_may_be_sent(state, o);
@@ -145,8 +147,25 @@ impl<M: StateMachine> SessionClient<M> {
         state.session = Session::Opening { number, sent: Sent::new(command), was };
     }
 
+    /// The members as it knows them by now.
+    fn members<'s>(&'s self, state: &'s StateOf<M>) -> &'s [Id] {
+        if state.members.is_empty() { &self.members } else { &state.members }
+    }
+
     fn target(&self, state: &StateOf<M>) -> Id {
-        self.members[state.target.place]
+        self.members(state)[state.target.place]
+    }
+
+    /// Goes on with the member that it asks if that is still one, and asks another if not.
+    fn on_members(&self, state: &mut StateOf<M>, members: Vec<Id>, o: &mut Out<Self>) {
+        let asked = self.target(state);
+        state.members = members;
+        let place = self.members(state).iter().position(|member| *member == asked);
+        state.target.place = place.unwrap_or(0);
+        if place.is_none() {
+            (state.target.silences, state.target.redirections) = (0, 0);
+            self.send_again(state, true, o);
+        }
     }
 
     fn submit(&self, state: &StateOf<M>, number: u64, command: &Value, o: &mut Out<Self>) {
@@ -179,7 +198,7 @@ impl<M: StateMachine> SessionClient<M> {
         }
         let is_silent = !state.target.answered && state.sent().any(|sent| sent.is_old);
         if is_silent {
-            state.target.place = (state.target.place + 1) % self.members.len();
+            state.target.place = (state.target.place + 1) % self.members(state).len();
             state.target.silences = (state.target.silences + 1).min(DOUBLINGS);
         }
         self.send_again(state, is_silent, o);
@@ -193,13 +212,15 @@ impl<M: StateMachine> SessionClient<M> {
     /// Asks the server that is said to lead. Servers may send a client from one to the other. It follows once round, and then waits for
     /// the timer. Members are alive, so it does not wait any longer than at first.
     fn on_redirect(&self, state: &mut Cow<'_, StateOf<M>>, from: usize, leader: Id, o: &mut Out<Self>) {
-        let Some(place) = self.members.iter().position(|member| *member == leader) else { return };
+        let members = self.members(state);
+        let Some(place) = members.iter().position(|member| *member == leader) else { return };
+        let most = members.len();
         if state.target.silences > 0 {
             state.to_mut().target.silences = 0;
         }
         let target = &state.target;
         // A late redirection, of a member that is not asked any more, says nothing new.
-        if from != target.place || place == from || target.redirections >= self.members.len() {
+        if from != target.place || place == from || target.redirections >= most {
             return;
         }
         let state = state.to_mut();
@@ -334,7 +355,7 @@ impl<M: StateMachine> Actor for SessionClient<M> {
         match msg {
             Message::Call(call) if src == me => self.on_call(state.to_mut(), call, o),
             Message::Wire(msg) => {
-                let Some(from) = self.members.iter().position(|member| *member == src) else { return };
+                let Some(from) = self.members(state).iter().position(|member| *member == src) else { return };
                 match msg {
                     Msg::Output { number, output } => self.on_output(state, number, &output, o),
                     Msg::Redirect { leader } => self.on_redirect(state, from, leader, o),

@@ -2,12 +2,18 @@
 
 use crate::message::Reading;
 use crate::outcome::Outcome;
+use stateright::actor::Id;
 use std::collections::{BTreeMap, VecDeque};
 use synod::Value;
+
+/// The most doublings of the time after which a client asks again.
+pub(super) const DOUBLINGS: u32 = 3;
 
 /// The state of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientState<C, O> {
+    /// The members, where they are others than when it began.
+    pub members: Vec<Id>,
     /// The member that it asks.
     pub target: Target,
     /// Its session.
@@ -105,6 +111,7 @@ pub struct Question {
 impl<C, O> Default for ClientState<C, O> {
     fn default() -> Self {
         ClientState {
+            members: Vec::new(),
             target: Target::default(),
             session: Session::None,
             next: 1,
@@ -126,6 +133,11 @@ impl Sent {
 }
 
 impl<C, O> ClientState<C, O> {
+    /// True if several members in a row have not answered.
+    pub fn is_lost(&self) -> bool {
+        self.target.silences >= DOUBLINGS
+    }
+
     /// True if nothing waits for an answer.
     pub(super) fn is_quiet(&self) -> bool {
         !matches!(self.session, Session::Opening { .. })

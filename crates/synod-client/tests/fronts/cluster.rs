@@ -123,6 +123,7 @@ fn member(folder: &Path, members: &[(u64, SocketAddr)], id: u64, limits: Limits)
         cluster: tag,
         me: id,
         peers: members.iter().copied().filter(|(other, _)| *other != id).collect(),
+        first: None,
         cluster_keys: Some(Keys::single([7; 32])),
         client_keys: Some(ClientKeys::single([8; 32], &Keys::single([7; 32]))),
         datagram: 1200,

@@ -60,7 +60,7 @@ impl Turn<'_> {
             known = self.process.directory.known.get(&peer).copied();
         }
         let recorded = memory.is_recorded(peer) || self.is(Rule::RecordsLater);
-        Answer { known, recorded, admitted: self.process.directory.mine.admitted }
+        Answer { known, recorded, admitted: self.process.directory.mine.admitted, number: 0 }
     }
 
     fn flush(&mut self) {
@@ -116,7 +116,7 @@ impl Turn<'_> {
         match self.member.verdict(&mut admittance, self.process.directory.mine.admitted) {
             Admission::Abstains(reason) => return Some(reason),
             Admission::Admitted => self.takes_part(),
-            Admission::Waiting { .. } => {}
+            Admission::Waiting { .. } | Admission::Learns(_) => {}
         }
         None
     }

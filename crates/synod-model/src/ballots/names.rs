@@ -157,7 +157,9 @@ pub(super) fn in_message(msg: &mut Msg, each: Each<'_>) {
         | Msg::Beat(_)
         | Msg::Give { .. }
         | Msg::Yield { .. }
-        | Msg::Removed { .. } => {}
+        | Msg::Removed { .. }
+        | Msg::Relay { .. }
+        | Msg::Relayed { .. } => {}
     }
 }
 

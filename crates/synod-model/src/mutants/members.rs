@@ -2,10 +2,10 @@
 
 use super::kinds::{Mutant, roles};
 use super::rules::Rule;
-use stateright::actor::Id;
+use stateright::actor::{Command, Id, Out};
 use synod::{
-    AcceptorSet, Ask, Call, Change, Instance, LogEntry, Membership, Msg, Needs, Phase, Replica, ServerState,
-    Value,
+    AcceptorSet, Ask, Call, Change, ChangeKind, Instance, LogEntry, Membership, Msg, Needs, Phase, Process,
+    Replica, ServerState, Value,
 };
 
 pub(super) const GOVERNS_AT_ONCE: Mutant = roles(
@@ -68,6 +68,18 @@ pub(super) const FORGETS_ANSWERS: Mutant = roles(
     Rule::ForgetsAnswers,
     "members: a change that was answered has no effect when it comes again",
     "remembers only the last answer, whoever asked",
+);
+pub(super) const IGNORES_BASIS: Mutant = roles(
+    "ignores-basis",
+    Rule::IgnoresBasis,
+    "members: a change that rests on another configuration than the last has no effect",
+    "executes it whatever it rests on",
+);
+pub(super) const FILLS_NOTHING: Mutant = roles(
+    "fills-nothing",
+    Rule::FillsNothing,
+    "sequence: a leader fills the window, so that a change governs (I4)",
+    "sends no no-op",
 );
 pub(super) const SAYS_SAVED: Mutant = roles(
     "says-saved",
@@ -223,6 +235,47 @@ pub(super) fn doctor_members(
     }
 }
 
+/// After the real handler: a change that was refused because it rests on another configuration is executed all the same.
+pub(super) fn ignore_basis(
+    rule: Rule,
+    before: &ServerState,
+    server: &mut ServerState,
+    out: &mut Out<Process>,
+) {
+    let (Rule::IgnoresBasis, Some(old), Some(new)) = (rule, membership(before), membership(server)) else {
+        return;
+    };
+    let refused = |said: &Value| said.as_bytes().starts_with(b"refused: it rests on");
+    let is_new = |(caller, answer): &(&Id, &(u64, Value))| {
+        refused(&answer.1) && old.answers.get(caller) != Some(answer)
+    };
+    let Some((client, (number, _))) = new.answers.iter().find(is_new) else { return };
+    let call = Call { client: *client, number: *number };
+    let entry = |(at, value): (&Instance, &Value)| Some((*at, LogEntry::read(value)?));
+    let mut known = server.learner.learned.iter().filter_map(entry);
+    let Some((at, logged)) = known.find(|(_, logged)| logged.call == call) else { return };
+    let Some(change) = Change::read(&logged.command) else { return };
+    let command = Value::from(Change { on: None, ..change }.words().as_str());
+    let mut next = new.clone();
+    next.answers.remove(&call.client);
+    let said = next.execute(at, &LogEntry { call, command });
+    set(server, next);
+    let mut told = Out::new();
+    for command in std::mem::take(out) {
+        match command {
+            Command::Send(to, Msg::Output { number, output }) if to == call.client && refused(&output) => {
+                told.send(to, Msg::Output { number, output: said.clone() });
+            }
+            Command::Send(to, msg) => told.send(to, msg),
+            Command::SetTimer(timer, after) => told.set_timer(timer, after),
+            Command::CancelTimer(timer) => told.cancel_timer(timer),
+            Command::Save(stable) => told.save(stable),
+            Command::ChooseRandom(_, never) => debug_assert!(never.is_empty()),
+        }
+    }
+    *out = told;
+}
+
 /// A change that was refused because another one is in flight takes effect all the same.
 fn change_anyway(old: &Membership, next: &mut Membership, server: &ServerState, alpha: u64) {
     let answered = next.answers.iter().find(|(caller, answer)| old.answers.get(caller) != Some(answer));
@@ -249,8 +302,8 @@ fn insert(membership: &mut Membership, from: Instance, number: u64, members: Acc
 
 /// The members without the one whose removal a value asks for.
 fn removed(value: &Value, members: AcceptorSet) -> Option<AcceptorSet> {
-    match Change::read(&LogEntry::read(value)?.command)? {
-        Change::Remove(gone) => Some(members.without([gone].into_iter().collect())),
+    match Change::read(&LogEntry::read(value)?.command)?.kind {
+        ChangeKind::Remove(gone) => Some(members.without([gone].into_iter().collect())),
         _ => None,
     }
 }

@@ -81,6 +81,8 @@ impl Decorated {
         self.rule.doctor_leading(&mut commands);
         for command in commands {
             match command {
+                Command::Send(_, Msg::Accept { value, .. })
+                    if self.rule == Rule::FillsNothing && value.is_no_op() => {}
                 Command::Send(to, msg) => out.send(to, msg),
                 // At which other heights it may ring depends on the ballots that are live, and is not for one process to know.
                 Command::SetTimer(Timer::Retry, after) if self.draws => {
@@ -172,6 +174,7 @@ impl Actor for Decorated {
         if let (ProcessState::Server(old), ProcessState::Server(new)) = (&state.inner, &mut next) {
             let log = rules::cluster_of(&self.process).and_then(|cluster| cluster.log.as_ref());
             members::doctor_members(self.rule, &heard, old, new, log.map_or(1, |log| log.alpha));
+            members::ignore_basis(self.rule, old, new, &mut real);
             if let Some((to, msg)) = members::says_saved(self.rule, me, old, new) {
                 to.iter().for_each(|id| real.send(id.into(), msg.clone()));
             }

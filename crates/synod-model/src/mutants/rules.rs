@@ -99,6 +99,8 @@ pub enum Rule {
     TakesAccepted,
     KeepsRight,
     ForgetsAnswers,
+    IgnoresBasis,
+    FillsNothing,
     SaysSaved,
     ReadsWithoutRight,
     KeepsConfirmations,

@@ -132,6 +132,9 @@ struct MasterFile {
     rounds: Spanned<i64>,
     /// The most crashes in a run, one server at a time; by default none.
     crashes: Option<Spanned<i64>>,
+    /// True if servers take a snapshot after every command, from which they start after a crash.
+    #[serde(default)]
+    snapshots: bool,
     /// True if messages may be lost.
     #[serde(default)]
     loss: bool,
@@ -234,6 +237,7 @@ pub(super) fn read(judge: &Judge<'_>) -> Result<(Timed, ModelFile), ModelError> 
                     Some(given) => judge.count("crashes", given, 0, 5)? as u32,
                     None => 0,
                 },
+                snapshots: master.snapshots,
                 loss: master.loss,
                 alpha: match &master.alpha {
                     Some(given) => judge.count("alpha", given, 1, 3)? as u64,

@@ -16,7 +16,7 @@ use stateright::actor::{Envelope, Id};
 use std::sync::Arc;
 use synod::{
     Call, Cluster, Election, Instance, Learning, LeaseState, Log, Members, Msg, Pace, Process, ProcessState,
-    QuorumRule, Quorums, Retry, Value,
+    QuorumRule, Quorums, Retry, Truncate, Value,
 };
 use synod_explore::{Faults, Network, Property, System};
 
@@ -30,6 +30,7 @@ pub(super) const READS: &str = "E2";
 pub(super) const IN_TIME: &str = "in-time";
 
 /// The names of hard cases.
+const RESTORED: &str = "a server starts from a snapshot in which it is master";
 const HEIR: &str = "an heir is master although a lease is not over";
 const LEFT: &str = "a master has left the members, and another is master";
 const AGAIN: &str = "the first master is master again after another";
@@ -60,6 +61,8 @@ pub struct Master {
     pub rounds: u64,
     /// The most crashes.
     pub crashes: u32,
+    /// True if servers take a snapshot after every command.
+    pub snapshots: bool,
     /// True if messages may be lost.
     pub loss: bool,
     /// The window.
@@ -141,14 +144,27 @@ impl Master {
                 machine: Ledger::shared(),
                 hold_off: None,
                 catch_up: None,
-                truncate: None,
+                truncate: self.snapshots.then_some(Truncate {
+                    every: 1,
+                    every_bytes: u64::MAX,
+                    spare: u64::MAX,
+                    spare_bytes: u64::MAX,
+                    chunk: usize::MAX,
+                    ahead: 1,
+                    most: u64::MAX,
+                }),
                 master: (self.leads.0..self.leads.1).contains(&at).then_some(synod::Lease {
                     hold: TICK * self.hold,
                     lease: TICK * self.lease,
                     renew,
                     seek: (at < self.seekers).then_some(seek),
                 }),
-                members: self.leaves.then_some(Members { operators: OPERATOR..OPERATOR + 1, lag: 0 }),
+                members: self.leaves.then_some(Members {
+                    operators: OPERATOR..OPERATOR + 1,
+                    lag: 0,
+                    directory: None,
+                    relays: false,
+                }),
             }),
             election,
         }
@@ -241,6 +257,18 @@ impl Master {
                     let up = || locals.iter().filter_map(|local| Local::server(local.state.as_deref()?));
                     let gave = |(id, state)| server::has_yielded(id, state);
                     up().any(is_master) && (0..).map(Id::from).zip(up()).any(gave)
+                })
+                .premise_of(CLAIM),
+            );
+        }
+        if self.snapshots {
+            system = system.property(
+                Property::sometimes_locals(RESTORED, |locals| {
+                    let up = locals.iter().map(|local| Local::server(local.state.as_deref()?));
+                    (0..)
+                        .map(Id::from)
+                        .zip(up)
+                        .any(|(id, state)| state.is_some_and(|state| server::is_restored(id, state)))
                 })
                 .premise_of(CLAIM),
             );

@@ -35,6 +35,10 @@ pub enum Breach {
     Yielding,
     /// An heir believes itself master from when it hears of a yield, for a time that begins then.
     Inheriting,
+    /// A take has an effect for its proposer whatever take was executed before it, and stays open when another one is executed.
+    Unconditional,
+    /// A server that starts from a snapshot in which the last take is its own believes itself master, for a time that begins then.
+    Restoring,
     /// A yield counts for whatever take of its sender was executed last.
     Heeding,
     /// Any server takes commands and tells of them, with the fence of whoever is master.
@@ -96,6 +100,13 @@ pub(super) fn has_left(me: usize, state: &ProcessState) -> bool {
     membership.is_some_and(|membership| !membership.members().contains(me))
 }
 
+/// True if a server knows from nothing but its snapshot that the last take is its own.
+pub(super) fn is_restored(me: Id, state: &ProcessState) -> bool {
+    let is_mine = last(state).is_some_and(|last| last.member() == me);
+    let knows = |server: &synod::ServerState| server.learner.learned.keys().next().is_some();
+    is_mine && !state.server().is_some_and(knows)
+}
+
 /// True if a client's command was executed without an effect.
 pub(super) fn has_refused(state: &ProcessState) -> bool {
     let (Some(server), Some(log)) = (state.server(), log(state)) else { return false };
@@ -131,6 +142,7 @@ impl Server {
                     out.set_timer(Timer::Respect, ANY_TIME);
                 }
                 Command::CancelTimer(Timer::Hold(_)) if self.breach == Some(Breach::Yielding) && yields => {}
+                Command::CancelTimer(Timer::Hold(_)) if self.breach == Some(Breach::Unconditional) => {}
                 Command::SetTimer(timer @ Timer::Hold(_), time) => {
                     let before =
                         was.and_then(|was| was.held).filter(|_| self.breach == Some(Breach::OneTimer));
@@ -171,6 +183,7 @@ impl Server {
                 }
             }
             Some(Breach::Late) => executes_late(before, after, out),
+            Some(Breach::Unconditional) => takes_anyway(before, after),
             Some(Breach::Renewing)
                 if was.is_some_and(LeaseState::is_master)
                     && was.map(|was| was.held) != is.map(|is| is.held) =>
@@ -213,6 +226,13 @@ impl Server {
         let state = self.process.on_start(me, &saved.cloned(), &mut real);
         let mut after = Cow::Owned(state.clone());
         self.end((me, false), &state, &mut after, real, out);
+        let is_mine = last(&after).is_some_and(|last| last.member() == me);
+        if let (Some(Breach::Restoring), true, Some(lease)) = (self.breach, is_mine, lease_of(after.to_mut()))
+        {
+            (lease.held, lease.respects) = (Some(Slot::A), false);
+            out.cancel_timer(Timer::Respect);
+            out.set_timer(Timer::Hold(Slot::A), self.hold.clone());
+        }
         after.into_owned()
     }
 
@@ -281,6 +301,26 @@ impl Server {
 
 fn log(state: &ProcessState) -> Option<&LogState> {
     state.server()?.log.as_deref()
+}
+
+/// Has an open take stay open when another one is executed, and make its proposer master when it is executed itself.
+fn takes_anyway(before: &ProcessState, after: &mut Cow<'_, ProcessState>) {
+    let (Some(was), Some(is)) = (log(before), log(after)) else { return };
+    let Some(open) = was.lease.as_ref().and_then(|lease| lease.open.clone()) else { return };
+    let (from, to, is_open) =
+        (was.next, is.next, is.lease.as_ref().is_some_and(|lease| lease.open.is_some()));
+    let ProcessState::Server(server) = &**after else { return };
+    let is_executed = server.learner.learned.range(from..to).any(|(_, value)| *value == open.value);
+    let is_master = lease(after).is_some_and(LeaseState::is_master);
+    if let Some(lease) = lease_of(after.to_mut()) {
+        match (is_executed, open.runs) {
+            (true, Some(slot)) if !is_master => {
+                (lease.held, lease.open, lease.respects) = (Some(slot), None, false);
+            }
+            (false, _) if !is_open => lease.open = Some(open),
+            _ => {}
+        }
+    }
 }
 
 /// Executes the commands of earlier tenures that were executed without an effect in this step, and tells the clients that asked for them.

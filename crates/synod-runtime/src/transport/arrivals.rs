@@ -7,12 +7,15 @@ use std::fmt;
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival<'a> {
-    /// A message of a member that takes part, or of a client.
+    /// A message of a member or a client.
     Message {
         /// The sender.
         from: u64,
         /// The message.
         bytes: &'a [u8],
+        /// False if it is of a member whose data directory was never admitted. Where members change such a one may ask to be told what was chosen. Otherwise it has
+        /// nothing to say, and nothing of it arrives.
+        admitted: bool,
     },
     /// A greeting that answers this very start.
     Hello {
@@ -20,6 +23,8 @@ pub enum Arrival<'a> {
         from: u64,
         /// The standing that it announces.
         standing: Standing,
+        /// True if its data directory is to be recorded ([`Transport::binds`](super::Transport::binds)). A client has none.
+        binds: bool,
         /// Its knowledge of this process, if by now it is in a session with this process.
         answer: Option<Answer>,
         /// True if a session begins with it. What came of its sender before belongs to an earlier start.

@@ -3,12 +3,13 @@
 use super::frames::{self, Frame, Partials};
 use super::guest::{Knock, Welcome};
 use super::hello::Hello;
+use super::list::Listed;
 
 /// Reads payloads of one sender, one after another, and returns how many messages they made. Panics if more is kept than may be.
 pub fn payloads<'a>(payloads: impl Iterator<Item = &'a [u8]>, max_message: usize, room: usize) -> usize {
     let (mut partials, mut messages) = (Partials::default(), 0);
     for payload in payloads {
-        let Ok((_, mut rest)) = frames::preamble(payload) else { continue };
+        let Ok((_, _, mut rest)) = frames::preamble(payload) else { continue };
         while !rest.is_empty() {
             match frames::next(&mut rest) {
                 Ok(Frame::Message(_)) => messages += 1,
@@ -17,6 +18,7 @@ pub fn payloads<'a>(payloads: impl Iterator<Item = &'a [u8]>, max_message: usize
                     Err(_) => break,
                 },
                 Ok(Frame::Busy) => {}
+                Ok(Frame::Listed(bytes)) => drop(Listed::read(bytes)),
                 Err(_) => break,
             }
         }

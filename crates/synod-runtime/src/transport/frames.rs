@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 const MESSAGE: u8 = 0;
 const PIECE_TAG: u8 = 1;
 const BUSY: u8 = 2;
+const LISTED: u8 = 3;
 
-/// The most bytes that [`write_preamble`] writes.
-pub(super) const PREAMBLE: usize = 11;
+/// The bit of a preamble's first byte that says that its sender takes part, and the one that says that a number follows.
+const ADMITTED: u8 = 1;
+const NUMBER: u8 = 2;
+
 /// The most bytes of a piece besides its contents.
 pub(super) const PIECE: usize = 1 + 10 + 5 + 5 + 5;
 /// The bytes that [`busy`] writes.
@@ -25,6 +28,8 @@ pub(super) enum Frame<'a> {
     Piece(Piece<'a>),
     /// The sender of this frame dropped a message of the receiver.
     Busy,
+    /// The members, as the sender of this frame tells them to a client.
+    Listed(&'a [u8]),
 }
 
 /// A piece of a message.
@@ -36,21 +41,30 @@ pub(super) struct Piece<'a> {
     bytes: &'a [u8],
 }
 
-/// Begins a payload.
-pub(super) fn write_preamble(standing: &Standing, to: &mut Vec<u8>) {
-    to.push(u8::from(standing.admitted));
-    varint::write(standing.saves, to);
+/// The most bytes that [`write_preamble`] writes.
+pub(super) fn most_preamble(number: Option<u64>) -> usize {
+    if number.is_some() { 21 } else { 11 }
 }
 
-/// Reads the beginning of a payload: the sender's standing. Returns it and the rest.
-pub(super) fn preamble(payload: &[u8]) -> Result<(Standing, &[u8]), Dropped> {
-    let (admitted, mut rest) = match payload {
-        [0, rest @ ..] => (false, rest),
-        [1, rest @ ..] => (true, rest),
-        _ => return Err(Dropped::Malformed),
-    };
-    let saves = varint::read(&mut rest).ok_or(Dropped::Malformed)?;
-    Ok((Standing { saves, admitted, ..Standing::default() }, rest))
+/// Begins a payload.
+pub(super) fn write_preamble(standing: &Standing, number: Option<u64>, to: &mut Vec<u8>) {
+    to.push(if standing.admitted { ADMITTED } else { 0 } | if number.is_some() { NUMBER } else { 0 });
+    varint::write(standing.saves, to);
+    if let Some(number) = number {
+        varint::write(number, to);
+    }
+}
+
+/// Reads the beginning of a payload: the sender's standing, and the number of its last configuration if it says so. Returns both and the rest.
+pub(super) fn preamble(payload: &[u8]) -> Result<(Standing, Option<u64>, &[u8]), Dropped> {
+    let (flags, mut rest) = payload.split_first().ok_or(Dropped::Malformed)?;
+    if flags & !(ADMITTED | NUMBER) != 0 {
+        return Err(Dropped::Malformed);
+    }
+    let mut read = || varint::read(&mut rest).ok_or(Dropped::Malformed);
+    let saves = read()?;
+    let number = if flags & NUMBER != 0 { Some(read()?) } else { None };
+    Ok((Standing { saves, admitted: flags & ADMITTED != 0, ..Standing::default() }, number, rest))
 }
 
 /// The length of a whole message's frame.
@@ -83,6 +97,13 @@ pub(super) fn busy(to: &mut Vec<u8>) {
     to.push(BUSY);
 }
 
+/// A list of members. It takes as many bytes as a message does.
+pub(super) fn listed(bytes: &[u8], to: &mut Vec<u8>) {
+    to.push(LISTED);
+    varint::write(bytes.len() as u64, to);
+    to.extend_from_slice(bytes);
+}
+
 /// Takes the next frame off a payload that is not empty.
 pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Result<Frame<'a>, Dropped> {
     let (tag, after) = rest.split_first().ok_or(Dropped::Malformed)?;
@@ -100,6 +121,10 @@ pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Result<Frame<'a>, Dropped> {
             Ok(Frame::Piece(Piece { number: message, offset, total, bytes: bytes(rest, len)? }))
         }
         BUSY => Ok(Frame::Busy),
+        LISTED => {
+            let len = number()?;
+            Ok(Frame::Listed(bytes(rest, len)?))
+        }
         _ => Err(Dropped::Malformed),
     }
 }
@@ -245,7 +270,7 @@ mod tests {
         for seed in 0..2000 {
             let mut rng = fastrand::Rng::with_seed(seed);
             let bytes: Vec<u8> = (0..rng.usize(..60)).map(|_| rng.u8(..)).collect();
-            let Ok((_, mut rest)) = preamble(&bytes) else { continue };
+            let Ok((_, _, mut rest)) = preamble(&bytes) else { continue };
             let mut before = rest.len();
             while !rest.is_empty() && next(&mut rest).is_ok() {
                 assert!(rest.len() < before, "seed {seed}: a frame takes at least a byte");

@@ -44,6 +44,7 @@ impl Transport {
                 }
                 guest::is_proven(datagram, &met.proof)?;
                 (met.knocks, *heard) = (header.counter, now);
+                self.tell_listed_again(now, header.from);
                 return Ok(());
             }
             newest = met.number;
@@ -54,9 +55,11 @@ impl Transport {
             let pact = self.pact(header, &knock, knock.number)?;
             guest::is_proven(datagram, &pact.knock)?;
             self.begin_visit(now, address, header, &knock, &pact);
+            self.tell_listed(now, header.from);
             on(Arrival::Hello {
                 from: header.from,
                 standing: Standing::default(),
+                binds: false,
                 answer: None,
                 begins: true,
             });
@@ -245,7 +248,13 @@ impl Transport {
         let (waiting, address) = (peer.waiting.take(), peer.address);
         let knock = self.knock(header.from);
         self.loose.push((address, knock));
-        on(Arrival::Hello { from: header.from, standing: Standing::default(), answer: None, begins: true });
+        on(Arrival::Hello {
+            from: header.from,
+            standing: Standing::default(),
+            binds: false,
+            answer: None,
+            begins: true,
+        });
         if let Some(bytes) = waiting {
             // There is a session now, and the message was measured when it was kept.
             let _ = self.send(header.from, &bytes);
@@ -274,6 +283,7 @@ mod tests {
             cluster: 7,
             me,
             peers: if me == 0 { Vec::new() } else { vec![(0, place(0))] },
+            first: None,
             cluster_keys: (me == 0).then(|| Keys::single(cluster)),
             client_keys: Some(ClientKeys::single(SHARED, &Keys::single(cluster))),
             datagram: 1200,

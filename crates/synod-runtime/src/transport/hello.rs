@@ -11,7 +11,7 @@ const SESSION: usize = 16;
 /// Header and session are in the clear, and authenticated.
 const CLEAR: usize = HEADER + SESSION;
 /// The bytes of a body before its list of members.
-const BODY: usize = 33 + 16 + 2 + 34;
+const BODY: usize = 33 + 16 + 2 + 34 + 8;
 /// The longest list of members that is sent, in bytes: 64 ids of up to three bytes each. With it a greeting fits the shortest
 /// datagram.
 const MOST_LIST: usize = 64 * 3;
@@ -31,6 +31,8 @@ pub(super) struct Hello {
     pub(super) known: Option<Known>,
     /// True if the receiver's directory is durably recorded at the sender.
     pub(super) recorded: bool,
+    /// The number of the last configuration that the sender has executed; 0 where members do not change.
+    pub(super) number: u64,
     /// The ids of all members in order, between members; empty between a member and a client.
     pub(super) members: Vec<u64>,
 }
@@ -95,6 +97,7 @@ impl Hello {
         for field in [known.disk, known.boot, known.nonce, known.saves] {
             datagram.extend_from_slice(&field.to_le_bytes());
         }
+        datagram.extend_from_slice(&self.number.to_le_bytes());
         datagram.extend(write_members(&self.members).unwrap_or_default());
         seal::seal(&key(secret, session, (cluster, from, to)), counter, &mut datagram, CLEAR);
         datagram
@@ -131,7 +134,8 @@ impl Hello {
         let (settled, hears, recorded) = (flag(49)?, flag(50)?, flag(52)?);
         let [disk, boot, nonce, saves] = [53, 61, 69, 77].map(u64_at);
         let known = flag(51)?.then_some(Known { disk, boot, nonce, saves });
-        Ok(Hello { standing, echo, settled, hears, known, recorded, members: read_members(members)? })
+        let (number, members) = (u64_at(85), read_members(members)?);
+        Ok(Hello { standing, echo, settled, hears, known, recorded, number, members })
     }
 }
 
@@ -152,8 +156,16 @@ mod tests {
         let standing = Standing { disk: u64::MAX, boot: 2, nonce: 3, saves: 4, admitted: true };
         let known = Some(Known { disk: 5, boot: 6, nonce: 7, saves: u64::MAX });
         let members: Vec<u64> = (0..64).map(|at| 65_472 + at).collect();
-        let all =
-            Hello { standing, echo: [8; 16], settled: true, hears: true, known, recorded: true, members };
+        let all = Hello {
+            standing,
+            echo: [8; 16],
+            settled: true,
+            hears: true,
+            known,
+            recorded: true,
+            number: 9,
+            members,
+        };
         let (length, read) = opened(&all);
         assert!(length <= 508, "{length} bytes");
         assert_eq!(read.as_ref(), Ok(&all));
@@ -167,7 +179,7 @@ mod tests {
         let standing = Standing::default();
         let with = |members| {
             let (settled, hears, known, recorded) = (false, false, None, false);
-            opened(&Hello { standing, echo: [0; 16], settled, hears, known, recorded, members }).1
+            opened(&Hello { standing, echo: [0; 16], settled, hears, known, recorded, number: 0, members }).1
         };
         assert!(with(vec![0, 3, 500]).is_ok());
         assert_eq!(with(vec![3, 3]), Err(Dropped::Malformed));

@@ -18,20 +18,23 @@ mod guests;
 mod hello;
 mod host;
 mod link;
+mod list;
+mod listed;
+mod members;
 mod peer;
 mod seal;
 
+pub use crate::ids::MOST_IDS;
 pub use arrivals::{Arrival, Refused};
 pub use counts::{Counts, Dropped};
 
-use crate::admission::Answer;
 use crate::ids::{FIRST_CLIENT, LOCAL_CLIENT, is_local_client};
 use crate::keys::{ClientKeys, Keys};
-use crate::standing::{Known, Standing};
+use crate::standing::Standing;
 use frames::Frame;
-use hello::Hello;
 use host::{Guest, Host};
 use link::Link;
+use list::Listed;
 use peer::{Around, FIRST_GREETING, Peer};
 use seal::{Header, Kind, OVERHEAD, Secrets};
 use std::collections::BTreeMap;
@@ -46,6 +49,8 @@ pub struct Config {
     pub me: u64,
     /// The members that it talks to, and their addresses.
     pub peers: Vec<(u64, SocketAddr)>,
+    /// The ids with which the cluster began, if its members change. `None`: the members are this process and its peers. A client has no such list.
+    pub first: Option<Vec<u64>>,
     /// The keys among members; a client has none.
     pub cluster_keys: Option<Keys>,
     /// The keys between clients and members; a client uses the first.
@@ -90,9 +95,17 @@ pub struct Transport {
     host: Host,
     /// A client's state; a member has none.
     guest: Option<Guest>,
-    /// The ids of all members in order, this one included. A client has no such list.
+    /// The ids of all members in order, this one included; those with which the cluster began, if members change. A client has no such list.
     members: Vec<u64>,
+    /// True if members change.
+    changes: bool,
+    /// The number of the last configuration that this process has executed.
+    number: u64,
+    /// The members as clients are told them; at a client, as it was told.
+    listed: Listed,
     peers: BTreeMap<u64, Peer>,
+    /// Processes that are no peers now, as they would go on.
+    asleep: BTreeMap<u64, Peer>,
     clients: BTreeMap<u64, Peer>,
     /// Bytes held for clients' messages of which some pieces are missing.
     client_pieces: usize,
@@ -100,8 +113,8 @@ pub struct Transport {
     ready: Vec<u64>,
     /// Answers to clients that are not remembered.
     loose: Vec<(SocketAddr, Vec<u8>)>,
-    /// The time when a member that is not configured was last answered.
-    stranger: Option<Duration>,
+    /// The time when a member that is no peer was last answered: by id where members change, and otherwise of all.
+    strangers: BTreeMap<Option<u64>, Option<Duration>>,
     hellos: u64,
     /// The time of the last [`Transport::tick`].
     now: Duration,
@@ -114,11 +127,11 @@ impl Transport {
     ///
     /// # Panics
     /// When the longest datagram is not from 508 to 65,507 bytes, a peer is a client or this process itself, this process is a local
-    /// client, or there are more members, or larger ids, than any configuration may have.
+    /// client, or there are more members, or larger ids, than any configuration may have: where members change, ids are below [`MOST_IDS`].
     pub fn new(config: Config, rng: fastrand::Rng) -> Transport {
         assert!((508..=65_507).contains(&config.datagram), "a datagram of {} bytes", config.datagram);
         let peers: BTreeMap<u64, Peer> =
-            config.peers.into_iter().map(|(id, address)| (id, Peer::at(address))).collect();
+            config.peers.into_iter().map(|(id, address)| (id, Peer::named(address))).collect();
         assert!(
             peers.keys().all(|id| *id < LOCAL_CLIENT && *id != config.me),
             "a peer is a member, and another"
@@ -127,8 +140,16 @@ impl Transport {
         let guest = config.client_keys.as_ref().filter(|_| config.me >= FIRST_CLIENT);
         let guest = guest.map(|keys| Guest::new(keys, config.me, &config.session));
         let me = Some(config.me).filter(|me| *me < FIRST_CLIENT);
-        let mut members: Vec<u64> = me.map_or(Vec::new(), |me| peers.keys().copied().chain([me]).collect());
+        let changes = me.is_some() && config.first.is_some();
+        let all = me.map_or(Vec::new(), |me| peers.keys().copied().chain([me]).collect());
+        let mut members = if changes { config.first.unwrap_or_default() } else { all };
         members.sort_unstable();
+        members.dedup();
+        let most = if changes { MOST_IDS } else { LOCAL_CLIENT };
+        assert!(
+            members.iter().chain(peers.keys()).chain(&me).all(|id| *id < most),
+            "an id that no member can have"
+        );
         assert!(
             hello::write_members(&members).is_some(),
             "{} members are more than a greeting names",
@@ -137,7 +158,11 @@ impl Transport {
         Transport {
             me: config.me,
             members,
-            stranger: None,
+            changes,
+            number: 0,
+            listed: Listed::default(),
+            asleep: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             cluster: config.cluster,
             session: seal::session(&config.session, config.me, &config.standing),
             standing: config.standing,
@@ -169,7 +194,7 @@ impl Transport {
         self.peers.keys().copied()
     }
 
-    /// The ids of all members in order, this one included; empty at a client.
+    /// The ids of all members in order, this one included; those with which the cluster began, if members change. Empty at a client.
     pub fn members(&self) -> &[u64] {
         &self.members
     }
@@ -184,9 +209,13 @@ impl Transport {
         self.me < FIRST_CLIENT && other < FIRST_CLIENT
     }
 
-    /// The standing that a peer announced last.
+    /// The standing that a peer announced last, even if it sleeps by now: what it said before may still have an effect.
     pub fn peer_standing(&self, id: u64) -> Option<Standing> {
-        self.peers.get(&id).filter(|peer| peer.link.is_some()).map(|peer| peer.standing)
+        self.peers
+            .get(&id)
+            .or_else(|| self.asleep.get(&id))
+            .filter(|peer| peer.link.is_some())
+            .map(|peer| peer.standing)
     }
 
     /// The last time that a member was heard in the present session with it.
@@ -218,17 +247,6 @@ impl Transport {
             }
         }
         self.standing = standing;
-    }
-
-    /// Changes what this process remembers of a peer, and whether the peer's directory is durably recorded. The peer is told that
-    /// at once.
-    pub fn set_known(&mut self, peer: u64, known: Option<Known>, recorded: bool) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            if recorded != peer.recorded {
-                peer.next_greeting = Duration::ZERO;
-            }
-            (peer.known, peer.recorded) = (known, recorded);
-        }
     }
 
     /// Replaces the keys from now on. Sessions among members go on: the first key seals from now on, and any key
@@ -300,100 +318,6 @@ impl Transport {
         }
     }
 
-    fn take_hello(
-        &mut self,
-        now: Duration,
-        address: SocketAddr,
-        header: Header,
-        datagram: &mut [u8],
-        on: &mut dyn FnMut(Arrival<'_>),
-    ) -> Result<(), Dropped> {
-        let (session, hello) = Hello::open(&self.member_secrets, &header, datagram)?;
-        if let Some(peer) = self.peers.get_mut(&header.from) {
-            peer.echo = session;
-        }
-        if hello.echo != self.session {
-            // It does not know this process yet, or it is a recording. An answer teaches it this session, and teaches this process nothing.
-            return self.answer(now, header.from, address, &session, None);
-        }
-        if hello.members != self.members {
-            // With quorums of other members nothing that it says means here what it meant there.
-            on(Arrival::OtherMembers { from: header.from, members: &hello.members });
-            return Err(Dropped::OtherMembers);
-        }
-        let (cluster, me, mine) = (self.cluster, self.me, (self.session, self.standing.boot));
-        let peer = self.peers.get_mut(&header.from).ok_or(Dropped::UnknownSender)?;
-        let fresh = peer.link.as_ref().is_none_or(|link| *link.theirs() != session);
-        if fresh {
-            if let Err(dropped) = peer.may_begin(&hello.standing) {
-                if let Some(known) = peer.contradicts(&hello.standing) {
-                    // It is told what was heard of it, and will stop.
-                    let _ = self.answer(now, header.from, address, &session, Some(known));
-                }
-                return Err(dropped);
-            }
-            let theirs = (session, hello.standing.boot);
-            let link = Link::new(&self.member_secrets, (cluster, me, header.from), mine, theirs);
-            peer.start_session(link, hello.standing);
-        } else {
-            peer.standing.saves = peer.standing.saves.max(hello.standing.saves);
-            peer.standing.admitted |= hello.standing.admitted;
-        }
-        // A greeting may come again from anywhere, but then it is not the newest.
-        if header.counter > peer.greeting {
-            (peer.greeting, peer.address) = (header.counter, address);
-        }
-        peer.settled |= hello.settled;
-        peer.heard = now;
-        peer.pause = FIRST_GREETING;
-        if fresh || !hello.hears {
-            // It is told now all that there will ever be of its earlier starts.
-            peer.next_greeting = Duration::ZERO;
-        }
-        let (standing, known, recorded) = (hello.standing, hello.known, hello.recorded);
-        let answer = hello.settled.then_some(Answer { known, recorded, admitted: standing.admitted });
-        on(Arrival::Hello { from: header.from, standing, answer, begins: fresh });
-        Ok(())
-    }
-
-    /// Answers a greeting, and repeats the session that it named. The answer holds what is `known` that its sender cannot follow, if anything is.
-    fn answer(
-        &mut self,
-        now: Duration,
-        to: u64,
-        address: SocketAddr,
-        echo: &[u8; 16],
-        known: Option<Known>,
-    ) -> Result<(), Dropped> {
-        let (settled, mut stranger) = (known.is_some(), self.stranger);
-        let last = self.peers.get_mut(&to).map_or(&mut stranger, |peer| &mut peer.last_answer);
-        if last.is_some_and(|last| now < last + BETWEEN_ANSWERS) {
-            return Err(Dropped::TooOften);
-        }
-        *last = Some(now);
-        self.stranger = stranger;
-        let known = known.or_else(|| self.peers.get(&to).and_then(Peer::heard));
-        let datagram = self.hello(to, echo, known, settled);
-        self.loose.push((address, datagram));
-        Ok(())
-    }
-
-    /// Makes a greeting. It is `settled` if no earlier session with the receiver will have any further effect.
-    fn hello(&mut self, to: u64, echo: &[u8; 16], known: Option<Known>, settled: bool) -> Vec<u8> {
-        self.hellos += 1;
-        let peer = self.peers.get(&to);
-        let hello = Hello {
-            standing: self.standing,
-            echo: *echo,
-            settled,
-            hears: peer.is_none_or(|peer| peer.settled),
-            known,
-            recorded: peer.is_some_and(|peer| peer.recorded),
-            members: self.members.clone(),
-        };
-        hello.seal(&self.member_secrets, (self.cluster, self.me, to), &self.session, self.hellos)
-    }
-
     fn take_data(
         &mut self,
         now: Duration,
@@ -417,24 +341,26 @@ impl Transport {
         if is_client && link.is_newest(&header) {
             peer.address = address;
         }
-        let (said, mut rest) = frames::preamble(payload)?;
+        let (said, number, mut rest) = frames::preamble(payload)?;
         peer.standing.saves = peer.standing.saves.max(said.saves);
         peer.standing.admitted |= said.admitted;
+        peer.number = peer.number.max(number.unwrap_or_default());
         let counts = &mut self.counts;
-        // A member that does not take part has nothing to say to another.
-        let silenced = header.from < FIRST_CLIENT && me < FIRST_CLIENT && !peer.standing.admitted;
+        // A member that does not take part has nothing to say to another, but that it wants to learn.
+        let admitted = header.from >= FIRST_CLIENT || me >= FIRST_CLIENT || peer.standing.admitted;
+        let silenced = !admitted && !self.changes;
         let mut deliver = |bytes: &[u8], on: &mut dyn FnMut(Arrival<'_>)| {
             if silenced {
                 counts.drop(Dropped::NotAdmitted);
             } else {
                 counts.messages_received += 1;
-                on(Arrival::Message { from: header.from, bytes });
+                on(Arrival::Message { from: header.from, bytes, admitted });
             }
         };
         let before = peer.partials.bytes();
         let others = self.client_pieces - if is_client { before } else { 0 };
         let room = if is_client { CLIENT_PARTIALS * max - others } else { usize::MAX };
-        let mut done = Ok(());
+        let (mut done, mut listed) = (Ok(()), None);
         while !rest.is_empty() && done.is_ok() {
             done = match frames::next(&mut rest) {
                 Ok(Frame::Message(bytes)) => {
@@ -450,13 +376,22 @@ impl Transport {
                     on(Arrival::Busy { from: header.from });
                     Ok(())
                 }
+                Ok(Frame::Listed(bytes)) => {
+                    listed = Some(bytes);
+                    Ok(())
+                }
                 Err(dropped) => Err(dropped),
             };
         }
         if is_client {
             self.client_pieces = others + peer.partials.bytes();
         }
-        done
+        done.and_then(|()| listed.map_or(Ok(()), |bytes| self.take_listed(bytes)))
+    }
+
+    /// The number of this process's last configuration, if the receiver is told of it.
+    fn number_for(&self, to: u64) -> Option<u64> {
+        (self.changes && to < FIRST_CLIENT).then_some(self.number)
     }
 
     /// The longest message to or from another process.
@@ -475,6 +410,7 @@ impl Transport {
             return Err(Refused::TooLarge { len: bytes.len(), most });
         }
         let room = self.datagram - OVERHEAD;
+        let number = self.number_for(to);
         let Transport { peers, clients, ready, counts, standing, cluster, me, now, .. } = self;
         let peer = if to < FIRST_CLIENT { peers.get_mut(&to) } else { clients.get_mut(&to) };
         let peer = peer.ok_or(Refused::NoSession)?;
@@ -493,7 +429,7 @@ impl Transport {
         if peer.is_idle() {
             ready.push(to);
         }
-        let mut around = Around { room, standing, address: (*cluster, *me, to), counts };
+        let mut around = Around { room, standing, number, address: (*cluster, *me, to), counts };
         peer.push(bytes, &mut around);
         Ok(())
     }
@@ -507,7 +443,7 @@ impl Transport {
             ready.push(client);
         }
         counts.refusals += 1;
-        let around = Around { room, standing, address: (*cluster, *me, client), counts };
+        let around = Around { room, standing, number: None, address: (*cluster, *me, client), counts };
         peer.make_space(frames::BUSY_LEN, &around);
         frames::busy(&mut peer.open);
     }
@@ -520,6 +456,7 @@ impl Transport {
     /// Sends the greetings that are due.
     pub fn tick(&mut self, now: Duration) {
         self.now = now;
+        self.leave_silent(now);
         let due: Vec<u64> =
             self.peers.iter().filter(|(_, peer)| peer.due() <= now).map(|(id, _)| *id).collect();
         for id in due {
@@ -564,7 +501,7 @@ impl Transport {
             // A client that was forgotten meanwhile to make room, or that began a new session, has nothing waiting.
             let Some(peer) = peer else { continue };
             if !peer.open.is_empty() {
-                peer.seal(&Around { room, standing, address: (*cluster, *me, id), counts });
+                peer.seal(&Around { room, standing, number: None, address: (*cluster, *me, id), counts });
             }
             let mut rest = peer.sealed.as_slice();
             for length in peer.lengths.drain(..) {

@@ -15,6 +15,8 @@ pub(super) const FIRST_GREETING: Duration = Duration::from_millis(20);
 /// One other process.
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
+    /// The place at which the owner has named it last; none if the owner has not.
+    pub(super) named: Option<SocketAddr>,
     pub(super) link: Option<Link>,
     /// The agreement on which a session between a client and a member rests.
     pub(super) met: Option<Met>,
@@ -25,6 +27,8 @@ pub(super) struct Peer {
     /// The last session of it that was heard of, in which there may be nothing to say.
     pub(super) echo: [u8; 16],
     pub(super) standing: Standing,
+    /// The number of the last configuration that it has executed, as far as it was heard in this session.
+    pub(super) number: u64,
     /// The memory of it, and whether its directory is durably recorded.
     pub(super) known: Option<Known>,
     pub(super) recorded: bool,
@@ -45,15 +49,22 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// A process that the owner has named.
+    pub(super) fn named(address: SocketAddr) -> Peer {
+        Peer { named: Some(address), ..Peer::at(address) }
+    }
+
     pub(super) fn at(address: SocketAddr) -> Peer {
         Peer {
             address,
+            named: None,
             link: None,
             met: None,
             settled: false,
             greeting: 0,
             echo: [0; 16],
             standing: Standing::default(),
+            number: 0,
             known: None,
             recorded: false,
             partials: Partials::default(),
@@ -74,25 +85,29 @@ impl Peer {
 pub(super) struct Around<'a> {
     pub(super) room: usize,
     pub(super) standing: &'a Standing,
+    /// The number of the sender's last configuration, if the receiver is told of it.
+    pub(super) number: Option<u64>,
     /// Cluster, sender, receiver.
     pub(super) address: (u64, u64, u64),
     pub(super) counts: &'a mut Counts,
 }
 
 impl Peer {
-    /// Checks that a session with a start of it may begin after all that was heard of it.
-    pub(super) fn may_begin(&self, new: &Standing) -> Result<(), Dropped> {
+    /// Checks that a session with a start of it may begin after all that was heard of it. `bound` is as for [`Peer::contradicts`].
+    pub(super) fn may_begin(&self, new: &Standing, bound: bool) -> Result<(), Dropped> {
         let now = self.link.as_ref().map(|_| Known::of(&self.standing));
         if now.is_some_and(|now| (now.disk, now.boot, now.nonce) == (new.disk, new.boot, new.nonce)) {
             // Each start has one session, so this is a recording.
             return Err(Dropped::StaleSession);
         }
-        if self.contradicts(new).is_some() { Err(Dropped::Contradicted) } else { Ok(()) }
+        if self.contradicts(new, bound).is_some() { Err(Dropped::Contradicted) } else { Ok(()) }
     }
 
-    /// The knowledge, remembered or heard in the present session, that a start of it cannot follow.
-    pub(super) fn contradicts(&self, new: &Standing) -> Option<Known> {
-        let now = self.link.as_ref().map(|_| Known::of(&self.standing));
+    /// The knowledge, remembered or heard in the present session, that a start of it cannot follow. A directory that is not `bound`, since it was
+    /// never admitted, gives way to another one that was. Never the other way round: the session of the first would begin twice.
+    pub(super) fn contradicts(&self, new: &Standing, bound: bool) -> Option<Known> {
+        let gives_way = !bound && new.admitted && new.disk != self.standing.disk;
+        let now = self.link.as_ref().filter(|_| !gives_way).map(|_| Known::of(&self.standing));
         [self.known, now].into_iter().flatten().find(|known| !known.admits(new))
     }
 
@@ -107,9 +122,16 @@ impl Peer {
         self.known = self.heard();
         self.link = Some(link);
         self.standing = standing;
-        (self.settled, self.greeting) = (false, 0);
+        (self.settled, self.greeting, self.number) = (false, 0, 0);
         self.partials = Partials::default();
         self.clear();
+    }
+
+    /// Lets go of all but its session and what is known of it.
+    pub(super) fn rest(&mut self) {
+        self.partials = Partials::default();
+        self.clear();
+        (self.waiting, self.unanswered, self.named) = (None, None, None);
     }
 
     /// The time when it is greeted next.
@@ -133,13 +155,14 @@ impl Peer {
     pub(super) fn push(&mut self, bytes: &[u8], around: &mut Around<'_>) {
         around.counts.messages_sent += 1;
         let whole = frames::message_len(bytes.len());
-        if whole + frames::PREAMBLE <= around.room {
+        let preamble = frames::most_preamble(around.number);
+        if whole + preamble <= around.room {
             self.make_space(whole, &*around);
             frames::message(bytes, &mut self.open);
             return;
         }
         let number = self.link.as_mut().map_or(0, Link::next_message);
-        let piece = around.room - frames::PREAMBLE - frames::PIECE;
+        let piece = around.room - preamble - frames::PIECE;
         for (index, chunk) in bytes.chunks(piece).enumerate() {
             let need = chunk.len() + frames::PIECE;
             self.make_space(need, around);
@@ -155,7 +178,7 @@ impl Peer {
         }
         if self.open.is_empty() {
             self.open.resize(HEADER, 0);
-            frames::write_preamble(standing, &mut self.open);
+            frames::write_preamble(standing, around.number, &mut self.open);
         }
     }
 

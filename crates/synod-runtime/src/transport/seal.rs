@@ -13,7 +13,7 @@ pub(super) const HEADER: usize = 48;
 pub(super) const OVERHEAD: usize = HEADER + SEAL;
 pub(super) const SEAL: usize = 16;
 
-const PROTOCOL: [u8; 2] = [b'S', 3];
+const PROTOCOL: [u8; 2] = [b'S', 4];
 
 /// The kinds of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

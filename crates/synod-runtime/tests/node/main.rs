@@ -4,6 +4,7 @@ mod contract;
 mod fairness;
 mod first;
 mod groups;
+mod learning;
 mod local;
 mod recording;
 mod serving;

@@ -157,6 +157,7 @@ pub(crate) fn settings(me: u64, peers: &[u64], standing: Standing) -> Config {
         cluster: 1,
         me,
         peers: peers.iter().map(|peer| (*peer, address(*peer as usize))).collect(),
+        first: None,
         cluster_keys: Some(Keys::single([1; 32])),
         client_keys: Some(ClientKeys::single([2; 32], &Keys::single([1; 32]))),
         datagram: 1200,

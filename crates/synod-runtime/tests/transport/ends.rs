@@ -39,6 +39,7 @@ pub(crate) struct Flying {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
     Message { from: u64, bytes: Vec<u8> },
+    Learner { from: u64, bytes: Vec<u8> },
     Hello { from: u64, standing: Standing, answer: Option<Answer> },
     OtherMembers { from: u64, members: Vec<u64> },
     Busy { from: u64 },
@@ -58,6 +59,7 @@ pub(crate) fn member(id: u64, start: u64) -> Config {
         cluster: CLUSTER,
         me: id,
         peers: (0..3).filter(|peer| *peer != id).map(|peer| (peer, address(peer))).collect(),
+        first: None,
         cluster_keys: Some(Keys::single(MEMBER_KEY)),
         client_keys: Some(ClientKeys::single(CLIENT_KEY, &Keys::single(MEMBER_KEY))),
         datagram: DATAGRAM,
@@ -100,7 +102,12 @@ impl End {
         let mut bytes = flying.bytes.clone();
         self.transport.receive(now, flying.from, &mut bytes, &mut |event| {
             heard.push(match event {
-                Arrival::Message { from, bytes } => Heard::Message { from, bytes: bytes.to_vec() },
+                Arrival::Message { from, bytes, admitted: true } => {
+                    Heard::Message { from, bytes: bytes.to_vec() }
+                }
+                Arrival::Message { from, bytes, admitted: false } => {
+                    Heard::Learner { from, bytes: bytes.to_vec() }
+                }
                 Arrival::Hello { from, standing, answer, .. } => Heard::Hello { from, standing, answer },
                 Arrival::OtherMembers { from, members } => {
                     Heard::OtherMembers { from, members: members.to_vec() }

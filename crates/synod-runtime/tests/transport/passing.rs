@@ -51,7 +51,7 @@ fn a_greeting_says_how_one_stands_and_what_one_knows() {
     a.transport.set_known(1, Some(known), true);
     let heard = clock.rounds(&mut [&mut a, &mut b], 5);
     let standing = Standing { disk: 900, boot: 4, nonce: 74, saves: 0, admitted: true };
-    let answer = Some(Answer { known: Some(known), recorded: true, admitted: true });
+    let answer = Some(Answer { known: Some(known), recorded: true, admitted: true, number: 0 });
     assert!(heard.contains(&(1, Heard::Hello { from: 0, standing, answer })), "{heard:?}");
     assert_eq!(b.transport.peer_standing(0), Some(standing));
     // Saves ride along with every datagram.

@@ -5,13 +5,16 @@
 
 mod board;
 mod history;
+mod members;
 mod read;
 mod told;
 mod watch;
 
 pub use board::Board;
+pub(crate) use members::{members_told, membership};
 pub use told::{
     BallotTold, DiskTold, ELECTIONS, ElectionTold, GroupTold, Latencies, Latency, LimitsTold, LogTold,
-    PeerTold, Role, SECONDS, SecondTold, Status, StoreTold, WaitingTold, WorkTold,
+    MemberTold, MembersTold, PeerTold, Role, SECONDS, SecondTold, Standing, Status, StoreTold, WaitingTold,
+    WorkTold,
 };
 pub(crate) use watch::Watch;

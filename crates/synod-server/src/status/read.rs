@@ -1,6 +1,7 @@
 //! The parts of a status that are read from the actor's state.
 
 use super::told::{BallotTold, LogTold, MasterTold, Role, StoreTold, WaitingTold};
+use crate::changing::IDS;
 use crate::wiring::Wiring;
 use synod::{LeaseState, Phase, ProcessState, ServerState, Value};
 use synod_apply::{Sizes, sizes};
@@ -71,7 +72,11 @@ fn leader(server: &ServerState, wiring: &Wiring, me: u64, is_leading: bool) -> O
         return held.map(|id| usize::from(id) as u64).or_else(|| is_leading.then_some(me));
     }
     let election = &server.proposer.election;
-    let followed = wiring.members[election.followed(wiring.members.len())?];
+    let followed = match wiring.changing {
+        None => wiring.members[election.followed(wiring.members.len())?],
+        // All that can be members have their places, by their ids.
+        Some(_) => election.followed(IDS as usize)? as u64,
+    };
     let is_leader = if followed == me { election.ready } else { election.backed };
     is_leader.then_some(followed)
 }

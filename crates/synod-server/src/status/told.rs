@@ -328,6 +328,74 @@ pub struct LimitsTold {
     pub datagram: u64,
 }
 
+/// The members, as far as one of them has executed the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersTold {
+    /// The member that tells.
+    pub member: u64,
+    /// The number of the configuration that governs last.
+    pub number: u64,
+    /// The first instance that it governs.
+    pub from: u64,
+    /// The number of instances whose commands the member has executed.
+    pub executed: u64,
+    /// True if the members of earlier configurations may be switched off.
+    pub may_go: bool,
+    /// Those that are, were or will be a member, in the order of their ids.
+    pub all: Vec<MemberTold>,
+}
+
+impl MembersTold {
+    /// What a process is, if it ever took part.
+    pub fn standing(&self, id: u64) -> Option<Standing> {
+        self.all.iter().find(|member| member.id == id).map(|member| member.standing)
+    }
+}
+
+/// A process in the life of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberTold {
+    /// Its id.
+    pub id: u64,
+    /// What it is.
+    pub standing: Standing,
+    /// Its address; `None` if neither the log nor the file of the member that tells has one.
+    pub address: Option<String>,
+    /// The member that it replaces when it joins.
+    pub replaces: Option<u64>,
+    /// The instances that it was behind when it asked to join last, or is behind, as far as that is known of a learner.
+    pub behind: Option<u64>,
+    /// True if the member that tells takes it for the leader.
+    pub leads: bool,
+    /// The milliseconds since it was heard last; `None` if it was not, in the present session. The member that tells hears itself.
+    pub heard_ms: Option<u64>,
+}
+
+/// What a process is in the life of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// A member of the configuration that governs last.
+    Member,
+    /// A member of an earlier configuration, which still governs.
+    Leaving,
+    /// It learns, and joins once it has caught up.
+    Learner,
+    /// It was a member or a learner, and will not be one again.
+    Removed,
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Standing::Member => "member",
+            Standing::Leaving => "leaving",
+            Standing::Learner => "learner",
+            Standing::Removed => "removed",
+        })
+    }
+}
+
 /// All that a member tells of itself.
 // Fields: they are the keys of one JSON object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -336,8 +404,11 @@ pub struct Status {
     pub cluster: String,
     /// The member's id.
     pub member: u64,
-    /// The ids of all members.
+    /// The ids of all members; where they change, of those of the configuration that governs last.
     pub members: Vec<u64>,
+    /// The members, where they change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<MembersTold>,
     /// The version of the program.
     pub version: String,
     /// The time of this status: milliseconds since the Unix epoch, by the member's clock.
@@ -396,6 +467,12 @@ impl Status {
     pub fn not_ready(&self) -> Option<String> {
         if let Some(because) = &self.because {
             return Some(because.clone());
+        }
+        match self.membership.as_ref().map(|told| told.standing(self.member)) {
+            Some(None) => return Some("it was not added yet".to_owned()),
+            Some(Some(Standing::Learner)) => return Some("it learns, and has not joined yet".to_owned()),
+            Some(Some(Standing::Removed)) => return Some("it was removed".to_owned()),
+            Some(Some(Standing::Member | Standing::Leaving)) | None => {}
         }
         if self.leader.is_none() {
             return Some("it knows no leader".to_owned());

@@ -2,8 +2,11 @@
 
 use super::board::Board;
 use super::history::{History, unix_ms};
+use super::members::members_told;
 use super::read::{self, Facts};
-use super::told::{DiskTold, GroupTold, LimitsTold, PeerTold, Role, Status, WaitingTold, WorkTold};
+use super::told::{
+    DiskTold, GroupTold, LimitsTold, MembersTold, PeerTold, Role, Standing, Status, WaitingTold, WorkTold,
+};
 use crate::config::Config;
 use crate::member::{MemberStore, UdpMember};
 use crate::wiring::Wiring;
@@ -247,6 +250,7 @@ impl Watch {
             Admission::Waiting { silent, .. } => {
                 Some(format!("it waits to hear from member {} that its disk is not behind", ids(&silent)))
             }
+            Admission::Learns(until) => Some(format!("it learns, and takes no other part until {until}")),
             Admission::Admitted => None,
             Admission::Abstains(reason) => Some(format!("it abstains: {reason}")),
         };
@@ -297,10 +301,17 @@ impl Watch {
             forgotten_clients: datagrams.forgotten_clients,
         };
         let sum = GroupTold::sum(&groups);
+        let membership = members_told(node, &self.config, &self.groups[0].wiring, self.me);
+        let of_latest = |told: &MembersTold| -> Vec<u64> {
+            let members = told.all.iter().filter(|member| member.standing == Standing::Member);
+            members.map(|member| member.id).collect()
+        };
+        let named = || self.groups[0].wiring.members.clone();
         Status {
             cluster: self.config.cluster.clone(),
             member: self.me,
-            members: self.groups[0].wiring.members.clone(),
+            members: membership.as_ref().map_or_else(named, of_latest),
+            membership,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             unix_ms: unix_ms(),
             uptime_seconds: now.as_secs_f64(),

@@ -2,7 +2,8 @@
 
 use crate::actors::log_server::LogServer;
 use crate::actors::state::{ProcessState, as_learner, as_proposer, as_server};
-use crate::ballot::{Ballot, Instance, Proposal};
+use crate::ballot::{Ballot, Instance, Proposal, Value};
+use crate::call::Call;
 use crate::effects::Effects;
 use crate::log::membership::Membership;
 use crate::log::state::Answering;
@@ -31,7 +32,8 @@ pub(super) struct Known {
 }
 
 impl LogServer<'_> {
-    /// True if a message is from a process that is no member any more and goes on as if it were one. It is told so.
+    /// True if a message is from a process that is no member any more and goes on as if it were one. It is told so. It may go on learning, which tells it
+    /// when it may be switched off.
     pub(super) fn refuses(
         &self,
         state: &mut Cow<'_, ProcessState>,
@@ -41,14 +43,8 @@ impl LogServer<'_> {
     ) -> bool {
         let server = as_server(state);
         let Some(membership) = server.log().replica.membership() else { return false };
-        let takes_part = matches!(
-            msg,
-            Msg::Prepare { .. }
-                | Msg::Accept { .. }
-                | Msg::Confirm { .. }
-                | Msg::CatchUp { .. }
-                | Msg::Fetch { .. }
-        );
+        let takes_part =
+            matches!(msg, Msg::Prepare { .. } | Msg::Accept { .. } | Msg::Confirm { .. } | Msg::Relay { .. });
         let refused = takes_part && src != self.context.me && membership.is_removed(src);
         if refused {
             fx.send(src, Msg::Removed { number: membership.number() });
@@ -140,9 +136,7 @@ impl LogServer<'_> {
         let is_preparing = matches!(as_proposer(state).phase, Phase::Preparing { .. });
         if !as_server(state).log().may_lead(me) {
             // The last instance that counts it is executed. Another server leads from now on.
-            if as_proposer(state).phase != Phase::Idle {
-                self.step_down(state, fx);
-            }
+            self.step_down(state, fx);
             self.redirect_commands(state, fx);
         } else if is_preparing && number != number_before
             || sequence::needs_another_ballot(self.context.cluster, self.log, &as_server(state))
@@ -168,7 +162,6 @@ impl LogServer<'_> {
             }
         }
         if let Some(teller) = teller
-            && learners.contains(&me.into())
             && !learners_before.contains(&me.into())
         {
             // The one that told it leads, or knows who does.
@@ -211,7 +204,8 @@ impl LogServer<'_> {
         let server = as_server(state);
         let (next, Some(membership)) = (server.log().next, server.log().replica.membership()) else { return };
         if membership.learners.contains_key(&self.context.me.into()) {
-            fx.broadcast(asked, &Msg::Ask(Ask::Submit { number: next.0, command: changes::join() }));
+            let directory = self.log.members.as_ref().and_then(|members| members.directory);
+            fx.broadcast(asked, &Msg::Ask(Ask::Submit { number: next.0, command: changes::join(directory) }));
         }
     }
 
@@ -230,11 +224,16 @@ impl LogServer<'_> {
         }
     }
 
-    /// A member says that it has all on its disk that was chosen under the members before: to the one that leads as far as it knows, or to all.
-    pub(super) fn say_saved(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        if !self.known(state).is_some_and(|known| known.owes_word) {
-            return;
+    /// Says once more what may have been lost: that it asks to join, or that it has saved all.
+    pub(super) fn remind(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
+        self.ask_to_join(state, None, fx);
+        if self.known(state).is_some_and(|known| known.owes_word) {
+            self.say_saved(state, fx);
         }
+    }
+
+    /// A member says that it has all on its disk that was chosen under the members before: to the one that leads as far as it knows, or to all.
+    fn say_saved(&self, state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
         let asked = self.who_leads(state);
         let server = as_server(state);
         let log = server.log();
@@ -259,18 +258,82 @@ impl LogServer<'_> {
 
     /// Another ballot begins, and it is not known yet who answers that.
     pub(super) fn forget_answers(state: &mut Cow<'_, ProcessState>) {
-        let mut server = as_server(state);
-        if server.log().answering.as_ref().is_some_and(|answering| *answering != Answering::default()) {
-            server.edit().log_mut().answering = Some(Answering::default());
+        if let Some(answering) = &mut as_server(state).edit().log_mut().answering {
+            *answering = Answering::default();
         }
     }
 
     /// Refuses to propose what would leave too few members that answer.
     pub(super) fn refuse_to_stop(state: &mut Cow<'_, ProcessState>, fx: &mut Effects) {
-        let mut server = as_server(state);
-        if !answering::to_refuse(&server).is_empty() {
-            answering::refuse(server.edit(), fx);
+        answering::refuse(as_server(state).edit(), fx);
+    }
+
+    /// Has what this server's own operator asks go to the member that leads, or else to all of them. The operator can ask nobody else.
+    pub(super) fn relay(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        (client, number): (Id, u64),
+        command: &Value,
+        fx: &mut Effects,
+    ) {
+        let me = self.context.me;
+        if self.log.members.as_ref().and_then(|members| members.operator_of(me)) != Some(client) {
+            return;
         }
+        let mut asked = self.who_leads(state);
+        if asked == [me] {
+            asked = as_server(state).log().replica.membership().map(Self::members).unwrap_or_default();
+        }
+        asked.retain(|id| *id != me);
+        fx.broadcast(&asked, &Msg::Relay { number, command: command.clone() });
+    }
+
+    /// Takes what the operator of another member asks. A server that follows another one does not, since it would propose it long after.
+    pub(super) fn on_relay(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        (src, number): (Id, u64),
+        command: &Value,
+        fx: &mut Effects,
+    ) {
+        let takes_part = |membership: &Membership| membership.takes_part(src.into());
+        let is_heard = as_server(state).log().replica.membership().is_some_and(takes_part);
+        let operator = self.log.members.as_ref().and_then(|members| members.operator_of(src));
+        if let Some(operator) = operator.filter(|_| is_heard)
+            && self.leader(state).is_none()
+        {
+            self.on_submit(state, (operator, number), command, fx);
+        }
+    }
+
+    /// Tells its own operator what another member says to it. Here nobody has to propose that any more.
+    pub(super) fn on_relayed(
+        &self,
+        state: &mut Cow<'_, ProcessState>,
+        number: u64,
+        output: &Value,
+        fx: &mut Effects,
+    ) {
+        let me = self.context.me;
+        let Some(client) = self.log.members.as_ref().and_then(|members| members.operator_of(me)) else {
+            return;
+        };
+        let (call, mut server) = (Call { client, number }, as_server(state));
+        if server.log().asked.contains_key(&call) {
+            answering::drop_call(server.edit(), call);
+        }
+        fx.send(client, Msg::Output { number, output: output.clone() });
+    }
+
+    /// Has what is said to the operator of another member go to that member, which alone speaks with it.
+    pub(super) fn answer_by_members(&self, fx: &mut Effects) {
+        let Some(members) = self.log.members.as_ref().filter(|members| members.relays) else { return };
+        fx.reroute(|(to, msg)| match (members.member_of(to).filter(|it| *it != self.context.me), msg) {
+            (None, msg) => Some((to, msg)),
+            (Some(member), Msg::Output { number, output }) => Some((member, Msg::Relayed { number, output })),
+            // That member finds out who leads by itself.
+            (Some(_), _) => None,
+        });
     }
 
     /// Sends the clients whose commands wait here to a member.

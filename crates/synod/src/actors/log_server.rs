@@ -61,6 +61,7 @@ impl<'m> LogServer<'m> {
         let teller = Some(src).filter(|_| !matches!(msg, Msg::CatchUpReply { .. }));
         self.follow(state, known, teller, fx);
         self.keep_mastership(state, before, fx);
+        self.answer_by_members(fx);
     }
 
     /// The same of a timer.
@@ -69,6 +70,7 @@ impl<'m> LogServer<'m> {
         self.ring(state, timer, fx);
         self.follow(state, known, None, fx);
         self.keep_mastership(state, before, fx);
+        self.answer_by_members(fx);
     }
 
     /// The cluster for what is said about all instances that are not executed.
@@ -104,7 +106,7 @@ impl<'m> LogServer<'m> {
         loop {
             let before = as_server(state).log().next;
             sequence::advance((self.context.cluster, self.context.me), self.log, as_server(state), fx);
-            if as_server(state).log().next == before || !self.count_kept(state, before, fx) {
+            if !self.count_kept(state, before, fx) {
                 return;
             }
         }
@@ -197,6 +199,8 @@ impl<'m> LogServer<'m> {
                 confirm::on_confirmed(c, as_server(state), index, (*ballot, *round), fx);
             }
             Msg::Removed { number } => self.on_removed(state, *number, fx),
+            Msg::Relay { number, command } => self.on_relay(state, (src, *number), command, fx),
+            Msg::Relayed { number, output } => self.on_relayed(state, *number, output, fx),
             _ => self.on_snapshot(state, src, msg, fx),
         }
     }
@@ -260,8 +264,7 @@ impl<'m> LogServer<'m> {
                 } else {
                     self.catch_up(as_server(state).log(), fx);
                 }
-                self.ask_to_join(state, None, fx);
-                self.say_saved(state, fx);
+                self.remind(state, fx);
             }
             Timer::Snapshot => {
                 if let Some(truncate) = &self.log.truncate {
@@ -280,7 +283,7 @@ impl<'m> LogServer<'m> {
         }
     }
 
-    fn on_submit(
+    pub(super) fn on_submit(
         &self,
         state: &mut Cow<'_, ProcessState>,
         (client, number): (Id, u64),
@@ -289,17 +292,19 @@ impl<'m> LogServer<'m> {
     ) {
         if !as_server(state).log().hears_clients(self.context.me) {
             // Enforces E2: only the server whose tenure it is takes commands, and answers those that took effect.
-            return self.send_on(state, client, fx);
+            self.send_on(state, client, fx);
+            return self.relay(state, (client, number), command, fx);
         }
         if let Some(leader) = self.member_instead(state) {
-            return fx.send(client, Msg::Redirect { leader });
+            fx.send(client, Msg::Redirect { leader });
+            return self.relay(state, (client, number), command, fx);
         }
         let was_busy = as_server(state).is_leading_to_something();
         let is_new =
             sequence::on_submit(self.context.cluster, as_server(state), (client, number), command, fx);
-        let leader = self.leader(state);
-        if let Some(leader) = leader {
+        if let Some(leader) = self.leader(state) {
             fx.send(client, Msg::Redirect { leader });
+            self.relay(state, (client, number), command, fx);
         }
         if is_new {
             self.go_about(state, was_busy, fx);
@@ -368,8 +373,8 @@ impl<'m> LogServer<'m> {
     fn send_on(&self, state: &mut Cow<'_, ProcessState>, client: Id, fx: &mut Effects) {
         let is_idle = as_proposer(state).phase == Phase::Idle;
         let otherwise = if self.context.cluster.election.is_none() {
-            // A tenant that a server does not follow may be gone.
-            as_server(state).log().tenant().filter(|tenant| *tenant != self.context.me && is_idle)
+            // It is another's. A tenant that a server does not follow may be gone.
+            as_server(state).log().tenant().filter(|_| is_idle)
         } else {
             Some(self.context.me).filter(|_| !is_idle)
         };
@@ -490,9 +495,10 @@ impl<'m> LogServer<'m> {
         }
     }
 
-    /// Asks the others what was chosen from the first unknown instance on, and again some time later.
+    /// Asks the others what was chosen from the first unknown instance on, and again some time later. One that was removed does so until it knows that it may
+    /// be switched off.
     fn catch_up(&self, log: &LogState, fx: &mut Effects) {
-        if self.log.catch_up.is_some() && log.removed.is_none() {
+        if self.log.catch_up.is_some() && !log.may_end(self.context.me) {
             fx.broadcast(&self.others_and_strangers(log), &Msg::CatchUp { from: log.next });
             self.watch_catch_up(fx);
         }

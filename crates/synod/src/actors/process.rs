@@ -95,7 +95,7 @@ impl Actor for Process {
         let mut proposer = ProposerState { tried, ..ProposerState::default() };
         let mut fx = Effects::default();
         let context = self.context(me);
-        let keeper = context.filter(|_| matches!(self, Process::Server { .. })).and_then(log_server);
+        let keeper = context.and_then(log_server);
         let mut log = keeper.map(|keeper| LogState::new(keeper.context.cluster, keeper.log, snapshot));
         if let Some(Context { cluster, .. }) = context {
             let everyone = log.as_ref().map(|log| log.everyone(cluster));

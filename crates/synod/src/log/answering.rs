@@ -2,9 +2,9 @@
 //! that has lost another member. Nothing here is needed for safety.
 
 use crate::ballot::{Instance, Value};
-use crate::call::LogEntry;
+use crate::call::{Call, LogEntry};
 use crate::effects::Effects;
-use crate::log::changes::Change;
+use crate::log::changes::{Change, ChangeKind};
 use crate::log::membership::Membership;
 use crate::log::state::{Answering, LogState, ServerState};
 use crate::log::views::Configuration;
@@ -43,7 +43,7 @@ pub(crate) fn hear(log: &mut LogState, instance: Instance, acceptor: usize) {
 }
 
 /// The calls that wait to be proposed and must not be, and the acceptors that answer.
-pub(crate) fn to_refuse(server: &ServerState) -> Vec<LogEntry> {
+fn to_refuse(server: &ServerState) -> Vec<LogEntry> {
     let log = server.log();
     let (Some(answering), Some(membership)) = (&log.answering, log.replica.membership()) else {
         return Vec::new();
@@ -55,22 +55,72 @@ pub(crate) fn to_refuse(server: &ServerState) -> Vec<LogEntry> {
     }
     let members = latest.map(|latest| latest.members).unwrap_or_default();
     let stops = |logged: &LogEntry| {
-        let Some(Change::Remove(gone)) = Change::read(&logged.command) else { return false };
-        let rest = membership.configuration(0, members.without([gone].into_iter().collect()));
-        members.contains(gone)
-            && rest.is_ok_and(|rest| !rest.quorums.is_phase1(here) || !rest.quorums.is_phase2(here))
+        let Some(Change { kind: ChangeKind::Remove(gone), .. }) = Change::read(&logged.command) else {
+            return false;
+        };
+        let rest = membership.rules.quorums.among(members.without([gone].into_iter().collect()));
+        members.contains(gone) && rest.is_ok_and(|rest| !rest.is_phase1(here) || !rest.is_phase2(here))
     };
     let waiting = server.proposer.queue.iter().filter_map(LogEntry::read);
     waiting.filter(|logged| membership.governs(logged) && stops(logged)).collect()
 }
 
+/// Forgets a call that waits to be proposed.
+pub(crate) fn drop_call(server: &mut ServerState, call: Call) {
+    let is_it = |queued: &Value| LogEntry::read(queued).is_some_and(|queued| queued.call == call);
+    server.proposer.queue.retain(|queued| !is_it(queued));
+    server.log_mut().asked.remove(&call);
+}
+
 /// Answers those calls and forgets them. If another server proposes one, it has its effect all the same.
 pub(crate) fn refuse(server: &mut ServerState, fx: &mut Effects) {
     for logged in to_refuse(server) {
-        let is_it = |queued: &Value| LogEntry::read(queued).is_some_and(|queued| queued.call == logged.call);
-        server.proposer.queue.retain(|queued| !is_it(queued));
-        server.log_mut().asked.remove(&logged.call);
-        let said = "unknown: this server did not propose it, since too few of those that would remain answer";
+        drop_call(server, logged.call);
+        let said = "unknown: this server did not propose it, since too few of those that would remain answer; another server may";
         fx.send(logged.call.client, Msg::Output { number: logged.call.number, output: said.into() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::membership::tests::three;
+    use crate::quorum::AcceptorSet;
+
+    fn set(indices: &[usize]) -> AcceptorSet {
+        indices.iter().copied().collect()
+    }
+
+    #[test]
+    fn who_answered_is_news_once_in_the_last_instance_and_once_before() {
+        let some = Answering { at: Instance(5), now: set(&[1]), before: set(&[2]) };
+        let news = |instance| (0..4).filter(|it| some.is_news(Instance(instance), *it)).collect::<Vec<_>>();
+        assert_eq!(
+            (news(6), news(5), news(4), news(0)),
+            (vec![0, 1, 2, 3], vec![0, 2, 3], vec![0, 1, 3], vec![0, 1, 3])
+        );
+    }
+
+    #[test]
+    fn answers_count_together_until_a_quorum_has_answered_in_one_instance() {
+        let (three, mut some) = (three(), Answering::default());
+        let mut heard = |instance, acceptor| {
+            some.hear(three.latest(), Instance(instance), acceptor);
+            some.clone()
+        };
+        let is = |at, now: &[usize], before: &[usize]| Answering {
+            at: Instance(at),
+            now: set(now),
+            before: set(before),
+        };
+        assert_eq!(heard(1, 0), is(1, &[0], &[]));
+        assert_eq!(heard(2, 0), is(2, &[0], &[]));
+        assert_eq!(heard(2, 1), is(2, &[0, 1], &[]));
+        assert_eq!(heard(2, 2), is(2, &[0, 1, 2], &[]));
+        assert_eq!(heard(3, 0), is(3, &[0], &[0, 1, 2]));
+        assert_eq!(heard(4, 1), is(4, &[0, 1], &[0, 1, 2]));
+        // What is not answered any more is forgotten.
+        assert_eq!(heard(5, 1), is(5, &[1], &[0, 1]));
+        assert_eq!(heard(4, 2), is(5, &[1], &[0, 1, 2]));
     }
 }

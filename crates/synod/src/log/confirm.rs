@@ -56,7 +56,7 @@ pub(crate) fn ask(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mu
         return;
     }
     let questions = &server.log().questions;
-    if !questions.open.values().any(|question| question.needs == Needs::Ballot) {
+    if !questions.wait_for_a_ballot() {
         return;
     }
     let index = server.top().map_or(Instance::FIRST, |top| top.plus(1));
@@ -128,10 +128,7 @@ pub(crate) fn on_confirmed(
 /// Members that had to confirm have left, and those that remain may all have.
 pub(crate) fn count_again(cluster: &Cluster, mut server: Share<'_, ServerState>, fx: &mut Effects) {
     let Phase::Accepting { ballot, .. } = server.proposer.phase else { return };
-    let questions = &server.log().questions;
-    if questions.waits_for(questions.round) {
-        count(cluster, server.edit(), ballot, fx);
-    }
+    count(cluster, server.edit(), ballot, fx);
 }
 
 fn count(cluster: &Cluster, server: &mut ServerState, ballot: Ballot, fx: &mut Effects) {

@@ -15,9 +15,9 @@
 use crate::ballot::{Instance, Value};
 use crate::call::LogEntry;
 use crate::cluster::{Cluster, Log, Members};
-use crate::log::changes::{Change, JOIN, Refusal, SAVED};
+use crate::log::changes::{Change, ChangeKind, Refusal, Word};
 use crate::log::views::{Configuration, View, Views};
-use crate::quorum::{AcceptorSet, MAX_ACCEPTORS, QuorumError, Quorums};
+use crate::quorum::{AcceptorSet, MAX_ACCEPTORS, MAX_MEMBERS, QuorumError, Quorums};
 use stateright::actor::Id;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -41,6 +41,10 @@ pub struct Membership {
     pub configurations: BTreeMap<Instance, Configuration>,
     /// Those that are to join, each with the member that it replaces, if it does.
     pub learners: BTreeMap<usize, Option<usize>>,
+    /// The addresses of members and learners, as far as the log knows them.
+    pub addresses: BTreeMap<usize, Value>,
+    /// The data directories of members, as far as they named them when they joined.
+    pub directories: BTreeMap<usize, u64>,
     /// All that ever were a member or a learner.
     pub used: AcceptorSet,
     /// The members of the last configuration that have all on their disks that was chosen under the ones before.
@@ -62,7 +66,8 @@ impl Membership {
         let flaw = flaw(cluster, &members);
         assert!(flaw.is_none(), "{}", flaw.unwrap_or_default());
         let rules = Rules {
-            members,
+            // Of one process only.
+            members: Members { directory: None, ..members },
             alpha: log.alpha,
             quorums: Arc::new(cluster.quorums.clone()),
             peers: cluster.acceptors.iter().map(|id| usize::from(*id)).collect(),
@@ -79,6 +84,8 @@ impl Membership {
             used: first.members,
             configurations: BTreeMap::from([(Instance::FIRST, first)]),
             learners: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            directories: BTreeMap::new(),
             saved: AcceptorSet::EMPTY,
             answers: BTreeMap::new(),
             rules: Arc::new(rules),
@@ -118,7 +125,7 @@ impl Membership {
     /// True if a command is one of this part, and not of the machine beside it.
     pub fn governs(&self, logged: &LogEntry) -> bool {
         let Rules { members, peers, .. } = &*self.rules;
-        let asks = || [JOIN, SAVED].iter().any(|words| logged.command.as_bytes() == words.as_bytes());
+        let asks = || Word::read(&logged.command).is_some();
         members.is_operator(logged.call.client) || peers.contains(usize::from(logged.call.client)) && asks()
     }
 
@@ -157,10 +164,25 @@ impl Membership {
         self.configurations.values().fold(AcceptorSet::EMPTY, |all, it| all.with(it.members))
     }
 
+    /// The address of a member or a learner, if the log knows it.
+    pub fn address(&self, id: usize) -> Option<&str> {
+        std::str::from_utf8(self.addresses.get(&id)?.as_bytes()).ok()
+    }
+
+    /// The data directory with which a member joined, if it named one. Those of the first members are not in the log.
+    pub fn directory(&self, id: usize) -> Option<u64> {
+        self.directories.get(&id).copied()
+    }
+
+    /// True if a process is a member of a configuration that is not over, or is to join.
+    pub fn takes_part(&self, id: usize) -> bool {
+        self.learners.contains_key(&id) || self.members().contains(id)
+    }
+
     /// True if a process was a member or a learner, and will not be one again.
     pub fn is_removed(&self, id: Id) -> bool {
         let index = usize::from(id);
-        self.used.contains(index) && !self.members().contains(index) && !self.learners.contains_key(&index)
+        self.used.contains(index) && !self.takes_part(index)
     }
 
     /// True if the members before may be switched off: all that was chosen under them is on the disks of a quorum of the members that govern last.
@@ -188,6 +210,7 @@ impl Membership {
         };
         let said = Value::from(said.as_str());
         self.answers.insert(logged.call.client, (logged.call.number, said.clone()));
+        self.drop_places();
         self.see();
         said
     }
@@ -213,46 +236,81 @@ impl Membership {
         if let Some((from, _)) = self.configurations.range(..=next).next_back() {
             let governs = *from;
             self.configurations.retain(|from, _| *from >= governs);
+            self.drop_places();
             self.see();
         }
+    }
+
+    /// Forgets where those were who take part no more.
+    fn drop_places(&mut self) {
+        let stays = self.members().with(self.learners.keys().copied().collect());
+        self.addresses.retain(|id, _| stays.contains(*id));
+        self.directories.retain(|id, _| stays.contains(*id));
     }
 
     fn change(&mut self, at: Instance, logged: &LogEntry) -> Result<String, Refusal> {
         if !self.rules.members.is_operator(logged.call.client) {
             let (by, number) = (usize::from(logged.call.client), logged.call.number);
-            return if logged.command.as_bytes() == SAVED.as_bytes() {
-                self.save(by, number)
-            } else {
-                self.join(at, by, at.0.saturating_sub(number))
+            return match Word::read(&logged.command).ok_or(Refusal::Unread)? {
+                Word::Saved => self.save(by, number),
+                Word::Join(directory) => self.join((at, by), at.0.saturating_sub(number), directory),
             };
         }
-        match Change::read(&logged.command).ok_or(Refusal::Unread)? {
-            Change::Add(new) => self.learn(new, None),
-            Change::Replace(old, new) => {
+        let Change { kind, on } = Change::read(&logged.command).ok_or(Refusal::Unread)?;
+        // Enforces M4: a change that comes late does not change what its caller has not seen.
+        if let Some(named) = on.filter(|named| *named != self.number()) {
+            return Err(Refusal::Elsewhere(named, self.number()));
+        }
+        match kind {
+            ChangeKind::Add { new, at: place } => self.learn(new, None, place),
+            ChangeKind::Replace { old, new, at: place } => {
                 if !self.latest().is_some_and(|latest| latest.members.contains(old)) {
                     return Err(Refusal::Unknown(old));
                 }
                 if self.learners.values().any(|other| *other == Some(old)) {
                     return Err(Refusal::Replaced(old));
                 }
-                self.learn(new, Some(old))
+                self.learn(new, Some(old), place)
             }
-            Change::Remove(old) if self.learners.contains_key(&old) => {
+            ChangeKind::Remove(old) if self.learners.contains_key(&old) => {
                 self.learners.remove(&old);
                 Ok(format!("{old} does not join"))
             }
-            Change::Remove(old) => {
+            ChangeKind::Remove(old) => {
                 let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
                 if !latest.contains(old) {
                     return Err(Refusal::Unknown(old));
                 }
                 self.govern(at, latest.without([old].into_iter().collect()), old)
             }
+            ChangeKind::SetAddress { id, at: place } => self.move_to(id, place),
         }
     }
 
+    /// Another address of a member or a learner.
+    fn move_to(&mut self, id: usize, address: Value) -> Result<String, Refusal> {
+        let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
+        if !latest.contains(id) && !self.learners.contains_key(&id) {
+            return Err(Refusal::Unknown(id));
+        }
+        self.is_free(&address, id, self.learners.get(&id).copied().flatten())?;
+        self.addresses.insert(id, address);
+        Ok(format!("{id} has another address"))
+    }
+
+    /// Whether a process can have an address that is to replace another one, whose place it may take.
+    fn is_free(&self, address: &Value, new: usize, old: Option<usize>) -> Result<(), Refusal> {
+        let mut others = self.addresses.iter().filter(|(id, _)| **id != new && Some(**id) != old);
+        others.find(|(_, taken)| *taken == address).map_or(Ok(()), |(id, _)| Err(Refusal::Taken(*id)))
+    }
+
     /// A new process is told what is chosen from now on.
-    fn learn(&mut self, new: usize, replaces: Option<usize>) -> Result<String, Refusal> {
+    fn learn(
+        &mut self,
+        new: usize,
+        replaces: Option<usize>,
+        address: Option<Value>,
+    ) -> Result<String, Refusal> {
         // Enforces M2: what an id promised on one disk, another disk knows nothing of.
         if self.used.contains(new) {
             return Err(Refusal::Used(new));
@@ -266,13 +324,22 @@ impl Membership {
         if replaces.is_none() && latest.len() + added >= MAX_ACCEPTORS {
             return Err(Refusal::Full);
         }
+        if let Some(address) = address {
+            self.is_free(&address, new, replaces)?;
+            self.addresses.insert(new, address);
+        }
         self.used.insert(new);
         self.learners.insert(new, replaces);
         Ok(format!("{new} learns"))
     }
 
-    /// A learner becomes a member.
-    fn join(&mut self, at: Instance, new: usize, lag: u64) -> Result<String, Refusal> {
+    /// A learner becomes a member, with the disk that it named.
+    fn join(
+        &mut self,
+        (at, new): (Instance, usize),
+        lag: u64,
+        directory: Option<u64>,
+    ) -> Result<String, Refusal> {
         let Some(replaces) = self.learners.get(&new).copied() else { return Err(Refusal::NoLearner(new)) };
         // The members that leave may be all that know what it has not executed. Safety rests on M3; this keeps it from being long in coming.
         if lag > self.rules.members.lag {
@@ -283,6 +350,7 @@ impl Membership {
         let members = latest.without(old).with([new].into_iter().collect());
         let said = self.govern(at, members, new)?;
         self.learners.remove(&new);
+        self.directories.extend(directory.map(|directory| (new, directory)));
         Ok(said)
     }
 
@@ -335,7 +403,7 @@ impl Membership {
 }
 
 /// The most ids of operators. Each has an answer in every snapshot.
-const MOST_OPERATORS: usize = 64;
+const MOST_OPERATORS: usize = MAX_MEMBERS;
 
 /// The reason why the members of a cluster cannot change, if they cannot.
 pub(super) fn flaw(cluster: &Cluster, members: &Members) -> Option<String> {
@@ -364,157 +432,19 @@ impl Members {
     pub fn is_operator(&self, id: Id) -> bool {
         self.operators.contains(&usize::from(id))
     }
+
+    /// The operator of a member, if each has its own.
+    pub(crate) fn operator_of(&self, member: Id) -> Option<Id> {
+        let operator = self.operators.start.checked_add(usize::from(member)).filter(|_| self.relays)?;
+        self.operators.contains(&operator).then_some(operator.into())
+    }
+
+    /// The member whose operator this is, if each has its own.
+    pub(crate) fn member_of(&self, operator: Id) -> Option<Id> {
+        let place = usize::from(operator).checked_sub(self.operators.start)?;
+        (self.relays && self.is_operator(operator)).then_some(place.into())
+    }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::call::Call;
-    use crate::quorum::QuorumRule;
-
-    const OPERATOR: usize = 100;
-
-    pub(crate) fn three() -> Membership {
-        let quorums = Quorums::new(3, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet");
-        let members = Members { operators: OPERATOR..OPERATOR + 2, lag: 2 };
-        let peers = AcceptorSet::first(8);
-        let rules = Rules { members, alpha: 4, quorums: Arc::new(quorums), peers };
-        Membership::start(rules, Views::default())
-    }
-
-    pub(crate) fn ask(membership: &mut Membership, at: u64, words: &str) -> String {
-        let logged =
-            LogEntry { call: Call { client: OPERATOR.into(), number: at }, command: Value::from(words) };
-        assert!(membership.governs(&logged));
-        format!("{:?}", membership.execute(Instance(at), &logged))
-    }
-
-    pub(crate) fn join(membership: &mut Membership, at: u64, new: usize, seen: u64) -> String {
-        let logged = LogEntry {
-            call: Call { client: new.into(), number: seen },
-            command: crate::log::changes::join(),
-        };
-        format!("{:?}", membership.execute(Instance(at), &logged))
-    }
-
-    fn members(membership: &Membership, at: u64) -> Vec<usize> {
-        membership.governing(Instance(at)).map(|it| it.members.iter().collect()).unwrap_or_default()
-    }
-
-    #[test]
-    fn a_change_governs_from_alpha_instances_later_on_and_not_before() {
-        let mut three = three();
-        assert_eq!(ask(&mut three, 5, "remove 1"), "\"configuration 1 from #9\"");
-        assert_eq!((members(&three, 8), members(&three, 9)), (vec![0, 1, 2], vec![0, 2]));
-        assert!(ask(&mut three, 8, "remove 2").contains("governs only from #9"));
-        assert_eq!(ask(&mut three, 9, "remove 2"), "\"configuration 2 from #13\"");
-        three.forget(Instance(12));
-        assert_eq!((members(&three, 8), members(&three, 12)), (vec![], vec![0, 2]));
-        assert!(!three.is_removed(2.into()) && three.is_removed(1.into()));
-        three.forget(Instance(13));
-        assert!(three.is_removed(2.into()) && !three.is_removed(7.into()));
-    }
-
-    #[test]
-    fn a_learner_joins_once_it_is_close_enough_and_leaves_with_the_one_that_it_replaces() {
-        let mut three = three();
-        assert!(join(&mut three, 0, 5, 0).contains("was not added"));
-        assert_eq!(ask(&mut three, 1, "replace 2 5"), "\"5 learns\"");
-        assert_eq!(members(&three, 99), [0, 1, 2]);
-        assert!(join(&mut three, 9, 5, 6).contains("3 instances behind"));
-        assert_eq!(join(&mut three, 9, 5, 7), "\"configuration 1 from #13\"");
-        assert_eq!(members(&three, 13), [0, 1, 5]);
-        assert!(ask(&mut three, 20, "add 2").contains("needs a new id"));
-        assert!(ask(&mut three, 20, "add 2").contains("needs a new id"), "the same call, the same answer");
-    }
-
-    #[test]
-    fn a_change_that_was_answered_has_no_effect_later_whoever_else_asked() {
-        let mut three = three();
-        let call = |number, client| Call { client: Id::from(client), number };
-        let mut change = |at, call, words| {
-            let said = three.execute(Instance(at), &LogEntry { call, command: Value::from(words) });
-            (format!("{said:?}"), three.number())
-        };
-        assert_eq!(change(1, call(1, OPERATOR), "remove 1").1, 1);
-        let refused = change(2, call(2, OPERATOR), "remove 2");
-        assert!(refused.0.contains("an earlier change"));
-        assert!(change(3, call(1, OPERATOR + 1), "remove 7").0.contains("not a member"));
-        assert_eq!(change(9, call(2, OPERATOR), "remove 2"), refused);
-        assert_eq!(change(9, call(3, OPERATOR), "remove 2").1, 2);
-        assert!(change(20, call(2, OPERATOR), "remove 2").0.contains("forgotten"));
-    }
-
-    #[test]
-    fn whoever_is_no_operator_asks_for_nothing_but_what_a_member_may_say_of_itself() {
-        let three = three();
-        let governs = |client: usize, command: &Value| {
-            three.governs(&LogEntry {
-                call: Call { client: client.into(), number: 1 },
-                command: command.clone(),
-            })
-        };
-        let (join, other) = (crate::log::changes::join(), Value::from("add 3"));
-        assert!(governs(1, &join) && !governs(1, &other));
-        assert!(!governs(50, &join) && governs(OPERATOR, &other));
-    }
-
-    #[test]
-    fn a_configuration_begins_in_one_instance_and_the_first_one_in_none() {
-        let mut three = three();
-        assert!(three.is_first() && !three.begins(Instance::FIRST));
-        assert!(ask(&mut three, 1, "remove 7").contains("not a member"));
-        assert!(!three.is_first() && !three.begins(Instance::FIRST));
-        assert_eq!(ask(&mut three, 5, "remove 1"), "\"configuration 1 from #9\"");
-        let begins: Vec<u64> = (0..20).filter(|next| three.begins(Instance(*next))).collect();
-        let ends: Vec<u64> = (0..20).filter(|next| three.may_forget(Instance(*next))).collect();
-        assert_eq!((begins, ends), (vec![9], (9..20).collect()));
-        three.forget(Instance(9));
-        assert!(three.begins(Instance(9)) && !three.may_forget(Instance(99)));
-    }
-
-    #[test]
-    fn there_is_room_for_sixteen_and_one_that_replaces_another_takes_none() {
-        let mut rules = three().rules.as_ref().clone();
-        rules.peers = (0..32).collect();
-        let mut three = Membership::start(rules, Views::default());
-        assert_eq!(ask(&mut three, 0, "replace 2 20"), "\"20 learns\"");
-        for new in 3..MAX_ACCEPTORS {
-            assert_eq!(ask(&mut three, new as u64, &format!("add {new}")), format!("\"{new} learns\""));
-        }
-        assert!(ask(&mut three, 50, "add 21").contains("16"));
-        assert_eq!(ask(&mut three, 51, "replace 1 22"), "\"22 learns\"");
-    }
-
-    #[test]
-    fn one_member_is_replaced_by_one_process() {
-        let mut three = three();
-        assert_eq!(ask(&mut three, 0, "replace 1 5"), "\"5 learns\"");
-        assert!(ask(&mut three, 1, "replace 1 6").contains("another one is to replace 1"));
-        assert_eq!(ask(&mut three, 2, "replace 2 6"), "\"6 learns\"");
-    }
-
-    #[test]
-    fn the_old_members_may_go_once_a_quorum_of_the_others_has_saved_all() {
-        let mut three = three();
-        assert!(three.may_go(), "there are none");
-        let saved = |three: &mut Membership, by: usize, below: u64| {
-            let call = Call { client: by.into(), number: below };
-            format!(
-                "{:?}",
-                three.execute(Instance(30), &LogEntry { call, command: crate::log::changes::saved() })
-            )
-        };
-        ask(&mut three, 5, "replace 1 5");
-        join(&mut three, 6, 5, 6);
-        assert!(!three.may_go() && three.waits_for(5.into()) && !three.waits_for(1.into()));
-        assert!(saved(&mut three, 0, 9).contains("1 instances behind"));
-        assert_eq!(saved(&mut three, 0, 10), "\"0 has saved it\"");
-        assert!(!three.may_go() && !three.waits_for(0.into()));
-        assert!(saved(&mut three, 1, 10).contains("not a member"));
-        assert_eq!(saved(&mut three, 5, 11), "\"5 has saved it\"");
-        assert!(three.may_go() && !three.waits_for(2.into()));
-        ask(&mut three, 40, "remove 0");
-        assert!(!three.may_go(), "others are old now");
-    }
-}
+pub(super) mod tests;

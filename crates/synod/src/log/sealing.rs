@@ -1,6 +1,7 @@
 //! Guarantees that a snapshot holds all that decides the members from there on, and that one which was written under other rules is none.
 
 use crate::ballot::{Instance, Value};
+use crate::log::changes::address;
 use crate::log::membership::{Membership, Rules};
 use crate::quorum::AcceptorSet;
 use stateright::actor::Id;
@@ -8,8 +9,8 @@ use stateright::actor::Id;
 /// The line that stands for the members begins so.
 const MARK: &str = "members ";
 
-/// The longest such line. Of 128 callers each has one answer in it.
-const LONGEST: usize = 32_768;
+/// The longest such line. Of 256 callers each has one answer in it, and of 128 processes each an address and a directory.
+const LONGEST: usize = 131_072;
 
 impl Rules {
     /// The rules, as far as they decide what becomes of a change.
@@ -31,6 +32,10 @@ impl Membership {
             Some(old) => format!("{learner} {old}"),
             None => learner.to_string(),
         });
+        let addresses = self.addresses.iter();
+        let addresses =
+            addresses.map(|(id, address)| format!("{id} {}", String::from_utf8_lossy(address.as_bytes())));
+        let directories = self.directories.iter().map(|(id, directory)| format!("{id} {directory}"));
         let answers = self.answers.iter().map(|(caller, (number, said))| {
             format!("{} {number} {}", usize::from(*caller), String::from_utf8_lossy(said.as_bytes()))
         });
@@ -40,6 +45,8 @@ impl Membership {
             learners.collect::<Vec<_>>().join(","),
             set(self.used),
             set(self.saved),
+            addresses.collect::<Vec<_>>().join(","),
+            directories.collect::<Vec<_>>().join(","),
             answers.collect::<Vec<_>>().join("|"),
         ];
         format!("{MARK}{}\n", parts.join(";"))
@@ -60,6 +67,7 @@ impl Membership {
         let end = snapshot.iter().take(LONGEST).position(|byte| *byte == b'\n')?;
         let (line, machine) = snapshot.split_at(end + 1);
         let whole = self.read(std::str::from_utf8(&line[..end]).ok()?.strip_prefix(MARK)?)?;
+        // Under other rules the same log makes other members.
         (whole.line().as_bytes() == line).then_some((whole, machine))
     }
 
@@ -77,12 +85,11 @@ impl Membership {
     }
 
     fn read(&self, line: &str) -> Option<Self> {
-        let parts: Vec<&str> = line.splitn(6, ';').collect();
-        let [rules, configurations, learners, used, saved, answers] = parts.as_slice() else { return None };
-        // Under other rules the same log makes other members.
-        if *rules != self.rules.words() {
+        let parts: Vec<&str> = line.splitn(8, ';').collect();
+        let [_, configurations, learners, used, saved, addresses, directories, answers] = parts.as_slice()
+        else {
             return None;
-        }
+        };
         let mut whole = Membership::start(Rules::clone(&self.rules), self.views());
         whole.configurations.clear();
         (whole.used, whole.saved) = (set(used)?, set(saved)?);
@@ -96,12 +103,20 @@ impl Membership {
             let configuration = self.configuration(number.parse().ok()?, set(members)?).ok()?;
             whole.configurations.insert(Instance(from.parse().ok()?), configuration);
         }
-        for learner in learners.split(',').filter(|learner| !learner.is_empty()) {
+        for learner in words(learners) {
             let (learner, replaces) = match learner.split_once(' ') {
                 Some((learner, old)) => (learner, Some(old.parse().ok()?)),
                 None => (learner, None),
             };
             whole.learners.insert(learner.parse().ok()?, replaces);
+        }
+        for place in words(addresses) {
+            let (id, word) = place.split_once(' ')?;
+            whole.addresses.insert(id.parse().ok()?, address(word)?);
+        }
+        for place in words(directories) {
+            let (id, directory) = place.split_once(' ')?;
+            whole.directories.insert(id.parse().ok()?, directory.parse().ok()?);
         }
         for answer in answers.split('|').filter(|answer| !answer.is_empty()) {
             let (caller, answer) = answer.split_once(' ')?;
@@ -121,7 +136,12 @@ impl Membership {
 
 /// Indices, separated by commas. The bytes may be anything.
 fn set(text: &str) -> Option<AcceptorSet> {
-    text.split(',').filter(|index| !index.is_empty()).map(|index| index.parse::<usize>().ok()).collect()
+    words(text).map(|index| index.parse::<usize>().ok()).collect()
+}
+
+/// What stands between commas.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -133,9 +153,16 @@ mod tests {
     fn a_snapshot_is_all_of_it_and_nothing_else_is_one() {
         let mut some = three();
         let mut written = vec![some.clone()];
-        for (at, words) in
-            [(0, "add 5"), (1, "replace 1 6"), (2, "remove 2"), (9, "remove 2"), (10, "grow\n;|")]
-        {
+        for (at, words) in [
+            (0, "add 5"),
+            (1, "replace 1 6 at [::1]:9"),
+            (2, "remove 2"),
+            (3, "remove 0"),
+            (9, "remove 2"),
+            (10, "grow\n;|"),
+            (11, "set-address 5 a"),
+            (12, "set-address 5 b"),
+        ] {
             ask(&mut some, at, words);
             written.push(some.clone());
         }
@@ -147,13 +174,54 @@ mod tests {
         }
         let rules = three().rules.words();
         let sealed = |line: &str| format!("{MARK}{rules};{line}\n").into_bytes();
-        assert!(three().unseal(&sealed("0 0 0;;0;;")).is_some());
-        for line in ["", ";;;;", "0 0 0;;0;;x", "0 0 0,0;;0;;", "00 0 0;;0;;", "0 0 0;5 ;0;;", "0 0 999;;0;;"]
-        {
+        assert!(three().unseal(&sealed("0 0 0;;0;;;;")).is_some());
+        assert!(three().unseal(&sealed("0 0 0;;0;;0 a,5 b;5 7;")).is_some());
+        for line in [
+            "",
+            ";;;;;;",
+            "0 0 0;;0;;;;x",
+            "0 0 0,0;;0;;;;",
+            "00 0 0;;0;;;;",
+            "0 0 0;5 ;0;;;;",
+            "0 0 999;;0;;;;",
+            "0 0 0;;0;;0;;",
+            "0 0 0;;0;;0 ;;",
+            "0 0 0;;0;;0 a b;;",
+            "0 0 0;;0;;00 a;;",
+            "0 0 0;;0;;;0;",
+            "0 0 0;;0;;;0 x;",
+            "0 0 0;;0;;;0 07;",
+        ] {
             assert_eq!(three().unseal(&sealed(line)), None, "{line:?}");
         }
-        let endless = [MARK.as_bytes(), &vec![b'1'; 40_000]].concat();
+        // Two configurations are in force at a time, and no more.
+        assert!(three().unseal(&sealed("0 0 0,1,2|4 1 0,1;;0,1,2;;;;")).is_some());
+        assert_eq!(three().unseal(&sealed("0 0 0,1,2|4 1 0,1|8 2 0;;0,1,2;;;;")), None);
+        let endless = [MARK.as_bytes(), &vec![b'1'; LONGEST]].concat();
         assert_eq!(three().unseal(&endless), None, "no line is that long");
+    }
+
+    /// The longest line there can be is read again.
+    #[test]
+    fn whatever_callers_and_processes_there_are_a_snapshot_can_be_read() {
+        let mut some = three();
+        let refused = crate::log::changes::Refusal::Elsewhere(u64::MAX, u64::MAX).to_string();
+        for id in 0..2 * crate::quorum::MAX_MEMBERS {
+            let caller = Id::from(usize::MAX - id);
+            some.answers.insert(caller, (u64::MAX, Value::from(refused.as_str())));
+        }
+        for id in 0..crate::quorum::MAX_MEMBERS {
+            some.addresses.insert(id, Value::from("x".repeat(crate::log::changes::LONGEST_ADDRESS).as_str()));
+            some.directories.insert(id, u64::MAX);
+            some.learners.insert(id, Some(id));
+            some.used.insert(id);
+            some.saved.insert(id);
+        }
+        let whole = some.configuration(u64::MAX, AcceptorSet::first(16)).expect("majorities meet");
+        some.configurations =
+            [Instance(u64::MAX - 1), Instance(u64::MAX)].map(|from| (from, whole.clone())).into();
+        let some = some.seen();
+        assert_eq!(three().unseal(&some.seal(b"x")), Some((some, &b"x"[..])));
     }
 
     #[test]

@@ -275,10 +275,7 @@ pub(crate) fn needs_another_ballot(cluster: &Cluster, log: &Log, server: &Server
     let Some(membership) = state.replica.membership() else { return false };
     // Enforces L1: a question waits for a ballot that may answer it.
     let everyone = state.everyone(cluster);
-    if state.questions.wait_for_a_ballot()
-        && everyone.counts(*ballot)
-        && !state.lets_issue(&everyone, *ballot, *quorum)
-    {
+    if state.questions.wait_for_a_ballot() && !state.lets_issue(&everyone, *ballot, *quorum) {
         return true;
     }
     let first = issued.keys().next_back().map_or(next, |last| last.plus(1));

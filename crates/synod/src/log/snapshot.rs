@@ -66,7 +66,7 @@ pub(crate) fn take(truncate: &Truncate, mut server: Share<'_, ServerState>, othe
     keep(truncate, server, snapshot, fx);
     // One that was due when the members had changed had to wait for this one.
     let log = server.log_mut();
-    let from = log.replica.membership().filter(|it| it.number() > 0).map(Membership::latest_from);
+    let from = log.replica.membership().map(Membership::latest_from);
     if from.is_some_and(|from| next < from && from <= log.next) {
         let due = Some((log.next, log.replica.set_aside()));
         log.snapshots.get_or_insert_default().due = due;

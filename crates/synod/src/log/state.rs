@@ -165,6 +165,11 @@ impl LogState {
         self.removed.is_none() && self.counts(me)
     }
 
+    /// True if a process was removed, and may be switched off: then nobody needs anything of it, and it needs to learn nothing.
+    pub fn may_end(&self, id: Id) -> bool {
+        self.replica.membership().is_some_and(|membership| membership.is_removed(id) && membership.may_go())
+    }
+
     /// True if a process is a member of the first instance that is not executed.
     pub(crate) fn counts(&self, id: Id) -> bool {
         let Some(membership) = self.replica.membership() else { return true };

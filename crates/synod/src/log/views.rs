@@ -129,3 +129,45 @@ fn part(whole: &Cluster, members: AcceptorSet, told: AcceptorSet, quorums: Quoru
         ..whole.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quorum::QuorumRule;
+
+    fn ids(ids: &[usize]) -> Vec<Id> {
+        ids.iter().copied().map(Id::from).collect()
+    }
+
+    /// What is left of five servers, of which these learners hear what is accepted.
+    fn left(distinguished: &[usize], members: &[usize], told: &[usize]) -> Cluster {
+        let all = ids(&[0, 1, 2, 3, 4]);
+        let whole = Cluster {
+            acceptors: all.clone(),
+            proposers: all.iter().copied().zip(1..).collect(),
+            learners: all,
+            clients: Vec::new(),
+            waiting_limit: 1,
+            quorums: Quorums::new(5, QuorumRule::Majority, QuorumRule::Majority).expect("majorities meet"),
+            learning: Learning::Distinguished(distinguished.to_vec()),
+            nacks: true,
+            report: 1,
+            max_value: 1,
+            max_accepted: 1,
+            keeps: 1,
+            log: None,
+            election: None,
+        };
+        let set = |indices: &[usize]| indices.iter().copied().collect();
+        part(&whole, set(members), set(told), whole.quorums.clone())
+    }
+
+    #[test]
+    fn nobody_else_plays_a_role_and_learners_stay_what_they_are() {
+        let part = left(&[1, 4], &[1, 2], &[1, 2, 4]);
+        assert_eq!((part.acceptors, part.learners), (ids(&[1, 2]), ids(&[1, 2, 4])));
+        assert_eq!(part.proposers, [(1.into(), 2), (2.into(), 3)]);
+        assert_eq!(part.learning, Learning::Distinguished(vec![0, 2]));
+        assert_eq!(left(&[0, 3], &[1, 2], &[1, 2, 4]).learning, Learning::Proposer);
+    }
+}

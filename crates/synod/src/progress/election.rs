@@ -166,8 +166,7 @@ impl Election {
         next.suspected.extend(state.suspected.iter().filter(|place| before.holds(**place)));
         if let Some(followed) = stays {
             // Those that are new and come first in order are not followed as long as this one is.
-            next.suspected.extend((0..followed).filter(|place| !before.holds(*place)));
-            next.followers.retain(|place| self.holds(*place));
+            next.suspected.extend(0..followed);
             if followed == me && !next.ready {
                 self.follow_or_lead(me, &next, out);
             }
@@ -363,5 +362,155 @@ impl Beats for Effects {
     }
     fn cancel(&mut self, timer: ElectionTimer) {
         self.cancel_timer(Timer::Election(timer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::election::Pace;
+    use crate::quorum::{AcceptorSet, QuorumRule, Quorums};
+
+    #[derive(Default)]
+    struct Said(Vec<String>);
+
+    impl Beats for Said {
+        fn say(&mut self, to: Id, beat: Beat) {
+            self.0.push(format!("{beat:?} to {}", usize::from(to)));
+        }
+        fn set(&mut self, timer: ElectionTimer, _: Range<Duration>) {
+            self.0.push(format!("{timer:?}"));
+        }
+        fn cancel(&mut self, timer: ElectionTimer) {
+            self.0.push(format!("no {timer:?}"));
+        }
+    }
+
+    /// The election of these, of five processes.
+    fn among(members: &[usize]) -> Election {
+        let any = Duration::ZERO..Duration::ZERO;
+        let pace = Pace { beat: any.clone(), suspect: any.clone(), hold_off: any, doublings: 2 };
+        let among: AcceptorSet = members.iter().copied().collect();
+        let quorums = Quorums::new(5, QuorumRule::Majority, QuorumRule::Majority);
+        let backing = quorums.and_then(|quorums| quorums.among(among)).expect("majorities meet");
+        Election { members: (0..5).map(Id::from).collect(), among: Some(among), backing: Some(backing), pace }
+    }
+
+    fn state(suspected: &[usize], followers: &[usize]) -> ElectionState {
+        let all = |places: &[usize]| places.iter().copied().collect();
+        ElectionState { suspected: all(suspected), followers: all(followers), ..ElectionState::default() }
+    }
+
+    /// What becomes of a member when others are members.
+    fn changed(
+        from: &[usize],
+        to: &[usize],
+        me: usize,
+        state: &ElectionState,
+    ) -> (ElectionState, Vec<String>) {
+        let mut said = Said::default();
+        let next = among(to).changed(&among(from), me.into(), state, &mut said);
+        (next, said.0)
+    }
+
+    const FOLLOWS: [&str; 3] = ["no Beat", "no HoldOff", "Suspect"];
+
+    fn quiet(next: ElectionState) -> (ElectionState, Vec<String>) {
+        (next, Vec::new())
+    }
+
+    fn says(next: ElectionState, said: &[&str]) -> (ElectionState, Vec<String>) {
+        (next, said.iter().map(|it| (*it).to_owned()).collect())
+    }
+
+    #[test]
+    fn one_that_leaves_stops_and_one_that_comes_begins() {
+        let stops = ["no Beat", "no Suspect", "no HoldOff"];
+        let leads = ElectionState { ready: true, ..state(&[3, 4], &[1]) };
+        assert_eq!(changed(&[0, 1, 2], &[1, 2], 0, &leads), says(state(&[0, 3, 4], &[]), &stops));
+        let no_member = state(&[3, 4], &[]);
+        assert_eq!(changed(&[0, 1, 2], &[1, 2], 3, &no_member), quiet(state(&[0, 3, 4], &[])));
+        assert_eq!(changed(&[0, 1, 2], &[0, 1, 2, 3], 3, &no_member), says(state(&[4], &[]), &FOLLOWS));
+    }
+
+    #[test]
+    fn the_one_that_is_followed_stays_so_and_what_is_known_of_the_others_stays() {
+        let follows = |suspected: &[usize]| ElectionState { backed: true, ..state(suspected, &[]) };
+        // One that is new comes first in order, or later.
+        assert_eq!(changed(&[1, 2, 4], &[0, 1, 2, 4], 2, &follows(&[0, 3])), quiet(follows(&[0, 3])));
+        assert_eq!(changed(&[0, 1], &[0, 1, 2], 1, &follows(&[2, 3, 4])), quiet(follows(&[3, 4])));
+        // One that is suspected is suspected still.
+        assert_eq!(changed(&[0, 1, 2], &[0, 1, 2, 3], 2, &follows(&[1, 3, 4])), quiet(follows(&[1, 4])));
+    }
+
+    #[test]
+    fn a_leader_goes_on_and_holds_off_if_those_that_remain_follow_it() {
+        let leads = |ready, suspected: &[usize]| ElectionState { ready, ..state(suspected, &[1]) };
+        let holds_off = ["Suspect", "HoldOff", "Heartbeat to 1", "Beat"];
+        let (before, after) = (&[0, 1, 2, 3], &[0, 1]);
+        assert_eq!(
+            changed(before, after, 0, &leads(false, &[4])),
+            says(leads(false, &[2, 3, 4]), &holds_off)
+        );
+        assert_eq!(changed(before, after, 0, &leads(true, &[4])), quiet(leads(true, &[2, 3, 4])));
+    }
+
+    #[test]
+    fn the_next_that_is_not_suspected_is_followed_when_the_one_that_was_has_left() {
+        let follows = |suspected: &[usize]| ElectionState { backed: true, ..state(suspected, &[]) };
+        let next = changed(&[0, 1, 2], &[1, 2], 2, &follows(&[3, 4]));
+        assert_eq!(next, says(state(&[0, 3, 4], &[]), &FOLLOWS));
+        let leads = ["Suspect", "Heartbeat to 1", "Heartbeat to 3", "Beat"];
+        let next = changed(&[0, 1, 2, 3], &[1, 2, 3], 2, &follows(&[1, 4]));
+        assert_eq!(next, says(state(&[0, 1, 4], &[]), &leads));
+        // If all are suspected, each gets another chance.
+        let next = changed(&[0, 1, 2], &[1, 2], 1, &follows(&[1, 2, 3, 4]));
+        assert_eq!(next, says(state(&[0, 3, 4], &[]), &["Suspect", "Heartbeat to 2", "Beat"]));
+    }
+
+    #[test]
+    fn only_one_that_leads_hands_leadership_over_and_to_another_member() {
+        let election = among(&[0, 1, 2]);
+        let cede = |me: usize, state: &ElectionState, heir: usize| {
+            let mut said = Said::default();
+            let next = election.cede(me.into(), state, heir.into(), &mut said);
+            (next, said.0)
+        };
+        let leads = ElectionState { ready: true, backed: true, ..state(&[3, 4], &[1, 2]) };
+        let follows = ["Cede(2) to 1", "Cede(2) to 2", "no Beat", "no HoldOff", "Suspect"];
+        let next = ElectionState { heard: true, ..state(&[0, 1, 3, 4], &[]) };
+        assert_eq!(cede(0, &leads, 2), (Some(next.clone()), says(next, &follows).1));
+        for (me, heir) in [(0, 0), (0, 3), (1, 2), (3, 1)] {
+            assert_eq!(cede(me, &leads, heir), (None, Vec::new()), "{me} to {heir}");
+        }
+    }
+
+    #[test]
+    fn the_heir_of_the_one_that_is_followed_is_followed_and_no_other() {
+        let election = among(&[0, 1, 2]);
+        let hears = |me: usize, from: usize, heir: usize| {
+            let (mut said, state) = (Said::default(), ElectionState { backed: true, ..state(&[3, 4], &[]) });
+            let next = election.on_beat((me.into(), from.into()), &state, Beat::Cede(heir.into()), &mut said);
+            (next, said.0)
+        };
+        let suspects = state(&[0, 3, 4], &[]);
+        assert_eq!(hears(2, 0, 1), (Some(suspects.clone()), says(suspects.clone(), &FOLLOWS).1));
+        let leads = ["Suspect", "Heartbeat to 0", "Heartbeat to 2", "Beat"];
+        assert_eq!(hears(1, 0, 1), (Some(suspects.clone()), says(suspects, &leads).1));
+        // It does not follow that one, the one that it follows names itself, or one that is no member.
+        for (from, heir) in [(1, 2), (1, 0), (0, 0), (0, 3)] {
+            assert_eq!(hears(2, from, heir), (None, Vec::new()), "{from} names {heir}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_no_member_is_not_followed_and_does_not_begin() {
+        let election = among(&[1, 2]);
+        assert_eq!(election.first(), state(&[0, 3, 4], &[]));
+        for (me, begins) in [(0, false), (1, true), (2, true), (3, false)] {
+            let mut said = Said::default();
+            election.start(me.into(), &election.first(), &mut said);
+            assert_eq!(!said.0.is_empty(), begins, "{me}");
+        }
     }
 }

@@ -105,8 +105,8 @@ fn members_need_a_cluster_in_which_each_can_be_one() {
     assert!(flaw(&|cluster| cluster.learners.truncate(2)).contains("all three roles"));
     assert!(flaw(&|cluster| cluster.proposers.truncate(2)).contains("all three roles"));
     assert!(flaw(&|cluster| cluster.acceptors.truncate(2)).contains("not among"));
-    assert!(flaw(&|cluster| operators(cluster, 200..300)).contains("100 operators"));
-    assert_eq!(flaw(&|cluster| operators(cluster, 200..264)), "");
+    assert!(flaw(&|cluster| operators(cluster, 200..329)).contains("129 operators"));
+    assert_eq!(flaw(&|cluster| operators(cluster, 200..328)), "");
     assert!(flaw(&|cluster| operators(cluster, 2..4)).contains("no member"));
     let mut wrong = cluster(&world);
     operators(&mut wrong, 2..4);

@@ -112,6 +112,13 @@ impl First {
         self
     }
 
+    /// True if a timer that rings leaves the state unedited.
+    pub(crate) fn rests(&self, timer: Timer) -> bool {
+        let (mut state, mut out) = (Cow::Borrowed(&self.state), Out::new());
+        self.process.on_timeout(0.into(), &mut state, &timer, &mut out);
+        matches!(state, Cow::Borrowed(_))
+    }
+
     pub(crate) fn told(&self, whom: usize) -> Vec<Msg> {
         let said = self.did.iter().filter_map(|command| match command {
             Command::Send(to, msg) if usize::from(*to) == whom => Some(msg.clone()),

@@ -157,9 +157,41 @@ fn mastership_is_not_given_to_one_that_is_no_member() {
     world.run();
     assert_eq!(world.states, before);
     // A learner counts nowhere, and leads nothing.
+    world.call(0, OPERATOR, 1, "add 3");
+    world.run_losing(|_, to, _| to == 3.into());
+    let before = world.states.clone();
+    world.tell(0, 999.into(), give(3));
+    world.run();
+    assert_eq!(world.states, before);
     world.tell(0, 999.into(), give(2));
     world.run();
     assert!(masters(&world).is_empty());
+}
+
+#[test]
+fn leadership_is_not_given_away_by_one_that_is_not_master() {
+    let mut world = elected(true);
+    let (since, _) = last(&world, 0).expect("it has taken mastership");
+    world.states[0] = None;
+    for (at, timer) in [(1, SUSPECT), (2, SUSPECT), (1, BEAT), (1, HOLD_OFF)] {
+        world.ring(at, timer);
+        world.run();
+    }
+    assert!(matches!(world.server(1).proposer.phase, Phase::Accepting { .. }));
+    let before = world.states.clone();
+    world.tell(1, 999.into(), Msg::Give { since: Instance(since), heir: 2.into() });
+    world.run();
+    assert_eq!(world.states, before);
+}
+
+#[test]
+fn one_that_is_told_of_its_removal_elects_nobody() {
+    let mut world = elected(false);
+    world.tell(2, 1.into(), Msg::Removed { number: 0 });
+    let since = world.sent.len();
+    world.ring(2, SUSPECT);
+    assert_eq!(world.sent.len(), since);
+    assert!(!world.timers[2].contains(&SUSPECT) && !beats(&world, 2), "it waits for nobody");
 }
 
 #[test]

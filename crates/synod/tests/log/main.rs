@@ -3,12 +3,14 @@
 mod changed;
 mod due;
 mod fence;
+mod following;
 mod guards;
 mod leading;
 mod lease;
 mod master;
 mod members;
 mod mixed;
+mod relayed;
 mod snapshots;
 mod unmoved;
 mod world;

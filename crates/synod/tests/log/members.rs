@@ -1,9 +1,13 @@
 //! Changes of members, one message after the other.
 
-use crate::guards::query;
-use crate::world::{CLIENT, OPERATOR, PLAIN, Settings, World};
+use crate::guards::{self, First, query};
+use crate::world::{CLIENT, OPERATOR, PLAIN, Settings, World, in_log};
 use stateright::actor::Id;
-use synod::{AcceptorSet, Ask, Instance, Membership, Msg, Phase, Timer, Truncate, Value};
+use std::time::Duration;
+use synod::{
+    AcceptorSet, Answering, Ask, Ballot, Instance, Members, Membership, Msg, Phase, QuorumRule, Quorums,
+    Timer, Truncate, Value,
+};
 
 fn changing(servers: usize, first: usize) -> World {
     World::new(&Settings { servers, first: Some(first), catch_up: true, alpha: 2, ..PLAIN })
@@ -178,9 +182,12 @@ fn one_change_is_in_flight_at_a_time_and_an_answer_is_given_again() {
     assert_eq!(told[0], "\"configuration 1 from #3\"");
     assert!(told[1].contains("an earlier change governs only from #3"), "{told:?}");
     assert_eq!(latest(&world, 0), (1, set(&[0, 1])));
+    let since = world.sent.len();
     world.call(0, OPERATOR, 2, "remove 1");
+    world.submit(0, "a");
     world.run();
     assert_eq!(world.told(OPERATOR)[1..], [told[1].clone(), told[1].clone()], "it is the same call");
+    assert_eq!(world.count(since, |msg| matches!(msg, Msg::Accept { .. })), 0, "and so is the client's");
 }
 
 #[test]
@@ -272,6 +279,24 @@ fn a_leader_asks_again_before_it_answers_questions_among_members_that_may_have_p
     assert_eq!(world.answers()[2..], ["2"], "the answer misses nothing");
 }
 
+/// The same for a question that comes when nothing else is to be done.
+#[test]
+fn a_leader_asks_again_before_it_confirms_among_members_that_may_have_promised_another() {
+    let mut world = changing(5, 3);
+    world.submit(0, "a");
+    world.run_losing(|src, dst, _| src == Id::from(2) || dst == Id::from(2));
+    for new in [3, 4] {
+        change(&mut world, 0, &format!("add {new}"));
+    }
+    let since = world.sent.len();
+    assert_eq!(world.count(0, |msg| matches!(msg, Msg::Confirm { .. })), 0, "nobody has asked");
+    world.tell(0, CLIENT.into(), query().into());
+    assert_eq!(world.count(since, |msg| matches!(msg, Msg::Prepare { .. })), 5);
+    assert_eq!(world.count(since, |msg| matches!(msg, Msg::Confirm { .. })), 0);
+    world.run();
+    assert_eq!(world.answers().len(), 2);
+}
+
 #[test]
 fn a_member_is_not_removed_if_those_that_answer_are_no_quorum_of_the_rest() {
     let mut world = changing(3, 3);
@@ -288,6 +313,102 @@ fn a_member_is_not_removed_if_those_that_answer_are_no_quorum_of_the_rest() {
     assert_eq!(latest(&world, 0).0, 0);
     change_unheard(&mut world, 0, "remove 1", &[1]);
     assert_eq!(latest(&world, 0), (1, set(&[0, 2])));
+}
+
+#[test]
+fn a_change_that_is_not_proposed_takes_nothing_else_out_of_the_queue() {
+    let mut world = changing(3, 3);
+    world.submit(0, "a");
+    world.run();
+    let dead = |src: Id, dst: Id, _: &Msg| [src, dst].contains(&Id::from(1));
+    for command in ["b", "c"] {
+        world.submit(0, command);
+        world.run_losing(dead);
+    }
+    // The window is full, so that the last one waits. It is a client's, and changes nothing.
+    for command in ["d", "e", "remove 2"] {
+        world.submit(0, command);
+    }
+    assert_eq!(world.server(0).proposer.queue.len(), 1);
+    world.call(0, OPERATOR, 1, "remove 2");
+    assert!(said(&world).starts_with("\"unknown: this server did not propose it"), "{}", said(&world));
+    assert_eq!(world.server(0).proposer.queue, [in_log("remove 2")]);
+    assert_eq!(world.answers().len(), 3);
+    world.run_losing(dead);
+    assert_eq!(world.answers().len(), 6);
+}
+
+/// Nobody but the leader has answered, and it has not lost its quorum by what changes no member.
+#[test]
+fn what_removes_no_member_is_proposed_whoever_answers() {
+    let mut world = changing(3, 3);
+    world.submit(0, "a");
+    world.run_losing(|src, _, msg| matches!(msg, Msg::Accepted { .. }) && src != Id::from(0));
+    world.call(0, OPERATOR, 1, "remove 7");
+    assert!(world.told(OPERATOR).is_empty(), "{}", said(&world));
+    world.call(0, OPERATOR + 1, 1, "remove 1");
+    assert!(world.told(OPERATOR + 1).concat().contains("too few"), "{:?}", world.told(OPERATOR + 1));
+}
+
+/// The first of four servers, all members. It leads, and these have answered its first proposal.
+fn answered(rules: (usize, usize), by: &[usize]) -> First {
+    let (promised, accepted) = rules;
+    let mut cluster = guards::cluster(None);
+    cluster.quorums =
+        Quorums::new(4, QuorumRule::AtLeast(promised), QuorumRule::AtLeast(accepted)).expect("they meet");
+    let log = cluster.log.as_mut().expect("a log");
+    log.hold_off = Some(Duration::ZERO..Duration::ZERO);
+    log.members = Some(Members { operators: OPERATOR..OPERATOR + 1, lag: 4, directory: None, relays: false });
+    let mut leader = First::start(cluster, None);
+    leader.hears(CLIENT, guards::submit("a"));
+    for from in 1..4 {
+        leader.hears(from, guards::promise(guards::BALLOT));
+    }
+    for from in by {
+        leader.hears(*from, guards::accepted(0, "a"));
+    }
+    leader
+}
+
+#[test]
+fn those_that_answer_have_to_be_a_quorum_of_the_rest_for_either_phase() {
+    for (rules, by, refused) in [
+        ((2, 3), &[0, 1][..], true),
+        ((2, 3), &[0, 1, 2][..], false),
+        ((3, 2), &[0, 1][..], true),
+        ((3, 2), &[0, 1, 2][..], false),
+        ((3, 2), &[0, 1, 3][..], true),
+    ] {
+        let mut leader = answered(rules, by);
+        leader.hears(OPERATOR, Ask::Submit { number: 1, command: Value::from("remove 3") });
+        assert_eq!(leader.outputs(OPERATOR).len(), usize::from(refused), "{rules:?} {by:?}");
+    }
+}
+
+#[test]
+fn an_answer_is_noted_once_and_only_in_the_ballot_that_is_under_way() {
+    let leader = answered((2, 3), &[0, 1]);
+    let before = leader.server().log.as_ref().and_then(|log| log.answering.clone()).expect("members change");
+    assert_eq!(before.now, set(&[0, 1]));
+    assert!(leader.ignores(1, guards::accepted(0, "a")), "it is known");
+    let ballot = Ballot { round: 2, proposer: 1 };
+    assert!(leader.ignores(3, Msg::Accepted { ballot, instance: Instance(0), value: in_log("a") }));
+}
+
+/// The ballot in which they answered is over, and whoever leads now knows better.
+#[test]
+fn one_that_leads_no_more_refuses_nothing() {
+    let mut leader = answered((2, 3), &[0]);
+    let ballot = Ballot { round: 7, proposer: 2 };
+    leader.hears(1, Msg::Accept { ballot, instance: Instance(0), value: in_log("a") });
+    assert_eq!(leader.server().proposer.phase, Phase::Idle);
+    let remove = |number| Ask::Submit { number, command: Value::from("remove 3") };
+    leader.hears(OPERATOR, remove(1));
+    assert_eq!(leader.told(OPERATOR), [Msg::Redirect { leader: 1.into() }]);
+    // In the next ballot it is not known yet who answers.
+    leader.rings(Timer::HoldOff).hears(OPERATOR, remove(2));
+    let log = leader.server().log.as_ref().expect("a log");
+    assert_eq!((leader.outputs(OPERATOR), &log.answering), (Vec::new(), &Some(Answering::default())));
 }
 
 #[test]
@@ -313,6 +434,18 @@ fn members_may_go_once_the_others_have_on_their_disks_what_was_chosen_with_them(
     world.run();
     write_snapshots(&mut world);
     assert!(membership(&world, 1).may_go(), "{:?}", membership(&world, 1));
+    // So learns the one that was removed, though it was told that it is, and then it asks no more.
+    let may_end = |world: &World| world.server(0).log.as_ref().is_some_and(|log| log.may_end(0.into()));
+    world.tell(0, 1.into(), Msg::Removed { number: 2 });
+    assert!(!may_end(&world));
+    let mut asked = 0;
+    while world.timers[0].contains(&Timer::CatchUp) {
+        assert!(asked < 5, "it asks until it knows");
+        world.ring(0, Timer::CatchUp);
+        world.run();
+        asked += 1;
+    }
+    assert!(may_end(&world) && asked > 0);
     let tape = world.tape(1);
     world.states[0] = None;
     world.start(1);
@@ -345,6 +478,8 @@ fn a_removed_leader_sends_those_who_wait_to_another() {
     world.submit(0, "c");
     world.run();
     assert_eq!(latest(&world, 0), (1, set(&[1, 2])));
+    let issues = |msg: &Msg| matches!(msg, Msg::Accept { instance, .. } if *instance >= membership(&world, 0).latest_from());
+    assert!(!world.sent.iter().any(|(_, _, msg)| issues(msg)), "it proposes nothing where it is no member");
     let told = world.sent.iter().filter(|(_, to, msg)| {
         usize::from(*to) == CLIENT && matches!(msg, Msg::Redirect { leader } if usize::from(*leader) == 1)
     });
@@ -380,6 +515,7 @@ fn a_question_that_a_change_puts_off_is_confirmed_anew() {
     world.run();
     world.call(0, OPERATOR, 1, "remove 2");
     world.tell(0, CLIENT.into(), query().into());
+    let since = world.sent.len();
     let is_confirmed = |world: &World| world.told(CLIENT).len() > 1;
     while latest(&world, 0).0 == 0 {
         assert!(step(&mut world) && !is_confirmed(&world), "the change comes first");
@@ -387,4 +523,5 @@ fn a_question_that_a_change_puts_off_is_confirmed_anew() {
     assert!(!is_confirmed(&world));
     while step(&mut world) {}
     assert!(is_confirmed(&world), "{:?}", world.told(CLIENT));
+    assert_eq!(world.count(since, |msg| matches!(msg, Msg::Prepare { .. })), 0, "in the same ballot");
 }

@@ -129,6 +129,7 @@ fn a_server_asks_the_others_what_it_missed_and_only_where_it_is_to() {
         let learn = |from| if catch_up { vec![Msg::CatchUp { from: Instance(from) }] } else { vec![] };
         assert_eq!((server.told(0), server.told(1)), (vec![], learn(0)));
         assert_eq!(server.hears(1, chunk(&snapshot(4))).told(1), learn(4), "the rest after a snapshot");
+        assert!(server.rests(Timer::CatchUp), "nothing is on its way");
         server.rings(Timer::CatchUp);
         let cancels = |it: &_| matches!(it, Command::CancelTimer(_));
         assert!(server.told(1) == learn(4) && !server.did.iter().any(cancels), "no other timer runs");
@@ -488,6 +489,7 @@ fn clients_are_sent_to_a_leader_that_a_quorum_follows() {
     let mut follower = First::start(elected(false), None);
     follower.hears(1, Msg::Beat(Beat::Heartbeat { backed: false })).hears(CLIENT, submit("a"));
     assert_eq!(follower.told(CLIENT), [], "it may follow another itself");
+    assert_eq!(prepares(&follower), []);
     follower.hears(1, Msg::Beat(Beat::Heartbeat { backed: true })).hears(CLIENT + 1, submit("b"));
     assert_eq!(follower.told(CLIENT + 1), [Msg::Redirect { leader: 1.into() }]);
 }

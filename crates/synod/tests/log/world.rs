@@ -86,6 +86,8 @@ pub(crate) fn logged(command: &str) -> LogEntry {
     LogEntry { call, command: Value::from(command) }
 }
 
+// Fields: one for each thing that may differ from test to test.
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Settings {
     pub(crate) servers: usize,
     pub(crate) alpha: u64,
@@ -98,6 +100,8 @@ pub(crate) struct Settings {
     pub(crate) election: Option<Pace>,
     /// The number of servers that are members at first, if members change.
     pub(crate) first: Option<usize>,
+    /// True if each server has an operator of its own, and a data directory.
+    pub(crate) relays: bool,
     /// True if server 0 executes something else than the others.
     pub(crate) diverges: bool,
     pub(crate) learning: Learning,
@@ -113,6 +117,7 @@ pub(crate) const PLAIN: Settings = Settings {
     master: None,
     election: None,
     first: None,
+    relays: false,
     diverges: false,
     learning: Learning::Proposer,
 };
@@ -136,6 +141,17 @@ fn otherwise(cluster: &Cluster) -> Arc<Cluster> {
     Arc::new(cluster)
 }
 
+/// The number of the data directory of server 0, where servers have one. Those of the others follow.
+pub(crate) const DIRECTORY: u64 = 7000;
+
+fn with_directory(cluster: &Cluster, directory: u64) -> Arc<Cluster> {
+    let mut cluster = cluster.clone();
+    if let Some(members) = cluster.log.as_mut().and_then(|log| log.members.as_mut()) {
+        members.directory = Some(directory);
+    }
+    Arc::new(cluster)
+}
+
 impl World {
     pub(crate) fn new(settings: &Settings) -> World {
         let any = Duration::ZERO..Duration::ZERO;
@@ -148,7 +164,12 @@ impl World {
             catch_up: settings.catch_up.then(|| any.clone()),
             truncate: settings.truncate.clone(),
             master: settings.master.clone(),
-            members: settings.first.map(|_| Members { operators: OPERATOR..OPERATOR + 2, lag: 4 }),
+            members: settings.first.map(|_| Members {
+                operators: OPERATOR..OPERATOR + if settings.relays { settings.servers } else { 2 },
+                lag: 4,
+                directory: None,
+                relays: settings.relays,
+            }),
         };
         let quorums = Quorums::new(
             settings.first.unwrap_or(settings.servers),
@@ -178,9 +199,11 @@ impl World {
             log: Some(log),
             election,
         });
-        let server = |number| Process::Server {
+        let server = |number: u16| Process::Server {
             cluster: if settings.diverges && number == 1 {
                 otherwise(&cluster)
+            } else if settings.relays {
+                with_directory(&cluster, DIRECTORY + u64::from(number) - 1)
             } else {
                 Arc::clone(&cluster)
             },
@@ -251,7 +274,10 @@ impl World {
 
     /// Delivers until no message is on its way, except for those that are lost.
     pub(crate) fn run_losing(&mut self, mut lost: impl FnMut(Id, Id, &Msg) -> bool) {
+        let mut delivered = 0;
         while let Some((src, dst, msg)) = self.flying.pop_front() {
+            delivered += 1;
+            assert!(delivered < 100_000, "they talk without end: {src:?} says {msg:?} to {dst:?}");
             if !lost(src, dst, &msg) {
                 self.tell(dst.into(), src, msg);
             }

@@ -4,7 +4,7 @@
 use crate::master::{elected, give, last, lease, masters, runs, sent_on, with_master};
 use crate::world::{CLIENT, World};
 use stateright::actor::Id;
-use synod::{ElectionTimer, Msg, Slot, Timer};
+use synod::{Beat, ElectionTimer, Msg, Slot, Timer};
 
 const BEAT: Timer = Timer::Election(ElectionTimer::Beat);
 const SUSPECT: Timer = Timer::Election(ElectionTimer::Suspect);
@@ -53,6 +53,19 @@ fn a_yield_that_comes_before_a_take_is_executed_is_said_again() {
         world.run();
         assert_eq!(masters(&world), [1]);
     }
+}
+
+#[test]
+fn a_yield_is_said_again_to_the_leader_that_it_follows_and_to_nobody_else() {
+    let mut world = elected();
+    elect_another(&mut world, |msg| matches!(msg, Msg::Yield { .. } | Msg::Promise { .. }));
+    assert!(masters(&world).is_empty());
+    let yields = |world: &mut World, from: usize| {
+        let since = world.sent.len();
+        world.tell(0, from.into(), Msg::Beat(Beat::Heartbeat { backed: from == 1 }));
+        world.count(since, |msg| matches!(msg, Msg::Yield { .. }))
+    };
+    assert_eq!((yields(&mut world, 2), yields(&mut world, 1)), (0, 1));
 }
 
 #[test]
