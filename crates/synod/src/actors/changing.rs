@@ -288,7 +288,8 @@ impl LogServer<'_> {
         fx.broadcast(&asked, &Msg::Relay { number, command: command.clone() });
     }
 
-    /// Takes what the operator of another member asks. A server that follows another one does not, since it would propose it long after.
+    /// Takes what the operator of another member asks, in place of what it asked before. A server that follows another one does not, since it
+    /// would propose it long after.
     pub(super) fn on_relay(
         &self,
         state: &mut Cow<'_, ProcessState>,
@@ -296,28 +297,32 @@ impl LogServer<'_> {
         command: &Value,
         fx: &mut Effects,
     ) {
-        let takes_part = |membership: &Membership| membership.takes_part(src.into());
-        let is_heard = as_server(state).log().replica.membership().is_some_and(takes_part);
+        let is_heard = Self::takes_part(state, src);
         let operator = self.log.members.as_ref().and_then(|members| members.operator_of(src));
         if let Some(operator) = operator.filter(|_| is_heard)
             && self.leader(state).is_none()
+            && answering::make_way(as_server(state), Call { client: operator, number })
         {
             self.on_submit(state, (operator, number), command, fx);
         }
+    }
+
+    /// True if a process is a member, or is to join.
+    fn takes_part(state: &mut Cow<'_, ProcessState>, src: Id) -> bool {
+        as_server(state).log().replica.membership().is_some_and(|it| it.takes_part(src.into()))
     }
 
     /// Tells its own operator what another member says to it. Here nobody has to propose that any more.
     pub(super) fn on_relayed(
         &self,
         state: &mut Cow<'_, ProcessState>,
-        number: u64,
+        (src, number): (Id, u64),
         output: &Value,
         fx: &mut Effects,
     ) {
         let me = self.context.me;
-        let Some(client) = self.log.members.as_ref().and_then(|members| members.operator_of(me)) else {
-            return;
-        };
+        let operator = self.log.members.as_ref().and_then(|members| members.operator_of(me));
+        let Some(client) = operator.filter(|_| Self::takes_part(state, src)) else { return };
         let (call, mut server) = (Call { client, number }, as_server(state));
         if server.log().asked.contains_key(&call) {
             answering::drop_call(server.edit(), call);

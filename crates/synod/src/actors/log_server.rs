@@ -200,7 +200,7 @@ impl<'m> LogServer<'m> {
             }
             Msg::Removed { number } => self.on_removed(state, *number, fx),
             Msg::Relay { number, command } => self.on_relay(state, (src, *number), command, fx),
-            Msg::Relayed { number, output } => self.on_relayed(state, *number, output, fx),
+            Msg::Relayed { number, output } => self.on_relayed(state, (src, *number), output, fx),
             _ => self.on_snapshot(state, src, msg, fx),
         }
     }

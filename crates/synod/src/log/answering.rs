@@ -3,7 +3,7 @@
 
 use crate::ballot::{Instance, Value};
 use crate::call::{Call, LogEntry};
-use crate::effects::Effects;
+use crate::effects::{Effects, Share};
 use crate::log::changes::{Change, ChangeKind};
 use crate::log::membership::Membership;
 use crate::log::state::{Answering, LogState, ServerState};
@@ -70,6 +70,21 @@ pub(crate) fn drop_call(server: &mut ServerState, call: Call) {
     let is_it = |queued: &Value| LogEntry::read(queued).is_some_and(|queued| queued.call == call);
     server.proposer.queue.retain(|queued| !is_it(queued));
     server.log_mut().asked.remove(&call);
+}
+
+/// Forgets the calls of the same caller before this one that wait to be proposed: it has given them up. Returns true if none waits that it made
+/// after this one. So each of those that others speak for takes one place, however much it asks.
+pub(crate) fn make_way(mut server: Share<'_, ServerState>, call: Call) -> bool {
+    let all = Call { number: 0, ..call }..=Call { number: u64::MAX, ..call };
+    let waits: Vec<Call> =
+        server.log().asked.range(all).map(|(it, _)| *it).filter(|it| *it != call).collect();
+    if waits.last().is_some_and(|last| *last > call) {
+        return false;
+    }
+    for given_up in waits {
+        drop_call(server.edit(), given_up);
+    }
+    true
 }
 
 /// Answers those calls and forgets them. If another server proposes one, it has its effect all the same.

@@ -179,8 +179,8 @@ pub(super) enum Refusal {
     NoLearner(usize),
     /// The server was so many instances behind when it asked.
     Behind(u64),
-    /// Another process is to replace the member already.
-    Replaced(usize),
+    /// The second is to replace the first already.
+    Replaced(usize, usize),
     /// Another member has the address.
     Taken(usize),
     /// It rests on the first configuration, and the second governs last.
@@ -206,7 +206,9 @@ impl fmt::Display for Refusal {
             Refusal::Behind(instances) => {
                 write!(f, "refused: not caught up, but {instances} instances behind")
             }
-            Refusal::Replaced(id) => write!(f, "refused: another one is to replace {id} already"),
+            Refusal::Replaced(id, by) => {
+                write!(f, "refused: {by} is to replace {id} already; if it never comes, remove {by} first")
+            }
             Refusal::Taken(id) => write!(f, "refused: {id} has that address"),
             Refusal::Elsewhere(named, number) => {
                 write!(

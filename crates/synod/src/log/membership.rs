@@ -129,11 +129,6 @@ impl Membership {
         members.is_operator(logged.call.client) || peers.contains(usize::from(logged.call.client)) && asks()
     }
 
-    /// True if nobody has asked for a change yet. Whatever has an effect has an answer, so then no member has changed.
-    pub(crate) fn is_first(&self) -> bool {
-        self.answers.is_empty()
-    }
-
     /// The configuration of an instance, as far as the commands that were executed decide it.
     pub fn governing(&self, instance: Instance) -> Option<&Configuration> {
         self.configurations.range(..=instance).next_back().map(|(_, configuration)| configuration)
@@ -267,8 +262,8 @@ impl Membership {
                 if !self.latest().is_some_and(|latest| latest.members.contains(old)) {
                     return Err(Refusal::Unknown(old));
                 }
-                if self.learners.values().any(|other| *other == Some(old)) {
-                    return Err(Refusal::Replaced(old));
+                if let Some((by, _)) = self.learners.iter().find(|(_, other)| **other == Some(old)) {
+                    return Err(Refusal::Replaced(old, *by));
                 }
                 self.learn(new, Some(old), place)
             }
@@ -319,8 +314,9 @@ impl Membership {
             return Err(Refusal::Unknown(new));
         }
         let latest = self.latest().map(|latest| latest.members).unwrap_or_default();
-        // One that replaces another takes no place of its own.
-        let added = self.learners.values().filter(|replaces| replaces.is_none()).count();
+        // One that replaces a member takes no place of its own. One whose member has left does.
+        let takes_place = |replaces: &&Option<usize>| !replaces.is_some_and(|old| latest.contains(old));
+        let added = self.learners.values().filter(takes_place).count();
         if replaces.is_none() && latest.len() + added >= MAX_ACCEPTORS {
             return Err(Refusal::Full);
         }

@@ -125,17 +125,19 @@ impl Replica {
         Replica { written: Some(Arc::default()), ..self.clone() }
     }
 
-    /// The replica that wrote a snapshot with this checksum, if this kind of replica wrote it. The checksum tells whether what stands before
-    /// the machine is of mastership, or of the machine.
-    pub(crate) fn restored(&self, snapshot: &[u8], sum: u64) -> Option<Replica> {
+    /// The replica that wrote a snapshot of all below an instance with this checksum, if this kind of replica wrote it. The checksum tells
+    /// whether what stands before the machine is of mastership, or of the machine.
+    pub(crate) fn restored(&self, (next, sum): (Instance, u64), snapshot: &[u8]) -> Option<Replica> {
         let (membership, snapshot) = match &self.membership {
-            Some(membership) => membership.unseal(snapshot).map(|(it, rest)| (Some(Arc::new(it)), rest))?,
+            Some(membership) => {
+                membership.unseal(next, snapshot).map(|(it, rest)| (Some(Arc::new(it)), rest))?
+            }
             None => (None, snapshot),
         };
         let of = |(mastery, machine): (Mastery, &[u8])| {
             let machine = Arc::from(self.machine.restored(machine)?);
             let membership = membership.clone();
-            Some(Replica { machine, mastery, membership, written: None }).filter(|it| it.wrote(sum))
+            Some(Replica { machine, mastery, membership, written: None }).filter(|it| it.checksum() == sum)
         };
         Mastery::unseal(snapshot).and_then(of).or_else(|| of((Mastery::default(), snapshot)))
     }
@@ -143,12 +145,6 @@ impl Replica {
     /// What is wrong with a snapshot that was written under other rules of members, if it was.
     pub(crate) fn misfit(&self, snapshot: &[u8]) -> Option<String> {
         self.membership()?.misfit(snapshot)
-    }
-
-    /// True if this is the checksum of what it executed. Where the first members have not changed, it may be the one of a time when members did not.
-    fn wrote(&self, sum: u64) -> bool {
-        let is_first = self.membership().is_some_and(Membership::is_first);
-        self.checksum() == sum || is_first && self.mastery.checksum(self.machine.checksum()) == sum
     }
 
     /// The value that stands in the log for a client's command that is taken now.

@@ -3,7 +3,7 @@
 use crate::ballot::{Instance, Value};
 use crate::log::changes::address;
 use crate::log::membership::{Membership, Rules};
-use crate::quorum::AcceptorSet;
+use crate::quorum::{AcceptorSet, MAX_ACCEPTORS, MAX_MEMBERS};
 use stateright::actor::Id;
 
 /// The line that stands for the members begins so.
@@ -57,25 +57,46 @@ impl Membership {
         [self.line().as_bytes(), machine].concat()
     }
 
-    /// What wrote a snapshot, and the machine in it. A snapshot without such a line is of a time when members did not change. The bytes
-    /// may be anything.
-    pub(crate) fn unseal<'b>(&self, snapshot: &'b [u8]) -> Option<(Self, &'b [u8])> {
-        if !snapshot.starts_with(MARK.as_bytes()) {
-            let first = Membership::start(Rules::clone(&self.rules), self.views());
-            return Some((first, snapshot));
-        }
+    /// What wrote a snapshot of all below an instance, and the machine in it. The bytes may be anything.
+    pub(crate) fn unseal<'b>(&self, next: Instance, snapshot: &'b [u8]) -> Option<(Self, &'b [u8])> {
         let end = snapshot.iter().take(LONGEST).position(|byte| *byte == b'\n')?;
         let (line, machine) = snapshot.split_at(end + 1);
         let whole = self.read(std::str::from_utf8(&line[..end]).ok()?.strip_prefix(MARK)?)?;
         // Under other rules the same log makes other members.
-        (whole.line().as_bytes() == line).then_some((whole, machine))
+        (whole.line().as_bytes() == line && whole.is_sound(next)).then(|| (whole.seen(), machine))
     }
 
-    /// What is wrong with a snapshot of another beginning of the rules than this server was started with, if it is one.
+    /// True if the commands below an instance may have left it so. What a snapshot says of the members is believed by all that follows.
+    fn is_sound(&self, next: Instance) -> bool {
+        let learners: AcceptorSet = self.learners.keys().copied().collect();
+        let (latest, members) = (self.latest().map(|it| it.members).unwrap_or_default(), self.members());
+        let takes_part = members.with(learners);
+        let mut numbers = self.configurations.values().map(|it| it.number);
+        let numbers = (numbers.next(), numbers.next());
+        let is_caller = |id: Id| self.rules.members.is_operator(id) || self.rules.peers.contains(id.into());
+        // Enforces M1: whatever instance is next has members, and none from alpha later on has other ones that the commands below decide.
+        let governs = self.governing(next).is_some() && self.knows(next, self.latest_from());
+        governs
+            && matches!(numbers, (Some(one), two) if one < u64::MAX - 1 && two.is_none_or(|two| two == one + 1))
+            && self.rules.peers.includes(self.used)
+            && self.used.includes(takes_part)
+            && latest.includes(self.saved)
+            && learners.len() <= MAX_ACCEPTORS
+            && !learners.iter().any(|learner| latest.contains(learner))
+            && self.addresses.keys().chain(self.directories.keys()).all(|id| takes_part.contains(*id))
+            && self.answers.keys().all(|id| is_caller(*id))
+    }
+
+    /// What is wrong with a snapshot that begins otherwise than this server's do: it was written where members do not change, or under other rules.
     pub(crate) fn misfit(&self, snapshot: &[u8]) -> Option<String> {
-        let line = snapshot.strip_prefix(MARK.as_bytes())?;
+        let ours = self.rules.words();
+        let Some(line) = snapshot.strip_prefix(MARK.as_bytes()) else {
+            return Some(
+                "the snapshot was written where members do not change: start the server as it was".to_owned(),
+            );
+        };
         let end = line.iter().take(LONGEST).position(|byte| *byte == b';')?;
-        let (theirs, ours) = (String::from_utf8_lossy(&line[..end]), self.rules.words());
+        let theirs = String::from_utf8_lossy(&line[..end]);
         (theirs != ours.as_str()).then(|| {
             format!(
                 "the snapshot was written under the rules {theirs:?} (window, lag, operators, quorums), and this server has {ours:?}: \
@@ -124,7 +145,7 @@ impl Membership {
             let caller = Id::from(caller.parse::<usize>().ok()?);
             whole.answers.insert(caller, (number.parse().ok()?, Value::from(said)));
         }
-        Some(whole.seen())
+        Some(whole)
     }
 
     /// A checksum of it and of a machine: FNV-1a over the line that stands for it, from the machine's checksum.
@@ -134,9 +155,9 @@ impl Membership {
     }
 }
 
-/// Indices, separated by commas. The bytes may be anything.
+/// Indices of members, separated by commas. The bytes may be anything.
 fn set(text: &str) -> Option<AcceptorSet> {
-    words(text).map(|index| index.parse::<usize>().ok()).collect()
+    words(text).map(|index| index.parse::<usize>().ok().filter(|index| *index < MAX_MEMBERS)).collect()
 }
 
 /// What stands between commas.
@@ -168,22 +189,31 @@ mod tests {
         }
         for one in &written {
             let snapshot = one.seal(b"\nmachine");
-            assert_eq!(three().unseal(&snapshot), Some((one.clone(), &b"\nmachine"[..])));
+            assert_eq!(three().unseal(Instance(16), &snapshot), Some((one.clone(), &b"\nmachine"[..])));
             assert_eq!(written.iter().filter(|other| other.checksum(5) == one.checksum(5)).count(), 1);
             assert_ne!(one.checksum(5), one.checksum(6));
         }
-        let rules = three().rules.words();
-        let sealed = |line: &str| format!("{MARK}{rules};{line}\n").into_bytes();
-        assert!(three().unseal(&sealed("0 0 0;;0;;;;")).is_some());
-        assert!(three().unseal(&sealed("0 0 0;;0;;0 a,5 b;5 7;")).is_some());
+    }
+
+    fn sealed(line: &str) -> Option<Membership> {
+        let bytes = format!("{MARK}{};{line}\nmachine", three().rules.words());
+        three().unseal(Instance(16), bytes.as_bytes()).map(|(read, machine)| {
+            assert_eq!(machine, b"machine");
+            read
+        })
+    }
+
+    #[test]
+    fn a_line_is_read_in_one_spelling() {
+        assert!(sealed("0 0 0;;0;;;;").is_some());
+        assert!(sealed("0 0 0;5;0,5;;0 a,5 b;5 7;").is_some());
         for line in [
             "",
             ";;;;;;",
             "0 0 0;;0;;;;x",
             "0 0 0,0;;0;;;;",
             "00 0 0;;0;;;;",
-            "0 0 0;5 ;0;;;;",
-            "0 0 999;;0;;;;",
+            "0 0 0;5 ;0,5;;;;",
             "0 0 0;;0;;0;;",
             "0 0 0;;0;;0 ;;",
             "0 0 0;;0;;0 a b;;",
@@ -192,13 +222,60 @@ mod tests {
             "0 0 0;;0;;;0 x;",
             "0 0 0;;0;;;0 07;",
         ] {
-            assert_eq!(three().unseal(&sealed(line)), None, "{line:?}");
+            assert_eq!(sealed(line), None, "{line:?}");
         }
-        // Two configurations are in force at a time, and no more.
-        assert!(three().unseal(&sealed("0 0 0,1,2|4 1 0,1;;0,1,2;;;;")).is_some());
-        assert_eq!(three().unseal(&sealed("0 0 0,1,2|4 1 0,1|8 2 0;;0,1,2;;;;")), None);
         let endless = [MARK.as_bytes(), &vec![b'1'; LONGEST]].concat();
-        assert_eq!(three().unseal(&endless), None, "no line is that long");
+        assert_eq!(three().unseal(Instance(16), &endless), None, "no line is that long");
+    }
+
+    /// Each pair is of what the commands below instance 16 may have left, and of what they cannot.
+    #[test]
+    fn a_membership_that_no_log_makes_is_none() {
+        for (line, flawed) in [
+            // Two configurations are in force at a time, and no more.
+            ("0 0 0,1,2|4 1 0,1;;0,1,2;;;;", "0 0 0,1,2|4 1 0,1|8 2 0;;0,1,2;;;;"),
+            // One of them governs what is next.
+            ("16 1 0,1;;0,1,2;;;;", "17 1 0,1;;0,1,2;;;;"),
+            // What is executed decides the next four instances.
+            ("0 0 0,1,2|19 1 0,1;;0,1,2;;;;", "0 0 0,1,2|20 1 0,1;;0,1,2;;;;"),
+            // Each has the next number.
+            ("0 0 0,1,2|4 1 0,1;;0,1,2;;;;", "0 0 0,1,2|4 2 0,1;;0,1,2;;;;"),
+            ("0 3 0,1,2|4 4 0,1;;0,1,2;;;;", "0 3 0,1,2|4 3 0,1;;0,1,2;;;;"),
+            ("0 18446744073709551613 0;;0;;;;", "0 18446744073709551614 0;;0;;;;"),
+            // No process has another id, and whoever takes part was added.
+            ("0 0 0;;0,7;;;;", "0 0 0;;0,8;;;;"),
+            ("0 0 0;;0;;;;", "0 0 0;;0,128;;;;"),
+            ("0 0 0;7;0,7;;;;", "0 0 0;8;0,8;;;;"),
+            ("0 0 0,1;;0,1;;;;", "0 0 0,1;;0;;;;"),
+            ("0 0 0;5;0,5;;;;", "0 0 0;5;0;;;;"),
+            // One that is to join is no member.
+            ("0 0 0,1|4 1 0;1;0,1;;;;", "0 0 0,1|4 1 0,1;1;0,1;;;;"),
+            // Members of the last configuration have saved what was chosen under the one before.
+            ("0 0 0,1|4 1 0;;0,1;0;;;", "0 0 0,1|4 1 0;;0,1;1;;;"),
+            // Nobody else has a place.
+            ("0 0 0;5;0,5,6;;5 a;;", "0 0 0;5;0,5,6;;6 a;;"),
+            ("0 0 0;5;0,5,6;;;5 1;", "0 0 0;5;0,5,6;;;6 1;"),
+            // Operators and processes ask, and nobody else.
+            ("0 0 0;;0;;;;100 1 x|101 1 x", "0 0 0;;0;;;;102 1 x"),
+            ("0 0 0;;0;;;;7 1 x", "0 0 0;;0;;;;8 1 x"),
+        ] {
+            assert!(sealed(line).is_some(), "{line:?}");
+            assert_eq!(sealed(flawed), None, "{flawed:?}");
+        }
+    }
+
+    /// More are never to join at a time.
+    #[test]
+    fn a_membership_of_many_learners_is_none() {
+        let mut many = three();
+        many.rules = std::sync::Arc::new(Rules { peers: (0..64).collect(), ..Rules::clone(&many.rules) });
+        let among = |learners: usize| {
+            let mut some = many.clone();
+            some.learners = (3..3 + learners).map(|id| (id, None)).collect();
+            some.used = (0..64).collect();
+            some.is_sound(Instance(16))
+        };
+        assert_eq!((among(16), among(17)), (true, false));
     }
 
     /// The longest line there can be is read again.
@@ -221,19 +298,23 @@ mod tests {
         some.configurations =
             [Instance(u64::MAX - 1), Instance(u64::MAX)].map(|from| (from, whole.clone())).into();
         let some = some.seen();
-        assert_eq!(three().unseal(&some.seal(b"x")), Some((some, &b"x"[..])));
+        let line = some.line();
+        let words =
+            line.strip_prefix(MARK).and_then(|line| line.strip_suffix('\n')).expect("a line of members");
+        assert!(line.len() < LONGEST);
+        assert_eq!(three().read(words).map(Membership::seen), Some(some));
     }
 
     #[test]
-    fn a_snapshot_of_other_rules_is_none_and_one_without_members_is_of_the_first() {
+    fn a_snapshot_of_other_rules_or_without_members_is_none() {
         let mut some = three();
         join(&mut some, 3, 5, 3);
         let snapshot = some.seal(b"machine");
         let mut other = three();
         let rules = Rules::clone(&other.rules);
         other.rules = std::sync::Arc::new(Rules { alpha: rules.alpha + 1, ..rules });
-        assert_eq!(other.unseal(&snapshot), None);
+        assert_eq!(other.unseal(Instance(16), &snapshot), None);
         assert_ne!(other.checksum(5), three().checksum(5));
-        assert_eq!(three().unseal(b"machine"), Some((three(), &b"machine"[..])));
+        assert_eq!(three().unseal(Instance(16), b"machine\n"), None);
     }
 }

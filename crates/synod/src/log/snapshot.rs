@@ -234,7 +234,7 @@ pub(crate) fn on_chunk(
     }
     let whole = arriving.whole();
     // The bytes are no snapshot of this machine. It will be asked for again.
-    let restored = server.log().replica.restored(whole.as_bytes(), sum);
+    let restored = server.log().replica.restored((of, sum), whole.as_bytes());
     let Some(replica) = restored else { return false };
     let server = server.edit();
     // Enforces X1: the machine has executed all instances below, and goes on with the next one.

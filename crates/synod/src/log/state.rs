@@ -87,15 +87,7 @@ impl LogState {
         let misfit = saved.as_ref().and_then(|saved| first.misfit(saved.machine.as_bytes()));
         assert!(misfit.is_none(), "{}", misfit.unwrap_or_default());
         let found = saved.and_then(|saved| {
-            let replica = first.restored(saved.machine.as_bytes(), saved.sum)?;
-            // Where it is of a time when members did not change, it is written as the others write theirs.
-            let is_older = replica.membership().is_some() && replica.checksum() != saved.sum;
-            let saved = if is_older {
-                Snapshot { sum: replica.checksum(), machine: replica.snapshot(), ..saved }
-            } else {
-                saved
-            };
-            Some((replica, saved))
+            Some((first.restored((saved.next, saved.sum), saved.machine.as_bytes())?, saved))
         });
         let next = found.as_ref().map_or(Instance::FIRST, |(_, saved)| saved.next);
         let (replica, saved) = found.map_or((first, None), |(replica, saved)| (replica, Some(saved)));

@@ -150,3 +150,35 @@ fn nothing_is_relayed_for_a_client_or_for_the_operator_of_another() {
     plain.run();
     assert_eq!((membership(&plain, 0).number(), plain.told(OPERATOR).len()), (0, 0));
 }
+
+/// Those who have the key can say anything. What they ask for takes one place each of those that clients have.
+#[test]
+fn an_operator_that_asks_again_gives_up_what_it_asked_before() {
+    let mut world = led();
+    let relay = |number, words: &str| Msg::Relay { number, command: Value::from(words) };
+    // The leader hears of nobody's votes, so that all waits.
+    for number in 10..30 {
+        world.tell(0, 1.into(), relay(number, "remove 2"));
+        world.tell(0, 2.into(), relay(number, "remove 1"));
+    }
+    let asked = |world: &World| {
+        let log = world.server(0).log.as_ref().expect("a log");
+        let calls = log.asked.keys().map(|call| (usize::from(call.client) - OPERATOR, call.number));
+        calls.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&world), [(1, 29), (2, 29)]);
+    world.tell(0, 1.into(), relay(28, "remove 0"));
+    assert_eq!(asked(&world), [(1, 29), (2, 29)], "it comes late");
+    world.tell(0, 1.into(), relay(29, "remove 2"));
+    assert_eq!(asked(&world), [(1, 29), (2, 29)], "it comes again");
+}
+
+#[test]
+fn who_takes_no_part_speaks_for_nobody() {
+    let mut world = led();
+    let said = |number| Msg::Relayed { number, output: Value::from("done") };
+    world.tell(1, 4.into(), said(3));
+    assert!(world.told(OPERATOR + 1).is_empty());
+    world.tell(1, 2.into(), said(3));
+    assert_eq!(world.told(OPERATOR + 1), ["done"]);
+}
