@@ -26,6 +26,8 @@ pub(crate) struct Cluster {
 
 struct Member {
     config: PathBuf,
+    /// Variables of its environment.
+    environment: Vec<(String, String)>,
     running: Option<(Child, Receiver<String>)>,
     stopped: bool,
     log: Vec<String>,
@@ -87,8 +89,14 @@ impl Cluster {
                 _ => real[id],
             })
         });
-        let members =
-            configs.map(|config| Member { config, running: None, stopped: false, log: Vec::new() }).collect();
+        let member = |config| Member {
+            config,
+            environment: Vec::new(),
+            running: None,
+            stopped: false,
+            log: Vec::new(),
+        };
+        let members = configs.map(member).collect();
         let made = synod().args(["keygen", "--config"]).arg(&clients).output().expect("synod runs");
         assert!(made.status.success(), "{made:?}");
         let config = Config::load(&clients).expect("the configuration is right");
@@ -108,6 +116,11 @@ impl Cluster {
         &self.members[id].config
     }
 
+    /// Has a member start in another environment from now on.
+    pub(crate) fn set_environment(&mut self, id: usize, environment: Vec<(String, String)>) {
+        self.members[id].environment = environment;
+    }
+
     /// Starts a member.
     pub(crate) fn start(&mut self, id: usize) {
         let member = &mut self.members[id];
@@ -115,6 +128,7 @@ impl Cluster {
         let mut child = synod()
             .args(["serve", "--id", &id.to_string(), "--config"])
             .arg(&member.config)
+            .envs(member.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

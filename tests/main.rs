@@ -4,6 +4,7 @@
 mod callers;
 mod catalogue;
 mod cli;
+mod clocks;
 mod cluster;
 mod commands;
 mod decoders;

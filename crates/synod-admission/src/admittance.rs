@@ -120,12 +120,21 @@ impl Admittance {
         }
     }
 
+    /// Forgets what those have answered that are not there any more, where members change. What one of them has executed is for nobody to
+    /// learn then. It is as if this start had never heard of them, except that it stays away if one of them knew better.
+    pub fn retain(&mut self, is_there: impl Fn(u64) -> bool) {
+        if self.changing.is_some() {
+            self.heard.iter_mut().filter(|(peer, _)| !is_there(**peer)).for_each(|(_, heard)| *heard = None);
+        }
+    }
+
     /// True if a process that only learns may tell others what was chosen, as far as its own disk has it or it has learned it. A directory that was
-    /// never admitted has nothing of that kind to tell. One that is a whole configuration may choose alone what it has forgotten to have chosen otherwise.
+    /// never admitted has nothing of that kind to tell. One that is a whole configuration may choose alone what it has forgotten to have chosen otherwise, unless
+    /// another configuration is in force: none begins a ballot without a quorum of each.
     pub fn may_teach(&self) -> bool {
         let members = self.changing.as_ref().and_then(|it| Some((it.me, it.members.as_ref()?)));
         let is_alone =
-            |(me, members): (u64, &Members)| members.configurations.iter().any(|ids| ids.iter().eq([&me]));
+            |(me, members): (u64, &Members)| members.configurations.iter().all(|ids| ids.iter().eq([&me]));
         self.mine.admitted && members.is_some_and(|it| !is_alone(it))
     }
 

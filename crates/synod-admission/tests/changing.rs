@@ -81,9 +81,32 @@ fn one_that_learns_teaches_if_it_was_admitted_and_cannot_choose_alone() {
         at.configure(members(3, &[&[4]], None));
         assert_eq!(at.may_teach(), teaches);
         at.configure(members(3, &[&[0, 1, 5], &[5]], None));
+        assert_eq!(at.may_teach(), teaches, "no ballot of its own comes about without others");
+        at.configure(members(3, &[&[5]], None));
         assert!(!at.may_teach());
     }
     assert!(!Admittance::new(mine(true), [1].into_iter()).may_teach());
+}
+
+#[test]
+fn what_those_have_executed_that_are_gone_is_for_nobody_to_learn() {
+    let mut at = at(1, true);
+    at.configure(members(0, &[&[0, 1, 2]], None));
+    at.hear(4, says(1), 100);
+    at.hear(0, says(0), 100);
+    assert_eq!(at.verdict(), Admission::Learns(Until::Executes { number: 1 }));
+    at.retain(|peer| peer != 0);
+    assert_eq!(at.verdict(), Admission::Learns(Until::Executes { number: 1 }));
+    at.retain(|peer| peer != 4);
+    assert_eq!(at.verdict(), Admission::Learns(Until::Answers { silent: vec![0, 2], needed: 1 }));
+    at.hear(0, says(0), 100);
+    assert_eq!(at.verdict(), Admission::Admitted);
+
+    // Where members are fixed, who has answered has answered.
+    let mut fixed = Admittance::new(mine(true), [0, 2].into_iter());
+    fixed.hear(0, says(0), 100);
+    fixed.retain(|_| false);
+    assert_eq!(fixed.verdict(), Admission::Admitted);
 }
 
 #[test]

@@ -115,7 +115,9 @@ impl<'m> Live<'m> {
         let rate = told.unique as f64 / told.elapsed.as_secs_f64().max(0.001);
         // The only honest estimate is one that knows the size: from the count that the model's file states.
         let expected = self.models[index].file.expect.unique_states;
-        let tells = |expected: &u64| *expected > told.unique && told.elapsed >= STEADY;
+        let tells = |expected: &u64| {
+            *expected > told.unique && told.unique > *expected / 100 && told.elapsed >= STEADY
+        };
         let left = expected.filter(tells).map(|expected| {
             let left = (expected - told.unique) as f64 / rate.max(1.0);
             format!(", about {} left (by the file's count)", seconds(Duration::from_secs_f64(left)))

@@ -22,6 +22,8 @@ pub(crate) struct Following {
     calls: Calls,
     seen: Option<Seen>,
     is_moved: bool,
+    /// True once the calls of earlier starts are voided.
+    voids: bool,
 }
 
 /// The members as they were seen last.
@@ -72,6 +74,7 @@ impl Following {
             calls: Calls::new(me, boot),
             seen: None,
             is_moved: false,
+            voids: false,
         }))
     }
 
@@ -89,6 +92,10 @@ impl Following {
         self.follow(node, notice);
         let questions: Vec<Asked> = self.desk.questions().collect();
         let now = node.now();
+        if !self.voids && self.obstacle(node).is_none() {
+            self.voids = true;
+            self.calls.void_earlier(now);
+        }
         for (request, to) in questions {
             match request {
                 Request::List => {
@@ -169,7 +176,10 @@ impl Following {
         };
         node.configure(members);
         node.set_peers(&peers);
-        node.transport().set_listed(below, &self.listed(&peers, &latest));
+        let me = here.map(|here| (self.me, here));
+        if let Some(listed) = listed(peers.iter().copied().chain(me), &latest) {
+            node.transport().set_listed(below, &listed);
+        }
         // The first configuration is no news, nor is what the member had executed before it started.
         if before.is_some() || number > 0 {
             notice(news);
@@ -214,16 +224,16 @@ impl Following {
         peers
     }
 
-    /// The members that clients are told of, and where this one listens.
-    fn listed(&self, peers: &[(u64, SocketAddr)], latest: &[u64]) -> Vec<(u64, SocketAddr)> {
-        let here = self.in_file(self.me).map(|here| (self.me, here));
-        peers.iter().copied().chain(here).filter(|(id, _)| latest.contains(id)).collect()
-    }
-
     /// Ends what its operator asked for.
     pub(crate) fn end(&mut self) {
         self.calls.end();
     }
+}
+
+/// The members that clients are told of, and where each listens. `None` if that is not known of all: a client takes those that it is told of for all.
+fn listed(known: impl Iterator<Item = (u64, SocketAddr)>, latest: &[u64]) -> Option<Vec<(u64, SocketAddr)>> {
+    let listed: Vec<_> = known.filter(|(id, _)| latest.contains(id)).collect();
+    (listed.len() == latest.len()).then_some(listed)
 }
 
 fn ids(indices: impl Iterator<Item = usize>) -> Vec<u64> {
@@ -233,4 +243,17 @@ fn ids(indices: impl Iterator<Item = usize>) -> Vec<u64> {
 /// True if the log says that a member was removed, and may be switched off.
 pub(crate) fn is_over(state: &ProcessState, me: u64) -> bool {
     membership(state).is_some_and(|(log, _)| log.may_end((me as usize).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_of_all_members_or_of_none() {
+        let at = |id: u64| (id, SocketAddr::from(([127, 0, 0, 1], 7000 + id as u16)));
+        let known = || [0, 1, 5].into_iter().map(at);
+        assert_eq!(listed(known(), &[0, 5]), Some(vec![at(0), at(5)]));
+        assert_eq!(listed(known(), &[0, 2, 5]), None, "nobody knows where 2 is");
+    }
 }

@@ -181,7 +181,9 @@ impl<'a> Operator<'a> {
     fn new(args: &'a Changing) -> Result<Operator<'a>, String> {
         let (config, members) = asked(&args.asked)?;
         let (place, before) = first_told(&members)?;
-        Ok(Operator { config, members, place, before, args, until: Instant::now() + args.timeout })
+        // Nobody waits for longer than a century.
+        let until = Instant::now() + args.timeout.min(Duration::from_hours(24 * 36_500));
+        Ok(Operator { config, members, place, before, args, until })
     }
 
     /// The address of a member as the log has it: the one that is given, or that of its table. Nobody else has it, but for one whose place it takes.
@@ -245,7 +247,7 @@ impl<'a> Operator<'a> {
 
     /// Waits for what a change leads to, which is in the log.
     fn wait(&self, Awaited { joins, leaves }: Awaited) -> u8 {
-        let mut last = String::new();
+        let (mut last, mut has_joined) = (String::new(), false);
         loop {
             // The member that was asked may be the one that leaves, and end.
             let asked = &self.members[self.place];
@@ -255,7 +257,13 @@ impl<'a> Operator<'a> {
                 Ok((_, told)) => {
                     let joined = joins.map(|id| (id, told.standing(id)));
                     let left = leaves.map(|id| (id, told.standing(id)));
+                    // The one whose place it takes leaves as it joins.
+                    has_joined |= matches!(joined, Some((_, Some(Standing::Member | Standing::Leaving))))
+                        || matches!(left, Some((_, Some(Standing::Leaving | Standing::Removed))));
                     match (joined, left) {
+                        (Some((id, Some(Standing::Removed))), _) if has_joined => {
+                            return perhaps(&format!("{id} joined, and was removed since"));
+                        }
                         (Some((id, Some(Standing::Removed))), _) => {
                             note(RED, &format!("refused: {id} was removed before it joined"));
                             return FAILED;

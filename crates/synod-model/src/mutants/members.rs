@@ -69,6 +69,12 @@ pub(super) const FORGETS_ANSWERS: Mutant = roles(
     "members: a change that was answered has no effect when it comes again",
     "remembers only the last answer, whoever asked",
 );
+pub(super) const RESTORES_NO_MEMBERS: Mutant = roles(
+    "restores-no-members",
+    Rule::RestoresNoMembers,
+    "snapshot: the members are a part of it",
+    "goes on from a snapshot with the members that it knew",
+);
 pub(super) const IGNORES_BASIS: Mutant = roles(
     "ignores-basis",
     Rule::IgnoresBasis,
@@ -225,6 +231,7 @@ pub(super) fn doctor_members(
             let Some(members) = removed(value, latest.members).filter(|_| took) else { return };
             insert(&mut next, instance.plus(alpha), latest.number + 1, members);
         }
+        Rule::RestoresNoMembers if matches!(msg, Msg::Chunk { .. }) => next = old.clone(),
         Rule::ForgetsAnswers if next.answers != old.answers => {
             next.answers.retain(|caller, answer| old.answers.get(caller) != Some(answer));
         }

@@ -99,6 +99,7 @@ pub enum Rule {
     TakesAccepted,
     KeepsRight,
     ForgetsAnswers,
+    RestoresNoMembers,
     IgnoresBasis,
     FillsNothing,
     SaysSaved,

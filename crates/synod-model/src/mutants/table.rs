@@ -10,7 +10,7 @@ const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, do
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Mutant; 118] = [
+pub const MUTANTS: [Mutant; 119] = [
     roles(
         "last-value",
         Rule::LastValue,
@@ -569,6 +569,7 @@ pub const MUTANTS: [Mutant; 118] = [
     members::TAKES_ACCEPTED,
     members::KEEPS_RIGHT,
     members::FORGETS_ANSWERS,
+    members::RESTORES_NO_MEMBERS,
     members::IGNORES_BASIS,
     members::FILLS_NOTHING,
     members::SAYS_SAVED,

@@ -254,7 +254,8 @@ impl Transport {
     pub fn replace_keys(&mut self, cluster_keys: Option<&Keys>, client_keys: Option<&ClientKeys>) {
         self.member_secrets = Secrets::new(cluster_keys);
         if self.guest.is_none() {
-            for (id, peer) in &mut self.peers {
+            // Those that sleep may be peers again in the same session.
+            for (id, peer) in self.peers.iter_mut().chain(&mut self.asleep) {
                 if let Some(link) = &mut peer.link {
                     let address = (self.cluster, self.me, *id);
                     link.rekey(&self.member_secrets, address, (&self.session, self.standing.boot));

@@ -254,6 +254,29 @@ fn after_a_crash_of_all_the_one_that_has_executed_most_teaches_the_others_though
 }
 
 #[test]
+fn whoever_has_executed_more_and_is_gone_holds_nobody_up() {
+    let (mut scene, disks) = joined();
+    start(&mut scene, 0, &[2, 5], (&disks[0], 70), &[]);
+    start(&mut scene, 2, &[0, 5], (&disks[1], 72), &[]);
+    pass(&mut scene, 100).expect("nobody stops");
+    for at in [0, 2] {
+        node(&mut scene, at).configure(members(0, &[&[0, 2]], None));
+        assert_eq!(node(&mut scene, at).admission(), Admission::Learns(Until::Executes { number: 1 }));
+    }
+    scene.kill(5);
+    pass(&mut scene, 8000).expect("nobody stops");
+    assert_eq!(node(&mut scene, 0).admission(), Admission::Learns(Until::Executes { number: 1 }));
+    pass(&mut scene, 4000).expect("nobody stops");
+    for at in [0, 2] {
+        assert!(node(&mut scene, at).store().expect("it has a disk").admitted());
+        assert_eq!(
+            (node(&mut scene, at).admission(), node(&mut scene, at).learns()),
+            (Admission::Admitted, false)
+        );
+    }
+}
+
+#[test]
 fn a_directory_is_recorded_once_it_is_admitted() {
     let (mut scene, _) = learner(&[(0, Do::Echo(1))], &[]);
     let known = |scene: &mut Scene, of| node(scene, 0).store().expect("it has a disk").memory().known(of);

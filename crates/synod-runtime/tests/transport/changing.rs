@@ -2,6 +2,7 @@
 
 use crate::ends::{CLIENT, Clock, DATAGRAM, End, Flying, Heard, address, client, member, messages};
 use std::time::Duration;
+use synod_runtime::keys::Keys;
 use synod_runtime::standing::{Known, Standing};
 use synod_runtime::transport::{Arrival, Config, Dropped, MOST_IDS, Refused};
 
@@ -370,4 +371,24 @@ fn a_client_goes_over_to_other_members_and_back_in_the_same_sessions() {
         }
         assert_eq!(one.send(5, b"x"), Err(Refused::NoSession), "nobody asks it any more");
     }
+}
+
+/// Keys are replaced while a session sleeps. It goes on under the new one.
+#[test]
+fn the_keys_of_those_that_sleep_are_replaced_too() {
+    let keys = |byte| Keys::single([byte; 32]);
+    let (mut a, mut b, mut clock) = (changing(0, &[5]), changing(5, &[0]), Clock::default());
+    clock.rounds(&mut [&mut a, &mut b], 5);
+    a.transport.set_peers(&[]);
+    for end in [&mut a, &mut b] {
+        end.transport.replace_keys(Some(&keys(9)), None);
+    }
+    clock.rounds(&mut [&mut a, &mut b], 60);
+    a.transport.set_peers(&named(&[5]));
+    clock.rounds(&mut [&mut a, &mut b], 60);
+    let before = (a.dropped(Dropped::UnknownKey), b.dropped(Dropped::UnknownKey));
+    a.send(5, b"to b").expect("the session goes on");
+    b.send(0, b"to a").expect("the session goes on");
+    assert_eq!(said(&clock.rounds(&mut [&mut a, &mut b], 1)).len(), 2);
+    assert_eq!((a.dropped(Dropped::UnknownKey), b.dropped(Dropped::UnknownKey)), before);
 }

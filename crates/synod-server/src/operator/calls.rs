@@ -2,7 +2,7 @@
 //!
 //! Every member executes a change, so the answer stands in this member's own state, whoever proposed it. A call that a leader did not propose is voided by a
 //! later one: once that is executed, the earlier one has no effect any more (M4). So what is said to be refused stays so. One that nobody waits for any more is
-//! voided in the same way, so that it does not come long after.
+//! voided in the same way, so that it does not come long after, and so is whatever an earlier start of the member asked for.
 
 use super::words::{LONGEST_WAIT, Reply};
 use crate::wiring::operator;
@@ -28,7 +28,8 @@ pub(crate) struct Calls {
 /// A change that has no answer yet.
 struct Open {
     number: u64,
-    change: Change,
+    /// The member that leaves by it, if it is to remove one.
+    gone: Option<usize>,
     /// The words that are said now: the change, or those that void it.
     words: Value,
     /// Whoever waits for it; `None` once that one was told that nobody knows.
@@ -62,6 +63,22 @@ impl Calls {
         self.id
     }
 
+    /// Voids whatever an earlier start of this member has asked for, and was not executed: nobody waits for it any more.
+    pub(crate) fn void_earlier(&mut self, now: Duration) {
+        self.last += 1;
+        let words = Value::from(VOID);
+        self.open = Some(Open {
+            number: self.last,
+            gone: None,
+            words,
+            reply: None,
+            until: Duration::MAX,
+            again: now,
+            heard: None,
+            voided: Some(String::new()),
+        });
+    }
+
     /// Takes on a change. One at a time is under way.
     pub(crate) fn begin(&mut self, now: Duration, (words, timeout_ms): (&str, u64), to: SyncSender<Reply>) {
         let words = Value::from(words);
@@ -79,9 +96,13 @@ impl Calls {
         };
         self.last += 1;
         let until = now + Duration::from_millis(timeout_ms.min(LONGEST_WAIT));
+        let gone = match change.kind {
+            ChangeKind::Remove(old) => Some(old),
+            ChangeKind::Add { .. } | ChangeKind::Replace { .. } | ChangeKind::SetAddress { .. } => None,
+        };
         let (number, again) = (self.last, now);
         self.open =
-            Some(Open { number, change, words, reply: Some(to), until, again, heard: None, voided: None });
+            Some(Open { number, gone, words, reply: Some(to), until, again, heard: None, voided: None });
     }
 
     /// Takes what a member says to a call.
@@ -121,10 +142,8 @@ impl Calls {
                 "a later call was executed, and what became of this one is forgotten".to_owned(),
             )),
             // It cannot be executed any more. It may have been before.
-            (Some(_), Some(why)) => Some(match open.change.kind {
-                ChangeKind::Remove(old)
-                    if membership.latest().is_some_and(|latest| !latest.members.contains(old)) =>
-                {
+            (Some(_), Some(why)) => Some(match open.gone {
+                Some(old) if membership.latest().is_some_and(|latest| !latest.members.contains(old)) => {
                     Reply::Done(format!("configuration {} is without {old}", membership.number()))
                 }
                 _ => Reply::Refused(why.clone()),
@@ -246,6 +265,26 @@ mod tests {
         assert!(
             matches!(reply.try_recv(), Ok(Reply::Refused(why)) if why.contains("it rests on configuration 0"))
         );
+    }
+
+    #[test]
+    fn what_an_earlier_start_has_asked_for_is_voided() {
+        let (mut membership, mut calls) = scene();
+        calls.void_earlier(Duration::ZERO);
+        let voided = Some((FIRST, VOID.to_owned()));
+        assert_eq!(
+            (turn(&mut calls, 0, &membership), turn(&mut calls, 1000, &membership)),
+            (voided.clone(), voided)
+        );
+        execute(&mut membership, 5, FIRST, VOID);
+        assert_eq!(turn(&mut calls, 2000, &membership), None);
+        execute(&mut membership, 6, FIRST - 2, "remove 2 on 0");
+        assert_eq!(membership.number(), 0, "it comes too late");
+        // A change that is asked for meanwhile does the same.
+        let (membership, mut calls) = scene();
+        calls.void_earlier(Duration::ZERO);
+        let _reply = begin(&mut calls, "remove 2 on 0");
+        assert_eq!(turn(&mut calls, 0, &membership), Some((FIRST + 1, "remove 2 on 0".to_owned())));
     }
 
     #[test]

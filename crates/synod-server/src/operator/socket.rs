@@ -2,10 +2,10 @@
 
 use super::words::{LONGEST_LINE, LONGEST_WAIT, Reply, Request};
 use std::fmt;
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,14 +52,20 @@ impl Desk {
     /// As the operating system says.
     pub(crate) fn open(data: &Path, waker: Arc<Waker>) -> io::Result<Desk> {
         let directory = File::open(data)?;
-        let (fresh, path) = (within(&directory, "operator.new"), within(&directory, NAME));
-        match std::fs::remove_file(&fresh) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let (private, path) = (within(&directory, "operator.new"), within(&directory, NAME));
+        let fresh = private.join(NAME);
+        for left in [std::fs::remove_file(&fresh), std::fs::remove_dir(&private)] {
+            match left {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
+        // A socket is made with whatever the process leaves to others. Nobody else comes near it here before that is taken away.
+        DirBuilder::new().mode(0o700).create(&private)?;
         let listener = UnixListener::bind(&fresh)?;
         std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
         std::fs::rename(&fresh, &path)?;
+        std::fs::remove_dir(&private)?;
         let (sender, questions) = sync_channel(MOST);
         let stop = Arc::new(AtomicBool::new(false));
         let open = Arc::new(AtomicUsize::new(0));

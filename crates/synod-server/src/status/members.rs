@@ -41,8 +41,8 @@ pub(crate) fn members_told(
         };
         let asked = || membership.answers.get(&index.into()).map(|(executed, _)| *executed);
         let behind = match standing {
-            Standing::Learner if id == me => Some(0),
-            Standing::Learner => asked().map(|executed| log.next.0.saturating_sub(executed)),
+            // It does not know what others have executed.
+            Standing::Learner if id != me => asked().map(|executed| log.next.0.saturating_sub(executed)),
             _ => None,
         };
         let given = membership.address(index).map(str::to_owned);

@@ -52,8 +52,9 @@ impl LogServer<'_> {
         refused
     }
 
-    /// A process that was never heard of acts as a member: this server has missed the changes that made it one, and perhaps nobody else is left to
-    /// ask. So it asks that one too, when it asks next.
+    /// A process acts as a member that is none as far as this server knows. If it was never heard of, this server has missed the changes that made it one, and
+    /// perhaps nobody else is left to ask. If it was removed, it may be the only one that has what made it leave on its disk. So this server asks
+    /// that one too, when it asks next.
     pub(super) fn note_stranger(&self, state: &mut Cow<'_, ProcessState>, src: Id, msg: &Msg) {
         let mut server = as_server(state);
         let log = server.log();
@@ -66,7 +67,7 @@ impl LogServer<'_> {
         };
         if self.log.catch_up.is_some()
             && acts
-            && !membership.used.contains(index)
+            && !membership.takes_part(index)
             && !log.strangers.contains(index)
         {
             server.edit().log_mut().strangers.insert(index);
@@ -288,8 +289,7 @@ impl LogServer<'_> {
         fx.broadcast(&asked, &Msg::Relay { number, command: command.clone() });
     }
 
-    /// Takes what the operator of another member asks, in place of what it asked before. A server that follows another one does not, since it
-    /// would propose it long after.
+    /// Takes what the operator of another member asks. A server that follows another one does not, since it would propose it long after.
     pub(super) fn on_relay(
         &self,
         state: &mut Cow<'_, ProcessState>,
@@ -301,7 +301,6 @@ impl LogServer<'_> {
         let operator = self.log.members.as_ref().and_then(|members| members.operator_of(src));
         if let Some(operator) = operator.filter(|_| is_heard)
             && self.leader(state).is_none()
-            && answering::make_way(as_server(state), Call { client: operator, number })
         {
             self.on_submit(state, (operator, number), command, fx);
         }

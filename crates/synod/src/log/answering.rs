@@ -1,5 +1,5 @@
 //! Keeps a leader from proposing that a member leaves when those that answer are no quorum of the rest. A cluster would come to a stop by it
-//! that has lost another member. Nothing here is needed for safety.
+//! that has lost another member. Keeps one call, too, of each that asks for changes. Nothing here is needed for safety.
 
 use crate::ballot::{Instance, Value};
 use crate::call::{Call, LogEntry};
@@ -73,7 +73,7 @@ pub(crate) fn drop_call(server: &mut ServerState, call: Call) {
 }
 
 /// Forgets the calls of the same caller before this one that wait to be proposed: it has given them up. Returns true if none waits that it made
-/// after this one. So each of those that others speak for takes one place, however much it asks.
+/// after this one. So whoever asks for changes takes one place, however much it asks.
 pub(crate) fn make_way(mut server: Share<'_, ServerState>, call: Call) -> bool {
     let all = Call { number: 0, ..call }..=Call { number: u64::MAX, ..call };
     let waits: Vec<Call> =

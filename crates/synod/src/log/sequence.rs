@@ -12,7 +12,7 @@ use crate::log::forgetting::{AT_EXECUTION, forget};
 use crate::log::membership::Membership;
 use crate::log::replica::Effect;
 use crate::log::state::{LogState, ServerState};
-use crate::log::{confirm, lease};
+use crate::log::{answering, confirm, lease};
 use crate::message::{Msg, Timer};
 use crate::per_instance::cost;
 use crate::roles::proposer::{self, Phase};
@@ -31,11 +31,15 @@ pub(crate) fn on_submit(
 ) -> bool {
     // Enforces L1: a command that comes again gets the same answer again, and does not take effect twice.
     let logged = LogEntry { call: Call { client, number }, command: command.clone() };
-    let asked = &server.log().asked;
     if let Some(output) = server.log().replica.said(&logged) {
         fx.send(client, Msg::Output { number, output });
         return false;
     }
+    let is_change = server.log().replica.membership().is_some_and(|it| it.governs(&logged));
+    if is_change && !answering::make_way(server.again(), logged.call) {
+        return false;
+    }
+    let asked = &server.log().asked;
     let waits = || asked.keys().any(|call| call.client == client);
     if command.is_no_op()
         || asked.contains_key(&logged.call)

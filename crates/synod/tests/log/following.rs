@@ -78,6 +78,11 @@ fn whoever_acts_as_a_member_and_was_never_heard_of_is_asked_what_was_missed() {
     assert_eq!(asks(server.hears(1, ahead()), 1), 1, "a member is asked anyway");
     let alone = member(|cluster| cluster.log.as_mut().expect("a log").catch_up = None);
     assert!(alone.ignores(3, ahead()), "it never asks");
+    // One that was removed may be the only one left that has what it has.
+    let mut server = member(|_| {});
+    server.hears(1, changed(0, "remove 2")).hears(1, chosen(1, "a"));
+    assert_eq!(asks(&mut server, 2), 0);
+    assert_eq!(asks(server.hears(2, ahead()), 2), 1);
 }
 
 #[test]
