@@ -79,7 +79,7 @@ fn cut_off(cluster: &Cluster, id: usize) {
 
 /// A client that knows these members alone.
 fn knowing(cluster: &Cluster, ids: &[usize], timeout: Duration) -> Client {
-    let is_known = |id: usize| ids.contains(&id);
+    let is_known = |id: u64| ids.contains(&(id as usize));
     let members = cluster.config.members.iter().filter(|member| is_known(member.id)).cloned().collect();
     client(&Config { members, ..cluster.config.clone() }, timeout)
 }
@@ -100,7 +100,7 @@ fn read_at_the_old_one(rate: u32) -> Option<Vec<u8>> {
         cluster.wait_for(id, "takes part");
     }
     let old = knowing(&cluster, &[master], Duration::from_millis(500));
-    let read = || old.get("a").ok().flatten();
+    let read = || old.get("a").ok().flatten().map(|item| item.value.to_vec());
     assert_eq!(
         (cluster.leader(), read().as_deref()),
         (Some(master), Some(&b"old"[..])),
