@@ -15,6 +15,7 @@ mod explorer;
 mod faults;
 mod groups;
 mod guards;
+mod handing;
 mod histories;
 mod house;
 mod imports;

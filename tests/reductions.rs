@@ -126,9 +126,9 @@ fn of(tier: Tier) -> impl Iterator<Item = Model> {
     catalogue().into_iter().filter(move |model| model.file.tier == tier && model.is_of_protocol())
 }
 
-/// Takes minutes: `cargo test --release --test synod comes_out_of_the_fast_tier -- --ignored`, a step of `.ci/run`.
+/// Takes minutes: `cargo test --release --test synod comes_out_of_the_fast_tier -- --ignored`, a step of `tests/nightly`.
 #[test]
-#[ignore = "minutes; a step of its own in .ci/run"]
+#[ignore = "minutes; a step of tests/nightly"]
 fn no_reduction_changes_what_comes_out_of_the_fast_tier() {
     // The levels of these models are too short for two threads.
     let (models, next): (Vec<Model>, _) = (of(Tier::Fast).collect(), AtomicUsize::new(0));
@@ -156,7 +156,7 @@ fn no_reduction_changes_what_comes_out_of_the_fast_tier() {
 
 /// Takes some twenty minutes: `cargo test --release --test synod full_tier -- --ignored --nocapture`.
 #[test]
-#[ignore = "some twenty minutes"]
+#[ignore = "some twenty minutes; a step of tests/nightly"]
 fn no_reduction_changes_what_comes_out_of_the_full_tier() {
     let mut compared = Compared::default();
     for model in of(Tier::Full) {
