@@ -37,7 +37,7 @@ pub struct Witness {
 pub static CLAIMS: [Claim; 6] = [
     Claim {
         name: "one-directory",
-        says: "of two directories of a member at most one ever takes part, unless each peer's disk was at fault",
+        says: "of two directories of a member at most one ever takes part, unless the log does not name it and each peer's disk was at fault",
         holds: Past::one_directory,
         premise: ("a directory was new", Shows::Step(Note::is_new)),
     },
@@ -55,7 +55,7 @@ pub static CLAIMS: [Claim; 6] = [
     },
     Claim {
         name: "noticed",
-        says: "who comes to take part without a vote that somebody acted on was told by a majority that it did not",
+        says: "who comes to take part without a vote that somebody acted on was told by a majority that it did not, unless the cluster began anew",
         holds: Past::noticed,
         premise: ("somebody came to take part", Shows::Step(Note::took_part)),
     },
@@ -74,7 +74,7 @@ pub static CLAIMS: [Claim; 6] = [
 ];
 
 /// The hard cases.
-pub static WITNESSES: [Witness; 7] = [
+pub static WITNESSES: [Witness; 10] = [
     Witness { name: "told", says: "a client is told", shows: Shows::Past(Past::told) },
     Witness {
         name: "lacks",
@@ -105,6 +105,21 @@ pub static WITNESSES: [Witness; 7] = [
         name: "another-directory",
         says: "a member takes part with a directory that is not its first",
         shows: Shows::Step(Note::another_directory),
+    },
+    Witness {
+        name: "learned",
+        says: "a member learns what was chosen, and takes part then",
+        shows: Shows::Step(Note::learned),
+    },
+    Witness {
+        name: "taught",
+        says: "a member that only learns tells what was chosen",
+        shows: Shows::Step(Note::teaches),
+    },
+    Witness {
+        name: "executed",
+        says: "all that a log has was executed",
+        shows: Shows::Past(Past::executed_all),
     },
 ];
 

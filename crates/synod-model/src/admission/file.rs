@@ -1,6 +1,7 @@
 //! Model files of admission: their keys, and their errors.
 
 use super::claims::{CLAIMS, WITNESSES, Witness};
+use super::log::{Entry, Log};
 use super::rules::Rule;
 use super::scene::Scene;
 use crate::file::{
@@ -52,6 +53,16 @@ struct SceneFile {
     wiped: Option<Spanned<Vec<String>>>,
     /// The members that may be started with a list of themselves alone.
     alone: Option<Spanned<Vec<String>>>,
+    /// The number of members with which the cluster began, the first of all, if they change.
+    first: Option<Spanned<i64>>,
+    /// The things to be decided, in order, if members change: "value", "M3 joins", or "M3 for M2".
+    log: Option<Spanned<Vec<String>>>,
+    /// So many places further on a change governs: 1 if it does not say so.
+    window: Option<Spanned<i64>>,
+    /// The members that may be started on an empty directory, once, and then on their own again.
+    elsewhere: Option<Spanned<Vec<String>>>,
+    /// The members whose snapshots may have less than they had executed at a flush.
+    snapshots: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -119,8 +130,11 @@ pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
         back,
         wiped: listed("wiped", &given.wiped)?,
         alone: listed("alone", &given.alone)?,
+        log: log(judge, given, members)?,
+        elsewhere: listed("elsewhere", &given.elsewhere)?,
+        snapshots: listed("snapshots", &given.snapshots)?,
     };
-    for (what, ids) in [("cut", &scene.cut), ("wiped", &scene.wiped)] {
+    for (what, ids) in [("cut", &scene.cut), ("wiped", &scene.wiped), ("elsewhere", &scene.elsewhere)] {
         if let Some(id) = ids.difference(&scene.crash).next() {
             let message = format!(
                 "{what}: a disk is at fault between two starts, and M{} never crashes; name it in crash",
@@ -161,6 +175,56 @@ pub(crate) fn read(judge: &Judge<'_>) -> Result<Admission, ModelError> {
     let names: Vec<_> = CLAIMS.iter().map(|claim| claim.name).collect();
     sense::expect(judge, &file, &names, &[])?;
     Ok(Admission { scene, rule, witnesses: witnesses.unwrap_or_default(), file })
+}
+
+/// The log, if members change.
+fn log(judge: &Judge<'_>, given: &SceneFile, members: usize) -> Result<Option<Log>, ModelError> {
+    let Some(entries) = &given.log else {
+        for (key, is_given) in [
+            ("first", given.first.is_some()),
+            ("window", given.window.is_some()),
+            ("elsewhere", given.elsewhere.is_some()),
+            ("snapshots", given.snapshots.is_some()),
+        ] {
+            if is_given {
+                let message = format!("{key}: members do not change here; name a log, or leave it out");
+                return judge.error(judge.place(&["admission", key]), message);
+            }
+        }
+        return Ok(None);
+    };
+    if given.alone.is_some() {
+        let message = "alone: where members change, no list of oneself alone is modelled; leave it out";
+        return judge.error(judge.place(&["admission", "alone"]), message);
+    }
+    let first =
+        given.first.as_ref().map_or(Ok(members), |first| judge.count("first", first, 1, members as i64))?;
+    let window = given.window.as_ref().map_or(Ok(1), |window| judge.count("window", window, 1, 3))?;
+    let mut log = Log { first: first as u64, entries: Vec::new(), window };
+    let id = |name: &str| (1..=members).find(|id| name == format!("M{id}")).map(|id| id as u64 - 1);
+    for entry in entries.get_ref() {
+        let words: Vec<&str> = entry.split(' ').collect();
+        let read = match words[..] {
+            ["value"] => Some(Entry::Value),
+            [new, "joins"] => id(new).map(|id| Entry::Joins { id, leaves: None }),
+            [new, "for", old] => id(new).zip(id(old)).map(|(id, old)| Entry::Joins { id, leaves: Some(old) }),
+            _ => None,
+        };
+        let is_used = |id: u64| id < log.first || log.joins(id).is_some();
+        match read {
+            Some(Entry::Joins { id, .. }) if is_used(id) => {
+                return judge.error(entries.span(), format!("log: {entry:?}: that id was used before"));
+            }
+            Some(read) => log.entries.push(read),
+            None => {
+                let message = format!(
+                    "log: {entry:?} is none of \"value\", \"M3 joins\" and \"M3 for M2\", with M1 to M{members}"
+                );
+                return judge.error(entries.span(), message);
+            }
+        }
+    }
+    Ok(Some(log))
 }
 
 /// The sections that every model file has. A member is taken for a server of which nobody asks anything.

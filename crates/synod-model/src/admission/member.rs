@@ -16,8 +16,10 @@
 //!   member says more here, and flushes sooner what it still owes. Scenes in which it comes back itself explore that it owes something then.
 //! - *A batch has one event.* A crash before the flush of a longer batch leaves what came before its first event that waits.
 //! - *News of a start that takes part* are forgotten, as far as nothing was missing.
+//!
+//! Where members change the register is a log: see [`changing`](super::changing).
 
-use super::process::{Alive, Directory, Drive, Fate, Life, Process, Say, Vote};
+use super::process::{Alive, Directory, Drive, Fate, Life, Process, Say, Vote, Word};
 use super::rules::Rule;
 use super::scene::Scene;
 use stateright::actor::{Actor, Id, Out};
@@ -26,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use synod_admission::{
     Admission, Admittance, Answer, Begun, Known, Lack, Memory, Mine, Order, Owed, Reason, Rests, Standing,
+    Until,
 };
 
 /// A member, as the file describes it.
@@ -38,18 +41,18 @@ pub struct Member {
 }
 
 /// One step of a process under way.
-struct Turn<'a> {
-    member: &'a Member,
-    me: u64,
-    process: Process,
+pub(super) struct Turn<'a> {
+    pub(super) member: &'a Member,
+    pub(super) me: u64,
+    pub(super) process: Process,
     drive: Drive,
-    answers: Vec<u64>,
-    told: Option<u8>,
+    pub(super) answers: Vec<u64>,
+    pub(super) told: Option<(u8, u8)>,
     flushes: bool,
 }
 
 impl Turn<'_> {
-    fn is(&self, rule: Rule) -> bool {
+    pub(super) fn is(&self, rule: Rule) -> bool {
         self.member.rule == Some(rule)
     }
 
@@ -60,11 +63,12 @@ impl Turn<'_> {
             known = self.process.directory.known.get(&peer).copied();
         }
         let recorded = memory.is_recorded(peer) || self.is(Rule::RecordsLater);
-        Answer { known, recorded, admitted: self.process.directory.mine.admitted, number: 0 }
+        Answer { known, recorded, admitted: self.process.directory.mine.admitted, number: self.number() }
     }
 
     fn flush(&mut self) {
         let process = &mut self.process;
+        process.directory.log.clone_from(&process.executed);
         process.directory.known.extend(process.memory.unwritten());
         process.memory.written();
         let keeps = self.member.keeps(self.me, &self.drive);
@@ -72,10 +76,10 @@ impl Turn<'_> {
         self.flushes = true;
     }
 
-    fn vote(&mut self, value: u8) {
+    pub(super) fn vote(&mut self, place: u8, value: u8) {
         self.drive.votes += 1;
         let process = &mut self.process;
-        process.directory.vote = Some((value, self.drive.votes));
+        process.directory.votes.insert(place, (value, self.drive.votes));
         process.directory.saves += 1;
         process.order.owe(Owed::Save);
         process.order.flush();
@@ -83,6 +87,7 @@ impl Turn<'_> {
 
     fn takes_part(&mut self) {
         self.process.takes_part = true;
+        self.process.learns = false;
         self.process.directory.mine.admitted = true;
         self.process.heard.clear();
         self.answers.extend(self.process.links.keys());
@@ -90,15 +95,18 @@ impl Turn<'_> {
     }
 
     /// Judges what was heard. Says why the member must not take part, if so.
-    fn judge(&mut self, heard: Option<(u64, Answer)>) -> Option<Reason> {
+    pub(super) fn judge(&mut self, heard: Option<(u64, Answer)>) -> Option<Reason> {
         let mut mine = self.process.directory.mine.clone();
         let saves = self.process.directory.saves;
         let before = self.process.heard.iter().map(|(peer, answer)| (*peer, *answer));
         let mut said: BTreeMap<u64, Answer> = before.chain(heard).collect();
+        let is_beginning = self.member.is_first(self.me) && !mine.admitted;
+        let ignored = if is_beginning { Rule::BeginsAgain } else { Rule::NumberNotCompared };
         for answer in said.values_mut() {
             *answer = self.member.doctored(&mut mine, saves, *answer);
+            answer.number = if self.is(ignored) { 0 } else { answer.number };
         }
-        let mut admittance = Admittance::new(mine, self.member.peers(self.me, self.process.alone));
+        let mut admittance = self.admittance(mine);
         for (peer, answer) in said {
             admittance.hear(peer, answer, saves);
         }
@@ -107,24 +115,35 @@ impl Turn<'_> {
         }
         if self.process.takes_part {
             return match admittance.verdict() {
-                Admission::Abstains(reason) if !self.is(Rule::JudgesAtStartOnly) => Some(reason),
+                Admission::Abstains(reason)
+                    if !self.is(Rule::JudgesAtStartOnly) && !is_of_log(reason.lack) =>
+                {
+                    Some(reason)
+                }
                 _ => None,
             };
         }
         // Their knowledge was judged by now.
         self.process.heard.extend(heard.map(|(peer, answer)| (peer, Answer { known: None, ..answer })));
-        match self.member.verdict(&mut admittance, self.process.directory.mine.admitted) {
+        let verdict = self.member.verdict(&mut admittance, self.process.directory.mine.admitted);
+        self.process.learns = false;
+        match verdict {
+            // It may still turn out that it is known at the beginning.
+            Admission::Abstains(Reason { lack: Lack::Begun { .. }, .. }) | Admission::Waiting { .. } => {}
             Admission::Abstains(reason) => return Some(reason),
             Admission::Admitted => self.takes_part(),
-            Admission::Waiting { .. } | Admission::Learns(_) => {}
+            Admission::Learns(_) => {
+                self.process.learns = true;
+                self.process.teaches = admittance.may_teach();
+            }
         }
         None
     }
 
     /// Ends the batch: what has to be durable is flushed, and what is new is said.
-    fn end(mut self, before: &BTreeSet<(u64, u8)>, out: &mut Out<Member>) -> Alive {
-        let spoken_to = self.process.spoken_to(self.member.rule);
-        let mut sends: Vec<(u64, u8)> = spoken_to.difference(before).copied().collect();
+    fn end(mut self, before: &BTreeSet<(u64, u8, Word)>, out: &mut Out<Member>) -> Alive {
+        let says = self.says();
+        let mut sends: Vec<(u64, u8, Word)> = says.difference(before).copied().collect();
         if !sends.is_empty() {
             self.process.order.holds(Rests::OnAll);
         }
@@ -151,24 +170,35 @@ impl Turn<'_> {
             let Some(start) = self.process.links.get(&peer).copied() else { continue };
             out.send(Id::from(peer as usize), Say::Answer { start, answer: self.answer(peer) });
         }
-        for (peer, to) in sends {
-            let Some(vote) = self.process.directory.vote else { continue };
-            let (from, standing) = (self.process.start, self.process.standing());
-            out.send(Id::from(peer as usize), Say::Vote { from, to, standing, vote });
+        let (from, standing, has) = (self.process.start, self.process.standing(), self.process.votes());
+        let cast = self.drive.votes;
+        for (peer, to, word) in sends {
+            let has = has.clone();
+            let say = match word {
+                Word::Vote(place) => {
+                    let Some(vote) = self.process.directory.votes.get(&place).copied() else { continue };
+                    Say::Vote { from, to, standing, place, vote, has, cast }
+                }
+                Word::Chosen(_) => {
+                    Say::Chosen { from, to, standing, log: self.process.executed.clone(), has, cast }
+                }
+                Word::Join => Say::Join { from, to, standing },
+            };
+            out.send(Id::from(peer as usize), say);
         }
-        if let Some(value) = self.told {
-            out.send(Id::from(self.member.scene.members), Say::Told(value));
+        if let Some((place, value)) = self.told {
+            out.send(Id::from(self.member.scene.members), Say::Told(place, value));
         }
         Alive { life: Life::Up(Box::new(self.process)), drive: self.drive }
     }
 }
 
 impl Member {
-    fn is(&self, rule: Rule) -> bool {
+    pub(super) fn is(&self, rule: Rule) -> bool {
         self.rule == Some(rule)
     }
 
-    fn peers(&self, me: u64, alone: bool) -> impl Iterator<Item = u64> + use<> {
+    pub(super) fn peers(&self, me: u64, alone: bool) -> impl Iterator<Item = u64> + use<> {
         (0..self.scene.members as u64).filter(move |peer| *peer != me && !alone)
     }
 
@@ -203,6 +233,11 @@ impl Member {
 
     fn verdict(&self, admittance: &mut Admittance, admitted: bool) -> Admission {
         let verdict = admittance.verdict();
+        if let Admission::Learns(Until::Answers { .. }) = verdict
+            && self.is(Rule::ConfigurationsNotAsked)
+        {
+            return Admission::Admitted;
+        }
         let Admission::Waiting { silent, .. } = &verdict else { return verdict };
         let members = self.scene.members;
         let majority = members - silent.len() > members / 2;
@@ -212,6 +247,22 @@ impl Member {
             _ => false,
         };
         if enough { Admission::Admitted } else { verdict }
+    }
+
+    /// Goes on with what the disk has come to have, once it is certain how much of the log its snapshot has.
+    fn opened(&self, me: usize, mut drive: Drive, fate: Fate, out: &mut Out<Self>) -> Alive {
+        let executed = drive.directory.as_ref().map(|it| it.snapshot..=it.log.len() as u8);
+        match executed {
+            Some(has) if has.start() < has.end() && !matches!(fate, Fate::Snapshot(_)) => {
+                if self.scene.snapshots.contains(&me) {
+                    out.choose_random("snapshot", has.map(Fate::Snapshot).collect());
+                    return Alive { life: Life::Opening, drive };
+                }
+                drive.directory.iter_mut().for_each(|it| it.snapshot = it.log.len() as u8);
+            }
+            _ => {}
+        }
+        self.boot(me as u64, drive, fate == Fate::Alone, out)
     }
 
     /// Starts with what the disk has come to have.
@@ -234,9 +285,14 @@ impl Member {
         let process = Process {
             start: drive.starts,
             memory: Memory::read(directory.known.clone()),
+            executed: directory.log.clone(),
             directory,
             order: Order::default(),
             links: BTreeMap::new(),
+            standings: BTreeMap::new(),
+            counted: BTreeSet::new(),
+            learns: false,
+            teaches: false,
             answered: BTreeSet::new(),
             heard: BTreeMap::new(),
             rests: BTreeSet::new(),
@@ -263,7 +319,7 @@ impl Member {
     /// A process that has long taken part, as have all others: this is the second start of each, and all have answered it.
     fn running(&self, me: u64, out: &mut Out<Self>) -> Alive {
         let known = Known { disk: 1, boot: 2, nonce: 2, saves: 0 };
-        let peers: Vec<u64> = self.peers(me, false).collect();
+        let peers: Vec<u64> = self.peers(me, false).filter(|peer| self.is_first(*peer)).collect();
         let known: BTreeMap<u64, Known> = peers.iter().map(|peer| (*peer, known)).collect();
         let mut directory = Directory {
             mine: Mine { disk: 1, admitted: true, ..Mine::default() },
@@ -280,8 +336,13 @@ impl Member {
         let process = Process {
             start: 2,
             memory: Memory::read(directory.known.clone()),
+            executed: Vec::new(),
             directory,
             order: Order::default(),
+            standings: self.standings(&peers),
+            counted: BTreeSet::new(),
+            learns: false,
+            teaches: false,
             links: peers.iter().map(|peer| (*peer, 2)).collect(),
             answered: peers.into_iter().collect(),
             heard: BTreeMap::new(),
@@ -307,6 +368,10 @@ impl Member {
         if unfailed && self.scene.wiped.contains(&me) {
             fates.push(Fate::Wiped);
         }
+        let aside = drive.was_aside || drive.directory.is_none();
+        if !aside && self.scene.elsewhere.contains(&me) {
+            fates.push(Fate::Elsewhere);
+        }
         if self.scene.alone.contains(&me) {
             fates.push(Fate::Alone);
         }
@@ -318,15 +383,25 @@ impl Member {
             return;
         }
         let known = turn.process.memory.known(peer);
-        let contradicted =
-            known.is_some_and(|known| !known.admits(standing)) && !self.is(Rule::RecordsAnother);
+        let contradicts = turn.contradicts(peer, standing);
+        let contradicted = contradicts.is_some() && !self.is(Rule::RecordsAnother);
         let too_early = self.is(Rule::AnswersBeforeSession) && turn.process.links.contains_key(&peer);
         if contradicted || too_early {
             // It is told so, and nothing else.
-            out.send(Id::from(peer as usize), Say::Answer { start, answer: turn.answer(peer) });
+            let answer = turn.answer(peer);
+            let answer = Answer { known: contradicts.or(answer.known), ..answer };
+            out.send(Id::from(peer as usize), Say::Answer { start, answer });
             return;
         }
         turn.process.links.insert(peer, start);
+        if self.scene.log.is_some() {
+            // What a peer said in an earlier session says nothing in this one.
+            turn.process.standings.insert(peer, *standing);
+            if !turn.binds(peer, standing) {
+                turn.answers.push(peer);
+                return;
+            }
+        }
         if self.is(Rule::RecordsAnother) && known.is_some_and(|known| known.disk != standing.disk) {
             turn.process.directory.known.insert(peer, Known::of(standing));
             turn.process.memory = Memory::read(turn.process.directory.known.clone());
@@ -342,29 +417,47 @@ impl Member {
         turn.answers.push(peer);
     }
 
-    fn voted(&self, turn: &mut Turn<'_>, peer: u64, standing: &Standing, vote: Vote) {
+    /// Takes note that something rests on a peer's votes from here on.
+    pub(super) fn rest_on(&self, turn: &mut Turn<'_>, peer: u64, standing: &Standing, has: &BTreeSet<u8>) {
         if self.scene.may_fail(peer as usize) {
-            turn.process.rests.insert((peer, vote.1));
+            turn.process.rests.extend(has.iter().map(|which| (peer, *which)));
+        }
+        if !turn.binds(peer, standing) {
+            return;
         }
         turn.process.memory.rest_on(peer, standing);
         if !turn.process.memory.is_durable(peer) && !self.is(Rule::KnowledgeNotDurable) {
             turn.process.order.owe(Owed::Peer);
         }
-        match turn.process.directory.vote {
+    }
+
+    fn voted(&self, turn: &mut Turn<'_>, (value, _): Vote) {
+        match turn.process.directory.votes.get(&0) {
             None => {
-                turn.vote(vote.0);
-                turn.told = Some(vote.0);
+                turn.vote(0, value);
+                turn.told = Some((0, value));
             }
-            Some((value, _)) if value == vote.0 => turn.told = Some(value),
+            Some((mine, _)) if *mine == value => turn.told = Some((0, value)),
             Some(_) => {}
         }
     }
 
-    /// True if the member steps a delivery, as it is.
-    pub(super) fn steps_vote(&self, life: &Life, peer: u64, say: &Say) -> Option<u8> {
-        let (Life::Up(process), Say::Vote { from, to, vote, .. }) = (life, say) else { return None };
-        process.steps(peer, *from, *to, self.rule).then_some(vote.1)
+    /// Judges an answer, or what was executed, and stops or stays away if it has to. Returns false if it stops.
+    pub(super) fn judged(&self, turn: &mut Turn<'_>, heard: Option<(u64, Answer)>) -> bool {
+        let took_part = turn.process.takes_part;
+        let Some(reason) = turn.judge(heard) else { return true };
+        turn.process.heard.clear();
+        turn.process.abstains = true;
+        let Some(_) = &self.scene.log else { return reason.lack == Lack::Directory };
+        (turn.process.learns, turn.process.takes_part) = (false, false);
+        turn.process.counted.clear();
+        !took_part && reason.known.disk != reason.mine.disk
     }
+}
+
+/// True if the log says so, and not a peer. One that takes part is not asked again about that.
+fn is_of_log(lack: Lack) -> bool {
+    matches!(lack, Lack::Joined | Lack::Begun { .. })
 }
 
 impl Actor for Member {
@@ -376,13 +469,16 @@ impl Actor for Member {
 
     fn on_start(&self, id: Id, saved: &Option<Drive>, out: &mut Out<Self>) -> Alive {
         let me = usize::from(id);
-        if saved.is_none() && self.scene.running {
+        if saved.is_none() && self.scene.running && self.is_first(me as u64) {
             return self.running(me as u64, out);
         }
-        let drive = saved.clone().unwrap_or_default();
+        let mut drive = saved.clone().unwrap_or_default();
+        if drive.aside.is_some() {
+            drive.directory = drive.aside.take();
+        }
         let fates = self.fates(me, &drive);
         if fates.len() == 1 {
-            return self.boot(me as u64, drive, false, out);
+            return self.opened(me, drive, Fate::Whole, out);
         }
         out.choose_random("disk", fates);
         Alive { life: Life::Opening, drive }
@@ -397,51 +493,80 @@ impl Actor for Member {
                 drive.directory = drive.past.drain(at..).next();
             }
             Fate::Wiped => drive.directory = None,
+            Fate::Elsewhere => {
+                drive.aside = drive.directory.take();
+                drive.was_aside = true;
+            }
+            Fate::Snapshot(has) => {
+                if let Some(directory) = &mut drive.directory {
+                    directory.log.truncate(usize::from(*has));
+                    directory.snapshot = *has;
+                }
+            }
         }
         if matches!(fate, Fate::Back(_) | Fate::Wiped) {
             drive.faults += 1;
             drive.past.clear();
         }
-        *state.to_mut() = self.boot(usize::from(id) as u64, drive, *fate == Fate::Alone, out);
+        *state.to_mut() = self.opened(usize::from(id), drive, *fate, out);
     }
 
     fn on_msg(&self, id: Id, state: &mut Cow<'_, Alive>, src: Id, say: Say, out: &mut Out<Self>) {
         let (me, peer) = (usize::from(id) as u64, usize::from(src) as u64);
         let Life::Up(process) = &state.life else { return };
-        let before = process.spoken_to(self.rule);
         let mut turn = self.turn(me, Process::clone(process), state.drive.clone());
-        match &say {
+        let before = turn.says();
+        let stays = match &say {
             Say::Ask(value) => {
-                if process.takes_part && process.directory.vote.is_none() {
-                    turn.vote(*value);
-                    // Alone it is a majority.
-                    turn.told = process.alone.then_some(*value);
-                }
+                turn.asked(*value);
+                self.executed(&mut turn, process.executed.len())
             }
             Say::Greet { start, standing, alone } => {
                 if process.alone == *alone || self.is(Rule::ListsTalk) {
                     self.greeted(&mut turn, peer, *start, standing, out);
                 }
+                true
             }
             Say::Answer { start, answer } => {
-                if process.start == *start {
+                process.start != *start || {
                     turn.process.answered.insert(peer);
-                    if let Some(reason) = turn.judge(Some((peer, *answer))) {
-                        turn.process.heard.clear();
-                        turn.process.abstains = true;
-                        if reason.lack != Lack::Directory {
-                            *state.to_mut() = Alive { life: Life::Away(true), drive: turn.drive };
-                            return;
-                        }
+                    self.judged(&mut turn, Some((peer, *answer)))
+                }
+            }
+            Say::Vote { from, to, standing, place, vote, has, .. } => {
+                let log = self.scene.log.as_ref();
+                let is_open = log.is_none_or(|log| log.is_open(usize::from(*place), process.executed.len()));
+                if is_open && turn.steps(peer, *from, *to, standing, true) {
+                    self.rest_on(&mut turn, peer, standing, has);
+                    match &self.scene.log {
+                        None => self.voted(&mut turn, *vote),
+                        Some(log) => turn.counts(log, peer, *place, vote.0),
                     }
                 }
+                self.executed(&mut turn, process.executed.len())
             }
-            Say::Vote { standing, vote, .. } => {
-                if self.steps_vote(&state.life, peer, &say).is_some() {
-                    self.voted(&mut turn, peer, standing, *vote);
+            Say::Join { from, to, standing } => {
+                if let Some(place) = turn.lets_join(peer)
+                    && turn.steps(peer, *from, *to, standing, false)
+                {
+                    self.rest_on(&mut turn, peer, standing, &BTreeSet::new());
+                    turn.joins(place, standing);
                 }
+                self.executed(&mut turn, process.executed.len())
             }
-            Say::Told(_) => {}
+            Say::Chosen { from, to, standing, log, has, .. } => {
+                let is_more = log.len() > process.executed.len();
+                if is_more && turn.steps(peer, *from, *to, standing, true) {
+                    self.rest_on(&mut turn, peer, standing, has);
+                    turn.is_told(log);
+                }
+                self.executed(&mut turn, process.executed.len())
+            }
+            Say::Told(..) => true,
+        };
+        if !stays {
+            *state.to_mut() = Alive { life: Life::Away(true), drive: turn.drive };
+            return;
         }
         let after = turn.end(&before, out);
         if after != **state {

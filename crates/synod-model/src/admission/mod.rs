@@ -1,8 +1,10 @@
 //! The rule of admission as a system to explore: disks and their faults, starts, sessions, the knowledge of peers, and
 //! a register around them. The functions of `synod-admission` are those that serve. Mutants of the rule live here.
 
+mod changing;
 mod claims;
 mod file;
+mod log;
 mod member;
 mod process;
 mod rules;
@@ -12,6 +14,7 @@ mod watch;
 pub(crate) use file::rest;
 
 pub use claims::{CLAIMS, Claim, WITNESSES, Witness};
+pub use log::{Entry, Log};
 pub use member::Member;
 pub use process::{Alive, Drive, Fate, Life, Process, Say};
 pub use rules::Rule;
@@ -73,13 +76,15 @@ impl Admission {
 
     /// The faults in it, in a few words.
     pub(crate) fn troubles(&self) -> Vec<String> {
-        let Scene { crash, crashes, cut, wiped, alone, .. } = &*self.scene;
+        let Scene { crash, crashes, cut, wiped, alone, elsewhere, log, .. } = &*self.scene;
         let some = |what: &str, ids: &std::collections::BTreeSet<usize>| {
             let names: Vec<_> = ids.iter().map(|id| format!("M{}", id + 1)).collect();
             (!ids.is_empty()).then(|| format!("{} {what}", names.join(" ")))
         };
         let crashing = (!crash.is_empty()).then(|| format!("{crashes} crash"));
-        [crashing, some("cut", cut), some("wiped", wiped), some("alone", alone)]
+        let changes = log.as_ref().map(|log| format!("{} of members", log.number(log.entries.len())));
+        let elsewhere = some("elsewhere", elsewhere);
+        [crashing, some("cut", cut), some("wiped", wiped), some("alone", alone), elsewhere, changes]
             .into_iter()
             .flatten()
             .collect()

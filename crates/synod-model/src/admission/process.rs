@@ -36,11 +36,41 @@ pub enum Say {
         to: u8,
         /// The start that the sender is at.
         standing: Standing,
+        /// The place in the log; 0 if there is none.
+        place: u8,
         /// The vote.
         vote: Vote,
+        /// All votes that the sender has.
+        has: BTreeSet<u8>,
+        /// The number of votes that its member ever cast.
+        cast: u8,
     },
-    /// To a client: this value is chosen.
-    Told(u8),
+    /// The sender wants its directory to join.
+    Join {
+        /// The sender's start.
+        from: u8,
+        /// The receiver's start.
+        to: u8,
+        /// The start that the sender is at.
+        standing: Standing,
+    },
+    /// These values were chosen.
+    Chosen {
+        /// The sender's start.
+        from: u8,
+        /// The receiver's start.
+        to: u8,
+        /// The start that the sender is at.
+        standing: Standing,
+        /// The values at the first places of the log.
+        log: Vec<u8>,
+        /// All votes that the sender has.
+        has: BTreeSet<u8>,
+        /// The number of votes that its member ever cast.
+        cast: u8,
+    },
+    /// To a client: at this place this value is chosen.
+    Told(u8, u8),
 }
 
 /// The contents of a member's data directory.
@@ -49,7 +79,12 @@ pub(super) struct Directory {
     pub(super) mine: Mine,
     pub(super) known: BTreeMap<u64, Known>,
     pub(super) saves: u64,
-    pub(super) vote: Option<Vote>,
+    /// The votes, by their places in the log; 0 if there is none.
+    pub(super) votes: BTreeMap<u8, Vote>,
+    /// The values that were executed by the last flush. A snapshot may have them or not.
+    pub(super) log: Vec<u8>,
+    /// The number of those that a snapshot has for certain.
+    pub(super) snapshot: u8,
     /// True if it was made for this member alone.
     pub(super) alone: bool,
 }
@@ -66,6 +101,10 @@ pub struct Drive {
     pub(super) votes: u8,
     /// The number of faults of the disk.
     pub(super) faults: u8,
+    /// The directory that stands aside while its member is on an empty one.
+    pub(super) aside: Option<Directory>,
+    /// True if it ever stood aside.
+    pub(super) was_aside: bool,
 }
 
 /// A process.
@@ -84,6 +123,16 @@ pub struct Process {
     /// The votes of others, among those that may be lost, on which all later messages rest.
     pub(super) rests: BTreeSet<(u64, u8)>,
     pub(super) takes_part: bool,
+    /// Its actor runs and only learns, where members change.
+    pub(super) learns: bool,
+    /// It may tell what was chosen, though it only learns.
+    pub(super) teaches: bool,
+    /// The values that it has executed.
+    pub(super) executed: Vec<u8>,
+    /// The votes of others at places that are not executed: where, whose, and for what.
+    pub(super) counted: BTreeSet<(u8, u64, u8)>,
+    /// The peers' standings in their sessions, where members change.
+    pub(super) standings: BTreeMap<u64, Standing>,
     /// A peer knows another directory of this member: it stays away, and is heard of.
     pub(super) abstains: bool,
     pub(super) alone: bool,
@@ -109,6 +158,17 @@ pub enum Life {
     Away(bool),
 }
 
+/// The things that a process says to its peers in a session, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Word {
+    /// Its vote at a place.
+    Vote(u8),
+    /// The values that it has executed, so many.
+    Chosen(u8),
+    /// It wants to join.
+    Join,
+}
+
 /// The contents that a disk may come to have between two starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
@@ -118,6 +178,10 @@ pub enum Fate {
     Back(u8),
     /// Nothing.
     Wiped,
+    /// Nothing, since its member is started on an empty directory. Its own comes back at the next start.
+    Elsewhere,
+    /// As it is; of what was executed the snapshot has so much.
+    Snapshot(u8),
     /// All that it had; but its member is started with a list of itself alone.
     Alone,
 }
@@ -127,6 +191,11 @@ impl Alive {
     pub(super) fn votes(&self) -> u8 {
         self.drive.votes
     }
+
+    /// True if its own directory ever stood aside.
+    pub(super) fn was_aside(&self) -> bool {
+        self.drive.was_aside
+    }
 }
 
 impl Process {
@@ -135,9 +204,29 @@ impl Process {
         self.takes_part
     }
 
-    /// Which vote it has.
-    pub fn vote(&self) -> Option<u8> {
-        self.directory.vote.map(|(_, which)| which)
+    /// The votes that it has.
+    pub fn votes(&self) -> BTreeSet<u8> {
+        self.directory.votes.values().map(|(_, which)| *which).collect()
+    }
+
+    /// True if it hears what its peers say: it takes part, or learns.
+    pub fn hears(&self) -> bool {
+        self.takes_part || self.learns
+    }
+
+    /// True if it only learns.
+    pub fn learns(&self) -> bool {
+        self.learns
+    }
+
+    /// True if it may tell what was chosen, though it only learns.
+    pub fn teaches(&self) -> bool {
+        self.teaches
+    }
+
+    /// The values that it has executed.
+    pub fn executed(&self) -> &[u8] {
+        &self.executed
     }
 
     /// The peers that have answered it.
@@ -179,18 +268,30 @@ impl Process {
         self.abstains
     }
 
-    /// In a session with whom, in which start of it, it may speak.
-    pub(super) fn spoken_to(&self, rule: Option<Rule>) -> BTreeSet<(u64, u8)> {
-        let speaks = self.takes_part && self.directory.vote.is_some();
+    /// True if it votes. One that only learns does not.
+    pub(super) fn speaks(&self, rule: Option<Rule>) -> bool {
+        self.takes_part || (self.learns && rule == Some(Rule::LearnersVote))
+    }
+
+    /// To whom it says what, in which start of the receiver.
+    pub(super) fn says(&self, rule: Option<Rule>, joins: bool) -> BTreeSet<(u64, u8, Word)> {
+        let votes = self.speaks(rule);
+        let open = self.directory.votes.keys().filter(|place| usize::from(**place) >= self.executed.len());
+        let mut words: Vec<Word> = open.filter(|_| votes).map(|place| Word::Vote(*place)).collect();
+        let teaches = self.takes_part || (self.learns && self.teaches);
+        words.extend(
+            Some(Word::Chosen(self.executed.len() as u8)).filter(|_| teaches && !self.executed.is_empty()),
+        );
+        words.extend(Some(Word::Join).filter(|_| joins && self.hears()));
         let answered = |peer: &u64| self.answered.contains(peer) || rule == Some(Rule::SpeaksUnanswered);
-        let links = self.links.iter().filter(|(peer, _)| speaks && answered(peer));
-        links.map(|(peer, start)| (*peer, *start)).collect()
+        let links = self.links.iter().filter(|(peer, _)| answered(peer));
+        links.flat_map(|(peer, start)| words.iter().map(|word| (*peer, *start, *word))).collect()
     }
 
     /// True if it steps messages from this start to that one.
     pub(super) fn steps(&self, peer: u64, from: u8, to: u8, rule: Option<Rule>) -> bool {
         let in_session = self.links.get(&peer) == Some(&from) || rule == Some(Rule::StepsEarlierStarts);
-        self.start == to && self.takes_part && in_session
+        self.start == to && self.hears() && in_session
     }
 }
 

@@ -45,4 +45,22 @@ pub enum Rule {
     ListsTalk,
     /// A directory may be started with another list.
     ListNotBound,
+    /// The changes that others have executed are not compared with one's own.
+    NumberNotCompared,
+    /// An id that is not of the beginning does not wait until it has joined.
+    JoinsUnasked,
+    /// Another directory that the log names is not noticed.
+    AnotherJoined,
+    /// Nobody of the configurations in force is asked.
+    ConfigurationsNotAsked,
+    /// New directories of the beginning do not mind that members have changed.
+    BeginsAgain,
+    /// One that only learns votes and says so.
+    LearnersVote,
+    /// Of the configurations in force only the latest is asked.
+    LatestAlone,
+    /// Directories that were never admitted are recorded.
+    RecordsNew,
+    /// In a session, a directory that was never admitted does not give way to one that was.
+    GivesNoWay,
 }

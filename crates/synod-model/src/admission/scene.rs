@@ -1,5 +1,6 @@
 //! A scene: who there is, and what may happen to whom.
 
+use super::log::Log;
 use std::collections::BTreeSet;
 
 /// The members, and what may happen to each.
@@ -23,6 +24,12 @@ pub struct Scene {
     pub crash: BTreeSet<usize>,
     /// The most crashes in a run.
     pub crashes: u32,
+    /// The log, if members change.
+    pub log: Option<Log>,
+    /// The members that may be started on an empty directory, once, and then on their own again.
+    pub elsewhere: BTreeSet<usize>,
+    /// The members whose snapshots may have less than they had executed at a flush.
+    pub snapshots: BTreeSet<usize>,
 }
 
 impl Scene {

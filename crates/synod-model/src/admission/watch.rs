@@ -6,6 +6,7 @@ use super::scene::Scene;
 use stateright::actor::Command;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use synod_admission::Answer;
 use synod_explore::{Observer, Step, Trigger};
 
 /// The knower that never answers.
@@ -35,7 +36,12 @@ pub struct Past {
     /// The directories with which each member ever took part.
     took_part: Vec<BTreeSet<u64>>,
     faulty: Vec<bool>,
-    told: BTreeSet<u8>,
+    told: BTreeSet<(u8, u8)>,
+    /// The cluster began with so many, and its log has so many places.
+    first: usize,
+    places: usize,
+    /// A new directory of a member of the beginning took part, not its first, though somebody who has executed a change had answered it.
+    again: Option<u64>,
     /// The views of members that took part without a vote of theirs and are not up any more.
     over: BTreeSet<(u64, View)>,
     /// A member took part without a vote that somebody acted on, before or after, who had not answered it.
@@ -58,15 +64,35 @@ pub struct Note {
     told_by: BTreeSet<(u64, u64, u8)>,
     /// The peers of which it knows more than is durable. None if it is not up.
     unsure: Option<BTreeSet<u64>>,
-    told: Option<u8>,
-    /// Whose vote it stepped, and which.
-    stepped: Option<(u64, u8)>,
+    told: Option<(u8, u8)>,
+    /// The values that it has executed now, with their places.
+    executed: Vec<(u8, u8)>,
+    /// Whose message it stepped, and which votes its sender has.
+    stepped: Option<(u64, BTreeSet<u8>)>,
     at_fault: bool,
     lacks: bool,
+    /// It came to know a configuration as one that only learns, and was admitted before.
+    teaches: bool,
+    /// It is on a directory that is new, and another one stood aside once.
+    astray: bool,
     /// It is up with a directory that was never admitted.
     is_new: bool,
-    /// The directory with which it came to take part, and who has said, with a directory that was admitted, that it knows no better.
-    took_part: Option<(u64, BTreeSet<u64>)>,
+    took_part: Option<Took>,
+}
+
+/// A member came to take part.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Took {
+    /// The directory with which it did.
+    directory: u64,
+    /// Those who have said, with a directory that was admitted, that they know no better.
+    said: BTreeSet<u64>,
+    /// The configurations in force, as far as it and those who have answered have executed.
+    in_force: Vec<BTreeSet<u64>>,
+    /// Somebody who has executed a change had answered it.
+    begun: bool,
+    /// It learned before.
+    learned: bool,
 }
 
 /// Watches.
@@ -87,9 +113,38 @@ impl Watch {
     fn view(&self, actor: usize, alive: Option<&Alive>) -> View {
         let process = process(alive).filter(|process| process.takes_part() && self.scene.may_fail(actor));
         let Some((process, alive)) = process.zip(alive) else { return View::default() };
-        let lost: BTreeSet<u8> = (1..=alive.votes()).filter(|which| process.vote() != Some(*which)).collect();
+        let lost: BTreeSet<u8> =
+            (1..=alive.votes()).filter(|which| !process.votes().contains(which)).collect();
         // Nothing more is asked about a member that has lost nothing.
         if lost.is_empty() { View::default() } else { View { lost, answered: process.answered().clone() } }
+    }
+}
+
+impl Watch {
+    fn took(
+        &self,
+        actor: u64,
+        before: Option<&Process>,
+        after: &Process,
+        heard: &BTreeMap<u64, Answer>,
+    ) -> Took {
+        let admitted = || heard.iter().filter(|(_, answer)| answer.admitted);
+        let number = admitted().map(|(_, answer)| answer.number).max().unwrap_or_default();
+        let in_force = match &self.scene.log {
+            None => vec![(0..self.scene.members as u64).collect()],
+            Some(log) => {
+                let members = log.members(actor, after.executed());
+                let later = (number > members.number).then(|| log.latest(number));
+                members.configurations.into_iter().chain(later).collect()
+            }
+        };
+        Took {
+            directory: after.directory(),
+            said: admitted().map(|(peer, _)| *peer).collect(),
+            in_force,
+            begun: heard.values().any(|answer| answer.number > 0),
+            learned: before.is_some_and(Process::learns),
+        }
     }
 }
 
@@ -103,6 +158,8 @@ impl Observer<Member> for Watch {
             views: vec![View::default(); members],
             took_part: vec![BTreeSet::new(); members],
             faulty: vec![false; members],
+            first: self.scene.log.as_ref().map_or(members, |log| log.first as usize),
+            places: self.scene.log.as_ref().map_or(1, |log| log.entries.len()),
             ..Past::default()
         }
     }
@@ -117,44 +174,57 @@ impl Observer<Member> for Watch {
             told_by: BTreeSet::new(),
             unsure: None,
             told: None,
+            executed: Vec::new(),
             stepped: None,
             at_fault: matches!(step.trigger, Trigger::Random { choice: Fate::Back(_) | Fate::Wiped, .. }),
             lacks: false,
+            teaches: false,
+            astray: step.after.is_some_and(|it| it.was_aside())
+                && process(step.after).is_none_or(|it| !it.admitted()),
             is_new: process(step.after).is_some_and(|process| !process.admitted()),
             took_part: None,
         };
         let (before, after) = (process(step.before), process(step.after));
         let takes_part = |process: Option<&Process>| process.is_some_and(Process::takes_part);
         if let Some(after) = after.filter(|_| takes_part(after) && !takes_part(before)) {
-            let mut said: BTreeMap<u64, bool> = BTreeMap::new();
-            for (peer, answer) in before.into_iter().flat_map(Process::heard) {
-                said.insert(*peer, answer.admitted);
-            }
+            let mut heard: BTreeMap<u64, Answer> =
+                before.into_iter().flat_map(Process::heard).map(|(peer, answer)| (*peer, *answer)).collect();
             if let Trigger::Deliver { src, msg: Say::Answer { answer, .. } } = step.trigger {
-                said.insert(usize::from(src) as u64, answer.admitted);
+                heard.insert(usize::from(src) as u64, *answer);
             }
-            let said = said.into_iter().filter(|(_, admitted)| *admitted).map(|(peer, _)| peer).collect();
-            note.took_part = Some((after.directory(), said));
+            note.took_part = Some(self.took(actor, before, after, &heard));
         }
+        note.teaches = before.is_some_and(|it| it.learns() && it.teaches())
+            && step.outputs.iter().any(|it| matches!(it, Command::Send(_, Say::Chosen { .. })));
+        let known = before.map_or(0, |before| before.executed().len());
+        let executed = after.map_or(&[][..], Process::executed).iter().enumerate().skip(known);
+        note.executed = executed.map(|(place, value)| (place as u8, *value)).collect();
         let away = matches!(step.after, Some(Alive { life: Life::Away(true), .. }));
         let abstains = |process: Option<&Process>| process.is_some_and(Process::abstains);
         note.lacks = (away && before.is_some()) || (abstains(after) && !abstains(before));
-        if let (Trigger::Deliver { src, msg: Say::Vote { vote, .. } }, Some(after)) = (step.trigger, after) {
+        if let (
+            Trigger::Deliver { src, msg: Say::Vote { has, cast, .. } | Say::Chosen { has, cast, .. } },
+            Some(after),
+        ) = (step.trigger, after)
+        {
             let peer = usize::from(src) as u64;
-            let stepped = takes_part(before) && after.rests().contains(&(peer, vote.1));
-            note.stepped = stepped.then_some((peer, vote.1));
+            let rests = has.iter().any(|which| after.rests().contains(&(peer, *which)));
+            let stepped = before.is_some_and(Process::hears) && !step.is_no_op() && rests;
+            // Where it votes more than once, it may have voted again since it said this.
+            let later = self.scene.log.iter().flat_map(|_| *cast + 1..=u8::MAX);
+            note.stepped = stepped.then(|| (peer, has.iter().copied().chain(later).collect()));
         }
         for output in step.outputs {
             let Command::Send(_, say) = output else { continue };
-            if let Say::Told(value) = say {
-                note.told = Some(*value);
-                let own = after.and_then(Process::vote).filter(|_| self.scene.may_fail(index));
-                note.acted.extend(own.map(|which| (CLIENT, actor, which)));
+            if let Say::Told(place, value) = say {
+                note.told = Some((*place, *value));
+                let own = after.filter(|_| self.scene.may_fail(index)).map(Process::votes);
+                note.acted.extend(own.into_iter().flatten().map(|which| (CLIENT, actor, which)));
             }
             let rests = || after.into_iter().flat_map(Process::rests).map(|(of, which)| (actor, *of, *which));
             match say {
-                Say::Told(_) => note.told_by.extend(rests()),
-                Say::Vote { .. } => note.acted.extend(rests()),
+                Say::Told(..) => note.told_by.extend(rests()),
+                Say::Vote { .. } | Say::Chosen { .. } => note.acted.extend(rests()),
                 _ => {}
             }
         }
@@ -172,11 +242,12 @@ impl Observer<Member> for Watch {
             next.acted.retain(|(who, _, _)| *who != note.actor);
         }
         next.settle(note);
-        if let Some((whose, which)) = note.stepped {
-            let lost =
-                |(who, of, known): &(u64, u64, u8)| (*who, *of) == (note.actor, whose) && *known != which;
+        if let Some((whose, has)) = &note.stepped {
+            let lost = |(who, of, known): &(u64, u64, u8)| {
+                (*who, *of) == (note.actor, *whose) && !has.contains(known)
+            };
             if next.all_acted().any(lost) {
-                next.heard_behind = Some((note.actor, whose));
+                next.heard_behind = Some((note.actor, *whose));
             }
         }
         let before = std::mem::replace(&mut next.views[me], note.view.clone());
@@ -184,18 +255,27 @@ impl Observer<Member> for Watch {
             next.over.insert((note.actor, before));
         }
         next.acted.extend(&note.acted);
-        next.told.extend(note.told);
-        if note.lacks && !next.faulty[me] {
+        next.told.extend(note.told.iter().chain(&note.executed));
+        if note.lacks && !next.faulty[me] && !note.astray {
             next.accused = Some(note.actor);
         }
-        if let Some((directory, said)) = &note.took_part {
+        if let Some(Took { directory, said, in_force, begun, .. }) = &note.took_part {
+            let is_another = !next.took_part[me].is_empty() && !next.took_part[me].contains(directory);
+            if is_another && *begun && me < next.first {
+                next.again = Some(note.actor);
+            }
             next.took_part[me].insert(*directory);
             let acted = next
                 .all_acted()
                 .filter(|(_, whose, which)| *whose == note.actor && note.view.lost.contains(which));
             let acted: BTreeSet<u64> = acted.map(|(who, _, _)| *who).collect();
-            let majority = said.difference(&acted).count() + 1 > self.scene.members / 2;
-            if !acted.is_empty() && !majority {
+            let heard: BTreeSet<u64> = said.difference(&acted).copied().chain([note.actor]).collect();
+            let majority = |ids: &BTreeSet<u64>| ids.intersection(&heard).count() > ids.len() / 2;
+            // Nobody of the beginning remembers it, and of others it was not told.
+            let others = || (0..next.first).filter(|other| *other != me);
+            let forgotten = self.scene.log.is_some() && me < next.first && is_another;
+            let forgotten = forgotten && !*begun && others().all(|other| next.faulty[other]);
+            if !acted.is_empty() && !forgotten && !in_force.iter().all(majority) {
                 next.unheard = Some(note.actor);
             }
         }
@@ -239,16 +319,24 @@ impl Past {
 
     pub(super) fn one_directory(&self) -> Result<(), String> {
         for (id, took_part) in self.took_part.iter().enumerate() {
-            let others = self.faulty.iter().enumerate().filter(|(other, _)| *other != id);
-            if took_part.len() > 1 && others.clone().any(|(_, faulty)| !faulty) {
+            // The log names the directory of an id that is not of the beginning. Only others of the beginning remember those that are.
+            let mut others =
+                self.faulty.iter().enumerate().filter(|(other, _)| *other != id && *other < self.first);
+            let remembered = id >= self.first || others.any(|(_, faulty)| !faulty);
+            if took_part.len() > 1 && remembered {
                 return Err(format!(
-                    "M{} took part with {} directories, and a peer's disk was never at fault",
+                    "M{} took part with {} directories, and a peer's disk was never at fault, or the log names one",
                     id + 1,
                     took_part.len()
                 ));
             }
         }
-        Ok(())
+        self.again.map_or(Ok(()), |who| {
+            Err(format!(
+                "M{} takes part with a new directory, though it was told that members have changed",
+                who + 1
+            ))
+        })
     }
 
     pub(super) fn never_behind(&self) -> Result<(), String> {
@@ -274,7 +362,8 @@ impl Past {
     }
 
     pub(super) fn one_value(&self) -> Result<(), String> {
-        if self.told.len() < 2 || self.excused {
+        let places: BTreeSet<u8> = self.told.iter().map(|(place, _)| *place).collect();
+        if self.told.len() == places.len() || self.excused {
             return Ok(());
         }
         Err(format!("clients were told {:?}", self.told))
@@ -310,8 +399,13 @@ impl Past {
         self.excused
     }
 
+    pub(super) fn executed_all(&self) -> bool {
+        self.told.iter().map(|(place, _)| *place).collect::<BTreeSet<_>>().len() == self.places
+    }
+
     pub(super) fn two_values(&self) -> bool {
-        self.told.len() > 1
+        let places: BTreeSet<u8> = self.told.iter().map(|(place, _)| *place).collect();
+        self.told.len() > places.len()
     }
 }
 
@@ -333,6 +427,14 @@ impl Note {
     }
 
     pub(super) fn another_directory(&self) -> bool {
-        self.took_part.as_ref().is_some_and(|(directory, _)| *directory > 1)
+        self.took_part.as_ref().is_some_and(|took| took.directory > 1)
+    }
+
+    pub(super) fn learned(&self) -> bool {
+        self.took_part.as_ref().is_some_and(|took| took.learned)
+    }
+
+    pub(super) fn teaches(&self) -> bool {
+        self.teaches
     }
 }

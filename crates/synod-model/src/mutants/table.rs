@@ -10,7 +10,7 @@ const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, do
 }
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
-pub const MUTANTS: [Mutant; 119] = [
+pub const MUTANTS: [Mutant; 128] = [
     roles(
         "last-value",
         Rule::LastValue,
@@ -558,6 +558,60 @@ pub const MUTANTS: [Mutant; 119] = [
         AdmissionRule::ListNotBound,
         "admission: a directory belongs to one list of members",
         "may be started with another list",
+    ),
+    admits(
+        "number-not-compared",
+        AdmissionRule::NumberNotCompared,
+        "admission: a member has executed every change of members that those who answer it have executed",
+        "does not compare them",
+    ),
+    admits(
+        "joins-unasked",
+        AdmissionRule::JoinsUnasked,
+        "admission: an id that is not of the beginning takes part once the log says that it joined",
+        "takes part before it has joined",
+    ),
+    admits(
+        "another-joined",
+        AdmissionRule::AnotherJoined,
+        "admission: a directory does not take part if the log names another one",
+        "does not compare them",
+    ),
+    admits(
+        "configurations-not-asked",
+        AdmissionRule::ConfigurationsNotAsked,
+        "admission: a majority of each configuration in force has answered",
+        "asks nobody once it has executed enough",
+    ),
+    admits(
+        "latest-alone",
+        AdmissionRule::LatestAlone,
+        "admission: a majority of each configuration in force has answered",
+        "asks those of the latest one",
+    ),
+    admits(
+        "begins-again",
+        AdmissionRule::BeginsAgain,
+        "admission: no directory of the beginning is new once members have changed",
+        "takes part as if the cluster were new",
+    ),
+    admits(
+        "learners-vote",
+        AdmissionRule::LearnersVote,
+        "admission: one that only learns says nothing that counts",
+        "votes, and says so",
+    ),
+    admits(
+        "records-new",
+        AdmissionRule::RecordsNew,
+        "admission: a directory that was never admitted is not recorded",
+        "records it",
+    ),
+    admits(
+        "gives-no-way",
+        AdmissionRule::GivesNoWay,
+        "admission: a directory that was never admitted gives way to one that was",
+        "keeps to the first in a session",
     ),
     members::GOVERNS_AT_ONCE,
     members::GOVERNS_LATE,

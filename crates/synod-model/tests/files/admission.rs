@@ -41,6 +41,15 @@ fn scenes_that_cannot_be_are_refused_where_they_say_so() {
     refused("[expect]", "[reduce]\nsymmetry = [\"acceptors\"]\n\n[expect]", (14, 12), "leave it out");
     refused("[expect]", "[check]\nwitnesses = [\"nacked\"]\n\n[expect]", (14, 13), "another-directory");
     refused("\"holds\"", "\"violated\"\nproperty = \"P2\"", (15, 12), "one-directory");
+    for key in ["first = 2", "window = 1", "elsewhere = []", "snapshots = []"] {
+        let at = key.find('=').expect("it has one") + 3;
+        refused("members = 3", &format!("{key}\nmembers = 3"), (5, at), "name a log");
+    }
+    refused("members = 3", "members = 3\nlog = [\"M4 joins\"]", (6, 7), "none of");
+    refused("members = 3", "members = 3\nlog = [\"M3 joins\"]", (6, 7), "used before");
+    refused("members = 3", "members = 3\nfirst = 4\nlog = [\"value\"]", (6, 9), "from 1 to 3");
+    refused("members = 3", "members = 3\nwindow = 0\nlog = [\"value\"]", (6, 10), "from 1 to 3");
+    refused("members = 3", "members = 3\nalone = [\"M3\"]\nlog = [\"value\"]", (6, 9), "leave it out");
     refused("[admission]", "[system]\n\n[admission]", (4, 2), "there is no `system` here");
 }
 
