@@ -31,9 +31,6 @@ use std::time::Duration;
 
 pub use crate::ids::{FIRST_CLIENT, LOCAL_CLIENT, is_local_client};
 
-/// The time after which a peer that is silent counts as gone to a process that only learns. Peers greet once per second.
-const SILENCE: Duration = Duration::from_secs(10);
-
 /// One actor with its disk, its wire and its timers.
 pub struct Node<A: Actor, C: Changes<A::Storage>, D: Disk, W: Wire> {
     actor: A,
@@ -353,16 +350,6 @@ where
             self.transport.refuse(client);
         }
         received.map_err(Stopped::Wire)
-    }
-
-    /// Forgets what those have answered that are silent for long, as long as it only learns: whoever has gone teaches nobody what it has executed.
-    fn forget_silent(&mut self, now: Duration) {
-        let Node { admittance, transport, learns, .. } = self;
-        if *learns {
-            admittance.retain(|peer| {
-                transport.heard(peer).is_some_and(|heard| now.saturating_sub(heard) < SILENCE)
-            });
-        }
     }
 
     /// Steps one event through the actor.

@@ -3,6 +3,7 @@
 //! A mutant decorates the real [`Process`]. It doctors the inputs of the real handler or its outputs,
 //! and never repeats the handler's code. So a mutant dies for the one thing that it changes.
 
+mod admits;
 mod kinds;
 mod leading;
 mod logs;

@@ -1,13 +1,7 @@
 //! The table of mutants: of the roles, of the rule that admits disks, and of that of times to live.
 
-use super::kinds::{Breaks, Mutant, roles};
-use super::{Rule, members, times};
-use crate::admission::Rule as AdmissionRule;
-
-/// A mutant of the rule of admission.
-const fn admits(name: &'static str, rule: AdmissionRule, guard: &'static str, does: &'static str) -> Mutant {
-    Mutant { name, guard, does, breaks: Breaks::Admission(rule) }
-}
+use super::kinds::{Mutant, roles};
+use super::{Rule, admits, members, times};
 
 /// All mutants. Shared ballots and quorums that do not intersect need none: they are plain configuration.
 pub const MUTANTS: [Mutant; 128] = [
@@ -433,186 +427,36 @@ pub const MUTANTS: [Mutant; 128] = [
         "none: an acceptor may ignore any message (A7)",
         "ignores prepares of even proposers; must do no harm",
     ),
-    admits(
-        "start-not-durable",
-        AdmissionRule::StartNotDurable,
-        "admission: a start is counted durably before it greets",
-        "greets before its start is counted durably",
-    ),
-    admits(
-        "knowledge-not-durable",
-        AdmissionRule::KnowledgeNotDurable,
-        "admission: what was heard of a peer is durable before it has an effect on a member",
-        "lets it have an effect at once",
-    ),
-    admits(
-        "told-before-saved",
-        AdmissionRule::ToldBeforeSaved,
-        "admission: what a client is told rests on durable saves",
-        "tells a client before it flushes",
-    ),
-    admits(
-        "forgets-owed",
-        AdmissionRule::ForgetsOwed,
-        "admission: what an earlier batch left unflushed makes a later one wait",
-        "forgets what is not flushed yet",
-    ),
-    admits(
-        "answers-durable-only",
-        AdmissionRule::AnswersDurableOnly,
-        "admission: greetings are answered with what was heard",
-        "answers with what is durable, not with what was heard",
-    ),
-    admits(
-        "greeting-taken-over",
-        AdmissionRule::GreetingTakenOver,
-        "admission: what is known of a start stays until the next is admitted",
-        "drops it as soon as a later start greets",
-    ),
-    admits(
-        "answers-before-session",
-        AdmissionRule::AnswersBeforeSession,
-        "admission: no message of an earlier start has an effect after a greeting is answered",
-        "answers while messages of an earlier start may still have an effect",
-    ),
-    admits(
-        "steps-earlier-starts",
-        AdmissionRule::StepsEarlierStarts,
-        "admission: messages of an earlier start are not stepped",
-        "steps them",
-    ),
-    admits(
-        "speaks-unanswered",
-        AdmissionRule::SpeaksUnanswered,
-        "admission: a member speaks only to peers that have said what they know",
-        "speaks to one that has not said it yet",
-    ),
-    admits(
-        "majority-records",
-        AdmissionRule::MajorityRecords,
-        "admission: every member records a new directory before it counts",
-        "lets it count once a majority has recorded it",
-    ),
-    admits(
-        "records-later",
-        AdmissionRule::RecordsLater,
-        "admission: a directory is durable before a peer says that it recorded it",
-        "says so before",
-    ),
-    admits(
-        "records-another",
-        AdmissionRule::RecordsAnother,
-        "admission: a directory that is recorded stays",
-        "lets another directory of the same member take its place",
-    ),
-    admits(
-        "anyone-answers",
-        AdmissionRule::AnyoneAnswers,
-        "admission: only members whose directories were admitted are believed of what was before",
-        "believes anyone",
-    ),
-    admits(
-        "nobody-asked",
-        AdmissionRule::NobodyAsked,
-        "admission: a directory asks at every start before it takes part",
-        "takes part without asking once it was admitted",
-    ),
-    admits(
-        "directory-not-compared",
-        AdmissionRule::DirectoryNotCompared,
-        "admission: another directory than the one that is known is noticed",
-        "does not compare directories",
-    ),
-    admits(
-        "start-not-compared",
-        AdmissionRule::StartNotCompared,
-        "admission: a later start than the present is noticed",
-        "does not compare the numbers of starts",
-    ),
-    admits(
-        "process-not-compared",
-        AdmissionRule::ProcessNotCompared,
-        "admission: another process at a start of the same number is noticed",
-        "does not compare processes",
-    ),
-    admits(
-        "base-not-compared",
-        AdmissionRule::BaseNotCompared,
-        "admission: a start is compared with what the next one found",
-        "does not compare them",
-    ),
-    admits(
-        "judges-at-start-only",
-        AdmissionRule::JudgesAtStartOnly,
-        "admission: a member that was admitted listens to peers that know better",
-        "judges at its start only",
-    ),
-    admits(
-        "lists-talk",
-        AdmissionRule::ListsTalk,
-        "admission: members with other lists do not talk",
-        "lets them talk",
-    ),
-    admits(
-        "list-not-bound",
-        AdmissionRule::ListNotBound,
-        "admission: a directory belongs to one list of members",
-        "may be started with another list",
-    ),
-    admits(
-        "number-not-compared",
-        AdmissionRule::NumberNotCompared,
-        "admission: a member has executed every change of members that those who answer it have executed",
-        "does not compare them",
-    ),
-    admits(
-        "joins-unasked",
-        AdmissionRule::JoinsUnasked,
-        "admission: an id that is not of the beginning takes part once the log says that it joined",
-        "takes part before it has joined",
-    ),
-    admits(
-        "another-joined",
-        AdmissionRule::AnotherJoined,
-        "admission: a directory does not take part if the log names another one",
-        "does not compare them",
-    ),
-    admits(
-        "configurations-not-asked",
-        AdmissionRule::ConfigurationsNotAsked,
-        "admission: a majority of each configuration in force has answered",
-        "asks nobody once it has executed enough",
-    ),
-    admits(
-        "latest-alone",
-        AdmissionRule::LatestAlone,
-        "admission: a majority of each configuration in force has answered",
-        "asks those of the latest one",
-    ),
-    admits(
-        "begins-again",
-        AdmissionRule::BeginsAgain,
-        "admission: no directory of the beginning is new once members have changed",
-        "takes part as if the cluster were new",
-    ),
-    admits(
-        "learners-vote",
-        AdmissionRule::LearnersVote,
-        "admission: one that only learns says nothing that counts",
-        "votes, and says so",
-    ),
-    admits(
-        "records-new",
-        AdmissionRule::RecordsNew,
-        "admission: a directory that was never admitted is not recorded",
-        "records it",
-    ),
-    admits(
-        "gives-no-way",
-        AdmissionRule::GivesNoWay,
-        "admission: a directory that was never admitted gives way to one that was",
-        "keeps to the first in a session",
-    ),
+    admits::START_NOT_DURABLE,
+    admits::KNOWLEDGE_NOT_DURABLE,
+    admits::TOLD_BEFORE_SAVED,
+    admits::FORGETS_OWED,
+    admits::ANSWERS_DURABLE_ONLY,
+    admits::GREETING_TAKEN_OVER,
+    admits::ANSWERS_BEFORE_SESSION,
+    admits::STEPS_EARLIER_STARTS,
+    admits::SPEAKS_UNANSWERED,
+    admits::MAJORITY_RECORDS,
+    admits::RECORDS_LATER,
+    admits::RECORDS_ANOTHER,
+    admits::ANYONE_ANSWERS,
+    admits::NOBODY_ASKED,
+    admits::DIRECTORY_NOT_COMPARED,
+    admits::START_NOT_COMPARED,
+    admits::PROCESS_NOT_COMPARED,
+    admits::BASE_NOT_COMPARED,
+    admits::JUDGES_AT_START_ONLY,
+    admits::LISTS_TALK,
+    admits::LIST_NOT_BOUND,
+    admits::NUMBER_NOT_COMPARED,
+    admits::JOINS_UNASKED,
+    admits::ANOTHER_JOINED,
+    admits::CONFIGURATIONS_NOT_ASKED,
+    admits::LATEST_ALONE,
+    admits::BEGINS_AGAIN,
+    admits::LEARNERS_VOTE,
+    admits::RECORDS_NEW,
+    admits::GIVES_NO_WAY,
     members::GOVERNS_AT_ONCE,
     members::GOVERNS_LATE,
     members::JOINS_UNSEEN,

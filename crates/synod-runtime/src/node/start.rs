@@ -20,6 +20,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// The time after which a peer that is silent counts as gone to a process that only learns. Peers greet once per second.
+const SILENCE: Duration = Duration::from_secs(10);
+
 impl<A, C, D, W> Node<A, C, D, W>
 where
     A: Actor,
@@ -55,6 +58,16 @@ where
                 self.admit()?;
                 if self.state.is_none() { self.start(now) } else { Ok(()) }
             }
+        }
+    }
+
+    /// Forgets what those have answered that are silent for long, as long as it only learns: whoever has gone teaches nobody what it has executed.
+    pub(super) fn forget_silent(&mut self, now: Duration) {
+        let Node { admittance, transport, learns, .. } = self;
+        if *learns {
+            admittance.retain(|peer| {
+                transport.heard(peer).is_some_and(|heard| now.saturating_sub(heard) < SILENCE)
+            });
         }
     }
 
