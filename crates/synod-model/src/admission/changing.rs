@@ -128,8 +128,9 @@ impl Turn<'_> {
 
     /// Takes a wish to join.
     pub(super) fn joins(&mut self, place: usize, standing: &Standing) {
-        let log = self.log().cloned();
-        log.iter().for_each(|log| self.votes(log, place, standing.disk as u8));
+        if let Some(log) = self.log().cloned() {
+            self.votes(&log, place, standing.disk as u8);
+        }
     }
 
     /// Counts a peer's vote, and votes likewise if it has not voted.

@@ -32,6 +32,7 @@ struct AdmissionFile {
 }
 
 /// The members, and what may happen to each.
+// Fields: one for each key that the table can have.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SceneFile {

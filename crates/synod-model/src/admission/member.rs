@@ -431,7 +431,7 @@ impl Member {
         }
     }
 
-    fn voted(&self, turn: &mut Turn<'_>, (value, _): Vote) {
+    fn voted(turn: &mut Turn<'_>, (value, _): Vote) {
         match turn.process.directory.votes.get(&0) {
             None => {
                 turn.vote(0, value);
@@ -539,7 +539,7 @@ impl Actor for Member {
                 if is_open && turn.steps(peer, *from, *to, standing, true) {
                     self.rest_on(&mut turn, peer, standing, has);
                     match &self.scene.log {
-                        None => self.voted(&mut turn, *vote),
+                        None => Self::voted(&mut turn, *vote),
                         Some(log) => turn.counts(log, peer, *place, vote.0),
                     }
                 }

@@ -108,6 +108,8 @@ pub struct Drive {
 }
 
 /// A process.
+// Fields: what the loop keeps in several parts, and where members change what a server's log and its transport keep.
+#[allow(clippy::struct_excessive_bools, reason = "each is something else")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     pub(super) start: u8,

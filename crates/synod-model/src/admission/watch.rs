@@ -24,6 +24,7 @@ pub struct View {
 }
 
 /// The history of a run.
+// Fields: one for each thing that a claim asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Past {
     views: Vec<View>,
@@ -55,6 +56,8 @@ pub struct Past {
 }
 
 /// The meaning of one step.
+// Fields: one for each thing that a claim or a witness asks about.
+#[allow(clippy::struct_excessive_bools, reason = "each is something else")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Note {
     actor: u64,
@@ -179,7 +182,7 @@ impl Observer<Member> for Watch {
             at_fault: matches!(step.trigger, Trigger::Random { choice: Fate::Back(_) | Fate::Wiped, .. }),
             lacks: false,
             teaches: false,
-            astray: step.after.is_some_and(|it| it.was_aside())
+            astray: step.after.is_some_and(Alive::was_aside)
                 && process(step.after).is_none_or(|it| !it.admitted()),
             is_new: process(step.after).is_some_and(|process| !process.admitted()),
             took_part: None,
