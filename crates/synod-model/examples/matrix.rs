@@ -34,7 +34,9 @@ fn main() -> ExitCode {
         let depth = model.file.expect.steps.map_or(DEPTH, |steps| DEPTH.max(steps + 1));
         if model.file.tier == Tier::Fast {
             // Every claim is asked, whichever the model's own file asks.
-            model.ask_everything((!harmless).then_some(depth));
+            // One that stops its process is followed until it does.
+            let goes_on = !harmless && model.file.expect.message.is_none();
+            model.ask_everything(goes_on.then_some(depth));
         } else if !harmless {
             // What other claims need of the past would make it many times as large.
             model.file.bounds.depth = Some(depth);

@@ -9,7 +9,7 @@
 //! - *Questions.* Whoever has executed more says so in each session, unasked.
 //! - *A second record.* A directory that comes to be admitted in a session is recorded when something rests on it, and not when it says so.
 //! - *The wait for a first configuration.* A process knows at once what its snapshot has.
-//! - *What is heard of a new directory of the beginning that others have changed without* ([`Lack::Begun`]) is a wait here, since it may end.
+//! - *What is heard of a new directory of the beginning that others have changed without* ([`Lack::Begun`](synod_admission::Lack::Begun)) is a wait here, since it may end.
 
 use super::log::{Entry, Log};
 use super::member::{Member, Turn};
