@@ -60,7 +60,7 @@ struct Alone {
     log: Option<(LogSettings, usize)>,
 }
 
-/// The bytes are those of [`Alone`]; then, where there are several groups, one for the groups beyond the first; or 0 and the rule, where members change.
+/// The bytes are those of `Alone`; then, where there are several groups, one for the groups beyond the first; or 0 and the rule, where members change.
 impl Serialize for Wiring {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Wiring { groups, members, retry, election, max_value, log, changing, directory: _ } =
