@@ -1,14 +1,12 @@
 //! A timer that ends a right: it rings before anything else, with a clock that goes on within a batch.
 
-use crate::world::settings;
+use crate::world::{With, settings};
 use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use synod_runtime::apart::Named;
-use synod_runtime::changes::{Changes, Whole};
 use synod_runtime::door::Door;
 use synod_runtime::inbox::Limits;
 use synod_runtime::node::{FIRST_CLIENT, LOCAL_CLIENT, Node};
@@ -73,25 +71,10 @@ impl Actor for Holder {
     }
 }
 
-/// The changes of [`Whole`], and a timer that rings first.
+/// A timer that rings first.
 struct Strict;
 
-impl Changes<u32> for Strict {
-    fn difference(new: &u32, old: &u32, out: &mut Vec<u8>) {
-        Whole::difference(new, old, out);
-    }
-    fn apply(state: &mut u32, bytes: &[u8], apart: &mut Named) -> Result<(), String> {
-        Whole::apply(state, bytes, apart)
-    }
-    fn snapshot(state: &u32, out: &mut Vec<u8>) {
-        Whole::snapshot(state, out);
-    }
-    fn restore(bytes: &[u8], apart: &mut Named) -> Result<u32, String> {
-        Whole::restore(bytes, apart)
-    }
-}
-
-impl Door<Holder> for Strict {
+impl Door<Holder> for With<Strict> {
     type Ask = Ask;
 
     fn rings_first(timer: &Bell) -> bool {
@@ -121,7 +104,7 @@ fn a_right_ends_in_the_midst_of_a_batch_before_whatever_else_waits() {
     let transport = Transport::new(config, fastrand::Rng::with_seed(1));
     let holder = Holder { time: Duration::from_millis(50) };
     let (limits, rng) = (Limits::default(), fastrand::Rng::with_seed(2));
-    let mut node: Node<Holder, Strict, SimDir, Reading> =
+    let mut node: Node<Holder, With<Strict>, SimDir, Reading> =
         Node::new(holder, transport, Reading(Duration::ZERO), None, None, limits, rng);
     assert!((0..400).all(|_| node.tell(LOCAL_CLIENT, &Ask)));
     while node.state().is_none_or(|did| did.with + did.without < 400) {

@@ -1,12 +1,10 @@
 //! A process that learns before it takes part: what it hears and says, and what makes it take part.
 
-use crate::world::{Do, Heard, Scripted, settings};
+use crate::world::{Do, Heard, Scripted, With, settings};
 use stateright::actor::Id;
 use std::io::ErrorKind;
 use std::time::Duration;
 use synod_runtime::admission::{Admission, Members, Until};
-use synod_runtime::apart::Named;
-use synod_runtime::changes::{Changes, Whole};
 use synod_runtime::door::Door;
 use synod_runtime::inbox::Limits;
 use synod_runtime::node::{LOCAL_CLIENT, Node};
@@ -15,25 +13,10 @@ use synod_runtime::sim_disk::{Fault, Op, SimDisk};
 use synod_runtime::store::{Identity, Store};
 use synod_runtime::transport::{Config, Transport};
 
-/// The changes of [`Whole`], and a door: an answer teaches, and a question asks to learn.
+/// An answer teaches, and a question asks to learn.
 struct Taught;
 
-impl Changes<u32> for Taught {
-    fn difference(new: &u32, old: &u32, out: &mut Vec<u8>) {
-        Whole::difference(new, old, out);
-    }
-    fn apply(state: &mut u32, bytes: &[u8], apart: &mut Named) -> Result<(), String> {
-        Whole::apply(state, bytes, apart)
-    }
-    fn snapshot(state: &u32, out: &mut Vec<u8>) {
-        Whole::snapshot(state, out);
-    }
-    fn restore(bytes: &[u8], apart: &mut Named) -> Result<u32, String> {
-        Whole::restore(bytes, apart)
-    }
-}
-
-impl Door<Scripted> for Taught {
+impl Door<Scripted> for With<Taught> {
     type Ask = Do;
 
     fn teaches(msg: &Do) -> bool {
@@ -49,7 +32,7 @@ impl Door<Scripted> for Taught {
     }
 }
 
-type Scene = World<SimNode<Scripted, Taught>>;
+type Scene = World<SimNode<Scripted, With<Taught>>>;
 
 /// Starts a member of a cluster that began with members 0 and 2. It says all this after sixty milliseconds.
 fn start(scene: &mut Scene, me: u64, peers: &[u64], (disk, fresh): (&SimDisk, u64), script: &[(u64, Do)]) {
@@ -73,7 +56,7 @@ fn pass(scene: &mut Scene, ms: u64) -> Result<(), String> {
     scene.run(until).map_err(|(place, stopped)| format!("{place}: {stopped}"))
 }
 
-fn node(scene: &mut Scene, me: usize) -> &mut SimNode<Scripted, Taught> {
+fn node(scene: &mut Scene, me: usize) -> &mut SimNode<Scripted, With<Taught>> {
     scene.node(me).expect("it runs")
 }
 

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use stateright::actor::{Actor, Id, Out};
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use synod_runtime::changes::Whole;
+use synod_runtime::apart::Named;
+use synod_runtime::changes::{Changes, Whole};
 use synod_runtime::inbox::Limits;
 use synod_runtime::keys::{ClientKeys, Keys};
 use synod_runtime::node::{FIRST_CLIENT, Node};
@@ -233,4 +235,22 @@ pub(crate) fn said(scene: &mut Scene) -> Vec<u32> {
 
 pub(crate) fn plain() -> Scripted {
     Scripted { script: Vec::new(), panics: false }
+}
+
+/// The changes of [`Whole`], and a door of one's own.
+pub(crate) struct With<D>(PhantomData<D>);
+
+impl<D> Changes<u32> for With<D> {
+    fn difference(new: &u32, old: &u32, out: &mut Vec<u8>) {
+        Whole::difference(new, old, out);
+    }
+    fn apply(state: &mut u32, bytes: &[u8], apart: &mut Named) -> Result<(), String> {
+        Whole::apply(state, bytes, apart)
+    }
+    fn snapshot(state: &u32, out: &mut Vec<u8>) {
+        Whole::snapshot(state, out);
+    }
+    fn restore(bytes: &[u8], apart: &mut Named) -> Result<u32, String> {
+        Whole::restore(bytes, apart)
+    }
 }
