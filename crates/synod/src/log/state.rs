@@ -56,7 +56,7 @@ pub struct LogState {
     pub lease: Option<LeaseState>,
     /// The number of a configuration without it, once it was told that it is no member any more.
     pub removed: Option<u64>,
-    /// Those that acted as members and were never heard of: it has missed the changes that made them members.
+    /// Those that acted as members and are none as far as it knows: it has missed the changes that made them members, or they were removed.
     pub strangers: AcceptorSet,
     /// The acceptors that answer, where members change.
     pub answering: Option<Answering>,
