@@ -119,7 +119,7 @@ fn list(args: &List) -> Result<u8, String> {
         told.member,
         if told.number > 0 { may_go } else { "" }
     ));
-    let rows: Vec<[String; 5]> = told.all.iter().map(row).collect();
+    let rows: Vec<[String; 5]> = told.all.iter().map(|member| row(member, told.member)).collect();
     let heading = ["id", "is", "address", "heard", ""].map(str::to_owned);
     let width = |column: usize| {
         rows.iter().chain([&heading]).map(|row| row[column].chars().count()).max().unwrap_or_default()
@@ -143,7 +143,7 @@ fn list(args: &List) -> Result<u8, String> {
     Ok(OK)
 }
 
-fn row(member: &MemberTold) -> [String; 5] {
+fn row(member: &MemberTold, told_by: u64) -> [String; 5] {
     let heard = match (member.standing, member.heard_ms) {
         (Standing::Removed, _) => String::new(),
         (_, Some(ms)) => format!("{ms} ms ago"),
@@ -159,7 +159,10 @@ fn row(member: &MemberTold) -> [String; 5] {
     match (member.standing, member.behind) {
         (Standing::Learner, Some(0)) => notes.push("caught up".to_owned()),
         (Standing::Learner, Some(behind)) => notes.push(format!("{} instances behind", grouped(behind))),
-        (Standing::Learner, None) => notes.push("has not asked to join yet".to_owned()),
+        // One that tells of itself does not know what others have executed.
+        (Standing::Learner, None) if member.id != told_by => {
+            notes.push("has not asked to join yet".to_owned());
+        }
         _ => {}
     }
     let address = member.address.clone().unwrap_or_else(|| "-".to_owned());
